@@ -1,0 +1,41 @@
+# Settings that every target of this project shares, and loud failures for missing packages.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+find_program(QUERYMARK_CCACHE ccache)
+if(QUERYMARK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${QUERYMARK_CCACHE}")
+endif()
+
+# querymark_require(<package> <Debian package> [find_package arguments...])
+macro(querymark_require package debian)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "querymark needs ${package}: apt-get install ${debian}")
+  endif()
+endmacro()
+
+# querymark_require_header(<variable> <header> <Debian package>)
+function(querymark_require_header variable header debian)
+  find_path(${variable} ${header})
+  if(NOT ${variable})
+    message(FATAL_ERROR "querymark needs the header ${header}: apt-get install ${debian}")
+  endif()
+endfunction()
+
+# querymark_settings(<target>): warnings and sanitizers, private to this build
+function(querymark_settings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+                                           -Wnon-virtual-dtor -Wold-style-cast
+                                           -Wno-missing-field-initializers)
+  if(QUERYMARK_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE})
+  endif()
+endfunction()

@@ -1,0 +1,187 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "querymark/support/bytes.hpp"
+#include "querymark/support/error.hpp"
+
+namespace querymark {
+
+/// Binary data, as a parameter or a column value: distinct from text, which must be what the database
+/// calls text.
+struct Bytes {
+  std::string data;
+  friend bool operator==(const Bytes&, const Bytes&) = default;
+};
+
+/// The type of a parameter or of a cell. The numbers are part of stored encodings: never change one.
+enum class ValueType : std::uint8_t { null = 0, boolean = 1, int64 = 2, float64 = 3, text = 4, bytes = 5 };
+
+/// One bound parameter, not owning its text or bytes: valid as long as what it was made from.
+class ParameterView {
+ public:
+  constexpr ParameterView() noexcept = default;
+  static constexpr ParameterView boolean(bool value) noexcept { return {ValueType::boolean, value}; }
+  static constexpr ParameterView int64(std::int64_t value) noexcept { return {ValueType::int64, value}; }
+  static constexpr ParameterView float64(double value) noexcept {
+    ParameterView view(ValueType::float64, 0);
+    view.double_ = value;
+    return view;
+  }
+  static constexpr ParameterView text(std::string_view value) noexcept { return {ValueType::text, value}; }
+  static constexpr ParameterView bytes(ByteView value) noexcept { return {ValueType::bytes, value}; }
+
+  [[nodiscard]] constexpr ValueType type() const noexcept { return type_; }
+  /// Requires the matching type.
+  [[nodiscard]] constexpr std::int64_t as_int64() const noexcept { return integer_; }
+  [[nodiscard]] constexpr double as_float64() const noexcept { return double_; }
+  [[nodiscard]] constexpr ByteView as_view() const noexcept { return view_; }
+
+ private:
+  constexpr ParameterView(ValueType type, std::int64_t integer) noexcept : type_(type), integer_(integer) {}
+  constexpr ParameterView(ValueType type, std::string_view view) noexcept : type_(type), view_(view) {}
+
+  ValueType type_ = ValueType::null;
+  std::int64_t integer_ = 0;
+  double double_ = 0;
+  std::string_view view_;
+};
+
+/// How a C++ value becomes a parameter. Specialise it for your own types:
+/// `static ParameterView view(const Money& m) { return ParameterView::int64(m.cents); }`.
+template <class T>
+struct ParameterTraits;
+
+template <class T>
+concept BindableParameter = requires(const T& value) {
+  { ParameterTraits<std::remove_cvref_t<T>>::view(value) } -> std::same_as<ParameterView>;
+};
+
+template <>
+struct ParameterTraits<ParameterView> {
+  static constexpr ParameterView view(ParameterView value) noexcept { return value; }
+};
+template <>
+struct ParameterTraits<std::nullptr_t> {
+  static constexpr ParameterView view(std::nullptr_t) noexcept { return {}; }
+};
+template <>
+struct ParameterTraits<std::nullopt_t> {
+  static constexpr ParameterView view(std::nullopt_t) noexcept { return {}; }
+};
+template <>
+struct ParameterTraits<bool> {
+  static constexpr ParameterView view(bool value) noexcept { return ParameterView::boolean(value); }
+};
+template <std::integral T>
+  requires(!std::same_as<T, bool>)
+struct ParameterTraits<T> {
+  static ParameterView view(T value) {
+    if (std::cmp_greater(value, std::numeric_limits<std::int64_t>::max()))
+      throw ConfigError("a parameter above 2^63-1 fits no SQL integer; pass it as text");
+    return ParameterView::int64(static_cast<std::int64_t>(value));
+  }
+};
+template <std::floating_point T>
+struct ParameterTraits<T> {
+  static constexpr ParameterView view(T value) noexcept {
+    return ParameterView::float64(static_cast<double>(value));
+  }
+};
+template <class T>
+  requires(std::convertible_to<const T&, std::string_view> && !std::same_as<T, std::nullptr_t>)
+struct ParameterTraits<T> {
+  static ParameterView view(const T& value) {
+    if constexpr (std::is_pointer_v<T>)
+      if (value == nullptr) return {};
+    return ParameterView::text(std::string_view(value));
+  }
+};
+template <>
+struct ParameterTraits<Bytes> {
+  static ParameterView view(const Bytes& value) noexcept { return ParameterView::bytes(value.data); }
+};
+template <class T>
+  requires BindableParameter<T>
+struct ParameterTraits<std::optional<T>> {
+  static ParameterView view(const std::optional<T>& value) {
+    return value ? ParameterTraits<T>::view(*value) : ParameterView();
+  }
+};
+
+template <BindableParameter T>
+[[nodiscard]] ParameterView as_parameter(const T& value) {
+  return ParameterTraits<std::remove_cvref_t<T>>::view(value);
+}
+
+namespace detail {
+
+/// Appends the canonical, self-delimiting encoding of one parameter: a type byte, then 8 bytes
+/// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and bytes.
+template <class Sink>
+void encode_parameter(Sink& sink, ParameterView parameter) {
+  const char tag = static_cast<char>(parameter.type());
+  sink.append(&tag, 1);
+  switch (parameter.type()) {
+    case ValueType::null: break;
+    case ValueType::boolean: {
+      const char bit = parameter.as_int64() != 0 ? 1 : 0;
+      sink.append(&bit, 1);
+      break;
+    }
+    case ValueType::int64: put_integer(sink, parameter.as_int64()); break;
+    case ValueType::float64: {
+      std::uint64_t bits = 0;
+      const double value = parameter.as_float64();
+      std::memcpy(&bits, &value, sizeof(bits));
+      put_integer(sink, bits);
+      break;
+    }
+    case ValueType::text:
+    case ValueType::bytes:
+      if (parameter.as_view().size() > std::numeric_limits<std::uint32_t>::max())
+        throw ConfigError("a parameter of 4 GiB or more can't be bound");
+      put_block(sink, parameter.as_view());
+      break;
+  }
+}
+
+/// Owns copies of parameters, for a query that outlives the expression it was built in.
+class ParameterList {
+ public:
+  template <BindableParameter... Args>
+  explicit ParameterList(const Args&... args) {
+    storage_.reserve(sizeof...(Args));
+    views_.reserve(sizeof...(Args));
+    (add(as_parameter(args)), ...);
+  }
+  ParameterList(ParameterList&&) noexcept = default;
+  ParameterList& operator=(ParameterList&&) noexcept = default;
+  ParameterList(const ParameterList&) = delete;
+  ParameterList& operator=(const ParameterList&) = delete;
+
+  [[nodiscard]] const std::vector<ParameterView>& views() const noexcept { return views_; }
+
+ private:
+  // Moving the list moves the vector of strings, not the strings: views into them stay valid.
+  void add(ParameterView view) {
+    if (view.type() == ValueType::text)
+      view = ParameterView::text(storage_.emplace_back(view.as_view()));
+    else if (view.type() == ValueType::bytes)
+      view = ParameterView::bytes(storage_.emplace_back(view.as_view()));
+    views_.push_back(view);
+  }
+  std::vector<std::string> storage_;
+  std::vector<ParameterView> views_;
+};
+
+}  // namespace detail
+}  // namespace querymark

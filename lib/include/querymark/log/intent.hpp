@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "querymark/key/target.hpp"
+
+namespace querymark {
+
+/// The intents of one write transaction: what it will have made stale, and why. Equal targets collapse, so a
+/// batch holds each target once. Not thread-safe.
+class IntentBatch {
+ public:
+  IntentBatch() = default;
+  explicit IntentBatch(std::string reason) : reason_(std::move(reason)) {}
+
+  /// Adds a target unless an equal one is there.
+  IntentBatch& add(Target target);
+  /// Sets what operators see in the log: "price import". At most 500 bytes of UTF-8; throws ConfigError.
+  IntentBatch& reason(std::string text);
+
+  [[nodiscard]] const std::vector<Target>& targets() const noexcept { return targets_; }
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+  [[nodiscard]] bool empty() const noexcept { return targets_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return targets_.size(); }
+
+ private:
+  std::vector<Target> targets_;
+  std::string reason_;
+};
+
+}  // namespace querymark

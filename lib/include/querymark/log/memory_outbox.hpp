@@ -1,0 +1,61 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "querymark/log/intent.hpp"
+#include "querymark/log/outbox.hpp"
+#include "querymark/log/receipt.hpp"
+#include "querymark/support/clock.hpp"
+
+namespace querymark {
+
+/// An outbox without a database, with the same contract: for users' own tests, and for `get_or_load` caches
+/// whose writers live in the same process. Thread-safe.
+class MemoryOutbox final : public Outbox {
+ public:
+  explicit MemoryOutbox(std::string space, const Clock& clock = system_clock());
+
+  /// Appends the batch as one committed transaction.
+  Receipt append(const IntentBatch& intents);
+  /// Appends a row that no consumer can understand, as a foreign writer might.
+  void append_malformed();
+  /// Forgets rows below `floor`.
+  void prune(Position floor);
+  /// Forgets everything and starts a new epoch, as a restore of the database would.
+  void replace_history();
+
+  [[nodiscard]] Cursor now() override;
+  [[nodiscard]] TailPage read(const TailRequest& request) override;
+  [[nodiscard]] Cursor retained() override;
+  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
+                                  std::chrono::milliseconds lease) override;
+  [[nodiscard]] bool advance(const Claim& claim) override;
+  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
+  void release(const std::string& consumer, const std::string& owner) override;
+
+ private:
+  struct Consumer {
+    std::optional<Cursor> cursor;  // nothing: registered, never advanced
+    std::string owner;
+    WriteId token;
+    MonotonicTime lease_end;
+  };
+  [[nodiscard]] Cursor end() const;  // requires mutex_
+  [[nodiscard]] bool lost_rows(const Cursor& from) const;
+  [[nodiscard]] Consumer* held(const Claim& claim);
+
+  std::string space_;
+  const Clock& clock_;
+  std::mutex mutex_;  // guards everything below
+  Epoch epoch_ = Epoch::random();
+  Position floor_{1};
+  Position last_;
+  WriteId last_write_;
+  std::vector<LogRow> rows_;
+  std::map<std::string, Consumer> consumers_;
+};
+
+}  // namespace querymark

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "querymark/mark/position.hpp"
+#include "querymark/support/error.hpp"
+
+namespace querymark {
+
+/// What a write returns: enough for anyone with access to the same database to wait until the write's
+/// invalidations have been applied where it matters. A value type.
+struct Receipt {
+  std::string space;  ///< The namespace.
+  Epoch epoch;
+  Position position;
+  WriteId write;
+  std::uint32_t intents = 0;  ///< Number of own intents. Zero: there is nothing to wait for.
+
+  /// One line of URL- and cookie-safe ASCII, such as `qm1.shop.<epoch>.1f.9c41....2`.
+  [[nodiscard]] std::string str() const;
+  /// Reads what `str()` wrote; nothing for any other text. Never throws on bad input.
+  [[nodiscard]] static std::optional<Receipt> parse(std::string_view text);
+
+  friend bool operator==(const Receipt&, const Receipt&) = default;
+};
+
+/// The outcome of a COMMIT is unknown: the connection or the disk failed in the middle of it. The intents were
+/// applied to this process's marks all the same. Ask the database with the receipt before repeating the write.
+class CommitInDoubt : public Error {
+ public:
+  CommitInDoubt(const std::string& what, Receipt receipt, std::string native_code)
+      : Error(what, {.connection_lost = true,
+                     .outcome_unknown = true,
+                     .native_code = std::move(native_code)}),
+        receipt_(std::move(receipt)) {}
+  [[nodiscard]] const Receipt& receipt() const noexcept { return receipt_; }
+
+ private:
+  Receipt receipt_;
+};
+
+}  // namespace querymark

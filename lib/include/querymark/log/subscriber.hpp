@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "querymark/log/outbox.hpp"
+#include "querymark/log/receipt.hpp"
+#include "querymark/log/wait.hpp"
+#include "querymark/mark/marks.hpp"
+
+namespace querymark {
+
+struct SubscriberOptions {
+  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
+  std::size_t page_size = 5000;
+  /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
+  std::size_t jump_after = 1'000'000;
+  const Clock* clock = &system_clock();
+};
+
+/// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its own and
+/// whenever somebody asks (`catch_up`).
+///
+/// Thread-safe. The outbox, the doorbell and the marks must outlive it; its destructor stops the thread.
+class Subscriber {
+ public:
+  Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Marks& marks,
+             SubscriberOptions options = {});
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+  ~Subscriber();
+
+  /// Takes the first snapshot (the marks know nothing older) and starts the thread. Throws what the outbox
+  /// throws; then nothing has started.
+  void start();
+  /// Stops and joins the thread. Idempotent. Waiters return `timed_out` at their deadline.
+  void stop() noexcept;
+
+  /// Applies everything that was committed before the call. Blocks for one read of the log; callers that
+  /// arrive during one share the next. Throws what the outbox throws; the marks then stand where they stood.
+  void catch_up();
+  /// Reads the retained log, so that shared-tier values older than this process can be judged.
+  void read_history();
+
+  /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up.
+  [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
+
+  [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
+  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
+  [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
+  [[nodiscard]] std::string last_error() const;
+
+ private:
+  void loop(const std::stop_token& stop);
+  void poll();  // requires poll_mutex_
+  void note_failure(const char* what);
+  [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
+
+  std::string space_;
+  Outbox& outbox_;
+  Doorbell& doorbell_;
+  Marks& marks_;
+  SubscriberOptions options_;
+
+  std::mutex poll_mutex_;  // one catch-up in flight
+
+  mutable std::mutex state_mutex_;  // guards last_error_; paired with covered_; taken last
+  std::condition_variable covered_;
+  std::string last_error_;
+  std::atomic<std::uint64_t> polls_started_{0};
+  std::atomic<std::uint64_t> polls_done_{0};
+  std::atomic<std::uint64_t> failures_{0};
+  std::atomic<std::uint64_t> malformed_{0};
+  std::jthread thread_;
+};
+
+}  // namespace querymark

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace querymark {
+
+/// How long, and for what, a caller waits after a write.
+class Wait {
+ public:
+  /// Not at all.
+  [[nodiscard]] static Wait none() { return {Scope::none, {}}; }
+  /// Until this process's marks include the write.
+  [[nodiscard]] static Wait local(std::chrono::nanoseconds timeout) { return {Scope::local, timeout}; }
+
+  /// A timeout is reported as `degraded`: the caller goes on with what it has.
+  [[nodiscard]] Wait best_effort() const {
+    Wait copy = *this;
+    copy.on_timeout_ = OnTimeout::degrade;
+    return copy;
+  }
+  /// A timeout throws `Timeout`.
+  [[nodiscard]] Wait strict() const {
+    Wait copy = *this;
+    copy.on_timeout_ = OnTimeout::fail;
+    return copy;
+  }
+
+  enum class Scope : std::uint8_t { none, local };
+  enum class OnTimeout : std::uint8_t { report, degrade, fail };
+  [[nodiscard]] Scope scope() const noexcept { return scope_; }
+  [[nodiscard]] OnTimeout on_timeout() const noexcept { return on_timeout_; }
+  [[nodiscard]] std::chrono::nanoseconds timeout() const noexcept { return timeout_; }
+
+ private:
+  Wait(Scope scope, std::chrono::nanoseconds timeout) : scope_(scope), timeout_(timeout) {}
+  Scope scope_;
+  OnTimeout on_timeout_ = OnTimeout::report;
+  std::chrono::nanoseconds timeout_;
+};
+
+enum class WaitStatus : std::uint8_t {
+  satisfied,  ///< The write is visible wherever the wait asked for.
+  degraded,   ///< Timed out under best_effort.
+  timed_out,
+  refused,  ///< The receipt is of another epoch or namespace, or ahead of anything ever written.
+};
+
+[[nodiscard]] std::string_view to_string(WaitStatus status) noexcept;
+
+/// What a wait came to.
+struct [[nodiscard]] WaitOutcome {
+  WaitStatus status = WaitStatus::satisfied;
+  std::size_t pending = 0;  ///< Consumers that have yet to cover the receipt.
+  std::chrono::nanoseconds elapsed{};
+  std::string_view reason;  ///< Why it was refused; empty otherwise. Static text.
+
+  [[nodiscard]] bool satisfied() const noexcept { return status == WaitStatus::satisfied; }
+};
+
+}  // namespace querymark

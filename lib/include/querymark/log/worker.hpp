@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "querymark/log/applier.hpp"
+#include "querymark/log/outbox.hpp"
+#include "querymark/support/clock.hpp"
+
+namespace querymark {
+
+struct WorkerOptions {
+  std::chrono::milliseconds lease{30'000};
+  std::chrono::milliseconds poll_interval{1'000};  ///< Backstop when no doorbell rings.
+  std::chrono::milliseconds backoff_start{50};     ///< Doubles with each failure, full jitter.
+  std::chrono::milliseconds backoff_limit{30'000};
+  std::size_t page_size = 5000;
+  /// Called after each round that did something, and after each failure (with its text). May be empty.
+  std::function<void(const struct WorkerRound&, std::string_view error)> on_round;
+  const Clock* clock = &system_clock();
+};
+
+/// What one round of the worker came to.
+struct WorkerRound {
+  std::uint64_t claimed = 0;  ///< Rows read under a claim.
+  std::uint64_t applied = 0;  ///< Rows whose invalidation is in the target and recorded as done.
+  std::uint64_t retried = 0;  ///< Rows given back: the target failed, they will be read again.
+  std::uint64_t dead = 0;     ///< Malformed rows: replaced by a flush of the target.
+  bool standby = false;       ///< Another worker holds the lease.
+  bool fenced = false;        ///< The lease was lost meanwhile: the new owner does the work again.
+
+  [[nodiscard]] bool idle() const noexcept { return claimed == 0 && retried == 0 && !fenced; }
+};
+
+/// Drains the log of one namespace into one shared target. Embed it, or run the daemon `querymark worker`.
+///
+/// States of a round: claim (fresh token, then a snapshot that bounds the segment) -> read a page -> apply it,
+/// equal targets coalesced -> next page -> advance the cursor, guarded by the token. A crash anywhere leaves
+/// the cursor where it was: the segment is applied again, which is harmless.
+///
+/// `run_once` and `run` are for one thread at a time; the counters may be read from any.
+class Worker {
+ public:
+  /// The outbox, the applier and the doorbell must outlive the worker; the doorbell may be null.
+  Worker(Outbox& outbox, Applier& applier, Doorbell* doorbell = nullptr, WorkerOptions options = {});
+
+  /// One claim, applied. Returns at once when nothing is new. Throws what the outbox throws; a failure of the
+  /// target is not thrown but counted in `retried` (the text goes to `on_round`).
+  WorkerRound run_once();
+  /// Rounds until `stop` is requested; then releases the lease. Never throws for a failing database or target:
+  /// it reports, backs off and tries again.
+  void run(const std::stop_token& stop);
+  /// Releases the lease, if held. Called by `run` at its end.
+  void release();
+
+  [[nodiscard]] WorkerRound totals() const;
+  [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
+
+ private:
+  void apply_segment(const Claim& claim, WorkerRound& round);
+  void count(const WorkerRound& round, std::string_view error);
+  [[nodiscard]] std::chrono::milliseconds backoff();
+
+  Outbox& outbox_;
+  Applier& applier_;
+  Doorbell* doorbell_;
+  WorkerOptions options_;
+  std::string owner_;
+  std::string last_error_;
+  unsigned failures_ = 0;
+  std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, dead_{0};
+};
+
+}  // namespace querymark

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "querymark/mark/mark_table.hpp"
+#include "querymark/mark/snapshot.hpp"
+#include "querymark/mark/stamp.hpp"
+#include "querymark/support/clock.hpp"
+
+namespace querymark {
+
+/// One invalidation as the marks see it. A flush has no target.
+struct MarkUpdate {
+  std::optional<TargetId> target;
+  Position position;
+
+  [[nodiscard]] bool is_flush() const noexcept { return !target.has_value(); }
+  friend auto operator<=>(const MarkUpdate&, const MarkUpdate&) = default;
+};
+
+/// The marks of one database history in one namespace: the one place where "is this value stale?" is
+/// decided. Holds the mark table, the flush mark, the subscriber's cursor, the floor, and the memory of own
+/// commits that the log has yet to show.
+///
+/// Thread-safe. Judging a hit takes no lock. Applying takes one mutex; `begin_load`, `judge` and the cursor
+/// take a second, short one.
+class Marks {
+ public:
+  explicit Marks(std::size_t cells = MarkTable::kDefaultSize);
+
+  // --- hits ------------------------------------------------------------------------------------------
+  /// The last published generation. An entry whose stamp equals it can't be stale.
+  [[nodiscard]] std::uint64_t generation() const noexcept {
+    return generation_.load(std::memory_order_acquire);
+  }
+  /// True when no target (nor everything) was invalidated after `stamp`. A caller that wants to raise an
+  /// entry's stamp afterwards must have read `generation()` before this call.
+  [[nodiscard]] bool unchanged_since(std::uint64_t stamp, std::span<const TargetId> targets) const noexcept;
+  /// False once the last contact with the log is older than max_lag allows (rule 2).
+  [[nodiscard]] bool trusted(MonotonicTime now) const noexcept {
+    return now.time_since_epoch().count() < trusted_until_.load(std::memory_order_acquire);
+  }
+
+  // --- loads -----------------------------------------------------------------------------------------
+  /// The stamp for a load that asks the database after this call. Never blocks on an applier's work.
+  [[nodiscard]] Stamp begin_load() const;
+  /// Judges a value from a shared tier, or from an older snapshot, by its position stamp: the generation to
+  /// stamp it with in memory, or nothing when it is stale, of another epoch, or below the floor (rule 3).
+  [[nodiscard]] std::optional<std::uint64_t> judge(const SharedStamp& stamp,
+                                                   std::span<const TargetId> targets) const;
+
+  // --- appliers --------------------------------------------------------------------------------------
+  /// Applies an own, acknowledged commit before the log shows it, and remembers each (position, target), so
+  /// that the log's copy is skipped. What the cursor covers already is dropped: the log was faster. A
+  /// commit of another epoch is applied as an unpositioned one and not remembered.
+  void apply_own(Epoch epoch, std::span<const MarkUpdate> updates);
+  /// Applies intents whose commit is in doubt or merely staged: never remembered, so the log applies them
+  /// again. Updates at position 0 get the cursor's limit, which keeps shared tiers out of the way until the
+  /// cursor has passed it.
+  void apply_unconfirmed(std::span<const MarkUpdate> updates);
+  /// Applies a page of the log and moves the cursor to `upto`. Pages before the last pass the cursor they
+  /// started from. A page that would move the cursor back is ignored.
+  void apply_log(std::span<const MarkUpdate> updates, const Cursor& upto);
+  /// Learns positions that lie below the cursor, and lowers the floor to `floor` when every row of the log
+  /// from there to the current floor was given.
+  void learn_history(Epoch epoch, std::span<const MarkUpdate> updates, std::optional<Position> floor);
+  /// Invalidates everything and starts again at `now`: start, a new epoch, or a log pruned past the cursor.
+  /// The floor becomes the limit of `now`'s snapshot.
+  void restart(const Cursor& now);
+
+  // --- cursor ----------------------------------------------------------------------------------------
+  [[nodiscard]] Cursor cursor() const;
+  [[nodiscard]] Position floor() const;
+  /// Times that the marks were restarted: start, epoch changes, jumps.
+  [[nodiscard]] std::uint64_t restarts() const noexcept {
+    return restarts_.load(std::memory_order_relaxed);
+  }
+  void trust_until(MonotonicTime deadline) noexcept {
+    trusted_until_.store(deadline.time_since_epoch().count(), std::memory_order_release);
+  }
+  [[nodiscard]] const MarkTable& table() const noexcept { return table_; }
+  /// Own (position, target) pairs that the log has yet to show.
+  [[nodiscard]] std::size_t remembered() const;
+
+ private:
+  void publish(std::span<const MarkUpdate> updates);  // requires apply_mutex_
+  void forget_covered(const Cursor& cursor);          // requires apply_mutex_
+
+  MarkTable table_;
+  std::atomic<std::uint64_t> generation_{1};
+  std::atomic<std::uint64_t> flush_generation_{0};
+  std::atomic<std::uint64_t> flush_position_{0};
+  std::atomic<std::int64_t> trusted_until_{0};
+  std::atomic<std::uint64_t> restarts_{0};
+
+  mutable std::mutex apply_mutex_;  // appliers take turns; guards the stores above and own_
+  std::set<MarkUpdate> own_;        // ordered by what `covers` erases
+
+  mutable std::mutex cursor_mutex_;  // guards cursor_ and floor_; taken after apply_mutex_
+  Cursor cursor_;
+  Position floor_{1};
+};
+
+}  // namespace querymark

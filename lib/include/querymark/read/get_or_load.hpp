@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "querymark/read/cache.hpp"
+#include "querymark/read/result.hpp"
+#include "querymark/read/source.hpp"
+#include "querymark/result/mapping.hpp"
+
+namespace querymark {
+
+struct GetOrLoadOptions {
+  std::vector<Target> tags;
+  std::chrono::nanoseconds ttl{};      ///< Zero: the source's default.
+  std::chrono::nanoseconds timeout{};  ///< Longest wait for another caller's load; zero: no limit.
+  std::string scope;                   ///< The caller's own part of the key, such as a tenant.
+};
+
+namespace detail {
+
+template <class T, class Load>
+class ValueRequest final : public ReadRequest {
+ public:
+  ValueRequest(const GetOrLoadOptions& options, Load& load) : options_(options), load_(load) {
+    shareable = false;  // only this process knows what a T is
+  }
+  void targets(std::vector<Target>& out) const override { out = options_.tags; }
+  Loaded load(const EntryInit& init) override {
+    T value = load_();
+    const std::size_t heap = heap_bytes_of(value);
+    return {make_entry(init, std::move(value), heap), std::nullopt, std::nullopt, Stored::yes};
+  }
+  [[nodiscard]] EntryRef materialize(const ResultSet& /*rows*/, const EntryInit& /*init*/) const override {
+    throw TypeError("a value of get_or_load is never in a shared tier");
+  }
+
+ private:
+  const GetOrLoadOptions& options_;
+  Load& load_;
+};
+
+}  // namespace detail
+
+/// The cached value under the caller's own key name, or what `load()` returns, by any database client or none.
+/// The same promises as for a query: single flight, and a load that an invalidation of its tags or of
+/// `key_named(name)` overtakes is not kept. `load` runs without any lock held and may call the cache again.
+/// Blocks; throws what `load` throws, and Timeout.
+template <class T, class Load>
+[[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name, const GetOrLoadOptions& options,
+                                    Load&& load) {
+  const KeyPrefixRef prefix =
+      source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
+  const KeyView key{prefix.get(), {}};
+  const std::uint64_t hash = key.hash();
+  const auto ttl = options.ttl.count() > 0 ? options.ttl : source.options().default_ttl;
+  std::vector<TargetId> required;
+  required.reserve(options.tags.size());
+  for (const Target& target : options.tags) required.push_back(target.id());
+  Outcome outcome;
+  if (EntryRef entry = source.find(key, hash, ttl, required, outcome))
+    return Cached<T>({std::move(entry), outcome});
+  detail::ValueRequest<T, Load> request(options, load);
+  request.prefix = prefix;
+  request.hash = hash;
+  request.ttl = ttl;
+  if (options.timeout.count() > 0)
+    request.deadline = std::chrono::steady_clock::now() + options.timeout;
+  return Cached<T>(source.read(request));
+}
+
+template <class T, class Load>
+Cached<T> Cache::get_or_load(std::string_view name, const GetOrLoadOptions& options, Load&& load) {
+  return querymark::get_or_load<T>(local(), name, options, std::forward<Load>(load));
+}
+
+}  // namespace querymark

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/mark/stamp.hpp"
+#include "querymark/read/outcome.hpp"
+#include "querymark/result/result_set.hpp"
+
+namespace querymark {
+
+/// What a database answered.
+struct LoadedRows {
+  ResultSet rows;
+  /// Set when the query ran in a snapshot that may be older than the call.
+  std::optional<SharedStamp> snapshot;
+  /// Anything but `yes`: the rows must not be kept, and why.
+  Stored keep = Stored::yes;
+};
+
+/// How a query reaches its database: the one port that an adapter implements for reads.
+class Loader {
+ public:
+  virtual ~Loader() = default;
+  /// Runs the SQL, verbatim, with bound parameters. Blocks. Thread-safe unless the loader says otherwise.
+  /// Throws Error.
+  [[nodiscard]] virtual LoadedRows load(std::string_view sql,
+                                        std::span<const ParameterView> parameters) = 0;
+  /// True when each load sees a snapshot of its own, so that loads can't be shared.
+  [[nodiscard]] virtual bool isolated() const { return false; }
+};
+
+}  // namespace querymark

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace querymark {
+
+/// How a read was served.
+enum class ReadStatus : std::uint8_t {
+  hit,       ///< From a tier.
+  miss,      ///< Loaded from the database.
+  joined,    ///< Shared another caller's load.
+  bypass,    ///< Loaded past the cache, which was off, not trusted, or not usable for this read.
+  degraded,  ///< A hit whose freshness could not be claimed (policy `serve_degraded`).
+};
+
+/// Where the value came from.
+enum class ReadSource : std::uint8_t { database, memory, shared_tier };
+
+/// Whether memory kept the value, and why not.
+enum class Stored : std::uint8_t {
+  yes,
+  already,      ///< It came from memory.
+  oversize,     ///< Larger than memory takes.
+  superseded,   ///< Memory has a later value.
+  invalidated,  ///< A target was invalidated during the load.
+  not_covered,  ///< It ran in a snapshot that can't be judged, or older than an invalidation.
+  disabled,     ///< The cache, or this query's caching, is switched off.
+  lagging,      ///< The log has not been reached for max_lag.
+  in_transaction,  ///< The transaction has written.
+  reentrant,       ///< The load of this very key asked for it again.
+};
+
+/// What happened on one read.
+struct Outcome {
+  ReadStatus status = ReadStatus::miss;
+  ReadSource source = ReadSource::database;
+  Stored stored = Stored::yes;
+  std::chrono::nanoseconds age{};  ///< Since the value was loaded; zero when it was just now.
+
+  [[nodiscard]] bool is_hit() const noexcept {
+    return status == ReadStatus::hit || status == ReadStatus::degraded;
+  }
+};
+
+[[nodiscard]] std::string_view to_string(ReadStatus status) noexcept;
+[[nodiscard]] std::string_view to_string(ReadSource source) noexcept;
+[[nodiscard]] std::string_view to_string(Stored stored) noexcept;
+/// One line for people: "hit from memory, 3 s old", "miss from database, not stored: oversize".
+[[nodiscard]] std::string describe(const Outcome& outcome);
+
+}  // namespace querymark
+
+template <>
+struct fmt::formatter<querymark::Outcome> : fmt::formatter<std::string> {
+  auto format(const querymark::Outcome& outcome, fmt::format_context& context) const {
+    return fmt::formatter<std::string>::format(querymark::describe(outcome), context);
+  }
+};

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "querymark/read/query_request.hpp"
+#include "querymark/read/source.hpp"
+
+namespace querymark {
+
+/// A query whose SQL is encoded once. Calling it encodes the parameters into a buffer on the stack; a hit does
+/// not allocate. Tags are built on a miss only, by callables that take the query's parameters.
+///
+/// A handle: copies share one state. Thread-safe. Must not outlive the database it came from.
+///
+/// Tags are a function of the parameters as long as the callables have no state; their types are part of the
+/// key, so another call site with the same SQL and other tags has entries of its own. Callables with state
+/// (captures, function pointers) work too, but are then asked at each hit.
+template <class T, class Mapper, class... Taggers>
+class Prepared {
+ public:
+  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+
+  /// Made by a database's `prepare`.
+  Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
+      : Prepared(Settings{&source, &loader, std::move(sql), {}, source.options().default_ttl, {}, mapper},
+                 std::tuple<>{}) {}
+
+  /// Adds a tag: a Target, or a callable that makes one from the parameters.
+  template <class Tagger>
+  [[nodiscard]] Prepared<T, Mapper, Taggers..., Tagger> tag(Tagger tagger) const {
+    return {state_->settings, std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+  }
+  /// How long a result may be served without an invalidation.
+  [[nodiscard]] Prepared ttl(std::chrono::nanoseconds ttl) const {
+    Settings settings = state_->settings;
+    settings.ttl = ttl;
+    return {std::move(settings), state_->taggers};
+  }
+  /// The caller's own part of the key, such as a tenant.
+  [[nodiscard]] Prepared scope(std::string scope) const {
+    Settings settings = state_->settings;
+    settings.scope = std::move(scope);
+    return {std::move(settings), state_->taggers};
+  }
+  /// Longest wait for another caller's load of the same query; then Timeout is thrown.
+  [[nodiscard]] Prepared timeout(std::chrono::nanoseconds timeout) const {
+    Settings settings = state_->settings;
+    settings.timeout = timeout;
+    return {std::move(settings), state_->taggers};
+  }
+
+  /// Switches caching of this query off and on at run time, for all copies of this handle.
+  void set_enabled(bool enabled) noexcept { state_->enabled.store(enabled, std::memory_order_relaxed); }
+
+  /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
+  template <class... Args>
+  [[nodiscard]] Handle operator()(const Args&... args) const;
+
+  /// The target that a key intent for this query with these parameters hits.
+  template <class... Args>
+  [[nodiscard]] Target key(const Args&... args) const {
+    KeyBuffer buffer;
+    (detail::encode_parameter(buffer, as_parameter(args)), ...);
+    return key_target({state_->prefix.get(), buffer.view()});
+  }
+
+ private:
+  template <class, class, class...>
+  friend class Prepared;
+
+  struct Settings {
+    Source* source;
+    Loader* loader;
+    std::string sql;
+    std::string scope;
+    std::chrono::nanoseconds ttl;
+    std::chrono::nanoseconds timeout;
+    [[no_unique_address]] Mapper mapper;
+
+    template <class Other>
+    operator Other() const {  // the same settings for a query with one more tagger
+      return {source, loader, sql, scope, ttl, timeout, mapper};
+    }
+  };
+  struct State {
+    Settings settings;
+    std::tuple<Taggers...> taggers;
+    KeyPrefixRef prefix;
+    std::atomic<bool> enabled{true};
+  };
+
+  static constexpr bool kConstantTags = ((std::is_empty_v<Taggers> || std::is_same_v<Taggers, Target>)&&...);
+
+  Prepared(Settings settings, std::tuple<Taggers...> taggers)
+      : state_(std::make_shared<State>(std::move(settings), std::move(taggers), nullptr)) {
+    const Settings& s = state_->settings;
+    state_->prefix = s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.scope);
+  }
+
+  [[nodiscard]] std::string type_name() const {
+    std::string name = detail::stored_type_name<T, Mapper>();
+    const auto add = [&name](const auto& tagger) {
+      name += '/';
+      using Tagger = std::remove_cvref_t<decltype(tagger)>;
+      if constexpr (std::is_same_v<Tagger, Target>)
+        name.append(to_string(tagger.kind())).append(":").append(tagger.text());
+      else
+        name += detail::type_tag<Tagger>();
+    };
+    std::apply([&](const auto&... taggers) { (add(taggers), ...); }, state_->taggers);
+    return name;
+  }
+
+  template <class... Args>
+  void build_targets(std::vector<Target>& out, const Args&... args) const {
+    const auto build = [&](const auto& tagger) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tagger)>, Target>)
+        out.push_back(tagger);
+      else
+        out.push_back(tagger(args...));
+    };
+    std::apply([&](const auto&... taggers) { (build(taggers), ...); }, state_->taggers);
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+template <class T, class Mapper, class... Taggers>
+template <class... Args>
+auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> Handle {
+  State& state = *state_;
+  const Settings& settings = state.settings;
+  const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
+  KeyBuffer buffer;
+  for (const ParameterView value : values) detail::encode_parameter(buffer, value);
+  const KeyView key{state.prefix.get(), buffer.view()};
+  const std::uint64_t hash = key.hash();
+  const bool enabled = state.enabled.load(std::memory_order_relaxed);
+  if (enabled) {
+    Outcome outcome;
+    EntryRef entry;
+    if constexpr (kConstantTags) {
+      entry = settings.source->find(key, hash, settings.ttl, {}, outcome);
+    } else {
+      std::vector<Target> declared;
+      build_targets(declared, args...);
+      std::vector<TargetId> required;
+      for (const Target& target : declared) required.push_back(target.id());
+      entry = settings.source->find(key, hash, settings.ttl, required, outcome);
+    }
+    if (entry) return Handle({std::move(entry), outcome});
+  }
+  const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
+  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values, settings.mapper,
+                                                             targets);
+  request.prefix = state.prefix;
+  request.parameters = key.parameters;
+  request.hash = hash;
+  request.ttl = settings.ttl;
+  request.enabled = enabled;
+  if (settings.timeout.count() > 0)
+    request.deadline = std::chrono::steady_clock::now() + settings.timeout;
+  return Handle(settings.source->read(request));
+}
+
+}  // namespace querymark

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "querymark/read/loader.hpp"
+#include "querymark/read/read_request.hpp"
+#include "querymark/read/result.hpp"
+#include "querymark/result/mapping.hpp"
+
+namespace querymark::detail {
+
+/// Mapper of untyped results: the result set itself.
+struct NoMapper {};
+
+/// What an entry holds for a query mapped by `Mapper` to `T`, and what the caller gets.
+template <class T, class Mapper>
+struct StoredAs {
+  using Handle = Rows<T>;
+  static EntryRef make(const ResultSet& rows, const Mapper& mapper, const EntryInit& init) {
+    std::vector<T> mapped = map_rows<T>(rows, mapper);
+    const std::size_t heap = heap_bytes_of(mapped);
+    return make_entry(init, std::move(mapped), heap);
+  }
+};
+template <>
+struct StoredAs<ResultSet, NoMapper> {
+  using Handle = Result;
+  static EntryRef make(const ResultSet& rows, const NoMapper& /*mapper*/, const EntryInit& init) {
+    constexpr std::size_t kControlBlock = 32;  // of the shared buffer
+    return make_entry(init, rows, rows.heap_bytes() + kControlBlock);
+  }
+};
+
+/// A read of SQL rows; `Targets` is a callable that appends the declared targets.
+template <class T, class Mapper, class Targets>
+class QueryRequest final : public ReadRequest {
+ public:
+  QueryRequest(Loader& loader, std::span<const ParameterView> values, const Mapper& mapper,
+               const Targets& targets)
+      : loader_(loader), values_(values), mapper_(mapper), targets_(targets) {
+    alone = loader.isolated();
+  }
+
+  void targets(std::vector<Target>& out) const override { targets_(out); }
+  Loaded load(const EntryInit& init) override {
+    LoadedRows loaded = loader_.load(prefix->text(), values_);
+    EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, init);
+    return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep};
+  }
+  [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
+    return StoredAs<T, Mapper>::make(rows, mapper_, init);
+  }
+
+ private:
+  Loader& loader_;
+  std::span<const ParameterView> values_;
+  const Mapper& mapper_;
+  const Targets& targets_;
+};
+
+}  // namespace querymark::detail

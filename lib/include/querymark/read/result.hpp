@@ -1,0 +1,90 @@
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "querymark/memory/entry.hpp"
+#include "querymark/read/outcome.hpp"
+#include "querymark/read/read_request.hpp"
+#include "querymark/result/result_set.hpp"
+
+namespace querymark {
+
+/// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does meanwhile.
+/// Immutable and thread-safe. Rows and fields point into it; taking them from a temporary does not compile.
+class Result {
+ public:
+  explicit Result(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+
+  [[nodiscard]] const ResultSet& set() const& noexcept { return entry_.value<ResultSet>(); }
+  const ResultSet& set() && = delete;
+  [[nodiscard]] std::size_t size() const noexcept { return set().size(); }
+  [[nodiscard]] bool empty() const noexcept { return set().empty(); }
+  [[nodiscard]] Row operator[](std::size_t index) const& { return set().row(index); }
+  Row operator[](std::size_t) && = delete;
+  [[nodiscard]] ResultSet::Iterator begin() const& noexcept { return set().begin(); }
+  [[nodiscard]] ResultSet::Iterator end() const& noexcept { return set().end(); }
+  ResultSet::Iterator begin() && = delete;
+  ResultSet::Iterator end() && = delete;
+
+  /// What happened: hit or miss, from where, stored or why not.
+  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+
+ private:
+  EntryRef entry_;
+  Outcome outcome_;
+};
+
+/// The rows of a query as immutable objects: a cheap shared handle. What memory keeps are the objects
+/// themselves, so a hit decodes nothing. Thread-safe if const access to `T` is.
+template <class T>
+class Rows {
+ public:
+  explicit Rows(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return all().size(); }
+  [[nodiscard]] bool empty() const noexcept { return all().empty(); }
+  /// Throws TypeError when out of range.
+  [[nodiscard]] const T& operator[](std::size_t index) const& {
+    if (index >= size()) throw TypeError("row " + std::to_string(index) + " of " + std::to_string(size()));
+    return all()[index];
+  }
+  const T& operator[](std::size_t) && = delete;
+  /// The first row. Throws TypeError when there is none.
+  [[nodiscard]] const T& front() const& { return (*this)[0]; }
+  const T& front() && = delete;
+  [[nodiscard]] const T* operator->() const& { return &front(); }
+  const T* operator->() && = delete;
+  [[nodiscard]] auto begin() const& noexcept { return all().begin(); }
+  [[nodiscard]] auto end() const& noexcept { return all().end(); }
+  auto begin() && = delete;
+  auto end() && = delete;
+
+  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+
+ private:
+  [[nodiscard]] const std::vector<T>& all() const noexcept { return entry_.value<std::vector<T>>(); }
+
+  EntryRef entry_;
+  Outcome outcome_;
+};
+
+/// One value of `get_or_load`: a cheap shared handle to an immutable object.
+template <class T>
+class Cached {
+ public:
+  explicit Cached(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+
+  [[nodiscard]] const T& operator*() const& noexcept { return entry_.value<T>(); }
+  const T& operator*() && = delete;
+  [[nodiscard]] const T* operator->() const& noexcept { return &entry_.value<T>(); }
+  const T* operator->() && = delete;
+  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+
+ private:
+  EntryRef entry_;
+  Outcome outcome_;
+};
+
+}  // namespace querymark

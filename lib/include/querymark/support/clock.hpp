@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace querymark {
+
+/// Nanoseconds of a monotonic clock; the zero point is unspecified. Never compared between processes.
+using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+/// Wall-clock time. Serves TTLs in shared tiers, and reports; no freshness rule depends on it.
+using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
+
+/// Source of time. The core never calls an operating-system clock directly, so tests can steer time.
+/// Thread-safe; never blocks.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  /// Monotonic, precise (about 25 ns a call).
+  [[nodiscard]] virtual MonotonicTime now() const noexcept = 0;
+  /// Monotonic, a few milliseconds coarse and never ahead of `now()` (about 5 ns a call): TTLs, max_lag.
+  [[nodiscard]] virtual MonotonicTime coarse_now() const noexcept = 0;
+  [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
+};
+
+/// The operating system's clocks. Lives for the whole process.
+[[nodiscard]] const Clock& system_clock() noexcept;
+
+/// A clock that moves only when told to; for tests. Thread-safe.
+class ManualClock final : public Clock {
+ public:
+  [[nodiscard]] MonotonicTime now() const noexcept override;
+  [[nodiscard]] MonotonicTime coarse_now() const noexcept override { return now(); }
+  [[nodiscard]] WallTime wall_now() const noexcept override;
+  /// Moves both clocks forward.
+  void advance(std::chrono::nanoseconds by) noexcept;
+  /// Moves the wall clock alone (skew); negative values move it back.
+  void skew_wall(std::chrono::milliseconds by) noexcept;
+
+ private:
+  std::atomic<std::int64_t> elapsed_{1'000'000'000};
+  std::atomic<std::int64_t> wall_ms_{1'700'000'000'000};
+};
+
+}  // namespace querymark

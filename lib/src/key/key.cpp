@@ -1,0 +1,45 @@
+#include "querymark/key/key.hpp"
+
+#include "querymark/support/error.hpp"
+
+namespace querymark {
+namespace {
+
+constexpr char kKeyVersion = 1;
+
+void put_checked_block(std::string& sink, ByteView bytes) {
+  if (bytes.size() > std::numeric_limits<std::uint32_t>::max())
+    throw ConfigError("a part of a key of 4 GiB or more can't be encoded");
+  detail::put_block(sink, bytes);
+}
+
+}  // namespace
+
+void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form form, const Scope& scope,
+                       std::string_view text) {
+  sink.push_back(kKeyVersion);
+  put_checked_block(sink, stored_type);
+  sink.push_back(static_cast<char>(form));
+  for (const std::string* part : {&scope.space, &scope.database, &scope.session, &scope.caller})
+    put_checked_block(sink, *part);
+  put_checked_block(sink, text);
+}
+
+KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope, std::string_view text)
+    : form_(form) {
+  encode(bytes_, stored_type, form, scope, text);
+  query_offset_ = 1 + sizeof(std::uint32_t) + stored_type.size();
+  text_offset_ = bytes_.size() - text.size();
+  hash_ = process_hash(bytes_);
+}
+
+Digest query_name(const KeyView& key) {
+  return sha256({"querymark-key-v1", key.prefix->query_bytes(), key.parameters});
+}
+
+Target key_target(const KeyView& key) {
+  return key.prefix->form() == KeyPrefix::Form::named ? key_named(key.prefix->text())
+                                                      : key_of(query_name(key));
+}
+
+}  // namespace querymark

@@ -1,0 +1,101 @@
+#include "querymark/key/target.hpp"
+
+#include "querymark/support/error.hpp"
+
+namespace querymark {
+namespace {
+
+constexpr std::string_view kKindNames[] = {"key", "tag", "entity", "collection", "flush"};
+
+// Every `%` of a canonical text starts an escape that `escape_segment` could have written.
+bool is_canonical(std::string_view text) noexcept {
+  if (text.empty() || text.size() > Target::kMaxText || !is_plain_utf8(text)) return false;
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    const std::string_view code = text.substr(at + 1, 2);
+    if (code != "25" && code != "3A") return false;
+  }
+  return true;
+}
+
+[[noreturn]] void reject(std::string_view text) {
+  const std::string shown = to_hex(text.substr(0, 32));
+  if (text.empty()) throw ConfigError("a target needs a name: its text is empty");
+  if (text.size() > Target::kMaxText)
+    throw ConfigError("a target of " + std::to_string(text.size()) + " bytes is longer than " +
+                      std::to_string(Target::kMaxText) + "; hash long identifiers first");
+  throw ConfigError("a target must be UTF-8 without NUL (bytes " + shown + "...)");
+}
+
+}  // namespace
+
+std::string_view to_string(TargetKind kind) noexcept {
+  return kKindNames[static_cast<std::size_t>(kind)];
+}
+
+std::string escape_segment(std::string_view segment) {
+  std::string escaped;
+  escaped.reserve(segment.size());
+  for (char c : segment) {
+    if (c == '%')
+      escaped += "%25";
+    else if (c == ':')
+      escaped += "%3A";
+    else
+      escaped += c;
+  }
+  return escaped;
+}
+
+Target make_tag(TargetKind kind, const std::vector<std::string_view>& segments) {
+  if (kind == TargetKind::entity && segments.size() < 2)
+    throw ConfigError("an entity needs a kind and an id");
+  std::string text;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    if (i > 0) text += ':';
+    text += escape_segment(segments[i]);
+  }
+  if (!is_canonical(text)) reject(text);
+  return {kind, std::move(text)};
+}
+
+Target flush_all() { return {TargetKind::flush, {}}; }
+
+Target key_named(std::string_view name) {
+  std::string text = "name:" + escape_segment(name);
+  if (name.empty() || !is_canonical(text)) reject(name.empty() ? name : std::string_view(text));
+  return {TargetKind::key, std::move(text)};
+}
+
+Target key_of(const Digest& query_name) { return {TargetKind::key, "sha256:" + query_name.hex()}; }
+
+std::optional<Target> Target::from_log(std::string_view kind, std::string_view text) {
+  for (std::size_t i = 0; i < std::size(kKindNames); ++i) {
+    if (kind != kKindNames[i]) continue;
+    const auto found = static_cast<TargetKind>(i);
+    if (found == TargetKind::flush) return Target(found, {});
+    if (!is_canonical(text)) return std::nullopt;
+    if (found == TargetKind::entity && text.find(':') == std::string_view::npos) return std::nullopt;
+    if (found == TargetKind::key && !text.starts_with("sha256:") && !text.starts_with("name:"))
+      return std::nullopt;
+    return Target(found, std::string(text));
+  }
+  return std::nullopt;
+}
+
+std::string_view Target::identity_class() const noexcept {
+  switch (kind_) {
+    case TargetKind::key: return "key";
+    case TargetKind::flush: return "flush";
+    default: return "tag";
+  }
+}
+
+Digest Target::hash() const { return sha256({"querymark-target-v1", identity_class(), text_}); }
+
+TargetId Target::id() const noexcept {
+  // The class has its own multiplier, so a key and a tag of the same text are different targets.
+  const std::uint64_t salt = kind_ == TargetKind::key ? 0xD6E8FEB86659FD93ULL : 1ULL;
+  return static_cast<TargetId>(process_hash(text_) * salt);
+}
+
+}  // namespace querymark

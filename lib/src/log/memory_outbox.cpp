@@ -1,0 +1,129 @@
+#include "querymark/log/memory_outbox.hpp"
+
+#include <algorithm>
+
+#include "querymark/support/random.hpp"
+
+namespace querymark {
+
+MemoryOutbox::MemoryOutbox(std::string space, const Clock& clock)
+    : space_(std::move(space)), clock_(clock) {}
+
+Receipt MemoryOutbox::append(const IntentBatch& intents) {
+  const WriteId write{random_u64()};
+  const std::lock_guard lock(mutex_);
+  for (const Target& target : intents.targets()) {
+    last_.value += 1;
+    last_write_ = write;
+    rows_.push_back({.id = last_.value, .position = last_, .write = write, .target = target});
+  }
+  return {space_, epoch_, last_, write, static_cast<std::uint32_t>(intents.size())};
+}
+
+void MemoryOutbox::append_malformed() {
+  const std::lock_guard lock(mutex_);
+  last_.value += 1;
+  last_write_ = WriteId{random_u64()};
+  rows_.push_back(
+      {.id = last_.value, .position = last_, .write = last_write_, .target = std::nullopt});
+}
+
+void MemoryOutbox::prune(Position floor) {
+  const std::lock_guard lock(mutex_);
+  floor_ = std::max(floor_, floor);
+  std::erase_if(rows_, [&](const LogRow& row) { return row.position < floor_; });
+}
+
+void MemoryOutbox::replace_history() {
+  const std::lock_guard lock(mutex_);
+  epoch_ = Epoch::random();
+  rows_.clear();
+  floor_ = Position{1};
+  last_ = Position{};
+  last_write_ = WriteId{};
+}
+
+Cursor MemoryOutbox::end() const { return {epoch_, Snapshot::upto(last_), last_write_}; }
+
+Cursor MemoryOutbox::now() {
+  const std::lock_guard lock(mutex_);
+  return end();
+}
+
+Cursor MemoryOutbox::retained() {
+  const std::lock_guard lock(mutex_);
+  return {epoch_, Snapshot::upto(Position{floor_.value - 1}), {}};
+}
+
+bool MemoryOutbox::lost_rows(const Cursor& from) const { return from.snapshot.limit() < floor_; }
+
+TailPage MemoryOutbox::read(const TailRequest& request) {
+  const std::lock_guard lock(mutex_);
+  TailPage page{.upto = request.upto.value_or(end()), .floor = floor_};
+  if (request.from.epoch != epoch_ || page.upto.epoch != epoch_) {
+    page.status = TailStatus::history_changed;
+    page.upto = end();
+    return page;
+  }
+  if (lost_rows(request.from)) {
+    page.status = TailStatus::pruned;
+    page.upto = end();
+    return page;
+  }
+  for (const LogRow& row : rows_) {
+    if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position)) continue;
+    if (request.after && row.id <= request.after->id) continue;
+    if (page.rows.size() == request.limit) {
+      page.more = true;
+      break;
+    }
+    page.rows.push_back(row);
+  }
+  return page;
+}
+
+ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& owner,
+                                std::chrono::milliseconds lease) {
+  const std::lock_guard lock(mutex_);
+  Consumer& row = consumers_[consumer];
+  const MonotonicTime now = clock_.now();
+  if (!row.owner.empty() && row.owner != owner && now < row.lease_end)
+    return {ClaimStatus::held_elsewhere, {}};
+  const bool fresh = !row.cursor || row.cursor->epoch != epoch_ || lost_rows(*row.cursor);
+  if (!fresh && row.cursor->snapshot == end().snapshot) return {ClaimStatus::nothing_new, {}};
+  row.owner = owner;
+  row.token = WriteId{random_u64()};
+  row.lease_end = now + lease;
+  return {ClaimStatus::claimed, {consumer, row.token, fresh ? end() : *row.cursor, end(), fresh}};
+}
+
+MemoryOutbox::Consumer* MemoryOutbox::held(const Claim& claim) {
+  const auto found = consumers_.find(claim.consumer);
+  return found != consumers_.end() && found->second.token == claim.token ? &found->second : nullptr;
+}
+
+bool MemoryOutbox::advance(const Claim& claim) {
+  const std::lock_guard lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr || claim.upto.epoch != epoch_) return false;
+  row->cursor = claim.upto;
+  return true;
+}
+
+bool MemoryOutbox::renew(const Claim& claim, std::chrono::milliseconds lease) {
+  const std::lock_guard lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return false;
+  row->lease_end = clock_.now() + lease;
+  return true;
+}
+
+void MemoryOutbox::release(const std::string& consumer, const std::string& owner) {
+  const std::lock_guard lock(mutex_);
+  const auto found = consumers_.find(consumer);
+  if (found == consumers_.end() || found->second.owner != owner) return;
+  found->second.owner.clear();
+  found->second.token = WriteId{};
+}
+
+}  // namespace querymark

@@ -1,0 +1,242 @@
+#include "querymark/read/read_machine.hpp"
+
+#include <algorithm>
+
+#include "querymark/support/error.hpp"
+
+// What the machine guarantees, and where:
+//   - the stamp is taken when a flight begins, before any tier or the database is asked (FlightTable::enter)
+//   - a value from a shared tier is judged by this process's marks before anyone sees it (resume(SharedValue))
+//   - a value is offered to memory before it is published to waiters (resume(Loaded))
+//   - a waiter judges what it is handed by its own targets and the marks of now (resume(FlightResult)); what
+//     it can't take it loads anew, the second time on its own, so that no invalidation storm starves it
+//   - a load of one's own is returned even if a target was invalidated meanwhile: it is a plain read of the
+//     database that began after the call; only keeping it would be wrong
+
+namespace querymark {
+namespace {
+
+constexpr unsigned kMaxJoins = 2;
+
+MonotonicTime after(MonotonicTime now, std::chrono::nanoseconds ttl) {
+  return ttl >= MonotonicTime::max() - now ? MonotonicTime::max() : now + ttl;
+}
+
+// Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
+std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
+  return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
+                                               std::chrono::hours(24 * 365));
+}
+
+}  // namespace
+
+ReadMachine::ReadMachine(Source& source, ReadRequest& request) : source_(source), request_(request) {}
+
+void ReadMachine::add_target(TargetId target) {
+  if (std::ranges::find(targets_ids_, target) == targets_ids_.end()) targets_ids_.push_back(target);
+}
+
+Digest ReadMachine::shared_name() {
+  if (!name_) name_ = query_name({request_.prefix.get(), request_.parameters});
+  return *name_;
+}
+
+EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
+                            std::uint64_t generation) const {
+  return {.prefix = request_.prefix,
+          .parameters = request_.parameters,
+          .hash = request_.hash,
+          .domain = source_.domain_,
+          .generation = generation,
+          .targets = targets_ids_,
+          .loaded = loaded,
+          .expires = std::min(expires, expires_limit_)};
+}
+
+ReadMachine::Action ReadMachine::start() {
+  began_ = source_.cache_.clock().coarse_now();
+  request_.targets(targets_);
+  targets_.push_back(key_target({request_.prefix.get(), request_.parameters}));
+  for (const Target& target : targets_) add_target(target.id());
+  required_ = targets_ids_;
+  if (!source_.cache_.enabled() || !request_.enabled) {
+    bypass_ = Stored::disabled;
+  } else if (!source_.marks_.trusted(began_)) {
+    bypass_ = Stored::lagging;
+  }
+  if (bypass_ != Stored::yes || request_.alone) {
+    stamp_ = source_.marks_.begin_load();
+    return load();
+  }
+  return enter();
+}
+
+ReadMachine::Action ReadMachine::enter() {
+  FlightEntry entry = source_.flights_.enter({request_.prefix.get(), request_.parameters},
+                                             source_.marks_, required_);
+  if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
+  if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
+    ++joins_;
+    waiter_.emplace(std::move(*waiter));
+    return Await{&*waiter_};
+  }
+  bypass_ = Stored::reentrant;
+  stamp_ = source_.marks_.begin_load();
+  return load();
+}
+
+ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
+  stamp_ = leader.stamp();
+  leader_.emplace(std::move(leader));
+  // The flight before this one may have stored the value between our look and our entry.
+  if (EntryRef entry = source_.cache_.memory_.find({request_.prefix.get(), request_.parameters},
+                                                   request_.hash)) {
+    const auto verdict = source_.judge(*entry, began_, request_.ttl, required_);
+    if (verdict == Source::Verdict::fresh) {
+      source_.cache_.counters_.hits.add();
+      return finish(entry, {.status = ReadStatus::hit,
+                            .source = ReadSource::memory,
+                            .stored = Stored::already,
+                            .age = began_ - entry->loaded()});
+    }
+    if (verdict == Source::Verdict::targets_differ) {
+      // Another call site declares other targets: load with both sets, and the shorter TTL wins.
+      for (const TargetId target : entry->targets()) add_target(target);
+      expires_limit_ = entry->expires();
+    }
+  }
+  return poll_next_tier();
+}
+
+ReadMachine::Action ReadMachine::poll_next_tier() {
+  if (request_.shareable && tier_ < source_.tiers_.size())
+    return PollTier{source_.tiers_[tier_].get(), shared_name()};
+  return load();
+}
+
+ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
+  ++tier_;
+  auto& counters = source_.cache_.counters_;
+  const WallTime wall = source_.cache_.clock().wall_now();
+  if (!value || value->expires <= wall) return poll_next_tier();
+  const std::vector<TargetId> own = targets_ids_;
+  for (const Target& target : value->targets) add_target(target.id());
+  const auto generation = source_.marks_.judge(value->stamp, targets_ids_);
+  if (generation) {
+    const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
+    const auto ttl = std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
+    try {
+      EntryRef entry = request_.materialize(
+          value->rows, init(began_ - age, after(began_, ttl), *generation));
+      const StoreStatus kept = source_.cache_.memory_.insert(entry);
+      counters.shared_hits.fetch_add(1);
+      return finish(entry, {.status = ReadStatus::hit,
+                            .source = ReadSource::shared_tier,
+                            .stored = kept == StoreStatus::stored ? Stored::yes : Stored::oversize,
+                            .age = age});
+    } catch (const TypeError&) {
+      // Stored by a program with another idea of the columns: as good as stale, counted below.
+    }
+  }
+  counters.shared_stale.fetch_add(1);
+  targets_ids_ = own;
+  return poll_next_tier();
+}
+
+ReadMachine::Action ReadMachine::load() {
+  return Load{init(began_, after(began_, request_.ttl), stamp_.generation)};
+}
+
+// Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late value would
+// be dead at its first hit anyway.
+Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
+  auto& counters = source_.cache_.counters_;
+  if (bypass_ != Stored::yes) return bypass_;
+  if (loaded.keep != Stored::yes) return loaded.keep;
+  if (loaded.snapshot) {
+    const auto generation = source_.marks_.judge(*loaded.snapshot, entry->targets());
+    if (!generation) return Stored::not_covered;
+  } else if (!source_.marks_.unchanged_since(stamp_.generation, entry->targets())) {
+    counters.late_fills.fetch_add(1);
+    return Stored::invalidated;
+  }
+  switch (source_.cache_.memory_.insert(entry)) {
+    case StoreStatus::stored: counters.stored.fetch_add(1); return Stored::yes;
+    case StoreStatus::superseded: return Stored::superseded;
+    default: counters.oversize.fetch_add(1); return Stored::oversize;
+  }
+}
+
+ReadMachine::Action ReadMachine::resume(Loaded loaded) {
+  auto& counters = source_.cache_.counters_;
+  const Stored kept = keep(loaded.entry, loaded);
+  const bool bypassed = bypass_ != Stored::yes;
+  (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
+  const bool share = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
+                     loaded.rows && !source_.tiers_.empty();
+  if (share) {
+    const WallTime wall = source_.cache_.clock().wall_now();
+    const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(request_.ttl));
+    to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
+                            .stored = wall,
+                            .expires = wall + ttl,
+                            .targets = std::move(targets_),
+                            .rows = std::move(*loaded.rows)};
+  }
+  tier_ = 0;
+  const Action done = finish(std::move(loaded.entry),
+                             {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
+                              .source = ReadSource::database,
+                              .stored = kept,
+                              .age = {}});
+  return share ? store_next_tier() : done;
+}
+
+ReadMachine::Action ReadMachine::store_next_tier() {
+  if (tier_ < source_.tiers_.size())
+    return StoreShared{source_.tiers_[tier_].get(), shared_name(), *to_share_};
+  return Done{};
+}
+
+ReadMachine::Action ReadMachine::resume_stored() {
+  ++tier_;
+  return store_next_tier();
+}
+
+ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {
+  if (leader_) {
+    leader_->complete(entry);
+    leader_.reset();
+  }
+  result_ = {std::move(entry), outcome};
+  return Done{};
+}
+
+void ReadMachine::fail(const std::exception_ptr& error) noexcept {
+  source_.cache_.counters_.load_failures.fetch_add(1);
+  if (!leader_) return;
+  leader_->fail(error);
+  leader_.reset();
+}
+
+ReadMachine::Action ReadMachine::resume(FlightResult result) {
+  waiter_.reset();
+  if (std::holds_alternative<FlightTimeout>(result))
+    throw Timeout("gave up waiting for another caller's load of the same query");
+  if (auto* error = std::get_if<std::exception_ptr>(&result)) std::rethrow_exception(*error);
+  if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
+  EntryRef entry = std::move(std::get<EntryRef>(result));
+  const MonotonicTime now = source_.cache_.clock().coarse_now();
+  if (source_.judge(*entry, now, request_.ttl, required_) == Source::Verdict::fresh) {
+    source_.cache_.counters_.joined.fetch_add(1);
+    return finish(entry, {.status = ReadStatus::joined,
+                          .source = ReadSource::database,
+                          .stored = Stored::already,
+                          .age = {}});
+  }
+  if (joins_ < kMaxJoins) return enter();
+  stamp_ = source_.marks_.begin_load();
+  return load();
+}
+
+}  // namespace querymark

@@ -1,0 +1,123 @@
+#include "querymark/read/source.hpp"
+
+#include <algorithm>
+
+#include "querymark/read/read_machine.hpp"
+#include "querymark/support/error.hpp"
+
+namespace querymark {
+namespace {
+
+std::size_t mark_cells(const CacheOptions& cache, const SourceOptions& source) {
+  if (source.mark_cells != 0) return source.mark_cells;
+  return std::min(MarkTable::kDefaultSize, cache.memory_bytes / 4 / MarkTable::kCellBytes);
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+}  // namespace
+
+Source::Source(Cache& cache, SourceOptions options)
+    : cache_(cache),
+      options_(std::move(options)),
+      marks_(mark_cells(cache.options(), options_)),
+      domain_(cache.attach(marks_, marks_.table().bytes())) {}
+
+Source::~Source() { cache_.detach(domain_); }
+
+void Source::attach(std::shared_ptr<SharedTier> tier) { tiers_.push_back(std::move(tier)); }
+
+KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form, std::string_view text,
+                            std::string_view caller_scope) const {
+  Scope scope = options_.scope;
+  scope.caller = caller_scope;
+  if (form == KeyPrefix::Form::named) {
+    // A key name is the caller's in the whole namespace: key intents carry it without database or session.
+    scope.database.clear();
+    scope.session.clear();
+  }
+  return cache_.prefixes_.intern(stored_type, form, scope, text);
+}
+
+Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
+                              std::chrono::nanoseconds max_age,
+                              std::span<const TargetId> required) const noexcept {
+  if (entry.domain() != domain_) return Verdict::other_domain;
+  // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
+  if (entry.expires() <= now || now - entry.loaded() >= max_age) return Verdict::expired;
+  // Targets belong to the hit: a target that the entry does not carry was never looked at for it.
+  const auto carried = entry.targets();
+  for (const TargetId target : required)
+    if (std::ranges::find(carried, target) == carried.end()) return Verdict::targets_differ;
+  const std::uint64_t generation = marks_.generation();
+  const std::uint64_t stamp = entry.generation();
+  if (stamp >= generation) return Verdict::fresh;
+  if (!marks_.unchanged_since(stamp, carried)) return Verdict::invalidated;
+  entry.raise_generation(generation);
+  return Verdict::fresh;
+}
+
+EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanoseconds max_age,
+                      std::span<const TargetId> required, Outcome& outcome) noexcept {
+  if (!cache_.enabled()) return {};
+  const MonotonicTime now = cache_.clock().coarse_now();
+  const bool trusted = marks_.trusted(now);
+  if (!trusted && options_.lagging == Lagging::bypass) return {};
+  EntryRef entry = cache_.memory_.find(key, hash);
+  if (!entry) return {};
+  auto& counters = cache_.counters_;
+  switch (judge(*entry, now, max_age, required)) {
+    case Verdict::fresh:
+      (trusted ? counters.hits : counters.degraded).add();
+      outcome = {.status = trusted ? ReadStatus::hit : ReadStatus::degraded,
+                 .source = ReadSource::memory,
+                 .stored = Stored::already,
+                 .age = now - entry->loaded()};
+      return entry;
+    case Verdict::targets_differ: counters.targets_differed.fetch_add(1); return {};  // kept: see lead()
+    case Verdict::expired: counters.expired.fetch_add(1); break;
+    case Verdict::invalidated: counters.invalidated.fetch_add(1); break;
+    case Verdict::other_domain: break;
+  }
+  cache_.memory_.erase(*entry);
+  return {};
+}
+
+// The blocking driver: does what the machine says, and tells it what came of it.
+ReadResult Source::read(ReadRequest& request) {
+  ReadMachine machine(*this, request);
+  ReadMachine::Action action = machine.start();
+  for (;;) {
+    if (std::holds_alternative<ReadMachine::Done>(action)) return machine.take_result();
+    action = std::visit(
+        Overloaded{
+            [&](ReadMachine::Await& await) -> ReadMachine::Action {
+              return machine.resume(await.waiter->wait(request.deadline));
+            },
+            [&](ReadMachine::PollTier& poll) -> ReadMachine::Action {
+              return machine.resume(poll.tier->get(poll.name));
+            },
+            [&](ReadMachine::Load& load) -> ReadMachine::Action {
+              Loaded loaded;
+              try {
+                loaded = request.load(load.init);
+              } catch (...) {  // whatever it is, everyone who shares the load gets it
+                machine.fail(std::current_exception());
+                throw;
+              }
+              return machine.resume(std::move(loaded));
+            },
+            [&](ReadMachine::StoreShared& store) -> ReadMachine::Action {
+              store.tier->put(options_.scope.space, store.name, store.value);
+              return machine.resume_stored();
+            },
+            [](ReadMachine::Done&) -> ReadMachine::Action { return ReadMachine::Done{}; },
+        },
+        action);
+  }
+}
+
+}  // namespace querymark

@@ -1,0 +1,65 @@
+#include "querymark/support/digest.hpp"
+
+#include <openssl/evp.h>
+
+#include <memory>
+
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace querymark {
+namespace {
+
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+};
+using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+
+// Fetching an algorithm costs more than hashing 200 bytes with it: do it once for the process.
+const EVP_MD* sha256_algorithm() {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return algorithm;
+}
+
+void require(bool ok) {
+  if (!ok) throw Error("OpenSSL offers no SHA-256; install libssl3 with its default provider");
+}
+
+struct HashSecret {
+  alignas(64) unsigned char bytes[XXH3_SECRET_DEFAULT_SIZE];
+  HashSecret() {
+    for (std::size_t i = 0; i < sizeof(bytes); i += sizeof(std::uint64_t)) {
+      const std::uint64_t word = random_u64();
+      std::memcpy(bytes + i, &word, sizeof(word));
+    }
+  }
+};
+
+}  // namespace
+
+Digest sha256(std::initializer_list<ByteView> parts) {
+  thread_local const Context context(EVP_MD_CTX_new());
+  require(context && EVP_DigestInit_ex2(context.get(), sha256_algorithm(), nullptr) == 1);
+  for (ByteView part : parts) {
+    unsigned char length[8];
+    for (int i = 0; i < 8; ++i)
+      length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(part.size()) >> (56 - 8 * i));
+    require(EVP_DigestUpdate(context.get(), length, sizeof(length)) == 1 &&
+            EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+  }
+  Digest digest;
+  require(EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) == 1);
+  return digest;
+}
+
+std::uint64_t process_hash(ByteView bytes) noexcept {
+  static const HashSecret secret;
+  return XXH3_64bits_withSecret(bytes.data(), bytes.size(), secret.bytes, sizeof(secret.bytes));
+}
+
+std::uint64_t checksum(ByteView bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+}  // namespace querymark

@@ -22,6 +22,8 @@ create table querymark_tier_entry (
 -- For restarts: the newest stamp of an epoch proves whether the database was rewound.
 create index querymark_tier_entry_horizon on querymark_tier_entry (epoch, horizon);
 
+create index querymark_tier_entry_expiry on querymark_tier_entry (expires_at);
+
 -- Which entries an invalidation of a target removes.
 create table querymark_tier_target (
   target blob not null,

@@ -15,8 +15,8 @@ void put_checked_block(std::string& sink, ByteView bytes) {
 
 }  // namespace
 
-void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form form, const Scope& scope,
-                       std::string_view text) {
+void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form form,
+                       const Scope& scope, std::string_view text) {
   sink.push_back(kKeyVersion);
   put_checked_block(sink, stored_type);
   sink.push_back(static_cast<char>(form));
@@ -25,7 +25,8 @@ void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form for
   put_checked_block(sink, text);
 }
 
-KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope, std::string_view text)
+KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope,
+                     std::string_view text)
     : form_(form) {
   encode(bytes_, stored_type, form, scope, text);
   query_offset_ = 1 + sizeof(std::uint32_t) + stored_type.size();

@@ -2,10 +2,11 @@
 
 namespace querymark {
 
-// State: `known` maps the bytes of a prefix to a weak reference. A prefix is inserted under `mutex`; its
-// deleter takes `mutex` and erases the slot if it still holds an expired reference (another thread may have
-// interned the same bytes anew in between). The map's key views the prefix's own bytes, so a slot is always
-// erased or replaced, key included, before those bytes are freed.
+// State: `known` maps the bytes of a prefix to a weak reference. A prefix is inserted under
+// `mutex`; its deleter takes `mutex` and erases the slot if it still holds an expired reference
+// (another thread may have interned the same bytes anew in between). The map's key views the
+// prefix's own bytes, so a slot is always erased or replaced, key included, before those bytes are
+// freed.
 struct PrefixTable::State {
   mutable std::mutex mutex;
   std::unordered_map<std::string_view, std::weak_ptr<const KeyPrefix>> known;
@@ -18,14 +19,16 @@ struct PrefixTable::State {
 
 PrefixTable::PrefixTable() : state_(std::make_shared<State>()) {}
 
-KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form form, const Scope& scope,
-                                 std::string_view text) {
-  // Most calls find what they look for: encode into a buffer that this thread reuses, and look first.
+KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form form,
+                                 const Scope& scope, std::string_view text) {
+  // Most calls find what they look for: encode into a buffer that this thread reuses, and look
+  // first.
   thread_local std::string encoded;
   encoded.clear();
   KeyPrefix::encode(encoded, stored_type, form, scope, text);
   const std::shared_ptr<State> state = state_;
-  KeyPrefixRef fresh;  // outside the lock: its deleter takes the mutex when another thread was faster
+  KeyPrefixRef
+      fresh;  // outside the lock: its deleter takes the mutex when another thread was faster
   {
     const std::lock_guard lock(state->mutex);
     auto found = state->known.find(encoded);

@@ -74,7 +74,8 @@ std::optional<Target> Target::from_log(std::string_view kind, std::string_view t
     const auto found = static_cast<TargetKind>(i);
     if (found == TargetKind::flush) return Target(found, {});
     if (!is_canonical(text)) return std::nullopt;
-    if (found == TargetKind::entity && text.find(':') == std::string_view::npos) return std::nullopt;
+    if (found == TargetKind::entity && text.find(':') == std::string_view::npos)
+      return std::nullopt;
     if (found == TargetKind::key && !text.starts_with("sha256:") && !text.starts_with("name:"))
       return std::nullopt;
     return Target(found, std::string(text));
@@ -84,9 +85,12 @@ std::optional<Target> Target::from_log(std::string_view kind, std::string_view t
 
 std::string_view Target::identity_class() const noexcept {
   switch (kind_) {
-    case TargetKind::key: return "key";
-    case TargetKind::flush: return "flush";
-    default: return "tag";
+    case TargetKind::key:
+      return "key";
+    case TargetKind::flush:
+      return "flush";
+    default:
+      return "tag";
   }
 }
 

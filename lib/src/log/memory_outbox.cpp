@@ -71,7 +71,8 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
     return page;
   }
   for (const LogRow& row : rows_) {
-    if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position)) continue;
+    if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position))
+      continue;
     if (request.after && row.id <= request.after->id) continue;
     if (page.rows.size() == request.limit) {
       page.more = true;

@@ -16,8 +16,8 @@ bool is_plain(char c) noexcept {
          c == '_';
 }
 
-// Percent-encodes everything that is not safe in a URL, a header and a cookie alike; the dot too, which
-// separates the fields.
+// Percent-encodes everything that is not safe in a URL, a header and a cookie alike; the dot too,
+// which separates the fields.
 std::string encode_space(std::string_view space) {
   std::string out;
   for (char c : space) {
@@ -55,7 +55,8 @@ template <class Integer>
 std::optional<Integer> parse_number(std::string_view text, int base) {
   Integer value = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size())
+    return std::nullopt;
   return value;
 }
 

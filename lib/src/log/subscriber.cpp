@@ -9,10 +9,11 @@
 //   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
 //   writers, waiters  call catch_up() themselves, or ring the doorbell and sleep on covered_
 //
-// poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back. polls_started_ numbers
-// them; polls_done_ is the number of the last one that succeeded (polls are serial, so every poll up to it has
-// ended). Whoever arrives at count n needs any successful poll with a number > n: it began after the arrival.
-// state_mutex_ guards last_error_ and makes "check, then sleep on covered_" atomic against a poll's end.
+// poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
+// polls_started_ numbers them; polls_done_ is the number of the last one that succeeded (polls are
+// serial, so every poll up to it has ended). Whoever arrives at count n needs any successful poll
+// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and makes "check,
+// then sleep on covered_" atomic against a poll's end.
 //
 // Lock order: poll_mutex_, the marks' mutexes; state_mutex_ alone.
 
@@ -130,7 +131,8 @@ void Subscriber::read_history() {
   for (std::size_t rows = 0;;) {
     const TailPage page = outbox_.read(request);
     rows += page.rows.size();
-    // Pruned or replaced meanwhile, or more than is worth reading: older values stay unknown, thus misses.
+    // Pruned or replaced meanwhile, or more than is worth reading: older values stay unknown, thus
+    // misses.
     if (page.status != TailStatus::ok || rows > options_.jump_after) return;
     marks_.learn_history(known.epoch, updates_of(page.rows),
                          page.more ? std::nullopt : std::optional(floor));
@@ -147,17 +149,21 @@ WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
                        .elapsed = std::chrono::steady_clock::now() - began,
                        .reason = reason};
   };
-  if (wait.scope() == Wait::Scope::none || receipt.intents == 0) return finish(WaitStatus::satisfied);
-  if (receipt.space != space_) return finish(WaitStatus::refused, "the receipt is of another namespace");
+  if (wait.scope() == Wait::Scope::none || receipt.intents == 0)
+    return finish(WaitStatus::satisfied);
+  if (receipt.space != space_)
+    return finish(WaitStatus::refused, "the receipt is of another namespace");
 
   const std::uint64_t arrival = polls_started_.load();
   const auto verdict = [&]() -> std::optional<WaitOutcome> {
-    const bool asked = polls_done_.load() > arrival;  // before the cursor: it moved before the count did
+    const bool asked =
+        polls_done_.load() > arrival;  // before the cursor: it moved before the count did
     const Cursor at = marks_.cursor();
     if (at.epoch == receipt.epoch && at.snapshot.covers(receipt.position))
       return finish(WaitStatus::satisfied);
     if (!asked) return std::nullopt;
-    if (at.epoch != receipt.epoch) return finish(WaitStatus::refused, "the receipt is of another epoch");
+    if (at.epoch != receipt.epoch)
+      return finish(WaitStatus::refused, "the receipt is of another epoch");
     if (receipt.position >= at.snapshot.limit())
       return finish(WaitStatus::refused, "the receipt is ahead of everything written");
     return std::nullopt;

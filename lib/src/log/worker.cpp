@@ -15,8 +15,10 @@
 namespace querymark {
 namespace {
 
-// Equal targets of a page collapse to the highest position; a flush swallows what lies at or below it.
-std::vector<SharedInvalidation> coalesce(const std::vector<LogRow>& rows, std::uint64_t& malformed) {
+// Equal targets of a page collapse to the highest position; a flush swallows what lies at or below
+// it.
+std::vector<SharedInvalidation> coalesce(const std::vector<LogRow>& rows,
+                                         std::uint64_t& malformed) {
   std::map<std::pair<bool, std::string>, SharedInvalidation> latest;
   std::optional<Position> flushed;
   for (const LogRow& row : rows) {
@@ -26,7 +28,8 @@ std::vector<SharedInvalidation> coalesce(const std::vector<LogRow>& rows, std::u
       continue;
     }
     const std::pair identity(row.target->kind() == TargetKind::key, row.target->text());
-    const auto [at, fresh] = latest.try_emplace(identity, SharedInvalidation{*row.target, row.position});
+    const auto [at, fresh] =
+        latest.try_emplace(identity, SharedInvalidation{*row.target, row.position});
     if (!fresh) at->second.position = std::max(at->second.position, row.position);
   }
   std::vector<SharedInvalidation> result;
@@ -115,8 +118,8 @@ void Worker::count(const WorkerRound& round, std::string_view error) {
 
 std::chrono::milliseconds Worker::backoff() {
   const unsigned doublings = std::min(failures_, 20U);
-  const auto ceiling = std::min<std::chrono::milliseconds>(options_.backoff_start * (1LL << doublings),
-                                                           options_.backoff_limit);
+  const auto ceiling = std::min<std::chrono::milliseconds>(
+      options_.backoff_start * (1LL << doublings), options_.backoff_limit);
   const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(ceiling.count(), 1));
   return std::chrono::milliseconds(1 + random_u64() % span);
 }

@@ -34,8 +34,8 @@ MarkTable::MarkTable(std::size_t cells) : cells_(cells) {
   if (!table_) throw std::bad_alloc();
 }
 
-// Double hashing (Kirsch and Mitzenmacher 2006): two halves of the id make all k cells. Multiply-shift maps
-// 32 bits to [0, cells) without a division.
+// Double hashing (Kirsch and Mitzenmacher 2006): two halves of the id make all k cells.
+// Multiply-shift maps 32 bits to [0, cells) without a division.
 MarkTable::Cell& MarkTable::cell(TargetId target, std::size_t i) const noexcept {
   const auto id = static_cast<std::uint64_t>(target);
   const auto first = static_cast<std::uint32_t>(id);
@@ -46,15 +46,18 @@ MarkTable::Cell& MarkTable::cell(TargetId target, std::size_t i) const noexcept 
 
 std::uint64_t MarkTable::generation(TargetId target) const noexcept {
   std::uint64_t least = load(cell(target, 0).generation);
-  for (std::size_t i = 1; i < kCells; ++i) least = std::min(least, load(cell(target, i).generation));
+  for (std::size_t i = 1; i < kCells; ++i)
+    least = std::min(least, load(cell(target, i).generation));
   return least;
 }
 
-// Acquire: whoever reads a position that clear_positions() wiped also sees what was stored before the wipe.
+// Acquire: whoever reads a position that clear_positions() wiped also sees what was stored before
+// the wipe.
 Position MarkTable::position(TargetId target) const noexcept {
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
   for (std::size_t i = 0; i < kCells; ++i)
-    least = std::min(least, std::atomic_ref(cell(target, i).position).load(std::memory_order_acquire));
+    least =
+        std::min(least, std::atomic_ref(cell(target, i).position).load(std::memory_order_acquire));
   return {least};
 }
 
@@ -65,7 +68,9 @@ void MarkTable::raise(TargetId target, std::uint64_t generation, Position positi
   }
 }
 
-void MarkTable::raise_position(TargetId target, Position position) noexcept { raise(target, 0, position); }
+void MarkTable::raise_position(TargetId target, Position position) noexcept {
+  raise(target, 0, position);
+}
 
 void MarkTable::clear_positions() noexcept {
   for (std::size_t i = 0; i < cells_; ++i)

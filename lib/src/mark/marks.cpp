@@ -5,23 +5,28 @@
 
 // States and orders.
 //
-// generation_ G is the number of batches applied. To apply a batch an applier holds apply_mutex_, writes the
-// cells of all its targets (and the flush mark) with G + 1 by relaxed stores, then publishes G + 1 with
-// release. A reader that loads generation_ = g with acquire therefore sees every mark with a generation
-// <= g. It may see marks of g + 1 early: they exceed every stamp <= g, so they can only cost a miss.
+// generation_ G is the number of batches applied. To apply a batch an applier holds apply_mutex_,
+// writes the cells of all its targets (and the flush mark) with G + 1 by relaxed stores, then
+// publishes G + 1 with release. A reader that loads generation_ = g with acquire therefore sees
+// every mark with a generation
+// <= g. It may see marks of g + 1 early: they exceed every stamp <= g, so they can only cost a
+// miss.
 //
-// A hit compares stamp == generation() first: equal means that no batch was published since the stamp was
-// taken. Otherwise it reads the cells (`unchanged_since`) and may raise the stamp to the g it had read
-// *before* the look, never to a later one: a batch published during the look is looked at next time.
+// A hit compares stamp == generation() first: equal means that no batch was published since the
+// stamp was taken. Otherwise it reads the cells (`unchanged_since`) and may raise the stamp to the
+// g it had read *before* the look, never to a later one: a batch published during the look is
+// looked at next time.
 //
-// A load takes its stamp before it asks the database: generation first (acquire), then epoch and horizon
-// under cursor_mutex_. Appliers publish the generation before the cursor, so a horizon never claims a position
-// whose mark the generation lacks. After a restart the two halves may disagree (old generation, new
-// horizon): such a value is dead in memory by the restart's flush mark, and right for a shared tier, because
-// the adapter drains its old connections before it calls restart().
+// A load takes its stamp before it asks the database: generation first (acquire), then epoch and
+// horizon under cursor_mutex_. Appliers publish the generation before the cursor, so a horizon
+// never claims a position whose mark the generation lacks. After a restart the two halves may
+// disagree (old generation, new horizon): such a value is dead in memory by the restart's flush
+// mark, and right for a shared tier, because the adapter drains its old connections before it calls
+// restart().
 //
-// own_ holds the (position, target) pairs of own acknowledged commits that were applied before the log
-// showed them. It, the cells and the cursor change under apply_mutex_, so each pair is applied once:
+// own_ holds the (position, target) pairs of own acknowledged commits that were applied before the
+// log showed them. It, the cells and the cursor change under apply_mutex_, so each pair is applied
+// once:
 //   apply_own first: pair remembered -> apply_log skips and forgets it
 //   apply_log first: cursor covers the position -> apply_own drops the pair
 // Staged or doubtful intents never enter own_; apply_log applies them again.

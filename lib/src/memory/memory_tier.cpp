@@ -5,12 +5,12 @@
 #include <list>
 #include <mutex>
 
-// A shard holds a hash index and a queue in order of insertion; eviction is CLOCK (second chance FIFO,
-// Corbato 1968): the hand takes the oldest entry; one that was visited since goes to the back with its mark
-// cleared, any other goes out. A hit sets the mark and moves nothing.
+// A shard holds a hash index and a queue in order of insertion; eviction is CLOCK (second chance
+// FIFO, Corbato 1968): the hand takes the oldest entry; one that was visited since goes to the back
+// with its mark cleared, any other goes out. A hit sets the mark and moves nothing.
 //
-// Each shard's mutex guards its index, queue and byte count. Entries are dropped (and so perhaps destroyed)
-// after the lock is released: their values' destructors are user code.
+// Each shard's mutex guards its index, queue and byte count. Entries are dropped (and so perhaps
+// destroyed) after the lock is released: their values' destructors are user code.
 
 namespace querymark {
 namespace {
@@ -36,10 +36,12 @@ struct KeyHash {
 struct KeyEqual {
   using is_transparent = void;
   bool operator()(const Entry* a, const Entry* b) const noexcept { return a->key() == b->key(); }
-  bool operator()(const std::pair<KeyView, std::uint64_t>& probe, const Entry* entry) const noexcept {
+  bool operator()(const std::pair<KeyView, std::uint64_t>& probe,
+                  const Entry* entry) const noexcept {
     return entry->hash() == probe.second && entry->key() == probe.first;
   }
-  bool operator()(const Entry* entry, const std::pair<KeyView, std::uint64_t>& probe) const noexcept {
+  bool operator()(const Entry* entry,
+                  const std::pair<KeyView, std::uint64_t>& probe) const noexcept {
     return (*this)(probe, entry);
   }
 };

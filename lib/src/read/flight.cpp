@@ -8,14 +8,16 @@
 //   loading -> abandoned        its leader's destructor; one waiter wakes
 //   abandoned -> loading        that waiter, which becomes the leader with a new stamp
 //
-// A flight without waiters is removed from the table instead of being abandoned to nobody. A flight is in
-// the table from its birth until it ends, unless a newer one has replaced it; removal compares identity.
+// A flight without waiters is removed from the table instead of being abandoned to nobody. A flight
+// is in the table from its birth until it ends, unless a newer one has replaced it; removal
+// compares identity.
 //
-// A caller joins only if no target of its own was invalidated since the flight's stamp was taken. What is
-// invalidated after that, waiters find out themselves: they judge the value's stamp when they get it.
+// A caller joins only if no target of its own was invalidated since the flight's stamp was taken.
+// What is invalidated after that, waiters find out themselves: they judge the value's stamp when
+// they get it.
 //
-// Lock order: the table's mutex, then a flight's. A promoted waiter takes its new stamp under the flight's
-// mutex, before it asks the database; joiners that compare against it hold the same mutex.
+// Lock order: the table's mutex, then a flight's. A promoted waiter takes its new stamp under the
+// flight's mutex, before it asks the database; joiners that compare against it hold the same mutex.
 
 namespace querymark {
 namespace {

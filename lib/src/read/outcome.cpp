@@ -15,42 +15,61 @@ std::string describe_age(std::chrono::nanoseconds age) {
 
 std::string_view to_string(ReadStatus status) noexcept {
   switch (status) {
-    case ReadStatus::hit: return "hit";
-    case ReadStatus::miss: return "miss";
-    case ReadStatus::joined: return "joined";
-    case ReadStatus::bypass: return "bypass";
-    case ReadStatus::degraded: return "degraded";
+    case ReadStatus::hit:
+      return "hit";
+    case ReadStatus::miss:
+      return "miss";
+    case ReadStatus::joined:
+      return "joined";
+    case ReadStatus::bypass:
+      return "bypass";
+    case ReadStatus::degraded:
+      return "degraded";
   }
   return "unknown";
 }
 
 std::string_view to_string(ReadSource source) noexcept {
   switch (source) {
-    case ReadSource::database: return "database";
-    case ReadSource::memory: return "memory";
-    case ReadSource::shared_tier: return "shared tier";
+    case ReadSource::database:
+      return "database";
+    case ReadSource::memory:
+      return "memory";
+    case ReadSource::shared_tier:
+      return "shared tier";
   }
   return "unknown";
 }
 
 std::string_view to_string(Stored stored) noexcept {
   switch (stored) {
-    case Stored::yes: return "stored";
-    case Stored::already: return "already stored";
-    case Stored::oversize: return "oversize";
-    case Stored::superseded: return "superseded by a later value";
-    case Stored::invalidated: return "invalidated during the load";
-    case Stored::not_covered: return "its snapshot is older than an invalidation or unknown";
-    case Stored::disabled: return "caching is switched off";
-    case Stored::lagging: return "the log was not reached for max_lag";
-    case Stored::in_transaction: return "the transaction has written";
-    case Stored::reentrant: return "asked for by its own load";
+    case Stored::yes:
+      return "stored";
+    case Stored::already:
+      return "already stored";
+    case Stored::oversize:
+      return "oversize";
+    case Stored::superseded:
+      return "superseded by a later value";
+    case Stored::invalidated:
+      return "invalidated during the load";
+    case Stored::not_covered:
+      return "its snapshot is older than an invalidation or unknown";
+    case Stored::disabled:
+      return "caching is switched off";
+    case Stored::lagging:
+      return "the log was not reached for max_lag";
+    case Stored::in_transaction:
+      return "the transaction has written";
+    case Stored::reentrant:
+      return "asked for by its own load";
   }
   return "unknown";
 }
 
 std::string describe(const Outcome& outcome) {
-  std::string text = fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.source));
+  std::string text =
+      fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.source));
   if (outcome.is_hit()) text += fmt::format(", {} old", describe_age(outcome.age));
   if (outcome.stored != Stored::yes && outcome.stored != Stored::already)
     text += fmt::format(", not stored: {}", to_string(outcome.stored));

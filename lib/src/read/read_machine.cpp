@@ -5,12 +5,17 @@
 #include "querymark/support/error.hpp"
 
 // What the machine guarantees, and where:
-//   - the stamp is taken when a flight begins, before any tier or the database is asked (FlightTable::enter)
-//   - a value from a shared tier is judged by this process's marks before anyone sees it (resume(SharedValue))
+//   - the stamp is taken when a flight begins, before any tier or the database is asked
+//   (FlightTable::enter)
+//   - a value from a shared tier is judged by this process's marks before anyone sees it
+//   (resume(SharedValue))
 //   - a value is offered to memory before it is published to waiters (resume(Loaded))
-//   - a waiter judges what it is handed by its own targets and the marks of now (resume(FlightResult)); what
-//     it can't take it loads anew, the second time on its own, so that no invalidation storm starves it
-//   - a load of one's own is returned even if a target was invalidated meanwhile: it is a plain read of the
+//   - a waiter judges what it is handed by its own targets and the marks of now
+//   (resume(FlightResult)); what
+//     it can't take it loads anew, the second time on its own, so that no invalidation storm
+//     starves it
+//   - a load of one's own is returned even if a target was invalidated meanwhile: it is a plain
+//   read of the
 //     database that began after the call; only keeping it would be wrong
 
 namespace querymark {
@@ -30,7 +35,8 @@ std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
 
 }  // namespace
 
-ReadMachine::ReadMachine(Source& source, ReadRequest& request) : source_(source), request_(request) {}
+ReadMachine::ReadMachine(Source& source, ReadRequest& request)
+    : source_(source), request_(request) {}
 
 void ReadMachine::add_target(TargetId target) {
   if (std::ranges::find(targets_ids_, target) == targets_ids_.end()) targets_ids_.push_back(target);
@@ -124,10 +130,11 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
   const auto generation = source_.marks_.judge(value->stamp, targets_ids_);
   if (generation) {
     const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
-    const auto ttl = std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
+    const auto ttl =
+        std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
     try {
-      EntryRef entry = request_.materialize(
-          value->rows, init(began_ - age, after(began_, ttl), *generation));
+      EntryRef entry =
+          request_.materialize(value->rows, init(began_ - age, after(began_, ttl), *generation));
       const StoreStatus kept = source_.cache_.memory_.insert(entry);
       counters.shared_hits.fetch_add(1);
       return finish(entry, {.status = ReadStatus::hit,
@@ -147,8 +154,8 @@ ReadMachine::Action ReadMachine::load() {
   return Load{init(began_, after(began_, request_.ttl), stamp_.generation)};
 }
 
-// Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late value would
-// be dead at its first hit anyway.
+// Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
+// value would be dead at its first hit anyway.
 Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
   auto& counters = source_.cache_.counters_;
   if (bypass_ != Stored::yes) return bypass_;
@@ -161,9 +168,14 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
     return Stored::invalidated;
   }
   switch (source_.cache_.memory_.insert(entry)) {
-    case StoreStatus::stored: counters.stored.fetch_add(1); return Stored::yes;
-    case StoreStatus::superseded: return Stored::superseded;
-    default: counters.oversize.fetch_add(1); return Stored::oversize;
+    case StoreStatus::stored:
+      counters.stored.fetch_add(1);
+      return Stored::yes;
+    case StoreStatus::superseded:
+      return Stored::superseded;
+    default:
+      counters.oversize.fetch_add(1);
+      return Stored::oversize;
   }
 }
 
@@ -176,7 +188,8 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
                      loaded.rows && !source_.tiers_.empty();
   if (share) {
     const WallTime wall = source_.cache_.clock().wall_now();
-    const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(request_.ttl));
+    const auto ttl =
+        within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(request_.ttl));
     to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
                             .stored = wall,
                             .expires = wall + ttl,
@@ -184,11 +197,11 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
                             .rows = std::move(*loaded.rows)};
   }
   tier_ = 0;
-  const Action done = finish(std::move(loaded.entry),
-                             {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
-                              .source = ReadSource::database,
-                              .stored = kept,
-                              .age = {}});
+  const Action done =
+      finish(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
+                                       .source = ReadSource::database,
+                                       .stored = kept,
+                                       .age = {}});
   return share ? store_next_tier() : done;
 }
 

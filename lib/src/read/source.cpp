@@ -30,12 +30,13 @@ Source::~Source() { cache_.detach(domain_); }
 
 void Source::attach(std::shared_ptr<SharedTier> tier) { tiers_.push_back(std::move(tier)); }
 
-KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form, std::string_view text,
-                            std::string_view caller_scope) const {
+KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
+                            std::string_view text, std::string_view caller_scope) const {
   Scope scope = options_.scope;
   scope.caller = caller_scope;
   if (form == KeyPrefix::Form::named) {
-    // A key name is the caller's in the whole namespace: key intents carry it without database or session.
+    // A key name is the caller's in the whole namespace: key intents carry it without database or
+    // session.
     scope.database.clear();
     scope.session.clear();
   }
@@ -77,10 +78,17 @@ EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanos
                  .stored = Stored::already,
                  .age = now - entry->loaded()};
       return entry;
-    case Verdict::targets_differ: counters.targets_differed.fetch_add(1); return {};  // kept: see lead()
-    case Verdict::expired: counters.expired.fetch_add(1); break;
-    case Verdict::invalidated: counters.invalidated.fetch_add(1); break;
-    case Verdict::other_domain: break;
+    case Verdict::targets_differ:
+      counters.targets_differed.fetch_add(1);
+      return {};  // kept: see lead()
+    case Verdict::expired:
+      counters.expired.fetch_add(1);
+      break;
+    case Verdict::invalidated:
+      counters.invalidated.fetch_add(1);
+      break;
+    case Verdict::other_domain:
+      break;
   }
   cache_.memory_.erase(*entry);
   return {};

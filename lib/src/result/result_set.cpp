@@ -9,7 +9,8 @@
 // Layout, all little-endian; offsets from the start of the buffer:
 //   0  u32 magic "QMRS"   4  u16 version   6  u16 zero   8  u64 XXH3-64 of everything from 16 on
 //  16  u32 columns       20  u32 rows     24  u64 heap offset
-//  32  columns x { u32 name offset, u32 name size, u32 type offset, u32 type size }    (offsets in the heap)
+//  32  columns x { u32 name offset, u32 name size, u32 type offset, u32 type size }    (offsets in
+//  the heap)
 //   .  rows x columns x u8 cell type, zero-padded to a multiple of 8
 //   .  rows x columns x u64 slot: the number's bits, or u32 offset in the heap | u32 size << 32
 //   .  heap: names, types, text and bytes
@@ -36,8 +37,8 @@ Integer load(const char* at) noexcept {
 
 struct Layout {
   std::uint64_t tags, slots, heap;
-  // Counts are 32-bit, so no product or sum here can overflow 64 bits... except rows x columns x 9, which
-  // the caller bounds first.
+  // Counts are 32-bit, so no product or sum here can overflow 64 bits... except rows x columns x 9,
+  // which the caller bounds first.
   Layout(std::uint64_t columns, std::uint64_t cells) noexcept
       : tags(kHeader + columns * kColumnBytes),
         slots(tags + (cells + 7) / 8 * 8),
@@ -50,7 +51,9 @@ std::string_view span_at(const char* buffer, const char* span) noexcept {
   return {buffer + heap_offset(buffer) + load<std::uint32_t>(span), load<std::uint32_t>(span + 4)};
 }
 
-bool is_text_like(ValueType type) noexcept { return type == ValueType::text || type == ValueType::bytes; }
+bool is_text_like(ValueType type) noexcept {
+  return type == ValueType::text || type == ValueType::bytes;
+}
 
 bool valid_span(std::uint64_t bits, std::uint64_t heap_size) noexcept {
   return (bits & 0xFFFFFFFFU) + (bits >> 32U) <= heap_size;
@@ -81,7 +84,8 @@ bool valid(ByteView in) noexcept {
   return true;
 }
 
-constexpr std::string_view kTypeNames[] = {"NULL", "a boolean", "an integer", "a double", "text", "bytes"};
+constexpr std::string_view kTypeNames[] = {"NULL",     "a boolean", "an integer",
+                                           "a double", "text",      "bytes"};
 
 }  // namespace
 
@@ -116,7 +120,8 @@ std::optional<std::size_t> ResultSet::find_column(std::string_view name) const n
 
 Row ResultSet::row(std::size_t index) const& {
   if (index >= rows_)
-    throw TypeError("row " + std::to_string(index) + " of a result with " + std::to_string(rows_) + " rows");
+    throw TypeError("row " + std::to_string(index) + " of a result with " + std::to_string(rows_) +
+                    " rows");
   return {*this, index};
 }
 
@@ -155,9 +160,9 @@ ValueType Field::type() const noexcept { return set_->cell_type(row_, column_); 
 std::string_view Field::name() const noexcept { return set_->column_name(column_); }
 
 void Field::fail(std::string_view wanted) const {
-  throw TypeError("column \"" + std::string(name()) + "\", row " + std::to_string(row_) + ": found " +
-                  std::string(kTypeNames[static_cast<std::size_t>(type())]) + ", wanted " +
-                  std::string(wanted) +
+  throw TypeError("column \"" + std::string(name()) + "\", row " + std::to_string(row_) +
+                  ": found " + std::string(kTypeNames[static_cast<std::size_t>(type())]) +
+                  ", wanted " + std::string(wanted) +
                   (is_null() ? " (read a column that may be NULL as std::optional)" : ""));
 }
 
@@ -192,7 +197,8 @@ std::string_view Field::view() const {
 ResultSetBuilder::Span ResultSetBuilder::store(std::string_view bytes) {
   if (heap_.size() + bytes.size() > std::numeric_limits<std::uint32_t>::max())
     throw Error("a result set of 4 GiB or more can't be held");
-  const Span span{static_cast<std::uint32_t>(heap_.size()), static_cast<std::uint32_t>(bytes.size())};
+  const Span span{static_cast<std::uint32_t>(heap_.size()),
+                  static_cast<std::uint32_t>(bytes.size())};
   heap_.append(bytes);
   return span;
 }

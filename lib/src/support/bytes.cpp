@@ -10,7 +10,8 @@ int hex_digit(char c) noexcept {
   return -1;
 }
 
-// Length of the UTF-8 sequence at the front of `text`, 0 when it is malformed (Unicode 15, table 3-7).
+// Length of the UTF-8 sequence at the front of `text`, 0 when it is malformed (Unicode 15, table
+// 3-7).
 std::size_t utf8_sequence(std::string_view text) noexcept {
   auto byte = [&](std::size_t i) -> unsigned {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;

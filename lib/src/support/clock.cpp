@@ -20,7 +20,8 @@ class SystemClock final : public Clock {
     return MonotonicTime(read_clock(CLOCK_MONOTONIC_COARSE));
   }
   [[nodiscard]] WallTime wall_now() const noexcept override {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now());
   }
 };
 

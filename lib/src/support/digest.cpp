@@ -46,7 +46,8 @@ Digest sha256(std::initializer_list<ByteView> parts) {
   for (ByteView part : parts) {
     unsigned char length[8];
     for (int i = 0; i < 8; ++i)
-      length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(part.size()) >> (56 - 8 * i));
+      length[i] =
+          static_cast<unsigned char>(static_cast<std::uint64_t>(part.size()) >> (56 - 8 * i));
     require(EVP_DigestUpdate(context.get(), length, sizeof(length)) == 1 &&
             EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
   }

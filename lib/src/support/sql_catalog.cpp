@@ -9,7 +9,8 @@ constexpr std::string_view kMarker = "-- name: ";
 
 std::string trimmed(std::string_view text) {
   const std::size_t last = text.find_last_not_of(" \t\r\n;");
-  return std::string(last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1));
+  return std::string(last == std::string_view::npos ? std::string_view()
+                                                    : text.substr(0, last + 1));
 }
 
 }  // namespace
@@ -19,7 +20,8 @@ SqlCatalog::SqlCatalog(std::string_view file) {
   while (at != std::string_view::npos) {
     const std::size_t line_end = std::min(file.find('\n', at), file.size());
     const std::size_t next = file.find(kMarker, line_end);
-    const std::string name = trimmed(file.substr(at + kMarker.size(), line_end - at - kMarker.size()));
+    const std::string name =
+        trimmed(file.substr(at + kMarker.size(), line_end - at - kMarker.size()));
     const std::string statement =
         trimmed(file.substr(line_end, next == std::string_view::npos ? next : next - line_end));
     if (!statements_.emplace(name, statement).second)

@@ -13,18 +13,18 @@
 
 namespace querymark {
 
-/// Under what a query runs, as far as it changes the result. Two queries with different scopes never share
-/// a key.
+/// Under what a query runs, as far as it changes the result. Two queries with different scopes
+/// never share a key.
 struct Scope {
   std::string space;     ///< The namespace.
   std::string database;  ///< The database's own identity, the same in every process that opens it.
-  std::string session;   ///< What the session pins: search path, role, time zone... Empty on SQLite.
-  std::string caller;    ///< The caller's own part, such as a tenant.
+  std::string session;  ///< What the session pins: search path, role, time zone... Empty on SQLite.
+  std::string caller;   ///< The caller's own part, such as a tenant.
 };
 
 /// The part of a key that a prepared query encodes once: version, stored type, scope and SQL text.
-/// Immutable; interned per cache, so that two prefixes of one table are equal exactly when their addresses
-/// are. Shared by all entries of a query and counted once.
+/// Immutable; interned per cache, so that two prefixes of one table are equal exactly when their
+/// addresses are. Shared by all entries of a query and counted once.
 class KeyPrefix {
  public:
   enum class Form : std::uint8_t { sql = 1, named = 2 };
@@ -37,9 +37,13 @@ class KeyPrefix {
 
   [[nodiscard]] ByteView bytes() const noexcept { return bytes_; }
   /// The bytes after the stored type: what the query is, whatever it is stored as.
-  [[nodiscard]] ByteView query_bytes() const noexcept { return ByteView(bytes_).substr(query_offset_); }
+  [[nodiscard]] ByteView query_bytes() const noexcept {
+    return ByteView(bytes_).substr(query_offset_);
+  }
   /// The SQL text, verbatim, or the caller's key name.
-  [[nodiscard]] std::string_view text() const noexcept { return ByteView(bytes_).substr(text_offset_); }
+  [[nodiscard]] std::string_view text() const noexcept {
+    return ByteView(bytes_).substr(text_offset_);
+  }
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
   [[nodiscard]] Form form() const noexcept { return form_; }
 
@@ -79,8 +83,8 @@ class KeyBuffer {
   std::string spill_;
 };
 
-/// A whole key, not owning: an interned prefix and the encoded parameters. The canonical encoding is
-/// `prefix.bytes() + parameters`; equality is decided on all of it.
+/// A whole key, not owning: an interned prefix and the encoded parameters. The canonical encoding
+/// is `prefix.bytes() + parameters`; equality is decided on all of it.
 struct KeyView {
   const KeyPrefix* prefix = nullptr;
   ByteView parameters;
@@ -93,8 +97,8 @@ struct KeyView {
   }
 };
 
-/// SHA-256 name of the query under which shared tiers know it and key intents name it. Independent of the
-/// stored type. About 0.3 µs: for misses and intents, never for a hit.
+/// SHA-256 name of the query under which shared tiers know it and key intents name it. Independent
+/// of the stored type. About 0.3 µs: for misses and intents, never for a hit.
 [[nodiscard]] Digest query_name(const KeyView& key);
 
 /// The target that a key intent for this query hits.

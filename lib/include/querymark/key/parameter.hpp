@@ -15,29 +15,45 @@
 
 namespace querymark {
 
-/// Binary data, as a parameter or a column value: distinct from text, which must be what the database
-/// calls text.
+/// Binary data, as a parameter or a column value: distinct from text, which must be what the
+/// database calls text.
 struct Bytes {
   std::string data;
   friend bool operator==(const Bytes&, const Bytes&) = default;
 };
 
-/// The type of a parameter or of a cell. The numbers are part of stored encodings: never change one.
-enum class ValueType : std::uint8_t { null = 0, boolean = 1, int64 = 2, float64 = 3, text = 4, bytes = 5 };
+/// The type of a parameter or of a cell. The numbers are part of stored encodings: never change
+/// one.
+enum class ValueType : std::uint8_t {
+  null = 0,
+  boolean = 1,
+  int64 = 2,
+  float64 = 3,
+  text = 4,
+  bytes = 5
+};
 
 /// One bound parameter, not owning its text or bytes: valid as long as what it was made from.
 class ParameterView {
  public:
   constexpr ParameterView() noexcept = default;
-  static constexpr ParameterView boolean(bool value) noexcept { return {ValueType::boolean, value}; }
-  static constexpr ParameterView int64(std::int64_t value) noexcept { return {ValueType::int64, value}; }
+  static constexpr ParameterView boolean(bool value) noexcept {
+    return {ValueType::boolean, value};
+  }
+  static constexpr ParameterView int64(std::int64_t value) noexcept {
+    return {ValueType::int64, value};
+  }
   static constexpr ParameterView float64(double value) noexcept {
     ParameterView view(ValueType::float64, 0);
     view.double_ = value;
     return view;
   }
-  static constexpr ParameterView text(std::string_view value) noexcept { return {ValueType::text, value}; }
-  static constexpr ParameterView bytes(ByteView value) noexcept { return {ValueType::bytes, value}; }
+  static constexpr ParameterView text(std::string_view value) noexcept {
+    return {ValueType::text, value};
+  }
+  static constexpr ParameterView bytes(ByteView value) noexcept {
+    return {ValueType::bytes, value};
+  }
 
   [[nodiscard]] constexpr ValueType type() const noexcept { return type_; }
   /// Requires the matching type.
@@ -46,8 +62,10 @@ class ParameterView {
   [[nodiscard]] constexpr ByteView as_view() const noexcept { return view_; }
 
  private:
-  constexpr ParameterView(ValueType type, std::int64_t integer) noexcept : type_(type), integer_(integer) {}
-  constexpr ParameterView(ValueType type, std::string_view view) noexcept : type_(type), view_(view) {}
+  constexpr ParameterView(ValueType type, std::int64_t integer) noexcept
+      : type_(type), integer_(integer) {}
+  constexpr ParameterView(ValueType type, std::string_view view) noexcept
+      : type_(type), view_(view) {}
 
   ValueType type_ = ValueType::null;
   std::int64_t integer_ = 0;
@@ -107,7 +125,9 @@ struct ParameterTraits<T> {
 };
 template <>
 struct ParameterTraits<Bytes> {
-  static ParameterView view(const Bytes& value) noexcept { return ParameterView::bytes(value.data); }
+  static ParameterView view(const Bytes& value) noexcept {
+    return ParameterView::bytes(value.data);
+  }
 };
 template <class T>
   requires BindableParameter<T>
@@ -125,19 +145,23 @@ template <BindableParameter T>
 namespace detail {
 
 /// Appends the canonical, self-delimiting encoding of one parameter: a type byte, then 8 bytes
-/// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and bytes.
+/// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and
+/// bytes.
 template <class Sink>
 void encode_parameter(Sink& sink, ParameterView parameter) {
   const char tag = static_cast<char>(parameter.type());
   sink.append(&tag, 1);
   switch (parameter.type()) {
-    case ValueType::null: break;
+    case ValueType::null:
+      break;
     case ValueType::boolean: {
       const char bit = parameter.as_int64() != 0 ? 1 : 0;
       sink.append(&bit, 1);
       break;
     }
-    case ValueType::int64: put_integer(sink, parameter.as_int64()); break;
+    case ValueType::int64:
+      put_integer(sink, parameter.as_int64());
+      break;
     case ValueType::float64: {
       std::uint64_t bits = 0;
       const double value = parameter.as_float64();

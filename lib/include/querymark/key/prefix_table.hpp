@@ -10,9 +10,9 @@
 
 namespace querymark {
 
-/// Interns key prefixes: one object for each distinct encoding that is in use. A prefix leaves the table
-/// when its last owner (a prepared query or a cached entry) goes; the table must outlive them all, which
-/// shared ownership of its state guarantees.
+/// Interns key prefixes: one object for each distinct encoding that is in use. A prefix leaves the
+/// table when its last owner (a prepared query or a cached entry) goes; the table must outlive them
+/// all, which shared ownership of its state guarantees.
 ///
 /// Thread-safe: one mutex, taken when a query is prepared or built ad hoc, never on a prepared hit.
 class PrefixTable {

@@ -16,22 +16,23 @@ enum class TargetKind : std::uint8_t { key, tag, entity, collection, flush };
 
 [[nodiscard]] std::string_view to_string(TargetKind kind) noexcept;
 
-/// Name of a target inside this process: a 64-bit hash under the process secret. Two targets with the same
-/// id share their cells in the mark table, so taking one for the other can only cost a miss.
+/// Name of a target inside this process: a 64-bit hash under the process secret. Two targets with
+/// the same id share their cells in the mark table, so taking one for the other can only cost a
+/// miss.
 enum class TargetId : std::uint64_t {};
 
 /// One thing that can be invalidated: a key, a tag, an entity, a collection or everything.
 ///
-/// Entities and collections are canonical tags: segments joined by `:`, with `%` and `:` inside a segment
-/// escaped as `%25` and `%3A`. So `entity("product", 7)` and `tag("product", "7")` are the same target.
-/// A value type; immutable and thread-safe after construction.
+/// Entities and collections are canonical tags: segments joined by `:`, with `%` and `:` inside a
+/// segment escaped as `%25` and `%3A`. So `entity("product", 7)` and `tag("product", "7")` are the
+/// same target. A value type; immutable and thread-safe after construction.
 class Target {
  public:
   /// Longest canonical text, in bytes. Longer identifiers should be hashed by the caller.
   static constexpr std::size_t kMaxText = 1024;
 
-  /// Reads what a log row or a shared tier holds. Nothing when the kind is unknown or the text is not
-  /// canonical: empty, too long, not UTF-8, or with a stray `%`.
+  /// Reads what a log row or a shared tier holds. Nothing when the kind is unknown or the text is
+  /// not canonical: empty, too long, not UTF-8, or with a stray `%`.
   [[nodiscard]] static std::optional<Target> from_log(std::string_view kind, std::string_view text);
 
   [[nodiscard]] TargetKind kind() const noexcept { return kind_; }
@@ -39,13 +40,14 @@ class Target {
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool is_flush() const noexcept { return kind_ == TargetKind::flush; }
 
-  /// Identity across processes: SHA-256 over (domain, class, text), each length-prefixed. Tags, entities
-  /// and collections are one class.
+  /// Identity across processes: SHA-256 over (domain, class, text), each length-prefixed. Tags,
+  /// entities and collections are one class.
   [[nodiscard]] Digest hash() const;
   /// Identity inside this process.
   [[nodiscard]] TargetId id() const noexcept;
 
-  /// Equal when they invalidate the same entries: the kinds tag, entity and collection count as one.
+  /// Equal when they invalidate the same entries: the kinds tag, entity and collection count as
+  /// one.
   friend bool operator==(const Target& a, const Target& b) noexcept {
     return a.identity_class() == b.identity_class() && a.text_ == b.text_;
   }
@@ -66,8 +68,8 @@ class Target {
 /// Escapes `%` and `:` in one segment.
 [[nodiscard]] std::string escape_segment(std::string_view segment);
 
-/// Builds a tag-like target from raw segments. Throws ConfigError when the text would be empty, longer than
-/// `Target::kMaxText`, not UTF-8, or would hold a NUL; or when an entity has no id.
+/// Builds a tag-like target from raw segments. Throws ConfigError when the text would be empty,
+/// longer than `Target::kMaxText`, not UTF-8, or would hold a NUL; or when an entity has no id.
 [[nodiscard]] Target make_tag(TargetKind kind, const std::vector<std::string_view>& segments);
 
 /// Everything in the namespace.

@@ -20,8 +20,9 @@ class Applier {
   virtual ~Applier() = default;
   /// Stable identity of the target: the name of its consumer in the log.
   [[nodiscard]] virtual std::string name() const = 0;
-  /// Removes what the invalidations hit, all of them or (by throwing) possibly only some; applying again must
-  /// be harmless. Values stamped above an invalidation's position may stay. Blocks on I/O.
+  /// Removes what the invalidations hit, all of them or (by throwing) possibly only some; applying
+  /// again must be harmless. Values stamped above an invalidation's position may stay. Blocks on
+  /// I/O.
   virtual void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) = 0;
 };
 

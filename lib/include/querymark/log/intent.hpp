@@ -9,8 +9,8 @@
 
 namespace querymark {
 
-/// The intents of one write transaction: what it will have made stale, and why. Equal targets collapse, so a
-/// batch holds each target once. Not thread-safe.
+/// The intents of one write transaction: what it will have made stale, and why. Equal targets
+/// collapse, so a batch holds each target once. Not thread-safe.
 class IntentBatch {
  public:
   IntentBatch() = default;
@@ -18,7 +18,8 @@ class IntentBatch {
 
   /// Adds a target unless an equal one is there.
   IntentBatch& add(Target target);
-  /// Sets what operators see in the log: "price import". At most 500 bytes of UTF-8; throws ConfigError.
+  /// Sets what operators see in the log: "price import". At most 500 bytes of UTF-8; throws
+  /// ConfigError.
   IntentBatch& reason(std::string text);
 
   [[nodiscard]] const std::vector<Target>& targets() const noexcept { return targets_; }

@@ -12,8 +12,8 @@
 
 namespace querymark {
 
-/// An outbox without a database, with the same contract: for users' own tests, and for `get_or_load` caches
-/// whose writers live in the same process. Thread-safe.
+/// An outbox without a database, with the same contract: for users' own tests, and for
+/// `get_or_load` caches whose writers live in the same process. Thread-safe.
 class MemoryOutbox final : public Outbox {
  public:
   explicit MemoryOutbox(std::string space, const Clock& clock = system_clock());

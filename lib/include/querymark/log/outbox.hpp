@@ -16,8 +16,8 @@ struct LogRow {
   std::uint64_t id = 0;  ///< Order within a page; unique.
   Position position;
   WriteId write;
-  /// What to invalidate; nothing when the row is malformed. Consumers treat such a row as a flush: what it
-  /// meant is unknown, so anything may be stale.
+  /// What to invalidate; nothing when the row is malformed. Consumers treat such a row as a flush:
+  /// what it meant is unknown, so anything may be stale.
   std::optional<Target> target;
 };
 
@@ -45,14 +45,15 @@ struct TailPage {
   Position floor;     ///< Rows at or above are retained.
 };
 
-/// A segment of the log that a worker has claimed for one shared target. Valid until its lease ends or its
-/// consumer is claimed anew; every use is guarded by the token.
+/// A segment of the log that a worker has claimed for one shared target. Valid until its lease ends
+/// or its consumer is claimed anew; every use is guarded by the token.
 struct Claim {
   std::string consumer;
   WriteId token;
   Cursor from;
   Cursor upto;
-  /// The target is new, or the log's history changed or was pruned past it: flush it instead of reading.
+  /// The target is new, or the log's history changed or was pruned past it: flush it instead of
+  /// reading.
   bool flush_first = false;
 };
 
@@ -63,25 +64,27 @@ struct ClaimResult {
   Claim claim;  ///< Meaningful when claimed.
 };
 
-/// The log of one namespace as consumers see it: a small port with one implementation per database and one in
-/// memory (`MemoryOutbox`). Implementations are thread-safe, may block on I/O, and throw Error.
+/// The log of one namespace as consumers see it: a small port with one implementation per database
+/// and one in memory (`MemoryOutbox`). Implementations are thread-safe, may block on I/O, and throw
+/// Error.
 class Outbox {
  public:
   virtual ~Outbox() = default;
 
   /// The newest cursor, for a consumer that starts.
   [[nodiscard]] virtual Cursor now() = 0;
-  /// One page of the log. Before it reports `history_changed`, an implementation has made sure that no later
-  /// load runs on a connection to the old history.
+  /// One page of the log. Before it reports `history_changed`, an implementation has made sure that
+  /// no later load runs on a connection to the old history.
   [[nodiscard]] virtual TailPage read(const TailRequest& request) = 0;
   /// Where the retained log begins: reading from here shows every row at or above the floor.
   [[nodiscard]] virtual Cursor retained() = 0;
 
-  /// Claims what is new for `consumer`, registering it when unknown. Takes a fresh token and a lease of
-  /// `lease` by the database's clock. `owner` may claim again while its own lease runs.
+  /// Claims what is new for `consumer`, registering it when unknown. Takes a fresh token and a
+  /// lease of `lease` by the database's clock. `owner` may claim again while its own lease runs.
   [[nodiscard]] virtual ClaimResult claim(const std::string& consumer, const std::string& owner,
                                           std::chrono::milliseconds lease) = 0;
-  /// Moves the consumer's cursor to the claim's end. False: fenced, somebody else has claimed since.
+  /// Moves the consumer's cursor to the claim's end. False: fenced, somebody else has claimed
+  /// since.
   [[nodiscard]] virtual bool advance(const Claim& claim) = 0;
   /// Extends the lease. False: fenced.
   [[nodiscard]] virtual bool renew(const Claim& claim, std::chrono::milliseconds lease) = 0;

@@ -10,8 +10,8 @@
 
 namespace querymark {
 
-/// What a write returns: enough for anyone with access to the same database to wait until the write's
-/// invalidations have been applied where it matters. A value type.
+/// What a write returns: enough for anyone with access to the same database to wait until the
+/// write's invalidations have been applied where it matters. A value type.
 struct Receipt {
   std::string space;  ///< The namespace.
   Epoch epoch;
@@ -27,8 +27,9 @@ struct Receipt {
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 
-/// The outcome of a COMMIT is unknown: the connection or the disk failed in the middle of it. The intents were
-/// applied to this process's marks all the same. Ask the database with the receipt before repeating the write.
+/// The outcome of a COMMIT is unknown: the connection or the disk failed in the middle of it. The
+/// intents were applied to this process's marks all the same. Ask the database with the receipt
+/// before repeating the write.
 class CommitInDoubt : public Error {
  public:
   CommitInDoubt(const std::string& what, Receipt receipt, std::string native_code)

@@ -24,10 +24,11 @@ struct SubscriberOptions {
   const Clock* clock = &system_clock();
 };
 
-/// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its own and
-/// whenever somebody asks (`catch_up`).
+/// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its
+/// own and whenever somebody asks (`catch_up`).
 ///
-/// Thread-safe. The outbox, the doorbell and the marks must outlive it; its destructor stops the thread.
+/// Thread-safe. The outbox, the doorbell and the marks must outlive it; its destructor stops the
+/// thread.
 class Subscriber {
  public:
   Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Marks& marks,
@@ -36,14 +37,15 @@ class Subscriber {
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber();
 
-  /// Takes the first snapshot (the marks know nothing older) and starts the thread. Throws what the outbox
-  /// throws; then nothing has started.
+  /// Takes the first snapshot (the marks know nothing older) and starts the thread. Throws what the
+  /// outbox throws; then nothing has started.
   void start();
   /// Stops and joins the thread. Idempotent. Waiters return `timed_out` at their deadline.
   void stop() noexcept;
 
-  /// Applies everything that was committed before the call. Blocks for one read of the log; callers that
-  /// arrive during one share the next. Throws what the outbox throws; the marks then stand where they stood.
+  /// Applies everything that was committed before the call. Blocks for one read of the log; callers
+  /// that arrive during one share the next. Throws what the outbox throws; the marks then stand
+  /// where they stood.
   void catch_up();
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();

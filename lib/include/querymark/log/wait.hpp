@@ -12,7 +12,9 @@ class Wait {
   /// Not at all.
   [[nodiscard]] static Wait none() { return {Scope::none, {}}; }
   /// Until this process's marks include the write.
-  [[nodiscard]] static Wait local(std::chrono::nanoseconds timeout) { return {Scope::local, timeout}; }
+  [[nodiscard]] static Wait local(std::chrono::nanoseconds timeout) {
+    return {Scope::local, timeout};
+  }
 
   /// A timeout is reported as `degraded`: the caller goes on with what it has.
   [[nodiscard]] Wait best_effort() const {

@@ -19,7 +19,8 @@ struct WorkerOptions {
   std::chrono::milliseconds backoff_start{50};     ///< Doubles with each failure, full jitter.
   std::chrono::milliseconds backoff_limit{30'000};
   std::size_t page_size = 5000;
-  /// Called after each round that did something, and after each failure (with its text). May be empty.
+  /// Called after each round that did something, and after each failure (with its text). May be
+  /// empty.
   std::function<void(const struct WorkerRound&, std::string_view error)> on_round;
   const Clock* clock = &system_clock();
 };
@@ -36,23 +37,25 @@ struct WorkerRound {
   [[nodiscard]] bool idle() const noexcept { return claimed == 0 && retried == 0 && !fenced; }
 };
 
-/// Drains the log of one namespace into one shared target. Embed it, or run the daemon `querymark worker`.
+/// Drains the log of one namespace into one shared target. Embed it, or run the daemon `querymark
+/// worker`.
 ///
-/// States of a round: claim (fresh token, then a snapshot that bounds the segment) -> read a page -> apply it,
-/// equal targets coalesced -> next page -> advance the cursor, guarded by the token. A crash anywhere leaves
-/// the cursor where it was: the segment is applied again, which is harmless.
+/// States of a round: claim (fresh token, then a snapshot that bounds the segment) -> read a page
+/// -> apply it, equal targets coalesced -> next page -> advance the cursor, guarded by the token. A
+/// crash anywhere leaves the cursor where it was: the segment is applied again, which is harmless.
 ///
 /// `run_once` and `run` are for one thread at a time; the counters may be read from any.
 class Worker {
  public:
   /// The outbox, the applier and the doorbell must outlive the worker; the doorbell may be null.
-  Worker(Outbox& outbox, Applier& applier, Doorbell* doorbell = nullptr, WorkerOptions options = {});
+  Worker(Outbox& outbox, Applier& applier, Doorbell* doorbell = nullptr,
+         WorkerOptions options = {});
 
-  /// One claim, applied. Returns at once when nothing is new. Throws what the outbox throws; a failure of the
-  /// target is not thrown but counted in `retried` (the text goes to `on_round`).
+  /// One claim, applied. Returns at once when nothing is new. Throws what the outbox throws; a
+  /// failure of the target is not thrown but counted in `retried` (the text goes to `on_round`).
   WorkerRound run_once();
-  /// Rounds until `stop` is requested; then releases the lease. Never throws for a failing database or target:
-  /// it reports, backs off and tries again.
+  /// Rounds until `stop` is requested; then releases the lease. Never throws for a failing database
+  /// or target: it reports, backs off and tries again.
   void run(const std::stop_token& stop);
   /// Releases the lease, if held. Called by `run` at its end.
   void release();

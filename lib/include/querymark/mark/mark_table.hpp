@@ -10,17 +10,19 @@
 
 namespace querymark {
 
-/// The fixed-size table of marks: per target the last invalidation that this process has applied, as a
-/// local generation and the highest position. Like a count-min sketch of maxima (Cormode and
-/// Muthukrishnan 2005): a target has `kCells` cells, its mark is their minimum. Collisions can only make a
-/// mark look later than it is, which costs a miss.
+/// The fixed-size table of marks: per target the last invalidation that this process has applied,
+/// as a local generation and the highest position. Like a count-min sketch of maxima (Cormode and
+/// Muthukrishnan 2005): a target has `kCells` cells, its mark is their minimum. Collisions can only
+/// make a mark look later than it is, which costs a miss.
 ///
-/// Sizing: with k cells per target, m cells, and n distinct targets invalidated in an entry's life, an entry
-/// with one target is falsely dead with probability about (1 - e^(-kn/m))^k; an entry with j targets j times
-/// that. The default of 1.5 Mi cells and k = 4 gives 0.25 % for one target and 0.76 % for three (a key
-/// and two tags) at n = 100,000. A cell takes 16 bytes; untouched pages of the table take no memory.
+/// Sizing: with k cells per target, m cells, and n distinct targets invalidated in an entry's life,
+/// an entry with one target is falsely dead with probability about (1 - e^(-kn/m))^k; an entry with
+/// j targets j times that. The default of 1.5 Mi cells and k = 4 gives 0.25 % for one target and
+/// 0.76 % for three (a key and two tags) at n = 100,000. A cell takes 16 bytes; untouched pages of
+/// the table take no memory.
 ///
-/// Readers are lock-free. Writers take turns (the caller's mutex); see marks.cpp for the order of stores.
+/// Readers are lock-free. Writers take turns (the caller's mutex); see marks.cpp for the order of
+/// stores.
 class MarkTable {
  public:
   static constexpr std::size_t kCells = 4;
@@ -42,8 +44,8 @@ class MarkTable {
   /// Forgets all positions (a new epoch). Generations stay. Not thread-safe among writers.
   void clear_positions() noexcept;
 
-  /// Estimated probability that an unrelated target looks invalidated after `since`: the share of cells
-  /// written after it, to the power of `kCells`, from a sample of 4,096 cells.
+  /// Estimated probability that an unrelated target looks invalidated after `since`: the share of
+  /// cells written after it, to the power of `kCells`, from a sample of 4,096 cells.
   [[nodiscard]] double false_rate(std::uint64_t since) const noexcept;
   [[nodiscard]] std::size_t cells() const noexcept { return cells_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return cells_ * kCellBytes; }

@@ -24,57 +24,65 @@ struct MarkUpdate {
   friend auto operator<=>(const MarkUpdate&, const MarkUpdate&) = default;
 };
 
-/// The marks of one database history in one namespace: the one place where "is this value stale?" is
-/// decided. Holds the mark table, the flush mark, the subscriber's cursor, the floor, and the memory of own
-/// commits that the log has yet to show.
+/// The marks of one database history in one namespace: the one place where "is this value stale?"
+/// is decided. Holds the mark table, the flush mark, the subscriber's cursor, the floor, and the
+/// memory of own commits that the log has yet to show.
 ///
-/// Thread-safe. Judging a hit takes no lock. Applying takes one mutex; `begin_load`, `judge` and the cursor
-/// take a second, short one.
+/// Thread-safe. Judging a hit takes no lock. Applying takes one mutex; `begin_load`, `judge` and
+/// the cursor take a second, short one.
 class Marks {
  public:
   explicit Marks(std::size_t cells = MarkTable::kDefaultSize);
 
-  // --- hits ------------------------------------------------------------------------------------------
+  // --- hits
+  // ------------------------------------------------------------------------------------------
   /// The last published generation. An entry whose stamp equals it can't be stale.
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_acquire);
   }
-  /// True when no target (nor everything) was invalidated after `stamp`. A caller that wants to raise an
-  /// entry's stamp afterwards must have read `generation()` before this call.
-  [[nodiscard]] bool unchanged_since(std::uint64_t stamp, std::span<const TargetId> targets) const noexcept;
+  /// True when no target (nor everything) was invalidated after `stamp`. A caller that wants to
+  /// raise an entry's stamp afterwards must have read `generation()` before this call.
+  [[nodiscard]] bool unchanged_since(std::uint64_t stamp,
+                                     std::span<const TargetId> targets) const noexcept;
   /// False once the last contact with the log is older than max_lag allows (rule 2).
   [[nodiscard]] bool trusted(MonotonicTime now) const noexcept {
     return now.time_since_epoch().count() < trusted_until_.load(std::memory_order_acquire);
   }
 
-  // --- loads -----------------------------------------------------------------------------------------
-  /// The stamp for a load that asks the database after this call. Never blocks on an applier's work.
+  // --- loads
+  // -----------------------------------------------------------------------------------------
+  /// The stamp for a load that asks the database after this call. Never blocks on an applier's
+  /// work.
   [[nodiscard]] Stamp begin_load() const;
-  /// Judges a value from a shared tier, or from an older snapshot, by its position stamp: the generation to
-  /// stamp it with in memory, or nothing when it is stale, of another epoch, or below the floor (rule 3).
+  /// Judges a value from a shared tier, or from an older snapshot, by its position stamp: the
+  /// generation to stamp it with in memory, or nothing when it is stale, of another epoch, or below
+  /// the floor (rule 3).
   [[nodiscard]] std::optional<std::uint64_t> judge(const SharedStamp& stamp,
                                                    std::span<const TargetId> targets) const;
 
-  // --- appliers --------------------------------------------------------------------------------------
-  /// Applies an own, acknowledged commit before the log shows it, and remembers each (position, target), so
-  /// that the log's copy is skipped. What the cursor covers already is dropped: the log was faster. A
-  /// commit of another epoch is applied as an unpositioned one and not remembered.
+  // --- appliers
+  // --------------------------------------------------------------------------------------
+  /// Applies an own, acknowledged commit before the log shows it, and remembers each (position,
+  /// target), so that the log's copy is skipped. What the cursor covers already is dropped: the log
+  /// was faster. A commit of another epoch is applied as an unpositioned one and not remembered.
   void apply_own(Epoch epoch, std::span<const MarkUpdate> updates);
-  /// Applies intents whose commit is in doubt or merely staged: never remembered, so the log applies them
-  /// again. Updates at position 0 get the cursor's limit, which keeps shared tiers out of the way until the
-  /// cursor has passed it.
+  /// Applies intents whose commit is in doubt or merely staged: never remembered, so the log
+  /// applies them again. Updates at position 0 get the cursor's limit, which keeps shared tiers out
+  /// of the way until the cursor has passed it.
   void apply_unconfirmed(std::span<const MarkUpdate> updates);
-  /// Applies a page of the log and moves the cursor to `upto`. Pages before the last pass the cursor they
-  /// started from. A page that would move the cursor back is ignored.
+  /// Applies a page of the log and moves the cursor to `upto`. Pages before the last pass the
+  /// cursor they started from. A page that would move the cursor back is ignored.
   void apply_log(std::span<const MarkUpdate> updates, const Cursor& upto);
-  /// Learns positions that lie below the cursor, and lowers the floor to `floor` when every row of the log
-  /// from there to the current floor was given.
-  void learn_history(Epoch epoch, std::span<const MarkUpdate> updates, std::optional<Position> floor);
-  /// Invalidates everything and starts again at `now`: start, a new epoch, or a log pruned past the cursor.
-  /// The floor becomes the limit of `now`'s snapshot.
+  /// Learns positions that lie below the cursor, and lowers the floor to `floor` when every row of
+  /// the log from there to the current floor was given.
+  void learn_history(Epoch epoch, std::span<const MarkUpdate> updates,
+                     std::optional<Position> floor);
+  /// Invalidates everything and starts again at `now`: start, a new epoch, or a log pruned past the
+  /// cursor. The floor becomes the limit of `now`'s snapshot.
   void restart(const Cursor& now);
 
-  // --- cursor ----------------------------------------------------------------------------------------
+  // --- cursor
+  // ----------------------------------------------------------------------------------------
   [[nodiscard]] Cursor cursor() const;
   [[nodiscard]] Position floor() const;
   /// Times that the marks were restarted: start, epoch changes, jumps.

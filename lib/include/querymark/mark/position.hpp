@@ -8,8 +8,8 @@
 
 namespace querymark {
 
-/// Where a committed write stands in the log's order: Postgres its `xid8`, SQLite a sequence number.
-/// Counts only within its epoch. Zero is before every write.
+/// Where a committed write stands in the log's order: Postgres its `xid8`, SQLite a sequence
+/// number. Counts only within its epoch. Zero is before every write.
 struct Position {
   std::uint64_t value = 0;
   friend auto operator<=>(const Position&, const Position&) = default;
@@ -21,7 +21,8 @@ struct WriteId {
   friend auto operator<=>(const WriteId&, const WriteId&) = default;
 };
 
-/// Identity of a database's history. Positions, stamps, cursors and receipts of another epoch mean nothing.
+/// Identity of a database's history. Positions, stamps, cursors and receipts of another epoch mean
+/// nothing.
 struct Epoch {
   std::uint64_t high = 0;
   std::uint64_t low = 0;

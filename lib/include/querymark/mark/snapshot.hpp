@@ -6,16 +6,16 @@
 
 namespace querymark {
 
-/// A set of positions that are known: everything below `xmin`, and between `xmin` and `xmax` what is not
-/// in progress. SQLite's writers are serialized, so there xmin equals xmax. A value type.
+/// A set of positions that are known: everything below `xmin`, and between `xmin` and `xmax` what
+/// is not in progress. SQLite's writers are serialized, so there xmin equals xmax. A value type.
 class Snapshot {
  public:
   /// Knows nothing.
   Snapshot() = default;
   /// Everything up to and including `last` (SQLite).
   [[nodiscard]] static Snapshot upto(Position last);
-  /// Postgres `pg_snapshot`. Requires xmin <= xmax; `in_progress` may come in any order, and what lies
-  /// outside [xmin, xmax) is dropped.
+  /// Postgres `pg_snapshot`. Requires xmin <= xmax; `in_progress` may come in any order, and what
+  /// lies outside [xmin, xmax) is dropped.
   Snapshot(Position xmin, Position xmax, std::vector<Position> in_progress);
 
   [[nodiscard]] bool covers(Position position) const noexcept;
@@ -32,8 +32,8 @@ class Snapshot {
   std::vector<Position> in_progress_;  // sorted
 };
 
-/// How far a consumer has applied the log: the epoch, what it knows, and the write id of the last row below
-/// `snapshot`'s limit, by which SQLite proves that the file was not rewound.
+/// How far a consumer has applied the log: the epoch, what it knows, and the write id of the last
+/// row below `snapshot`'s limit, by which SQLite proves that the file was not rewound.
 struct Cursor {
   Epoch epoch;
   Snapshot snapshot;

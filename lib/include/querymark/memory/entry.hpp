@@ -31,9 +31,10 @@ struct EntryInit {
 
 class EntryRef;
 
-/// A cached value with its key, its targets and its stamp, in one allocation: header, targets, parameters,
-/// value object. Immutable except for the stamp's generation, which only grows, and the eviction mark.
-/// Shared by intrusive reference counting: whoever holds an EntryRef may use the value, evicted or not.
+/// A cached value with its key, its targets and its stamp, in one allocation: header, targets,
+/// parameters, value object. Immutable except for the stamp's generation, which only grows, and the
+/// eviction mark. Shared by intrusive reference counting: whoever holds an EntryRef may use the
+/// value, evicted or not.
 class Entry {
  public:
   Entry(const Entry&) = delete;
@@ -44,18 +45,20 @@ class Entry {
   }
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
-  [[nodiscard]] std::span<const TargetId> targets() const noexcept { return {targets_begin(), target_count_}; }
+  [[nodiscard]] std::span<const TargetId> targets() const noexcept {
+    return {targets_begin(), target_count_};
+  }
   [[nodiscard]] MonotonicTime loaded() const noexcept { return loaded_; }
   [[nodiscard]] MonotonicTime expires() const noexcept { return expires_; }
-  /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the index. The
-  /// prefix is counted once, by its table.
+  /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
+  /// index. The prefix is counted once, by its table.
   [[nodiscard]] std::size_t charge() const noexcept { return charge_; }
 
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);
   }
-  /// Raises the stamp to `generation` if that is larger: the value was seen to include every invalidation of
-  /// its targets up to there.
+  /// Raises the stamp to `generation` if that is larger: the value was seen to include every
+  /// invalidation of its targets up to there.
   void raise_generation(std::uint64_t generation) const noexcept {
     std::uint64_t seen = generation_.load(std::memory_order_relaxed);
     while (seen < generation &&
@@ -156,8 +159,8 @@ namespace detail {
 void check_entry_sizes(const EntryInit& init);
 }  // namespace detail
 
-/// Makes an entry that owns `value`. `heap_bytes` is what the value holds outside itself. Throws ConfigError
-/// for more than `kMaxTargets` targets or parameters of 1 GiB or more; std::bad_alloc.
+/// Makes an entry that owns `value`. `heap_bytes` is what the value holds outside itself. Throws
+/// ConfigError for more than `kMaxTargets` targets or parameters of 1 GiB or more; std::bad_alloc.
 template <class T>
 [[nodiscard]] EntryRef make_entry(const EntryInit& init, T value, std::size_t heap_bytes) {
   static_assert(std::is_nothrow_move_constructible_v<T>);
@@ -166,9 +169,10 @@ template <class T>
   const std::size_t raw = sizeof(Entry) + init.targets.size_bytes() + init.parameters.size();
   const std::size_t offset = (raw + alignof(T) - 1) / alignof(T) * alignof(T);
   void* memory = ::operator new(offset + sizeof(T));
-  const std::size_t charge = offset + sizeof(T) + heap_bytes + Entry::kMallocBytes + Entry::kIndexBytes;
-  auto* entry = new (memory) Entry(init, offset, charge,
-                                   [](void* object) noexcept { static_cast<T*>(object)->~T(); });
+  const std::size_t charge =
+      offset + sizeof(T) + heap_bytes + Entry::kMallocBytes + Entry::kIndexBytes;
+  auto* entry = new (memory)
+      Entry(init, offset, charge, [](void* object) noexcept { static_cast<T*>(object)->~T(); });
   new (static_cast<char*>(memory) + offset) T(std::move(value));
   return EntryRef::adopt(entry);
 }

@@ -14,9 +14,10 @@ namespace querymark {
 
 /// Entries in this process, bounded by bytes.
 ///
-/// Thread-safe. Sharded: an operation takes the mutex of one shard. The sum of the charges of all resident
-/// entries never exceeds the capacity, also while writers run; what evicted entries' holders still use is
-/// not counted. The tier judges nothing: callers check domain, expiry and marks of what they find.
+/// Thread-safe. Sharded: an operation takes the mutex of one shard. The sum of the charges of all
+/// resident entries never exceeds the capacity, also while writers run; what evicted entries'
+/// holders still use is not counted. The tier judges nothing: callers check domain, expiry and
+/// marks of what they find.
 class MemoryTier {
  public:
   /// `capacity` in bytes.
@@ -27,12 +28,13 @@ class MemoryTier {
 
   /// The entry of that key, or nothing. Does not allocate.
   [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash) noexcept;
-  /// Stores, replacing the key's entry unless that has a later stamp of the same domain; evicts as needed.
+  /// Stores, replacing the key's entry unless that has a later stamp of the same domain; evicts as
+  /// needed.
   StoreStatus insert(EntryRef entry);
   /// Drops this very entry, if it is still resident.
   void erase(const Entry& entry) noexcept;
-  /// Drops every resident entry for which `is_dead` answers true; returns how many. Takes one shard's lock
-  /// at a time, and `is_dead` runs under it: it must not call the tier.
+  /// Drops every resident entry for which `is_dead` answers true; returns how many. Takes one
+  /// shard's lock at a time, and `is_dead` runs under it: it must not call the tier.
   std::size_t purge(const std::function<bool(const Entry&)>& is_dead);
 
   /// Changes the capacity; evicts at once what no longer fits.
@@ -40,7 +42,9 @@ class MemoryTier {
   /// Tells eviction which entries are dead, so that they go first. Set before the first insert.
   void set_dead_test(std::function<bool(const Entry&)> is_dead) { is_dead_ = std::move(is_dead); }
 
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t capacity() const noexcept {
+    return capacity_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t entries() const;
   [[nodiscard]] std::uint64_t evictions() const noexcept {

@@ -32,8 +32,8 @@ struct CacheStats {
   std::size_t prefix_bytes = 0;
   std::size_t mark_bytes = 0;
   std::size_t capacity_bytes = 0;
-  /// Upper bound of the estimated share of hits on unrelated entries that the marks refuse (collisions), for an
-  /// entry with one target that is as old as the mark table.
+  /// Upper bound of the estimated share of hits on unrelated entries that the marks refuse
+  /// (collisions), for an entry with one target that is as old as the mark table.
   double false_invalidation_estimate = 0;
 };
 

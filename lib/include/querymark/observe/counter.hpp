@@ -7,8 +7,8 @@
 
 namespace querymark {
 
-/// A counter that many threads raise and few read: striped over cache lines by thread, so that two threads
-/// rarely write one line. Thread-safe, wait-free; a read may miss increments in flight.
+/// A counter that many threads raise and few read: striped over cache lines by thread, so that two
+/// threads rarely write one line. Thread-safe, wait-free; a read may miss increments in flight.
 class StripedCounter {
  public:
   void add(std::uint64_t by = 1) noexcept {

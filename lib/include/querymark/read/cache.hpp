@@ -26,15 +26,16 @@ struct GetOrLoadOptions;
 
 struct CacheOptions {
   std::string name = "querymark";
-  /// Everything counts: keys, values, tags, overhead, and the mark tables of the databases attached.
+  /// Everything counts: keys, values, tags, overhead, and the mark tables of the databases
+  /// attached.
   std::size_t memory_bytes = 256U << 20U;
   const Clock* clock = &system_clock();
 };
 
 /// Memory for cached results, shared by any number of databases of one process.
 ///
-/// Thread-safe. A cache outlives the databases and sources that use it: destroying it earlier ends the process
-/// with a message. Use after fork is an error.
+/// Thread-safe. A cache outlives the databases and sources that use it: destroying it earlier ends
+/// the process with a message. Use after fork is an error.
 class Cache {
  public:
   /// Throws ConfigError for a budget below 1 MiB.
@@ -43,17 +44,19 @@ class Cache {
   Cache& operator=(const Cache&) = delete;
   ~Cache();
 
-  /// Switches caching off (every read goes to its database, nothing is kept) and on again, at run time. What
-  /// memory holds stays, and stays judged by the marks.
+  /// Switches caching off (every read goes to its database, nothing is kept) and on again, at run
+  /// time. What memory holds stays, and stays judged by the marks.
   void set_enabled(bool enabled) noexcept { enabled_.store(enabled, std::memory_order_relaxed); }
   [[nodiscard]] bool enabled() const noexcept { return enabled_.load(std::memory_order_relaxed); }
 
-  /// A value by its own key name, for any database client that has no adapter; see `get_or_load.hpp`. What
-  /// makes such values stale is told by `invalidate`. The first call adds a mark table of 1 MiB.
+  /// A value by its own key name, for any database client that has no adapter; see
+  /// `get_or_load.hpp`. What makes such values stale is told by `invalidate`. The first call adds a
+  /// mark table of 1 MiB.
   template <class T, class Load>
-  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options, Load&& load);
-  /// Invalidates values of this cache's own `get_or_load`, in this process. Returns when no later read can see
-  /// them. Databases have their own, durable way: `write`.
+  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options,
+                                      Load&& load);
+  /// Invalidates values of this cache's own `get_or_load`, in this process. Returns when no later
+  /// read can see them. Databases have their own, durable way: `write`.
   void invalidate(const Target& target);
 
   /// Drops all entries that are expired or invalidated; returns how many. Linear in the entries.
@@ -85,8 +88,8 @@ class Cache {
   Counters counters_;
   std::atomic<bool> enabled_{true};
 
-  // Which marks judge which entries. Read by eviction under a shard's mutex, so nothing may take a shard's
-  // mutex while it holds this one exclusively.
+  // Which marks judge which entries. Read by eviction under a shard's mutex, so nothing may take a
+  // shard's mutex while it holds this one exclusively.
   mutable std::shared_mutex sources_mutex_;
   struct Attached {
     const Marks* marks;

@@ -39,7 +39,8 @@ class Flight {
   std::exception_ptr error_;
 };
 
-/// The right and the duty to end a load: complete, fail, or (by its destruction) leave it to a waiter.
+/// The right and the duty to end a load: complete, fail, or (by its destruction) leave it to a
+/// waiter.
 class FlightLeader {
  public:
   FlightLeader(FlightLeader&& other) noexcept = default;
@@ -76,12 +77,14 @@ class FlightWaiter {
   FlightWaiter(FlightWaiter&& other) noexcept = default;
   FlightWaiter& operator=(FlightWaiter&&) = delete;
   ~FlightWaiter();
-  /// Blocks until the flight ends, its leader dies and this waiter is the one promoted, or `deadline`.
+  /// Blocks until the flight ends, its leader dies and this waiter is the one promoted, or
+  /// `deadline`.
   [[nodiscard]] FlightResult wait(std::optional<std::chrono::steady_clock::time_point> deadline);
 
  private:
   friend class FlightTable;
-  FlightWaiter(FlightTable& table, const Marks& marks, std::string key, std::shared_ptr<Flight> flight)
+  FlightWaiter(FlightTable& table, const Marks& marks, std::string key,
+               std::shared_ptr<Flight> flight)
       : table_(&table), marks_(&marks), key_(std::move(key)), flight_(std::move(flight)) {}
 
   FlightTable* table_;
@@ -97,8 +100,8 @@ using FlightEntry = std::variant<FlightLeader, FlightWaiter, FlightReentrant>;
 /// The loads in flight of one database. Thread-safe; one mutex, taken on misses only.
 class FlightTable {
  public:
-  /// Leads a new flight, or joins the one in flight if none of `targets` was invalidated since it began; a
-  /// flight that may not be joined is replaced, and its end does not touch the newer one.
+  /// Leads a new flight, or joins the one in flight if none of `targets` was invalidated since it
+  /// began; a flight that may not be joined is replaced, and its end does not touch the newer one.
   [[nodiscard]] FlightEntry enter(const KeyView& key, const Marks& marks,
                                   std::span<const TargetId> targets);
   [[nodiscard]] std::size_t size() const;

@@ -34,7 +34,8 @@ class ValueRequest final : public ReadRequest {
     const std::size_t heap = heap_bytes_of(value);
     return {make_entry(init, std::move(value), heap), std::nullopt, std::nullopt, Stored::yes};
   }
-  [[nodiscard]] EntryRef materialize(const ResultSet& /*rows*/, const EntryInit& /*init*/) const override {
+  [[nodiscard]] EntryRef materialize(const ResultSet& /*rows*/,
+                                     const EntryInit& /*init*/) const override {
     throw TypeError("a value of get_or_load is never in a shared tier");
   }
 
@@ -45,13 +46,13 @@ class ValueRequest final : public ReadRequest {
 
 }  // namespace detail
 
-/// The cached value under the caller's own key name, or what `load()` returns, by any database client or none.
-/// The same promises as for a query: single flight, and a load that an invalidation of its tags or of
-/// `key_named(name)` overtakes is not kept. `load` runs without any lock held and may call the cache again.
-/// Blocks; throws what `load` throws, and Timeout.
+/// The cached value under the caller's own key name, or what `load()` returns, by any database
+/// client or none. The same promises as for a query: single flight, and a load that an invalidation
+/// of its tags or of `key_named(name)` overtakes is not kept. `load` runs without any lock held and
+/// may call the cache again. Blocks; throws what `load` throws, and Timeout.
 template <class T, class Load>
-[[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name, const GetOrLoadOptions& options,
-                                    Load&& load) {
+[[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name,
+                                    const GetOrLoadOptions& options, Load&& load) {
   const KeyPrefixRef prefix =
       source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
   const KeyView key{prefix.get(), {}};

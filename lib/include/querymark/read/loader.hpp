@@ -24,8 +24,8 @@ struct LoadedRows {
 class Loader {
  public:
   virtual ~Loader() = default;
-  /// Runs the SQL, verbatim, with bound parameters. Blocks. Thread-safe unless the loader says otherwise.
-  /// Throws Error.
+  /// Runs the SQL, verbatim, with bound parameters. Blocks. Thread-safe unless the loader says
+  /// otherwise. Throws Error.
   [[nodiscard]] virtual LoadedRows load(std::string_view sql,
                                         std::span<const ParameterView> parameters) = 0;
   /// True when each load sees a snapshot of its own, so that loads can't be shared.

@@ -15,14 +15,15 @@
 
 namespace querymark {
 
-/// A query whose SQL is encoded once. Calling it encodes the parameters into a buffer on the stack; a hit does
-/// not allocate. Tags are built on a miss only, by callables that take the query's parameters.
+/// A query whose SQL is encoded once. Calling it encodes the parameters into a buffer on the stack;
+/// a hit does not allocate. Tags are built on a miss only, by callables that take the query's
+/// parameters.
 ///
 /// A handle: copies share one state. Thread-safe. Must not outlive the database it came from.
 ///
-/// Tags are a function of the parameters as long as the callables have no state; their types are part of the
-/// key, so another call site with the same SQL and other tags has entries of its own. Callables with state
-/// (captures, function pointers) work too, but are then asked at each hit.
+/// Tags are a function of the parameters as long as the callables have no state; their types are
+/// part of the key, so another call site with the same SQL and other tags has entries of its own.
+/// Callables with state (captures, function pointers) work too, but are then asked at each hit.
 template <class T, class Mapper, class... Taggers>
 class Prepared {
  public:
@@ -30,13 +31,16 @@ class Prepared {
 
   /// Made by a database's `prepare`.
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
-      : Prepared(Settings{&source, &loader, std::move(sql), {}, source.options().default_ttl, {}, mapper},
-                 std::tuple<>{}) {}
+      : Prepared(
+            Settings{
+                &source, &loader, std::move(sql), {}, source.options().default_ttl, {}, mapper},
+            std::tuple<>{}) {}
 
   /// Adds a tag: a Target, or a callable that makes one from the parameters.
   template <class Tagger>
   [[nodiscard]] Prepared<T, Mapper, Taggers..., Tagger> tag(Tagger tagger) const {
-    return {state_->settings, std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+    return {state_->settings,
+            std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
   }
   /// How long a result may be served without an invalidation.
   [[nodiscard]] Prepared ttl(std::chrono::nanoseconds ttl) const {
@@ -58,7 +62,9 @@ class Prepared {
   }
 
   /// Switches caching of this query off and on at run time, for all copies of this handle.
-  void set_enabled(bool enabled) noexcept { state_->enabled.store(enabled, std::memory_order_relaxed); }
+  void set_enabled(bool enabled) noexcept {
+    state_->enabled.store(enabled, std::memory_order_relaxed);
+  }
 
   /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
   template <class... Args>
@@ -97,7 +103,8 @@ class Prepared {
     std::atomic<bool> enabled{true};
   };
 
-  static constexpr bool kConstantTags = ((std::is_empty_v<Taggers> || std::is_same_v<Taggers, Target>)&&...);
+  static constexpr bool kConstantTags =
+      ((std::is_empty_v<Taggers> || std::is_same_v<Taggers, Target>) && ...);
 
   Prepared(Settings settings, std::tuple<Taggers...> taggers)
       : state_(std::make_shared<State>(std::move(settings), std::move(taggers), nullptr)) {
@@ -159,8 +166,8 @@ auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> H
     if (entry) return Handle({std::move(entry), outcome});
   }
   const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values, settings.mapper,
-                                                             targets);
+  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values,
+                                                             settings.mapper, targets);
   request.prefix = state.prefix;
   request.parameters = key.parameters;
   request.hash = hash;

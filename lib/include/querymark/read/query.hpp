@@ -10,8 +10,8 @@
 
 namespace querymark {
 
-/// An ad-hoc query: SQL and parameters, copied, with what the cache must know about it. Building it costs
-/// allocations and an intern; for hot paths prepare the query.
+/// An ad-hoc query: SQL and parameters, copied, with what the cache must know about it. Building it
+/// costs allocations and an intern; for hot paths prepare the query.
 ///
 /// Not thread-safe. Must not outlive the database it came from.
 class Query {
@@ -28,8 +28,8 @@ class Query {
     targets_.push_back(std::move(target));
     return std::move(*this);
   }
-  /// How long the result may be served without an invalidation. At most the default makes no sense to raise
-  /// above the log's retention.
+  /// How long the result may be served without an invalidation. At most the default makes no sense
+  /// to raise above the log's retention.
   Query&& ttl(std::chrono::nanoseconds ttl) && {
     ttl_ = ttl;
     return std::move(*this);
@@ -52,14 +52,14 @@ class Query {
 
   /// The rows, from the cache or the database. Blocks. Throws Error.
   [[nodiscard]] Result fetch() const { return run<ResultSet>(detail::NoMapper{}); }
-  /// The rows as objects: `T` is a cell type (`std::int64_t`, `std::string`, ...) or an aggregate whose
-  /// fields take the columns in order. Throws TypeError when they don't fit.
+  /// The rows as objects: `T` is a cell type (`std::int64_t`, `std::string`, ...) or an aggregate
+  /// whose fields take the columns in order. Throws TypeError when they don't fit.
   template <class T>
   [[nodiscard]] Rows<T> fetch_as() const {
     return run<T>(detail::AutoMapper<T>{});
   }
-  /// The rows as what `mapper(row)` returns. The mapper's type is part of the key: it must be a class without
-  /// state, such as a captureless lambda.
+  /// The rows as what `mapper(row)` returns. The mapper's type is part of the key: it must be a
+  /// class without state, such as a captureless lambda.
   template <class T, class Mapper>
   [[nodiscard]] Rows<T> fetch_as(Mapper mapper) const {
     static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
@@ -85,11 +85,12 @@ class Query {
 
 template <class T, class Mapper>
 typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
-  using Stored = detail::StoredAs<T, Mapper>;
-  const KeyPrefixRef prefix = source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql,
-                                             sql_, scope_);
+  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  const KeyPrefixRef prefix =
+      source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_, scope_);
   KeyBuffer buffer;
-  for (const ParameterView parameter : parameters_.views()) detail::encode_parameter(buffer, parameter);
+  for (const ParameterView parameter : parameters_.views())
+    detail::encode_parameter(buffer, parameter);
   const KeyView key{prefix.get(), buffer.view()};
   const std::uint64_t hash = key.hash();
   if (enabled_ && !loader_.isolated()) {
@@ -98,23 +99,25 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
     for (const Target& target : targets_) required.push_back(target.id());
     Outcome outcome;
     if (EntryRef entry = source_.find(key, hash, ttl_, required, outcome))
-      return typename Stored::Handle({std::move(entry), outcome});
+      return Handle({std::move(entry), outcome});
   }
   const auto targets = [this](std::vector<Target>& out) { out = targets_; };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(loader_, parameters_.views(), mapper, targets);
+  detail::QueryRequest<T, Mapper, decltype(targets)> request(loader_, parameters_.views(), mapper,
+                                                             targets);
   request.prefix = prefix;
   request.parameters = key.parameters;
   request.hash = hash;
   request.ttl = ttl_;
   request.enabled = enabled_;
   if (timeout_.count() > 0) request.deadline = std::chrono::steady_clock::now() + timeout_;
-  return typename Stored::Handle(source_.read(request));
+  return Handle(source_.read(request));
 }
 
 inline Target Query::key() const {
   const KeyPrefixRef prefix = source_.prefix({}, KeyPrefix::Form::sql, sql_, scope_);
   KeyBuffer buffer;
-  for (const ParameterView parameter : parameters_.views()) detail::encode_parameter(buffer, parameter);
+  for (const ParameterView parameter : parameters_.views())
+    detail::encode_parameter(buffer, parameter);
   return key_target({prefix.get(), buffer.view()});
 }
 

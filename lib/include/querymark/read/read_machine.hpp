@@ -11,8 +11,9 @@
 
 namespace querymark {
 
-/// The read path of one miss as a state machine without I/O: a driver asks what to do next, does it, and
-/// tells the machine what came of it. The blocking driver is `Source::read`; tests drive it step by step.
+/// The read path of one miss as a state machine without I/O: a driver asks what to do next, does
+/// it, and tells the machine what came of it. The blocking driver is `Source::read`; tests drive it
+/// step by step.
 ///
 ///   start -> Await (another's load) -> resume(FlightResult)
 ///         -> PollTier (per shared tier) -> resume(optional<SharedValue>)
@@ -71,7 +72,8 @@ class ReadMachine {
   ReadRequest& request_;
   std::vector<Target> targets_;
   std::vector<TargetId> required_;  // the caller's own and the key's
-  std::vector<TargetId> targets_ids_;  // what the entry will carry: `required_` and what others declared
+  std::vector<TargetId>
+      targets_ids_;  // what the entry will carry: `required_` and what others declared
   MonotonicTime expires_limit_ = MonotonicTime::max();
   MonotonicTime began_;
   Stamp stamp_;

@@ -17,14 +17,15 @@ struct Loaded {
   EntryRef entry;
   /// What shared tiers may keep. Nothing for values that only this process understands.
   std::optional<ResultSet> rows;
-  /// Set when the load ran in a snapshot that may be older than the call: what that snapshot includes.
+  /// Set when the load ran in a snapshot that may be older than the call: what that snapshot
+  /// includes.
   std::optional<SharedStamp> snapshot;
   /// Anything but `yes`: the value must not be kept, and why.
   Stored keep = Stored::yes;
 };
 
-/// One read that memory could not serve, as the read path sees it: how to key, tag, load and build the value.
-/// Lives on the caller's stack for the length of the call.
+/// One read that memory could not serve, as the read path sees it: how to key, tag, load and build
+/// the value. Lives on the caller's stack for the length of the call.
 class ReadRequest {
  public:
   virtual ~ReadRequest() = default;
@@ -34,16 +35,17 @@ class ReadRequest {
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
   /// Makes the entry from what a shared tier holds. Throws TypeError when the rows do not fit.
-  [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows, const EntryInit& init) const = 0;
+  [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows,
+                                             const EntryInit& init) const = 0;
 
   KeyPrefixRef prefix;
   ByteView parameters;
   std::uint64_t hash = 0;
   std::chrono::nanoseconds ttl{};
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  bool enabled = true;     ///< This query may use the cache.
-  bool alone = false;      ///< Neither joins nor leads: the load sees a snapshot of its own.
-  bool shareable = true;   ///< Shared tiers may hold the value.
+  bool enabled = true;    ///< This query may use the cache.
+  bool alone = false;     ///< Neither joins nor leads: the load sees a snapshot of its own.
+  bool shareable = true;  ///< Shared tiers may hold the value.
 };
 
 /// A served value.

@@ -11,11 +11,13 @@
 
 namespace querymark {
 
-/// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does meanwhile.
-/// Immutable and thread-safe. Rows and fields point into it; taking them from a temporary does not compile.
+/// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does
+/// meanwhile. Immutable and thread-safe. Rows and fields point into it; taking them from a
+/// temporary does not compile.
 class Result {
  public:
-  explicit Result(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+  explicit Result(ReadResult read) noexcept
+      : entry_(std::move(read.entry)), outcome_(read.outcome) {}
 
   [[nodiscard]] const ResultSet& set() const& noexcept { return entry_.value<ResultSet>(); }
   const ResultSet& set() && = delete;
@@ -36,8 +38,8 @@ class Result {
   Outcome outcome_;
 };
 
-/// The rows of a query as immutable objects: a cheap shared handle. What memory keeps are the objects
-/// themselves, so a hit decodes nothing. Thread-safe if const access to `T` is.
+/// The rows of a query as immutable objects: a cheap shared handle. What memory keeps are the
+/// objects themselves, so a hit decodes nothing. Thread-safe if const access to `T` is.
 template <class T>
 class Rows {
  public:
@@ -47,7 +49,8 @@ class Rows {
   [[nodiscard]] bool empty() const noexcept { return all().empty(); }
   /// Throws TypeError when out of range.
   [[nodiscard]] const T& operator[](std::size_t index) const& {
-    if (index >= size()) throw TypeError("row " + std::to_string(index) + " of " + std::to_string(size()));
+    if (index >= size())
+      throw TypeError("row " + std::to_string(index) + " of " + std::to_string(size()));
     return all()[index];
   }
   const T& operator[](std::size_t) && = delete;
@@ -64,7 +67,9 @@ class Rows {
   [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
 
  private:
-  [[nodiscard]] const std::vector<T>& all() const noexcept { return entry_.value<std::vector<T>>(); }
+  [[nodiscard]] const std::vector<T>& all() const noexcept {
+    return entry_.value<std::vector<T>>();
+  }
 
   EntryRef entry_;
   Outcome outcome_;
@@ -74,7 +79,8 @@ class Rows {
 template <class T>
 class Cached {
  public:
-  explicit Cached(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+  explicit Cached(ReadResult read) noexcept
+      : entry_(std::move(read.entry)), outcome_(read.outcome) {}
 
   [[nodiscard]] const T& operator*() const& noexcept { return entry_.value<T>(); }
   const T& operator*() && = delete;

@@ -29,8 +29,8 @@ struct SourceOptions {
   std::size_t mark_cells = 0;
 };
 
-/// One database (or other origin of data) in one namespace, as the cache sees it: its marks, its scope, its
-/// loads in flight, its shared tiers. Adapters own one each.
+/// One database (or other origin of data) in one namespace, as the cache sees it: its marks, its
+/// scope, its loads in flight, its shared tiers. Adapters own one each.
 ///
 /// Thread-safe, except that tiers are attached before the first read.
 class Source {
@@ -48,25 +48,30 @@ class Source {
 
   /// Consulted on a miss, in the order of attachment.
   void attach(std::shared_ptr<SharedTier> tier);
-  [[nodiscard]] const std::vector<std::shared_ptr<SharedTier>>& tiers() const noexcept { return tiers_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<SharedTier>>& tiers() const noexcept {
+    return tiers_;
+  }
 
   [[nodiscard]] KeyPrefixRef prefix(std::string_view stored_type, KeyPrefix::Form form,
-                                    std::string_view text, std::string_view caller_scope = {}) const;
+                                    std::string_view text,
+                                    std::string_view caller_scope = {}) const;
 
-  /// The hit path: the entry if it may be served now and is younger than `max_age`. Its targets must include `required` (empty where they
-  /// are a function of the key). `outcome` is set on a hit. Neither allocates nor blocks on anything but the
-  /// memory tier.
-  [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash, std::chrono::nanoseconds max_age,
-                              std::span<const TargetId> required, Outcome& outcome) noexcept;
+  /// The hit path: the entry if it may be served now and is younger than `max_age`. Its targets
+  /// must include `required` (empty where they are a function of the key). `outcome` is set on a
+  /// hit. Neither allocates nor blocks on anything but the memory tier.
+  [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash,
+                              std::chrono::nanoseconds max_age, std::span<const TargetId> required,
+                              Outcome& outcome) noexcept;
 
-  /// Serves the request from memory, a shared tier, another's load or its own. Blocks. Throws what the load
-  /// throws, and Timeout past the request's deadline while it waits for another's load.
+  /// Serves the request from memory, a shared tier, another's load or its own. Blocks. Throws what
+  /// the load throws, and Timeout past the request's deadline while it waits for another's load.
   [[nodiscard]] ReadResult read(ReadRequest& request);
 
  private:
   friend class ReadMachine;
   enum class Verdict : std::uint8_t { fresh, other_domain, expired, targets_differ, invalidated };
-  [[nodiscard]] Verdict judge(const Entry& entry, MonotonicTime now, std::chrono::nanoseconds max_age,
+  [[nodiscard]] Verdict judge(const Entry& entry, MonotonicTime now,
+                              std::chrono::nanoseconds max_age,
                               std::span<const TargetId> required) const noexcept;
 
   Cache& cache_;

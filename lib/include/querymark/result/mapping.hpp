@@ -51,11 +51,13 @@ struct AutoMapper {
   }
 };
 
-/// Bytes on the heap behind one mapped value, as far as its type shows: strings, vectors, optionals and
-/// aggregates of them. A class may offer `std::size_t heap_bytes() const` instead.
+/// Bytes on the heap behind one mapped value, as far as its type shows: strings, vectors, optionals
+/// and aggregates of them. A class may offer `std::size_t heap_bytes() const` instead.
 template <class T>
 [[nodiscard]] std::size_t heap_bytes_of(const T& value) {
-  if constexpr (requires { { value.heap_bytes() } -> std::convertible_to<std::size_t>; }) {
+  if constexpr (requires {
+                  { value.heap_bytes() } -> std::convertible_to<std::size_t>;
+                }) {
     return value.heap_bytes();
   } else if constexpr (std::is_same_v<T, std::string>) {
     return value.capacity() > std::string().capacity() ? value.capacity() + 1 : 0;
@@ -63,16 +65,27 @@ template <class T>
     return heap_bytes_of(value.data);
   } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
     return 0;
-  } else if constexpr (requires { typename T::value_type; value.has_value(); *value; }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         value.has_value();
+                         *value;
+                       }) {
     return value.has_value() ? heap_bytes_of(*value) : 0;
-  } else if constexpr (requires { typename T::value_type; value.begin(); value.end(); value.size(); }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         value.begin();
+                         value.end();
+                         value.size();
+                       }) {
     std::size_t bytes = value.size() * sizeof(typename T::value_type);
-    if constexpr (requires { value.capacity(); }) bytes = value.capacity() * sizeof(typename T::value_type);
+    if constexpr (requires { value.capacity(); })
+      bytes = value.capacity() * sizeof(typename T::value_type);
     for (const auto& element : value) bytes += heap_bytes_of(element);
     return bytes;
   } else if constexpr (std::is_aggregate_v<T> && !std::is_array_v<T>) {
     std::size_t bytes = 0;
-    boost::pfr::for_each_field(value, [&bytes](const auto& field) { bytes += heap_bytes_of(field); });
+    boost::pfr::for_each_field(value,
+                               [&bytes](const auto& field) { bytes += heap_bytes_of(field); });
     return bytes;
   } else {
     return 0;
@@ -92,11 +105,12 @@ template <class T, class Mapper>
 template <class T>
 inline char type_anchor = 0;
 
-/// Name of a type inside this process. Its mangled name alone would not do: lambdas of equally named static
-/// functions in two files share it, but not the address.
+/// Name of a type inside this process. Its mangled name alone would not do: lambdas of equally
+/// named static functions in two files share it, but not the address.
 template <class T>
 [[nodiscard]] std::string type_tag() {
-  return typeid(T).name() + ('@' + std::to_string(reinterpret_cast<std::uintptr_t>(&type_anchor<T>)));
+  return typeid(T).name() +
+         ('@' + std::to_string(reinterpret_cast<std::uintptr_t>(&type_anchor<T>)));
 }
 
 /// Name of what an entry stores: part of the key inside this process.

@@ -27,8 +27,9 @@ class Field {
   [[nodiscard]] std::string_view view() const;
 
   /// The cell as `T`: bool, an integer (range checked), a floating-point type (also from integers),
-  /// std::string, std::string_view, Bytes, or std::optional of one of them, which NULL leaves empty. Throws
-  /// TypeError naming the column when the cell is NULL, of another type, or out of range.
+  /// std::string, std::string_view, Bytes, or std::optional of one of them, which NULL leaves
+  /// empty. Throws TypeError naming the column when the cell is NULL, of another type, or out of
+  /// range.
   template <class T>
   [[nodiscard]] T as() const;
 
@@ -64,10 +65,11 @@ class Row {
   std::size_t index_;
 };
 
-/// Immutable rows with column names and types in one contiguous buffer, which is also what shared tiers
-/// store. Copies share the buffer. Thread-safe.
+/// Immutable rows with column names and types in one contiguous buffer, which is also what shared
+/// tiers store. Copies share the buffer. Thread-safe.
 ///
-/// Taking rows from a temporary does not compile (a range-for over a temporary is fine: it keeps it alive).
+/// Taking rows from a temporary does not compile (a range-for over a temporary is fine: it keeps it
+/// alive).
 class ResultSet {
  public:
   class Iterator {
@@ -102,8 +104,9 @@ class ResultSet {
   /// No columns, no rows.
   ResultSet();
 
-  /// Takes an encoded result set from a source that nobody vouches for: nothing when the magic, the version,
-  /// the checksum, any length or any offset is wrong. Never reads out of bounds. Linear in the size.
+  /// Takes an encoded result set from a source that nobody vouches for: nothing when the magic, the
+  /// version, the checksum, any length or any offset is wrong. Never reads out of bounds. Linear in
+  /// the size.
   [[nodiscard]] static std::optional<ResultSet> decode(ByteView encoded);
   /// The encoding, in place: version, checksum, columns, cells (little-endian).
   [[nodiscard]] ByteView encoded() const& noexcept { return {buffer_.get(), size_}; }
@@ -178,9 +181,16 @@ class ResultSetBuilder {
   std::string heap_;
 };
 
+namespace detail {
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <class T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+}  // namespace detail
+
 template <class T>
 T Field::as() const {
-  if constexpr (requires { typename T::value_type; } && std::same_as<T, std::optional<typename T::value_type>>) {
+  if constexpr (detail::kIsOptional<T>) {
     if (is_null()) return std::nullopt;
     return as<typename T::value_type>();
   } else if constexpr (std::same_as<T, bool>) {

@@ -23,15 +23,16 @@ void put_integer(Sink& sink, Integer value) {
   sink.append(raw, sizeof(Integer));
 }
 
-/// Appends a 32-bit length and the bytes. Requires: fewer than 2^32 bytes (callers bound their input).
+/// Appends a 32-bit length and the bytes. Requires: fewer than 2^32 bytes (callers bound their
+/// input).
 template <class Sink>
 void put_block(Sink& sink, ByteView bytes) {
   put_integer(sink, static_cast<std::uint32_t>(bytes.size()));
   sink.append(bytes.data(), bytes.size());
 }
 
-/// Reads what `put_integer` / `put_block` wrote, from bytes that nobody vouches for: every read is checked,
-/// and after the first failed one all further reads fail.
+/// Reads what `put_integer` / `put_block` wrote, from bytes that nobody vouches for: every read is
+/// checked, and after the first failed one all further reads fail.
 class ByteReader {
  public:
   explicit ByteReader(ByteView bytes) noexcept : rest_(bytes) {}
@@ -70,7 +71,8 @@ class ByteReader {
 
 /// Lower-case hexadecimal of `bytes`.
 [[nodiscard]] std::string to_hex(ByteView bytes);
-/// The bytes that `hex` spells, or nothing when it is not lower- or upper-case hexadecimal of even length.
+/// The bytes that `hex` spells, or nothing when it is not lower- or upper-case hexadecimal of even
+/// length.
 [[nodiscard]] std::optional<std::string> from_hex(std::string_view hex);
 /// True when `text` is valid UTF-8 (no surrogates, no overlong forms) and holds no NUL.
 [[nodiscard]] bool is_plain_utf8(std::string_view text) noexcept;

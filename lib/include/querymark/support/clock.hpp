@@ -6,19 +6,21 @@
 
 namespace querymark {
 
-/// Nanoseconds of a monotonic clock; the zero point is unspecified. Never compared between processes.
+/// Nanoseconds of a monotonic clock; the zero point is unspecified. Never compared between
+/// processes.
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 /// Wall-clock time. Serves TTLs in shared tiers, and reports; no freshness rule depends on it.
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
-/// Source of time. The core never calls an operating-system clock directly, so tests can steer time.
-/// Thread-safe; never blocks.
+/// Source of time. The core never calls an operating-system clock directly, so tests can steer
+/// time. Thread-safe; never blocks.
 class Clock {
  public:
   virtual ~Clock() = default;
   /// Monotonic, precise (about 25 ns a call).
   [[nodiscard]] virtual MonotonicTime now() const noexcept = 0;
-  /// Monotonic, a few milliseconds coarse and never ahead of `now()` (about 5 ns a call): TTLs, max_lag.
+  /// Monotonic, a few milliseconds coarse and never ahead of `now()` (about 5 ns a call): TTLs,
+  /// max_lag.
   [[nodiscard]] virtual MonotonicTime coarse_now() const noexcept = 0;
   [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
 };

@@ -8,14 +8,15 @@ namespace querymark {
 
 /// What a caller may do about an error: the traits answer "what next?", not "what broke?".
 struct ErrorTraits {
-  bool retryable = false;        ///< The same call may succeed when repeated (busy, timeout, deadlock).
+  bool retryable = false;  ///< The same call may succeed when repeated (busy, timeout, deadlock).
   bool connection_lost = false;  ///< The database or tier can't be reached at the moment.
-  bool outcome_unknown = false;  ///< The call may have taken effect (connection lost during COMMIT).
-  std::string native_code;       ///< The client library's own code, as text ("SQLITE_BUSY", "40001").
+  bool outcome_unknown =
+      false;                ///< The call may have taken effect (connection lost during COMMIT).
+  std::string native_code;  ///< The client library's own code, as text ("SQLITE_BUSY", "40001").
 };
 
-/// Base of everything that querymark throws. Ordinary outcomes (a miss, a lost lease, a wait that timed
-/// out) are values, never exceptions.
+/// Base of everything that querymark throws. Ordinary outcomes (a miss, a lost lease, a wait that
+/// timed out) are values, never exceptions.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& what, ErrorTraits traits = {})
@@ -37,14 +38,15 @@ class ConfigError : public Error {
   using Error::Error;
 };
 
-/// The database's querymark schema is missing, older or newer than this library. The text names both
-/// versions and the command that mends it.
+/// The database's querymark schema is missing, older or newer than this library. The text names
+/// both versions and the command that mends it.
 class SchemaError : public Error {
  public:
   using Error::Error;
 };
 
-/// A value can't be read as the type asked for: wrong type, NULL into a non-optional, wrong column count.
+/// A value can't be read as the type asked for: wrong type, NULL into a non-optional, wrong column
+/// count.
 class TypeError : public Error {
  public:
   using Error::Error;

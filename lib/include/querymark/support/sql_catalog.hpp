@@ -7,13 +7,15 @@
 
 namespace querymark {
 
-/// The named statements of one `.sql` file: each begins with a line `-- name: some_name`. Immutable.
+/// The named statements of one `.sql` file: each begins with a line `-- name: some_name`.
+/// Immutable.
 class SqlCatalog {
  public:
   /// Throws ConfigError when a name occurs twice.
   explicit SqlCatalog(std::string_view file);
 
-  /// The statement, without trailing white space and semicolon. Throws ConfigError for an unknown name.
+  /// The statement, without trailing white space and semicolon. Throws ConfigError for an unknown
+  /// name.
   [[nodiscard]] const std::string& get(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
 

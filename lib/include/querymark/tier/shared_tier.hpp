@@ -15,7 +15,8 @@
 
 namespace querymark {
 
-/// What a shared tier holds under a name. Nobody vouches for it: the reader judges it by its own marks.
+/// What a shared tier holds under a name. Nobody vouches for it: the reader judges it by its own
+/// marks.
 struct SharedValue {
   SharedStamp stamp;
   WallTime stored;
@@ -31,8 +32,9 @@ struct SharedValue {
 
 /// A place for values outside the process, shared by several. Thread-safe; may block on I/O.
 ///
-/// Neither call throws for a tier that is down, full or corrupt: a read is then a counted miss, a write a
-/// counted loss. (What must never fail silently is invalidation; that is the worker's `Applier`.)
+/// Neither call throws for a tier that is down, full or corrupt: a read is then a counted miss, a
+/// write a counted loss. (What must never fail silently is invalidation; that is the worker's
+/// `Applier`.)
 class SharedTier {
  public:
   virtual ~SharedTier() = default;

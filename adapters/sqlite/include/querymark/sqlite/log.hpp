@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "querymark/log/outbox.hpp"
+#include "querymark/mark/stamp.hpp"
+
+namespace querymark::sqlite {
+
+struct LogOptions {
+  std::chrono::milliseconds busy_timeout{5000};
+  /// The opener writes below synchronous=FULL: from now on a reboot starts a new epoch.
+  bool volatile_commits = false;
+  /// Called before a changed history is reported: close what is open on the old file.
+  std::function<void()> on_history_change;
+};
+
+/// The outbox table of one namespace in a SQLite file. One connection, one mutex; thread-safe.
+///
+/// Proves with every read that the history is the one its caller knows: the file behind the path is
+/// the one opened, its epoch is the cursor's, and the cursor's row still carries the write id that
+/// the cursor saw.
+class Log final : public Outbox {
+ public:
+  /// Opens, checks the schema, and adopts the file: another device or inode than the epoch's, or a
+  /// reboot after commits below FULL, starts a new epoch. Throws SchemaError, Error.
+  Log(std::string path, std::string space, LogOptions options = {});
+  ~Log() override;
+
+  [[nodiscard]] Cursor now() override;
+  [[nodiscard]] TailPage read(const TailRequest& request) override;
+  [[nodiscard]] Cursor retained() override;
+  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
+                                  std::chrono::milliseconds lease) override;
+  [[nodiscard]] bool advance(const Claim& claim) override;
+  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
+  void release(const std::string& consumer, const std::string& owner) override;
+
+  /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
+  /// its horizon is not the one it saw: the database was rewound while nobody looked.
+  void verify(const SharedStamp& stamp);
+  /// True when the path leads to another file than the one that is open.
+  [[nodiscard]] bool replaced() const;
+  [[nodiscard]] const std::string& database_id() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace querymark::sqlite {
+
+/// What `migrate` did, or would do.
+struct MigrationReport {
+  int from = 0;                      ///< Version found; 0: no querymark schema.
+  int to = 0;                        ///< Version after.
+  std::vector<std::string> applied;  ///< Files, in order.
+};
+
+/// Brings the schema of the database at `path` (created when missing) to this library's version.
+/// Forward only; safe when several run at once: each migration is one transaction that looks again
+/// inside. With `dry_run`, only reports. Throws SchemaError when the schema is newer than this
+/// library, Error when the file can't be opened, written or locked.
+MigrationReport migrate(const std::string& path, bool dry_run = false);
+
+/// The schema version that this library needs.
+[[nodiscard]] int schema_version() noexcept;
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "querymark/read/source.hpp"
+
+namespace querymark::sqlite {
+
+/// `PRAGMA synchronous` of the connections that write.
+enum class Synchronous : std::uint8_t {
+  normal,  ///< Fast; a power loss may lose the last commits. A reboot then starts a new epoch.
+  full,    ///< Each commit is on disk before it returns.
+};
+
+struct Options {
+  std::string space = "default";  ///< The namespace.
+  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  Lagging lagging = Lagging::bypass;
+  std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
+  std::chrono::nanoseconds poll_interval{
+      std::chrono::milliseconds(100)};  ///< Backstop behind the file watch.
+  std::chrono::milliseconds busy_timeout{5000};
+  Synchronous synchronous = Synchronous::full;
+  std::size_t readers = 4;       ///< Most read connections; more callers wait.
+  bool require_intents = false;  ///< Refuse a write without intents.
+  bool write_ahead_log = true;   ///< Switch the file to WAL mode. Off: leave its journal mode.
+  std::size_t mark_cells = 0;    ///< Zero: the default.
+  const Clock* clock = nullptr;  ///< Null: the cache's.
+};
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,397 @@
+#include "querymark/sqlite/database.hpp"
+
+#include <sqlite3.h>
+
+#include <atomic>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "errors.hpp"
+#include "pool.hpp"
+#include "querymark/sqlite/doorbell.hpp"
+#include "querymark/sqlite/log.hpp"
+#include "querymark/sqlite/url.hpp"
+#include "querymark/support/random.hpp"
+#include "schema.hpp"
+
+// Threads and locks.
+//   readers   take a connection from the pool; the pool's mutex is held for moments only
+//   writers   take turns on writer_mutex, which guards the one writing connection; SQLite's own
+//   write lock
+//             keeps other processes out
+//   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
+//   through `log`
+//
+// A write: BEGIN IMMEDIATE -> the caller's function -> epoch and intents -> COMMIT -> marks
+// (apply_own) -> catch up with the log, so that the next load's horizon lies above the write (a
+// load right after it would else be dead for every other process).
+//
+// A changed history: Log finds it, calls drain(): the pool closes its connections and the writer
+// reopens its own before its next use. Only then do the marks restart, so a load stamped after the
+// restart runs on a connection opened after the change.
+
+namespace querymark::sqlite {
+namespace {
+
+std::string text_of(const SQLite::Exception& failure) { return failure.what(); }
+
+// A JSON array of [kind, target] pairs, as the statement `append` takes it.
+std::string encode_intents(const IntentBatch& intents) {
+  auto rows = nlohmann::json::array();
+  for (const Target& target : intents.targets())
+    rows.push_back({to_string(target.kind()), target.text()});
+  return rows.dump();
+}
+
+bool has_attached_files(sqlite3* database) {
+  // 0 is main, 1 is temp; whatever follows was attached.
+  return sqlite3_db_name(database, 2) != nullptr;
+}
+
+bool has_unfinished_statement(sqlite3* database) {
+  for (sqlite3_stmt* at = sqlite3_next_stmt(database, nullptr); at != nullptr;
+       at = sqlite3_next_stmt(database, at))
+    if (sqlite3_stmt_busy(at) != 0) return true;
+  return false;
+}
+
+// What an enqueue has written: positions by target, as the marks want them.
+struct Enqueued {
+  Receipt receipt;
+  std::vector<MarkUpdate> updates;
+};
+
+// `run(sql, parameters)` runs a statement in the open transaction and returns its rows.
+template <class Run>
+Enqueued enqueue(const std::string& space, const IntentBatch& intents, Run&& run) {
+  const ResultSet meta = run(statements().get("meta"), std::span<const ParameterView>());
+  const auto epoch = meta.empty() ? std::nullopt : Epoch::parse(meta.row(0)[1].view());
+  if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
+  Enqueued enqueued{.receipt = {space,
+                                *epoch,
+                                {},
+                                WriteId{random_u64()},
+                                static_cast<std::uint32_t>(intents.size())},
+                    .updates = {}};
+  if (intents.empty()) return enqueued;
+  const std::string rows = encode_intents(intents);
+  const ParameterView values[] = {
+      as_parameter(space), as_parameter(rows),
+      intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
+      as_parameter(static_cast<std::int64_t>(enqueued.receipt.write.value))};
+  const ResultSet ids = run(statements().get("append"), std::span<const ParameterView>(values));
+  if (ids.size() != intents.size()) throw Error("the log took fewer rows than there are intents");
+  // SQLite returns the rows of one INSERT in the order of insertion. Should it ever not, a pair is
+  // merely not recognised when the log shows it, and is applied a second time.
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Position position{ids.row(i)[0].as<std::uint64_t>()};
+    const Target& target = intents.targets()[i];
+    enqueued.updates.push_back(
+        {target.is_flush() ? std::nullopt : std::optional(target.id()), position});
+    enqueued.receipt.position = std::max(enqueued.receipt.position, position);
+  }
+  return enqueued;
+}
+
+}  // namespace
+
+struct Database::State final : Loader {
+  State(const std::string& where, Cache& cache, const Options& opts)
+      : options(opts),
+        path(path_of(where)),
+        pool(path, settings(), options.readers),
+        writer(open_writer()),
+        log(path, options.space,
+            {.busy_timeout = options.busy_timeout,
+             .volatile_commits = options.synchronous != Synchronous::full,
+             .on_history_change = [this] { drain(); }}),
+        doorbell(path),
+        source(cache, {.scope = {options.space, log.database_id(), {}, {}},
+                       .default_ttl = options.default_ttl,
+                       .lagging = options.lagging,
+                       .mark_cells = options.mark_cells}),
+        subscriber(options.space, log, doorbell, source.marks(),
+                   {.max_lag = options.max_lag,
+                    .poll_interval = options.poll_interval,
+                    .clock = &cache.clock()}) {
+    subscriber.start();
+  }
+
+  [[nodiscard]] Connection::Settings settings() const {
+    return {.busy_timeout = options.busy_timeout,
+            .synchronous = options.synchronous,
+            .write_ahead_log = false,
+            .create = false};
+  }
+  [[nodiscard]] std::unique_ptr<Connection> open_writer() const {
+    Connection::Settings with = settings();
+    with.write_ahead_log = options.write_ahead_log;
+    auto connection = std::make_unique<Connection>(path, Connection::Use::write, with);
+    require_schema(*connection, path);
+    return connection;
+  }
+
+  void drain() noexcept {
+    writer_stale.store(true);
+    pool.drain();
+  }
+
+  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
+    const Pool::Lease connection = pool.acquire();
+    return {connection->query(sql, parameters), std::nullopt, Stored::yes};
+  }
+
+  // After a commit: other processes' view of this one's loads depends on the horizon, so look at
+  // once. The write itself has succeeded, and its marks are applied: a failure here is only noted.
+  void follow_own_commit() noexcept {
+    try {
+      subscriber.catch_up();
+    } catch (const std::exception&) {
+      late_polls.fetch_add(
+          1);  // the subscriber's thread will poll again, and reports its own failures
+    }
+  }
+
+  void count_doubt(const std::vector<MarkUpdate>& updates) {
+    source.marks().apply_unconfirmed(updates);
+    in_doubt.fetch_add(1);
+  }
+
+  Options options;
+  std::string path;
+  Pool pool;
+  std::timed_mutex writer_mutex;  // guards writer
+  std::unique_ptr<Connection> writer;
+  std::atomic<std::thread::id> writing_thread{};
+  std::atomic<bool> writer_stale{false};
+  Log log;
+  FileDoorbell doorbell;
+  Source source;
+  Subscriber subscriber;
+  std::atomic<std::uint64_t> writes{0}, writes_without_intents{0}, in_doubt{0}, late_polls{0};
+};
+
+Database::Database(const std::string& where, Cache& cache, Options options)
+    : state_(std::make_unique<State>(where, cache, options)) {}
+
+Database::~Database() = default;
+
+Source& Database::source() noexcept { return state_->source; }
+Loader& Database::loader() noexcept { return *state_; }
+const std::string& Database::path() const noexcept { return state_->path; }
+
+WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
+  return state_->subscriber.wait(receipt, wait);
+}
+
+void Database::catch_up() { state_->subscriber.catch_up(); }
+
+void Database::attach(FileTier tier) {
+  auto shared = std::make_shared<FileTier>(std::move(tier));
+  // The file may have outlived a rewind of the database that nobody watched.
+  if (const auto newest = shared->newest(state_->source.marks().cursor().epoch)) {
+    state_->log.verify(*newest);
+    state_->subscriber.catch_up();
+  }
+  state_->subscriber.read_history();
+  state_->source.attach(std::move(shared));
+}
+
+void Database::flush_local() {
+  const MarkUpdate everything{std::nullopt, {}};
+  state_->source.marks().apply_unconfirmed({&everything, 1});
+}
+
+DatabaseStats Database::stats() const {
+  return {.writes = state_->writes.load(),
+          .writes_without_intents = state_->writes_without_intents.load(),
+          .in_doubt = state_->in_doubt.load(),
+          .polls = state_->subscriber.polls(),
+          .poll_failures = state_->subscriber.failures() + state_->late_polls.load(),
+          .malformed_rows = state_->subscriber.malformed_rows(),
+          .restarts = state_->source.marks().restarts(),
+          .last_error = state_->subscriber.last_error()};
+}
+
+// --- writing
+// -------------------------------------------------------------------------------------------
+
+struct Database::WriteSession::Open {
+  State& state;
+  std::unique_lock<std::timed_mutex> lock;
+  IntentBatch intents;
+  std::optional<Transaction> transaction;
+
+  ~Open() {
+    state.writer->rollback();
+    state.writing_thread.store(std::thread::id());
+  }
+};
+
+Database::WriteSession::WriteSession(Database& database) {
+  State& state = *database.state_;
+  if (state.writing_thread.load() == std::this_thread::get_id())
+    throw ConfigError("write() inside write(): use the transaction that is open");
+  std::unique_lock lock(state.writer_mutex, state.options.busy_timeout);
+  if (!lock)
+    throw Error("another thread's write() did not end within busy_timeout",
+                {.retryable = true, .native_code = "SQLITE_BUSY"});
+  if (state.log.replaced()) state.subscriber.catch_up();  // finds the new file, and drains
+  if (state.writer_stale.exchange(false)) state.writer = state.open_writer();
+  state.writer->run("begin immediate");
+  state.writing_thread.store(std::this_thread::get_id());
+  open_.reset(new Open{state, std::move(lock), {}, {}});
+  open_->transaction.emplace(*state.writer, open_->intents);
+}
+
+Database::WriteSession::~WriteSession() = default;
+
+Transaction& Database::WriteSession::transaction() noexcept { return *open_->transaction; }
+
+Receipt Database::WriteSession::commit() {
+  State& state = open_->state;
+  Connection& writer = *state.writer;
+  if (open_->intents.empty()) {
+    if (state.options.require_intents)
+      throw ConfigError(
+          "this write declares no intents, and the database was opened with require_intents");
+    state.writes_without_intents.fetch_add(1);
+  }
+  Enqueued enqueued = enqueue(state.options.space, open_->intents,
+                              [&](std::string_view sql, std::span<const ParameterView> values) {
+                                return writer.query_writing(sql, values);
+                              });
+  const auto deadline = std::chrono::steady_clock::now() + state.options.busy_timeout;
+  for (;;) {
+    try {
+      writer.native().exec("commit");
+      break;
+    } catch (const SQLite::Exception& failure) {
+      // In a rollback-journal file readers can hold COMMIT off: it is still open, and may be tried
+      // again.
+      const bool still_open = writer.in_transaction();
+      const bool busy = (failure.getErrorCode() & 0xFF) == SQLITE_BUSY;
+      if (still_open && busy && std::chrono::steady_clock::now() < deadline) continue;
+      if (still_open) rethrow(failure, "commit");  // rolled back by the session's end
+      // SQLite itself has ended the transaction, in the middle of a commit.
+      state.count_doubt(enqueued.updates);
+      throw CommitInDoubt("the commit failed and its outcome is unknown: " + text_of(failure),
+                          enqueued.receipt, std::to_string(failure.getExtendedErrorCode()));
+    }
+  }
+  state.writes.fetch_add(1);
+  state.source.marks().apply_own(enqueued.receipt.epoch, enqueued.updates);
+  open_.reset();  // the next writer may begin
+  if (!enqueued.updates.empty()) state.follow_own_commit();
+  return std::move(enqueued.receipt);
+}
+
+std::int64_t Transaction::execute_values(std::string_view sql,
+                                         std::span<const ParameterView> values) {
+  return connection_.execute(sql, values);
+}
+
+ResultSet Transaction::query_values(std::string_view sql, std::span<const ParameterView> values) {
+  return connection_.query_writing(sql, values);
+}
+
+// --- the low road
+// --------------------------------------------------------------------------------------
+
+namespace {
+
+void require_same_file(SQLite::Database& connection, const std::string& path) {
+  sqlite3* const raw = connection.getHandle();
+  const char* name = sqlite3_db_filename(raw, "main");
+  const auto theirs = name != nullptr ? identity_of(name) : std::nullopt;
+  if (!theirs || theirs != identity_of(path)) throw ConfigError("the connection is not to " + path);
+  if (has_attached_files(raw))
+    throw ConfigError(
+        "the connection has attached files: a commit over several WAL files is not atomic, "
+        "so intents could be lost; detach them, or use a connection of its own");
+}
+
+}  // namespace
+
+Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents) {
+  require_same_file(connection, state_->path);
+  if (sqlite3_get_autocommit(connection.getHandle()) != 0)
+    throw ConfigError("no transaction is open on the connection: begin one before staging intents");
+  return translated("stage intents", [&] {
+    Enqueued enqueued = enqueue(state_->options.space, intents,
+                                [&](std::string_view sql, std::span<const ParameterView> values) {
+                                  PreparedStatement prepared = prepare_checked(connection, sql);
+                                  return run_query(prepared, values);
+                                });
+    return Staged({this, &connection, std::move(enqueued.receipt), std::move(enqueued.updates)});
+  });
+}
+
+Receipt Staged::committed() {
+  if (!pending_) throw ConfigError("these staged intents were settled before");
+  Database::State& state = *pending_->database->state_;
+  if (sqlite3_get_autocommit(pending_->connection->getHandle()) == 0)
+    throw Error("the transaction is still open: commit it, then call committed()");
+  Receipt receipt = pending_->receipt;
+  if (!pending_->updates.empty()) {
+    const ParameterView values[] = {as_parameter(receipt.position.value),
+                                    as_parameter(static_cast<std::int64_t>(receipt.write.value))};
+    const ResultSet found = translated("confirm a commit", [&] {
+      PreparedStatement prepared =
+          prepare_checked(*pending_->connection, statements().get("confirm_write"));
+      return run_query(prepared, values);
+    });
+    if (found.row(0)[0].as<int>() != 1)
+      throw Error("the staged intents are not in the log: their transaction was rolled back");
+  }
+  state.source.marks().apply_own(receipt.epoch, pending_->updates);
+  pending_.reset();
+  state.follow_own_commit();
+  return receipt;
+}
+
+Staged::~Staged() {
+  if (pending_) pending_->database->state_->count_doubt(pending_->updates);
+}
+
+Borrowed Database::borrow(SQLite::Database& connection) {
+  require_same_file(connection, state_->path);
+  return {*this, connection};
+}
+
+bool Borrowed::isolated() const {
+  sqlite3* const raw = connection_.getHandle();
+  return sqlite3_get_autocommit(raw) == 0 || has_unfinished_statement(raw);
+}
+
+LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
+  sqlite3* const raw = connection_.getHandle();
+  if (has_attached_files(raw))
+    throw ConfigError(
+        "the connection has attached files: what is read from them can't be invalidated");
+  LoadedRows loaded;
+  if (sqlite3_txn_state(raw, "main") == SQLITE_TXN_WRITE) {
+    loaded.keep = Stored::in_transaction;
+  } else if (sqlite3_get_autocommit(raw) == 0) {
+    // The transaction's snapshot begins with its first read: let that be the read of its own
+    // position.
+    const ParameterView no_cursor[] = {as_parameter(0)};
+    PreparedStatement prepared = prepare_checked(connection_, statements().get("log_state"));
+    const ResultSet state = run_query(prepared, no_cursor);
+    const auto epoch = state.empty() ? std::nullopt : Epoch::parse(state.row(0)[0].view());
+    if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
+    const Row row = state.row(0);
+    loaded.snapshot = SharedStamp{
+        *epoch, Position{row[2].as<std::uint64_t>() + 1},
+        WriteId{static_cast<std::uint64_t>(row[3].as<std::optional<std::int64_t>>().value_or(0))}};
+  } else if (has_unfinished_statement(raw)) {
+    loaded.keep = Stored::not_covered;
+  }
+  PreparedStatement prepared = prepare_checked(connection_, sql);
+  require_reading(prepared);
+  loaded.rows = run_query(prepared, parameters);
+  return loaded;
+}
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,156 @@
+#include "querymark/sqlite/doorbell.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+
+#include "connection.hpp"
+
+// One thread waits. It sleeps in poll(2) on two descriptors: inotify on the folder (the WAL may be
+// created and deleted at any time, so the folder is watched and the file's name filtered), and an
+// eventfd that interrupt() writes. The idle connection belongs to the waiting thread.
+//
+// A write to the WAL is seen before the commit is visible: SQLite writes frames, syncs, and only
+// then publishes the commit in shared memory, which no notification reports. So after an event
+// data_version is looked at again and again, with growing pauses, until it moves or the event is
+// old.
+
+namespace querymark::sqlite {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+constexpr std::chrono::microseconds kFirstLook{30};
+constexpr std::chrono::milliseconds kLastLook{50};
+constexpr std::chrono::milliseconds kBlindLook{1};
+
+}  // namespace
+
+struct FileDoorbell::State {
+  explicit State(const std::string& db_path)
+      : path(db_path),
+        wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    if (wake.get() < 0) throw Error(std::string("eventfd failed: ") + std::strerror(errno));
+    const std::filesystem::path absolute = std::filesystem::absolute(path);
+    file_name = absolute.filename().string();
+    if (watch.get() >= 0)
+      watching = ::inotify_add_watch(watch.get(), absolute.parent_path().c_str(),
+                                     IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE) >= 0;
+    open();
+  }
+
+  void open() {
+    connection.reset();
+    connection = std::make_unique<Connection>(path, Connection::Use::read, Connection::Settings{});
+    seen = version();
+  }
+
+  std::string version() { return connection->pragma("pragma data_version"); }
+
+  // True when a commit of another connection has become visible since the last call, or when the
+  // path leads to another file.
+  bool rung() {
+    const auto file = identity_of(path);
+    if (!file) return false;  // in the middle of a replacement
+    if (*file != connection->identity()) {
+      open();
+      return true;
+    }
+    std::string now = version();
+    const bool moved = now != seen;
+    seen = std::move(now);
+    return moved;
+  }
+
+  // Empties the inotify queue; true when an event concerns this database.
+  bool drain_events() {
+    bool ours = false;
+    alignas(inotify_event) std::array<char, 4096> buffer;
+    for (;;) {
+      const ssize_t size = ::read(watch.get(), buffer.data(), buffer.size());
+      if (size <= 0) return ours;
+      for (ssize_t at = 0; at < size;) {
+        inotify_event event{};
+        std::memcpy(&event, buffer.data() + at, sizeof(event));
+        const std::string_view name(event.len > 0 ? buffer.data() + at + sizeof(event) : "");
+        ours = ours || (event.mask & IN_Q_OVERFLOW) != 0 ||
+               (name.starts_with(file_name) &&
+                (name.size() == file_name.size() || name.substr(file_name.size()) == "-wal"));
+        at += static_cast<ssize_t>(sizeof(event) + event.len);
+      }
+    }
+  }
+
+  // True when interrupt() was called since the last time.
+  bool drain_wake() {
+    std::uint64_t count = 0;
+    return ::read(wake.get(), &count, sizeof(count)) == sizeof(count);
+  }
+
+  std::string path;
+  std::string file_name;
+  Descriptor wake;
+  Descriptor watch;
+  bool watching = false;
+  std::unique_ptr<Connection> connection;
+  std::string seen;
+};
+
+FileDoorbell::FileDoorbell(const std::string& path) : state_(std::make_unique<State>(path)) {}
+
+FileDoorbell::~FileDoorbell() = default;
+
+bool FileDoorbell::watches_file() const noexcept { return state_->watching; }
+
+void FileDoorbell::interrupt() {
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, and then the waiter is woken anyway.
+  if (::write(state_->wake.get(), &one, sizeof(one)) < 0) return;
+}
+
+void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
+  State& state = *state_;
+  const auto deadline = Clock::now() + timeout;
+  std::chrono::nanoseconds look = state.watching ? std::chrono::nanoseconds::max() : kBlindLook;
+  std::array<pollfd, 2> fds{{{state.wake.get(), POLLIN, 0}, {state.watch.get(), POLLIN, 0}}};
+  while (true) {
+    if (state.rung()) return;
+    const auto left = deadline - Clock::now();
+    if (left <= std::chrono::nanoseconds(0)) return;
+    const auto pause = std::min<std::chrono::nanoseconds>(left, look);
+    const timespec limit{.tv_sec = pause.count() / 1'000'000'000,
+                         .tv_nsec = pause.count() % 1'000'000'000};
+    ::ppoll(fds.data(), state.watching ? 2 : 1, &limit, nullptr);
+    if (state.drain_wake()) return;
+    if (!state.watching) continue;
+    if (state.drain_events())
+      look = kFirstLook;
+    else if (look < kLastLook)
+      look *= 2;
+    else
+      look = std::chrono::nanoseconds::max();
+  }
+}
+
+}  // namespace querymark::sqlite

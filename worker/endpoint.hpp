@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "querymark/log/applier.hpp"
+#include "querymark/log/outbox.hpp"
+
+namespace querymark::cli {
+
+/// The log that `--db` names, with its doorbell.
+struct LogEndpoint {
+  std::unique_ptr<Outbox> outbox;
+  std::unique_ptr<Doorbell> doorbell;
+};
+
+/// A shared tier that `--target` names, owned.
+struct TargetEndpoint {
+  std::shared_ptr<void> tier;  // what the applier refers to
+  std::unique_ptr<Applier> applier;
+};
+
+/// Throws ConfigError for an unknown scheme, SchemaError, Error.
+[[nodiscard]] LogEndpoint open_log(const std::string& url, const std::string& space);
+[[nodiscard]] TargetEndpoint open_target(const std::string& url, const std::string& space);
+
+}  // namespace querymark::cli

@@ -43,8 +43,10 @@ void run(const Options& options) {
 
 void add_migrate(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
-  command->add_option("--db", options->db, "Database: sqlite:PATH (created when missing)")->required();
+  CLI::App* command =
+      app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
+  command->add_option("--db", options->db, "Database: sqlite:PATH (created when missing)")
+      ->required();
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
   command->add_flag("--json", options->json, "One JSON object on stdout");
   command->footer("Forward only, and safe when several run at once.");

@@ -53,7 +53,8 @@ void run(const Options& options) {
     else if (round.fenced)
       log.warn("lost the lease in the middle of a segment; its new owner applies it");
     else
-      log.info("applied", {{"claimed", round.claimed}, {"applied", round.applied}, {"dead", round.dead}});
+      log.info("applied",
+               {{"claimed", round.claimed}, {"applied", round.applied}, {"dead", round.dead}});
   };
   Worker worker(*source.outbox, *target.applier, source.doorbell.get(), settings);
   log.info("worker started", {{"namespace", options.space},
@@ -76,16 +77,18 @@ void run(const Options& options) {
 
 void add_worker(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
+  CLI::App* command = app.add_subcommand(
+      "worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
   command->add_option("--db", options->db, "Database with the log: sqlite:PATH")->required();
   command->add_option("--namespace", options->space, "Namespace to drain")->capture_default_str();
-  command->add_option("--target", options->target, "Shared tier: sqlite:PATH of a file tier")->required();
+  command->add_option("--target", options->target, "Shared tier: sqlite:PATH of a file tier")
+      ->required();
   command->add_flag("--once", options->once, "Drain what is there and exit");
   command->add_option("--lease-ms", options->lease_ms, "Length of the lease, in milliseconds")
       ->check(CLI::Range(100, 3'600'000))
       ->capture_default_str();
-  command->add_option("--poll-ms", options->poll_ms, "Longest time between two looks, in milliseconds")
+  command
+      ->add_option("--poll-ms", options->poll_ms, "Longest time between two looks, in milliseconds")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Log lines as JSON objects");

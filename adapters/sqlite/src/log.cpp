@@ -160,6 +160,10 @@ struct Log::State {
 
   void follow_path() {
     if (!replaced()) return;
+    // Missing: in the middle of a replacement, or gone. What is open stays open until there is
+    // another file.
+    if (!identity_of(path))
+      throw Error("cannot reach " + path + ": the file is missing", {.connection_lost = true});
     if (options.on_history_change) options.on_history_change();
     open();
   }

@@ -1,0 +1,194 @@
+#include "querymark/sqlite/file_tier.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "support/rows.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+SharedValue value_of(std::string_view text, Epoch epoch, std::uint64_t horizon,
+                     const Target& target) {
+  ResultSetBuilder builder;
+  builder.add_column("text");
+  builder.add(ParameterView::text(text));
+  const WallTime now = system_clock().wall_now();
+  return {.stamp = {epoch, {horizon}, {}},
+          .stored = now,
+          .expires = now + 1h,
+          .targets = {target},
+          .rows = std::move(builder).build()};
+}
+
+Digest name(int i) { return sha256({"test", std::to_string(i)}); }
+
+}  // namespace
+
+TEST_CASE("file tier: what one process stores, another reads, also after a restart",
+          "[file tier]") {
+  const Shop shop;
+  {
+    Process first(shop);
+    first.db.attach(sqlite::FileTier(shop.file("tier")));
+    CHECK(first.price(1).outcome().source == ReadSource::database);
+  }
+  Process second(shop);
+  second.db.attach(sqlite::FileTier(shop.file("tier")));
+  const auto shared = second.price(1);
+  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(shared[0] == 2.5);
+  CHECK(second.price(1).outcome().source == ReadSource::memory);
+  CHECK(second.cache.stats().shared_hits == 1);
+  // The same query untyped, and under another type, is the same shared value.
+  const auto untyped = second.db.query("select price from product where id = ?", 1)
+                           .tag(entity("product", 1))
+                           .fetch();
+  CHECK(untyped.outcome().source == ReadSource::shared_tier);
+}
+
+TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "[file tier]") {
+  const Shop shop;
+  Process reader(shop);
+  Process writer(shop);
+  reader.db.attach(sqlite::FileTier(shop.file("tier")));
+  writer.db.attach(sqlite::FileTier(shop.file("tier")));
+  static_cast<void>(writer.price(1));
+  const Receipt receipt =
+      writer.set_price(1, 3.25);  // no worker runs: the file keeps the old value
+  REQUIRE(reader.db.wait(receipt, Wait::local(10s)).satisfied());
+  const auto fresh = reader.price(1);
+  CHECK(fresh[0] == 3.25);
+  CHECK(fresh.outcome().source == ReadSource::database);
+  CHECK(reader.cache.stats().shared_stale == 1);
+}
+
+TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  const Epoch epoch = Epoch::random();
+  const Target target = tag("a");
+  CHECK(tier.put("shop", name(1), value_of("new", epoch, 9, target)) == StoreStatus::stored);
+  CHECK(tier.put("shop", name(1), value_of("old", epoch, 5, target)) == StoreStatus::superseded);
+  CHECK(tier.get(name(1))->rows.row(0)[0].view() == "new");
+  CHECK(tier.put("shop", name(1), value_of("other epoch", Epoch::random(), 1, target)) ==
+        StoreStatus::stored);
+}
+
+TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped above it",
+          "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  const Epoch epoch = Epoch::random();
+  tier.put("shop", name(1), value_of("hit", epoch, 5, entity("product", 1)));
+  tier.put("shop", name(2), value_of("later", epoch, 9, entity("product", 1)));
+  tier.put("shop", name(3), value_of("other target", epoch, 5, entity("product", 2)));
+  tier.put("elsewhere", name(4), value_of("other namespace", epoch, 5, entity("product", 1)));
+  const SharedInvalidation one{tag("product", "1"), {7}};
+  tier.invalidate("shop", epoch, {&one, 1});
+  CHECK_FALSE(tier.get(name(1)));
+  CHECK(tier.get(name(2)));
+  CHECK(tier.get(name(3)));
+  CHECK(tier.get(name(4)));
+  const SharedInvalidation everything{flush_all(), {20}};
+  tier.invalidate("shop", epoch, {&everything, 1});
+  CHECK(tier.stats().entries == 1);
+  CHECK(tier.get(name(4)));
+}
+
+TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"), {.max_bytes = 200'000});
+  const std::string body(2'000, 'x');
+  for (int i = 0; i < 400; ++i)
+    REQUIRE(tier.put("shop", name(i), value_of(body, Epoch{1, 1}, 5, tag("t", i))) ==
+            StoreStatus::stored);
+  const auto stats = tier.stats();
+  CHECK(stats.bytes <= 200'000);
+  CHECK(stats.evicted > 0);
+  CHECK(tier.get(name(399)));
+  CHECK_FALSE(tier.get(name(0)));
+  CHECK(
+      tier.put("shop", name(1000), value_of(std::string(50'000, 'x'), Epoch{1, 1}, 5, tag("t"))) ==
+      StoreStatus::oversize);
+  SQLite::Database raw(dir.file("tier"), SQLite::OPEN_READWRITE);
+  CHECK(raw.execAndGet("select bytes - (select sum(bytes) from querymark_tier_entry) from "
+                       "querymark_tier_size")
+            .getInt64() == 0);
+}
+
+TEST_CASE("file tier: expired values are misses", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  SharedValue value = value_of("old", Epoch{1, 1}, 5, tag("a"));
+  value.expires = system_clock().wall_now() - 1s;
+  tier.put("shop", name(1), value);
+  CHECK_FALSE(tier.get(name(1)));
+}
+
+TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[file tier]") {
+  const Shop shop;
+  {
+    Process filler(shop);
+    filler.db.attach(sqlite::FileTier(shop.file("tier")));
+    static_cast<void>(filler.price(1));
+  }
+  SQLite::Database raw(shop.file("tier"), SQLite::OPEN_READWRITE);
+  raw.exec(
+      "update querymark_tier_entry set value = cast(substr(value, 1, 30) || x'00' || substr(value, "
+      "32) as blob)");
+  Process reader(shop);
+  reader.db.attach(sqlite::FileTier(shop.file("tier")));
+  const auto read = reader.price(1);
+  CHECK(read[0] == 2.5);
+  CHECK(read.outcome().source == ReadSource::database);
+}
+
+TEST_CASE("file tier: a file overwritten with garbage while open costs misses only",
+          "[file tier]") {
+  const Shop shop;
+  Process process(shop);
+  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  static_cast<void>(process.price(1));
+  {
+    std::fstream tier(shop.file("tier"), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string garbage(8192, '\x5a');
+    tier.write(garbage.data(), static_cast<std::streamsize>(garbage.size()));
+  }
+  std::filesystem::resize_file(shop.file("tier") + "-wal", 0);
+  for (int i = 1; i <= 3; ++i) CHECK(process.price(i).size() == 1);
+}
+
+TEST_CASE("file tier: a foreign database or a text file is refused and left alone", "[file tier]") {
+  const Shop shop;
+  CHECK_THROWS_AS(sqlite::FileTier(shop.path()), ConfigError);
+  CHECK(shop.number("select count(*) from sqlite_master where name like 'querymark_tier%'") == 0);
+  const std::string text = shop.file("notes.txt");
+  std::ofstream(text)
+      << "my notes, which are not to be overwritten by a cache, whatever happens here";
+  CHECK_THROWS_AS(sqlite::FileTier(text), Error);
+  CHECK(std::filesystem::file_size(text) == 75);
+  CHECK_THROWS_AS(sqlite::FileTier(shop.file("no/such/folder/tier")), Error);
+}
+
+TEST_CASE("file tier: several openers at once create it once", "[file tier]") {
+  TempDir dir;
+  std::atomic<int> opened{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      const sqlite::FileTier tier(dir.file("tier"));
+      ++opened;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(opened == 4);
+}

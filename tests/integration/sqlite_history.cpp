@@ -1,0 +1,180 @@
+// What a SQLite file's history can do to positions (hard case 12): restores, replaced files,
+// reboots.
+
+#include <SQLiteCpp/Backup.h>
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "support/rows.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+Epoch epoch_of(Process& process) { return process.db.source().marks().cursor().epoch; }
+
+// A consistent copy of a live database, as the backup API makes it.
+void back_up(const std::string& from, const std::string& to) {
+  SQLite::Database source(from, SQLite::OPEN_READWRITE, 5000);
+  SQLite::Database target(to, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000);
+  SQLite::Backup backup(target, source);
+  backup.executeStep();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "history: a restore into the same file is found by the cursor's row, and starts a new epoch",
+    "[history]") {
+  const Shop shop;
+  Process process(shop);
+  process.set_price(1, 3.0);
+  back_up(shop.path(), shop.file("backup"));
+  process.set_price(1, 4.0);
+  process.set_price(1, 5.0);
+  CHECK(only(process.price(1)) == 5.0);
+  const Epoch before = epoch_of(process);
+  const Receipt old_receipt = process.set_price(2, 9.0);
+
+  back_up(shop.file("backup"), shop.path());
+  // Another program hands the same ids out again before anyone looks.
+  shop.execute("update product set price = 77 where id = 1");
+  for (int i = 0; i < 3; ++i)
+    shop.execute(
+        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
+        "5)");
+  process.db.catch_up();
+  CHECK(epoch_of(process) != before);
+  CHECK(only(process.price(1)) == 77.0);
+  CHECK(process.db.wait(old_receipt, Wait::local(10s)).status == WaitStatus::refused);
+}
+
+TEST_CASE("history: two processes that find a restore agree on one new epoch", "[history]") {
+  const Shop shop;
+  Process first(shop);
+  Process second(shop);
+  back_up(shop.path(), shop.file("backup"));
+  first.set_price(1, 4.0);
+  second.db.catch_up();
+  const Epoch before = epoch_of(first);
+  back_up(shop.file("backup"), shop.path());
+  first.db.catch_up();
+  second.db.catch_up();
+  first.db.catch_up();
+  CHECK(epoch_of(first) != before);
+  CHECK(epoch_of(first) == epoch_of(second));
+  CHECK(only(first.price(1)) == 2.5);
+  CHECK(only(second.price(1)) == 2.5);
+}
+
+TEST_CASE("history: a file renamed over the database is followed, by reads, writes and the log",
+          "[history]") {
+  const Shop shop;
+  Process process(shop);
+  back_up(shop.path(), shop.file("new"));
+  SQLite::Database(shop.file("new"), SQLite::OPEN_READWRITE)
+      .exec("update product set price = 42 where id = 1");
+  CHECK(only(process.price(1)) == 2.5);
+  const Epoch before = epoch_of(process);
+  fs::remove(shop.path() + "-wal");
+  fs::remove(shop.path() + "-shm");
+  fs::rename(shop.file("new"), shop.path());
+  process.db.catch_up();
+  CHECK(epoch_of(process) != before);
+  CHECK(only(process.price(1)) == 42.0);
+  process.set_price(1, 43.0);
+  CHECK(shop.number("select price from product where id = 1") == 43);
+  CHECK(only(process.price(1)) == 43.0);
+}
+
+TEST_CASE("history: a write that comes before the poll follows the renamed file too", "[history]") {
+  const Shop shop;
+  sqlite::Options options = Process::quick();
+  options.poll_interval = 1h;
+  Process process(shop, options);
+  back_up(shop.path(), shop.file("new"));
+  fs::remove(shop.path() + "-wal");
+  fs::remove(shop.path() + "-shm");
+  fs::rename(shop.file("new"), shop.path());
+  process.set_price(1, 44.0);
+  CHECK(shop.number("select price from product where id = 1") == 44);
+}
+
+TEST_CASE("history: a reboot after commits below FULL starts a new epoch; at FULL it does not",
+          "[history]") {
+  const auto epoch_after_reboot = [](sqlite::Synchronous synchronous) {
+    const Shop shop;
+    sqlite::Options options = Process::quick();
+    options.synchronous = synchronous;
+    Epoch before;
+    {
+      Process process(shop, options);
+      process.set_price(1, 3.0);
+      before = epoch_of(process);
+    }
+    shop.execute("update querymark_meta set boot_id = 'another boot' where boot_id is not null");
+    Process process(shop, options);
+    return std::pair(before, epoch_of(process));
+  };
+  const auto normal = epoch_after_reboot(sqlite::Synchronous::normal);
+  CHECK(normal.first != normal.second);
+  const auto full = epoch_after_reboot(sqlite::Synchronous::full);
+  CHECK(full.first == full.second);
+}
+
+TEST_CASE("history: a persistent tier that outlived an unwatched restore is not trusted",
+          "[history]") {
+  const Shop shop;
+  back_up(shop.path(), shop.file("backup"));
+  {
+    Process filler(shop);
+    filler.db.attach(sqlite::FileTier(shop.file("tier")));
+    filler.set_price(1, 8.0);
+    CHECK(only(filler.price(1)) == 8.0);
+    filler.set_price(2, 8.5);
+    CHECK(only(filler.price(2)) == 8.5);
+  }
+  // Nobody runs while the file's content is put back and its ids are handed out again. The identity
+  // columns are restored too, as if the backup had been made after the first open.
+  const std::int64_t inode = shop.number("select 1");
+  REQUIRE(inode == 1);
+  SQLite::Database live(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  live.exec("delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log'");
+  live.exec("update product set price = 2.5 where id = 1");
+  for (int i = 0; i < 4; ++i)
+    live.exec(
+        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
+        "5)");
+  Process newcomer(shop);
+  newcomer.db.attach(sqlite::FileTier(shop.file("tier")));
+  CHECK(only(newcomer.price(1)) == 2.5);
+}
+
+TEST_CASE("history: a log pruned past a subscriber flushes its marks", "[history]") {
+  const Shop shop;
+  sqlite::Options options = Process::quick();
+  Process process(shop, options);
+  static_cast<void>(process.price(1));
+  const auto restarts = process.db.stats().restarts;
+  {
+    SQLite::Database other(shop.path(), SQLite::OPEN_READWRITE, 5000);
+    other.exec("begin immediate");
+    for (int i = 0; i < 5; ++i)
+      other.exec(
+          "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', "
+          "'x', 7)");
+    other.exec("update product set price = 12 where id = 1");
+    other.exec("update querymark_meta set floor = 5");
+    other.exec("delete from querymark_log where id < 5");
+    other.exec("commit");
+  }
+  process.db.catch_up();
+  CHECK(process.db.stats().restarts == restarts + 1);
+  CHECK(only(process.price(1)) == 12.0);
+}

@@ -1,0 +1,106 @@
+#include "querymark/sqlite/migrate.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "connection.hpp"
+#include "file_tier_sql.hpp"
+#include "sqlite_sql.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace querymark;
+using querymark::test::TempDir;
+
+namespace {
+
+std::int64_t number(const std::string& path, const std::string& sql) {
+  SQLite::Database database(path, SQLite::OPEN_READWRITE);
+  return database.execAndGet(sql).getInt64();
+}
+
+}  // namespace
+
+TEST_CASE("migrate: applies, then has nothing to do", "[migrate]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  const auto planned = sqlite::migrate(path, true);
+  CHECK(planned.applied.size() == static_cast<std::size_t>(sqlite::schema_version()));
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(sqlite::migrate(path).applied == planned.applied);
+  CHECK(sqlite::migrate(path).applied.empty());
+  CHECK(number(path, "select count(*) from querymark_schema") == sqlite::schema_version());
+}
+
+TEST_CASE("migrate: refuses a newer schema", "[migrate]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  sqlite::migrate(path);
+  SQLite::Database(path, SQLite::OPEN_READWRITE)
+      .exec("insert into querymark_schema values (99, 'x', 'y')");
+  CHECK_THROWS_AS(sqlite::migrate(path), SchemaError);
+}
+
+TEST_CASE("migrate: several at once apply each migration once", "[migrate]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  std::atomic<std::size_t> applied{0};
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      try {
+        applied += sqlite::migrate(path).applied.size();
+      } catch (const Error&) {
+        ++failed;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+  CHECK(applied == static_cast<std::size_t>(sqlite::schema_version()));
+}
+
+TEST_CASE("migrate: each file also works alone through the sqlite3 shell and records its version",
+          "[migrate]") {
+  TempDir dir;
+  const std::string path = dir.file("shell.db");
+  for (const Migration& migration : sqlite::sql::kMigrations) {
+    const std::string command = "sqlite3 -bail '" + path + "' < '" QUERYMARK_SQL_DIR "/sqlite/" +
+                                std::string(migration.name) + "'";
+    REQUIRE(std::system(command.c_str()) == 0);
+  }
+  CHECK(sqlite::migrate(path).applied.empty());
+}
+
+TEST_CASE("statements: every named statement prepares on a freshly migrated database",
+          "[migrate]") {
+  TempDir dir;
+  const auto check = [&](const std::string& file, std::span<const Migration> migrations,
+                         std::string_view queries) {
+    const SqlCatalog catalog(queries);
+    sqlite::Connection connection(dir.file(file), sqlite::Connection::Use::write, {.create = true});
+    sqlite::apply_migrations(connection, migrations, catalog, false);
+    CHECK(catalog.names().size() > 5);
+    for (const std::string& name : catalog.names()) {
+      CAPTURE(name);
+      CHECK_NOTHROW(sqlite::prepare_checked(connection.native(), catalog.get(name)));
+    }
+  };
+  check("log.db", sqlite::sql::kMigrations, sqlite::sql::kQueries);
+  check("tier.db", sqlite::tier_sql::kMigrations, sqlite::tier_sql::kQueries);
+}
+
+TEST_CASE("statements: consumers read the log by ranges of ids, never by a scan", "[migrate]") {
+  TempDir dir;
+  sqlite::migrate(dir.file("a.db"));
+  SQLite::Database database(dir.file("a.db"), SQLite::OPEN_READWRITE);
+  const SqlCatalog catalog(sqlite::sql::kQueries);
+  SQLite::Statement plan(database, "explain query plan " + catalog.get("log_page"));
+  std::string text;
+  while (plan.executeStep()) text += plan.getColumn(3).getString() + '\n';
+  CHECK_THAT(text, Catch::Contains("SEARCH querymark_log USING INTEGER PRIMARY KEY"));
+  CHECK_THAT(text, !Catch::Contains("TEMP B-TREE"));
+}

@@ -1,0 +1,165 @@
+#include "querymark/key/key.hpp"
+
+#include <bit>
+#include <catch2/catch.hpp>
+#include <charconv>
+#include <set>
+
+#include "unit/vectors.hpp"
+
+namespace {
+
+using namespace querymark;
+using test::read_vectors;
+using test::split;
+using test::unhex;
+
+// Owns what a vector's parameters point to.
+struct Parameters {
+  std::vector<std::string> storage;
+  std::string encoded;
+
+  void add(const std::string& spelled) {
+    const std::size_t equals = spelled.find('=');
+    const std::string kind = spelled.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : spelled.substr(equals + 1);
+    ParameterView view;
+    if (kind == "boolean") view = ParameterView::boolean(value == "1");
+    if (kind == "int64") view = ParameterView::int64(std::stoll(value));
+    if (kind == "float64")
+      view = ParameterView::float64(std::bit_cast<double>(std::stoull(value, nullptr, 16)));
+    if (kind == "text" || kind == "bytes") {
+      storage.push_back(unhex(value));
+      view = kind == "text" ? ParameterView::text(storage.back())
+                            : ParameterView::bytes(storage.back());
+    }
+    detail::encode_parameter(encoded, view);
+  }
+};
+
+const Scope kShop{.space = "shop", .database = "db-1", .session = {}, .caller = {}};
+
+template <class... Args>
+std::string encoded(const Args&... args) {
+  std::string bytes;
+  (detail::encode_parameter(bytes, as_parameter(args)), ...);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("key: encodings and names match vectors made from the documented layout", "[key]") {
+  const auto vectors = read_vectors("key_vectors.txt");
+  REQUIRE(vectors.size() > 20);
+  std::set<std::string> names;
+  for (const auto& vector : vectors) {
+    REQUIRE(vector.size() == 9);
+    CAPTURE(vector[5], vector[6]);
+    const auto form = static_cast<KeyPrefix::Form>(std::stoi(vector[0]));
+    const Scope scope{unhex(vector[1]), unhex(vector[2]), unhex(vector[3]), unhex(vector[4])};
+    const KeyPrefix prefix("any type", form, scope, unhex(vector[5]));
+    Parameters parameters;
+    if (!vector[6].empty())
+      for (const std::string& spelled : split(vector[6], ',')) parameters.add(spelled);
+    CHECK(to_hex(std::string(prefix.query_bytes()) + parameters.encoded) == vector[7]);
+    CHECK(query_name({&prefix, parameters.encoded}).hex() == vector[8]);
+    CHECK(prefix.text() == unhex(vector[5]));
+    CHECK(prefix.form() == form);
+    CHECK(names.insert(vector[8]).second);
+  }
+}
+
+TEST_CASE("key: values that look alike in SQL text have different encodings", "[key]") {
+  const std::set<std::string> distinct{encoded(nullptr),
+                                       encoded(""),
+                                       encoded(0),
+                                       encoded(0.0),
+                                       encoded(-0.0),
+                                       encoded(false),
+                                       encoded("0"),
+                                       encoded(1),
+                                       encoded("1"),
+                                       encoded(1.0),
+                                       encoded(true),
+                                       encoded(Bytes{}),
+                                       encoded(Bytes{"1"}),
+                                       encoded(),
+                                       encoded("a", "b"),
+                                       encoded("ab"),
+                                       encoded("", "ab"),
+                                       encoded("ab", ""),
+                                       encoded(nullptr, nullptr)};
+  CHECK(distinct.size() == 19);
+}
+
+TEST_CASE("key: every part of the scope and the text separates keys, wherever the border is",
+          "[key]") {
+  std::set<std::string> distinct;
+  const auto add = [&](const Scope& scope, std::string_view text) {
+    const KeyPrefix prefix({}, KeyPrefix::Form::sql, scope, text);
+    distinct.insert(query_name({&prefix, {}}).hex());
+  };
+  add({"ab", "", "", ""}, "");
+  add({"a", "b", "", ""}, "");
+  add({"", "ab", "", ""}, "");
+  add({"", "", "ab", ""}, "");
+  add({"", "", "", "ab"}, "");
+  add({"", "", "a", "b"}, "");
+  add({"", "", "", ""}, "ab");
+  add({"", "", "", "a"}, "b");
+  CHECK(distinct.size() == 8);
+}
+
+TEST_CASE("key: text and parameters can't trade bytes", "[key]") {
+  const std::string tail = encoded(7);
+  const KeyPrefix longer({}, KeyPrefix::Form::sql, kShop, "select ?" + tail);
+  const KeyPrefix shorter({}, KeyPrefix::Form::sql, kShop, "select ?");
+  CHECK(query_name({&longer, {}}) != query_name({&shorter, tail}));
+  CHECK(std::string(longer.bytes()) != std::string(shorter.bytes()) + tail);
+}
+
+TEST_CASE("key: the stored type is part of the key but not of the query's name", "[key]") {
+  const KeyPrefix rows("rows", KeyPrefix::Form::sql, kShop, "select 1");
+  const KeyPrefix objects("objects", KeyPrefix::Form::sql, kShop, "select 1");
+  CHECK(rows.bytes() != objects.bytes());
+  CHECK_FALSE(KeyView{&rows, {}} == KeyView{&objects, {}});
+  CHECK(rows.query_bytes() == objects.query_bytes());
+  CHECK(query_name({&rows, {}}) == query_name({&objects, {}}));
+  CHECK(key_target({&rows, {}}) == key_target({&objects, {}}));
+}
+
+TEST_CASE("key: a key intent names a query by its hash and a named key by its name", "[key]") {
+  const KeyPrefix sql({}, KeyPrefix::Form::sql, kShop, "select 1");
+  CHECK(key_target({&sql, {}}) == key_of(query_name({&sql, {}})));
+  CHECK(key_target({&sql, {}}).text() == "sha256:" + query_name({&sql, {}}).hex());
+  const KeyPrefix named({}, KeyPrefix::Form::named, kShop, "prices:eu");
+  CHECK(key_target({&named, {}}) == key_named("prices:eu"));
+  const KeyPrefix same_text({}, KeyPrefix::Form::sql, kShop, "prices:eu");
+  CHECK_FALSE(key_target({&named, {}}) == key_target({&same_text, {}}));
+}
+
+TEST_CASE("key: equality looks at the parameters, not at their hash", "[key]") {
+  const KeyPrefix prefix({}, KeyPrefix::Form::sql, kShop, "select ?");
+  const std::string one = encoded(1);
+  const std::string copy = one;
+  const std::string two = encoded(2);
+  CHECK(KeyView{&prefix, one} == KeyView{&prefix, copy});
+  CHECK(KeyView{&prefix, one}.hash() == KeyView{&prefix, copy}.hash());
+  CHECK_FALSE(KeyView{&prefix, one} == KeyView{&prefix, two});
+}
+
+TEST_CASE("key: a buffer keeps its content when it spills to the heap", "[key]") {
+  for (const std::size_t chunk : {1U, 7U, 64U, 191U, 192U, 193U, 1000U}) {
+    KeyBuffer buffer;
+    std::string expected;
+    CHECK(buffer.view().empty());
+    for (int i = 0; i < 300; ++i) {
+      const std::string part(chunk, static_cast<char>('a' + i % 26));
+      buffer.append(part.data(), part.size());
+      expected += part;
+      if (buffer.view() != expected) FAIL("differs after " << expected.size() << " bytes");
+    }
+    buffer.append(nullptr, 0);
+    CHECK(buffer.view() == expected);
+  }
+}

@@ -1,0 +1,58 @@
+#include "querymark/mark/snapshot.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace querymark;
+
+}  // namespace
+
+TEST_CASE("snapshot: a fresh one knows nothing", "[snapshot]") {
+  const Snapshot nothing;
+  CHECK(nothing.covers({0}));
+  CHECK_FALSE(nothing.covers({1}));
+  CHECK(nothing.horizon() == Position{1});
+  CHECK(nothing.limit() == Position{1});
+}
+
+TEST_CASE("snapshot: serialized writers are covered up to the last", "[snapshot]") {
+  const Snapshot snapshot = Snapshot::upto({7});
+  CHECK(snapshot.covers({7}));
+  CHECK_FALSE(snapshot.covers({8}));
+  CHECK(snapshot.horizon() == Position{8});
+  CHECK(snapshot.limit() == Position{8});
+}
+
+TEST_CASE("snapshot: what is in progress is not covered, its neighbours are", "[snapshot]") {
+  const Snapshot snapshot({739}, {745}, {{743}, {739}, {740}});
+  CHECK(snapshot.covers({738}));
+  CHECK_FALSE(snapshot.covers({739}));
+  CHECK_FALSE(snapshot.covers({740}));
+  CHECK(snapshot.covers({741}));
+  CHECK(snapshot.covers({742}));
+  CHECK_FALSE(snapshot.covers({743}));
+  CHECK(snapshot.covers({744}));
+  CHECK_FALSE(snapshot.covers({745}));
+  CHECK(snapshot.horizon() == Position{739});
+  CHECK(snapshot.limit() == Position{745});
+}
+
+TEST_CASE("snapshot: in-progress positions outside the bounds are dropped", "[snapshot]") {
+  const Snapshot snapshot({10}, {12}, {{3}, {11}, {12}, {99}});
+  CHECK(snapshot.in_progress() == std::vector<Position>{{11}});
+  CHECK(snapshot.covers({3}));
+  CHECK(snapshot == Snapshot({10}, {12}, {{11}}));
+}
+
+TEST_CASE("epoch: its hexadecimal form reads back, and nothing else does", "[snapshot]") {
+  const Epoch epoch{0x0123456789abcdefULL, 0xfedcba9876543210ULL};
+  CHECK(epoch.hex() == "0123456789abcdeffedcba9876543210");
+  CHECK(Epoch::parse(epoch.hex()) == epoch);
+  CHECK(Epoch::parse("0123456789ABCDEFFEDCBA9876543210") == epoch);
+  CHECK_FALSE(Epoch::parse(""));
+  CHECK_FALSE(Epoch::parse("0123456789abcdeffedcba987654321"));
+  CHECK_FALSE(Epoch::parse("0123456789abcdeffedcba98765432100"));
+  CHECK_FALSE(Epoch::parse("0123456789abcdeffedcba987654321g"));
+  CHECK(Epoch::random() != Epoch::random());
+}

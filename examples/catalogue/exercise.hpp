@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "direct.hpp"
+#include "peer.hpp"
+#include "service.hpp"
+#include "tally.hpp"
+
+namespace catalogue {
+
+struct ExerciseOptions {
+  bool leads = false;   ///< The leader writes first and decides when it is over.
+  bool canary = false;  ///< Forget the intents of one write: its readers must then notice.
+  std::chrono::seconds duration{10};
+  std::uint64_t least_checked_reads = 1200;  ///< Of both instances; goes on until they are reached.
+};
+
+/// Two instances take turns. Whose turn it is writes, the other reads what was written:
+///
+///   writer                                  reader
+///   "about to change NAME"            ->    asks until the old answers are in its memory
+///                                     <-    "ready"
+///   write() -> receipt
+///   (asks itself, every other time)
+///   "written", receipt                ->    waits on the receipt, then asks: through the cache and
+///                                           past it, each time comparing the two answers
+///                                     <-    "checked"; now it is the reader's turn to write
+///
+/// Nobody else writes, so between a cached answer and the direct one to compare it with nothing
+/// changes: any difference is a stale read. Meanwhile each instance's visitors (a thread) keep
+/// asking for the same packages, so loads are in flight when writes commit.
+class Exercise {
+ public:
+  Exercise(Service& service, Direct& direct, Peer& peer, ExerciseOptions options);
+
+  /// Runs until the leader ends it. Blocks. `progress` gets what this instance has counted so far.
+  Tally run(const std::function<void(const Tally&)>& progress);
+
+ private:
+  struct Change;
+
+  void write_one();
+  void read_one(const nlohmann::json& announced);
+  [[nodiscard]] Change plan();
+  [[nodiscard]] qm::Receipt perform(const Change& change);
+  [[nodiscard]] qm::Receipt bump_without_intents(const Sample& sample);
+  void cache_old_answers(const Sample& sample, bool graph);
+  template <class Visit>
+  void each_question(const Sample& sample, bool graph, Visit&& visit);
+  [[nodiscard]] bool over() const;
+
+  Service& service_;
+  Direct& direct_;
+  Peer& peer_;
+  ExerciseOptions options_;
+  std::vector<Sample> samples_;
+  std::deque<std::pair<Sample, Publication>> removed_;  // by this instance, to be published again
+  std::minstd_rand random_;
+  std::uint64_t turns_ = 0;
+  std::uint64_t peer_checked_ = 0;
+  std::chrono::steady_clock::time_point end_;
+  Tally tally_;
+};
+
+}  // namespace catalogue

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "querymark/sqlite/sqlite.hpp"
+
+/// The questions that the catalogue answers: for each its rows, its SQL, and the prepared query
+/// that says which invalidations reach it.
+///
+/// Targets, and who moves them:
+///   package:NAME     any change of that package           a package, what it reaches
+///   section:NAME     any change in that section           the largest of a section
+///   needed-by:NAME   who depends on NAME has changed      reverse dependencies
+///   packages         a package came or went               totals
+///   dependencies     an edge of the graph came or went    what a package reaches
+namespace catalogue {
+
+namespace qm = querymark;
+
+/// A package by its name.
+struct Package {
+  std::string name, version, section;
+  std::int64_t size = 0;            ///< Of the archive file, in bytes.
+  std::int64_t installed_size = 0;  ///< In KiB, as Debian counts it.
+  std::string maintainer;
+  friend bool operator==(const Package&, const Package&) = default;
+};
+/// One reverse dependency.
+struct NeededBy {
+  std::string name, kind;
+  friend bool operator==(const NeededBy&, const NeededBy&) = default;
+};
+/// One of the largest packages of a section.
+struct Large {
+  std::string name, version;
+  std::int64_t size = 0;
+  friend bool operator==(const Large&, const Large&) = default;
+};
+/// The catalogue as a whole.
+struct Totals {
+  std::int64_t packages = 0, installed_size = 0;
+  friend bool operator==(const Totals&, const Totals&) = default;
+};
+
+namespace sql {
+
+inline constexpr const char* kPackage =
+    "select name, version, section, size, installed_size, maintainer from package where name = ?";
+
+inline constexpr const char* kNeededBy =
+    "select p.name, d.kind from dependency d join package p on p.id = d.package_id "
+    "where d.depends_on = ? order by p.name, d.kind";
+
+inline constexpr const char* kLargest =
+    "select name, version, size from package where section = ? order by size desc, name limit 10";
+
+// How many names a package pulls in, directly or through others. `union` ends cycles.
+inline constexpr const char* kReach = R"sql(
+with recursive reached(name) as (
+  select d.depends_on from package p join dependency d on d.package_id = p.id
+   where p.name = ? and d.kind in ('depends', 'pre-depends')
+  union
+  select d.depends_on from reached r join package p on p.name = r.name
+                                     join dependency d on d.package_id = p.id
+   where d.kind in ('depends', 'pre-depends')
+)
+select count(*) from reached)sql";
+
+inline constexpr const char* kTotals =
+    "select count(*), coalesce(sum(installed_size), 0) from package";
+
+}  // namespace sql
+
+inline constexpr std::chrono::minutes kTtl{10};
+
+inline auto prepare_package(qm::sqlite::Database& db) {
+  return db.prepare<Package>(sql::kPackage)
+      .tag([](std::string_view name) { return qm::entity("package", name); })
+      .ttl(kTtl);
+}
+
+inline auto prepare_needed_by(qm::sqlite::Database& db) {
+  return db.prepare<NeededBy>(sql::kNeededBy)
+      .tag([](std::string_view name) { return qm::collection("needed-by", name); })
+      .ttl(kTtl);
+}
+
+inline auto prepare_largest(qm::sqlite::Database& db) {
+  return db.prepare<Large>(sql::kLargest)
+      .tag([](std::string_view section) { return qm::collection("section", section); })
+      .ttl(kTtl);
+}
+
+// Whatever changes the graph anywhere may change the answer: one target for all edges.
+inline auto prepare_reach(qm::sqlite::Database& db) {
+  return db.prepare<std::int64_t>(sql::kReach)
+      .tag(qm::collection("dependencies"))
+      .tag([](std::string_view name) { return qm::entity("package", name); })
+      .ttl(kTtl);
+}
+
+inline auto prepare_totals(qm::sqlite::Database& db) {
+  return db.prepare<Totals>(sql::kTotals).tag(qm::collection("packages")).ttl(kTtl);
+}
+
+/// The type of a prepared query, for members: its tags are lambdas and have no name.
+template <auto Prepare>
+using PreparedBy = decltype(Prepare(std::declval<qm::sqlite::Database&>()));
+
+}  // namespace catalogue

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "questions.hpp"
+
+namespace catalogue {
+
+/// A dependency as the database holds it.
+struct Dependency {
+  std::string depends_on, kind;
+};
+
+/// A package with its dependencies: what a removal hands back and a publication takes.
+struct Publication {
+  Package package;
+  std::vector<Dependency> dependencies;
+};
+
+/// The package catalogue as an application serves it: questions are cached, writes carry the
+/// intents that keep every process's answers fresh.
+///
+/// Thread-safe. Owns its cache and its database.
+class Service {
+ public:
+  /// Opens the migrated database, and the file tier unless `tier` is empty. Throws
+  /// querymark::Error.
+  Service(const std::string& database, const std::string& tier);
+
+  /// At most one row: none when there is no such package.
+  [[nodiscard]] qm::Rows<Package> package(std::string_view name) const { return package_(name); }
+  [[nodiscard]] qm::Rows<NeededBy> needed_by(std::string_view name) const {
+    return needed_by_(name);
+  }
+  [[nodiscard]] qm::Rows<Large> largest(std::string_view section) const {
+    return largest_(section);
+  }
+  /// One row: how many packages `name` pulls in.
+  [[nodiscard]] qm::Rows<std::int64_t> reach(std::string_view name) const { return reach_(name); }
+  /// One row.
+  [[nodiscard]] qm::Rows<Totals> totals() const { return totals_(); }
+
+  /// Sets a package's version. Throws std::out_of_range when there is no such package.
+  qm::Receipt bump(std::string_view name, std::string_view version);
+  /// Removes a package and its dependencies; the value is what was removed, if anything.
+  qm::sqlite::Written<std::optional<Publication>> remove(std::string_view name);
+  /// Adds a package with its dependencies. Throws querymark::Error when it is there.
+  qm::Receipt publish(const Publication& publication);
+
+  /// Waits until this process's answers include the write behind the receipt, whoever made it.
+  [[nodiscard]] qm::WaitOutcome wait(const qm::Receipt& receipt, std::chrono::milliseconds timeout);
+
+  [[nodiscard]] qm::sqlite::Database& database() noexcept { return db_; }
+  [[nodiscard]] qm::CacheStats stats() const { return cache_.stats(); }
+
+ private:
+  qm::Cache cache_;
+  qm::sqlite::Database db_;
+  PreparedBy<prepare_package> package_;
+  PreparedBy<prepare_needed_by> needed_by_;
+  PreparedBy<prepare_largest> largest_;
+  PreparedBy<prepare_reach> reach_;
+  PreparedBy<prepare_totals> totals_;
+};
+
+}  // namespace catalogue

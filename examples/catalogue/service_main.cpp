@@ -1,0 +1,131 @@
+// One instance of the catalogue service. By itself it answers questions from standard input:
+//
+//   catalogue_service --db catalogue.db --tier catalogue.tier
+//   > largest games
+//
+// Start two on one database and see what one's `bump` does to the other's answers. The demo starts
+// two with --exercise, connected to each other by their standard input.
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <sstream>
+
+#include "exercise.hpp"
+
+namespace {
+
+using namespace catalogue;
+
+constexpr const char* kHelp =
+    "package NAME | largest SECTION | needed-by NAME | reach NAME | totals | bump NAME VERSION | "
+    "remove NAME | wait RECEIPT | help | quit";
+
+void print(const Package& p) {
+  fmt::print("{} {} ({}, {} bytes)\n", p.name, p.version, p.section, p.size);
+}
+void print(const NeededBy& n) { fmt::print("{} ({})\n", n.name, n.kind); }
+void print(const Large& l) { fmt::print("{} {} {} bytes\n", l.name, l.version, l.size); }
+void print(std::int64_t count) { fmt::print("{} packages\n", count); }
+void print(const Totals& t) { fmt::print("{} packages, {} KiB\n", t.packages, t.installed_size); }
+
+template <class Rows>
+void answer(const Rows& rows) {
+  for (const auto& row : rows) print(row);
+  fmt::print("  {} rows, {}\n", rows.size(), rows.outcome());
+}
+
+void wait_for(Service& service, const std::string& text) {
+  const auto receipt = qm::Receipt::parse(text);
+  if (!receipt) throw std::invalid_argument("not a receipt");
+  const qm::WaitOutcome outcome = service.wait(*receipt, std::chrono::seconds(5));
+  fmt::print("  {}\n", qm::to_string(outcome.status));
+}
+
+// False: unknown.
+bool obey(Service& service, const std::string& verb, const std::string& what,
+          const std::string& more) {
+  if (verb == "package")
+    answer(service.package(what));
+  else if (verb == "largest")
+    answer(service.largest(what));
+  else if (verb == "needed-by")
+    answer(service.needed_by(what));
+  else if (verb == "reach")
+    answer(service.reach(what));
+  else if (verb == "totals")
+    answer(service.totals());
+  else if (verb == "bump" && !more.empty())
+    fmt::print("  {}\n", service.bump(what, more).str());
+  else if (verb == "remove")
+    fmt::print("  {}\n", service.remove(what).receipt.str());
+  else if (verb == "wait")
+    wait_for(service, what);
+  else
+    return false;
+  return true;
+}
+
+void converse(Service& service) {
+  const bool prompt = isatty(STDIN_FILENO) != 0;
+  for (std::string line;
+       (prompt && std::cout << "> " << std::flush), std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string verb, what, more;
+    words >> verb >> what >> more;
+    if (verb == "quit") break;
+    if (verb.empty()) continue;
+    try {
+      if (!obey(service, verb, what, more)) fmt::print("{}\n", kHelp);
+    } catch (const std::exception& failure) {
+      fmt::print("  {}\n", failure.what());
+    }
+    std::fflush(stdout);
+  }
+}
+
+// Lines of JSON on standard output: progress, then the result.
+void exercise(Service& service, const std::string& database, const ExerciseOptions& options) {
+  Direct direct(database);
+  Peer peer(STDIN_FILENO);
+  const auto say = [](const nlohmann::json& line) { std::cout << line.dump() << std::endl; };
+  const Tally tally = Exercise(service, direct, peer, options).run([&](const Tally& so_far) {
+    say({{"progress", so_far.checked_reads}});
+  });
+  say({{"result", tally}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"One instance of the catalogue service: answers from a cached database",
+               "catalogue_service"};
+  std::string database, tier;
+  bool exercising = false;
+  ExerciseOptions options;
+  std::int64_t seconds = 10;
+  app.add_option("--db", database, "The imported and migrated catalogue")->required();
+  app.add_option("--tier", tier, "A file tier, shared by the instances");
+  app.add_flag("--exercise", exercising, "Take turns with the instance at standard input");
+  app.add_flag("--leads", options.leads, "Write first, and decide when the exercise is over");
+  app.add_option("--seconds", seconds, "Length of the exercise")->check(CLI::Range(1, 3600));
+  app.add_flag("--canary", options.canary, "Drop one invalidation on purpose");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    return app.exit(failure) == 0 ? 0 : 2;
+  }
+  options.duration = std::chrono::seconds(seconds);
+  try {
+    Service service(database, tier);
+    if (exercising)
+      exercise(service, database, options);
+    else
+      converse(service);
+    return 0;
+  } catch (const std::exception& failure) {
+    fmt::print(stderr, "catalogue_service: {}\n", failure.what());
+    return 1;
+  }
+}

@@ -52,6 +52,8 @@ void run(const Options& options) {
       log.warn("round failed, will try again", {{"retried", round.retried}, {"error", error}});
     else if (round.fenced)
       log.warn("lost the lease in the middle of a segment; its new owner applies it");
+    else if (round.flushed)
+      log.info("flushed the namespace on the target, which is new or has missed rows");
     else
       log.info("applied",
                {{"claimed", round.claimed}, {"applied", round.applied}, {"dead", round.dead}});

@@ -57,6 +57,7 @@ void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
   if (claim.flush_first) {
     const SharedInvalidation flush{flush_all(), Position{claim.upto.snapshot.limit().value - 1}};
     applier_.apply(claim.upto.epoch, {&flush, 1});
+    round.flushed = true;
     return;
   }
   MonotonicTime renewed = options_.clock->now();
@@ -99,6 +100,7 @@ WorkerRound Worker::run_once() {
     if (round.fenced) {
       round.claimed = 0;  // the new owner's work now
       round.dead = 0;
+      round.flushed = false;
     } else if (error.empty()) {
       round.applied = round.claimed - round.dead;
     }

@@ -1,0 +1,102 @@
+// A process with a cache on a shop database, driven line by line:
+//   set ID PRICE       write with intents                        -> receipt
+//   forget ID PRICE    write without the product's intent        -> receipt of an unrelated intent
+//   wait RECEIPT       wait locally                              -> status
+//   get ID             cached read                               -> PRICE SOURCE
+//   direct ID          uncached read                             -> PRICE
+//   storm ID           writes 1, 2, 3, ... until killed          -> one line per commit
+#include <fmt/format.h>
+
+#include <iostream>
+#include <sstream>
+
+#include "querymark/sqlite/sqlite.hpp"
+
+namespace qm = querymark;
+
+namespace {
+
+class Agent {
+ public:
+  Agent(const std::string& path, const std::string& tier) : db_(path, cache_, options()) {
+    if (!tier.empty()) db_.attach(qm::sqlite::FileTier(tier));
+  }
+
+  std::string answer(const std::string& line) {
+    std::istringstream in(line);
+    std::string command;
+    std::string argument;
+    double price = 0;
+    in >> command >> argument >> price;
+    if (command == "wait") return wait(argument);
+    const std::int64_t id = std::stoll(argument);
+    if (command == "set") return write(id, price, qm::entity("product", id));
+    if (command == "forget") return write(id, price, qm::tag("nothing"));
+    if (command == "get") return get(id);
+    if (command == "direct") return direct(id);
+    if (command == "storm") storm(id);
+    return "unknown command " + command;
+  }
+
+ private:
+  static qm::sqlite::Options options() {
+    qm::sqlite::Options options;
+    options.space = "shop";
+    options.synchronous = qm::sqlite::Synchronous::normal;
+    return options;
+  }
+
+  std::string write(std::int64_t id, double price, const qm::Target& target) {
+    return db_
+        .write([&](qm::sqlite::Transaction& tx) {
+          tx.execute("update product set price = ? where id = ?", price, id);
+          tx.invalidate(target);
+        })
+        .receipt.str();
+  }
+  std::string wait(const std::string& text) {
+    const auto receipt = qm::Receipt::parse(text);
+    if (!receipt) return "no receipt";
+    return std::string(
+        to_string(db_.wait(*receipt, qm::Wait::local(std::chrono::seconds(10))).status));
+  }
+  std::string get(std::int64_t id) {
+    const auto rows = by_id_(id);
+    return fmt::format("{} {}", rows[0], to_string(rows.outcome().source));
+  }
+  std::string direct(std::int64_t id) {
+    const auto rows =
+        db_.query("select price from product where id = ?", id).uncached().fetch_as<double>();
+    return fmt::format("{}", rows[0]);
+  }
+  [[noreturn]] void storm(std::int64_t id) {
+    for (int i = 1;; ++i) {
+      write(id, i, qm::entity("product", id));
+      std::cout << i << std::endl;
+    }
+  }
+
+  qm::Cache cache_;
+  qm::sqlite::Database db_;
+  decltype(std::declval<qm::sqlite::Database&>()
+               .prepare<double>("")
+               .tag(+[](std::int64_t id) { return qm::entity("product", id); })
+               .ttl({})) by_id_ =
+      db_.prepare<double>("select price from product where id = ?")
+          .tag(+[](std::int64_t id) { return qm::entity("product", id); })
+          .ttl(std::chrono::hours(1));
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    Agent agent(argv[1], argc > 2 ? argv[2] : "");
+    for (std::string line; std::getline(std::cin, line);)
+      std::cout << agent.answer(line) << std::endl;
+    return 0;
+  } catch (const std::exception& failure) {
+    std::cout << "failed: " << failure.what() << std::endl;
+    return 1;
+  }
+}

@@ -1,0 +1,104 @@
+// Two real processes on one database, and what happens when one is killed.
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "support/child.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+
+namespace {
+
+std::string price_of(const std::string& answer) { return answer.substr(0, answer.find(' ')); }
+
+struct Tally {
+  int checked = 0;
+  int hits = 0;
+  int stale = 0;
+};
+
+// Writes in one process, waits in the other, and compares what the other's cache serves with the
+// database. `forget_every`: one write in so many drops its invalidation.
+Tally differential(unsigned seed, int rounds, int forget_every, const std::string& tier) {
+  const Shop shop;
+  Child first({SHOP_AGENT, shop.path(), tier.empty() ? "" : shop.file(tier)});
+  Child second({SHOP_AGENT, shop.path(), tier.empty() ? "" : shop.file(tier)});
+  std::mt19937 random(seed);
+  Tally tally;
+  const auto check = [&](Child& child, const std::string& id) {
+    const std::string cached = child.ask("get " + id);
+    const std::string direct = child.ask("direct " + id);
+    ++tally.checked;
+    if (cached.find("database") == std::string::npos) ++tally.hits;
+    if (price_of(cached) != direct) ++tally.stale;
+  };
+  for (int round = 1; round <= rounds; ++round) {
+    Child& writer = random() % 2 == 0 ? first : second;
+    Child& reader = &writer == &first ? second : first;
+    const std::string id = std::to_string(1 + random() % 3);
+    static_cast<void>(reader.ask("get " + id));  // something to be stale
+    const bool forget = forget_every > 0 && round % forget_every == 0;
+    const std::string receipt =
+        writer.ask((forget ? "forget " : "set ") + id + ' ' + std::to_string(round));
+    REQUIRE(reader.ask("wait " + receipt) == "satisfied");
+    check(reader, id);
+    check(reader, id);
+    check(writer, id);
+  }
+  return tally;
+}
+
+}  // namespace
+
+TEST_CASE("processes: what one commits, the other serves after a satisfied wait", "[process]") {
+  const unsigned seed = GENERATE(1U, 2U, 3U);
+  const std::string tier = GENERATE("", "tier");
+  CAPTURE(seed, tier);
+  const Tally tally = differential(seed, 60, 0, tier);
+  CHECK(tally.checked == 180);
+  CHECK(tally.hits >= 60);
+  CHECK(tally.stale == 0);
+}
+
+TEST_CASE("processes: the same check goes red when an invalidation is dropped (canary)",
+          "[process]") {
+  CHECK(differential(1, 60, 5, "").stale > 0);
+}
+
+TEST_CASE("processes: a writer killed anywhere leaves data and intents together, or neither",
+          "[process]") {
+  const Shop shop;
+  for (int round = 0; round < 5; ++round) {
+    shop.execute("update product set price = 0 where id = 1");
+    const std::int64_t before = shop.number("select count(*) from querymark_log");
+    Child writer({SHOP_AGENT, shop.path()});
+    writer.say("storm 1");
+    for (int i = 0; i < 3 + round * 7; ++i) static_cast<void>(writer.hear());
+    writer.signal(SIGKILL);
+    CHECK(writer.join() == -SIGKILL);
+    const std::int64_t commits =
+        shop.number("select cast(price as integer) from product where id = 1");
+    CHECK(commits >= 3);
+    CHECK(shop.number("select count(*) from querymark_log") - before == commits);
+  }
+}
+
+TEST_CASE("processes: a reader stopped beyond max_lag claims no freshness when it goes on",
+          "[process]") {
+  // Trust ends by the monotonic clock, looked at on each hit: a stopped process can't have been
+  // told.
+  const Shop shop;
+  Child reader({SHOP_AGENT, shop.path()});
+  static_cast<void>(reader.ask("get 1"));
+  CHECK(reader.ask("get 1") == "2.5 memory");
+  reader.signal(SIGSTOP);
+  Process writer(shop);
+  const Receipt receipt = writer.set_price(1, 6.0);
+  reader.signal(SIGCONT);
+  CHECK(reader.ask("wait " + receipt.str()) == "satisfied");
+  CHECK(price_of(reader.ask("get 1")) == "6");
+}

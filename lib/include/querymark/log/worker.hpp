@@ -31,11 +31,13 @@ struct WorkerRound {
   std::uint64_t applied = 0;  ///< Rows whose invalidation is in the target and recorded as done.
   std::uint64_t retried = 0;  ///< Rows given back: the target failed, they will be read again.
   std::uint64_t dead = 0;     ///< Malformed rows: replaced by a flush of the target.
-  bool flushed = false;       ///< The target was new, or the log had lost rows: it was emptied instead.
-  bool standby = false;       ///< Another worker holds the lease.
-  bool fenced = false;        ///< The lease was lost meanwhile: the new owner does the work again.
+  bool flushed = false;  ///< The target was new, or the log had lost rows: it was emptied instead.
+  bool standby = false;  ///< Another worker holds the lease.
+  bool fenced = false;   ///< The lease was lost meanwhile: the new owner does the work again.
 
-  [[nodiscard]] bool idle() const noexcept { return claimed == 0 && retried == 0 && !fenced; }
+  [[nodiscard]] bool idle() const noexcept {
+    return claimed == 0 && retried == 0 && !fenced && !flushed;
+  }
 };
 
 /// Drains the log of one namespace into one shared target. Embed it, or run the daemon `querymark

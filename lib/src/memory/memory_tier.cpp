@@ -46,6 +46,17 @@ struct KeyEqual {
   }
 };
 
+// A later stamp alone does not count: a call site with fewer targets raises its entry's stamp with
+// every hit, and one with more targets would never get its own in.
+bool supersedes(const Entry& resident, const Entry& entry) noexcept {
+  if (resident.domain() != entry.domain() || resident.generation() <= entry.generation())
+    return false;
+  const auto carried = resident.targets();
+  return std::ranges::all_of(entry.targets(), [&](TargetId target) {
+    return std::ranges::find(carried, target) != carried.end();
+  });
+}
+
 }  // namespace
 
 struct MemoryTier::Shard {
@@ -119,9 +130,7 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.index.find(entry.get());
   if (found != shard.index.end()) {
-    const Entry& resident = *found->first;
-    if (resident.domain() == entry->domain() && resident.generation() > entry->generation())
-      return StoreStatus::superseded;
+    if (supersedes(*found->first, *entry)) return StoreStatus::superseded;
     dropped.push_back(shard.remove(found->second));
   }
   make_room(shard, capacity - entry->charge(), dropped);

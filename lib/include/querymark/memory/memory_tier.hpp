@@ -28,8 +28,8 @@ class MemoryTier {
 
   /// The entry of that key, or nothing. Does not allocate.
   [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash) noexcept;
-  /// Stores, replacing the key's entry unless that has a later stamp of the same domain; evicts as
-  /// needed.
+  /// Stores, replacing the key's entry unless that has a later stamp of the same domain and all the
+  /// targets of the new one; evicts as needed.
   StoreStatus insert(EntryRef entry);
   /// Drops this very entry, if it is still resident.
   void erase(const Entry& entry) noexcept;

@@ -23,8 +23,8 @@ EntryRef TierPeer::make(const Request& request) const {
   const KeyView key{prefix_.get(), buffer.view()};
   const MonotonicTime now = system_clock().coarse_now();
   const auto hash = process_hash(request.key.view());
-  const TargetId targets[] = {static_cast<TargetId>(hash), static_cast<TargetId>(hash >> 32U),
-                              static_cast<TargetId>(1)};
+  const TargetId targets[] = {static_cast<TargetId>(hash >> 32U),
+                              static_cast<TargetId>(hash & 0xFFFFFFFFU), static_cast<TargetId>(1)};
   return make_entry({.prefix = prefix_,
                      .parameters = key.parameters,
                      .hash = key.hash(),

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "querymark/memory/entry.hpp"
+
+namespace querymark {
+
+/// The hash index of one shard. Readers take no lock; writers take turns (the shard's mutex).
+/// See memory_tier.cpp for the protocol.
+///
+/// Open addressing over buckets of one cache line: seven words and a count of the entries that
+/// found this bucket full and went on. A word is an entry's address (48 bits) and 16 bits of its
+/// hash, so a bucket is searched without a look at the entries.
+class EntryIndex {
+ public:
+  EntryIndex() = default;
+  EntryIndex(const EntryIndex&) = delete;
+  EntryIndex& operator=(const EntryIndex&) = delete;
+  ~EntryIndex();
+
+  /// The entry of that key, protected by `hazard`, or null with the hazard clear. Lock-free.
+  [[nodiscard]] const Entry* find(const KeyView& key, std::uint32_t hash,
+                                  Hazard& hazard) const noexcept;
+
+  // --- writers
+  /// The resident entry with the key of `like`, or null.
+  [[nodiscard]] const Entry* find_like(const Entry& like) const noexcept;
+  /// True when this very entry is resident.
+  [[nodiscard]] bool holds(const Entry& entry) const noexcept { return word_of(entry) != nullptr; }
+  /// Makes room for one more. Throws std::bad_alloc, and has then changed nothing.
+  void reserve_one();
+  /// Requires that `reserve_one` was called since the last insertion and the key is not resident.
+  void insert(const Entry& entry) noexcept;
+  /// Puts `entry` in the place of `old`, which has the same key.
+  void replace(const Entry& old, const Entry& entry) noexcept;
+  void erase(const Entry& entry) noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  using Word = std::atomic<std::uint64_t>;
+  static constexpr std::size_t kWords = 7;
+  struct alignas(64) Bucket {
+    Word words[kWords];
+    std::atomic<std::uint64_t> went_on;
+  };
+  struct alignas(64) Table {
+    std::size_t buckets;
+    std::size_t mapped_bytes;
+
+    [[nodiscard]] Bucket* begin() noexcept { return reinterpret_cast<Bucket*>(this + 1); }
+    [[nodiscard]] Bucket* home(std::uint32_t hash) noexcept {
+      return begin() + ((hash * std::uint64_t{buckets}) >> 32U);
+    }
+    [[nodiscard]] Bucket* after(Bucket* bucket) noexcept {
+      return bucket + 1 == begin() + buckets ? begin() : bucket + 1;
+    }
+  };
+
+  static Table* map_table(std::size_t buckets);
+  [[nodiscard]] Word* word_of(const Entry& entry) const noexcept;
+  static void put(Table& table, std::uint64_t word, std::uint32_t hash) noexcept;
+
+  std::atomic<Table*> table_{nullptr};
+  // Written by writers only: on another line than what readers load.
+  alignas(64) std::size_t size_ = 0;
+  std::size_t room_ = 0;  // entries that the table takes
+  std::vector<Table*> old_;
+};
+
+}  // namespace querymark

@@ -9,8 +9,8 @@
 namespace querymark {
 namespace {
 
-// What malloc adds to a block, with rounding, and the numbers that some entries keep outside; a slot
-// of the index at its usual load, a ghost.
+// What malloc adds to a block, with rounding, and the numbers that some entries keep outside; a
+// slot of the index at its usual load, a ghost.
 constexpr std::size_t kMallocBytes = 24;
 constexpr std::size_t kIndexBytes = 20;
 

@@ -5,24 +5,6 @@
 #include <new>
 
 namespace querymark {
-namespace {
-
-constexpr std::uint64_t kAddress = Packed48::kMax;
-
-std::uint64_t tag_of(std::uint32_t hash) noexcept {
-  return std::uint64_t{(hash * 0x85EBCA6BU) >> 16U} << 48U;
-}
-
-std::uint64_t word_for(const Entry& entry) noexcept {
-  return reinterpret_cast<std::uintptr_t>(&entry) | tag_of(entry.hash());
-}
-
-const Entry* entry_in(std::uint64_t word) noexcept {
-  return reinterpret_cast<const Entry*>(word & kAddress);
-}
-
-}  // namespace
-
 EntryIndex::Table* EntryIndex::map_table(std::size_t buckets) {
   const std::size_t bytes = sizeof(Table) + buckets * sizeof(Bucket);
   void* const pages =
@@ -34,35 +16,6 @@ EntryIndex::Table* EntryIndex::map_table(std::size_t buckets) {
 EntryIndex::~EntryIndex() {
   if (Table* const table = table_.load()) old_.push_back(table);
   for (Table* const table : old_) munmap(table, table->mapped_bytes);
-}
-
-const Entry* EntryIndex::find(const KeyView& key, std::uint32_t hash,
-                              Hazard& hazard) const noexcept {
-  const std::uint64_t tag = tag_of(hash);
-again:
-  Table* const table = table_.load(std::memory_order_acquire);
-  if (table == nullptr) return nullptr;
-  Bucket* bucket = table->home(hash);
-  for (std::size_t looked = 0; looked < table->buckets; ++looked, bucket = table->after(bucket)) {
-    for (const Word& at : bucket->words) {
-      const std::uint64_t word = at.load(std::memory_order_acquire);
-      if ((word & ~kAddress) != tag || (word & kAddress) == 0) continue;
-      const Entry* const entry = entry_in(word);
-      __builtin_prefetch(entry);
-      __builtin_prefetch(reinterpret_cast<const char*>(entry) + 64);
-      hazard.exchange(entry);
-      if (at.load() != word || table_.load() != table) {
-        clear_hazard(hazard);
-        goto again;
-      }
-      if (entry->hash() == hash && entry->key() == key) return entry;
-      clear_hazard(hazard);
-    }
-    if (bucket->went_on.load(std::memory_order_acquire) == 0) break;
-  }
-  // What was moved to a larger table meanwhile is there.
-  if (table_.load(std::memory_order_acquire) != table) goto again;
-  return nullptr;
 }
 
 const Entry* EntryIndex::find_like(const Entry& like) const noexcept {

@@ -1,5 +1,9 @@
 #include "querymark/memory/hazard.hpp"
 
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <mutex>
 
@@ -11,19 +15,26 @@
 // States of an entry: resident (in the index, which holds one reference), retired (out of the
 // index; the reference waits in its shard), free (the count has come to zero).
 //
-//   reader     finds a word in the index, stores the entry in a hazard of its own (H: exchange,
-//              seq_cst), looks at the index again (V: load, seq_cst). Unchanged: the entry is
-//              protected until the hazard is cleared (C: store, release).
-//   writer     takes the word out of the index (R: exchange, seq_cst), later scans all hazards (S:
-//              loads, seq_cst) and drops the index's reference of each retired entry that it found
-//              in none of them.
+//   reader     finds a word in the index, stores the entry in a hazard of its own (H), looks at the
+//              index again (V). Unchanged: the entry is protected until the hazard is cleared (C:
+//              store, release).
+//   writer     takes the word out of the index (R: exchange, seq_cst), later makes a barrier pass
+//              through all threads (B), scans all hazards (S: loads, seq_cst) and drops the index's
+//              reference of each retired entry that it found in none of them.
 //
-// Safe: all of H, V, R and S have one order. If V saw the entry, then V comes before R, so H before
-// V before R before S: the scan sees H's value, or a later one of that hazard. A later one was
-// stored after C, or is C itself, and reading it with acquire makes all use of the entry happen
-// before its destruction. If V did not see it, the reader does not use the entry. An address that
-// is freed and used again for an entry of the same slot is harmless: what V finds in the index is
-// resident, and it is what the hazard names.
+// What must not happen is that V misses R and S misses H. Readers outnumber writers by far, so the
+// price is put on the writer: B is membarrier(2), PRIVATE_EXPEDITED, after which every thread of
+// the process has executed a full memory barrier at some point between the call and its return. H
+// is a store with release and V a load with acquire, kept in program order by a signal fence, which
+// is no instruction. Where a thread's barrier falls after H, S sees H (or a later value of that
+// hazard). Where it falls before H, V comes after it and sees R, which was before the call: the
+// reader does not use the entry. Where the kernel refuses membarrier, H is an exchange and H, V, R,
+// S, all seq_cst, have one order: if V missed R, then H < V < R < S.
+//
+// A later value of a hazard was stored after C, or is C itself, and reading it with acquire makes
+// all use of the entry happen before its destruction: that edge is acquire and release alone, so
+// thread sanitizer sees it. An address that is freed and used again for an entry of the same slot
+// is harmless: what V finds in the index is resident, and it is what the hazard names.
 //
 // A reference may be counted (copies do it) only by who holds a protected or counted one; the
 // index's reference is dropped only when no hazard is left, so the count is never raised from zero.
@@ -40,6 +51,9 @@ namespace detail {
 
 thread_local constinit HazardRecord* this_thread_hazards = nullptr;
 std::atomic<bool> orphans_waiting{false};
+
+bool process_barrier_works =
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 
 namespace {
 
@@ -114,6 +128,8 @@ std::vector<const Entry*> protected_entries() {
   const auto add = [&held](const Hazard& hazard) {
     if (const Entry* entry = hazard.load()) held.push_back(entry);
   };
+  if (detail::process_barrier_works)
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   for (detail::HazardRecord* at = detail::all_records.load(); at != nullptr;
        at = at->next.load(std::memory_order_relaxed)) {
     for (const Hazard& hazard : at->handles) add(hazard);

@@ -15,7 +15,7 @@
 //   main     -> retired   eviction, otherwise
 //   (absent) -> small     insert of an unknown key; -> main, of one that is a ghost
 //   resident -> retired   erase, purge, a replacing insert (the successor takes the same queue)
-//   retired  -> free      whoever retires the 16th entry of a shard, purges or shrinks: when no
+//   retired  -> free      whoever retires the 64th entry of a shard, purges or shrinks: when no
 //   reader
 //                         protects it (hazard.cpp)
 //
@@ -46,10 +46,10 @@
 namespace querymark {
 namespace {
 
-constexpr std::size_t kMaxShards = 16;
+constexpr std::size_t kMaxShards = 32;
 // Fewer, larger shards keep the policy's view whole; readers don't care how many there are.
-constexpr std::size_t kMinShardBytes = 8U << 20U;
-constexpr std::size_t kRetiredBatch = 16;
+constexpr std::size_t kMinShardBytes = 2U << 20U;
+constexpr std::size_t kRetiredBatch = 64;
 constexpr std::uint8_t kMostVisits = 3;
 
 std::size_t shard_count(std::size_t capacity) noexcept {
@@ -105,6 +105,11 @@ struct MemoryTier::Shard {
   }
 };
 
+// Low bits: the index takes the high ones.
+inline MemoryTier::Shard& MemoryTier::shard_of(std::uint32_t hash) const noexcept {
+  return *shards_[hash & (shards_.size() - 1)];
+}
+
 MemoryTier::MemoryTier(std::size_t capacity) : capacity_(capacity) {
   const std::size_t count = shard_count(capacity);
   shards_.reserve(count);
@@ -116,11 +121,6 @@ MemoryTier::~MemoryTier() {
     while (const Entry* entry = shard->small.oldest()) shard->remove(*entry);
     while (const Entry* entry = shard->main.oldest()) shard->remove(*entry);
   }
-}
-
-// Low bits: the index takes the high ones.
-MemoryTier::Shard& MemoryTier::shard_of(std::uint32_t hash) const noexcept {
-  return *shards_[hash & (shards_.size() - 1)];
 }
 
 std::size_t MemoryTier::shard_capacity() const noexcept { return capacity() / shards_.size(); }

@@ -91,22 +91,28 @@ class KeyBuffer {
   KeyBuffer& operator=(const KeyBuffer&) = delete;
 
   void append(const char* data, std::size_t size) {
-    if (spill_.empty() && size_ + size <= inline_.size()) [[likely]] {
-      std::memcpy(inline_.data() + size_, data, size);
+    if (size <= kInline - size_) [[likely]] {
+      std::memcpy(inline_ + size_, data, size);
       size_ += size;
-      return;
+    } else {
+      spill(data, size);
     }
-    if (spill_.empty()) spill_.assign(inline_.data(), size_);
-    spill_.append(data, size);
   }
   [[nodiscard]] ByteView view() const noexcept {
-    return spill_.empty() ? ByteView(inline_.data(), size_) : ByteView(spill_);
+    return spill_ ? ByteView(*spill_) : ByteView(inline_, size_);
   }
 
  private:
-  std::array<char, 192> inline_;
+  static constexpr std::size_t kInline = 192;
+  void spill(const char* data, std::size_t size) {
+    if (!spill_) spill_ = std::make_unique<std::string>(inline_, size_);
+    spill_->append(data, size);
+    size_ = kInline;  // nothing but nothing goes inside any more
+  }
+
+  char inline_[kInline];
   std::size_t size_ = 0;
-  std::string spill_;
+  std::unique_ptr<std::string> spill_;
 };
 
 /// A whole key, not owning: an interned prefix and the encoded parameters. The canonical encoding

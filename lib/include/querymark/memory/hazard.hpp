@@ -28,6 +28,10 @@ struct alignas(128) HazardRecord {
 extern thread_local constinit HazardRecord* this_thread_hazards;
 [[nodiscard]] HazardRecord& take_hazard_record();
 
+/// True when the kernel can make all threads of this process pass a barrier, so that readers need
+/// none of their own. Set once, before main.
+extern bool process_barrier_works;
+
 /// True while an entry waits whose cache is gone: whoever clears a hazard then looks after it.
 extern std::atomic<bool> orphans_waiting;
 void sweep_orphans() noexcept;
@@ -41,6 +45,17 @@ void sweep_orphans() noexcept;
   return detail::take_hazard_record();
 }
 
+/// Announces that `entry` is about to be used. Until the place where it was found is looked at
+/// again, nothing is protected.
+inline void set_hazard(Hazard& hazard, const Entry* entry) noexcept {
+  if (detail::process_barrier_works) [[likely]] {
+    hazard.store(entry, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // for the compiler alone: see hazard.cpp
+  } else {
+    hazard.exchange(entry);
+  }
+}
+
 /// Lets go of what `hazard` protects. Wait-free, unless a cache was destroyed under its readers.
 inline void clear_hazard(Hazard& hazard) noexcept {
   hazard.store(nullptr, std::memory_order_release);
@@ -48,7 +63,9 @@ inline void clear_hazard(Hazard& hazard) noexcept {
     detail::sweep_orphans();
 }
 
-/// All entries that some hazard protects now, sorted. Linear in the threads that ever ran at once.
+/// All entries that some hazard protects now, sorted. What was taken out of the index before this
+/// call and is not among them can't be protected any more. Linear in the threads that ever ran at
+/// once; costs microseconds.
 [[nodiscard]] std::vector<const Entry*> protected_entries();
 
 /// Takes over the index's references of entries that are still protected when their cache goes.

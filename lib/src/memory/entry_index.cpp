@@ -26,7 +26,7 @@ const Entry* EntryIndex::find_like(const Entry& like) const noexcept {
   for (std::size_t looked = 0; looked < table->buckets; ++looked, bucket = table->after(bucket)) {
     for (const Word& at : bucket->words) {
       const std::uint64_t word = at.load(std::memory_order_relaxed);
-      if ((word & ~kAddress) != tag || (word & kAddress) == 0) continue;
+      if (word >> 48U != tag >> 48U) continue;
       const Entry* const entry = entry_in(word);
       if (entry->hash() == like.hash() && entry->key() == like.key()) return entry;
     }

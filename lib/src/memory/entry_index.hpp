@@ -63,7 +63,7 @@ class EntryIndex {
 
   static constexpr std::uint64_t kAddress = Packed48::kMax;
   [[nodiscard]] static std::uint64_t tag_of(std::uint32_t hash) noexcept {
-    return std::uint64_t{(hash * 0x85EBCA6BU) >> 16U} << 48U;
+    return std::uint64_t{((hash * 0x85EBCA6BU) >> 16U) | 1U} << 48U;  // not that of an empty word
   }
   [[nodiscard]] static std::uint64_t word_for(const Entry& entry) noexcept {
     return reinterpret_cast<std::uintptr_t>(&entry) | tag_of(entry.hash());
@@ -94,9 +94,10 @@ again:
     // branches on each word would stumble once per hit.
     std::uint64_t words[kWords];
     unsigned matches = 0;
+#pragma GCC unroll 7
     for (std::size_t i = 0; i < kWords; ++i) {
       words[i] = bucket->words[i].load(std::memory_order_acquire);
-      matches |= static_cast<unsigned>((words[i] ^ tag) - 1 < kAddress) << i;
+      matches |= static_cast<unsigned>(words[i] >> 48U == tag >> 48U) << i;
     }
     for (; matches != 0; matches &= matches - 1) {
       const auto i = static_cast<std::size_t>(std::countr_zero(matches));

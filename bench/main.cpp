@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <map>
 
+#include "plot.hpp"
 #include "rounds.hpp"
 
 namespace {
@@ -47,6 +48,8 @@ int main(int argc, char** argv) try {
   app.add_option("--runs", options.runs, "runs of each subject")->check(CLI::Range(1, 1000));
   app.add_option("--subject", options.subject, "measure only this subject");
   app.add_option("--serve", serve, "serve this many hits of --subject and measure nothing");
+  std::string plot;
+  app.add_option("--plot", plot, "write the figures of the first name to this SVG file");
   CLI11_PARSE(app, argc, argv);
   if (serve > 0) {
     serve_hits(options.subject, serve);
@@ -62,6 +65,7 @@ int main(int argc, char** argv) try {
     }
   Report report(json);
   for (const std::string& name : names) find(name)->run(options, report);
+  if (!plot.empty()) write_plot(plot, names.front(), report.figures());
   return 0;
 } catch (const std::exception& failure) {
   std::fprintf(stderr, "bench: %s\n", failure.what());

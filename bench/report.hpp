@@ -33,6 +33,7 @@ class Report {
   /// The figure, or null.
   [[nodiscard]] const Figure* find(std::string_view bench, std::string_view subject,
                                    std::size_t threads = 1) const;
+  [[nodiscard]] const std::vector<Figure>& figures() const noexcept { return figures_; }
 
  private:
   bool json_;

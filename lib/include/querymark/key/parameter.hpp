@@ -148,7 +148,7 @@ namespace detail {
 /// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and
 /// bytes.
 template <class Sink>
-void encode_parameter(Sink& sink, ParameterView parameter) {
+[[gnu::always_inline]] inline void encode_parameter(Sink& sink, ParameterView parameter) {
   const char tag = static_cast<char>(parameter.type());
   sink.append(&tag, 1);
   switch (parameter.type()) {

@@ -137,6 +137,11 @@ class Prepared {
     std::apply([&](const auto&... taggers) { (build(taggers), ...); }, state_->taggers);
   }
 
+  /// What a miss does: out of the way of hits.
+  template <class... Args>
+  [[nodiscard, gnu::noinline]] Handle load(const KeyView& key, std::uint64_t hash, bool enabled,
+                                           const Args&... args) const;
+
   std::shared_ptr<State> state_;
 };
 
@@ -145,9 +150,8 @@ template <class... Args>
 auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> Handle {
   State& state = *state_;
   const Settings& settings = state.settings;
-  const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
   KeyBuffer buffer;
-  for (const ParameterView value : values) detail::encode_parameter(buffer, value);
+  (detail::encode_parameter(buffer, as_parameter(args)), ...);
   const KeyView key{state.prefix.get(), buffer.view()};
   const std::uint64_t hash = key.hash();
   const bool enabled = state.enabled.load(std::memory_order_relaxed);
@@ -163,8 +167,19 @@ auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> H
       for (const Target& target : declared) required.push_back(target.id());
       entry = settings.source->find(key, hash, settings.ttl, required, outcome);
     }
-    if (entry) return Handle({std::move(entry), outcome});
+    if (entry) [[likely]]
+      return Handle({std::move(entry), outcome});
   }
+  return load(key, hash, enabled, args...);
+}
+
+template <class T, class Mapper, class... Taggers>
+template <class... Args>
+auto Prepared<T, Mapper, Taggers...>::load(const KeyView& key, std::uint64_t hash, bool enabled,
+                                           const Args&... args) const -> Handle {
+  State& state = *state_;
+  const Settings& settings = state.settings;
+  const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
   const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
   detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values,
                                                              settings.mapper, targets);

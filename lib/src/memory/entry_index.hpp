@@ -48,11 +48,12 @@ class EntryIndex {
     Word words[kWords];
     std::atomic<std::uint64_t> went_on;
   };
-  struct alignas(64) Table {
+  struct Table {
     std::size_t buckets;
-    std::size_t mapped_bytes;
+    Bucket* first;  // pages of their own
 
-    [[nodiscard]] Bucket* begin() noexcept { return reinterpret_cast<Bucket*>(this + 1); }
+    [[nodiscard]] Bucket* begin() noexcept { return first; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return buckets * sizeof(Bucket); }
     [[nodiscard]] Bucket* home(std::uint32_t hash) noexcept {
       return begin() + ((hash * std::uint64_t{buckets}) >> 32U);
     }

@@ -100,6 +100,16 @@ struct ReadFixture {
   FakeLoader loader;
 };
 
+/// Copies of what a temporary handle does not let go of.
+template <class T>
+T value(const Cached<T>& cached) {
+  return *cached;
+}
+template <class T>
+T first(const Rows<T>& rows) {
+  return rows.front();
+}
+
 /// Runs `call` on a thread of its own and waits for it: another caller, at a moment that the test
 /// chooses.
 template <class Call>

@@ -405,6 +405,27 @@ TEST_CASE("read machine: when a leader dies its waiter takes over with a new sta
   CHECK(f.find(request) == 2);
 }
 
+TEST_CASE("read machine: a value stored after the call began is zero old, not less",
+          "[read_machine]") {
+  Fixture f;
+  NumberRequest request(f.source, {kA});
+  std::optional<ReadMachine> leader(std::in_place, f.source, request);
+  ReadMachine joiner(f.source, request);
+  ReadMachine newer(f.source, request);
+  (void)leader->start();
+  Action joined = elsewhere([&] { return joiner.start(); });
+  f.clock.advance(5s);
+  f.invalidate(kA);
+  Action action = elsewhere([&] { return newer.start(); });
+  REQUIRE(is<ReadMachine::Load>(action));
+  (void)newer.resume(brought(action, 2));
+  leader.reset();
+  REQUIRE(is<ReadMachine::Done>(joiner.resume(waited(joined))));
+  const ReadResult result = joiner.take_result();
+  CHECK(value_of(result) == 2);
+  CHECK(result.outcome.age == 0s);
+}
+
 TEST_CASE("read machine: a timeout of a waiter is an error that may be retried", "[read_machine]") {
   Fixture f;
   NumberRequest request(f.source, {kA});

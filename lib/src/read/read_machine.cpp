@@ -23,10 +23,6 @@ namespace {
 
 constexpr unsigned kMaxJoins = 2;
 
-MonotonicTime after(MonotonicTime now, std::chrono::nanoseconds ttl) {
-  return ttl >= MonotonicTime::max() - now ? MonotonicTime::max() : now + ttl;
-}
-
 // Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
 std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
   return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
@@ -114,7 +110,7 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
       return finish(entry, {.status = ReadStatus::hit,
                             .source = ReadSource::memory,
                             .stored = Stored::already,
-                            .age = began_ - entry->loaded()});
+                            .age = entry->age(began_)});
     }
     if (verdict == Source::Verdict::targets_differ) {
       // Another call site declares other targets: load with both sets, and the shorter TTL wins. If
@@ -147,8 +143,8 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     const auto ttl =
         std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
     try {
-      EntryRef entry =
-          request_.materialize(value->rows, init(began_ - age, after(began_, ttl), *generation));
+      EntryRef entry = request_.materialize(
+          value->rows, init(began_ - age, detail::after(began_, ttl), *generation));
       const StoreStatus kept = source_.cache_.memory_.insert(entry);
       counters.shared_hits.fetch_add(1);
       return finish(entry, {.status = ReadStatus::hit,
@@ -166,7 +162,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
 }
 
 ReadMachine::Action ReadMachine::load() {
-  return Load{init(began_, after(began_, request_.ttl), stamp_.generation)};
+  return Load{init(began_, detail::after(began_, request_.ttl), stamp_.generation)};
 }
 
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late

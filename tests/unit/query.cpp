@@ -145,6 +145,15 @@ TEST_CASE("query: rows become objects by their columns or by a mapper", "[query]
   CHECK(f.cache.stats().load_failures == 1);
 }
 
+TEST_CASE("query: truth values are rows like any other", "[query]") {
+  ReadFixture f;
+  const Rows<bool> yes = f.query(kSql, 7).fetch_as<bool>();
+  CHECK(yes[0]);
+  CHECK(yes.front());
+  f.loader.value = 0;
+  CHECK_FALSE(first(f.query(kSql, 8).fetch_as<bool>()));
+}
+
 TEST_CASE("query: an empty result is a result, and cached", "[query]") {
   ReadFixture f;
   f.loader.on_load = [](std::span<const ParameterView>) {

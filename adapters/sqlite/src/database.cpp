@@ -131,6 +131,17 @@ struct Database::State final : Loader {
     return connection;
   }
 
+  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old file.
+  void renew_writer() {
+    if (!writer_stale.exchange(false)) return;
+    try {
+      writer = open_writer();
+    } catch (const Error&) {
+      writer_stale.store(true);
+      throw;
+    }
+  }
+
   void drain() noexcept {
     writer_stale.store(true);
     pool.drain();
@@ -238,7 +249,7 @@ Database::WriteSession::WriteSession(Database& database) {
                 {.retryable = true, .native_code = "SQLITE_BUSY"});
   open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
   if (state.log.replaced()) state.subscriber.catch_up();  // finds the new file, and drains
-  if (state.writer_stale.exchange(false)) state.writer = state.open_writer();
+  state.renew_writer();
   state.writer->run("begin immediate");
   open_->transaction.emplace(*state.writer, open_->intents);
 }

@@ -142,7 +142,7 @@ Exercise::Change Exercise::plan() {
   const Sample& sample = samples_[random_() % samples_.size()];
   const bool there = !direct_.package(sample.name).empty();
   if (!there) return plan();  // one of the few that are removed for the moment
-  return {turns_ % 4 == 0 ? Kind::removal : Kind::bump, sample};
+  return {turns_ % 5 == 0 ? Kind::removal : Kind::bump, sample};
 }
 
 Exercise::Commit Exercise::perform(const Change& change) {

@@ -5,6 +5,8 @@
 #include <SQLiteCpp/Transaction.h>
 #include <SQLiteCpp/VariadicBind.h>
 
+#include <stdexcept>
+
 #include "control_file.hpp"
 
 namespace catalogue {
@@ -101,6 +103,7 @@ ImportResult import_catalogue(const std::string& path, const PackageLists& lists
       });
     result = importer.result();
   }
+  if (result.packages == 0) throw std::runtime_error("no packages in " + lists.files.front());
   database.exec(kIndexes);
   transaction.commit();
   progress(result);

@@ -131,7 +131,8 @@ struct Database::State final : Loader {
     return connection;
   }
 
-  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old file.
+  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old
+  // file.
   void renew_writer() {
     if (!writer_stale.exchange(false)) return;
     try {

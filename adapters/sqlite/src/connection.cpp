@@ -247,43 +247,20 @@ int find_schema_version(Connection& connection, const SqlCatalog& sql) {
   return version.row(0)[0].as<int>();
 }
 
-namespace {
-
-// A migration file works alone because it begins and ends its own transaction; here that is the
-// caller's.
-std::string without_transaction(const Migration& migration) {
-  static constexpr std::string_view kBegin = "begin immediate;\n";
-  static constexpr std::string_view kCommit = "commit;\n";
-  std::string body(migration.text);
-  const std::size_t begin = body.find(kBegin);
-  const std::size_t commit = body.rfind(kCommit);
-  if (begin == std::string::npos || commit == std::string::npos)
-    throw ConfigError("migration " + std::string(migration.name) +
-                      " does not hold its transaction");
-  body.erase(commit, kCommit.size());
-  body.erase(begin, kBegin.size());
-  return body;
-}
-
-}  // namespace
-
-std::vector<std::string> apply_migrations(Connection& connection,
-                                          std::span<const Migration> migrations,
-                                          const SqlCatalog& sql, bool dry_run) {
-  std::vector<std::string> applied;
-  int version = find_schema_version(connection, sql);
-  for (const Migration& migration : migrations) {
-    if (migration.version <= version) continue;
-    if (!dry_run) {
-      ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);
-      version = find_schema_version(connection, sql);
-      if (migration.version <= version) continue;  // another process was faster
-      connection.run(without_transaction(migration));
-      transaction.commit();
-    }
-    applied.emplace_back(migration.name);
-  }
-  return applied;
+MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+                             const std::string& path) {
+  return {.label = path,
+          .url = "sqlite:" + path,
+          .begin = "begin immediate;",
+          .find_version = [&] { return find_schema_version(connection, sql); },
+          .run =
+              [&connection](const std::string& body, const std::function<bool()>& proceed) {
+                ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);
+                if (!proceed()) return false;
+                connection.run(body);
+                transaction.commit();
+                return true;
+              }};
 }
 
 }  // namespace querymark::sqlite

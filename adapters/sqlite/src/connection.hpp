@@ -17,6 +17,7 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/sqlite/options.hpp"
+#include "querymark/support/migrations.hpp"
 #include "querymark/support/sql_catalog.hpp"
 
 namespace querymark::sqlite {
@@ -112,12 +113,9 @@ class ScopedTransaction {
   Connection& connection_;
 };
 
-/// Brings a file's schema up to `migrations`. Each is applied in a transaction of its own, which
-/// looks for the version again. Returns the names of what was (or, with `dry_run`, would be)
-/// applied.
-std::vector<std::string> apply_migrations(Connection& connection,
-                                          std::span<const Migration> migrations,
-                                          const SqlCatalog& sql, bool dry_run);
+/// How migrations run on this connection, which must outlive the port; `path` is for messages.
+[[nodiscard]] MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+                                           const std::string& path);
 /// The schema's version, 0 when there is none.
 [[nodiscard]] int find_schema_version(Connection& connection, const SqlCatalog& sql);
 

@@ -7,11 +7,12 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "connection.hpp"
 #include "errors.hpp"
-#include "pool.hpp"
 #include "querymark/sqlite/doorbell.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/url.hpp"
+#include "querymark/support/connection_pool.hpp"
 #include "schema.hpp"
 
 // Threads and locks.
@@ -83,7 +84,13 @@ struct Database::State final : Loader {
   State(const std::string& where, Cache& cache, const Options& opts)
       : options(opts),
         path(path_of(where)),
-        pool(path, settings(), options.readers),
+        pool({.limit = options.readers,
+              .patience = options.busy_timeout,
+              .exhausted = "all " + std::to_string(options.readers) + " read connections to " +
+                           path + " stayed busy: raise readers, or look for slow queries"},
+             [this] {
+               return std::make_unique<Connection>(path, Connection::Use::read, settings());
+             }),
         writer(open_writer()),
         log(path, options.space,
             {.busy_timeout = options.busy_timeout,
@@ -122,13 +129,13 @@ struct Database::State final : Loader {
   }
 
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
-    const Pool::Lease connection = pool.acquire();
+    const auto connection = pool.acquire();
     return {connection->query(sql, parameters), std::nullopt, Stored::yes};
   }
 
   Options options;
   std::string path;
-  Pool pool;
+  ConnectionPool<Connection> pool;
   std::timed_mutex writer_mutex;  // guards writer
   std::unique_ptr<Connection> writer;
   std::atomic<std::thread::id> writing_thread{};

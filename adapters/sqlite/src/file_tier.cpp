@@ -63,7 +63,8 @@ struct FileTier::State {
     if (found == 0 && number("any_table") > 0)
       throw ConfigError(path + " is a database, but no querymark file tier; name another file");
     connection->run("pragma journal_mode = wal");
-    apply_migrations(*connection, tier_sql::kMigrations, tier_statements(), false);
+    run_migrations(tier_sql::kMigrations, migration_port(*connection, tier_statements(), path),
+                   false);
     connection->run("pragma busy_timeout = " + std::to_string(options.busy_timeout.count()));
   }
 

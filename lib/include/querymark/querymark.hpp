@@ -11,6 +11,7 @@
 #include "querymark/log/receipt.hpp"
 #include "querymark/log/staged.hpp"
 #include "querymark/log/subscriber.hpp"
+#include "querymark/log/transaction.hpp"
 #include "querymark/log/wait.hpp"
 #include "querymark/log/worker.hpp"
 #include "querymark/log/written.hpp"

@@ -16,7 +16,9 @@ LogEndpoint open_log(const std::string& url, const std::string& space) {
 }
 
 TargetEndpoint open_target(const std::string& url, const std::string& space) {
-  auto tier = std::make_shared<sqlite::FileTier>(sqlite::path_of(url));
+  // Longer than a reader waits for another's write: the worker has nothing better to do.
+  auto tier = std::make_shared<sqlite::FileTier>(
+      sqlite::path_of(url), sqlite::FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
   auto applier = std::make_unique<sqlite::FileTierApplier>(*tier, space);
   return {std::move(tier), std::move(applier)};
 }

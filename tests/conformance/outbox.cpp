@@ -45,7 +45,8 @@ struct SqliteLog {
   }
   void lose_history() {
     shop.execute(
-        "delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log'");
+        "begin immediate; delete from querymark_log; "
+        "delete from sqlite_sequence where name = 'querymark_log'; commit");
   }
 };
 

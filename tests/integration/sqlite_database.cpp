@@ -54,7 +54,7 @@ TEST_CASE("sqlite: a query is a miss, then a hit with the same rows", "[sqlite]"
   REQUIRE(hit.size() == 2);
   CHECK(hit[0]["name"].view() == "tea");
   CHECK(hit.set().column_type(2) == "REAL");
-  CHECK(fmt::format("{}", hit.outcome()) == "hit from memory, 0 ms old");
+  CHECK_THAT(fmt::format("{}", hit.outcome()), Catch::StartsWith("hit from memory, "));
 }
 
 TEST_CASE("sqlite: typed rows map NULL, '' and text apart", "[sqlite]") {

@@ -3,9 +3,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "connection.hpp"
 #include "errors.hpp"
@@ -14,11 +12,12 @@
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/connection_pool.hpp"
 #include "schema.hpp"
+#include "turn.hpp"
 
 // Threads and locks.
 //   readers   take a connection from the pool; the pool's mutex is held for moments only
-//   writers   take turns on writer_mutex, which guards the one writing connection; SQLite's own
-//   write lock
+//   writers   take turns (writer_turn), whoever has it uses the one writing connection; SQLite's
+//   own write lock
 //             keeps other processes out
 //   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
 //   through `log`
@@ -123,6 +122,18 @@ struct Database::State final : Loader {
     return connection;
   }
 
+  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old
+  // file.
+  void renew_writer() {
+    if (!writer_stale.exchange(false)) return;
+    try {
+      writer = open_writer();
+    } catch (const Error&) {
+      writer_stale.store(true);
+      throw;
+    }
+  }
+
   void drain() noexcept {
     writer_stale.store(true);
     pool.drain();
@@ -136,9 +147,8 @@ struct Database::State final : Loader {
   Options options;
   std::string path;
   ConnectionPool<Connection> pool;
-  std::timed_mutex writer_mutex;  // guards writer
+  Turn writer_turn;  // whoever has it may use writer
   std::unique_ptr<Connection> writer;
-  std::atomic<std::thread::id> writing_thread{};
   std::atomic<bool> writer_stale{false};
   Log log;
   FileDoorbell doorbell;
@@ -181,30 +191,30 @@ DatabaseStats Database::stats() const { return state_->own.stats(); }
 // -------------------------------------------------------------------------------------------
 
 struct Database::WriteSession::Open {
-  State& state;
-  std::unique_lock<std::timed_mutex> lock;
-  IntentBatch intents;
-  std::optional<Transaction> transaction;
-
+  explicit Open(State& owner) : state(owner) {}
+  Open(const Open&) = delete;
+  Open& operator=(const Open&) = delete;
   ~Open() {
     state.writer->rollback();
-    state.writing_thread.store(std::thread::id());
+    state.writer_turn.give_up();
   }
+
+  State& state;
+  IntentBatch intents;
+  std::optional<Transaction> transaction;
 };
 
 Database::WriteSession::WriteSession(Database& database) {
   State& state = *database.state_;
-  if (state.writing_thread.load() == std::this_thread::get_id())
+  if (state.writer_turn.is_mine())
     throw ConfigError("write() inside write(): use the transaction that is open");
-  std::unique_lock lock(state.writer_mutex, state.options.busy_timeout);
-  if (!lock)
+  if (!state.writer_turn.take(state.options.busy_timeout))
     throw Error("another thread's write() did not end within busy_timeout",
                 {.retryable = true, .native_code = "SQLITE_BUSY"});
+  open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
   if (state.log.replaced()) state.subscriber.catch_up();  // finds the new file, and drains
-  if (state.writer_stale.exchange(false)) state.writer = state.open_writer();
+  state.renew_writer();
   state.writer->run("begin immediate");
-  state.writing_thread.store(std::this_thread::get_id());
-  open_.reset(new Open{state, std::move(lock), {}, {}});
   open_->transaction.emplace(*state.writer, open_->intents);
 }
 

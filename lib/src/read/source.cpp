@@ -48,7 +48,7 @@ Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
                               std::span<const TargetId> required) const noexcept {
   if (entry.domain() != domain_) return Verdict::other_domain;
   // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
-  if (entry.expires() <= now || now - entry.loaded() >= max_age) return Verdict::expired;
+  if (entry.expires() <= now || entry.age(now) >= max_age) return Verdict::expired;
   // Targets belong to the hit: a target that the entry does not carry was never looked at for it.
   const auto carried = entry.targets();
   for (const TargetId target : required)
@@ -76,7 +76,7 @@ EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanos
       outcome = {.status = trusted ? ReadStatus::hit : ReadStatus::degraded,
                  .source = ReadSource::memory,
                  .stored = Stored::already,
-                 .age = now - entry->loaded()};
+                 .age = entry->age(now)};
       return entry;
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);

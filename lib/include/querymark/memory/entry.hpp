@@ -49,6 +49,10 @@ class Entry {
     return {targets_begin(), target_count_};
   }
   [[nodiscard]] MonotonicTime loaded() const noexcept { return loaded_; }
+  /// Since the load began; zero for a reader that had looked at the clock before.
+  [[nodiscard]] std::chrono::nanoseconds age(MonotonicTime now) const noexcept {
+    return now > loaded_ ? now - loaded_ : std::chrono::nanoseconds(0);
+  }
   [[nodiscard]] MonotonicTime expires() const noexcept { return expires_; }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.

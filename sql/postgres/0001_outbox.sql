@@ -13,7 +13,7 @@ create table querymark.schema (
 
 create table querymark.meta (
   id                integer primary key check (id = 1),
-  -- Identity of the data, the same in every process; part of each key.
+  -- Identity of the data, the same in every process; part of each key. Replaced in a copy (a template's, a dump's).
   database_id       text not null check (database_id ~ '^[0-9a-f]{32}$'),
   -- Identity of the history; replaced whenever positions may have been handed out twice.
   epoch             text not null check (epoch ~ '^[0-9a-f]{32}$'),
@@ -90,6 +90,7 @@ begin
     raise exception 'querymark: this server is a standby; connect to the primary'
       using errcode = 'read_only_sql_transaction';
   end if;
+  -- One adopter at a time; the others find its work.
   select m.epoch into found_epoch from querymark.meta m where m.id = 1 for update;
   if not found then
     raise exception 'querymark: querymark.meta is empty; restore it or migrate anew';
@@ -108,15 +109,16 @@ begin
   if current_setting('synchronous_commit') in ('off', 'local') then
     perform set_config('synchronous_commit', 'on', true);
   end if;
-  if exists (select from querymark.meta m where m.incarnation is not null) then
-    found_epoch := replace(gen_random_uuid()::text, '-', '');
-    delete from querymark.log;
-    -- Not above an id that is still running: its rows come with its commit.
-    update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot()) where id = 1;
-  end if;
+  -- Also for a database that nobody has adopted yet: copies of it would else share an epoch.
+  found_epoch := replace(gen_random_uuid()::text, '-', '');
+  delete from querymark.log;
   update querymark.meta m
      set epoch = found_epoch, system_identifier = system_id, timeline = line, database_oid = database,
-         incarnation = current_id
+         incarnation = current_id,
+         database_id = case when m.system_identifier = system_id and m.database_oid = database then m.database_id
+                            else replace(gen_random_uuid()::text, '-', '') end,
+         -- Not above an id that is still running: its rows come with its commit.
+         floor = pg_snapshot_xmin(pg_current_snapshot())
    where m.id = 1;
   return found_epoch;
 end $$;

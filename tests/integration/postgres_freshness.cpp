@@ -277,18 +277,18 @@ TEST_CASE("postgres: three hundred open transactions make a long list, and each 
     open.push_back(std::make_unique<pqxx::work>(*connections.back()));
     open.back()->exec("select querymark.invalidate('shop', 'tag', 't" + std::to_string(i) + "')");
   }
-  process.db.catch_up();
-  CHECK(process.db.source().marks().cursor().snapshot.in_progress().size() >= 299);
+  process.set_price(2, 8.0);  // the list reaches up to the last id that has ended
+  CHECK(process.db.source().marks().cursor().snapshot.in_progress().size() >= 300);
   const auto read = [&](int i) {
     return process.db.query("select $1::int", i).tag(tag("t" + std::to_string(i))).fetch();
   };
   for (int i = 0; i < 300; ++i) static_cast<void>(read(i));
   for (int i = 299; i >= 0; i -= 2) open[static_cast<std::size_t>(i)]->commit();
   process.db.catch_up();
-  int hits = 0;
+  int wrong = 0;
   for (int i = 0; i < 300; ++i)
-    if (read(i).outcome().is_hit() != (i % 2 == 0)) ++hits;
-  CHECK(hits == 0);
+    if (read(i).outcome().is_hit() != (i % 2 == 0)) ++wrong;
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("postgres: writers through the SQL function reach other processes without a doorbell",

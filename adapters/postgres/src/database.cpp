@@ -169,8 +169,7 @@ struct Database::State final : Loader {
     {
       const std::lock_guard lock(session_mutex);
       if (!session) session = found;
-      if (session->database_id != found.database_id)
-        throw Error(label + " leads to another database than before", {.connection_lost = true});
+      session->database_id = found.database_id;  // of a copy it is another; the epoch decides below
       if (session->pins != found.pins)
         throw ConfigError(
             "the server now gives sessions on " + label +
@@ -180,6 +179,13 @@ struct Database::State final : Loader {
     }
     if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
     return row[2].as<bool>() && epoch_of(row[1].view()) == source.marks().cursor().epoch;
+  }
+
+  // A caller's own connection must lead to this database.
+  void require_same(std::string_view database_id) {
+    const std::lock_guard lock(session_mutex);
+    if (database_id != session->database_id)
+      throw ConfigError("the transaction is not on " + label);
   }
 
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
@@ -340,8 +346,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
   return translated("stage intents", [&] {
     const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
     PendingWrite pending = pending_of(begun, state.options.space);
-    if (begun.row(0)[0].view() != state.source.options().scope.database)
-      throw ConfigError("the transaction is not on " + state.label);
+    state.require_same(begun.row(0)[0].view());
     add_intents(pending, intents);
     if (!intents.empty()) {
       const Append append(pending, intents);
@@ -375,8 +380,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     const ResultSet state = rows_of(exec_bound(transaction_, statement("load_state"), {}));
     if (state.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
     const Row row = state.row(0);
-    if (row[0].view() != database_.source().options().scope.database)
-      throw ConfigError("the transaction is not on " + database_.label());
+    database_.state_->require_same(row[0].view());
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
     if (row[3].as<bool>()) loaded.keep = Stored::in_transaction;

@@ -63,6 +63,21 @@ std::string state_of_refusal(std::string_view message) {
   return "08006";
 }
 
+// libpqxx 6.4 leaves the code out of some of its own classes.
+std::string state_of(const pqxx::sql_error& failure) {
+  std::string state = failure.sqlstate();
+  if (!state.empty()) return state;
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&failure) != nullptr) return "42501";
+  if (dynamic_cast<const pqxx::undefined_column*>(&failure) != nullptr) return "42703";
+  if (dynamic_cast<const pqxx::undefined_function*>(&failure) != nullptr) return "42883";
+  if (dynamic_cast<const pqxx::undefined_table*>(&failure) != nullptr) return "42P01";
+  if (dynamic_cast<const pqxx::syntax_error*>(&failure) != nullptr) return "42601";
+  if (dynamic_cast<const pqxx::disk_full*>(&failure) != nullptr) return "53100";
+  if (dynamic_cast<const pqxx::out_of_memory*>(&failure) != nullptr) return "53200";
+  if (dynamic_cast<const pqxx::insufficient_resources*>(&failure) != nullptr) return "53000";
+  return state;
+}
+
 }  // namespace
 
 void rethrow_current(std::string_view doing, bool connection_open) {
@@ -82,7 +97,7 @@ void rethrow_current(std::string_view doing, bool connection_open) {
   } catch (const pqxx::too_many_connections& failure) {
     raise(doing, failure.what(), "53300", false);
   } catch (const pqxx::sql_error& failure) {
-    raise(doing, failure.what(), failure.sqlstate(), connection_open);
+    raise(doing, failure.what(), state_of(failure), connection_open);
   } catch (const pqxx::broken_connection& failure) {
     // A protocol complaint (08P01: a wrong number of parameters) leaves the connection standing.
     const std::string state = state_of_refusal(failure.what());

@@ -158,9 +158,6 @@ update querymark.consumer
    set owner = null, token = null, lease_until = '-infinity'
  where namespace = $1 and name = $2 and owner = $3
 
--- name: listen
-listen querymark
-
 -- LISTEN belongs to a server session: behind a proxy that lends sessions per transaction it is lost.
 -- name: listening
 select count(*), pg_backend_pid() from pg_listening_channels() c where c = 'querymark'

@@ -33,7 +33,14 @@ std::int64_t PgShop::number(const std::string& sql) const { return std::stoll(te
 
 void PgShop::await(const std::string& sql) const {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (text(sql) != "t") {
+  const auto holds = [&] {
+    try {
+      return text(sql) == "t";
+    } catch (const std::exception&) {  // the server may be starting again
+      return false;
+    }
+  };
+  while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline)
       throw std::runtime_error("never became true: " + sql);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell

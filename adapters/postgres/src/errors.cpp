@@ -101,7 +101,11 @@ void rethrow_current(std::string_view doing, bool connection_open) {
   } catch (const pqxx::broken_connection& failure) {
     // A protocol complaint (08P01: a wrong number of parameters) leaves the connection standing.
     const std::string state = state_of_refusal(failure.what());
-    raise(doing, failure.what(), state, connection_open && state == "08P01");
+    // What 6.4 says when it finds the connection gone in the middle of a statement.
+    const std::string text = failure.what();
+    const bool vanished = text.find("Could not obtain client encoding") != std::string::npos;
+    raise(doing, vanished ? "the connection was lost" : text, state,
+          connection_open && state == "08P01");
   } catch (const std::exception& failure) {  // usage, conversion, and failures without a code
     raise(doing, failure.what(), "", connection_open);
   }

@@ -45,7 +45,9 @@ MigrationOutcome migrate_database(const std::string& url, bool dry_run) {
 }
 
 TargetEndpoint open_target(const std::string& url, const std::string& space) {
-  auto tier = std::make_shared<sqlite::FileTier>(sqlite::path_of(url));
+  // Longer than a reader waits for another's write: the worker has nothing better to do.
+  auto tier = std::make_shared<sqlite::FileTier>(
+      sqlite::path_of(url), sqlite::FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
   auto applier = std::make_unique<sqlite::FileTierApplier>(*tier, space);
   return {std::move(tier), std::move(applier)};
 }

@@ -3,9 +3,12 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <limits>
+#include <thread>
 
 #include "errors.hpp"
+#include "querymark/support/random.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -169,6 +172,7 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
     throw Error("cannot open " + path + ": the file vanished", {.connection_lost = true});
   identity_ = *opened;
   translated("open " + path, [&] {
+    set_busy_timeout(settings.busy_timeout);
     if (settings.write_ahead_log) pragma("pragma journal_mode = wal");
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
@@ -176,6 +180,27 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
     if (use == Use::read) run("pragma query_only = on");
     sqlite3_set_authorizer(database_.getHandle(), refuse_attach, nullptr);
   });
+}
+
+void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
+  busy_timeout_ = timeout;
+  sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
+}
+
+int Connection::wait_for_lock(void* connection, int attempt) {
+  auto& self = *static_cast<Connection*>(connection);
+  const auto now = std::chrono::steady_clock::now();
+  if (attempt == 0) self.busy_since_ = now;
+  const auto left = self.busy_since_ + self.busy_timeout_ - now;
+  if (left <= std::chrono::steady_clock::duration::zero()) return 0;
+  constexpr std::int64_t kFirstUs = 50;
+  constexpr std::int64_t kLongestUs = 5'000;
+  const std::int64_t step = std::min(kFirstUs << std::min(attempt, 10), kLongestUs);
+  // Half fixed, half random, so that two who wait do not meet again and again.
+  const auto pause = std::chrono::microseconds(
+      step / 2 + static_cast<std::int64_t>(random_u64() % static_cast<std::uint64_t>(step)));
+  std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(pause, left));
+  return 1;
 }
 
 PreparedStatement& Connection::statement(std::string_view sql) {

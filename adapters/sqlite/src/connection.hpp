@@ -67,6 +67,9 @@ class Connection {
   /// First column of the single row, as text; for PRAGMAs.
   std::string pragma(const std::string& sql);
 
+  /// Longest wait for a lock. Waits in small, growing, jittered steps: SQLite's own handler sleeps
+  /// for milliseconds where another process holds the lock for microseconds.
+  void set_busy_timeout(std::chrono::milliseconds timeout);
   [[nodiscard]] bool in_transaction() const noexcept;
   /// Rolls back if a transaction is open. Never throws: SQLite itself rolls back when the
   /// connection closes.
@@ -82,7 +85,11 @@ class Connection {
   };
   PreparedStatement& statement(std::string_view sql);
 
+  static int wait_for_lock(void* connection, int attempt);
+
   static constexpr std::size_t kMaxStatements = 128;
+  std::chrono::steady_clock::duration busy_timeout_{};
+  std::chrono::steady_clock::time_point busy_since_;
   std::string path_;
   FileIdentity identity_;
   SQLite::Database database_;

@@ -187,8 +187,7 @@ void Database::flush_local() { state_->own.flush_local(); }
 
 DatabaseStats Database::stats() const { return state_->own.stats(); }
 
-// --- writing
-// -------------------------------------------------------------------------------------------
+// --- writing ------------------------------------------------------------
 
 struct Database::WriteSession::Open {
   explicit Open(State& owner) : state(owner) {}
@@ -263,8 +262,7 @@ ResultSet Transaction::query_values(std::string_view sql, std::span<const Parame
   return connection_.query_writing(sql, values);
 }
 
-// --- the low road
-// --------------------------------------------------------------------------------------
+// --- the low road ------------------------------------------------------------
 
 namespace {
 

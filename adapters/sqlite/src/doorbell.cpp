@@ -52,18 +52,24 @@ struct FileDoorbell::State {
   std::string version() { return connection->pragma("pragma data_version"); }
 
   // True when a commit of another connection has become visible since the last call, or when the
-  // path leads to another file.
+  // path leads to another file. What goes wrong here is no news: the consumer's own read of the log
+  // meets it too, and reports it.
   bool rung() {
-    const auto file = identity_of(path);
-    if (!file) return false;  // in the middle of a replacement
-    if (*file != connection->identity()) {
-      open();
-      return true;
+    try {
+      const auto file = identity_of(path);
+      if (!file) return false;  // in the middle of a replacement
+      if (!connection || *file != connection->identity()) {
+        open();
+        return true;
+      }
+      std::string now = version();
+      const bool moved = now != seen;
+      seen = std::move(now);
+      return moved;
+    } catch (const Error&) {
+      connection.reset();
+      return false;
     }
-    std::string now = version();
-    const bool moved = now != seen;
-    seen = std::move(now);
-    return moved;
   }
 
   // Empties the inotify queue; true when an event concerns this database.

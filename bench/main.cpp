@@ -1,0 +1,69 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+
+#include "rounds.hpp"
+
+namespace {
+
+using namespace querymark::bench;
+
+struct Bench {
+  std::string_view name;
+  void (*run)(const Options&, Report&);
+};
+
+constexpr Bench kBenches[] = {
+    {"hit", bench_hit},
+    {"hit_one_key", bench_hit_one_key},
+    {"mixed", bench_mixed},
+    {"memory", bench_memory},
+    {"trace", bench_trace},
+    {"invalidate", bench_invalidate},
+    {"false_invalidation", bench_false_invalidation},
+    {"propagate", bench_propagate},
+    {"read", bench_read},
+    {"write", bench_write},
+};
+
+const Bench* find(std::string_view name) {
+  for (const Bench& bench : kBenches)
+    if (bench.name == name) return &bench;
+  return nullptr;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  CLI::App app{"Measures querymark beside its peers. Without names: all but trace."};
+  Options options;
+  std::vector<std::string> names;
+  bool json = false;
+  std::size_t serve = 0;
+  app.add_option("names", names, "benchmarks to run");
+  app.add_flag("--json", json, "one JSON object a line on standard output, and nothing else");
+  app.add_option("--trace", options.trace, "trace file, for the benchmark `trace`");
+  app.add_option("--size", options.size, "entries that the cache may hold, for `trace`");
+  app.add_option("--runs", options.runs, "runs of each subject")->check(CLI::Range(1, 1000));
+  app.add_option("--subject", options.subject, "measure only this subject");
+  app.add_option("--serve", serve, "serve this many hits of --subject and measure nothing");
+  CLI11_PARSE(app, argc, argv);
+  if (serve > 0) {
+    serve_hits(options.subject, serve);
+    return 0;
+  }
+  if (names.empty())
+    for (const Bench& bench : kBenches)
+      if (bench.name != "trace" || !options.trace.empty()) names.emplace_back(bench.name);
+  for (const std::string& name : names)
+    if (find(name) == nullptr) {
+      std::fprintf(stderr, "bench: no benchmark \"%s\"\n", name.c_str());
+      return 2;
+    }
+  Report report(json);
+  for (const std::string& name : names) find(name)->run(options, report);
+  return 0;
+} catch (const std::exception& failure) {
+  std::fprintf(stderr, "bench: %s\n", failure.what());
+  return 1;
+}

@@ -1,0 +1,39 @@
+#include "rounds.hpp"
+
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <thread>
+
+namespace querymark::bench {
+
+double elapsed_ns(const std::function<void()>& work) {
+  const auto from = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - from).count();
+}
+
+double time_threads(Subject& subject, const std::vector<std::vector<Request>>& batches,
+                    std::size_t threads, bool load, std::uint64_t* missed) {
+  std::atomic<std::uint64_t> misses{0};
+  std::vector<double> times(threads);
+  std::barrier start(static_cast<std::ptrdiff_t>(threads));
+  const auto run = [&](std::size_t t) {
+    start.arrive_and_wait();
+    times[t] = elapsed_ns([&] { misses += subject.serve(batches[t], load); }) /
+               static_cast<double>(batches[t].size());
+  };
+  subject.begin();
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t t = 1; t < threads; ++t) others.emplace_back(run, t);
+    run(0);
+  }
+  subject.end();
+  if (missed != nullptr) *missed += misses;
+  double sum = 0;
+  for (const double time : times) sum += time;
+  return sum / static_cast<double>(threads);
+}
+
+}  // namespace querymark::bench

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "report.hpp"
+#include "subject.hpp"
+
+namespace querymark::bench {
+
+/// What the command line asks for.
+struct Options {
+  std::string trace;
+  std::size_t size = 0;
+  std::size_t runs = 9;
+  std::string subject;  ///< Only this one; empty: all.
+
+  [[nodiscard]] bool wants(std::string_view name) const {
+    return subject.empty() || subject == name;
+  }
+};
+
+/// Nanoseconds per operation and thread: the subject serves one batch per thread, all at once.
+/// `missed`, if given, takes the total of misses.
+[[nodiscard]] double time_threads(Subject& subject,
+                                  const std::vector<std::vector<Request>>& batches,
+                                  std::size_t threads, bool load, std::uint64_t* missed = nullptr);
+
+/// Microseconds or nanoseconds between two readings of the steady clock.
+[[nodiscard]] double elapsed_ns(const std::function<void()>& work);
+
+// The benchmarks.
+void bench_hit(const Options& options, Report& report);
+void bench_hit_one_key(const Options& options, Report& report);
+void bench_mixed(const Options& options, Report& report);
+void bench_memory(const Options& options, Report& report);
+void bench_trace(const Options& options, Report& report);
+void bench_invalidate(const Options& options, Report& report);
+void bench_false_invalidation(const Options& options, Report& report);
+void bench_propagate(const Options& options, Report& report);
+void bench_read(const Options& options, Report& report);
+void bench_write(const Options& options, Report& report);
+/// Serves a number of hits and prints nothing: for instruction counters.
+void serve_hits(const std::string& subject, std::size_t count);
+
+}  // namespace querymark::bench

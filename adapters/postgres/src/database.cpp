@@ -277,11 +277,20 @@ struct Database::WriteSession::Open {
 
 Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
   State& state = *database.state_;
-  auto connection = state.pool.acquire();
-  open_.reset(new Open{state, std::move(connection), {}, {}, {}});
-  const ResultSet begun =
-      open_->connection->run(std::string(begin_of(isolation)) + statement("begin_write"));
-  open_->pending = pending_of(begun, state.options.space);
+  const std::string begin = std::string(begin_of(isolation)) + statement("begin_write");
+  const auto open = [&] {
+    open_.reset(new Open{state, state.pool.acquire(), {}, {}, {}});
+    open_->pending = pending_of(open_->connection->run(begin), state.options.space);
+  };
+  try {
+    open();
+  } catch (const Error& failure) {
+    // The server may have closed idle connections, and nothing has been written yet.
+    if (!failure.connection_lost() || failure.native_code() == "timeout") throw;
+    open_.reset();
+    state.pool.drain();
+    open();
+  }
   open_->transaction.emplace(*open_->connection, open_->intents);
 }
 

@@ -269,6 +269,10 @@ TEST_CASE("sqlite: opening says which command mends the schema", "[sqlite]") {
   CHECK_THAT(message_of([&] { sqlite::Database("mysql://root:secret@host/db", cache); }),
              !Contains("secret"));
   CHECK_THROWS_AS(sqlite::Database(":memory:", cache), ConfigError);
+  sqlite::Options endless = Process::quick();
+  endless.space = std::string(201, 'x');
+  const Shop migrated;
+  CHECK_THROWS_AS(sqlite::Database(migrated.path(), cache, endless), ConfigError);
   const std::string text = dir.file("text.db");
   std::ofstream(text) << "this is no database, but it is longer than a header, which counts";
   CHECK_THAT(message_of([&] { sqlite::Database(text, cache); }), Contains("no SQLite database"));

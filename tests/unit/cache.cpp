@@ -45,6 +45,19 @@ TEST_CASE("cache: purge drops what is expired or invalidated, and nothing else",
   CHECK(f.query("select 3").tag(tag("b")).fetch().outcome().is_hit());
 }
 
+TEST_CASE("cache: a key name belongs to the namespace, a query to its database", "[cache]") {
+  ReadFixture f;
+  Scope scope = f.source.options().scope;
+  scope.database = "another";
+  scope.session = "role";
+  const Source other(f.cache, {.scope = scope, .mark_cells = 1024});
+  const auto prefix = [](const Source& source, KeyPrefix::Form form) {
+    return source.prefix("int", form, "prices");
+  };
+  CHECK(prefix(f.source, KeyPrefix::Form::named) == prefix(other, KeyPrefix::Form::named));
+  CHECK(prefix(f.source, KeyPrefix::Form::sql) != prefix(other, KeyPrefix::Form::sql));
+}
+
 TEST_CASE("cache: two sources share memory but no entries and no marks", "[cache]") {
   ReadFixture f;
   Source other(f.cache, {.scope = f.source.options().scope, .mark_cells = 1024});

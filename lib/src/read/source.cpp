@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "querymark/read/read_machine.hpp"
+#include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
@@ -11,6 +12,15 @@ namespace {
 std::size_t mark_cells(const CacheOptions& cache, const SourceOptions& source) {
   if (source.mark_cells != 0) return source.mark_cells;
   return std::min(MarkTable::kDefaultSize, cache.memory_bytes / 4 / MarkTable::kCellBytes);
+}
+
+// A namespace travels in receipts and stands in every row of the log.
+SourceOptions checked(SourceOptions options) {
+  constexpr std::size_t kMaxSpace = 200;
+  if (options.scope.space.size() > kMaxSpace || !is_plain_utf8(options.scope.space))
+    throw ConfigError("a namespace must be UTF-8 without NUL, of at most " +
+                      std::to_string(kMaxSpace) + " bytes");
+  return options;
 }
 
 template <class... Ts>
@@ -22,7 +32,7 @@ struct Overloaded : Ts... {
 
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
-      options_(std::move(options)),
+      options_(checked(std::move(options))),
       marks_(mark_cells(cache.options(), options_)),
       domain_(cache.attach(marks_, marks_.table().bytes())) {}
 

@@ -1,4 +1,5 @@
 // [readme]
+#include <fmt/format.h>
 #include <querymark/sqlite/sqlite.hpp>
 
 namespace qm = querymark;

@@ -5,6 +5,7 @@
 
 #include "querymark/log/applier.hpp"
 #include "querymark/log/outbox.hpp"
+#include "querymark/support/migrations.hpp"
 
 namespace querymark::cli {
 
@@ -20,8 +21,15 @@ struct TargetEndpoint {
   std::unique_ptr<Applier> applier;
 };
 
+/// What `migrate` did to the database that `label` names, without a password.
+struct MigrationOutcome {
+  std::string label;
+  MigrationReport report;
+};
+
 /// Throws ConfigError for an unknown scheme, SchemaError, Error.
 [[nodiscard]] LogEndpoint open_log(const std::string& url, const std::string& space);
+[[nodiscard]] MigrationOutcome migrate_database(const std::string& url, bool dry_run);
 [[nodiscard]] TargetEndpoint open_target(const std::string& url, const std::string& space);
 
 }  // namespace querymark::cli

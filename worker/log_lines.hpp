@@ -11,8 +11,8 @@ namespace querymark::cli {
 using LogValue = std::variant<std::uint64_t, std::string_view>;
 using LogFields = std::initializer_list<std::pair<std::string_view, LogValue>>;
 
-/// Log lines on stderr, by spdlog: for people ("worker started db=... namespace=..."), or one JSON object a
-/// line.
+/// Log lines on stderr, by spdlog: for people ("worker started db=... namespace=..."), or one JSON
+/// object a line.
 class LogLines {
  public:
   explicit LogLines(bool json);

@@ -65,7 +65,9 @@ Report run(const Arguments& arguments, Interrupts& interrupts) {
       });
   progress.done(fmt::format("ran the worker and two instances for {:.1f} s: {} reads checked",
                             seconds_since(exercising), report.exercised.checked_reads));
-  if (arguments.keep) progress.done("kept: " + folder.path());
+  if (arguments.keep)
+    progress.done(fmt::format("kept; to ask it: {} --db {} --tier {}", arguments.programs.service,
+                              files.database, files.tier));
   report.seconds = seconds_since(began);
   return report;
 }

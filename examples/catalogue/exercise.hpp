@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct ExerciseOptions {
 ///   writer                                  reader
 ///   "about to change NAME"            ->    asks until the old answers are in its memory
 ///                                     <-    "ready"
-///   write() -> receipt
+///   write() -> receipt                      sees its log cursor move: the write has arrived
 ///   (asks itself, every other time)
 ///   "written", receipt                ->    waits on the receipt, then asks: through the cache and
 ///                                           past it, each time comparing the two answers
@@ -48,9 +49,12 @@ class Exercise {
   void write_one();
   void read_one(const nlohmann::json& announced);
   [[nodiscard]] Change plan();
-  [[nodiscard]] qm::Receipt perform(const Change& change);
-  [[nodiscard]] qm::Receipt bump_without_intents(const Sample& sample);
+  struct Commit;
+  [[nodiscard]] Commit perform(const Change& change);
+  void change(qm::sqlite::Transaction& tx, const Change& change);
   void cache_old_answers(const Sample& sample, bool graph);
+  [[nodiscard]] qm::Cursor cursor();
+  [[nodiscard]] std::optional<std::int64_t> see_it_come(const qm::Cursor& before);
   template <class Visit>
   void each_question(const Sample& sample, bool graph, Visit&& visit);
   [[nodiscard]] bool over() const;

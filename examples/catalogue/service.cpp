@@ -1,42 +1,6 @@
 #include "service.hpp"
 
-#include <stdexcept>
-
 namespace catalogue {
-namespace {
-
-// What a package's coming or going makes stale.
-void invalidate_all_about(qm::sqlite::Transaction& tx, const Publication& changed) {
-  tx.invalidate(qm::entity("package", changed.package.name))
-      .invalidate(qm::collection("section", changed.package.section))
-      .invalidate(qm::collection("packages"))
-      .invalidate(qm::collection("dependencies"));
-  for (const Dependency& dependency : changed.dependencies)
-    tx.invalidate(qm::collection("needed-by", dependency.depends_on));
-}
-
-// Inside a transaction reads go to the database: they see its own writes, and no cache.
-std::optional<Publication> read_publication(qm::sqlite::Transaction& tx, std::string_view name) {
-  const qm::ResultSet found = tx.query(sql::kPackage, name);
-  if (found.empty()) return std::nullopt;
-  const qm::Row row = found[0];
-  Publication publication;
-  publication.package = {.name = row["name"].as<std::string>(),
-                         .version = row["version"].as<std::string>(),
-                         .section = row["section"].as<std::string>(),
-                         .size = row["size"].as<std::int64_t>(),
-                         .installed_size = row["installed_size"].as<std::int64_t>(),
-                         .maintainer = row["maintainer"].as<std::string>()};
-  const qm::ResultSet edges = tx.query(
-      "select depends_on, kind from dependency "
-      "where package_id = (select id from package where name = ?)",
-      name);
-  for (const qm::Row edge : edges)
-    publication.dependencies.push_back({edge[0].as<std::string>(), edge[1].as<std::string>()});
-  return publication;
-}
-
-}  // namespace
 
 Service::Service(const std::string& database, const std::string& tier)
     : cache_({.name = "catalogue", .memory_bytes = 64U << 20U}),
@@ -52,48 +16,21 @@ Service::Service(const std::string& database, const std::string& tier)
   if (!tier.empty()) db_.attach(qm::sqlite::FileTier(tier));
 }
 
+// `write` runs its function in a transaction and commits it together with its intents; before it
+// returns, this process's own answers include the write. Other processes wait on the receipt.
+
 qm::Receipt Service::bump(std::string_view name, std::string_view version) {
-  const auto written = db_.write([&](qm::sqlite::Transaction& tx) {
-    const qm::ResultSet found = tx.query("select section from package where name = ?", name);
-    if (found.empty()) throw std::out_of_range("there is no package " + std::string(name));
-    tx.execute("update package set version = ? where name = ?", version, name);
-    tx.invalidate(qm::entity("package", name))
-        .invalidate(qm::collection("section", found[0][0].view()))
-        .reason("version bump");
-  });
-  return written.receipt;
+  return db_.write([&](qm::sqlite::Transaction& tx) { catalogue::bump(tx, name, version); })
+      .receipt;
 }
 
 qm::sqlite::Written<std::optional<Publication>> Service::remove(std::string_view name) {
-  return db_.write([&](qm::sqlite::Transaction& tx) {
-    std::optional<Publication> removed = read_publication(tx, name);
-    tx.reason("removal").invalidate(qm::entity("package", name));
-    if (!removed) return removed;
-    tx.execute("delete from dependency where package_id = (select id from package where name = ?)",
-               name);
-    tx.execute("delete from package where name = ?", name);
-    invalidate_all_about(tx, *removed);
-    return removed;
-  });
+  return db_.write([&](qm::sqlite::Transaction& tx) { return catalogue::remove(tx, name); });
 }
 
 qm::Receipt Service::publish(const Publication& publication) {
-  const auto written = db_.write([&](qm::sqlite::Transaction& tx) {
-    const Package& package = publication.package;
-    tx.execute(
-        "insert into package (name, version, section, size, installed_size, maintainer) "
-        "values (?, ?, ?, ?, ?, ?)",
-        package.name, package.version, package.section, package.size, package.installed_size,
-        package.maintainer);
-    for (const Dependency& dependency : publication.dependencies)
-      tx.execute(
-          "insert into dependency (package_id, depends_on, kind) "
-          "select id, ?, ? from package where name = ?",
-          dependency.depends_on, dependency.kind, package.name);
-    tx.reason("publication");
-    invalidate_all_about(tx, publication);
-  });
-  return written.receipt;
+  return db_.write([&](qm::sqlite::Transaction& tx) { catalogue::publish(tx, publication); })
+      .receipt;
 }
 
 qm::WaitOutcome Service::wait(const qm::Receipt& receipt, std::chrono::milliseconds timeout) {

@@ -4,22 +4,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "changes.hpp"
 #include "questions.hpp"
 
 namespace catalogue {
-
-/// A dependency as the database holds it.
-struct Dependency {
-  std::string depends_on, kind;
-};
-
-/// A package with its dependencies: what a removal hands back and a publication takes.
-struct Publication {
-  Package package;
-  std::vector<Dependency> dependencies;
-};
 
 /// The package catalogue as an application serves it: questions are cached, writes carry the
 /// intents that keep every process's answers fresh.

@@ -18,16 +18,17 @@ struct Tally {
   std::uint64_t own_checked_reads = 0, own_stale_reads = 0;
   // Its cache, over all reads, also those of the visitors.
   std::uint64_t memory_hits = 0, file_tier_hits = 0, misses = 0, joined = 0, late_fills = 0;
-  /// Milliseconds from the moment when the other's write() was called (began) or returned
-  /// (returned) to the moment when this instance knew that its own answers include it.
-  std::vector<double> since_began, since_returned;
+  /// Milliseconds from just before the other's COMMIT to the moment when this instance's answers
+  /// included it.
+  std::vector<double> propagation_ms;
+  std::uint64_t not_seen_coming = 0;  ///< Writes that only the wait made visible.
 };
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tally, bumps, removals, publications, checked_reads,
                                    checked_hits, stale_reads_after_wait, waits_not_satisfied,
                                    old_answers_cached, own_checked_reads, own_stale_reads,
                                    memory_hits, file_tier_hits, misses, joined, late_fills,
-                                   since_began, since_returned)
+                                   propagation_ms, not_seen_coming)
 
 /// Both instances together.
 [[nodiscard]] inline Tally operator+(Tally a, const Tally& b) {
@@ -46,8 +47,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tally, bumps, removals, publications, checked
   a.misses += b.misses;
   a.joined += b.joined;
   a.late_fills += b.late_fills;
-  a.since_began.insert(a.since_began.end(), b.since_began.begin(), b.since_began.end());
-  a.since_returned.insert(a.since_returned.end(), b.since_returned.begin(), b.since_returned.end());
+  a.propagation_ms.insert(a.propagation_ms.end(), b.propagation_ms.begin(), b.propagation_ms.end());
+  a.not_seen_coming += b.not_seen_coming;
   return a;
 }
 

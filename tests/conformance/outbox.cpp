@@ -3,6 +3,9 @@
 #include <catch2/catch.hpp>
 
 #include "support/shop.hpp"
+#ifdef QUERYMARK_TEST_POSTGRES
+#include "support/pg_shop.hpp"
+#endif
 
 using namespace querymark;
 using namespace querymark::test;
@@ -42,9 +45,41 @@ struct SqliteLog {
   }
   void lose_history() {
     shop.execute(
-        "delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log'");
+        "begin immediate; delete from querymark_log; "
+        "delete from sqlite_sequence where name = 'querymark_log'; commit");
   }
 };
+
+#ifdef QUERYMARK_TEST_POSTGRES
+struct PostgresLog {
+  PgShop shop;
+  PgProcess process{shop};
+  postgres::Log log{shop.url(), "shop"};
+  Outbox& outbox() { return log; }
+  Receipt write(const IntentBatch& intents) {
+    return process.db
+        .write([&](auto& tx) {
+          for (const Target& target : intents.targets()) tx.invalidate(target);
+        })
+        .receipt;
+  }
+  void malformed() {
+    shop.execute(
+        "insert into querymark.log (namespace, kind, target, write_id) values ('shop', 'tag', '%', "
+        "3)");
+  }
+  void prune(Position floor) {
+    const std::string id = "'" + std::to_string(floor.value) + "'::xid8";
+    shop.execute("update querymark.meta set floor = " + id);
+    shop.execute("delete from querymark.log where xid < " + id);
+  }
+  // As a crash does.
+  void lose_history() { shop.execute("truncate querymark.incarnation"); }
+};
+#define QUERYMARK_OUTBOXES MemoryLog, SqliteLog, PostgresLog
+#else
+#define QUERYMARK_OUTBOXES MemoryLog, SqliteLog
+#endif
 
 IntentBatch batch(std::initializer_list<Target> targets) {
   IntentBatch intents;
@@ -58,8 +93,8 @@ TailRequest after(const Cursor& from) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("outbox: a consumer sees each row once, in order", "[outbox]", MemoryLog,
-                   SqliteLog) {
+TEMPLATE_TEST_CASE("outbox: a consumer sees each row once, in order", "[outbox]",
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   Cursor cursor = log.outbox().now();
   const Receipt first =
@@ -81,7 +116,7 @@ TEMPLATE_TEST_CASE("outbox: a consumer sees each row once, in order", "[outbox]"
   CHECK(log.outbox().read(after(page.upto)).rows.empty());
 }
 
-TEMPLATE_TEST_CASE("outbox: pages stay inside a fixed pair", "[outbox]", MemoryLog, SqliteLog) {
+TEMPLATE_TEST_CASE("outbox: pages stay inside a fixed pair", "[outbox]", QUERYMARK_OUTBOXES) {
   TestType log;
   const Cursor cursor = log.outbox().now();
   for (int i = 0; i < 10; ++i) log.write(batch({tag("t", i)}));
@@ -103,7 +138,7 @@ TEMPLATE_TEST_CASE("outbox: pages stay inside a fixed pair", "[outbox]", MemoryL
 }
 
 TEMPLATE_TEST_CASE("outbox: a malformed row is shown as such, with its neighbours", "[outbox]",
-                   MemoryLog, SqliteLog) {
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   const Cursor cursor = log.outbox().now();
   log.write(batch({tag("a")}));
@@ -116,7 +151,7 @@ TEMPLATE_TEST_CASE("outbox: a malformed row is shown as such, with its neighbour
 }
 
 TEMPLATE_TEST_CASE("outbox: a cursor below the floor is told that rows are gone", "[outbox]",
-                   MemoryLog, SqliteLog) {
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   const Cursor cursor = log.outbox().now();
   log.write(batch({tag("a")}));
@@ -130,7 +165,7 @@ TEMPLATE_TEST_CASE("outbox: a cursor below the floor is told that rows are gone"
   CHECK(retained.rows[0].target == tag("b"));
 }
 
-TEMPLATE_TEST_CASE("outbox: a lost history is another epoch", "[outbox]", MemoryLog, SqliteLog) {
+TEMPLATE_TEST_CASE("outbox: a lost history is another epoch", "[outbox]", QUERYMARK_OUTBOXES) {
   TestType log;
   log.write(batch({tag("a")}));
   const Cursor cursor = log.outbox().now();
@@ -142,7 +177,7 @@ TEMPLATE_TEST_CASE("outbox: a lost history is another epoch", "[outbox]", Memory
 }
 
 TEMPLATE_TEST_CASE("outbox: a new consumer starts with a flush, then gets segments", "[outbox]",
-                   MemoryLog, SqliteLog) {
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   log.write(batch({tag("a")}));
   const ClaimResult first = log.outbox().claim("tier", "me", 30s);
@@ -161,7 +196,7 @@ TEMPLATE_TEST_CASE("outbox: a new consumer starts with a flush, then gets segmen
 }
 
 TEMPLATE_TEST_CASE("outbox: a lease keeps others out until it ends or is released", "[outbox]",
-                   MemoryLog, SqliteLog) {
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   const ClaimResult mine = log.outbox().claim("tier", "me", 30s);
   REQUIRE(mine.status == ClaimStatus::claimed);
@@ -173,7 +208,7 @@ TEMPLATE_TEST_CASE("outbox: a lease keeps others out until it ends or is release
   CHECK(log.outbox().claim("tier", "you", 30s).status == ClaimStatus::claimed);
 }
 
-TEMPLATE_TEST_CASE("outbox: a fenced owner changes nothing", "[outbox]", MemoryLog, SqliteLog) {
+TEMPLATE_TEST_CASE("outbox: a fenced owner changes nothing", "[outbox]", QUERYMARK_OUTBOXES) {
   TestType log;
   const ClaimResult late = log.outbox().claim("tier", "late", 0ms);  // its lease has ended at once
   REQUIRE(late.status == ClaimStatus::claimed);
@@ -187,7 +222,7 @@ TEMPLATE_TEST_CASE("outbox: a fenced owner changes nothing", "[outbox]", MemoryL
 }
 
 TEMPLATE_TEST_CASE("outbox: a consumer whose rows were pruned starts with a flush again",
-                   "[outbox]", MemoryLog, SqliteLog) {
+                   "[outbox]", QUERYMARK_OUTBOXES) {
   TestType log;
   log.write(batch({tag("a")}));
   const ClaimResult first = log.outbox().claim("tier", "me", 30s);
@@ -201,7 +236,7 @@ TEMPLATE_TEST_CASE("outbox: a consumer whose rows were pruned starts with a flus
 }
 
 TEMPLATE_TEST_CASE("outbox: a consumer of another epoch starts with a flush again", "[outbox]",
-                   MemoryLog, SqliteLog) {
+                   QUERYMARK_OUTBOXES) {
   TestType log;
   log.write(batch({tag("a")}));
   const ClaimResult first = log.outbox().claim("tier", "me", 30s);

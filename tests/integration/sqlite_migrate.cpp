@@ -82,7 +82,7 @@ TEST_CASE("statements: every named statement prepares on a freshly migrated data
                          std::string_view queries) {
     const SqlCatalog catalog(queries);
     sqlite::Connection connection(dir.file(file), sqlite::Connection::Use::write, {.create = true});
-    sqlite::apply_migrations(connection, migrations, catalog, false);
+    run_migrations(migrations, sqlite::migration_port(connection, catalog, file), false);
     CHECK(catalog.names().size() > 5);
     for (const std::string& name : catalog.names()) {
       CAPTURE(name);

@@ -288,6 +288,10 @@ TEST_CASE("marks: the cursor never goes back", "[marks]") {
   CHECK(f.marks.generation() == generation);
   f.apply_log({}, at(Snapshot({18}, {30}, {{18}})));  // its horizon would go back
   CHECK(f.marks.cursor() == upto(20));
+  const Cursor running = at(Snapshot({21}, {30}, {{21}}));
+  f.apply_log({}, running);
+  f.apply_log({}, at(Snapshot({21}, {25}, {{21}})));  // its limit would go back
+  CHECK(f.marks.cursor() == running);
 }
 
 TEST_CASE("marks: a page of another epoch is ignored", "[marks]") {

@@ -23,7 +23,7 @@ inline std::vector<std::string> split(std::string_view text, char separator) {
 
 /// The lines of a file of test vectors, split at `|`; comments are left out.
 inline std::vector<std::vector<std::string>> read_vectors(const std::string& name) {
-  std::ifstream file(std::string(QUERYMARK_TEST_VECTORS) + '/' + name);
+  std::ifstream file(std::string(QUERYMARK_TEST_DATA) + '/' + name);
   if (!file) throw std::runtime_error("there is no file of test vectors named " + name);
   std::vector<std::vector<std::string>> vectors;
   for (std::string line; std::getline(file, line);)

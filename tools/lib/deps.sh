@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts in tools/: makes sure that Debian packages are there. Looks first, and
 # touches neither the network nor the system when nothing is missing.
 #
@@ -6,9 +7,9 @@
 #   querymark_install_bench_deps   a build, and the peers that the benchmarks compare with
 
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
-  libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev libcli11-dev
-  nlohmann-json3-dev ccache"
-querymark_test_packages="catch2 sqlite3 clang-format-19 util-linux"
+  libpqxx-dev libpq-dev libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
+  libcli11-dev nlohmann-json3-dev ccache"
+querymark_test_packages="catch2 sqlite3 postgresql-15 clang-format-19 util-linux"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind"
 
 # Prints those of the given packages that are not installed.
@@ -24,37 +25,36 @@ querymark_missing() {
   done
 }
 
-querymark_install() {
-  local missing log
-  local -a as_root=()
+querymark_install() (
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This script installs packages with apt, which is not here." >&2
     echo "Install what these Debian packages hold, and build with CMake: $*" >&2
-    return 1
+    exit 1
   fi
   missing=$(querymark_missing "$@")
-  [ -n "$missing" ] || return 0
+  [ -n "$missing" ] || exit 0
+  as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
       echo "Missing packages, and neither root nor sudo to install them." >&2
       echo "As root: apt-get install --no-install-recommends $missing" >&2
-      return 1
+      exit 1
     fi
     as_root=(sudo)
   fi
-  as_root+=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
+  apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
   echo "installing: $missing" >&2
   log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
   # shellcheck disable=SC2086  # a list of words
-  if ! { "${as_root[@]}" update && "${as_root[@]}" install -y --no-install-recommends $missing; } \
-    </dev/null >"$log" 2>&1; then
-    cat "$log" >&2
-    rm -f "$log"
-    echo "apt-get failed; missing: $missing" >&2
-    return 1
+  if "${apt[@]}" update </dev/null >"$log" 2>&1 &&
+    "${apt[@]}" install -y --no-install-recommends $missing </dev/null >>"$log" 2>&1; then
+    exit 0
   fi
-  rm -f "$log"
-}
+  cat "$log" >&2
+  echo "apt-get failed; missing: $missing" >&2
+  exit 1
+)
 
 querymark_install_build_deps() {
   # shellcheck disable=SC2086

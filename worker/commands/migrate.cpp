@@ -6,8 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "querymark/sqlite/migrate.hpp"
-#include "querymark/sqlite/url.hpp"
+#include "endpoint.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -19,10 +18,9 @@ struct Options {
 };
 
 void run(const Options& options) {
-  const std::string path = sqlite::path_of(options.db);
-  const sqlite::MigrationReport report = sqlite::migrate(path, options.dry_run);
+  const auto [label, report] = migrate_database(options.db, options.dry_run);
   if (options.json) {
-    const nlohmann::json out{{"database", path},
+    const nlohmann::json out{{"database", label},
                              {"from", report.from},
                              {"to", report.to},
                              {"applied", report.applied},
@@ -33,9 +31,9 @@ void run(const Options& options) {
   for (const std::string& name : report.applied)
     fmt::print("{} {}\n", options.dry_run ? "would apply" : "applied", name);
   if (report.applied.empty())
-    fmt::print("{} is at schema {}: nothing to do\n", path, report.to);
+    fmt::print("{} is at schema {}: nothing to do\n", label, report.to);
   else
-    fmt::print("{}: schema {} -> {}{}\n", path, report.from, report.to,
+    fmt::print("{}: schema {} -> {}{}\n", label, report.from, report.to,
                options.dry_run ? " (dry run: nothing was changed)" : "");
 }
 
@@ -45,7 +43,9 @@ void add_migrate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
-  command->add_option("--db", options->db, "Database: sqlite:PATH (created when missing)")
+  command
+      ->add_option("--db", options->db,
+                   "Database: postgresql://USER@HOST/NAME, or sqlite:PATH (created when missing)")
       ->required();
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
   command->add_flag("--json", options->json, "One JSON object on stdout");

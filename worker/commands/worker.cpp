@@ -81,7 +81,10 @@ void add_worker(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
-  command->add_option("--db", options->db, "Database with the log: sqlite:PATH")->required();
+  command
+      ->add_option("--db", options->db,
+                   "Database with the log: postgresql://USER@HOST/NAME or sqlite:PATH")
+      ->required();
   command->add_option("--namespace", options->space, "Namespace to drain")->capture_default_str();
   command->add_option("--target", options->target, "Shared tier: sqlite:PATH of a file tier")
       ->required();

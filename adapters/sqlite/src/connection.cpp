@@ -3,9 +3,12 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <limits>
+#include <thread>
 
 #include "errors.hpp"
+#include "querymark/support/random.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -169,6 +172,7 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
     throw Error("cannot open " + path + ": the file vanished", {.connection_lost = true});
   identity_ = *opened;
   translated("open " + path, [&] {
+    set_busy_timeout(settings.busy_timeout);
     if (settings.write_ahead_log) pragma("pragma journal_mode = wal");
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
@@ -176,6 +180,27 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
     if (use == Use::read) run("pragma query_only = on");
     sqlite3_set_authorizer(database_.getHandle(), refuse_attach, nullptr);
   });
+}
+
+void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
+  busy_timeout_ = timeout;
+  sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
+}
+
+int Connection::wait_for_lock(void* connection, int attempt) {
+  auto& self = *static_cast<Connection*>(connection);
+  const auto now = std::chrono::steady_clock::now();
+  if (attempt == 0) self.busy_since_ = now;
+  const auto left = self.busy_since_ + self.busy_timeout_ - now;
+  if (left <= std::chrono::steady_clock::duration::zero()) return 0;
+  constexpr std::int64_t kFirstUs = 50;
+  constexpr std::int64_t kLongestUs = 5'000;
+  const std::int64_t step = std::min(kFirstUs << std::min(attempt, 10), kLongestUs);
+  // Half fixed, half random, so that two who wait do not meet again and again.
+  const auto pause = std::chrono::microseconds(
+      step / 2 + static_cast<std::int64_t>(random_u64() % static_cast<std::uint64_t>(step)));
+  std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(pause, left));
+  return 1;
 }
 
 PreparedStatement& Connection::statement(std::string_view sql) {
@@ -247,43 +272,20 @@ int find_schema_version(Connection& connection, const SqlCatalog& sql) {
   return version.row(0)[0].as<int>();
 }
 
-namespace {
-
-// A migration file works alone because it begins and ends its own transaction; here that is the
-// caller's.
-std::string without_transaction(const Migration& migration) {
-  static constexpr std::string_view kBegin = "begin immediate;\n";
-  static constexpr std::string_view kCommit = "commit;\n";
-  std::string body(migration.text);
-  const std::size_t begin = body.find(kBegin);
-  const std::size_t commit = body.rfind(kCommit);
-  if (begin == std::string::npos || commit == std::string::npos)
-    throw ConfigError("migration " + std::string(migration.name) +
-                      " does not hold its transaction");
-  body.erase(commit, kCommit.size());
-  body.erase(begin, kBegin.size());
-  return body;
-}
-
-}  // namespace
-
-std::vector<std::string> apply_migrations(Connection& connection,
-                                          std::span<const Migration> migrations,
-                                          const SqlCatalog& sql, bool dry_run) {
-  std::vector<std::string> applied;
-  int version = find_schema_version(connection, sql);
-  for (const Migration& migration : migrations) {
-    if (migration.version <= version) continue;
-    if (!dry_run) {
-      ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);
-      version = find_schema_version(connection, sql);
-      if (migration.version <= version) continue;  // another process was faster
-      connection.run(without_transaction(migration));
-      transaction.commit();
-    }
-    applied.emplace_back(migration.name);
-  }
-  return applied;
+MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+                             const std::string& path) {
+  return {.label = path,
+          .url = "sqlite:" + path,
+          .begin = "begin immediate;",
+          .find_version = [&] { return find_schema_version(connection, sql); },
+          .run =
+              [&connection](const std::string& body, const std::function<bool()>& proceed) {
+                ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);
+                if (!proceed()) return false;
+                connection.run(body);
+                transaction.commit();
+                return true;
+              }};
 }
 
 }  // namespace querymark::sqlite

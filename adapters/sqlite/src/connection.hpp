@@ -17,6 +17,7 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/sqlite/options.hpp"
+#include "querymark/support/migrations.hpp"
 #include "querymark/support/sql_catalog.hpp"
 
 namespace querymark::sqlite {
@@ -66,6 +67,9 @@ class Connection {
   /// First column of the single row, as text; for PRAGMAs.
   std::string pragma(const std::string& sql);
 
+  /// Longest wait for a lock. Waits in small, growing, jittered steps: SQLite's own handler sleeps
+  /// for milliseconds where another process holds the lock for microseconds.
+  void set_busy_timeout(std::chrono::milliseconds timeout);
   [[nodiscard]] bool in_transaction() const noexcept;
   /// Rolls back if a transaction is open. Never throws: SQLite itself rolls back when the
   /// connection closes.
@@ -81,7 +85,11 @@ class Connection {
   };
   PreparedStatement& statement(std::string_view sql);
 
+  static int wait_for_lock(void* connection, int attempt);
+
   static constexpr std::size_t kMaxStatements = 128;
+  std::chrono::steady_clock::duration busy_timeout_{};
+  std::chrono::steady_clock::time_point busy_since_;
   std::string path_;
   FileIdentity identity_;
   SQLite::Database database_;
@@ -112,12 +120,9 @@ class ScopedTransaction {
   Connection& connection_;
 };
 
-/// Brings a file's schema up to `migrations`. Each is applied in a transaction of its own, which
-/// looks for the version again. Returns the names of what was (or, with `dry_run`, would be)
-/// applied.
-std::vector<std::string> apply_migrations(Connection& connection,
-                                          std::span<const Migration> migrations,
-                                          const SqlCatalog& sql, bool dry_run);
+/// How migrations run on this connection, which must outlive the port; `path` is for messages.
+[[nodiscard]] MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+                                           const std::string& path);
 /// The schema's version, 0 when there is none.
 [[nodiscard]] int find_schema_version(Connection& connection, const SqlCatalog& sql);
 

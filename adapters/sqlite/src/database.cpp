@@ -3,22 +3,21 @@
 #include <sqlite3.h>
 
 #include <atomic>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
+#include "connection.hpp"
 #include "errors.hpp"
-#include "pool.hpp"
 #include "querymark/sqlite/doorbell.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/url.hpp"
-#include "querymark/support/random.hpp"
+#include "querymark/support/connection_pool.hpp"
 #include "schema.hpp"
+#include "turn.hpp"
 
 // Threads and locks.
 //   readers   take a connection from the pool; the pool's mutex is held for moments only
-//   writers   take turns on writer_mutex, which guards the one writing connection; SQLite's own
-//   write lock
+//   writers   take turns (writer_turn), whoever has it uses the one writing connection; SQLite's
+//   own write lock
 //             keeps other processes out
 //   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
 //   through `log`
@@ -56,42 +55,26 @@ bool has_unfinished_statement(sqlite3* database) {
   return false;
 }
 
-// What an enqueue has written: positions by target, as the marks want them.
-struct Enqueued {
-  Receipt receipt;
-  std::vector<MarkUpdate> updates;
-};
-
 // `run(sql, parameters)` runs a statement in the open transaction and returns its rows.
 template <class Run>
-Enqueued enqueue(const std::string& space, const IntentBatch& intents, Run&& run) {
+PendingWrite enqueue(const std::string& space, const IntentBatch& intents, Run&& run) {
   const ResultSet meta = run(statements().get("meta"), std::span<const ParameterView>());
   const auto epoch = meta.empty() ? std::nullopt : Epoch::parse(meta.row(0)[1].view());
   if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
-  Enqueued enqueued{.receipt = {space,
-                                *epoch,
-                                {},
-                                WriteId{random_u64()},
-                                static_cast<std::uint32_t>(intents.size())},
-                    .updates = {}};
-  if (intents.empty()) return enqueued;
+  PendingWrite pending = begin_pending(space, *epoch);
+  if (intents.empty()) return pending;
   const std::string rows = encode_intents(intents);
   const ParameterView values[] = {
       as_parameter(space), as_parameter(rows),
       intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
-      as_parameter(static_cast<std::int64_t>(enqueued.receipt.write.value))};
+      as_parameter(static_cast<std::int64_t>(pending.receipt.write.value))};
   const ResultSet ids = run(statements().get("append"), std::span<const ParameterView>(values));
   if (ids.size() != intents.size()) throw Error("the log took fewer rows than there are intents");
   // SQLite returns the rows of one INSERT in the order of insertion. Should it ever not, a pair is
   // merely not recognised when the log shows it, and is applied a second time.
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const Position position{ids.row(i)[0].as<std::uint64_t>()};
-    const Target& target = intents.targets()[i];
-    enqueued.updates.push_back(
-        {target.is_flush() ? std::nullopt : std::optional(target.id()), position});
-    enqueued.receipt.position = std::max(enqueued.receipt.position, position);
-  }
-  return enqueued;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    pending.add(intents.targets()[i], Position{ids.row(i)[0].as<std::uint64_t>()});
+  return pending;
 }
 
 }  // namespace
@@ -100,7 +83,13 @@ struct Database::State final : Loader {
   State(const std::string& where, Cache& cache, const Options& opts)
       : options(opts),
         path(path_of(where)),
-        pool(path, settings(), options.readers),
+        pool({.limit = options.readers,
+              .patience = options.busy_timeout,
+              .exhausted = "all " + std::to_string(options.readers) + " read connections to " +
+                           path + " stayed busy: raise readers, or look for slow queries"},
+             [this] {
+               return std::make_unique<Connection>(path, Connection::Use::read, settings());
+             }),
         writer(open_writer()),
         log(path, options.space,
             {.busy_timeout = options.busy_timeout,
@@ -114,7 +103,8 @@ struct Database::State final : Loader {
         subscriber(options.space, log, doorbell, source.marks(),
                    {.max_lag = options.max_lag,
                     .poll_interval = options.poll_interval,
-                    .clock = &cache.clock()}) {
+                    .clock = &cache.clock()}),
+        own(source.marks(), subscriber) {
     subscriber.start();
   }
 
@@ -132,44 +122,39 @@ struct Database::State final : Loader {
     return connection;
   }
 
+  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old
+  // file.
+  void renew_writer() {
+    if (!writer_stale.exchange(false)) return;
+    try {
+      writer = open_writer();
+    } catch (const Error&) {
+      writer_stale.store(true);
+      throw;
+    }
+  }
+
   void drain() noexcept {
     writer_stale.store(true);
     pool.drain();
   }
 
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
-    const Pool::Lease connection = pool.acquire();
+    const auto connection = pool.acquire();
     return {connection->query(sql, parameters), std::nullopt, Stored::yes};
-  }
-
-  // After a commit: other processes' view of this one's loads depends on the horizon, so look at
-  // once. The write itself has succeeded, and its marks are applied: a failure here is only noted.
-  void follow_own_commit() noexcept {
-    try {
-      subscriber.catch_up();
-    } catch (const std::exception&) {
-      late_polls.fetch_add(
-          1);  // the subscriber's thread will poll again, and reports its own failures
-    }
-  }
-
-  void count_doubt(const std::vector<MarkUpdate>& updates) {
-    source.marks().apply_unconfirmed(updates);
-    in_doubt.fetch_add(1);
   }
 
   Options options;
   std::string path;
-  Pool pool;
-  std::timed_mutex writer_mutex;  // guards writer
+  ConnectionPool<Connection> pool;
+  Turn writer_turn;  // whoever has it may use writer
   std::unique_ptr<Connection> writer;
-  std::atomic<std::thread::id> writing_thread{};
   std::atomic<bool> writer_stale{false};
   Log log;
   FileDoorbell doorbell;
   Source source;
   Subscriber subscriber;
-  std::atomic<std::uint64_t> writes{0}, writes_without_intents{0}, in_doubt{0}, late_polls{0};
+  OwnWrites own;
 };
 
 Database::Database(const std::string& where, Cache& cache, Options options)
@@ -198,50 +183,37 @@ void Database::attach(FileTier tier) {
   state_->source.attach(std::move(shared));
 }
 
-void Database::flush_local() {
-  const MarkUpdate everything{std::nullopt, {}};
-  state_->source.marks().apply_unconfirmed({&everything, 1});
-}
+void Database::flush_local() { state_->own.flush_local(); }
 
-DatabaseStats Database::stats() const {
-  return {.writes = state_->writes.load(),
-          .writes_without_intents = state_->writes_without_intents.load(),
-          .in_doubt = state_->in_doubt.load(),
-          .polls = state_->subscriber.polls(),
-          .poll_failures = state_->subscriber.failures() + state_->late_polls.load(),
-          .malformed_rows = state_->subscriber.malformed_rows(),
-          .restarts = state_->source.marks().restarts(),
-          .last_error = state_->subscriber.last_error()};
-}
+DatabaseStats Database::stats() const { return state_->own.stats(); }
 
-// --- writing
-// -------------------------------------------------------------------------------------------
+// --- writing ------------------------------------------------------------
 
 struct Database::WriteSession::Open {
-  State& state;
-  std::unique_lock<std::timed_mutex> lock;
-  IntentBatch intents;
-  std::optional<Transaction> transaction;
-
+  explicit Open(State& owner) : state(owner) {}
+  Open(const Open&) = delete;
+  Open& operator=(const Open&) = delete;
   ~Open() {
     state.writer->rollback();
-    state.writing_thread.store(std::thread::id());
+    state.writer_turn.give_up();
   }
+
+  State& state;
+  IntentBatch intents;
+  std::optional<Transaction> transaction;
 };
 
 Database::WriteSession::WriteSession(Database& database) {
   State& state = *database.state_;
-  if (state.writing_thread.load() == std::this_thread::get_id())
+  if (state.writer_turn.is_mine())
     throw ConfigError("write() inside write(): use the transaction that is open");
-  std::unique_lock lock(state.writer_mutex, state.options.busy_timeout);
-  if (!lock)
+  if (!state.writer_turn.take(state.options.busy_timeout))
     throw Error("another thread's write() did not end within busy_timeout",
                 {.retryable = true, .native_code = "SQLITE_BUSY"});
+  open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
   if (state.log.replaced()) state.subscriber.catch_up();  // finds the new file, and drains
-  if (state.writer_stale.exchange(false)) state.writer = state.open_writer();
+  state.renew_writer();
   state.writer->run("begin immediate");
-  state.writing_thread.store(std::this_thread::get_id());
-  open_.reset(new Open{state, std::move(lock), {}, {}});
   open_->transaction.emplace(*state.writer, open_->intents);
 }
 
@@ -252,16 +224,11 @@ Transaction& Database::WriteSession::transaction() noexcept { return *open_->tra
 Receipt Database::WriteSession::commit() {
   State& state = open_->state;
   Connection& writer = *state.writer;
-  if (open_->intents.empty()) {
-    if (state.options.require_intents)
-      throw ConfigError(
-          "this write declares no intents, and the database was opened with require_intents");
-    state.writes_without_intents.fetch_add(1);
-  }
-  Enqueued enqueued = enqueue(state.options.space, open_->intents,
-                              [&](std::string_view sql, std::span<const ParameterView> values) {
-                                return writer.query_writing(sql, values);
-                              });
+  state.own.admit(open_->intents, state.options.require_intents);
+  PendingWrite pending = enqueue(state.options.space, open_->intents,
+                                 [&](std::string_view sql, std::span<const ParameterView> values) {
+                                   return writer.query_writing(sql, values);
+                                 });
   const auto deadline = std::chrono::steady_clock::now() + state.options.busy_timeout;
   for (;;) {
     try {
@@ -275,16 +242,15 @@ Receipt Database::WriteSession::commit() {
       if (still_open && busy && std::chrono::steady_clock::now() < deadline) continue;
       if (still_open) rethrow(failure, "commit");  // rolled back by the session's end
       // SQLite itself has ended the transaction, in the middle of a commit.
-      state.count_doubt(enqueued.updates);
+      state.own.doubt(pending);
       throw CommitInDoubt("the commit failed and its outcome is unknown: " + text_of(failure),
-                          enqueued.receipt, std::to_string(failure.getExtendedErrorCode()));
+                          pending.receipt, std::to_string(failure.getExtendedErrorCode()));
     }
   }
-  state.writes.fetch_add(1);
-  state.source.marks().apply_own(enqueued.receipt.epoch, enqueued.updates);
+  state.own.apply(pending);
   open_.reset();  // the next writer may begin
-  if (!enqueued.updates.empty()) state.follow_own_commit();
-  return std::move(enqueued.receipt);
+  state.own.follow(pending);
+  return std::move(pending.receipt);
 }
 
 std::int64_t Transaction::execute_values(std::string_view sql,
@@ -296,8 +262,7 @@ ResultSet Transaction::query_values(std::string_view sql, std::span<const Parame
   return connection_.query_writing(sql, values);
 }
 
-// --- the low road
-// --------------------------------------------------------------------------------------
+// --- the low road ------------------------------------------------------------
 
 namespace {
 
@@ -312,6 +277,21 @@ void require_same_file(SQLite::Database& connection, const std::string& path) {
         "so intents could be lost; detach them, or use a connection of its own");
 }
 
+// Throws unless the write is in the log, seen from the connection that has made it.
+void confirm(SQLite::Database& connection, const Receipt& receipt) {
+  if (sqlite3_get_autocommit(connection.getHandle()) == 0)
+    throw Error("the transaction is still open: commit it, then call committed()");
+  if (receipt.intents == 0) return;
+  const ParameterView values[] = {as_parameter(receipt.position.value),
+                                  as_parameter(static_cast<std::int64_t>(receipt.write.value))};
+  const ResultSet found = translated("confirm a commit", [&] {
+    PreparedStatement prepared = prepare_checked(connection, statements().get("confirm_write"));
+    return run_query(prepared, values);
+  });
+  if (found.row(0)[0].as<int>() != 1)
+    throw Error("the staged intents are not in the log: their transaction was rolled back");
+}
+
 }  // namespace
 
 Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents) {
@@ -319,40 +299,15 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
   if (sqlite3_get_autocommit(connection.getHandle()) != 0)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
   return translated("stage intents", [&] {
-    Enqueued enqueued = enqueue(state_->options.space, intents,
-                                [&](std::string_view sql, std::span<const ParameterView> values) {
-                                  PreparedStatement prepared = prepare_checked(connection, sql);
-                                  return run_query(prepared, values);
-                                });
-    return Staged({this, &connection, std::move(enqueued.receipt), std::move(enqueued.updates)});
+    PendingWrite pending =
+        enqueue(state_->options.space, intents,
+                [&](std::string_view sql, std::span<const ParameterView> values) {
+                  PreparedStatement prepared = prepare_checked(connection, sql);
+                  return run_query(prepared, values);
+                });
+    return Staged(state_->own, std::move(pending),
+                  [&connection](const Receipt& receipt) { confirm(connection, receipt); });
   });
-}
-
-Receipt Staged::committed() {
-  if (!pending_) throw ConfigError("these staged intents were settled before");
-  Database::State& state = *pending_->database->state_;
-  if (sqlite3_get_autocommit(pending_->connection->getHandle()) == 0)
-    throw Error("the transaction is still open: commit it, then call committed()");
-  Receipt receipt = pending_->receipt;
-  if (!pending_->updates.empty()) {
-    const ParameterView values[] = {as_parameter(receipt.position.value),
-                                    as_parameter(static_cast<std::int64_t>(receipt.write.value))};
-    const ResultSet found = translated("confirm a commit", [&] {
-      PreparedStatement prepared =
-          prepare_checked(*pending_->connection, statements().get("confirm_write"));
-      return run_query(prepared, values);
-    });
-    if (found.row(0)[0].as<int>() != 1)
-      throw Error("the staged intents are not in the log: their transaction was rolled back");
-  }
-  state.source.marks().apply_own(receipt.epoch, pending_->updates);
-  pending_.reset();
-  state.follow_own_commit();
-  return receipt;
-}
-
-Staged::~Staged() {
-  if (pending_) pending_->database->state_->count_doubt(pending_->updates);
 }
 
 Borrowed Database::borrow(SQLite::Database& connection) {

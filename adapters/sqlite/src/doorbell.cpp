@@ -1,7 +1,6 @@
 #include "querymark/sqlite/doorbell.hpp"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <filesystem>
 
 #include "connection.hpp"
+#include "querymark/support/wake_event.hpp"
 
 // One thread waits. It sleeps in poll(2) on two descriptors: inotify on the folder (the WAL may be
 // created and deleted at any time, so the folder is watched and the file's name filtered), and an
@@ -26,20 +26,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
 constexpr std::chrono::microseconds kFirstLook{30};
 constexpr std::chrono::milliseconds kLastLook{50};
 constexpr std::chrono::milliseconds kBlindLook{1};
@@ -48,10 +34,7 @@ constexpr std::chrono::milliseconds kBlindLook{1};
 
 struct FileDoorbell::State {
   explicit State(const std::string& db_path)
-      : path(db_path),
-        wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-        watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-    if (wake.get() < 0) throw Error(std::string("eventfd failed: ") + std::strerror(errno));
+      : path(db_path), watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
     const std::filesystem::path absolute = std::filesystem::absolute(path);
     file_name = absolute.filename().string();
     if (watch.get() >= 0)
@@ -69,18 +52,24 @@ struct FileDoorbell::State {
   std::string version() { return connection->pragma("pragma data_version"); }
 
   // True when a commit of another connection has become visible since the last call, or when the
-  // path leads to another file.
+  // path leads to another file. What goes wrong here is no news: the consumer's own read of the log
+  // meets it too, and reports it.
   bool rung() {
-    const auto file = identity_of(path);
-    if (!file) return false;  // in the middle of a replacement
-    if (*file != connection->identity()) {
-      open();
-      return true;
+    try {
+      const auto file = identity_of(path);
+      if (!file) return false;  // in the middle of a replacement
+      if (!connection || *file != connection->identity()) {
+        open();
+        return true;
+      }
+      std::string now = version();
+      const bool moved = now != seen;
+      seen = std::move(now);
+      return moved;
+    } catch (const Error&) {
+      connection.reset();
+      return false;
     }
-    std::string now = version();
-    const bool moved = now != seen;
-    seen = std::move(now);
-    return moved;
   }
 
   // Empties the inotify queue; true when an event concerns this database.
@@ -102,15 +91,9 @@ struct FileDoorbell::State {
     }
   }
 
-  // True when interrupt() was called since the last time.
-  bool drain_wake() {
-    std::uint64_t count = 0;
-    return ::read(wake.get(), &count, sizeof(count)) == sizeof(count);
-  }
-
   std::string path;
   std::string file_name;
-  Descriptor wake;
+  WakeEvent wake;
   Descriptor watch;
   bool watching = false;
   std::unique_ptr<Connection> connection;
@@ -123,17 +106,13 @@ FileDoorbell::~FileDoorbell() = default;
 
 bool FileDoorbell::watches_file() const noexcept { return state_->watching; }
 
-void FileDoorbell::interrupt() {
-  const std::uint64_t one = 1;
-  // Fails only when the counter is full, and then the waiter is woken anyway.
-  if (::write(state_->wake.get(), &one, sizeof(one)) < 0) return;
-}
+void FileDoorbell::interrupt() { state_->wake.set(); }
 
 void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
   State& state = *state_;
   const auto deadline = Clock::now() + timeout;
   std::chrono::nanoseconds look = state.watching ? std::chrono::nanoseconds::max() : kBlindLook;
-  std::array<pollfd, 2> fds{{{state.wake.get(), POLLIN, 0}, {state.watch.get(), POLLIN, 0}}};
+  std::array<pollfd, 2> fds{{{state.wake.fd(), POLLIN, 0}, {state.watch.get(), POLLIN, 0}}};
   while (true) {
     if (state.rung()) return;
     const auto left = deadline - Clock::now();
@@ -142,7 +121,7 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
     const timespec limit{.tv_sec = pause.count() / 1'000'000'000,
                          .tv_nsec = pause.count() % 1'000'000'000};
     ::ppoll(fds.data(), state.watching ? 2 : 1, &limit, nullptr);
-    if (state.drain_wake()) return;
+    if (state.wake.take()) return;
     if (!state.watching) continue;
     if (state.drain_events())
       look = kFirstLook;

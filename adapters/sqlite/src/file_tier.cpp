@@ -63,8 +63,9 @@ struct FileTier::State {
     if (found == 0 && number("any_table") > 0)
       throw ConfigError(path + " is a database, but no querymark file tier; name another file");
     connection->run("pragma journal_mode = wal");
-    apply_migrations(*connection, tier_sql::kMigrations, tier_statements(), false);
-    connection->run("pragma busy_timeout = " + std::to_string(options.busy_timeout.count()));
+    run_migrations(tier_sql::kMigrations, migration_port(*connection, tier_statements(), path),
+                   false);
+    connection->set_busy_timeout(options.busy_timeout);
   }
 
   void make_room() {
@@ -155,8 +156,6 @@ void FileTier::invalidate(std::string_view space, Epoch epoch,
   State& state = *state_;
   const std::string epoch_hex = epoch.hex();
   const std::lock_guard lock(state.mutex);
-  // The worker may wait longer than a reader: it has nothing better to do.
-  state.connection->run("pragma busy_timeout = 5000");
   ScopedTransaction transaction(*state.connection, ScopedTransaction::Kind::write);
   for (const SharedInvalidation& invalidation : invalidations) {
     const ParameterView position = as_parameter(invalidation.position.value);
@@ -169,8 +168,6 @@ void FileTier::invalidate(std::string_view space, Epoch epoch,
                                     as_parameter(epoch_hex), position});
   }
   transaction.commit();
-  state.connection->run("pragma busy_timeout = " +
-                        std::to_string(state.options.busy_timeout.count()));
 }
 
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {

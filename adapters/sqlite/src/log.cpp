@@ -168,10 +168,12 @@ struct Log::State {
     open();
   }
 
-  // Another process may have found the rewind first: looks again under the write lock.
-  void replace_if_rewound(std::uint64_t id, WriteId seen) {
+  // Another process may have found the rewind first, and started an epoch: looks again under the
+  // write lock.
+  void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) {
     ScopedTransaction transaction(*connection, ScopedTransaction::Kind::write);
-    if (rewound(state(id), id, seen)) start_epoch(meta());
+    const LogState now = state(id);
+    if (now.epoch == epoch && rewound(now, id, seen)) start_epoch(meta());
     transaction.commit();
   }
 
@@ -237,7 +239,7 @@ TailPage Log::read(const TailRequest& request) {
   const bool other_epoch = state.epoch != request.from.epoch;
   if (other_epoch || rewound(state, from, request.from.last_write)) {
     transaction.commit();
-    if (!other_epoch) state_->replace_if_rewound(from, request.from.last_write);
+    if (!other_epoch) state_->replace_if_rewound(state.epoch, from, request.from.last_write);
     if (state_->options.on_history_change) state_->options.on_history_change();
     return restart_at(TailStatus::history_changed);
   }
@@ -267,7 +269,7 @@ void Log::verify(const SharedStamp& stamp) {
   const std::uint64_t id = stamp.horizon.value - 1;
   const LogState state = state_->state(id);
   if (state.epoch == stamp.epoch && rewound(state, id, stamp.witness))
-    state_->replace_if_rewound(id, stamp.witness);
+    state_->replace_if_rewound(state.epoch, id, stamp.witness);
 }
 
 ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
@@ -284,7 +286,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   if (row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
   LogState state = state_->state(row->cursor_id);
   if (row->epoch == state.epoch && rewound(state, row->cursor_id, row->cursor_write)) {
-    state_->replace_if_rewound(row->cursor_id, row->cursor_write);
+    state_->replace_if_rewound(state.epoch, row->cursor_id, row->cursor_write);
     state = state_->state(row->cursor_id);
   }
   const bool current = row->epoch == state.epoch && row->cursor_id + 1 >= state.floor;

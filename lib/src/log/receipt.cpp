@@ -82,7 +82,10 @@ std::optional<Receipt> Receipt::parse(std::string_view text) {
   const auto write = parse_number<std::uint64_t>(fields[4], 16);
   const auto intents = parse_number<std::uint32_t>(fields[5], 10);
   if (!space || !epoch || !position || !write || !intents) return std::nullopt;
-  return Receipt{*space, *epoch, Position{*position}, WriteId{*write}, *intents};
+  Receipt receipt{*space, *epoch, Position{*position}, WriteId{*write}, *intents};
+  // Leading zeros, upper case and needless escapes: no receipt has two spellings.
+  if (receipt.str() != text) return std::nullopt;
+  return receipt;
 }
 
 }  // namespace querymark

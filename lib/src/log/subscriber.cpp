@@ -34,7 +34,7 @@ void Subscriber::start() {
     const std::lock_guard lock(poll_mutex_);
     const MonotonicTime began = options_.clock->now();
     marks_.restart(outbox_.now());
-    marks_.trust_until(began + options_.max_lag);
+    marks_.trust_until(detail::after(began, options_.max_lag));
   }
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
 }
@@ -113,7 +113,7 @@ void Subscriber::poll() {
     request.upto = page.upto;
     request.after = page.rows.back();
   }
-  marks_.trust_until(began + options_.max_lag);
+  marks_.trust_until(detail::after(began, options_.max_lag));
   const std::lock_guard lock(state_mutex_);
   polls_done_.store(number);
   covered_.notify_all();
@@ -175,7 +175,7 @@ WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
     catch_up();
   std::unique_lock lock(state_mutex_);
   std::optional<WaitOutcome> outcome;
-  covered_.wait_until(lock, began + wait.timeout(), [&] {
+  covered_.wait_until(lock, detail::after(began, wait.timeout()), [&] {
     outcome = verdict();
     return outcome.has_value();
   });

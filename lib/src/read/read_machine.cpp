@@ -23,14 +23,21 @@ namespace {
 
 constexpr unsigned kMaxJoins = 2;
 
-MonotonicTime after(MonotonicTime now, std::chrono::nanoseconds ttl) {
-  return ttl >= MonotonicTime::max() - now ? MonotonicTime::max() : now + ttl;
-}
-
 // Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
 std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
   return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
                                                std::chrono::hours(24 * 365));
+}
+
+Stored stored_as(StoreStatus status) noexcept {
+  switch (status) {
+    case StoreStatus::stored:
+      return Stored::yes;
+    case StoreStatus::superseded:
+      return Stored::superseded;
+    default:
+      return Stored::oversize;
+  }
 }
 
 }  // namespace
@@ -103,12 +110,15 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
       return finish(entry, {.status = ReadStatus::hit,
                             .source = ReadSource::memory,
                             .stored = Stored::already,
-                            .age = began_ - entry->loaded()});
+                            .age = entry->age(began_)});
     }
     if (verdict == Source::Verdict::targets_differ) {
-      // Another call site declares other targets: load with both sets, and the shorter TTL wins.
-      for (const TargetId target : entry->targets()) add_target(target);
-      expires_limit_ = entry->expires();
+      // Another call site declares other targets: load with both sets, and the shorter TTL wins. If
+      // no entry can carry both, the call sites take turns.
+      if (targets_ids_.size() + entry->targets().size() <= kMaxTargets) {
+        for (const TargetId target : entry->targets()) add_target(target);
+        expires_limit_ = entry->expires();
+      }
     }
   }
   return poll_next_tier();
@@ -133,16 +143,17 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     const auto ttl =
         std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
     try {
-      EntryRef entry =
-          request_.materialize(value->rows, init(began_ - age, after(began_, ttl), *generation));
+      EntryRef entry = request_.materialize(
+          value->rows, init(began_ - age, detail::after(began_, ttl), *generation));
       const StoreStatus kept = source_.cache_.memory_.insert(entry);
       counters.shared_hits.fetch_add(1);
       return finish(entry, {.status = ReadStatus::hit,
                             .source = ReadSource::shared_tier,
-                            .stored = kept == StoreStatus::stored ? Stored::yes : Stored::oversize,
+                            .stored = stored_as(kept),
                             .age = age});
-    } catch (const TypeError&) {
-      // Stored by a program with another idea of the columns: as good as stale, counted below.
+    } catch (const std::exception&) {
+      // Stored by a program with another idea of the columns, or garbage: as good as stale, counted
+      // below.
     }
   }
   counters.shared_stale.fetch_add(1);
@@ -151,7 +162,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
 }
 
 ReadMachine::Action ReadMachine::load() {
-  return Load{init(began_, after(began_, request_.ttl), stamp_.generation)};
+  return Load{init(began_, detail::after(began_, request_.ttl), stamp_.generation)};
 }
 
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
@@ -167,21 +178,18 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
     counters.late_fills.fetch_add(1);
     return Stored::invalidated;
   }
-  switch (source_.cache_.memory_.insert(entry)) {
-    case StoreStatus::stored:
-      counters.stored.fetch_add(1);
-      return Stored::yes;
-    case StoreStatus::superseded:
-      return Stored::superseded;
-    default:
-      counters.oversize.fetch_add(1);
-      return Stored::oversize;
-  }
+  const Stored kept = stored_as(source_.cache_.memory_.insert(entry));
+  if (kept == Stored::yes) counters.stored.fetch_add(1);
+  if (kept == Stored::oversize) counters.oversize.fetch_add(1);
+  return kept;
 }
 
 ReadMachine::Action ReadMachine::resume(Loaded loaded) {
   auto& counters = source_.cache_.counters_;
   const Stored kept = keep(loaded.entry, loaded);
+  // Waiters judge a value by the stamp of the load that they share. One that ran in an older
+  // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
+  if (loaded.keep != Stored::yes || kept == Stored::not_covered) leader_.reset();
   const bool bypassed = bypass_ != Stored::yes;
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
   const bool share = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&

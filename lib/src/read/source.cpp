@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "querymark/read/read_machine.hpp"
+#include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
@@ -11,6 +12,15 @@ namespace {
 std::size_t mark_cells(const CacheOptions& cache, const SourceOptions& source) {
   if (source.mark_cells != 0) return source.mark_cells;
   return std::min(MarkTable::kDefaultSize, cache.memory_bytes / 4 / MarkTable::kCellBytes);
+}
+
+// A namespace travels in receipts and stands in every row of the log.
+SourceOptions checked(SourceOptions options) {
+  constexpr std::size_t kMaxSpace = 200;
+  if (options.scope.space.size() > kMaxSpace || !is_plain_utf8(options.scope.space))
+    throw ConfigError("a namespace must be UTF-8 without NUL, of at most " +
+                      std::to_string(kMaxSpace) + " bytes");
+  return options;
 }
 
 template <class... Ts>
@@ -22,7 +32,7 @@ struct Overloaded : Ts... {
 
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
-      options_(std::move(options)),
+      options_(checked(std::move(options))),
       marks_(mark_cells(cache.options(), options_)),
       domain_(cache.attach(marks_, marks_.bytes())) {}
 
@@ -48,7 +58,7 @@ Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
                               std::span<const TargetId> required) const noexcept {
   if (entry.domain() != domain_) return Verdict::other_domain;
   // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
-  if (entry.expires() <= now || now - entry.loaded() >= max_age) return Verdict::expired;
+  if (entry.expires() <= now || entry.age(now) >= max_age) return Verdict::expired;
   // Targets belong to the hit: a target that the entry does not carry was never looked at for it.
   const auto carried = entry.targets();
   for (const TargetId target : required)
@@ -76,7 +86,7 @@ EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanos
       outcome = {.status = trusted ? ReadStatus::hit : ReadStatus::degraded,
                  .source = ReadSource::memory,
                  .stored = Stored::already,
-                 .age = now - entry->loaded()};
+                 .age = entry->age(now)};
       return entry;
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);

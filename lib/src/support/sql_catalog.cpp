@@ -13,6 +13,16 @@ std::string trimmed(std::string_view text) {
                                                     : text.substr(0, last + 1));
 }
 
+// The comment lines before a marker belong to the statement after it: left at the end of this one
+// they would swallow what a caller appends.
+std::string without_last_comments(std::string text) {
+  for (;;) {
+    const std::size_t line = text.rfind('\n');
+    if (line == std::string::npos || text.compare(line + 1, 2, "--") != 0) return text;
+    text = trimmed(std::string_view(text).substr(0, line));
+  }
+}
+
 }  // namespace
 
 SqlCatalog::SqlCatalog(std::string_view file) {
@@ -22,8 +32,8 @@ SqlCatalog::SqlCatalog(std::string_view file) {
     const std::size_t next = file.find(kMarker, line_end);
     const std::string name =
         trimmed(file.substr(at + kMarker.size(), line_end - at - kMarker.size()));
-    const std::string statement =
-        trimmed(file.substr(line_end, next == std::string_view::npos ? next : next - line_end));
+    const std::string statement = without_last_comments(
+        trimmed(file.substr(line_end, next == std::string_view::npos ? next : next - line_end)));
     if (!statements_.emplace(name, statement).second)
       throw ConfigError("the statement \"" + name + "\" is defined twice");
     at = next;

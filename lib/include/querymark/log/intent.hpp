@@ -14,7 +14,8 @@ namespace querymark {
 class IntentBatch {
  public:
   IntentBatch() = default;
-  explicit IntentBatch(std::string reason) : reason_(std::move(reason)) {}
+  /// Throws as `reason` does.
+  explicit IntentBatch(std::string text) { reason(std::move(text)); }
 
   /// Adds a target unless an equal one is there.
   IntentBatch& add(Target target);

@@ -85,6 +85,11 @@ class Entry {
   }
   /// Both to 4 µs, rounded down.
   [[nodiscard]] MonotonicTime loaded() const noexcept { return from_ticks(loaded_.get()); }
+  /// Since the load began; zero for a reader that had looked at the clock before.
+  [[nodiscard]] std::chrono::nanoseconds age(MonotonicTime now) const noexcept {
+    const MonotonicTime from = loaded();
+    return now > from ? now - from : std::chrono::nanoseconds(0);
+  }
   [[nodiscard]] MonotonicTime expires() const noexcept { return from_ticks(expires_.get()); }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.

@@ -69,7 +69,7 @@ template <class T, class Load>
   request.hash = hash;
   request.ttl = ttl;
   if (options.timeout.count() > 0)
-    request.deadline = std::chrono::steady_clock::now() + options.timeout;
+    request.deadline = detail::after(std::chrono::steady_clock::now(), options.timeout);
   return Cached<T>(source.read(request));
 }
 

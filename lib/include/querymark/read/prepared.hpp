@@ -118,7 +118,10 @@ class Prepared {
       name += '/';
       using Tagger = std::remove_cvref_t<decltype(tagger)>;
       if constexpr (std::is_same_v<Tagger, Target>)
-        name.append(to_string(tagger.kind())).append(":").append(tagger.text());
+        name.append(to_string(tagger.kind()))
+            .append(":" + std::to_string(tagger.text().size()) +
+                    ":")  // or texts could run together
+            .append(tagger.text());
       else
         name += detail::type_tag<Tagger>();
     };
@@ -189,7 +192,7 @@ auto Prepared<T, Mapper, Taggers...>::load(const KeyView& key, std::uint64_t has
   request.ttl = settings.ttl;
   request.enabled = enabled;
   if (settings.timeout.count() > 0)
-    request.deadline = std::chrono::steady_clock::now() + settings.timeout;
+    request.deadline = detail::after(std::chrono::steady_clock::now(), settings.timeout);
   return Handle(settings.source->read(request));
 }
 

@@ -109,7 +109,8 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   request.hash = hash;
   request.ttl = ttl_;
   request.enabled = enabled_;
-  if (timeout_.count() > 0) request.deadline = std::chrono::steady_clock::now() + timeout_;
+  if (timeout_.count() > 0)
+    request.deadline = detail::after(std::chrono::steady_clock::now(), timeout_);
   return Handle(source_.read(request));
 }
 

@@ -44,20 +44,23 @@ class Result {
 template <class T>
 class Rows {
  public:
+  /// `const T&`; for bool, of which a vector holds no objects, a copy.
+  using Reference = typename std::vector<T>::const_reference;
+
   explicit Rows(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return all().size(); }
   [[nodiscard]] bool empty() const noexcept { return all().empty(); }
   /// Throws TypeError when out of range.
-  [[nodiscard]] const T& operator[](std::size_t index) const& {
+  [[nodiscard]] Reference operator[](std::size_t index) const& {
     if (index >= size())
       throw TypeError("row " + std::to_string(index) + " of " + std::to_string(size()));
     return all()[index];
   }
-  const T& operator[](std::size_t) && = delete;
+  Reference operator[](std::size_t) && = delete;
   /// The first row. Throws TypeError when there is none.
-  [[nodiscard]] const T& front() const& { return (*this)[0]; }
-  const T& front() && = delete;
+  [[nodiscard]] Reference front() const& { return (*this)[0]; }
+  Reference front() && = delete;
   [[nodiscard]] const T* operator->() const& { return &front(); }
   const T* operator->() && = delete;
   [[nodiscard]] auto begin() const& noexcept { return all().begin(); }

@@ -44,4 +44,13 @@ class ManualClock final : public Clock {
   std::atomic<std::int64_t> wall_ms_{1'700'000'000'000};
 };
 
+namespace detail {
+
+/// `now + span`, or the end of time where that would overflow: "for ever" is a span like any other.
+[[nodiscard]] constexpr MonotonicTime after(MonotonicTime now,
+                                            std::chrono::nanoseconds span) noexcept {
+  return span >= MonotonicTime::max() - now ? MonotonicTime::max() : now + span;
+}
+
+}  // namespace detail
 }  // namespace querymark

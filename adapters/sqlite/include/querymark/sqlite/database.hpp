@@ -5,40 +5,24 @@
 #include <type_traits>
 #include <utility>
 
-#include "querymark/log/receipt.hpp"
-#include "querymark/log/subscriber.hpp"
+#include "querymark/log/own_writes.hpp"
+#include "querymark/log/staged.hpp"
 #include "querymark/log/wait.hpp"
-#include "querymark/read/get_or_load.hpp"
-#include "querymark/read/prepared.hpp"
-#include "querymark/read/query.hpp"
+#include "querymark/log/written.hpp"
+#include "querymark/read/queryable.hpp"
 #include "querymark/sqlite/file_tier.hpp"
 #include "querymark/sqlite/options.hpp"
-#include "querymark/sqlite/staged.hpp"
 #include "querymark/sqlite/transaction.hpp"
+
+namespace SQLite {
+class Database;
+}
 
 namespace querymark::sqlite {
 
-/// What a write came to: the receipt, and the function's value if it returns one.
-template <class T>
-struct Written {
-  Receipt receipt;
-  T value;
-};
-template <>
-struct Written<void> {
-  Receipt receipt;
-};
-
-struct DatabaseStats {
-  std::uint64_t writes = 0;
-  std::uint64_t writes_without_intents = 0;
-  std::uint64_t in_doubt = 0;  ///< Commits and staged intents whose outcome stayed unknown.
-  std::uint64_t polls = 0;     ///< Of the log.
-  std::uint64_t poll_failures = 0;
-  std::uint64_t malformed_rows = 0;  ///< Log rows that were applied as a flush.
-  std::uint64_t restarts = 0;        ///< Of the marks: start, new epochs, jumps.
-  std::string last_error;            ///< Of the subscriber; empty when none.
-};
+using querymark::DatabaseStats;
+using querymark::Staged;
+using querymark::Written;
 
 class Borrowed;
 
@@ -48,44 +32,13 @@ class Borrowed;
 /// Thread-safe, except that tiers are attached before the first read. Opens its own connections: up
 /// to `readers` for reading, one for writing, two for the log; a thread of its own follows the log.
 /// The cache must outlive it; queries, prepared queries and staged intents must not.
-class Database {
+class Database final : public Queryable {
  public:
   /// `where` is a path or `sqlite:PATH`. Blocks for a few reads. Throws SchemaError (missing, older
   /// or newer schema: the text names the command that mends it), ConfigError, Error.
   Database(const std::string& where, Cache& cache, Options options = {});
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
   /// Stops following the log and closes all connections.
   ~Database();
-
-  /// A query with its parameters: `.tag(...)`, `.ttl(...)`, then `.fetch()` or `.fetch_as<T>()`.
-  /// The SQL goes to the database verbatim, parameters are bound in order. It must be one statement
-  /// that reads.
-  template <BindableParameter... Args>
-  [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {source(), loader(), std::move(sql), detail::ParameterList(args...)};
-  }
-  /// A query to be called many times, with rows as a `Result`.
-  [[nodiscard]] Prepared<ResultSet, detail::NoMapper> prepare(std::string sql) {
-    return {source(), loader(), std::move(sql), {}};
-  }
-  /// A query to be called many times, with rows as objects.
-  template <class T>
-  [[nodiscard]] Prepared<T, detail::AutoMapper<T>> prepare(std::string sql) {
-    return {source(), loader(), std::move(sql), {}};
-  }
-  /// The same with a mapper of your own: a class without state, called with a Row.
-  template <class T, class Mapper>
-  [[nodiscard]] Prepared<T, Mapper> prepare(std::string sql, Mapper mapper) {
-    static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
-    return {source(), loader(), std::move(sql), mapper};
-  }
-  /// A value by the caller's own key name, made stale by this database's log. See `get_or_load`.
-  template <class T, class Load>
-  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options,
-                                      Load&& load) {
-    return querymark::get_or_load<T>(source(), name, options, std::forward<Load>(load));
-  }
 
   /// Runs `function(tx)` in a write transaction (BEGIN IMMEDIATE) and commits the data together
   /// with the intents. Before it returns, this process's marks include the write. If the function
@@ -94,16 +47,8 @@ class Database {
   /// retried by itself.
   template <class Function>
   auto write(Function&& function) -> Written<std::invoke_result_t<Function&, Transaction&>> {
-    using Value = std::invoke_result_t<Function&, Transaction&>;
     WriteSession session(*this);
-    if constexpr (std::is_void_v<Value>) {
-      function(session.transaction());
-      return {session.commit()};
-    } else {
-      Value value = function(session.transaction());
-      Receipt receipt = session.commit();
-      return {std::move(receipt), std::move(value)};
-    }
+    return detail::run_write(session, function);
   }
 
   /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
@@ -129,11 +74,10 @@ class Database {
   /// Removes everything of this namespace from this process's view, without telling others.
   void flush_local();
   [[nodiscard]] DatabaseStats stats() const;
-  [[nodiscard]] Source& source() noexcept;
+  [[nodiscard]] Source& source() noexcept override;
   [[nodiscard]] const std::string& path() const noexcept;
 
  private:
-  friend class Staged;
   friend class Borrowed;
   struct State;
 
@@ -152,7 +96,7 @@ class Database {
     std::unique_ptr<Open> open_;
   };
 
-  [[nodiscard]] Loader& loader() noexcept;
+  [[nodiscard]] Loader& loader() noexcept override;
 
   std::unique_ptr<State> state_;
 };

@@ -1,16 +1,12 @@
 #pragma once
 
 #include <string>
-#include <vector>
+
+#include "querymark/support/migrations.hpp"
 
 namespace querymark::sqlite {
 
-/// What `migrate` did, or would do.
-struct MigrationReport {
-  int from = 0;                      ///< Version found; 0: no querymark schema.
-  int to = 0;                        ///< Version after.
-  std::vector<std::string> applied;  ///< Files, in order.
-};
+using querymark::MigrationReport;
 
 /// Brings the schema of the database at `path` (created when missing) to this library's version.
 /// Forward only; safe when several run at once: each migration is one transaction that looks again

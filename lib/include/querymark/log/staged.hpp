@@ -1,26 +1,25 @@
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <vector>
 
-#include "querymark/log/receipt.hpp"
-#include "querymark/mark/marks.hpp"
+#include "querymark/log/own_writes.hpp"
 
-namespace SQLite {
-class Database;
-}
-
-namespace querymark::sqlite {
-
-class Database;
+namespace querymark {
 
 /// Intents that are in a caller's own transaction, which has yet to commit. Say `committed()` after
 /// the commit and `rolled_back()` after a rollback; a Staged that dies without either counts as in
 /// doubt, and its intents are applied locally in case the commit has happened.
 ///
-/// Move-only, not thread-safe. Must not outlive the database or the connection it was staged on.
+/// Move-only, not thread-safe. Must not outlive the database; the SQLite adapter also asks the
+/// connection it was staged on.
 class [[nodiscard]] Staged {
  public:
+  /// Looks for the write in the log; throws Error when it is not there.
+  using Confirm = std::function<void(const Receipt&)>;
+
+  /// Made by a database's `stage`.
+  Staged(OwnWrites& writes, PendingWrite write, Confirm confirm);
   Staged(Staged&&) noexcept = default;
   Staged& operator=(Staged&&) = delete;
   ~Staged();
@@ -33,15 +32,12 @@ class [[nodiscard]] Staged {
   void rolled_back() noexcept { pending_.reset(); }
 
  private:
-  friend class Database;
   struct Pending {
-    Database* database;
-    SQLite::Database* connection;
-    Receipt receipt;
-    std::vector<MarkUpdate> updates;
+    OwnWrites& writes;
+    PendingWrite write;
+    Confirm confirm;
   };
-  explicit Staged(Pending pending) : pending_(std::make_unique<Pending>(std::move(pending))) {}
   std::unique_ptr<Pending> pending_;
 };
 
-}  // namespace querymark::sqlite
+}  // namespace querymark

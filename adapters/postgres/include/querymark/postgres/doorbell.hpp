@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "querymark/log/outbox.hpp"
+
+namespace querymark::postgres {
+
+struct DoorbellOptions {
+  std::chrono::milliseconds statement_timeout{5000};  ///< Client-side.
+  std::chrono::milliseconds connect_timeout{5000};
+  std::chrono::milliseconds reconnect_interval{1000};  ///< Shortest time between two attempts.
+};
+
+/// Rings when another process has rung for the namespace: LISTEN and NOTIFY on a connection of its
+/// own, which is made by the waiting thread and made again after a loss. A wait returns after each
+/// (re)connection, so that whoever waits reads what was committed meanwhile.
+///
+/// Thread-safe for one waiter and any number of ringers and interrupters. A hint: while it has no
+/// connection, or where a pooling proxy makes LISTEN impossible (`problem()` says so), waits last
+/// until their timeout.
+class NotifyDoorbell final : public Doorbell {
+ public:
+  /// `url` leads to the server itself, not to a pooling proxy. Connects in the first wait; throws
+  /// ConfigError for a URL that can't be read.
+  NotifyDoorbell(std::string url, std::string space, DoorbellOptions options = {});
+  ~NotifyDoorbell() override;
+
+  void wait(std::chrono::nanoseconds timeout) override;
+  void interrupt() override;
+  /// Tells all other processes, soon: the waiting thread sends one NOTIFY for all rings since the
+  /// last one, outside any transaction of the caller. Never blocks.
+  void ring() noexcept;
+
+  /// Why it does not listen at the moment; empty when it does.
+  [[nodiscard]] std::string problem() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace querymark::postgres

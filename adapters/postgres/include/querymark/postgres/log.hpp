@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "querymark/log/outbox.hpp"
+
+namespace querymark::postgres {
+
+struct LogOptions {
+  /// Client-side, for each statement: a server that stays silent longer counts as lost.
+  std::chrono::milliseconds statement_timeout{5000};
+  std::chrono::milliseconds connect_timeout{5000};
+  /// Called before a changed history is reported: close what is open to the old one.
+  std::function<void()> on_history_change;
+};
+
+/// The outbox table of one namespace in a PostgreSQL database. One connection of its own, to the
+/// primary, one mutex; thread-safe. Reconnects when asked after a loss.
+///
+/// Each connection adopts the history first: another system identifier, timeline, database or
+/// incarnation than the epoch's starts a new epoch. Each statement of the tail returns epoch,
+/// incarnation, floor, snapshot and backend pid together with the rows, so a change is never taken
+/// for silence.
+class Log final : public Outbox {
+ public:
+  /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.
+  Log(std::string url, std::string space, LogOptions options = {});
+  ~Log() override;
+
+  [[nodiscard]] Cursor now() override;
+  [[nodiscard]] TailPage read(const TailRequest& request) override;
+  [[nodiscard]] Cursor retained() override;
+  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
+                                  std::chrono::milliseconds lease) override;
+  [[nodiscard]] bool advance(const Claim& claim) override;
+  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
+  void release(const std::string& consumer, const std::string& owner) override;
+
+  /// The server process that serves the log's connection now; 0 when there is none.
+  [[nodiscard]] int backend_pid() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace querymark::postgres

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "querymark/read/source.hpp"
+
+namespace querymark::postgres {
+
+/// What the pool pins on each of its connections, since it changes results, and so is part of each
+/// key. Nothing: what the server gives the role (it is pinned and keyed all the same). bytea_output
+/// is always `hex`.
+struct SessionPins {
+  std::optional<std::string> role;
+  std::optional<std::string> search_path;
+  std::optional<std::string> time_zone;
+  std::optional<std::string> date_style;
+  std::optional<std::string> interval_style;
+};
+
+struct Options {
+  std::string space = "default";  ///< The namespace.
+  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  Lagging lagging = Lagging::bypass;
+  std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
+  std::chrono::nanoseconds poll_interval{
+      std::chrono::milliseconds(100)};  ///< Backstop behind LISTEN.
+  SessionPins session;
+  std::size_t connections = 8;               ///< Most pooled connections; more callers wait.
+  std::chrono::milliseconds patience{5000};  ///< Longest wait for a pooled connection.
+  std::chrono::milliseconds connect_timeout{5000};
+  /// Client-side, for each statement of queries and writes; zero: none.
+  std::chrono::milliseconds statement_timeout{0};
+  /// Client-side, for each statement of the subscriber and the doorbell.
+  std::chrono::milliseconds log_timeout{5000};
+  /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy. Empty: the main
+  /// URL.
+  std::string direct_url;
+  bool require_intents = false;  ///< Refuse a write without intents.
+  std::size_t mark_cells = 0;    ///< Zero: the default.
+};
+
+enum class Isolation : std::uint8_t { read_committed, repeatable_read, serializable };
+
+struct WriteOptions {
+  Isolation isolation = Isolation::read_committed;
+  /// How often to run the function again after a serialization failure or a deadlock. It must then
+  /// be repeatable.
+  unsigned retries = 0;
+};
+
+}  // namespace querymark::postgres

@@ -1,0 +1,289 @@
+#include "querymark/postgres/log.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "connection.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+#include "snapshot_text.hpp"
+#include "values.hpp"
+
+// States of the log's connection: none -> (open: connect, schema, adopt) -> standing -> none (any
+// error that says the connection is lost, or a changed backend).
+//
+// One mutex guards the connection, so one statement is in flight at a time. Every statement is a
+// transaction of its own: each has a snapshot of its own whatever default_transaction_isolation
+// says, and the claim of a segment and the snapshot that bounds it can't share one.
+
+namespace querymark::postgres {
+namespace {
+
+struct LogState {
+  Epoch epoch;
+  bool adopted = false;  // the incarnation is the epoch's
+  Position floor;
+  Snapshot snapshot;
+  int pid = 0;
+
+  [[nodiscard]] Cursor cursor() const { return {epoch, snapshot, {}}; }
+};
+
+Epoch epoch_of(const Field& field) {
+  const auto epoch = Epoch::parse(field.view());
+  if (!epoch) throw SchemaError("the epoch in querymark.meta is not 32 hexadecimal digits");
+  return *epoch;
+}
+
+Snapshot snapshot_of(const Field& field) {
+  auto snapshot = parse_snapshot(field.view());
+  if (!snapshot) throw Error("not a snapshot: " + std::string(field.view()));
+  return *std::move(snapshot);
+}
+
+LogState state_of(const Row& row) {
+  return {.epoch = epoch_of(row[0]),
+          .adopted = row[1].as<bool>(),
+          .floor = parse_position(row[2].view()),
+          .snapshot = snapshot_of(row[3]),
+          .pid = row[4].as<int>()};
+}
+
+// What a consumer with this cursor has not seen may have been pruned: the floor lies above an id
+// that was in progress, or that had yet to be given out.
+bool pruned_past(const Cursor& cursor, Position floor) { return cursor.snapshot.horizon() < floor; }
+
+// A cursor that covers nothing new for this many ids is moved along, so that its list of ids in
+// progress does not grow old.
+constexpr std::uint64_t kIdleStride = 65'536;
+
+std::int64_t stored(WriteId id) { return static_cast<std::int64_t>(id.value); }
+
+}  // namespace
+
+struct Log::State {
+  std::string url;
+  std::string space;
+  LogOptions options;
+  std::mutex mutex;  // guards connection
+  std::unique_ptr<Connection> connection;
+
+  // Everything below requires the mutex.
+
+  Connection& standing() {
+    if (connection && connection->open()) return *connection;
+    connection.reset();
+    auto fresh = std::make_unique<Connection>(
+        url, Connection::Settings{.connect_timeout = options.connect_timeout,
+                                  .statement_timeout = options.statement_timeout});
+    require_schema(*fresh);
+    static_cast<void>(fresh->query(statement("pin_log_session")));
+    static_cast<void>(fresh->query(statement("adopt")));
+    connection = std::move(fresh);
+    return *connection;
+  }
+
+  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
+    return standing().query(statement(name), values);
+  }
+  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
+    return standing().execute(statement(name), values);
+  }
+
+  LogState look() {
+    const ResultSet set = query("log_state");
+    require_meta(set);
+    return state_of(set.row(0));
+  }
+  // The state, after making sure that the epoch is this history's.
+  LogState state() {
+    LogState found = look();
+    if (proves(found)) return found;
+    readopt();
+    found = look();
+    if (!found.adopted) throw Error("the epoch changes faster than it can be read; try again");
+    return found;
+  }
+
+  static void require_meta(const ResultSet& set) {
+    if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+  }
+
+  // Behind a proxy that switches servers the backend changes under a standing connection.
+  [[nodiscard]] bool proves(const LogState& found) const {
+    return found.adopted && found.pid == connection->pid();
+  }
+  void readopt() {
+    connection.reset();
+    static_cast<void>(standing());
+  }
+
+  struct Page {
+    LogState state;
+    std::vector<LogRow> rows;
+  };
+  Page page(const Cursor& from, const std::optional<Cursor>& upto,
+            const std::optional<LogRow>& after, std::size_t limit) {
+    const Position last_page = after ? after->position : Position{};
+    const std::uint64_t low = std::max(from.snapshot.limit().value - 1, last_page.value);
+    std::vector<std::string> in_progress;
+    for (const Position position : from.snapshot.in_progress())
+      if (position > last_page) in_progress.push_back(std::to_string(position.value));
+    const std::string low_text = std::to_string(low);
+    const std::string in_progress_text = array_text(in_progress);
+    const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
+    const std::string resume_text = std::to_string(last_page.value);
+    const ResultSet set = query(
+        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress_text),
+                     upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
+                     as_parameter(after ? after->id : 0), as_parameter(limit)});
+    require_meta(set);
+    Page found{state_of(set.row(0)), {}};
+    for (const Row row : set) {
+      if (row[5].is_null()) break;  // the state alone
+      found.rows.push_back({.id = row[5].as<std::uint64_t>(),
+                            .position = parse_position(row[6].view()),
+                            .write = {static_cast<std::uint64_t>(row[9].as<std::int64_t>())},
+                            .target = Target::from_log(row[7].view(), row[8].view())});
+    }
+    return found;
+  }
+
+  struct ConsumerRow {
+    std::optional<Cursor> cursor;
+    bool held = false;
+    std::string owner;
+  };
+  static std::optional<Cursor> cursor_of(const Field& epoch, const Field& snapshot) {
+    if (epoch.is_null()) return std::nullopt;
+    return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
+  }
+  std::optional<ConsumerRow> consumer(const std::string& name) {
+    const ResultSet set = query("consumer", {as_parameter(space), as_parameter(name)});
+    if (set.empty()) return std::nullopt;
+    const Row row = set.row(0);
+    return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
+                       .held = row[3].as<bool>(),
+                       .owner = row[2].as<std::optional<std::string>>().value_or("")};
+  }
+};
+
+Log::Log(std::string url, std::string space, LogOptions options)
+    : state_(std::make_unique<State>()) {
+  state_->url = std::move(url);
+  state_->space = std::move(space);
+  state_->options = std::move(options);
+  static_cast<void>(state_->standing());
+}
+
+Log::~Log() = default;
+
+int Log::backend_pid() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->connection && state_->connection->open() ? state_->connection->pid() : 0;
+}
+
+Cursor Log::now() {
+  const std::lock_guard lock(state_->mutex);
+  return state_->state().cursor();
+}
+
+Cursor Log::retained() {
+  const std::lock_guard lock(state_->mutex);
+  const LogState state = state_->state();
+  return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
+}
+
+TailPage Log::read(const TailRequest& request) {
+  const std::lock_guard lock(state_->mutex);
+  auto found = state_->page(request.from, request.upto, request.after, request.limit + 1);
+  TailPage page;
+  page.floor = found.state.floor;
+  if (!state_->proves(found.state) || found.state.epoch != request.from.epoch) {
+    const LogState now = state_->state();
+    if (now.epoch != request.from.epoch) {
+      if (state_->options.on_history_change) state_->options.on_history_change();
+      page.status = TailStatus::history_changed;
+      // Taken after the old connections were told to go.
+      page.upto = state_->state().cursor();
+      return page;
+    }
+    // The same history on another backend: what was read before the proof does not count.
+    found = state_->page(request.from, request.upto, request.after, request.limit + 1);
+    if (!state_->proves(found.state) || found.state.epoch != request.from.epoch)
+      throw Error(
+          "the log's server changes faster than it can be read; give the subscriber a direct "
+          "connection (direct_url)",
+          {.retryable = true, .connection_lost = true});
+    page.floor = found.state.floor;
+  }
+  if (pruned_past(request.from, found.state.floor)) {
+    page.status = TailStatus::pruned;
+    page.upto = found.state.cursor();
+    return page;
+  }
+  page.upto = request.upto.value_or(found.state.cursor());
+  page.more = found.rows.size() > request.limit;
+  if (page.more) found.rows.resize(request.limit);
+  page.rows = std::move(found.rows);
+  return page;
+}
+
+ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
+                       std::chrono::milliseconds lease) {
+  const std::lock_guard lock(state_->mutex);
+  // A cheap read first: nothing is written when nothing is new.
+  auto row = state_->consumer(consumer);
+  if (!row) {
+    state_->execute("consumer_register", {as_parameter(state_->space), as_parameter(consumer)});
+    row = state_->consumer(consumer);
+    if (!row) throw Error("the consumer " + consumer + " vanished from querymark.consumer");
+  }
+  if (row->held && row->owner != owner) return {ClaimStatus::held_elsewhere, {}};
+  if (row->cursor) {
+    const auto found = state_->page(*row->cursor, std::nullopt, std::nullopt, 1);
+    const bool current = state_->proves(found.state) && found.state.epoch == row->cursor->epoch &&
+                         !pruned_past(*row->cursor, found.state.floor);
+    const bool fresh =
+        found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
+    if (current && found.rows.empty() && fresh) return {ClaimStatus::nothing_new, {}};
+  }
+  Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
+  const ResultSet taken = state_->query(
+      "consumer_claim", {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner),
+                         as_parameter(stored(claim.token)), as_parameter(lease.count())});
+  if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
+  const auto cursor = State::cursor_of(taken.row(0)[0], taken.row(0)[1]);
+  // The snapshot that bounds the segment, in a later statement than the lock's.
+  const LogState now = state_->state();
+  claim.upto = now.cursor();
+  claim.flush_first = !cursor || cursor->epoch != now.epoch || pruned_past(*cursor, now.floor);
+  claim.from = claim.flush_first ? claim.upto : *cursor;
+  return {ClaimStatus::claimed, claim};
+}
+
+bool Log::advance(const Claim& claim) {
+  const std::lock_guard lock(state_->mutex);
+  const std::string epoch = claim.upto.epoch.hex();
+  const std::string cursor = snapshot_text(claim.upto.snapshot);
+  return state_->execute(
+             "consumer_advance",
+             {as_parameter(state_->space), as_parameter(claim.consumer),
+              as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor)}) == 1;
+}
+
+bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
+  const std::lock_guard lock(state_->mutex);
+  return state_->execute("consumer_renew",
+                         {as_parameter(state_->space), as_parameter(claim.consumer),
+                          as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
+}
+
+void Log::release(const std::string& consumer, const std::string& owner) {
+  const std::lock_guard lock(state_->mutex);
+  state_->execute("consumer_release",
+                  {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner)});
+}
+
+}  // namespace querymark::postgres

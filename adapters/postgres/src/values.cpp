@@ -1,0 +1,172 @@
+#include "values.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <pqxx/version.hxx>
+#include <utility>
+#include <vector>
+
+#include "querymark/support/bytes.hpp"
+
+namespace querymark::postgres {
+namespace {
+
+// pg_type.dat; the numbers of built-in types never change.
+enum Oid : unsigned {
+  kBool = 16,
+  kBytea = 17,
+  kInt8 = 20,
+  kInt2 = 21,
+  kInt4 = 23,
+  kOid = 26,
+  kFloat4 = 700,
+  kFloat8 = 701
+};
+
+constexpr std::array<std::pair<unsigned, std::string_view>, 23> kTypeNames{
+    {{16, "boolean"},       {17, "bytea"},       {18, "\"char\""},
+     {19, "name"},          {20, "bigint"},      {21, "smallint"},
+     {23, "integer"},       {25, "text"},        {26, "oid"},
+     {114, "json"},         {700, "real"},       {701, "double precision"},
+     {869, "inet"},         {1042, "character"}, {1043, "character varying"},
+     {1082, "date"},        {1083, "time"},      {1114, "timestamp"},
+     {1184, "timestamptz"}, {1186, "interval"},  {1700, "numeric"},
+     {2950, "uuid"},        {3802, "jsonb"}}};
+
+std::string type_name(unsigned type) {
+  for (const auto& [oid, name] : kTypeNames)
+    if (oid == type) return std::string(name);
+  return "oid:" + std::to_string(type);
+}
+
+template <class Number>
+Number number_of(std::string_view text) {
+  Number value{};
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
+    throw Error("PostgreSQL sent a number that can't be read: " + std::string(text));
+  return value;
+}
+
+struct FreeMemory {
+  void operator()(unsigned char* memory) const noexcept { PQfreemem(memory); }
+};
+
+std::string bytes_of(std::string_view text) {
+  if (text.starts_with("\\x"))
+    if (auto bytes = from_hex(text.substr(2))) return *std::move(bytes);
+  // A caller's own connection may use bytea_output = escape.
+  const std::string terminated(text);
+  std::size_t size = 0;
+  const std::unique_ptr<unsigned char, FreeMemory> raw(
+      PQunescapeBytea(reinterpret_cast<const unsigned char*>(terminated.c_str()), &size));
+  if (!raw) throw std::bad_alloc();
+  return {reinterpret_cast<const char*>(raw.get()), size};
+}
+
+void add_cell(ResultSetBuilder& builder, unsigned type, const pqxx::field& field) {
+  if (field.is_null()) {
+    builder.add({});
+    return;
+  }
+  const std::string_view text(field.c_str(), field.size());
+  switch (type) {
+    case kBool:
+      builder.add(ParameterView::boolean(text == "t"));
+      break;
+    case kInt2:
+    case kInt4:
+    case kInt8:
+    case kOid:
+      builder.add(ParameterView::int64(number_of<std::int64_t>(text)));
+      break;
+    case kFloat4:
+    case kFloat8:
+      builder.add(ParameterView::float64(number_of<double>(text)));
+      break;
+    case kBytea:
+      builder.add(ParameterView::bytes(bytes_of(text)));
+      break;
+    default:
+      builder.add(ParameterView::text(text));
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> text_of(ParameterView value) {
+  switch (value.type()) {
+    case ValueType::null:
+      return std::nullopt;
+    case ValueType::boolean:
+      return value.as_int64() != 0 ? "t" : "f";
+    case ValueType::int64:
+      return std::to_string(value.as_int64());
+    case ValueType::float64:
+      return fmt::format("{}", value.as_float64());
+    case ValueType::text:
+      if (value.as_view().find('\0') != std::string_view::npos)
+        throw ConfigError("PostgreSQL text can't hold a NUL; pass Bytes for a bytea");
+      return std::string(value.as_view());
+    case ValueType::bytes:
+      return "\\x" + to_hex(value.as_view());
+  }
+  return std::nullopt;
+}
+
+ResultSet rows_of(const pqxx::result& result) {
+  ResultSetBuilder builder;
+  const auto columns = result.columns();
+  std::vector<unsigned> types;
+  for (auto column = columns - columns; column < columns; ++column) {
+    types.push_back(result.column_type(column));
+    builder.add_column(result.column_name(column), type_name(types.back()));
+  }
+  for (const auto& row : result) {
+    std::size_t column = 0;
+    for (const auto& field : row) add_cell(builder, types[column++], field);
+  }
+  return std::move(builder).build();
+}
+
+pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
+                        std::span<const ParameterView> values) {
+  std::vector<std::optional<std::string>> texts;
+  texts.reserve(values.size());
+  for (const ParameterView value : values) texts.push_back(text_of(value));
+#if PQXX_VERSION_MAJOR >= 7
+  pqxx::params bound;
+  for (const auto& text : texts) {
+    if (text)
+      bound.append(*text);
+    else
+      bound.append();
+  }
+  return transaction.exec_params(std::string(sql), bound);
+#else
+  std::vector<const char*> bound;
+  bound.reserve(texts.size());
+  for (const auto& text : texts) bound.push_back(text ? text->c_str() : nullptr);
+  return transaction.exec_params(std::string(sql), pqxx::prepare::make_dynamic_params(bound));
+#endif
+}
+
+std::string array_text(std::span<const std::string> elements) {
+  std::string text = "{";
+  for (const std::string& element : elements) {
+    if (text.size() > 1) text += ',';
+    text += '"';
+    for (const char c : element) {
+      if (c == '"' || c == '\\') text += '\\';
+      text += c;
+    }
+    text += '"';
+  }
+  return text + '}';
+}
+
+}  // namespace querymark::postgres

@@ -1,0 +1,47 @@
+# What `cmake --install` puts where: libraries, headers, the executable, the SQL for those who apply
+# migrations by hand, and what find_package and pkg-config need. Each component has an export of its own, so
+# that a consumer needs the packages of just what it asks for.
+include(CMakePackageConfigHelpers)
+set(querymark_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/querymark")
+
+# querymark_install_component(<name> <description> <headers> REQUIRES pkg-config modules... LIBS flags...)
+function(querymark_install_component name description headers)
+  cmake_parse_arguments(arg "" "" "REQUIRES;LIBS" ${ARGN})
+  install(TARGETS querymark_${name} EXPORT querymark-${name})
+  install(EXPORT querymark-${name} NAMESPACE querymark:: DESTINATION "${querymark_cmake_dir}")
+  install(DIRECTORY ${headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(QUERYMARK_PC_NAME ${name})
+  set(QUERYMARK_PC_DESCRIPTION "${description}")
+  list(JOIN arg_REQUIRES " " QUERYMARK_PC_REQUIRES)
+  list(JOIN arg_LIBS " " QUERYMARK_PC_LIBS)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/querymark.pc.in"
+                 "${PROJECT_BINARY_DIR}/querymark-${name}.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/querymark-${name}.pc"
+          DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endfunction()
+
+querymark_install_component(core "A query-result cache that a database keeps honest"
+  lib/include/querymark REQUIRES fmt libcrypto LIBS -pthread)
+if(QUERYMARK_SQLITE)
+  querymark_install_component(sqlite "querymark on SQLite" adapters/sqlite/include/querymark
+    REQUIRES querymark-core sqlite3 LIBS -lSQLiteCpp)
+  install(DIRECTORY sql/sqlite DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql"
+          FILES_MATCHING PATTERN "[0-9]*.sql")
+endif()
+if(QUERYMARK_POSTGRES)
+  querymark_install_component(postgres "querymark on PostgreSQL" adapters/postgres/include/querymark
+    REQUIRES querymark-core libpqxx libpq)
+  install(DIRECTORY sql/postgres DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql"
+          FILES_MATCHING PATTERN "[0-9]*.sql")
+endif()
+if(QUERYMARK_WORKER)
+  install(TARGETS querymark_worker RUNTIME)
+endif()
+
+configure_package_config_file(cmake/querymarkConfig.cmake.in
+  "${PROJECT_BINARY_DIR}/querymarkConfig.cmake" INSTALL_DESTINATION "${querymark_cmake_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/querymarkConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/querymarkConfig.cmake"
+              "${PROJECT_BINARY_DIR}/querymarkConfigVersion.cmake"
+        DESTINATION "${querymark_cmake_dir}")

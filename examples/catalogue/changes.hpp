@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "questions.hpp"
+
+/// The writes of the catalogue. Each changes the data and declares what that makes stale, in one
+/// transaction, so that neither can be without the other. Several can share a transaction.
+namespace catalogue {
+
+/// A dependency as the database holds it.
+struct Dependency {
+  std::string depends_on, kind;
+};
+
+/// A package with its dependencies: what a removal hands back and a publication takes.
+struct Publication {
+  Package package;
+  std::vector<Dependency> dependencies;
+};
+
+/// Sets a package's version. Throws std::out_of_range when there is no such package.
+void bump(qm::sqlite::Transaction& tx, std::string_view name, std::string_view version);
+/// Removes a package and its dependencies; returns what was removed, if anything.
+std::optional<Publication> remove(qm::sqlite::Transaction& tx, std::string_view name);
+/// Adds a package with its dependencies. Throws querymark::Error when it is there.
+void publish(qm::sqlite::Transaction& tx, const Publication& publication);
+
+}  // namespace catalogue

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "querymark/log/intent.hpp"
+#include "querymark/log/receipt.hpp"
+#include "querymark/log/subscriber.hpp"
+#include "querymark/mark/marks.hpp"
+
+namespace querymark {
+
+/// What one transaction has put into the log, before its commit is known.
+struct PendingWrite {
+  Receipt receipt;
+  std::vector<MarkUpdate> updates;
+
+  /// Counts an intent that stands in the log at `position`.
+  void add(const Target& target, Position position);
+};
+
+/// An empty pending write of a fresh write id.
+[[nodiscard]] PendingWrite begin_pending(std::string space, Epoch epoch);
+
+struct DatabaseStats {
+  std::uint64_t writes = 0;
+  std::uint64_t writes_without_intents = 0;
+  std::uint64_t in_doubt = 0;  ///< Commits and staged intents whose outcome stayed unknown.
+  std::uint64_t polls = 0;     ///< Of the log.
+  std::uint64_t poll_failures = 0;
+  std::uint64_t malformed_rows = 0;  ///< Log rows that were applied as a flush.
+  std::uint64_t restarts = 0;        ///< Of the marks: start, new epochs, jumps.
+  std::string last_error;            ///< Of the subscriber; empty when none.
+};
+
+/// What follows a process's own commits, on every database: marks first, then a look at the log, so
+/// that the next load's horizon lies above the write (a load right after it would else be dead for
+/// every other process). Thread-safe. The marks and the subscriber must outlive it.
+class OwnWrites {
+ public:
+  OwnWrites(Marks& marks, Subscriber& subscriber) : marks_(marks), subscriber_(subscriber) {}
+
+  /// Counts a write without intents; throws ConfigError when they are required.
+  void admit(const IntentBatch& intents, bool require_intents);
+  /// Applies an acknowledged commit to the marks. Blocks for no I/O.
+  void apply(const PendingWrite& write);
+  /// Looks at the log after a commit. The write has succeeded and its marks are applied, so a
+  /// failure is only counted: the subscriber's thread polls again and reports its own.
+  void follow(const PendingWrite& write) noexcept;
+  /// Applies what may have been committed; the log will apply it again.
+  void doubt(const PendingWrite& write);
+  /// Invalidates everything in this process's view.
+  void flush_local();
+
+  [[nodiscard]] DatabaseStats stats() const;
+
+ private:
+  Marks& marks_;
+  Subscriber& subscriber_;
+  std::atomic<std::uint64_t> writes_{0}, without_intents_{0}, in_doubt_{0}, late_polls_{0};
+};
+
+}  // namespace querymark

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/log/intent.hpp"
+#include "querymark/result/result_set.hpp"
+
+namespace querymark {
+
+/// A write transaction, as the function given to a database's `write` sees it. Reads through it see
+/// its own writes and touch no cache. Not thread-safe; valid until the function returns.
+class Transaction {
+ public:
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  /// Runs one statement with bound parameters; returns the number of rows changed. Throws Error.
+  template <BindableParameter... Args>
+  std::int64_t execute(std::string_view sql, const Args&... args) {
+    const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
+    return execute_values(sql, values);
+  }
+  /// Reads inside the transaction, past the cache.
+  template <BindableParameter... Args>
+  [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
+    const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
+    return query_values(sql, values);
+  }
+
+  /// Adds an intent: written to the log together with the data.
+  Transaction& invalidate(Target target) {
+    intents_.add(std::move(target));
+    return *this;
+  }
+  /// Why, for operators who read the log.
+  Transaction& reason(std::string text) {
+    intents_.reason(std::move(text));
+    return *this;
+  }
+
+ protected:
+  explicit Transaction(IntentBatch& intents) : intents_(intents) {}
+  ~Transaction() = default;
+  virtual std::int64_t execute_values(std::string_view sql,
+                                      std::span<const ParameterView> values) = 0;
+  virtual ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) = 0;
+
+ private:
+  IntentBatch& intents_;
+};
+
+}  // namespace querymark

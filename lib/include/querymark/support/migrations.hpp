@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "querymark/support/sql_catalog.hpp"
+
+namespace querymark {
+
+/// What `migrate` did, or would do.
+struct MigrationReport {
+  int from = 0;                      ///< Version found; 0: no querymark schema.
+  int to = 0;                        ///< Version after.
+  std::vector<std::string> applied;  ///< Files, in order.
+};
+
+/// How a dialect runs migrations. Each call may block and throws Error.
+struct MigrationPort {
+  std::string label;  ///< The database, for people; no password.
+  std::string url;    ///< What follows `--db` in the advice.
+  std::string begin;  ///< The line by which a migration file begins its own transaction.
+  std::function<int()> find_version;
+  /// Runs `body` in a transaction that keeps other migrations out and first asks `proceed()`
+  /// inside; nothing is run when that says no. Returns what it said.
+  std::function<bool(const std::string& body, const std::function<bool()>& proceed)> run;
+};
+
+/// Brings the schema up to the last of `migrations`. Forward only; safe when several run at once.
+/// With `dry_run`, only reports. Throws SchemaError when the schema is newer than this library.
+MigrationReport run_migrations(std::span<const Migration> migrations, const MigrationPort& port,
+                               bool dry_run);
+
+/// The error for a schema of another version than `needed`; names the command that mends it.
+[[noreturn]] void fail_schema(const MigrationPort& port, int found, int needed);
+
+}  // namespace querymark

@@ -1,0 +1,63 @@
+#include "querymark/log/own_writes.hpp"
+
+#include <algorithm>
+
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+
+namespace querymark {
+
+void PendingWrite::add(const Target& target, Position position) {
+  updates.push_back({target.is_flush() ? std::nullopt : std::optional(target.id()), position});
+  receipt.position = std::max(receipt.position, position);
+  ++receipt.intents;
+}
+
+PendingWrite begin_pending(std::string space, Epoch epoch) {
+  return {.receipt = {std::move(space), epoch, {}, WriteId{random_u64()}, 0}, .updates = {}};
+}
+
+void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
+  if (!intents.empty()) return;
+  if (require_intents)
+    throw ConfigError(
+        "this write declares no intents, and the database was opened with require_intents");
+  without_intents_.fetch_add(1);
+}
+
+void OwnWrites::apply(const PendingWrite& write) {
+  writes_.fetch_add(1);
+  marks_.apply_own(write.receipt.epoch, write.updates);
+}
+
+void OwnWrites::follow(const PendingWrite& write) noexcept {
+  if (write.updates.empty()) return;
+  try {
+    subscriber_.catch_up();
+  } catch (const std::exception&) {
+    late_polls_.fetch_add(1);
+  }
+}
+
+void OwnWrites::doubt(const PendingWrite& write) {
+  marks_.apply_unconfirmed(write.updates);
+  in_doubt_.fetch_add(1);
+}
+
+void OwnWrites::flush_local() {
+  const MarkUpdate everything{std::nullopt, {}};
+  marks_.apply_unconfirmed({&everything, 1});
+}
+
+DatabaseStats OwnWrites::stats() const {
+  return {.writes = writes_.load(),
+          .writes_without_intents = without_intents_.load(),
+          .in_doubt = in_doubt_.load(),
+          .polls = subscriber_.polls(),
+          .poll_failures = subscriber_.failures() + late_polls_.load(),
+          .malformed_rows = subscriber_.malformed_rows(),
+          .restarts = marks_.restarts(),
+          .last_error = subscriber_.last_error()};
+}
+
+}  // namespace querymark

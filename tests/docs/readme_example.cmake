@@ -1,0 +1,12 @@
+# The README must quote the part of examples/quickstart.cpp between its [readme] marks, word for word.
+file(READ "${ROOT}/examples/quickstart.cpp" source)
+file(READ "${ROOT}/README.md" readme)
+string(REGEX MATCH "// \\[readme\\]\n(.*)// \\[/readme\\]" found "${source}")
+set(quoted "${CMAKE_MATCH_1}")
+if(quoted STREQUAL "")
+  message(FATAL_ERROR "examples/quickstart.cpp has no [readme] part")
+endif()
+string(FIND "${readme}" "${quoted}" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "README.md does not quote examples/quickstart.cpp as it is")
+endif()

@@ -1,0 +1,195 @@
+// Lost connections, silent servers, and commits whose outcome is unknown. Every test ends in "and
+// then it works again".
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <pqxx/nontransaction>
+
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Gated {
+  PgShop shop;
+  TcpGate gate{shop.server().port()};
+  // The log goes past the gate, as it would to a server of its own.
+  PgProcess process{url(), options()};
+
+  std::string url() const {
+    return "postgresql://tester@127.0.0.1:" + std::to_string(gate.port()) + '/' + shop.name();
+  }
+  postgres::Options options() const {
+    postgres::Options options = PgProcess::quick();
+    options.direct_url = shop.url();
+    options.connections = 1;
+    return options;
+  }
+  // The statement that carries the intents and COMMIT.
+  static bool is_commit(bool to_server, const std::string& chunk) {
+    return to_server && chunk.find("; commit") != std::string::npos;
+  }
+  Receipt doubtful(double price) {
+    try {
+      process.set_price(1, price);
+    } catch (const CommitInDoubt& doubt) {
+      CHECK(doubt.outcome_unknown());
+      CHECK(doubt.connection_lost());
+      return doubt.receipt();
+    }
+    FAIL("the commit went through a cut connection");
+    return {};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("postgres faults: COMMIT cut before it reaches the server is in doubt, then rolled back",
+          "[faults]") {
+  Gated gated;
+  static_cast<void>(gated.process.price(1));
+  gated.gate.set_rule([](bool to_server, const std::string& chunk) {
+    return Gated::is_commit(to_server, chunk) ? TcpGate::Verdict::cut : TcpGate::Verdict::pass;
+  });
+  const Receipt receipt = gated.doubtful(9.0);
+  gated.gate.set_rule({});
+  CHECK(receipt.position.value > 0);
+  CHECK(gated.process.db.stats().in_doubt == 1);
+  gated.shop.await(
+      "select count(*) = 0 from pg_stat_activity where state like 'idle in trans%' "
+      "and datname = '" +
+      gated.shop.name() + "'");
+  CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::rolled_back);
+  CHECK_FALSE(gated.process.price(1).outcome().is_hit());  // its intents were applied all the same
+  CHECK(only(gated.process.price(1)) == 2.5);
+  gated.process.set_price(1, 3.0);
+  CHECK(only(gated.process.price(1)) == 3.0);
+}
+
+TEST_CASE("postgres faults: COMMIT whose answer is cut off is in doubt, then found committed",
+          "[faults]") {
+  Gated gated;
+  static_cast<void>(gated.process.price(1));
+  std::atomic<bool> sent{false};
+  gated.gate.set_rule([&](bool to_server, const std::string& chunk) {
+    if (Gated::is_commit(to_server, chunk)) sent.store(true);
+    return !to_server && sent.load() ? TcpGate::Verdict::cut : TcpGate::Verdict::pass;
+  });
+  const Receipt receipt = gated.doubtful(9.0);
+  gated.gate.set_rule({});
+  CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::committed);
+  CHECK(gated.process.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(only(gated.process.price(1)) == 9.0);
+}
+
+TEST_CASE(
+    "postgres faults: a doubtful commit that becomes visible later is applied again "
+    "(hard case 3)",
+    "[faults]") {
+  Gated gated;
+  // The transaction is held open after its connection is cut: COMMIT waits for this lock.
+  gated.shop.execute(
+      "create table gatekeeper (); create function wait_here() returns trigger language plpgsql "
+      "as $$ begin lock table gatekeeper; return null; end $$;"
+      "create constraint trigger late after update on product deferrable initially deferred "
+      "for each row execute function wait_here()");
+  pqxx::connection keeper(gated.shop.url());
+  pqxx::nontransaction holding(keeper);
+  holding.exec("begin; lock table gatekeeper");
+  static_cast<void>(gated.process.price(1));
+  std::thread cutter([&] {
+    gated.shop.await(
+        "select count(*) = 1 from pg_stat_activity where wait_event_type = 'Lock' and "
+        "datname = '" +
+        gated.shop.name() + "'");
+    gated.gate.cut_all();
+  });
+  const Receipt receipt = gated.doubtful(9.0);
+  cutter.join();
+  CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::running);
+  const auto old = gated.process.price(1);
+  CHECK(old[0] == 2.5);  // not visible yet, and cached again
+  CHECK(gated.process.price(1).outcome().is_hit());
+  holding.exec("commit");
+  gated.shop.await("select price = 9 from product where id = 1");
+  gated.process.db.catch_up();
+  CHECK(only(gated.process.price(1)) == 9.0);
+  CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::committed);
+}
+
+TEST_CASE("postgres faults: a pooled connection that died while idle costs no error", "[faults]") {
+  Gated gated;
+  static_cast<void>(gated.process.price(1));
+  gated.gate.cut_all();
+  CHECK(only(gated.process.price(2)) == 7.0);
+  gated.gate.cut_all();
+  gated.process.set_price(1, 4.0);
+  CHECK(only(gated.process.price(1)) == 4.0);
+}
+
+TEST_CASE("postgres faults: a connection cut inside a write rolls it back", "[faults]") {
+  Gated gated;
+  CHECK_THROWS_AS(gated.process.db.write([&](postgres::Transaction& tx) {
+    tx.execute("update product set price = 50 where id = 1");
+    tx.invalidate(entity("product", 1));
+    gated.gate.cut_all();
+    tx.execute("update product set price = 51 where id = 1");
+  }),
+                  Error);
+  CHECK(gated.process.db.stats().in_doubt == 0);
+  CHECK(only(gated.process.price(1)) == 2.5);
+  gated.process.set_price(1, 4.0);
+  CHECK(only(gated.process.price(1)) == 4.0);
+}
+
+TEST_CASE(
+    "postgres faults: a server that stops answering costs the log its timeout, not the "
+    "process its life",
+    "[faults]") {
+  const PgShop shop;
+  postgres::Options options = PgProcess::quick();
+  options.log_timeout = 200ms;
+  options.poll_interval = 1h;
+  options.max_lag = 2h;
+  PgProcess process(shop, options);
+  process.db.catch_up();  // its last statement shows which backend serves the log
+  const auto stopped = static_cast<pid_t>(
+      shop.number("select pid from pg_stat_activity where datname = '" + shop.name() +
+                  "' and query like '%querymark.meta m left join%upto%' and pid <> "
+                  "pg_backend_pid() limit 1"));
+  ::kill(stopped, SIGSTOP);
+  const auto began = std::chrono::steady_clock::now();
+  try {
+    process.db.catch_up();
+    FAIL("a stopped server answered");
+  } catch (const Error& failure) {
+    CHECK(failure.connection_lost());
+    CHECK(failure.native_code() == "timeout");
+  }
+  CHECK(std::chrono::steady_clock::now() - began < 5s);
+  const Receipt receipt = process.set_price(1, 8.0);  // other backends answer; the log reconnects
+  CHECK(process.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(only(process.price(1)) == 8.0);
+  ::kill(stopped, SIGCONT);
+}
+
+TEST_CASE("postgres faults: a server restart is survived, with the same epoch", "[faults]") {
+  PostgresServer server;
+  const PgShop shop(server);
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  const Epoch before = process.db.source().marks().cursor().epoch;
+  server.stop(SIGINT);
+  server.start();
+  process.db.catch_up();
+  CHECK(process.db.source().marks().cursor().epoch == before);
+  CHECK(process.price(1).outcome().is_hit());
+  process.set_price(1, 4.0);
+  CHECK(only(process.price(1)) == 4.0);
+}

@@ -1,0 +1,361 @@
+// The five rules of freshness on PostgreSQL, each with the interleaving forced, and the marks' and
+// fills' part of the hard cases. Two `PgProcess` objects stand for two processes: they share
+// nothing but the database.
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <pqxx/nontransaction>
+#include <pqxx/subtransaction>
+#include <pqxx/transaction>
+#include <thread>
+
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A load of product 1's price that runs `meanwhile` after it has read the row and before it
+// returns.
+template <class Meanwhile>
+Cached<double> slow_price(PgProcess& process, Meanwhile meanwhile) {
+  return process.db.get_or_load<double>(
+      "slow price", {.tags = {entity("product", 1)}, .ttl = 1h}, [&] {
+        const auto rows = process.db.query("select price from product where id = 1")
+                              .uncached()
+                              .fetch_as<double>();
+        meanwhile();
+        return rows[0];
+      });
+}
+
+std::string log_row(std::int64_t id) {
+  return "select querymark.invalidate('shop', 'entity', querymark.target('product', '" +
+         std::to_string(id) + "'));";
+}
+
+}  // namespace
+
+TEST_CASE("postgres rule 1: a hit is refused once the invalidation of its target is applied",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess reader(shop);
+  PgProcess writer(shop);
+  CHECK(only(reader.price(1)) == 2.5);
+  CHECK(reader.price(1).outcome().is_hit());
+  const Receipt receipt = writer.set_price(1, 3.5);
+  REQUIRE(reader.db.wait(receipt, Wait::local(10s)).satisfied());
+  const Rows<double> fresh = reader.price(1);
+  CHECK(fresh[0] == 3.5);
+  CHECK(fresh.outcome().status == ReadStatus::miss);
+}
+
+TEST_CASE("postgres rule 1: a fill that a write overtakes is not served again", "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  PgProcess other(shop);
+  const auto old = slow_price(process, [&] { process.set_price(1, 9.0); });
+  CHECK(*old == 2.5);
+  CHECK(old.outcome().stored == Stored::invalidated);
+  const auto next = slow_price(process, [] {});
+  CHECK(*next == 9.0);
+  process.db.flush_local();
+  const auto older = slow_price(process, [&] {
+    REQUIRE(process.db.wait(other.set_price(1, 10.0), Wait::local(10s)).satisfied());
+  });
+  CHECK(*older == 9.0);
+  const auto last = slow_price(process, [] {});
+  CHECK(*last == 10.0);
+}
+
+TEST_CASE(
+    "postgres rule 2: a process that can't reach the log bypasses the cache after max_lag, and "
+    "recovers",
+    "[freshness]") {
+  PostgresServer server;
+  const PgShop shop(server);
+  ManualClock clock;
+  Cache cache{{.memory_bytes = 64U << 20U, .clock = &clock}};
+  postgres::Options options = PgProcess::quick();
+  options.max_lag = 2s;
+  options.poll_interval = 1h;
+  postgres::Database db(shop.url(), cache, options);
+  const auto price = [&] {
+    return db.query("select price from product where id = 1")
+        .tag(entity("product", 1))
+        .fetch_as<double>();
+  };
+  static_cast<void>(price());
+  CHECK(price().outcome().is_hit());
+  server.stop(SIGINT);
+  CHECK_THROWS_AS(db.catch_up(), Error);
+  CHECK(price().outcome().is_hit());  // within max_lag
+  clock.advance(3s);
+  CHECK_THROWS_AS(price(), Error);  // the database is down, and memory is not trusted
+  server.start();
+  CHECK(price().outcome().stored == Stored::lagging);  // reachable, but the log was not asked yet
+  db.catch_up();
+  static_cast<void>(price());
+  CHECK(price().outcome().is_hit());
+}
+
+TEST_CASE(
+    "postgres rule 4: a transaction reads its own writes and fills nothing; rolled back, it "
+    "invalidates nothing",
+    "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  CHECK_THROWS_AS(process.db.write([&](postgres::Transaction& tx) {
+    tx.execute("update product set price = 99 where id = 1");
+    tx.invalidate(entity("product", 1));
+    const ResultSet inside = tx.query("select price from product where id = 1");
+    CHECK(inside.row(0)[0].as<double>() == 99.0);
+    throw std::runtime_error("changed my mind");
+  }),
+                  std::runtime_error);
+  const auto after = process.price(1);
+  CHECK(after[0] == 2.5);
+  CHECK(after.outcome().is_hit());
+  CHECK(shop.number("select count(*) from querymark.log") == 0);
+}
+
+TEST_CASE("postgres rule 4: before write() returns, the writer's own marks include the write",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  const Receipt receipt = process.set_price(1, 5.0);
+  CHECK(only(process.price(1)) == 5.0);
+  CHECK(process.db.wait(receipt, Wait::local(0s)).satisfied());
+}
+
+TEST_CASE(
+    "postgres rule 4: staged intents whose commit is in doubt are applied at once, and again from "
+    "the log (hard case 3)",
+    "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  pqxx::connection own(shop.url());
+  static_cast<void>(process.price(1));
+  pqxx::work work(own);
+  work.exec("update product set price = 6 where id = 1");
+  {
+    const Staged staged = process.db.stage(work, IntentBatch().add(entity("product", 1)));
+  }  // dies unsettled, as when the connection hangs in COMMIT
+  CHECK(process.db.stats().in_doubt == 1);
+  const auto old = process.price(1);  // the commit is not visible yet: caches the old row again
+  CHECK(old[0] == 2.5);
+  CHECK_FALSE(old.outcome().is_hit());
+  CHECK(process.price(1).outcome().is_hit());
+  work.commit();
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 6.0);
+}
+
+TEST_CASE("postgres: a transaction that commits late with an early id is seen, once and at once",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  pqxx::connection early(shop.url());
+  pqxx::work work(early);
+  work.exec("update product set price = 6 where id = 1;" + log_row(1));
+  for (int i = 0; i < 20; ++i) process.set_price(2, i);  // ids above it, committed and applied
+  process.db.catch_up();
+  static_cast<void>(process.price(1));
+  CHECK(process.price(1).outcome().is_hit());
+  process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());  // still open
+  work.commit();
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 6.0);
+  process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());  // not applied a second time
+}
+
+TEST_CASE(
+    "postgres: savepoints stand where their transaction commits; a rolled back one is not "
+    "there",
+    "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  pqxx::connection own(shop.url());
+  pqxx::work work(own);
+  {
+    pqxx::subtransaction kept(work);
+    kept.exec("update product set price = 6 where id = 1;" + log_row(1));
+    kept.commit();
+  }
+  {
+    pqxx::subtransaction dropped(work);
+    dropped.exec(log_row(2));
+    dropped.abort();
+  }
+  process.set_price(3, 31.0);
+  static_cast<void>(process.price(1));
+  static_cast<void>(process.price(2));
+  work.commit();
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 6.0);
+  CHECK(process.price(2).outcome().is_hit());
+}
+
+TEST_CASE("postgres: a prepared transaction is seen when it is committed (two-phase)",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  shop.execute("begin; update product set price = 6 where id = 1;" + log_row(1) +
+               "prepare transaction 'two'");
+  process.set_price(2, 8.0);
+  static_cast<void>(process.price(1));
+  process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());
+  shop.execute("commit prepared 'two'");
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 6.0);
+  shop.execute("begin;" + log_row(1) + "prepare transaction 'three'");
+  shop.execute("rollback prepared 'three'");
+  process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());
+}
+
+TEST_CASE("postgres: rows that a trigger adds to an own transaction are applied (hard case 4)",
+          "[freshness]") {
+  const PgShop shop;
+  shop.execute(
+      "create function audit() returns trigger language plpgsql as $$ begin "
+      "perform querymark.invalidate('shop', 'collection', 'product'); return null; end $$;"
+      "create trigger audit after update on product execute function audit()");
+  PgProcess process(shop);
+  const auto all = [&] {
+    return process.db.query("select count(*) from product where price > 5")
+        .tag(collection("product"))
+        .fetch_as<std::int64_t>();
+  };
+  CHECK(only(all()) == 2);
+  CHECK(all().outcome().is_hit());
+  process.set_price(1, 50.0);  // declares the entity only
+  CHECK(only(all()) == 3);
+}
+
+TEST_CASE("postgres: what the log shows of an own write does not kill what was loaded since",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  process.set_price(1, 4.0);
+  static_cast<void>(process.price(1));
+  for (int i = 0; i < 3; ++i) process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());
+  CHECK(process.db.source().marks().remembered() == 0);
+}
+
+TEST_CASE("postgres: an old in-progress id at start does not hide its row (hard case 6)",
+          "[freshness]") {
+  const PgShop shop;
+  pqxx::connection early(shop.url());
+  pqxx::work work(early);
+  work.exec("update product set price = 6 where id = 1;" + log_row(1));
+  PgProcess late(shop);
+  CHECK(late.db.source().marks().floor() == late.db.source().marks().cursor().snapshot.limit());
+  static_cast<void>(late.price(1));
+  work.commit();
+  late.db.catch_up();
+  CHECK(only(late.price(1)) == 6.0);
+}
+
+TEST_CASE("postgres: three hundred open transactions make a long list, and each is seen",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  std::vector<std::unique_ptr<pqxx::connection>> connections;
+  std::vector<std::unique_ptr<pqxx::work>> open;
+  for (int i = 0; i < 300; ++i) {
+    connections.push_back(std::make_unique<pqxx::connection>(shop.url()));
+    open.push_back(std::make_unique<pqxx::work>(*connections.back()));
+    open.back()->exec("select querymark.invalidate('shop', 'tag', 't" + std::to_string(i) + "')");
+  }
+  process.set_price(2, 8.0);  // the list reaches up to the last id that has ended
+  CHECK(process.db.source().marks().cursor().snapshot.in_progress().size() >= 300);
+  const auto read = [&](int i) {
+    return process.db.query("select $1::int", i).tag(tag("t" + std::to_string(i))).fetch();
+  };
+  for (int i = 0; i < 300; ++i) static_cast<void>(read(i));
+  for (int i = 299; i >= 0; i -= 2) open[static_cast<std::size_t>(i)]->commit();
+  process.db.catch_up();
+  int wrong = 0;
+  for (int i = 0; i < 300; ++i)
+    if (read(i).outcome().is_hit() != (i % 2 == 0)) ++wrong;
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("postgres: writers through the SQL function reach other processes without a doorbell",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  shop.execute("begin; update product set price = 8 where id = 1;" + log_row(1) + "commit");
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 8.0);
+  CHECK_THROWS(shop.execute("select querymark.invalidate('shop', 'table', 'x')"));
+  CHECK(shop.text("select querymark.target('a:b', '50%')") == "a%3Ab:50%25");
+}
+
+TEST_CASE("postgres: the doorbell wakes another process long before its poll", "[freshness]") {
+  const PgShop shop;
+  postgres::Options rarely = PgProcess::quick();
+  rarely.poll_interval = 1h;
+  rarely.max_lag = 2h;
+  PgProcess reader(shop, rarely);
+  PgProcess writer(shop, rarely);
+  shop.await("select count(*) = 2 from pg_stat_activity where datname = '" + shop.name() +
+             "' and query ilike '%pg_listening_channels%' and pid <> pg_backend_pid()");
+  static_cast<void>(reader.price(1));
+  const std::uint64_t polls = reader.db.stats().polls;
+  const Receipt receipt = writer.set_price(1, 3.5);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (reader.db.stats().polls == polls && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  CHECK(reader.db.stats().polls > polls);
+  CHECK(only(reader.price(1)) == 3.5);
+  CHECK(reader.db.doorbell_problem().empty());
+}
+
+TEST_CASE("postgres: a fill in a transaction that has written is refused (hard case 29)",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  pqxx::connection own(shop.url());
+  {
+    pqxx::work work(own);
+    work.exec("update product set price = 66 where id = 1");
+    auto borrowed = process.db.borrow(work, "own");
+    const auto inside = borrowed.query("select price from product where id = 1")
+                            .tag(entity("product", 1))
+                            .fetch_as<double>();
+    CHECK(inside[0] == 66.0);
+    CHECK(inside.outcome().stored == Stored::in_transaction);
+  }
+  CHECK(only(process.price(1)) == 2.5);
+}
+
+TEST_CASE("postgres: a load in an old snapshot fills nothing that a newer write has hit",
+          "[freshness]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  pqxx::connection own(shop.url());
+  pqxx::transaction<pqxx::isolation_level::repeatable_read> old(own);
+  old.exec("select count(*) from product");  // pins the snapshot
+  process.set_price(1, 7.0);
+  auto borrowed = process.db.borrow(old, "own");
+  const auto price = [&](int id) {
+    return borrowed.query("select price from product where id = $1", id)
+        .tag(entity("product", id))
+        .fetch_as<double>();
+  };
+  const auto inside = price(1);
+  CHECK(inside[0] == 2.5);  // the transaction's own view
+  CHECK(inside.outcome().stored == Stored::not_covered);
+}

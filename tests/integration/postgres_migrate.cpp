@@ -1,0 +1,161 @@
+#include "querymark/postgres/migrate.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <thread>
+
+#include "postgres_sql.hpp"
+#include "querymark/support/error.hpp"
+#include "sqlite_sql.hpp"
+#include "support/child.hpp"
+#include "support/postgres_server.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+
+namespace {
+
+// A database without the querymark schema.
+std::string bare_database() {
+  static int count = 0;
+  const std::string name = "bare" + std::to_string(++count);
+  pqxx::connection admin(PostgresServer::shared().url("postgres"));
+  pqxx::nontransaction(admin).exec("create database " + name);
+  return PostgresServer::shared().url(name);
+}
+
+pqxx::result rows(const std::string& url, const std::string& sql) {
+  pqxx::connection connection(url);
+  return pqxx::nontransaction(connection).exec(sql);
+}
+
+}  // namespace
+
+TEST_CASE("postgres migrate: applies, then has nothing to do", "[migrate]") {
+  const std::string url = bare_database();
+  const auto planned = postgres::migrate(url, true);
+  CHECK(planned.applied.size() == static_cast<std::size_t>(postgres::schema_version()));
+  CHECK(std::string(rows(url, "select to_regnamespace('querymark') is null")[0][0].c_str()) == "t");
+  CHECK(postgres::migrate(url).applied == planned.applied);
+  CHECK(postgres::migrate(url).applied.empty());
+}
+
+TEST_CASE("postgres migrate: several at once apply each migration once", "[migrate]") {
+  const std::string url = bare_database();
+  std::atomic<std::size_t> applied{0};
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      try {
+        applied += postgres::migrate(url).applied.size();
+      } catch (const Error&) {
+        ++failed;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+  CHECK(applied == static_cast<std::size_t>(postgres::schema_version()));
+}
+
+TEST_CASE("postgres migrate: each file also works alone through psql and records its version",
+          "[migrate]") {
+  const std::string url = bare_database();
+  for (const Migration& migration : postgres::sql::kMigrations) {
+    const Finished psql = run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url,
+                               "-f", QUERYMARK_SQL_DIR "/postgres/" + std::string(migration.name)});
+    CAPTURE(psql.output);
+    REQUIRE(psql.code == 0);
+  }
+  CHECK(postgres::migrate(url).applied.empty());
+}
+
+TEST_CASE("postgres statements: every named statement prepares on a freshly migrated database",
+          "[migrate]") {
+  const std::string url = bare_database();
+  postgres::migrate(url);
+  const SqlCatalog catalog(postgres::sql::kQueries);
+  pqxx::connection connection(url);
+  for (const std::string& name : catalog.names()) {
+    CAPTURE(name);
+    pqxx::nontransaction plain(connection);
+    CHECK_NOTHROW(plain.exec("prepare p as " + catalog.get(name)));
+    plain.exec("deallocate p");
+  }
+}
+
+TEST_CASE("statements: what means the same bears the same name in both dialects", "[migrate]") {
+  const SqlCatalog postgres_catalog(postgres::sql::kQueries);
+  const SqlCatalog sqlite_catalog(sqlite::sql::kQueries);
+  const auto only_in = [](const SqlCatalog& one, const SqlCatalog& other) {
+    std::vector<std::string> found;
+    const auto names = other.names();
+    for (const std::string& name : one.names())
+      if (std::find(names.begin(), names.end(), name) == names.end()) found.push_back(name);
+    return found;
+  };
+  // What only a file has: an inode, a boot, a rewind.
+  CHECK(only_in(sqlite_catalog, postgres_catalog) ==
+        std::vector<std::string>{"adopt_identity", "empty_log", "replace_epoch"});
+  // What only a server has: sessions, roles, snapshots, channels.
+  CHECK(only_in(postgres_catalog, sqlite_catalog) ==
+        std::vector<std::string>{"adopt", "begin_write", "listening", "load_state",
+                                 "lock_migrations", "pin_log_session", "pin_session", "ring",
+                                 "session"});
+}
+
+TEST_CASE(
+    "postgres statements: the tail reads what it returns, and never scans, under both plan "
+    "modes (hard case 21)",
+    "[migrate]") {
+  const std::string url = bare_database();
+  postgres::migrate(url);
+  pqxx::connection connection(url);
+  pqxx::nontransaction plain(connection);
+  // A million rows of three a transaction: ids 1000 to 334333.
+  plain.exec(
+      "insert into querymark.log (xid, namespace, kind, target) select ((3000 + i) / "
+      "3)::text::xid8, "
+      "'shop', 'tag', 't' || i from generate_series(0, 999999) i");
+  plain.exec("analyze querymark.log");
+  const SqlCatalog catalog(postgres::sql::kQueries);
+  plain.exec("set jit = off");
+  plain.exec("prepare tail (text, text, text, text, text, bigint, bigint) as " +
+             catalog.get("log_page"));
+  // The last rows read by each scan of the log, with those that a filter removed.
+  const auto read = [&](const std::string& arguments, int returned) {
+    std::string text;
+    for (const auto& line : plain.exec("explain (analyze, costs off, timing off, summary off) "
+                                       "execute tail (" +
+                                       arguments + ")"))
+      text += std::string(line[0].c_str()) + '\n';
+    CAPTURE(text);
+    CHECK_THAT(text, !Catch::Contains("Seq Scan on log"));
+    int seen = 0;
+    for (std::size_t at = 0; (at = text.find("log_position on log", at)) != std::string::npos;) {
+      at = text.find("rows=", at) + 5;
+      seen += std::atoi(text.c_str() + at);
+    }
+    for (std::size_t at = 0;
+         (at = text.find("Rows Removed by Filter: ", at)) != std::string::npos;) {
+      at += 24;
+      seen += std::atoi(text.c_str() + at);
+    }
+    CHECK(seen <= 2 * returned);
+    CHECK(seen >= returned);
+  };
+  for (const char* mode : {"force_generic_plan", "force_custom_plan"}) {
+    plain.exec(std::string("set plan_cache_mode = ") + mode);
+    // New rows at the end, and two late commits far below.
+    read("'shop', '334200', '{1500,200000}', '334300:334300:', '0', 0, 5000", 303);
+    // A page in the middle of a long catch-up.
+    read("'shop', '200000', '{}', '334300:334300:', '200000', 597001, 100", 100);
+    // Nothing new.
+    read("'shop', '334400', '{334390}', '334500:334500:', '0', 0, 5000", 0);
+  }
+}

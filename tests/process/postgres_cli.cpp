@@ -1,0 +1,183 @@
+// The executable `querymark` on PostgreSQL, and the SQLite file tier below a PostgreSQL log.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+
+#include "querymark/sqlite/file_tier.hpp"
+#include "support/child.hpp"
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const std::string kProgram = QUERYMARK_PROGRAM;
+
+std::vector<std::string> worker(const PgShop& shop, const std::string& tier) {
+  return {kProgram,      "worker", "--db",     shop.url(),
+          "--namespace", "shop",   "--target", "sqlite:" + tier};
+}
+
+Finished worker_once(const PgShop& shop, const std::string& tier) {
+  auto command = worker(shop, tier);
+  command.emplace_back("--once");
+  return run(command);
+}
+
+std::int64_t tier_entries(const std::string& tier) {
+  SQLite::Database database(tier, SQLite::OPEN_READWRITE, 5000);
+  return database.execAndGet("select count(*) from querymark_tier_entry").getInt64();
+}
+
+}  // namespace
+
+TEST_CASE("cli: migrate takes a PostgreSQL URL and never shows its password", "[cli]") {
+  PostgresServer& server = PostgresServer::shared();
+  pqxx::connection admin(server.url("postgres"));
+  pqxx::nontransaction(admin).exec("create database bare");
+  const std::string url = "postgresql://tester:sesame@127.0.0.1:" + std::to_string(server.port());
+  const Finished dry = run({kProgram, "migrate", "--db", url + "/bare", "--dry-run"});
+  CHECK(dry.code == 0);
+  CHECK_THAT(dry.output, Contains("would apply 0001_outbox.sql") && !Contains("sesame"));
+  const Finished first = run({kProgram, "migrate", "--db", url + "/bare", "--json"});
+  CHECK(first.code == 0);
+  CHECK_THAT(first.output, Contains("0001_outbox.sql") && !Contains("sesame"));
+  CHECK_THAT(run({kProgram, "migrate", "--db", url + "/bare"}).output, Contains("nothing to do"));
+  const Finished missing = run({kProgram, "migrate", "--db", url + "/nowhere"});
+  CHECK(missing.code == 3);
+  CHECK_THAT(missing.output, Contains("nowhere") && !Contains("sesame"));
+  const Finished garbled = run({kProgram, "migrate", "--db", "postgresql://x:sesame@[y/z"});
+  CHECK(garbled.code == 2);
+  CHECK_THAT(garbled.output, !Contains("sesame"));
+}
+
+TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  const std::string tier = dir.file("tier");
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(tier));
+  CHECK(worker_once(shop, tier).code == 0);  // a new target starts with a flush
+  static_cast<void>(process.price(1));
+  static_cast<void>(process.price(2));
+  CHECK(tier_entries(tier) == 2);
+  process.set_price(1, 4.0);
+  const Finished drained = worker_once(shop, tier);
+  CHECK(drained.code == 0);
+  CHECK_THAT(drained.output, Contains("applied=1"));
+  CHECK(tier_entries(tier) == 1);
+  CHECK(shop.number("select count(*) from querymark.consumer where owner is null and cursor is not "
+                    "null") == 1);
+
+  PgProcess newcomer(shop);
+  newcomer.db.attach(sqlite::FileTier(tier));
+  CHECK(newcomer.price(2).outcome().source == ReadSource::shared_tier);
+  CHECK(only(newcomer.price(1)) == 4.0);
+}
+
+TEST_CASE(
+    "cli: a running worker follows the doorbell, survives the loss of its connections, and "
+    "releases its lease on SIGTERM",
+    "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  const std::string tier = dir.file("tier");
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(tier));
+  Child child(worker(shop, tier));
+  CHECK_THAT(child.hear(), Contains("worker started"));
+  CHECK_THAT(child.hear(), Contains("flushed"));
+  static_cast<void>(process.price(1));
+  process.set_price(1, 4.0);
+  CHECK_THAT(child.hear(), Contains("applied=1"));
+  shop.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
+               shop.name() + "' and pid <> pg_backend_pid()");
+  process.set_price(1, 5.0);
+  std::string line;
+  while (line.find("applied=1") == std::string::npos) line = child.hear();
+  child.signal(SIGTERM);
+  CHECK(child.join() == 0);
+  CHECK(shop.number("select count(*) from querymark.consumer where owner is null") == 1);
+}
+
+TEST_CASE(
+    "postgres tier: a value stamped below an open transaction's id is not served after a "
+    "write, and the database answers",
+    "[tier]") {
+  const PgShop shop;
+  const TempDir dir;
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(dir.file("tier")));
+  pqxx::connection idle(shop.url());
+  pqxx::nontransaction holding(idle);
+  holding.exec("begin; select pg_current_xact_id()");  // keeps every horizon where it is
+  process.set_price(1, 4.0);
+  static_cast<void>(process.price(1));
+  PgProcess other(shop);
+  other.db.attach(sqlite::FileTier(dir.file("tier")));
+  const auto read = other.price(1);
+  CHECK(read[0] == 4.0);
+  CHECK(read.outcome().source == ReadSource::database);
+  CHECK(process.price(1).outcome().is_hit());  // memory does not mind
+  holding.exec("rollback");
+}
+
+TEST_CASE("postgres tier: a local flush keeps the old value from coming back (hard case 18)",
+          "[tier]") {
+  const PgShop shop;
+  const TempDir dir;
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(dir.file("tier")));
+  static_cast<void>(process.price(1));
+  process.db.flush_local();
+  CHECK(process.price(1).outcome().source == ReadSource::database);
+}
+
+TEST_CASE("postgres tier: a load right after an own write is stamped above it (hard case 28)",
+          "[tier]") {
+  const PgShop shop;
+  const TempDir dir;
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(dir.file("tier")));
+  PgProcess other(shop);
+  other.db.attach(sqlite::FileTier(dir.file("tier")));
+  const Receipt receipt = process.set_price(1, 4.0);
+  static_cast<void>(process.price(1));
+  REQUIRE(other.db.wait(receipt, Wait::local(10s)).satisfied());
+  const auto read = other.price(1);
+  CHECK(read[0] == 4.0);
+  CHECK(read.outcome().source == ReadSource::shared_tier);
+}
+
+TEST_CASE(
+    "postgres tier: a value from before this process is judged by the retained log, and "
+    "below the floor not trusted",
+    "[tier]") {
+  const PgShop shop;
+  const TempDir dir;
+  {
+    PgProcess filler(shop);
+    filler.db.attach(sqlite::FileTier(dir.file("tier")));
+    CHECK(only(filler.price(1)) == 2.5);
+    CHECK(only(filler.price(2)) == 7.0);
+    filler.set_price(1, 4.0);
+  }
+  {
+    PgProcess newcomer(shop);
+    newcomer.db.attach(sqlite::FileTier(dir.file("tier")));
+    CHECK(newcomer.price(2).outcome().source == ReadSource::shared_tier);
+    CHECK(only(newcomer.price(1)) == 4.0);
+  }
+  shop.execute("update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot())");
+  PgProcess late(shop);
+  late.db.attach(sqlite::FileTier(dir.file("tier")));
+  CHECK(late.price(2).outcome().source == ReadSource::database);
+}

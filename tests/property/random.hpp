@@ -1,0 +1,68 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+namespace querymark::test {
+
+/// A seeded source of choices. The seed is `QUERYMARK_SEED` if that is set; put `CAPTURE` or
+/// `INFO` of `seed()` where a failure must name it.
+class Choices {
+ public:
+  explicit Choices(std::uint64_t seed) : seed_(seed), engine_(seed) {}
+
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+  /// A number below `bound`; requires bound > 0.
+  [[nodiscard]] std::size_t below(std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(engine_);
+  }
+  [[nodiscard]] bool one_in(std::size_t count) { return below(count) == 0; }
+  [[nodiscard]] char byte() { return static_cast<char>(below(256)); }
+  /// Up to `longest` random bytes.
+  [[nodiscard]] std::string bytes(std::size_t longest) {
+    std::string text(below(longest + 1), '\0');
+    for (char& c : text) c = byte();
+    return text;
+  }
+
+  /// The first seed of a run of them.
+  [[nodiscard]] static std::uint64_t first_seed() {
+    const char* given = std::getenv("QUERYMARK_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::mt19937_64 engine_;
+};
+
+/// Damages `bytes` in one of the ways in which stored bytes go wrong.
+inline void mutate(std::string& bytes, Choices& choices) {
+  if (bytes.empty()) return;
+  const std::size_t at = choices.below(bytes.size());
+  switch (choices.below(6)) {
+    case 0:
+      bytes[at] = choices.byte();
+      break;
+    case 1:
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 << choices.below(8)));
+      break;
+    case 2:
+      bytes.resize(at);
+      break;
+    case 3:
+      bytes.insert(at, choices.bytes(16));
+      break;
+    case 4:
+      bytes.erase(at, choices.below(16) + 1);
+      break;
+    default:  // a length or an offset that lies
+      for (std::size_t i = at; i < bytes.size() && i < at + 4; ++i)
+        bytes[i] = choices.one_in(2) ? '\xFF' : '\0';
+  }
+}
+
+}  // namespace querymark::test

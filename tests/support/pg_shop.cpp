@@ -1,0 +1,80 @@
+#include "support/pg_shop.hpp"
+
+#include <chrono>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <stdexcept>
+#include <thread>
+
+namespace querymark::test {
+
+PgShop::PgShop(PostgresServer& server)
+    : server_(server), name_(server.create_database()), url_(server.url(name_)) {
+  execute(
+      "create table product (id bigint primary key, name text not null, price float8 not null, "
+      "note text);"
+      "insert into product values (1, 'tea', 2.5, null), (2, 'cup', 7, ''), (3, 'pot', 30, "
+      "'blue')");
+}
+
+void PgShop::execute(const std::string& sql) const {
+  pqxx::connection connection(url_);
+  pqxx::nontransaction(connection).exec(sql);
+}
+
+std::string PgShop::text(const std::string& sql) const {
+  pqxx::connection connection(url_);
+  pqxx::nontransaction plain(connection);
+  const pqxx::result rows = plain.exec(sql);
+  return rows[0][0].c_str();
+}
+
+std::int64_t PgShop::number(const std::string& sql) const { return std::stoll(text(sql)); }
+
+void PgShop::await(const std::string& sql) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto holds = [&] {
+    try {
+      return text(sql) == "t";
+    } catch (const std::exception&) {  // the server may be starting again
+      return false;
+    }
+  };
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("never became true: " + sql);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell
+  }
+}
+
+postgres::Options PgProcess::quick() {
+  postgres::Options options;
+  options.space = "shop";
+  options.connections = 4;
+  options.mark_cells = 1U << 16U;
+  return options;
+}
+
+PgProcess::PgProcess(const PgShop& shop, postgres::Options options)
+    : PgProcess(shop.url(), std::move(options)) {}
+
+PgProcess::PgProcess(const std::string& url, postgres::Options options)
+    : db(url, cache, std::move(options)) {}
+
+Rows<double> PgProcess::price(std::int64_t id) {
+  return db.query("select price from product where id = $1", id)
+      .tag(entity("product", id))
+      .ttl(std::chrono::hours(1))
+      .fetch_as<double>();
+}
+
+Receipt PgProcess::set_price(std::int64_t id, double price) {
+  return db
+      .write([&](postgres::Transaction& tx) {
+        tx.execute("update product set price = $1 where id = $2", price, id);
+        tx.invalidate(entity("product", id));
+      })
+      .receipt;
+}
+
+}  // namespace querymark::test

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <pqxx/connection>
+#include <string>
+
+#include "querymark/postgres/postgres.hpp"
+#include "support/postgres_server.hpp"
+
+namespace querymark::test {
+
+/// A small shop in a PostgreSQL database of its own, for tests.
+class PgShop {
+ public:
+  explicit PgShop(PostgresServer& server = PostgresServer::shared());
+
+  [[nodiscard]] const std::string& url() const noexcept { return url_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] PostgresServer& server() const noexcept { return server_; }
+  /// Runs SQL on a plain connection, as a program without querymark would.
+  void execute(const std::string& sql) const;
+  [[nodiscard]] std::int64_t number(const std::string& sql) const;
+  [[nodiscard]] std::string text(const std::string& sql) const;
+  /// Ends once another session's backend waits or is gone: `sql` returns true.
+  void await(const std::string& sql) const;
+
+ private:
+  PostgresServer& server_;
+  std::string name_;
+  std::string url_;
+};
+
+/// A process as far as caching goes: a cache and a database of its own.
+struct PgProcess {
+  explicit PgProcess(const PgShop& shop, postgres::Options options = quick());
+  PgProcess(const std::string& url, postgres::Options options);
+  static postgres::Options quick();
+
+  /// Price of a product, through the cache.
+  [[nodiscard]] Rows<double> price(std::int64_t id);
+  /// Sets a price, with its intent.
+  Receipt set_price(std::int64_t id, double price);
+
+  Cache cache{{.memory_bytes = 64U << 20U}};
+  postgres::Database db;
+};
+
+}  // namespace querymark::test

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "support/temp_dir.hpp"
+
+namespace querymark::test {
+
+/// A private PostgreSQL server in a temporary folder, as an unprivileged user, on a unix socket and
+/// a free port of the loopback interface. Stopped by its own pid at the end, and by the kernel
+/// should the test die first. Throws when the server's programs are missing.
+class PostgresServer {
+ public:
+  PostgresServer();
+  PostgresServer(const PostgresServer&) = delete;
+  PostgresServer& operator=(const PostgresServer&) = delete;
+  ~PostgresServer();
+
+  /// One for the whole test program, started at the first call.
+  [[nodiscard]] static PostgresServer& shared();
+
+  [[nodiscard]] std::string url(const std::string& database,
+                                const std::string& user = "tester") const;
+  [[nodiscard]] const std::string& host() const noexcept { return host_; }
+  [[nodiscard]] int port() const noexcept { return port_; }
+  /// A fresh, migrated database; returns its name.
+  [[nodiscard]] std::string create_database();
+
+  /// Ends the server (SIGINT: fast, clean; SIGQUIT: as a crash) and waits for it.
+  void stop(int signal);
+  /// Starts it again on the same data.
+  void start();
+
+ private:
+  TempDir dir_;
+  std::string host_ = "127.0.0.1";
+  int port_ = 0;
+  pid_t pid_ = -1;
+  int databases_ = 0;
+};
+
+}  // namespace querymark::test

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "querymark/querymark.hpp"
+
+namespace querymark::test {
+
+/// An outbox in front of another that can be told to fail, or to do something at each read.
+class FaultyOutbox final : public Outbox {
+ public:
+  explicit FaultyOutbox(MemoryOutbox& real) : real_(real) {}
+
+  [[nodiscard]] Cursor now() override { return checked(), real_.now(); }
+  [[nodiscard]] TailPage read(const TailRequest& request) override {
+    checked();
+    ++reads;
+    if (before_read) before_read();
+    if (end) return {.upto = *end};
+    return real_.read(request);
+  }
+  [[nodiscard]] Cursor retained() override { return checked(), real_.retained(); }
+  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
+                                  std::chrono::milliseconds lease) override {
+    return checked(), real_.claim(consumer, owner, lease);
+  }
+  [[nodiscard]] bool advance(const Claim& claim) override {
+    return checked(), real_.advance(claim);
+  }
+  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override {
+    ++renewals;
+    return checked(), real_.renew(claim, lease);
+  }
+  void release(const std::string& consumer, const std::string& owner) override {
+    checked();
+    real_.release(consumer, owner);
+  }
+
+  std::atomic<bool> down{false};
+  std::atomic<int> reads{0};
+  std::atomic<int> renewals{0};
+  std::function<void()> before_read;
+  /// If set: there are no rows, and this is where the log ends.
+  std::optional<Cursor> end;
+
+ private:
+  void checked() const {
+    if (down) throw Error("the database is gone", {.retryable = true, .connection_lost = true});
+  }
+  MemoryOutbox& real_;
+};
+
+/// A doorbell that only `ring` and `interrupt` end: no test waits for a poll interval.
+class FakeDoorbell final : public Doorbell {
+ public:
+  void wait(std::chrono::nanoseconds /*timeout*/) override {
+    std::unique_lock lock(mutex_);
+    ++waits_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return rung_; });
+    rung_ = false;
+  }
+  void interrupt() override { ring(); }
+  void ring() {
+    const std::lock_guard lock(mutex_);
+    rung_ = true;
+    changed_.notify_all();
+  }
+  /// Blocks until somebody has begun the `count`-th wait.
+  void await_waits(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waits_ >= count; });
+  }
+  [[nodiscard]] int waits() {
+    const std::lock_guard lock(mutex_);
+    return waits_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool rung_ = false;
+  int waits_ = 0;
+};
+
+/// A batch of the targets given.
+template <class... Targets>
+IntentBatch batch(const Targets&... targets) {
+  IntentBatch intents;
+  (intents.add(targets), ...);
+  return intents;
+}
+
+}  // namespace querymark::test

@@ -1,0 +1,40 @@
+#include "querymark/read/outcome.hpp"
+
+#include <catch2/catch.hpp>
+#include <set>
+
+namespace {
+
+using namespace querymark;
+using namespace std::chrono_literals;
+
+}  // namespace
+
+TEST_CASE("outcome: one line tells people what happened", "[outcome]") {
+  CHECK(describe({.status = ReadStatus::hit,
+                  .source = ReadSource::memory,
+                  .stored = Stored::already,
+                  .age = 3s}) == "hit from memory, 3 s old");
+  CHECK(describe({.status = ReadStatus::miss, .stored = Stored::oversize}) ==
+        "miss from database, not stored: oversize");
+  CHECK(describe({.status = ReadStatus::degraded,
+                  .source = ReadSource::memory,
+                  .stored = Stored::already,
+                  .age = 125s}) == "degraded from memory, 2 min old");
+  CHECK(describe({.status = ReadStatus::hit, .source = ReadSource::shared_tier, .age = 7h}) ==
+        "hit from shared tier, 7 h old");
+  CHECK(fmt::format("{}", Outcome{}) == "miss from database");
+}
+
+TEST_CASE("outcome: every state has a name of its own", "[outcome]") {
+  std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(Stored::reentrant); ++i)
+    names.insert(to_string(static_cast<Stored>(i)));
+  CHECK(names.size() == static_cast<std::size_t>(Stored::reentrant) + 1);
+  CHECK(names.count("unknown") == 0);
+  std::set<std::string_view> statuses;
+  for (int i = 0; i <= static_cast<int>(ReadStatus::degraded); ++i)
+    statuses.insert(to_string(static_cast<ReadStatus>(i)));
+  CHECK(statuses.size() == static_cast<std::size_t>(ReadStatus::degraded) + 1);
+  CHECK(statuses.count("unknown") == 0);
+}

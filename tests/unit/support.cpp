@@ -1,0 +1,120 @@
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "querymark/observe/counter.hpp"
+#include "querymark/support/bytes.hpp"
+#include "querymark/support/clock.hpp"
+#include "querymark/support/digest.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+#include "querymark/support/sql_catalog.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace std::chrono_literals;
+
+}  // namespace
+
+TEST_CASE("bytes: hexadecimal reads back, and nothing else is read", "[bytes]") {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
+  CHECK(from_hex(to_hex(all)) == all);
+  CHECK(to_hex("\x0a\xff") == "0aff");
+  CHECK(from_hex("0AfF") == std::string("\x0a\xff"));
+  CHECK(from_hex("") == "");
+  CHECK_FALSE(from_hex("a"));
+  CHECK_FALSE(from_hex("0g"));
+  CHECK_FALSE(from_hex(" a"));
+}
+
+TEST_CASE("bytes: plain UTF-8 is neither malformed, nor overlong, nor NUL", "[bytes]") {
+  CHECK(is_plain_utf8(""));
+  CHECK(is_plain_utf8("Grüße, 世界 \U0001f9ea"));
+  CHECK(is_plain_utf8("\xF4\x8F\xBF\xBF"));  // U+10FFFF
+  for (const std::string_view bad :
+       {std::string_view("\0", 1), std::string_view("\x80"), std::string_view("\xC0\xAF"),
+        std::string_view("\xC1\xBF"), std::string_view("\xE0\x80\xAF"),
+        std::string_view("\xED\xA0\x80"), std::string_view("\xF0\x80\x80\xAF"),
+        std::string_view("\xF4\x90\x80\x80"), std::string_view("\xF5\x80\x80\x80"),
+        std::string_view("\xE4\xB8"), std::string_view("\xFF")}) {
+    CAPTURE(to_hex(bad));
+    CHECK_FALSE(is_plain_utf8(bad));
+    CHECK_FALSE(is_plain_utf8("a" + std::string(bad)));
+  }
+}
+
+TEST_CASE("bytes: a reader that failed once fails from then on", "[bytes]") {
+  std::string written;
+  detail::put_integer(written, std::uint16_t{0x1234});
+  detail::put_block(written, "abc");
+  detail::ByteReader reader(written);
+  CHECK(reader.integer<std::uint16_t>() == 0x1234);
+  CHECK(reader.block() == "abc");
+  CHECK(reader.at_end());
+  detail::ByteReader cut(ByteView(written).substr(0, 8));
+  CHECK(cut.integer<std::uint16_t>() == 0x1234);
+  CHECK_FALSE(cut.block());
+  CHECK_FALSE(cut.take(1));
+  CHECK_FALSE(cut.at_end());
+}
+
+TEST_CASE("digest: SHA-256 is over the parts, each after its length", "[digest]") {
+  // printf '\0\0\0\0\0\0\0\3abc' | sha256sum
+  CHECK(sha256({"abc"}).hex() ==
+        "c3494ca1a2cf8eeb8a11ded316fb55b83c3bbbedb6313cd50415251e5d09e12f");
+  CHECK(sha256({"a", "bc"}) != sha256({"ab", "c"}));
+  CHECK(sha256({"abc"}) != sha256({"abc", ""}));
+}
+
+TEST_CASE("clock: a manual one moves when told to, and the wall clock can be skewed", "[clock]") {
+  ManualClock clock;
+  const MonotonicTime begin = clock.now();
+  const WallTime wall = clock.wall_now();
+  clock.advance(1500ms);
+  CHECK(clock.now() - begin == 1500ms);
+  CHECK(clock.coarse_now() == clock.now());
+  CHECK(clock.wall_now() - wall == 1500ms);
+  clock.skew_wall(-1h);
+  CHECK(clock.now() - begin == 1500ms);
+  CHECK(clock.wall_now() < wall);
+}
+
+TEST_CASE("clock: the system's coarse clock is never ahead of the precise one", "[clock]") {
+  for (int i = 0; i < 1000; ++i) {
+    const MonotonicTime coarse = system_clock().coarse_now();
+    if (coarse > system_clock().now()) FAIL("the coarse clock is ahead");
+  }
+  CHECK(system_clock().wall_now() > WallTime(std::chrono::hours(24 * 365 * 50)));
+}
+
+TEST_CASE("clock: a span without end ends at the end of time", "[clock]") {
+  const MonotonicTime now{1000s};
+  CHECK(detail::after(now, 5s) == now + 5s);
+  CHECK(detail::after(now, std::chrono::nanoseconds::max()) == MonotonicTime::max());
+  CHECK(detail::after(now, -5s) == now - 5s);
+}
+
+TEST_CASE("random: two draws differ", "[random]") { CHECK(random_u64() != random_u64()); }
+
+TEST_CASE("counter: no increment is lost between threads", "[counter]") {
+  StripedCounter counter;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10'000; ++i) counter.add();
+      });
+  }
+  CHECK(counter.get() == 40'000);
+}
+
+TEST_CASE("sql catalog: statements are found by their names", "[sql_catalog]") {
+  const SqlCatalog catalog(
+      "-- a file\n-- name: one\nselect 1;\n\n-- name: two\n-- why\nselect\n 2\n");
+  CHECK(catalog.get("one") == "\nselect 1");
+  CHECK(catalog.get("two") == "\n-- why\nselect\n 2");
+  CHECK(catalog.names() == std::vector<std::string>{"one", "two"});
+  CHECK_THROWS_AS(catalog.get("three"), ConfigError);
+  CHECK_THROWS_AS(SqlCatalog("-- name: a\nselect 1;\n-- name: a\nselect 2;\n"), ConfigError);
+}

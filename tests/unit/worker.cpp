@@ -1,0 +1,364 @@
+#include "querymark/log/worker.hpp"
+
+#include <catch2/catch.hpp>
+#include <future>
+#include <thread>
+
+#include "unit/log_fixture.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace std::chrono_literals;
+using test::batch;
+using test::FakeDoorbell;
+using test::FaultyOutbox;
+
+// A shared target that records what it is told, and fails as often as it is told to.
+class RecordingApplier final : public Applier {
+ public:
+  [[nodiscard]] std::string name() const override { return "redis-1"; }
+  void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override {
+    if (during) during();
+    if (failures > 0) {
+      --failures;
+      throw std::runtime_error("connection refused");
+    }
+    epochs.push_back(epoch);
+    for (const SharedInvalidation& invalidation : invalidations) applied.push_back(invalidation);
+    ++calls;
+  }
+  [[nodiscard]] std::vector<std::string> texts() const {
+    std::vector<std::string> texts;
+    for (const SharedInvalidation& invalidation : applied)
+      texts.push_back(invalidation.target.is_flush() ? "*" : invalidation.target.text());
+    return texts;
+  }
+
+  int failures = 0;
+  int calls = 0;
+  std::function<void()> during;
+  std::vector<Epoch> epochs;
+  std::vector<SharedInvalidation> applied;
+};
+
+struct Fixture {
+  ManualClock clock;
+  MemoryOutbox outbox{"shop", clock};
+  RecordingApplier applier;
+  WorkerOptions options;
+  std::vector<std::string> errors;
+
+  Fixture() {
+    options.clock = &clock;
+    options.on_round = [this](const WorkerRound&, std::string_view error) {
+      if (!error.empty()) errors.emplace_back(error);
+    };
+  }
+  [[nodiscard]] Worker worker() { return {outbox, applier, nullptr, options}; }
+  // Past the flush with which a new target begins.
+  void register_target(Worker& worker) {
+    (void)worker.run_once();
+    applier.applied.clear();
+    applier.calls = 0;
+  }
+};
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("worker: a new target starts with a flush, and knows nothing older", "[worker]") {
+  Fixture f;
+  f.outbox.append(batch(tag("old")));
+  Worker worker = f.worker();
+  const WorkerRound round = worker.run_once();
+  CHECK(f.applier.texts() == Texts{"*"});
+  CHECK(f.applier.applied[0].position == Position{1});
+  CHECK(round.claimed == 0);
+  CHECK(worker.run_once().idle());
+  CHECK(f.applier.calls == 1);
+}
+
+TEST_CASE("worker: what is new is applied once and counted", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a"), tag("b")));
+  f.outbox.append(batch(tag("c")));
+  const WorkerRound round = worker.run_once();
+  CHECK(round.claimed == 3);
+  CHECK(round.applied == 3);
+  CHECK(round.dead == 0);
+  CHECK_FALSE(round.idle());
+  CHECK(f.applier.texts() == Texts{"a", "b", "c"});
+  CHECK(worker.run_once().idle());
+  CHECK(worker.totals().claimed == 3);
+  CHECK(worker.totals().applied == 3);
+  CHECK(f.applier.calls == 1);
+}
+
+TEST_CASE("worker: equal targets become one, at the latest position", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(entity("p", 7)));
+  f.outbox.append(batch(tag("p", 7)));
+  const Receipt last = f.outbox.append(batch(entity("p", 7)));
+  f.outbox.append(batch(key_named("p"), tag("name", "p")));
+  const WorkerRound round = worker.run_once();
+  CHECK(round.claimed == 5);
+  CHECK(round.applied == 5);
+  REQUIRE(f.applier.applied.size() == 3);  // the key and the tag of the same text stay apart
+  for (const SharedInvalidation& invalidation : f.applier.applied)
+    if (invalidation.target == entity("p", 7)) CHECK(invalidation.position == last.position);
+}
+
+TEST_CASE("worker: a flush swallows what came before it and nothing after", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a"), tag("b")));
+  const Receipt flush = f.outbox.append(batch(flush_all()));
+  f.outbox.append(batch(tag("a")));
+  CHECK(worker.run_once().applied == 4);
+  CHECK(f.applier.texts() == Texts{"*", "a"});
+  CHECK(f.applier.applied[0].position == flush.position);
+}
+
+TEST_CASE("worker: a malformed row becomes a flush, is counted dead and blocks nobody",
+          "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a")));
+  f.outbox.append_malformed();
+  f.outbox.append(batch(tag("b")));
+  const WorkerRound round = worker.run_once();
+  CHECK(round.claimed == 3);
+  CHECK(round.dead == 1);
+  CHECK(round.applied == 2);
+  CHECK(f.applier.texts() == Texts{"*", "b"});
+  CHECK(worker.run_once().idle());
+}
+
+TEST_CASE("worker: a backlog is applied page by page under one claim", "[worker]") {
+  Fixture f;
+  f.options.page_size = 3;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  for (int i = 0; i < 10; ++i) f.outbox.append(batch(entity("p", i)));
+  CHECK(worker.run_once().applied == 10);
+  CHECK(f.applier.calls == 4);
+  CHECK(f.applier.applied.size() == 10);
+}
+
+TEST_CASE("worker: a failing target keeps the cursor, loses nothing and kills nothing",
+          "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a"), tag("b")));
+  f.outbox.append_malformed();
+  f.applier.failures = 3;
+  for (int i = 0; i < 3; ++i) {
+    const WorkerRound round = worker.run_once();
+    CHECK(round.retried == 3);
+    CHECK(round.applied == 0);
+    CHECK(round.dead == 0);
+    CHECK_FALSE(round.fenced);
+  }
+  CHECK(f.errors == Texts(3, "connection refused"));
+  CHECK(f.applier.applied.empty());
+  CHECK(worker.run_once().applied == 2);
+  CHECK(f.applier.texts() == Texts{"*"});
+  CHECK(worker.totals().dead == 1);
+}
+
+TEST_CASE("worker: a target that fails in the middle gets the whole segment again", "[worker]") {
+  Fixture f;
+  f.options.page_size = 2;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  for (int i = 0; i < 6; ++i) f.outbox.append(batch(entity("p", i)));
+  int calls = 0;
+  f.applier.during = [&] { f.applier.failures = ++calls == 2 ? 1 : 0; };
+  CHECK(worker.run_once().retried == 4);
+  CHECK(f.applier.applied.size() == 2);
+  CHECK(worker.run_once().applied == 6);
+  CHECK(f.applier.applied.size() == 8);
+}
+
+TEST_CASE("worker: a failed first flush is tried again", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.applier.failures = 1;
+  CHECK(worker.run_once().retried == 1);
+  (void)worker.run_once();
+  CHECK(f.applier.texts() == Texts{"*"});
+}
+
+TEST_CASE("worker: while one holds the lease the other stands by, and takes over at its end",
+          "[worker]") {
+  Fixture f;
+  Worker first = f.worker();
+  Worker second = f.worker();
+  CHECK(first.owner() != second.owner());
+  f.register_target(first);
+  f.outbox.append(batch(tag("a")));
+  const WorkerRound idle = second.run_once();
+  CHECK(idle.standby);
+  CHECK(idle.idle());
+  CHECK(f.applier.calls == 0);
+  f.clock.advance(f.options.lease);
+  CHECK(second.run_once().applied == 1);
+  CHECK(first.run_once().standby);
+}
+
+TEST_CASE("worker: a released lease is taken over at once", "[worker]") {
+  Fixture f;
+  Worker first = f.worker();
+  Worker second = f.worker();
+  f.register_target(first);
+  f.outbox.append(batch(tag("a")));
+  first.release();
+  CHECK(second.run_once().applied == 1);
+  first.release();  // not its own any more: no effect
+  f.outbox.append(batch(tag("b")));
+  CHECK(first.run_once().standby);
+}
+
+TEST_CASE("worker: who lost the lease meanwhile counts nothing as its own", "[worker]") {
+  Fixture f;
+  Worker slow = f.worker();
+  Worker other = f.worker();
+  f.register_target(slow);
+  f.outbox.append(batch(tag("a"), tag("b")));
+  bool paused = false;
+  WorkerRound taken_over;
+  f.applier.during = [&] {
+    if (std::exchange(paused, true)) return;
+    f.clock.advance(f.options.lease + 1ms);  // as if stopped and resumed
+    taken_over = other.run_once();
+  };
+  const WorkerRound round = slow.run_once();
+  CHECK(taken_over.applied == 2);
+  CHECK(round.fenced);
+  CHECK(round.claimed == 0);
+  CHECK(round.applied == 0);
+  CHECK(slow.totals().applied == 0);
+  CHECK(other.run_once().idle());  // the late owner moved nothing
+}
+
+TEST_CASE("worker: a long segment renews its lease at half its time", "[worker]") {
+  Fixture f;
+  FaultyOutbox watched(f.outbox);
+  f.options.page_size = 1;
+  Worker worker(watched, f.applier, nullptr, f.options);
+  Worker other = f.worker();
+  f.register_target(worker);
+  for (int i = 0; i < 6; ++i) f.outbox.append(batch(entity("p", i)));
+  bool others_stood_by = true;
+  f.applier.during = [&] {
+    f.clock.advance(f.options.lease * 2 / 5);
+    others_stood_by = others_stood_by && other.run_once().standby;
+  };
+  CHECK(worker.run_once().applied == 6);
+  CHECK(others_stood_by);
+  CHECK(watched.renewals > 0);
+}
+
+TEST_CASE("worker: another history starts with a flush", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.outbox.append(batch(tag("a")));
+  f.register_target(worker);
+  f.outbox.replace_history();
+  f.outbox.append(batch(tag("b")));
+  (void)worker.run_once();
+  CHECK(f.applier.texts() == Texts{"*"});
+  CHECK(f.applier.epochs.front() != f.applier.epochs.back());
+  f.outbox.append(batch(tag("c")));
+  CHECK(worker.run_once().applied == 1);
+}
+
+TEST_CASE("worker: a history that changes under the claim moves no cursor", "[worker]") {
+  Fixture f;
+  FaultyOutbox watched(f.outbox);
+  Worker worker(watched, f.applier, nullptr, f.options);
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a")));
+  watched.before_read = [&] { f.outbox.replace_history(); };
+  CHECK(worker.run_once().fenced);
+  CHECK(f.applier.calls == 0);
+  watched.before_read = {};
+  (void)worker.run_once();
+  CHECK(f.applier.texts() == Texts{"*"});
+}
+
+TEST_CASE("worker: a target that was pruned past starts again with a flush", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  for (int i = 0; i < 5; ++i) f.outbox.append(batch(entity("p", i)));
+  f.outbox.prune(Position{4});
+  (void)worker.run_once();
+  CHECK(f.applier.texts() == Texts{"*"});
+  CHECK(worker.run_once().idle());
+}
+
+TEST_CASE("worker: its thread works, sleeps in the doorbell, and releases the lease at its end",
+          "[worker]") {
+  Fixture f;
+  FakeDoorbell doorbell;
+  Worker worker(f.outbox, f.applier, &doorbell, f.options);
+  std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
+  doorbell.await_waits(1);
+  f.outbox.append(batch(tag("a")));
+  doorbell.ring();
+  doorbell.await_waits(2);
+  CHECK(worker.totals().applied == 1);
+  thread.request_stop();
+  thread.join();
+  f.outbox.append(batch(tag("b")));
+  Worker successor = f.worker();
+  CHECK(successor.run_once().applied == 1);
+}
+
+TEST_CASE("worker: a database that is gone is reported and asked again", "[worker]") {
+  Fixture f;
+  FaultyOutbox outbox(f.outbox);
+  FakeDoorbell doorbell;
+  f.options.backoff_start = 1ms;
+  f.options.backoff_limit = 1ms;
+  outbox.down = true;
+  int failures = 0;
+  f.options.on_round = [&](const WorkerRound&, std::string_view error) {
+    if (!error.empty() && ++failures == 3) outbox.down = false;
+  };
+  Worker worker(outbox, f.applier, &doorbell, f.options);
+  std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
+  doorbell.await_waits(1);  // it got through
+  thread.request_stop();
+  thread.join();
+  CHECK(failures == 3);
+  CHECK(f.applier.texts() == Texts{"*"});
+}
+
+TEST_CASE("worker: a stop ends its pause after a failure", "[worker]") {
+  Fixture f;
+  FakeDoorbell doorbell;
+  f.options.backoff_start = std::chrono::hours(1);
+  f.options.backoff_limit = std::chrono::hours(1);
+  f.applier.failures = 1000;
+  std::promise<void> failed;
+  f.options.on_round = [&](const WorkerRound& round, std::string_view) {
+    if (round.retried > 0) failed.set_value();
+  };
+  Worker worker(f.outbox, f.applier, &doorbell, f.options);
+  std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
+  failed.get_future().wait();
+  thread.request_stop();
+  thread.join();
+  CHECK(worker.totals().retried == 1);
+}

@@ -18,16 +18,17 @@ TEST_CASE("cache: a budget that can't work is refused", "[cache]") {
   CHECK_THROWS_AS(Source(cache, {.mark_cells = 1U << 16U}), ConfigError);  // all of the budget
   CHECK(cache.stats().mark_bytes == 0);
   const Source fits(cache, {});
-  CHECK(cache.stats().mark_bytes == fits.marks().table().bytes());
+  CHECK(cache.stats().mark_bytes == fits.marks().bytes());
 }
 
 TEST_CASE("cache: the mark tables of its sources are part of its budget", "[cache]") {
   Cache cache({.memory_bytes = 4U << 20U});
   {
-    const Source first(cache, {.mark_cells = 1U << 16U});
-    const Source second(cache, {.mark_cells = 1U << 16U});
-    CHECK(cache.stats().mark_bytes == 2U << 20U);
-    CHECK_THROWS_AS(Source(cache, {.mark_cells = 64}), ConfigError);
+    const Source first(cache, {.mark_cells = 50'000});
+    const Source second(cache, {.mark_cells = 50'000});
+    CHECK(cache.stats().mark_bytes == first.marks().bytes() + second.marks().bytes());
+    CHECK(cache.stats().mark_bytes >= 2 * 50'000 * MarkTable::kCellBytes);
+    CHECK_THROWS_AS(Source(cache, {.mark_cells = 50'000}), ConfigError);
   }
   CHECK(cache.stats().mark_bytes == 0);
 }

@@ -34,6 +34,19 @@ KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope
   hash_ = process_hash(bytes_);
 }
 
+bool KeyPrefix::add_reference_if_alive() const noexcept {
+  std::size_t seen = references_.load(std::memory_order_relaxed);
+  while (seen != 0)
+    if (references_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
+  return false;
+}
+
+void KeyPrefix::destroy() const noexcept {
+  const std::shared_ptr<Owner> owner = owner_;  // may be its last user
+  if (owner) owner->forget(*this);
+  delete this;
+}
+
 Digest query_name(const KeyView& key) {
   return sha256({"querymark-key-v1", key.prefix->query_bytes(), key.parameters});
 }

@@ -2,18 +2,24 @@
 
 namespace querymark {
 
-// State: `known` maps the bytes of a prefix to a weak reference. A prefix is inserted under
-// `mutex`; its deleter takes `mutex` and erases the slot if it still holds an expired reference
-// (another thread may have interned the same bytes anew in between). The map's key views the
-// prefix's own bytes, so a slot is always erased or replaced, key included, before those bytes are
-// freed.
-struct PrefixTable::State {
+// State: `known` maps the bytes of a prefix to the prefix, without owning it. A prefix is inserted
+// under `mutex`; when its last reference is gone, `forget` takes `mutex` and erases the slot if it
+// still holds that very prefix (another thread may have interned the same bytes anew in between: it
+// found a prefix that could not be referenced any more). The map's key views the prefix's own
+// bytes, so a slot is always erased or replaced, key included, before those bytes are freed.
+struct PrefixTable::State final : KeyPrefix::Owner {
   mutable std::mutex mutex;
-  std::unordered_map<std::string_view, std::weak_ptr<const KeyPrefix>> known;
+  std::unordered_map<std::string_view, const KeyPrefix*> known;
   std::atomic<std::size_t> bytes{0};
 
   static std::size_t cost(const KeyPrefix& prefix) noexcept {
-    return prefix.bytes().size() + sizeof(KeyPrefix) + 96;  // control block, map node, bucket
+    return prefix.bytes().size() + sizeof(KeyPrefix) + 64;  // map node, bucket, malloc
+  }
+  void forget(const KeyPrefix& prefix) noexcept override {
+    const std::lock_guard lock(mutex);
+    const auto slot = known.find(prefix.bytes());
+    if (slot != known.end() && slot->second == &prefix) known.erase(slot);
+    bytes.fetch_sub(cost(prefix), std::memory_order_relaxed);
   }
 };
 
@@ -26,33 +32,23 @@ KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form f
   thread_local std::string encoded;
   encoded.clear();
   KeyPrefix::encode(encoded, stored_type, form, scope, text);
-  const std::shared_ptr<State> state = state_;
-  KeyPrefixRef
-      fresh;  // outside the lock: its deleter takes the mutex when another thread was faster
+  const auto alive = [this](std::string_view bytes) -> KeyPrefixRef {
+    const auto found = state_->known.find(bytes);
+    if (found == state_->known.end() || !found->second->add_reference_if_alive()) return {};
+    return {found->second, false};
+  };
   {
-    const std::lock_guard lock(state->mutex);
-    auto found = state->known.find(encoded);
-    if (found != state->known.end())
-      if (KeyPrefixRef alive = found->second.lock()) return alive;
+    const std::lock_guard lock(state_->mutex);
+    if (KeyPrefixRef known = alive(encoded)) return known;
   }
   auto made = std::make_unique<KeyPrefix>(stored_type, form, scope, text);
-  state->bytes.fetch_add(State::cost(*made), std::memory_order_relaxed);
-  fresh = KeyPrefixRef(made.release(), [state](const KeyPrefix* prefix) {
-    {
-      const std::lock_guard erase_lock(state->mutex);
-      auto slot = state->known.find(prefix->bytes());
-      if (slot != state->known.end() && slot->second.expired()) state->known.erase(slot);
-    }
-    state->bytes.fetch_sub(State::cost(*prefix), std::memory_order_relaxed);
-    delete prefix;
-  });
-  const std::lock_guard lock(state->mutex);
-  auto found = state->known.find(fresh->bytes());
-  if (found != state->known.end()) {
-    if (KeyPrefixRef alive = found->second.lock()) return alive;
-    state->known.erase(found);  // its deleter waits for the mutex: take the dying key out first
-  }
-  state->known.emplace(fresh->bytes(), fresh);
+  made->set_owner(state_);
+  state_->bytes.fetch_add(State::cost(*made), std::memory_order_relaxed);
+  const KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
+  const std::lock_guard lock(state_->mutex);
+  if (KeyPrefixRef known = alive(fresh->bytes())) return known;
+  state_->known.erase(fresh->bytes());  // a dying one waits for the mutex: take its key out first
+  state_->known.emplace(fresh->bytes(), fresh.get());
   return fresh;
 }
 

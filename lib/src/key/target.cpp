@@ -99,7 +99,7 @@ Digest Target::hash() const { return sha256({"querymark-target-v1", identity_cla
 TargetId Target::id() const noexcept {
   // The class has its own multiplier, so a key and a tag of the same text are different targets.
   const std::uint64_t salt = kind_ == TargetKind::key ? 0xD6E8FEB86659FD93ULL : 1ULL;
-  return static_cast<TargetId>(process_hash(text_) * salt);
+  return static_cast<TargetId>((process_hash(text_) * salt) >> 32U);
 }
 
 }  // namespace querymark

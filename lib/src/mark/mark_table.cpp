@@ -34,10 +34,12 @@ MarkTable::MarkTable(std::size_t cells) : cells_(cells) {
   if (!table_) throw std::bad_alloc();
 }
 
-// Double hashing (Kirsch and Mitzenmacher 2006): two halves of the id make all k cells.
+// Double hashing (Kirsch and Mitzenmacher 2006): two halves of the mixed id make all k cells.
 // Multiply-shift maps 32 bits to [0, cells) without a division.
 MarkTable::Cell& MarkTable::cell(TargetId target, std::size_t i) const noexcept {
-  const auto id = static_cast<std::uint64_t>(target);
+  std::uint64_t id = (static_cast<std::uint64_t>(target) + 1) * 0x9E3779B97F4A7C15ULL;
+  id = (id ^ (id >> 29U)) * 0xBF58476D1CE4E5B9ULL;
+  id ^= id >> 32U;
   const auto first = static_cast<std::uint32_t>(id);
   const auto step = static_cast<std::uint32_t>(id >> 32U) | 1U;
   const auto mixed = static_cast<std::uint32_t>(first + static_cast<std::uint32_t>(i) * step);

@@ -1,6 +1,7 @@
 #include "querymark/mark/marks.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 // States and orders.
@@ -10,7 +11,8 @@
 // publishes G + 1 with release. A reader that loads generation_ = g with acquire therefore sees
 // every mark with a generation
 // <= g. It may see marks of g + 1 early: they exceed every stamp <= g, so they can only cost a
-// miss.
+// miss. The coarse filter is written like the cells, with the same generations: one of its cells is
+// never behind the mark of a target that falls into it.
 //
 // A hit compares stamp == generation() first: equal means that no batch was published since the
 // stamp was taken. Otherwise it reads the cells (`unchanged_since`) and may raise the stamp to the
@@ -35,12 +37,17 @@
 
 namespace querymark {
 
-Marks::Marks(std::size_t cells) : table_(cells) {}
+Marks::Marks(std::size_t cells)
+    : table_(cells),
+      coarse_mask_(std::bit_floor(std::clamp<std::size_t>(cells / 4, 16, 16 * 1024)) - 1),
+      coarse_(std::make_unique<std::atomic<std::uint64_t>[]>(coarse_mask_ + 1)) {}
 
 bool Marks::unchanged_since(std::uint64_t stamp, std::span<const TargetId> targets) const noexcept {
   if (flush_generation_.load(std::memory_order_relaxed) > stamp) return false;
-  return std::ranges::all_of(targets,
-                             [&](TargetId target) { return table_.generation(target) <= stamp; });
+  return std::ranges::all_of(targets, [&](TargetId target) {
+    return coarse(target).load(std::memory_order_relaxed) <= stamp ||
+           table_.generation(target) <= stamp;
+  });
 }
 
 Stamp Marks::begin_load() const {
@@ -75,6 +82,7 @@ void Marks::publish(std::span<const MarkUpdate> updates) {
       if (flush_position_.load(std::memory_order_relaxed) < update.position.value)
         flush_position_.store(update.position.value, std::memory_order_relaxed);
     } else {
+      coarse(*update.target).store(next, std::memory_order_relaxed);
       table_.raise(*update.target, next, update.position);
     }
   }

@@ -1,41 +1,117 @@
 #include "querymark/memory/entry.hpp"
 
 #include <algorithm>
+#include <array>
+#include <mutex>
 
 #include "querymark/support/error.hpp"
 
 namespace querymark {
+namespace {
 
-Entry::Entry(const EntryInit& init, std::size_t value_offset, std::size_t charge,
-             void (*destroy_value)(void*) noexcept) noexcept
-    : generation_(init.generation),
-      hash_(init.hash),
-      prefix_(init.prefix),
-      expires_(init.expires),
-      loaded_(init.loaded),
-      destroy_value_(destroy_value),
-      charge_(charge),
-      domain_(init.domain),
-      parameters_size_(static_cast<std::uint32_t>(init.parameters.size())),
-      value_offset_(static_cast<std::uint32_t>(value_offset)),
-      target_count_(static_cast<std::uint16_t>(init.targets.size())) {
-  std::ranges::copy(init.targets, const_cast<TargetId*>(targets_begin()));
-  std::ranges::copy(init.parameters, const_cast<char*>(parameters_begin()));
+// What malloc adds to a block, with rounding, and the numbers that some entries keep outside; a
+// slot of the index at its usual load, a ghost.
+constexpr std::size_t kMallocBytes = 24;
+constexpr std::size_t kIndexBytes = 20;
+
+constexpr std::size_t kMaxKinds = 1U << 16U;
+
+// A kind is written once, before its id is handed out; ids travel with the entries that carry them.
+struct Kinds {
+  std::mutex mutex;  // guards count
+  std::size_t count = 0;
+  std::array<detail::StoredKind, kMaxKinds> all;
+};
+
+Kinds& kinds() {
+  static auto* const registry = new Kinds;  // entries may outlive everything else
+  return *registry;
 }
 
-void Entry::destroy() const noexcept {
-  auto* self = const_cast<Entry*>(this);
-  destroy_value_(const_cast<void*>(value()));
-  self->~Entry();
-  ::operator delete(self);
+std::uint64_t ticks_of(MonotonicTime time, std::int64_t tick) noexcept {
+  const std::int64_t ns = time.time_since_epoch().count();
+  if (ns <= 0) return 0;
+  if (time == MonotonicTime::max()) return Packed48::kMax;
+  return std::min(static_cast<std::uint64_t>(ns / tick), Packed48::kMax);
 }
 
-void detail::check_entry_sizes(const EntryInit& init) {
+void check_entry_sizes(const EntryInit& init) {
   if (init.targets.size() > kMaxTargets)
     throw ConfigError("a cached value can't carry more than " + std::to_string(kMaxTargets) +
                       " targets; use a collection");
   if (init.parameters.size() >= (1U << 30U))
     throw ConfigError("the parameters of a cached query must stay below 1 GiB");
+}
+
+}  // namespace
+
+std::uint16_t detail::register_kind(const StoredKind& kind) {
+  const std::lock_guard lock(kinds().mutex);
+  if (kinds().count == kMaxKinds) throw ConfigError("too many types of cached values");
+  kinds().all[kinds().count] = kind;
+  return static_cast<std::uint16_t>(kinds().count++);
+}
+
+const detail::StoredKind& detail::kind_of(std::uint16_t id) noexcept { return kinds().all[id]; }
+
+Entry::Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool outside) noexcept
+    : generation_(init.generation),
+      prefix_(init.prefix),
+      expires_(ticks_of(init.expires, kTick)),
+      loaded_(ticks_of(init.loaded, kTick)),
+      hash_(fold(init.hash)),
+      parameters_size_(static_cast<std::uint32_t>(init.parameters.size())),
+      domain_(init.domain),
+      target_count_(static_cast<std::uint16_t>(init.targets.size())),
+      kind_(kind),
+      count_(static_cast<std::uint16_t>(std::min<std::size_t>(count, kCountOutside))),
+      align_log2_(std::countr_zero(detail::kind_of(kind).alignment) & 15),
+      has_outside_(outside) {
+  std::ranges::copy(init.targets, const_cast<TargetId*>(targets().data()));
+  std::ranges::copy(init.parameters, const_cast<char*>(parameters_begin()));
+}
+
+// Layout: [heap bytes and count, if needed] [targets, padded in front] [Entry] [parameters]
+// [values]
+EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t count,
+                        std::size_t heap_bytes, void (*move)(void*, void*) noexcept, void* source) {
+  check_entry_sizes(init);
+  const bool outside = heap_bytes > 0 || count >= Entry::kCountOutside;
+  const std::size_t front = Entry::front_bytes(init.targets.size(), outside);
+  const detail::StoredKind& stored = detail::kind_of(kind);
+  const std::size_t raw = front + sizeof(Entry) + init.parameters.size();
+  const std::size_t offset = (raw + stored.alignment - 1) / stored.alignment * stored.alignment;
+  auto* const block = static_cast<char*>(::operator new(offset + count * stored.size));
+  if (outside) new (block) Entry::Outside{heap_bytes, count};
+  auto* const entry = new (block + front) Entry(init, kind, count, outside);
+  move(block + offset, source);
+  return EntryRef::adopt(entry);
+}
+
+std::size_t Entry::charge() const noexcept {
+  const auto* const begin = reinterpret_cast<const char*>(this) - front_bytes(target_count_, false);
+  const auto* const end = static_cast<const char*>(value()) + count() * detail::kind_of(kind_).size;
+  return static_cast<std::size_t>(end - begin) + (has_outside_ ? outside()->heap_bytes : 0) +
+         kMallocBytes + kIndexBytes;
+}
+
+void Entry::destroy() const noexcept {
+  auto* const self = const_cast<Entry*>(this);
+  void* const block = const_cast<char*>(front());
+  detail::kind_of(kind_).destroy(const_cast<void*>(value()), count());
+  self->~Entry();
+  ::operator delete(block);
+}
+
+const Entry* EntryRef::release_counted() && noexcept {
+  const Entry* const entry = entry_;
+  if (hazard_ != nullptr) {
+    entry->add_reference();
+    clear_hazard(*hazard_);
+  }
+  entry_ = nullptr;
+  hazard_ = nullptr;
+  return entry;
 }
 
 }  // namespace querymark

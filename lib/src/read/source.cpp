@@ -34,7 +34,7 @@ Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
       options_(checked(std::move(options))),
       marks_(mark_cells(cache.options(), options_)),
-      domain_(cache.attach(marks_, marks_.table().bytes())) {}
+      domain_(cache.attach(marks_, marks_.bytes())) {}
 
 Source::~Source() { cache_.detach(domain_); }
 

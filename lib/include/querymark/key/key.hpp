@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,7 +26,8 @@ struct Scope {
 
 /// The part of a key that a prepared query encodes once: version, stored type, scope and SQL text.
 /// Immutable; interned per cache, so that two prefixes of one table are equal exactly when their
-/// addresses are. Shared by all entries of a query and counted once.
+/// addresses are. Shared by all entries of a query and counted once. The reference count lies
+/// inside, so that an entry spends one word on it.
 class KeyPrefix {
  public:
   enum class Form : std::uint8_t { sql = 1, named = 2 };
@@ -47,7 +50,30 @@ class KeyPrefix {
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
   [[nodiscard]] Form form() const noexcept { return form_; }
 
+  /// Told when the last reference to one of its prefixes is gone.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void forget(const KeyPrefix& prefix) noexcept = 0;
+  };
+  /// Prefixes that an owner interns keep it alive. Call before the first reference is made.
+  void set_owner(std::shared_ptr<Owner> owner) noexcept { owner_ = std::move(owner); }
+  /// Adds a reference unless the last one is gone already.
+  [[nodiscard]] bool add_reference_if_alive() const noexcept;
+
+  friend void intrusive_ptr_add_ref(const KeyPrefix* prefix) noexcept {
+    prefix->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  /// The last one out, told by release and acquire, sees all use of the others as done.
+  friend void intrusive_ptr_release(const KeyPrefix* prefix) noexcept {
+    if (prefix->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) prefix->destroy();
+  }
+
  private:
+  void destroy() const noexcept;
+
+  mutable std::atomic<std::size_t> references_{0};
+  std::shared_ptr<Owner> owner_;
   std::string bytes_;
   std::size_t query_offset_ = 0;
   std::size_t text_offset_ = 0;
@@ -55,7 +81,7 @@ class KeyPrefix {
   std::uint64_t hash_ = 0;
 };
 
-using KeyPrefixRef = std::shared_ptr<const KeyPrefix>;
+using KeyPrefixRef = boost::intrusive_ptr<const KeyPrefix>;
 
 /// A caller-side buffer for encoded parameters: 192 bytes inside, more on the heap.
 class KeyBuffer {
@@ -65,22 +91,28 @@ class KeyBuffer {
   KeyBuffer& operator=(const KeyBuffer&) = delete;
 
   void append(const char* data, std::size_t size) {
-    if (spill_.empty() && size_ + size <= inline_.size()) [[likely]] {
-      std::memcpy(inline_.data() + size_, data, size);
+    if (size <= kInline - size_) [[likely]] {
+      std::memcpy(inline_ + size_, data, size);
       size_ += size;
-      return;
+    } else {
+      spill(data, size);
     }
-    if (spill_.empty()) spill_.assign(inline_.data(), size_);
-    spill_.append(data, size);
   }
   [[nodiscard]] ByteView view() const noexcept {
-    return spill_.empty() ? ByteView(inline_.data(), size_) : ByteView(spill_);
+    return spill_ ? ByteView(*spill_) : ByteView(inline_, size_);
   }
 
  private:
-  std::array<char, 192> inline_;
+  static constexpr std::size_t kInline = 192;
+  void spill(const char* data, std::size_t size) {
+    if (!spill_) spill_ = std::make_unique<std::string>(inline_, size_);
+    spill_->append(data, size);
+    size_ = kInline;  // nothing but nothing goes inside any more
+  }
+
+  char inline_[kInline];
   std::size_t size_ = 0;
-  std::string spill_;
+  std::unique_ptr<std::string> spill_;
 };
 
 /// A whole key, not owning: an interned prefix and the encoded parameters. The canonical encoding

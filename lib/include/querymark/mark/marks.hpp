@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -92,19 +93,31 @@ class Marks {
   void trust_until(MonotonicTime deadline) noexcept {
     trusted_until_.store(deadline.time_since_epoch().count(), std::memory_order_release);
   }
+  /// What the marks take, untouched pages included.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return table_.bytes() + (coarse_mask_ + 1) * sizeof(std::uint64_t);
+  }
   [[nodiscard]] const MarkTable& table() const noexcept { return table_; }
   /// Own (position, target) pairs that the log has yet to show.
   [[nodiscard]] std::size_t remembered() const;
 
  private:
+  [[nodiscard]] std::atomic<std::uint64_t>& coarse(TargetId target) const noexcept {
+    return coarse_[static_cast<std::uint32_t>(target) & coarse_mask_];
+  }
   void publish(std::span<const MarkUpdate> updates);  // requires apply_mutex_
   void forget_covered(const Cursor& cursor);          // requires apply_mutex_
 
   MarkTable table_;
-  std::atomic<std::uint64_t> generation_{1};
+  // Per cell the highest generation of any target that falls into it: most looks end here. At most
+  // 128 KiB, which stay in a core's own cache.
+  std::size_t coarse_mask_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> coarse_;
+  // Written for each batch, read by each hit; the lines around them are not.
+  alignas(64) std::atomic<std::uint64_t> generation_{1};
   std::atomic<std::uint64_t> flush_generation_{0};
   std::atomic<std::uint64_t> flush_position_{0};
-  std::atomic<std::int64_t> trusted_until_{0};
+  alignas(64) std::atomic<std::int64_t> trusted_until_{0};
   std::atomic<std::uint64_t> restarts_{0};
 
   mutable std::mutex apply_mutex_;  // appliers take turns; guards the stores above and own_

@@ -1,15 +1,20 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "querymark/key/key.hpp"
+#include "querymark/memory/hazard.hpp"
+#include "querymark/memory/packed.hpp"
 #include "querymark/support/clock.hpp"
 
 namespace querymark {
@@ -31,10 +36,35 @@ struct EntryInit {
 
 class EntryRef;
 
-/// A cached value with its key, its targets and its stamp, in one allocation: header, targets,
-/// parameters, value object. Immutable except for the stamp's generation, which only grows, and the
-/// eviction mark. Shared by intrusive reference counting: whoever holds an EntryRef may use the
-/// value, evicted or not.
+namespace detail {
+
+/// How to treat values of one type. Registered once per type, so that an entry names it in 16 bits.
+struct StoredKind {
+  void (*destroy)(void* values, std::size_t count) noexcept;
+  std::size_t size;
+  std::size_t alignment;
+};
+/// Throws ConfigError at the 65,536th type.
+[[nodiscard]] std::uint16_t register_kind(const StoredKind& kind);
+[[nodiscard]] const StoredKind& kind_of(std::uint16_t id) noexcept;
+
+template <class T>
+[[nodiscard]] std::uint16_t stored_kind() {
+  static const std::uint16_t id = register_kind({[](void* values, std::size_t count) noexcept {
+                                                   std::destroy_n(static_cast<T*>(values), count);
+                                                 },
+                                                 sizeof(T), alignof(T)});
+  return id;
+}
+
+}  // namespace detail
+
+/// A cached value, or a row of values of one type, with its key, its targets and its stamp, in one
+/// allocation: targets, header, parameters, values. Immutable except for the stamp's generation,
+/// which only grows, and what eviction notes. Whoever holds an EntryRef may use the value, evicted
+/// or not.
+///
+/// What a hit looks at lies together: the last 48 bytes of the header, the parameters, the value.
 class Entry {
  public:
   Entry(const Entry&) = delete;
@@ -43,20 +73,27 @@ class Entry {
   [[nodiscard]] KeyView key() const noexcept {
     return {prefix_.get(), {parameters_begin(), parameters_size_}};
   }
-  [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
+  /// The key's hash as the index uses it.
+  [[nodiscard]] std::uint32_t hash() const noexcept { return hash_; }
+  /// From the 64 bits of `KeyView::hash()`.
+  [[nodiscard]] static std::uint32_t fold(std::uint64_t hash) noexcept {
+    return static_cast<std::uint32_t>((hash * 0x9E3779B97F4A7C15ULL) >> 32U);
+  }
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
   [[nodiscard]] std::span<const TargetId> targets() const noexcept {
-    return {targets_begin(), target_count_};
+    return {std::launder(reinterpret_cast<const TargetId*>(this)) - target_count_, target_count_};
   }
-  [[nodiscard]] MonotonicTime loaded() const noexcept { return loaded_; }
+  /// Both to 4 µs, rounded down.
+  [[nodiscard]] MonotonicTime loaded() const noexcept { return from_ticks(loaded_.get()); }
   /// Since the load began; zero for a reader that had looked at the clock before.
   [[nodiscard]] std::chrono::nanoseconds age(MonotonicTime now) const noexcept {
-    return now > loaded_ ? now - loaded_ : std::chrono::nanoseconds(0);
+    const MonotonicTime from = loaded();
+    return now > from ? now - from : std::chrono::nanoseconds(0);
   }
-  [[nodiscard]] MonotonicTime expires() const noexcept { return expires_; }
+  [[nodiscard]] MonotonicTime expires() const noexcept { return from_ticks(expires_.get()); }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.
-  [[nodiscard]] std::size_t charge() const noexcept { return charge_; }
+  [[nodiscard]] std::size_t charge() const noexcept;
 
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);
@@ -69,99 +106,146 @@ class Entry {
            !generation_.compare_exchange_weak(seen, generation, std::memory_order_relaxed)) {
     }
   }
+  /// The first value.
   [[nodiscard]] const void* value() const noexcept {
-    return reinterpret_cast<const char*>(this) + value_offset_;
+    const std::size_t alignment = std::size_t{1} << align_log2_;
+    return reinterpret_cast<const char*>(
+        (reinterpret_cast<std::uintptr_t>(parameters_begin()) + parameters_size_ + alignment - 1) &
+        ~(alignment - 1));
   }
-
-  /// Set on a hit, cleared by the tier's eviction hand.
-  mutable std::atomic<bool> visited{false};
+  /// How many values.
+  [[nodiscard]] std::size_t count() const noexcept {
+    return count_ < kCountOutside ? count_ : outside()->count;
+  }
 
  private:
   friend class EntryRef;
-  template <class T>
-  friend EntryRef make_entry(const EntryInit& init, T value, std::size_t heap_bytes);
+  friend class EntryQueue;
+  friend class MemoryTier;
+  friend EntryRef make_raw_entry(const EntryInit&, std::uint16_t, std::size_t, std::size_t,
+                                 void (*)(void*, void*) noexcept, void*);
 
-  /// What the index spends on an entry: a slot of the hash table at its usual load, a queue node.
-  static constexpr std::size_t kIndexBytes = 80;
-  /// What malloc adds to a block.
-  static constexpr std::size_t kMallocBytes = 16;
+  /// Kept in front of the targets by entries that need it.
+  struct Outside {
+    std::size_t heap_bytes;
+    std::size_t count;
+  };
+  static constexpr std::uint16_t kCountOutside = 0xFFFF;
+  static constexpr std::int64_t kTick = 4000;  // nanoseconds; 48 bits of them are 35 years
 
-  Entry(const EntryInit& init, std::size_t value_offset, std::size_t charge,
-        void (*destroy_value)(void*) noexcept) noexcept;
+  Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool outside) noexcept;
   ~Entry() = default;
   void add_reference() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void drop_reference() const noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
   void destroy() const noexcept;
-  [[nodiscard]] const TargetId* targets_begin() const noexcept {
-    return reinterpret_cast<const TargetId*>(this + 1);
+  [[nodiscard]] static MonotonicTime from_ticks(std::uint64_t ticks) noexcept {
+    return ticks == Packed48::kMax
+               ? MonotonicTime::max()
+               : MonotonicTime(std::chrono::nanoseconds(static_cast<std::int64_t>(ticks) * kTick));
+  }
+  [[nodiscard]] static std::size_t front_bytes(std::size_t targets, bool outside) noexcept {
+    return (outside ? sizeof(Outside) : 0) +
+           (targets * sizeof(TargetId) + alignof(Entry) - 1) / alignof(Entry) * alignof(Entry);
+  }
+  [[nodiscard]] const char* front() const noexcept {
+    return reinterpret_cast<const char*>(this) - front_bytes(target_count_, has_outside_);
+  }
+  [[nodiscard]] const Outside* outside() const noexcept {
+    return reinterpret_cast<const Outside*>(front());
   }
   [[nodiscard]] const char* parameters_begin() const noexcept {
-    return reinterpret_cast<const char*>(targets_begin() + target_count_);
+    return reinterpret_cast<const char*>(this + 1);
   }
 
-  mutable std::atomic<std::uint64_t> generation_;
-  std::uint64_t hash_;
-  KeyPrefixRef prefix_;
-  MonotonicTime expires_;
-  MonotonicTime loaded_;
-  void (*destroy_value_)(void*) noexcept;
-  std::size_t charge_;
+  // Guarded by the shard's mutex while resident; what retired entries are chained by.
+  mutable Packed48 next_;
+  mutable Packed48 previous_;
   mutable std::atomic<std::uint32_t> references_{1};
-  MarkDomain domain_;
+  // From here on what a hit looks at.
+  mutable std::atomic<std::uint64_t> generation_;
+  KeyPrefixRef prefix_;
+  Packed48 expires_;
+  Packed48 loaded_;
+  std::uint32_t hash_;
   std::uint32_t parameters_size_;
-  std::uint32_t value_offset_;
+  MarkDomain domain_;
   std::uint16_t target_count_;
+  std::uint16_t kind_;
+  std::uint16_t count_;
+  std::uint8_t align_log2_ : 4;
+  std::uint8_t has_outside_ : 1;
+  // Hits since eviction last looked, up to 3, and the queue it is in. Relaxed: a lost mark costs a
+  // chance. Readers only raise the mark; the queue is changed under the shard's mutex.
+  mutable std::atomic<std::uint8_t> visits_{0};
 };
+static_assert(sizeof(Entry) == 64);
 
-/// Shared ownership of an entry. As cheap to copy as one atomic increment.
+/// Shared ownership of an entry: a hazard of the thread that found it, which costs no write to the
+/// entry, or a counted reference. Copies count.
 class EntryRef {
  public:
   EntryRef() noexcept = default;
-  /// Takes over one reference.
-  static EntryRef adopt(const Entry* entry) noexcept { return EntryRef(entry); }
-  /// Adds a reference. Requires that somebody holds one during the call.
+  /// Takes over one counted reference.
+  static EntryRef adopt(const Entry* entry) noexcept { return {entry, nullptr}; }
+  /// Adds a counted reference. Requires that somebody holds one during the call.
   static EntryRef share(const Entry* entry) noexcept {
     if (entry != nullptr) entry->add_reference();
-    return EntryRef(entry);
+    return {entry, nullptr};
   }
+  /// Takes over a hazard that protects the entry.
+  static EntryRef guard(const Entry* entry, Hazard& hazard) noexcept { return {entry, &hazard}; }
   EntryRef(const EntryRef& other) noexcept : entry_(other.entry_) {
     if (entry_ != nullptr) entry_->add_reference();
   }
-  EntryRef(EntryRef&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
+  EntryRef(EntryRef&& other) noexcept
+      : entry_(std::exchange(other.entry_, nullptr)),
+        hazard_(std::exchange(other.hazard_, nullptr)) {}
   EntryRef& operator=(EntryRef other) noexcept {
     std::swap(entry_, other.entry_);
+    std::swap(hazard_, other.hazard_);
     return *this;
   }
   ~EntryRef() {
-    if (entry_ != nullptr) entry_->drop_reference();
+    if (hazard_ != nullptr)
+      clear_hazard(*hazard_);
+    else if (entry_ != nullptr)
+      entry_->drop_reference();
   }
 
   explicit operator bool() const noexcept { return entry_ != nullptr; }
   const Entry& operator*() const noexcept { return *entry_; }
   const Entry* operator->() const noexcept { return entry_; }
   [[nodiscard]] const Entry* get() const noexcept { return entry_; }
-  /// Gives up ownership without dropping the reference.
-  [[nodiscard]] const Entry* release() noexcept { return std::exchange(entry_, nullptr); }
-  /// The value. Requires that the entry was made with this type.
+  /// The (first) value. Requires that the entry was made with this type.
   template <class T>
   [[nodiscard]] const T& value() const noexcept {
     return *static_cast<const T*>(entry_->value());
   }
+  /// All values. Requires that the entry was made with this type.
+  template <class T>
+  [[nodiscard]] std::span<const T> values() const noexcept {
+    return {static_cast<const T*>(entry_->value()), entry_->count()};
+  }
 
  private:
-  explicit EntryRef(const Entry* entry) noexcept : entry_(entry) {}
+  friend class MemoryTier;
+  EntryRef(const Entry* entry, Hazard* hazard) noexcept : entry_(entry), hazard_(hazard) {}
+  /// Gives up ownership of a counted reference, counting one first if need be.
+  [[nodiscard]] const Entry* release_counted() && noexcept;
+
   const Entry* entry_ = nullptr;
+  Hazard* hazard_ = nullptr;
 };
 
 /// Most targets that an entry can carry.
 inline constexpr std::size_t kMaxTargets = 1000;
 
-namespace detail {
-/// Throws ConfigError when the sizes don't fit an entry's header.
-void check_entry_sizes(const EntryInit& init);
-}  // namespace detail
+/// The untyped part of making an entry: `move` builds the values from `source` in place.
+[[nodiscard]] EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t count,
+                                      std::size_t heap_bytes,
+                                      void (*move)(void* to, void* source) noexcept, void* source);
 
 /// Makes an entry that owns `value`. `heap_bytes` is what the value holds outside itself. Throws
 /// ConfigError for more than `kMaxTargets` targets or parameters of 1 GiB or more; std::bad_alloc.
@@ -169,16 +253,24 @@ template <class T>
 [[nodiscard]] EntryRef make_entry(const EntryInit& init, T value, std::size_t heap_bytes) {
   static_assert(std::is_nothrow_move_constructible_v<T>);
   static_assert(alignof(T) <= alignof(std::max_align_t), "over-aligned values can't be cached");
-  detail::check_entry_sizes(init);
-  const std::size_t raw = sizeof(Entry) + init.targets.size_bytes() + init.parameters.size();
-  const std::size_t offset = (raw + alignof(T) - 1) / alignof(T) * alignof(T);
-  void* memory = ::operator new(offset + sizeof(T));
-  const std::size_t charge =
-      offset + sizeof(T) + heap_bytes + Entry::kMallocBytes + Entry::kIndexBytes;
-  auto* entry = new (memory)
-      Entry(init, offset, charge, [](void* object) noexcept { static_cast<T*>(object)->~T(); });
-  new (static_cast<char*>(memory) + offset) T(std::move(value));
-  return EntryRef::adopt(entry);
+  const auto move = [](void* to, void* source) noexcept {
+    new (to) T(std::move(*static_cast<T*>(source)));
+  };
+  return make_raw_entry(init, detail::stored_kind<T>(), 1, heap_bytes, move, &value);
+}
+
+/// Makes an entry that owns the values, side by side inside itself. `heap_bytes` is what they hold
+/// outside themselves. Throws as `make_entry` does.
+template <class T>
+[[nodiscard]] EntryRef make_array_entry(const EntryInit& init, std::vector<T> values,
+                                        std::size_t heap_bytes) {
+  static_assert(std::is_nothrow_move_constructible_v<T>);
+  static_assert(alignof(T) <= alignof(std::max_align_t), "over-aligned values can't be cached");
+  const auto move = [](void* to, void* source) noexcept {
+    auto& from = *static_cast<std::vector<T>*>(source);
+    std::uninitialized_move_n(from.begin(), from.size(), static_cast<T*>(to));
+  };
+  return make_raw_entry(init, detail::stored_kind<T>(), values.size(), heap_bytes, move, &values);
 }
 
 }  // namespace querymark

@@ -14,10 +14,15 @@ namespace querymark {
 
 /// Entries in this process, bounded by bytes.
 ///
-/// Thread-safe. Sharded: an operation takes the mutex of one shard. The sum of the charges of all
-/// resident entries never exceeds the capacity, also while writers run; what evicted entries'
-/// holders still use is not counted. The tier judges nothing: callers check domain, expiry and
-/// marks of what they find.
+/// Thread-safe. Finding takes no lock and writes to nothing that other threads read, except for the
+/// first hits of an entry. Everything else takes the mutex of one shard. The sum of the charges of
+/// all resident entries never exceeds the capacity, also while writers run; what evicted entries'
+/// holders still use is not counted, nor are up to 64 evicted entries of each shard that wait for
+/// readers to pass. The tier judges nothing: callers check domain, expiry and marks of what they
+/// find.
+///
+/// Evicts by S3-FIFO (Yang and others, SOSP 2023), weighted by bytes: a scan passes through a tenth
+/// of the room. Entries that are dead go first as they are met.
 class MemoryTier {
  public:
   /// `capacity` in bytes.
@@ -26,12 +31,13 @@ class MemoryTier {
   MemoryTier& operator=(const MemoryTier&) = delete;
   ~MemoryTier();
 
-  /// The entry of that key, or nothing. Does not allocate.
+  /// The entry of that key, or nothing. Lock-free; does not allocate, except once per thread.
   [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash) noexcept;
   /// Stores, replacing the key's entry unless that has a later stamp of the same domain and all the
   /// targets of the new one; evicts as needed.
   StoreStatus insert(EntryRef entry);
-  /// Drops this very entry, if it is still resident.
+  /// Drops this very entry, if it is still resident. One that was in steady use is remembered, so
+  /// that its successor need not prove itself.
   void erase(const Entry& entry) noexcept;
   /// Drops every resident entry for which `is_dead` answers true; returns how many. Takes one
   /// shard's lock at a time, and `is_dead` runs under it: it must not call the tier.
@@ -47,20 +53,20 @@ class MemoryTier {
   }
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t entries() const;
-  [[nodiscard]] std::uint64_t evictions() const noexcept {
-    return evictions_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] std::uint64_t evictions() const noexcept;
   /// The largest charge that an entry may have.
   [[nodiscard]] std::size_t largest() const noexcept;
 
  private:
   struct Shard;
-  [[nodiscard]] Shard& shard_of(std::uint64_t hash) const noexcept;
+  [[nodiscard]] Shard& shard_of(std::uint32_t hash) const noexcept;
   [[nodiscard]] std::size_t shard_capacity() const noexcept;
-  void make_room(Shard& shard, std::size_t capacity, std::vector<EntryRef>& evicted);
+  void make_room(Shard& shard, std::size_t capacity);
+  void evict_from_small(Shard& shard);
+  void evict_from_main(Shard& shard);
+  [[nodiscard]] bool is_dead(const Entry& entry) const { return is_dead_ && is_dead_(entry); }
 
   std::atomic<std::size_t> capacity_;
-  std::atomic<std::uint64_t> evictions_{0};
   std::vector<std::unique_ptr<Shard>> shards_;
   std::function<bool(const Entry&)> is_dead_;
 };

@@ -7,12 +7,31 @@
 
 namespace querymark {
 
-/// A counter that many threads raise and few read: striped over cache lines by thread, so that two
-/// threads rarely write one line. Thread-safe, wait-free; a read may miss increments in flight.
+namespace detail {
+
+/// The calling thread's stripe: its own among the first `kOwnStripes` threads that run at once, the
+/// shared one (`kOwnStripes`) otherwise.
+inline constexpr std::size_t kOwnStripes = 15;
+inline constexpr std::size_t kNoStripe = kOwnStripes + 1;
+extern thread_local constinit std::size_t this_thread_stripe;
+[[nodiscard]] std::size_t take_stripe() noexcept;
+
+}  // namespace detail
+
+/// A counter that many threads raise and few read: striped over cache lines by thread. A stripe has
+/// one thread at a time, which so needs no locked instruction; threads beyond the fifteenth share
+/// one. Thread-safe, wait-free; a read may miss increments in flight.
 class StripedCounter {
  public:
   void add(std::uint64_t by = 1) noexcept {
-    stripes_[stripe()].value.fetch_add(by, std::memory_order_relaxed);
+    std::size_t mine = detail::this_thread_stripe;
+    if (mine == detail::kNoStripe) [[unlikely]]
+      mine = detail::take_stripe();
+    std::atomic<std::uint64_t>& value = stripes_[mine].value;
+    if (mine < detail::kOwnStripes) [[likely]]
+      value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+    else
+      value.fetch_add(by, std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t get() const noexcept {
     std::uint64_t sum = 0;
@@ -21,16 +40,10 @@ class StripedCounter {
   }
 
  private:
-  static constexpr std::size_t kStripes = 8;
   struct alignas(64) Stripe {
     std::atomic<std::uint64_t> value{0};
   };
-  static std::size_t stripe() noexcept {
-    static std::atomic<std::size_t> next{0};
-    thread_local const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed) % kStripes;
-    return mine;
-  }
-  std::array<Stripe, kStripes> stripes_;
+  std::array<Stripe, detail::kOwnStripes + 1> stripes_;
 };
 
 }  // namespace querymark

@@ -19,8 +19,9 @@ struct StoredAs {
   using Handle = Rows<T>;
   static EntryRef make(const ResultSet& rows, const Mapper& mapper, const EntryInit& init) {
     std::vector<T> mapped = map_rows<T>(rows, mapper);
-    const std::size_t heap = heap_bytes_of(mapped);
-    return make_entry(init, std::move(mapped), heap);
+    std::size_t heap = 0;
+    for (const T& object : mapped) heap += heap_bytes_of(object);
+    return make_array_entry(init, std::move(mapped), heap);
   }
 };
 template <>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -70,9 +71,7 @@ class Rows {
   [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
 
  private:
-  [[nodiscard]] const std::vector<T>& all() const noexcept {
-    return entry_.value<std::vector<T>>();
-  }
+  [[nodiscard]] std::span<const T> all() const noexcept { return entry_.values<T>(); }
 
   EntryRef entry_;
   Outcome outcome_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,6 +19,11 @@ namespace detail {
 template <class Sink, class Integer>
 void put_integer(Sink& sink, Integer value) {
   char raw[sizeof(Integer)];
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(raw, &value, sizeof(Integer));
+    sink.append(raw, sizeof(Integer));
+    return;
+  }
   auto bits = static_cast<std::uint64_t>(value);
   for (std::size_t i = 0; i < sizeof(Integer); ++i) raw[i] = static_cast<char>(bits >> (8 * i));
   sink.append(raw, sizeof(Integer));

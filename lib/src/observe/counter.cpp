@@ -1,0 +1,33 @@
+#include "querymark/observe/counter.hpp"
+
+// A stripe is taken by exchange (acquire) and given back by a store (release): what its last owner
+// counted happens before what the next one reads to add to.
+
+namespace querymark::detail {
+
+thread_local constinit std::size_t this_thread_stripe = kNoStripe;
+
+namespace {
+
+std::array<std::atomic<bool>, kOwnStripes> taken{};
+
+// A destructor that runs later in the same thread counts in the shared stripe.
+struct GiveBack {
+  std::size_t mine = kOwnStripes;
+  ~GiveBack() {
+    this_thread_stripe = kOwnStripes;
+    if (mine < kOwnStripes) taken[mine].store(false, std::memory_order_release);
+  }
+};
+
+}  // namespace
+
+std::size_t take_stripe() noexcept {
+  thread_local GiveBack give_back;
+  for (std::size_t i = 0; i < kOwnStripes && give_back.mine == kOwnStripes; ++i)
+    if (!taken[i].exchange(true, std::memory_order_acquire)) give_back.mine = i;
+  this_thread_stripe = give_back.mine;
+  return give_back.mine;
+}
+
+}  // namespace querymark::detail

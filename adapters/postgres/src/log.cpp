@@ -72,7 +72,8 @@ struct Log::State {
   // Everything below requires the mutex.
 
   Connection& standing() {
-    if (connection && connection->open()) return *connection;
+    // usable() also sees that the server has closed an idle connection, as a restart does.
+    if (connection && connection->usable()) return *connection;
     connection.reset();
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,

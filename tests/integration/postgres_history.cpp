@@ -170,10 +170,17 @@ TEST_CASE(
   process.set_price(2, 8.0);
   static_cast<void>(process.price(1));
   const auto restarts = process.db.stats().restarts;
-  work.commit();
-  shop.execute(
-      "update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot());"
-      "delete from querymark.log");
+  {
+    // Keeps every poll out until the row is both committed and pruned.
+    pqxx::connection other(shop.url());
+    pqxx::work prune(other);
+    prune.exec("lock table querymark.meta in access exclusive mode");
+    work.commit();
+    prune.exec(
+        "update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot());"
+        "delete from querymark.log");
+    prune.commit();
+  }
   process.db.catch_up();
   CHECK(process.db.stats().restarts == restarts + 1);
   CHECK(only(process.price(1)) == 6.0);

@@ -1,7 +1,6 @@
 #include "querymark/sqlite/database.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -331,22 +330,6 @@ TEST_CASE("sqlite: oversize results are returned and not stored", "[sqlite]") {
   CHECK(big().outcome().stored == Stored::oversize);
   CHECK_FALSE(big().outcome().is_hit());
   CHECK(cache.stats().oversize == 2);
-}
-
-TEST_CASE("sqlite: a read-only database can be named in a clear error", "[sqlite]") {
-  if (::geteuid() == 0) {
-    // root writes through permissions: take the write away by the URI's other means instead
-    const Shop shop;
-    Process process(shop);
-    CHECK_THAT(
-        message_of([&] { static_cast<void>(process.db.query("create table x (y)").fetch()); }),
-        Contains("must only read"));
-    return;
-  }
-  const Shop shop;
-  std::filesystem::permissions(shop.path(), std::filesystem::perms::owner_read);
-  Cache cache;
-  CHECK_THAT(message_of([&] { sqlite::Database(shop.path(), cache); }), Contains("read-only"));
 }
 
 TEST_CASE("sqlite: concurrent callers share one load", "[sqlite]") {

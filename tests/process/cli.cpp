@@ -2,6 +2,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -64,6 +65,26 @@ TEST_CASE(
   CHECK_THAT(unmigrated.output, Contains("querymark migrate --db sqlite:" + bare));
   std::ofstream(dir.file("text")) << std::string(200, 'x');
   CHECK(run({kProgram, "migrate", "--db", "sqlite:" + dir.file("text")}).code == 3);
+}
+
+TEST_CASE("cli: a read-only database is a failure whose text says so", "[cli]") {
+  namespace fs = std::filesystem;
+  TempDir dir;
+  const std::string program = dir.file("querymark");
+  const std::string database = dir.file("a.db");
+  fs::copy_file(kProgram, program);
+  REQUIRE(run({kProgram, "migrate", "--db", "sqlite:" + database}).code == 0);
+  fs::permissions(dir.path(),
+                  fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
+  fs::permissions(database, fs::perms::owner_read | fs::perms::others_read);
+  std::vector<std::string> command = {
+      program, "worker", "--db", "sqlite:" + database, "--target", "sqlite:" + dir.file("tier"),
+      "--once"};
+  if (::geteuid() == 0)  // root writes through permissions
+    command.insert(command.begin(), {"/usr/sbin/runuser", "-u", "nobody", "--"});
+  const Finished refused = run(command);
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.output, Contains("readonly") && Contains("permissions"));
 }
 
 TEST_CASE("cli: migrate applies, reports as JSON, and does nothing the second time", "[cli]") {

@@ -72,8 +72,7 @@ struct Log::State {
   // Everything below requires the mutex.
 
   Connection& standing() {
-    // usable() also sees that the server has closed an idle connection, as a restart does.
-    if (connection && connection->usable()) return *connection;
+    if (connection && connection->open()) return *connection;
     connection.reset();
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,

@@ -91,6 +91,7 @@ class KeyBuffer {
   KeyBuffer& operator=(const KeyBuffer&) = delete;
 
   void append(const char* data, std::size_t size) {
+    if (size == 0) return;  // an empty view may hold no address
     if (size <= kInline - size_) [[likely]] {
       std::memcpy(inline_ + size_, data, size);
       size_ += size;

@@ -34,7 +34,7 @@ void put_integer(Sink& sink, Integer value) {
 template <class Sink>
 void put_block(Sink& sink, ByteView bytes) {
   put_integer(sink, static_cast<std::uint32_t>(bytes.size()));
-  if (!bytes.empty()) sink.append(bytes.data(), bytes.size());  // an empty view may hold no address
+  sink.append(bytes.data(), bytes.size());
 }
 
 /// Reads what `put_integer` / `put_block` wrote, from bytes that nobody vouches for: every read is

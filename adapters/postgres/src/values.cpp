@@ -96,6 +96,29 @@ void add_cell(ResultSetBuilder& builder, unsigned type, const pqxx::field& field
   }
 }
 
+// `run(bound)`, where `bound` is what libpqxx takes for a list of parameters.
+template <class Run>
+pqxx::result with_bound(std::span<const ParameterView> values, Run&& run) {
+  std::vector<std::optional<std::string>> texts;
+  texts.reserve(values.size());
+  for (const ParameterView value : values) texts.push_back(text_of(value));
+#if PQXX_VERSION_MAJOR >= 7
+  pqxx::params bound;
+  for (const auto& text : texts) {
+    if (text)
+      bound.append(*text);
+    else
+      bound.append();
+  }
+  return run(bound);
+#else
+  std::vector<const char*> bound;
+  bound.reserve(texts.size());
+  for (const auto& text : texts) bound.push_back(text ? text->c_str() : nullptr);
+  return run(pqxx::prepare::make_dynamic_params(bound));
+#endif
+}
+
 }  // namespace
 
 std::optional<std::string> text_of(ParameterView value) {
@@ -135,24 +158,14 @@ ResultSet rows_of(const pqxx::result& result) {
 
 pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                         std::span<const ParameterView> values) {
-  std::vector<std::optional<std::string>> texts;
-  texts.reserve(values.size());
-  for (const ParameterView value : values) texts.push_back(text_of(value));
-#if PQXX_VERSION_MAJOR >= 7
-  pqxx::params bound;
-  for (const auto& text : texts) {
-    if (text)
-      bound.append(*text);
-    else
-      bound.append();
-  }
-  return transaction.exec_params(std::string(sql), bound);
-#else
-  std::vector<const char*> bound;
-  bound.reserve(texts.size());
-  for (const auto& text : texts) bound.push_back(text ? text->c_str() : nullptr);
-  return transaction.exec_params(std::string(sql), pqxx::prepare::make_dynamic_params(bound));
-#endif
+  return with_bound(
+      values, [&](const auto& bound) { return transaction.exec_params(std::string(sql), bound); });
+}
+
+pqxx::result exec_prepared(pqxx::transaction_base& transaction, const std::string& name,
+                           std::span<const ParameterView> values) {
+  return with_bound(values,
+                    [&](const auto& bound) { return transaction.exec_prepared(name, bound); });
 }
 
 std::string array_text(std::span<const std::string> elements) {

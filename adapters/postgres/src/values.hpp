@@ -27,6 +27,11 @@ namespace querymark::postgres {
 [[nodiscard]] pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                                       std::span<const ParameterView> values);
 
+/// The same for a statement that was prepared under `name`.
+[[nodiscard]] pqxx::result exec_prepared(pqxx::transaction_base& transaction,
+                                         const std::string& name,
+                                         std::span<const ParameterView> values);
+
 /// PostgreSQL's text of an array of texts: `{"a","b"}`.
 [[nodiscard]] std::string array_text(std::span<const std::string> elements);
 

@@ -32,8 +32,9 @@ TEST_CASE("postgres connection: a named statement is prepared once, any other ne
         1);
   CHECK(connection.query_named("consumer", {as_parameter("shop"), as_parameter("a")}).size() == 1);
   CHECK(prepared_on(connection) == 2);
-  CHECK(connection.query("select name from pg_prepared_statements where name = 'consumer' and "
-                         "generic_plans + custom_plans = 4")
+  CHECK(connection
+            .query("select name from pg_prepared_statements where name = 'consumer' and "
+                   "generic_plans + custom_plans = 4")
             .size() == 1);
 }
 

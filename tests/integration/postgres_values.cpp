@@ -38,7 +38,8 @@ struct Book {
 };
 
 std::string digits_of(std::string_view text) {
-  if (text.find_first_not_of("0123456789-") != text.npos) throw std::invalid_argument("not an ISBN");
+  if (text.find_first_not_of("0123456789-") != text.npos)
+    throw std::invalid_argument("not an ISBN");
   return std::string(text);
 }
 
@@ -109,9 +110,10 @@ TEST_CASE("postgres values: arrays go round, whatever their elements hold", "[po
   CHECK(same(process, "bigint[]", numbers) == numbers);
   CHECK(round_trip<vector<short>>(process, "smallint[]", vector<int>{3, -3}) ==
         vector<short>{3, -3});
-  const vector<std::string> texts{"",     "plain",  "NULL",          "null", "a,b",      "a;b",
-                                  "{x}",  "a\"b",   "a\\b",          "'",    " spaced ", "\n\t",
-                                  "\\\"", "$1 %s ", "Gr\xC3\xBC\xC3\x9F \xE4\xB8\x96\xF0\x9F\xA7\xAA"};
+  const vector<std::string> texts{
+      "",         "plain", "NULL", "null",   "a,b",
+      "a;b",      "{x}",   "a\"b", "a\\b",   "'",
+      " spaced ", "\n\t",  "\\\"", "$1 %s ", "Gr\xC3\xBC\xC3\x9F \xE4\xB8\x96\xF0\x9F\xA7\xAA"};
   CHECK(same(process, "text[]", texts) == texts);
   const vector<bool> flags{true, false, true};
   CHECK(same(process, "boolean[]", flags) == flags);
@@ -149,7 +151,8 @@ TEST_CASE("postgres values: an array finds its type in `= any($1)`", "[postgres]
   CHECK(names("name = any($1)", vector<std::string>{"cup", "none"}) == vector<std::string>{"cup"});
   CHECK(names("price = any($1)", vector<double>{2.5, 30}) == vector<std::string>{"tea", "pot"});
   CHECK(names("id = any($1)", vector<int>()).empty());
-  CHECK(names("id = any($1)", vector<optional<int>>{std::nullopt, 2}) == vector<std::string>{"cup"});
+  CHECK(names("id = any($1)", vector<optional<int>>{std::nullopt, 2}) ==
+        vector<std::string>{"cup"});
   auto prepared = process.db.prepare<std::string>("select name from product where id = any($1)");
   CHECK(only(prepared(vector<int>{2})) == "cup");
   CHECK(prepared(vector<int>{2}).outcome().is_hit());
@@ -163,8 +166,9 @@ TEST_CASE("postgres values: an array finds its type in `= any($1)`", "[postgres]
   CHECK(changed.value == 2);
 }
 
-TEST_CASE("postgres values: NULL, '', the empty array and equal looking arrays have keys of their own",
-          "[postgres]") {
+TEST_CASE(
+    "postgres values: NULL, '', the empty array and equal looking arrays have keys of their own",
+    "[postgres]") {
   const PgShop shop;
   PgProcess process(shop);
   const auto key = [&](const auto& value) { return process.db.query("select $1", value).key(); };
@@ -206,7 +210,8 @@ TEST_CASE("postgres values: types that libpqxx converts are parameters, cells an
         vector<optional<std::string>>{"1", std::nullopt});
 
   shop.execute(
-      "create table book (isbn text, size smallint, successor text, authors text[], ratings float4[], "
+      "create table book (isbn text, size smallint, successor text, authors text[], ratings "
+      "float4[], "
       "cover bytea, price numeric)");
   const vector<std::byte> cover{std::byte{0}, std::byte{'\\'}, std::byte{0xFF}};
   process.db.write([&](postgres::Transaction& tx) {
@@ -247,7 +252,8 @@ TEST_CASE("postgres values: NUMERIC is text unless a number is asked for", "[pos
   CHECK(row[2].as<double>() != row[2].as<double>());
   CHECK_THROWS_AS(row[3].as<int>(), TypeError);
   // What is no number of PostgreSQL's stays what it is.
-  const Result text = process.db.query("select '1.10'::text, date '2026-02-28', 'infinity'::date").fetch();
+  const Result text =
+      process.db.query("select '1.10'::text, date '2026-02-28', 'infinity'::date").fetch();
   CHECK_THROWS_AS(text[0][0].as<double>(), TypeError);
   CHECK(text[0][1].as<std::string>() == "2026-02-28");
   CHECK(text[0][2].as<std::string>() == "infinity");
@@ -271,8 +277,9 @@ TEST_CASE("postgres values: what is no array of that type is refused, with its c
   CHECK_THAT(said("null::int[]"), Contains("found NULL"));
   CHECK_THAT(said("array['a',null]"), Contains("\"odd[]\", row 1: found NULL"));
   for (const char* malformed :
-       {"", "x", "{", "{a", "{a,", "{a,}", "{,a}", "{a}b", "{\"a}", "{\"a\"b}", "{a\"b\"}", "{a b}",
-        "{a\\b}", "{\"a\\", "{a}}", "[0:1", "[0:1]", "[0:1]=", "[0:1]={a", "{ a}"}) {
+       {"",     "x",     "{",        "{a",       "{a,",      "{a,}",   "{,a}",
+        "{a}b", "{\"a}", "{\"a\"b}", "{a\"b\"}", "{a b}",    "{a\\b}", "{\"a\\",
+        "{a}}", "[0:1",  "[0:1]",    "[0:1]=",   "[0:1]={a", "{ a}"}) {
     CAPTURE(malformed);
     CHECK_THAT(said("'" + std::string(malformed) + "'::text"), Contains("malformed at byte"));
   }

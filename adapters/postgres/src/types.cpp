@@ -128,7 +128,8 @@ ResultSet elements_of(const Field& array) {
   ResultSetBuilder builder;
   builder.add_column(std::string(array.name()) + "[]", element_type);
   reader.read([&](const std::optional<std::string>& element) {
-    add_cell(builder, element_type, element ? std::optional<std::string_view>(*element) : std::nullopt);
+    add_cell(builder, element_type,
+             element ? std::optional<std::string_view>(*element) : std::nullopt);
   });
   return std::move(builder).build();
 }

@@ -109,8 +109,7 @@ struct FieldTraits<T> {
 };
 
 template <class T>
-  requires(BindableParameter<T> && !std::same_as<T, std::byte> &&
-           !detail::kIsVector<T>)
+  requires(BindableParameter<T> && !std::same_as<T, std::byte> && !detail::kIsVector<T>)
 struct ParameterTraits<std::vector<T>> {
   static OwnedParameter view(const std::vector<T>& values) {
     postgres::ArrayBuilder builder;

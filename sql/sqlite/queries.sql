@@ -39,11 +39,9 @@ select id, kind, target, write_id
  order by id
  limit ?4
 
--- All intents of a transaction in one statement: ?2 is a JSON array of [kind, target] pairs.
+-- One intent; run for each, which costs less than unfolding a list would.
 -- name: append
-insert into querymark_log (namespace, kind, target, reason, write_id)
-select ?1, value ->> 0, value ->> 1, ?3, ?4 from json_each(?2) order by key
-returning id
+insert into querymark_log (namespace, kind, target, reason, write_id) values (?1, ?2, ?3, ?4, ?5)
 
 -- name: confirm_write
 select count(*) from querymark_log where id = ?1 and write_id = ?2

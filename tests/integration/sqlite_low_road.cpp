@@ -43,6 +43,22 @@ TEST_CASE("low road: staged intents travel with the caller's transaction", "[low
   CHECK(process.db.stats().in_doubt == 0);
 }
 
+TEST_CASE("low road: rows that follow staged ones in their transaction are applied by committed()",
+          "[low road]") {
+  const Shop shop;
+  Process process(shop);
+  static_cast<void>(process.price(2));
+  SQLite::Database own(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  own.exec("begin immediate");
+  auto staged = process.db.stage(own, one());
+  own.exec(
+      "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'entity', "
+      "'product:2', 0)");
+  own.exec("commit");
+  static_cast<void>(staged.committed());
+  CHECK_FALSE(process.price(2).outcome().is_hit());
+}
+
 TEST_CASE("low road: committed() after a rollback is an error, not a receipt", "[low road]") {
   const Shop shop;
   Process process(shop);

@@ -63,6 +63,7 @@ class Run {
     Position position;
     std::set<std::size_t> targets;
     bool own;
+    std::optional<Cursor> follows = std::nullopt;
   };
 
   [[nodiscard]] Cursor cursor() const {
@@ -71,6 +72,9 @@ class Run {
     const Position next{next_};
     return {kEpoch, {running.empty() ? next : running.front(), next, running}, {}};
   }
+
+  // Everything below the position.
+  static Snapshot before(Position position) { return {position, position, {}}; }
 
   void begin() {
     if (running_.size() >= 6) return;
@@ -83,6 +87,9 @@ class Run {
     if (running_.empty()) return;
     const auto at =
         std::next(running_.begin(), static_cast<std::ptrdiff_t>(choices_.below(running_.size())));
+    // Nobody else is writing, and the process has read all before: as on SQLite.
+    if (running_.size() == 1 && marks_.cursor().snapshot == before(at->second.position))
+      at->second.follows = marks_.cursor();
     for (const std::size_t target : at->second.targets)
       log_.push_back({target, at->second.position});
     if (at->second.own) acknowledged_.push_back(at->second);
@@ -100,7 +107,8 @@ class Run {
     const bool in_doubt = choices_.one_in(4);
     if (in_doubt)
       marks_.apply_unconfirmed(updates);
-    else
+    else if (!write.follows || !marks_.apply_next(*write.follows, updates,
+                                                  {kEpoch, Snapshot::upto(write.position), {}}))
       marks_.apply_own(kEpoch, updates);
     for (const std::size_t target : write.targets) {
       if (in_doubt)
@@ -120,9 +128,11 @@ class Run {
       rows.push_back(row);
       updates.push_back({targets_[row.target], row.position});
     }
+    // An own commit may return while the read is in flight, and move the cursor.
+    if (choices_.one_in(2)) own_commit_returns();
     const std::uint64_t before = marks_.generation();
     if (updates.size() > 1 && choices_.one_in(3)) {  // in two pages
-      marks_.apply_log(std::span(updates).first(1), from);
+      marks_.apply_page(kEpoch, std::span(updates).first(1));
       marks_.apply_log(std::span(updates).subspan(1), to);
     } else {
       marks_.apply_log(updates, to);

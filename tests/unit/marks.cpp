@@ -12,6 +12,7 @@ const Epoch kEpoch{1, 1};
 const Epoch kOther{2, 2};
 const TargetId kA = tag("a").id();
 const TargetId kB = tag("b").id();
+const TargetId kC = tag("c").id();
 
 Cursor upto(std::uint64_t last, Epoch epoch = kEpoch) {
   return {epoch, Snapshot::upto({last}), {}};
@@ -188,6 +189,51 @@ TEST_CASE("marks: an own commit is applied once when the log is faster than the 
   f.apply_own({hit(kA, 11)});
   CHECK(f.unchanged(loaded, kA));
   CHECK(f.marks.remembered() == 0);
+}
+
+TEST_CASE("marks: an own commit that follows the cursor moves it, and nowhere else", "[marks]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.begin_load().generation;
+  const std::array own{hit(kA, 11), hit(kB, 12)};
+  CHECK_FALSE(f.marks.apply_next(upto(9), own, upto(12)));
+  CHECK_FALSE(f.marks.apply_next({kOther, Snapshot::upto({10}), {}}, own, upto(12)));
+  CHECK(f.marks.generation() == before);
+  CHECK(f.marks.cursor() == upto(10));
+  CHECK(f.marks.apply_next(upto(10), own, upto(12)));
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK_FALSE(f.unchanged(before, kB));
+  CHECK(f.marks.cursor() == upto(12));
+  CHECK(f.marks.remembered() == 0);
+  CHECK(f.marks.begin_load().shared.horizon == Position{13});
+  CHECK_FALSE(f.accepts(f.shared(11), kA));
+  CHECK_FALSE(f.marks.apply_next(upto(10), own, upto(12)));
+}
+
+TEST_CASE("marks: a read of the log in flight loses nothing to an own commit that moves the cursor",
+          "[marks]") {
+  Fixture f;
+  const std::array own{hit(kA, 11)};
+  // Rows 11 to 13 were read from cursor 10, in two pages.
+  CHECK(f.marks.apply_next(upto(10), own, upto(11)));
+  const std::uint64_t loaded = f.marks.begin_load().generation;
+  const std::array first{hit(kA, 11), hit(kB, 12)};
+  SECTION("pages") {
+    f.marks.apply_page(kEpoch, first);
+    CHECK(f.marks.cursor() == upto(11));
+    CHECK_FALSE(f.unchanged(loaded, kB));
+    f.apply_log({hit(kC, 13)}, upto(13));
+    CHECK_FALSE(f.unchanged(loaded, kC));
+  }
+  SECTION("one page") {
+    f.apply_log({hit(kA, 11), hit(kB, 12), hit(kC, 13)}, upto(13));
+    CHECK_FALSE(f.unchanged(loaded, kB));
+  }
+  CHECK(f.unchanged(loaded, kA));  // applied once
+  CHECK(f.marks.cursor() == upto(13));
+  const std::uint64_t later = f.marks.generation();
+  const std::array foreign{hit(kA, 20)};
+  f.marks.apply_page(kOther, foreign);
+  CHECK(f.marks.generation() == later);
 }
 
 TEST_CASE("marks: other intents of the own transaction are applied by the log", "[marks]") {

@@ -133,6 +133,25 @@ TEST_CASE("subscriber: beyond a limit it flushes and jumps instead of reading", 
   CHECK(f.marks.floor() == Position{21});
 }
 
+TEST_CASE("subscriber: pages lose nothing to an own commit that moves the cursor meanwhile",
+          "[subscriber]") {
+  Fixture f({.page_size = 2});
+  f.attach();
+  const std::uint64_t stamp = f.marks.generation();
+  f.outbox.before_read = [&] {
+    f.outbox.before_read = nullptr;
+    const Cursor from = f.marks.cursor();
+    const Receipt own = f.write(kA);
+    const MarkUpdate update{kA.id(), own.position};
+    CHECK(f.marks.apply_next(from, {&update, 1}, f.real.now()));
+    for (int i = 0; i < 5; ++i) f.write(entity("p", i));
+  };
+  f.subscriber.catch_up();
+  CHECK_FALSE(f.unchanged(stamp, kA));
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(f.unchanged(stamp, entity("p", i)));
+  CHECK(f.marks.cursor() == f.real.now());
+}
+
 TEST_CASE("subscriber: a log pruned past it flushes and starts again", "[subscriber]") {
   Fixture f;
   f.attach();

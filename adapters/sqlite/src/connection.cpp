@@ -35,8 +35,10 @@ int refuse_attach(void* /*unused*/, int action, const char* /*a*/, const char* /
   return action == SQLITE_ATTACH || action == SQLITE_DETACH ? SQLITE_DENY : SQLITE_OK;
 }
 
+// Each connection is used by one thread at a time, which needs none of SQLite's own locks.
 int open_flags(const Connection::Settings& settings) {
-  return SQLite::OPEN_READWRITE | (settings.create ? SQLite::OPEN_CREATE : 0);
+  return SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX |
+         (settings.create ? SQLite::OPEN_CREATE : 0);
 }
 
 SQLite::Database open(const std::string& path, const Connection::Settings& settings) {
@@ -167,6 +169,16 @@ ResultSet run_query(PreparedStatement& prepared, std::span<const ParameterView> 
   });
 }
 
+std::int64_t run_insert(SQLite::Database& database, PreparedStatement& prepared,
+                        std::span<const ParameterView> parameters) {
+  return translated("insert a row", [&] {
+    const ResetAfter reset(prepared.statement);
+    bind(prepared.statement, parameters);
+    prepared.statement.executeStep();
+    return static_cast<std::int64_t>(database.getLastInsertRowid());
+  });
+}
+
 Connection::Connection(const std::string& path, Use use, const Settings& settings)
     : path_(path), database_(open(path, settings)) {
   const auto opened = identity_of(path);
@@ -176,6 +188,10 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
     if (settings.write_ahead_log) pragma("pragma journal_mode = wal");
+    // Each intent adds two pages to a write of one, so the default of 1000 would sync that much
+    // more often. As many as the first block of the WAL's index holds: reads look no further than
+    // before.
+    if (use == Use::write) pragma("pragma wal_autocheckpoint = 4000");
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
     run("pragma foreign_keys = on");
@@ -248,6 +264,14 @@ void Connection::run(const std::string& sql) {
   translated("run \"" + sql.substr(0, 40) + "\" on " + path_, [&] { database_.exec(sql); });
 }
 
+void Connection::run_again(std::string_view sql) {
+  translated(sql, [&] {
+    PreparedStatement& prepared = statement(sql);
+    const ResetAfter reset(prepared.statement);
+    prepared.statement.executeStep();
+  });
+}
+
 std::string Connection::pragma(const std::string& sql) {
   return translated("run \"" + sql + "\" on " + path_, [&] {
     SQLite::Statement statement(database_, sql);
@@ -264,7 +288,7 @@ void Connection::rollback() noexcept {
 }
 
 ScopedTransaction::ScopedTransaction(Connection& connection, Kind kind) : connection_(connection) {
-  connection.run(kind == Kind::write ? "begin immediate" : "begin");
+  connection.run_again(kind == Kind::write ? "begin immediate" : "begin");
 }
 
 int find_schema_version(Connection& connection, const SqlCatalog& sql) {

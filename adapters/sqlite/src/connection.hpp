@@ -64,6 +64,10 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::span<const ParameterView> parameters);
   /// Runs fixed SQL without parameters or result (BEGIN, PRAGMA, a migration's statements).
   void run(const std::string& sql);
+  /// The same for one statement that is run often: prepared once.
+  void run_again(std::string_view sql);
+  /// The statement, from those that are prepared; valid until many others have been.
+  [[nodiscard]] PreparedStatement& statement(std::string_view sql);
   /// First column of the single row, as text; for PRAGMAs.
   std::string pragma(const std::string& sql);
 
@@ -83,8 +87,6 @@ class Connection {
     std::string sql;
     PreparedStatement prepared;
   };
-  PreparedStatement& statement(std::string_view sql);
-
   static int wait_for_lock(void* connection, int attempt);
 
   static constexpr std::size_t kMaxStatements = 128;
@@ -105,6 +107,10 @@ void require_reading(PreparedStatement& prepared);
 /// Binds and runs a prepared statement, and takes all its rows.
 [[nodiscard]] ResultSet run_query(PreparedStatement& prepared,
                                   std::span<const ParameterView> parameters);
+
+/// Binds and runs an INSERT of one row; returns the last row's id.
+std::int64_t run_insert(SQLite::Database& database, PreparedStatement& prepared,
+                        std::span<const ParameterView> parameters);
 
 /// Rolls back at the end of its scope unless `commit()` succeeded.
 class ScopedTransaction {

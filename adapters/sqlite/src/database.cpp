@@ -3,10 +3,11 @@
 #include <sqlite3.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 
 #include "connection.hpp"
+#include "enqueue.hpp"
 #include "errors.hpp"
+#include "log_state.hpp"
 #include "querymark/sqlite/doorbell.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/url.hpp"
@@ -22,9 +23,10 @@
 //   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
 //   through `log`
 //
-// A write: BEGIN IMMEDIATE -> the caller's function -> epoch and intents -> COMMIT -> marks
-// (apply_own) -> catch up with the log, so that the next load's horizon lies above the write (a
-// load right after it would else be dead for every other process).
+// A write: BEGIN IMMEDIATE -> the caller's function -> epoch and intents -> COMMIT -> marks, with
+// the cursor moved over the own rows when they follow it directly -> otherwise catch up with the
+// log. Either way the next load's horizon lies above the write (a load right after it would else be
+// dead for every other process).
 //
 // A changed history: Log finds it, calls drain(): the pool closes its connections and the writer
 // reopens its own before its next use. Only then do the marks restart, so a load stamped after the
@@ -32,16 +34,6 @@
 
 namespace querymark::sqlite {
 namespace {
-
-std::string text_of(const SQLite::Exception& failure) { return failure.what(); }
-
-// A JSON array of [kind, target] pairs, as the statement `append` takes it.
-std::string encode_intents(const IntentBatch& intents) {
-  auto rows = nlohmann::json::array();
-  for (const Target& target : intents.targets())
-    rows.push_back({to_string(target.kind()), target.text()});
-  return rows.dump();
-}
 
 bool has_attached_files(sqlite3* database) {
   // 0 is main, 1 is temp; whatever follows was attached.
@@ -53,28 +45,6 @@ bool has_unfinished_statement(sqlite3* database) {
        at = sqlite3_next_stmt(database, at))
     if (sqlite3_stmt_busy(at) != 0) return true;
   return false;
-}
-
-// `run(sql, parameters)` runs a statement in the open transaction and returns its rows.
-template <class Run>
-PendingWrite enqueue(const std::string& space, const IntentBatch& intents, Run&& run) {
-  const ResultSet meta = run(statements().get("meta"), std::span<const ParameterView>());
-  const auto epoch = meta.empty() ? std::nullopt : Epoch::parse(meta.row(0)[1].view());
-  if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
-  PendingWrite pending = begin_pending(space, *epoch);
-  if (intents.empty()) return pending;
-  const std::string rows = encode_intents(intents);
-  const ParameterView values[] = {
-      as_parameter(space), as_parameter(rows),
-      intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
-      as_parameter(static_cast<std::int64_t>(pending.receipt.write.value))};
-  const ResultSet ids = run(statements().get("append"), std::span<const ParameterView>(values));
-  if (ids.size() != intents.size()) throw Error("the log took fewer rows than there are intents");
-  // SQLite returns the rows of one INSERT in the order of insertion. Should it ever not, a pair is
-  // merely not recognised when the log shows it, and is applied a second time.
-  for (std::size_t i = 0; i < ids.size(); ++i)
-    pending.add(intents.targets()[i], Position{ids.row(i)[0].as<std::uint64_t>()});
-  return pending;
 }
 
 }  // namespace
@@ -211,9 +181,12 @@ Database::WriteSession::WriteSession(Database& database) {
     throw Error("another thread's write() did not end within busy_timeout",
                 {.retryable = true, .native_code = "SQLITE_BUSY"});
   open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
-  if (state.log.replaced()) state.subscriber.catch_up();  // finds the new file, and drains
   state.renew_writer();
-  state.writer->run("begin immediate");
+  if (identity_of(state.path) != state.writer->identity()) {
+    state.subscriber.catch_up();  // finds the new file, and drains
+    state.renew_writer();
+  }
+  state.writer->run_again("begin immediate");
   open_->transaction.emplace(*state.writer, open_->intents);
 }
 
@@ -225,26 +198,26 @@ Receipt Database::WriteSession::commit() {
   State& state = open_->state;
   Connection& writer = *state.writer;
   state.own.admit(open_->intents, state.options.require_intents);
-  PendingWrite pending = enqueue(state.options.space, open_->intents,
-                                 [&](std::string_view sql, std::span<const ParameterView> values) {
-                                   return writer.query_writing(sql, values);
-                                 });
+  PendingWrite pending = enqueue(state.options.space, open_->intents, state.source.marks().cursor(),
+                                 writer.native(), writer.statement(statements().get("log_state")),
+                                 writer.statement(statements().get("append")));
   const auto deadline = std::chrono::steady_clock::now() + state.options.busy_timeout;
   for (;;) {
     try {
-      writer.native().exec("commit");
+      writer.run_again("commit");
       break;
-    } catch (const SQLite::Exception& failure) {
+    } catch (const Error& failure) {
       // In a rollback-journal file readers can hold COMMIT off: it is still open, and may be tried
       // again.
       const bool still_open = writer.in_transaction();
-      const bool busy = (failure.getErrorCode() & 0xFF) == SQLITE_BUSY;
+      const bool busy = failure.native_code() == "SQLITE_BUSY";
       if (still_open && busy && std::chrono::steady_clock::now() < deadline) continue;
-      if (still_open) rethrow(failure, "commit");  // rolled back by the session's end
+      if (still_open) throw;  // rolled back by the session's end
       // SQLite itself has ended the transaction, in the middle of a commit.
       state.own.doubt(pending);
-      throw CommitInDoubt("the commit failed and its outcome is unknown: " + text_of(failure),
-                          pending.receipt, std::to_string(failure.getExtendedErrorCode()));
+      throw CommitInDoubt(
+          "the commit failed and its outcome is unknown: " + std::string(failure.what()),
+          pending.receipt, failure.native_code());
     }
   }
   state.own.apply(pending);
@@ -299,12 +272,12 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
   if (sqlite3_get_autocommit(connection.getHandle()) != 0)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
   return translated("stage intents", [&] {
-    PendingWrite pending =
-        enqueue(state_->options.space, intents,
-                [&](std::string_view sql, std::span<const ParameterView> values) {
-                  PreparedStatement prepared = prepare_checked(connection, sql);
-                  return run_query(prepared, values);
-                });
+    PreparedStatement look = prepare_checked(connection, statements().get("log_state"));
+    PreparedStatement append = prepare_checked(connection, statements().get("append"));
+    PendingWrite pending = enqueue(state_->options.space, intents, state_->source.marks().cursor(),
+                                   connection, look, append);
+    // The transaction goes on: a savepoint may yet take rows back.
+    pending.follows.reset();
     return Staged(state_->own, std::move(pending),
                   [&connection](const Receipt& receipt) { confirm(connection, receipt); });
   });
@@ -333,13 +306,8 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     // position.
     const ParameterView no_cursor[] = {as_parameter(0)};
     PreparedStatement prepared = prepare_checked(connection_, statements().get("log_state"));
-    const ResultSet state = run_query(prepared, no_cursor);
-    const auto epoch = state.empty() ? std::nullopt : Epoch::parse(state.row(0)[0].view());
-    if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
-    const Row row = state.row(0);
-    loaded.snapshot = SharedStamp{
-        *epoch, Position{row[2].as<std::uint64_t>() + 1},
-        WriteId{static_cast<std::uint64_t>(row[3].as<std::optional<std::int64_t>>().value_or(0))}};
+    const LogState state = state_of(run_query(prepared, no_cursor), database_.path());
+    loaded.snapshot = SharedStamp{state.epoch, Position{state.last + 1}, state.last_write};
   } else if (has_unfinished_statement(raw)) {
     loaded.keep = Stored::not_covered;
   }

@@ -2,12 +2,14 @@
 
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "connection.hpp"
 #include "querymark/support/wake_event.hpp"
@@ -20,6 +22,9 @@
 // then publishes the commit in shared memory, which no notification reports. So after an event
 // data_version is looked at again and again, with growing pauses, until it moves or the event is
 // old.
+//
+// Two rings are kPause apart at least: under a stream of commits each ring then stands for several,
+// and the writer, who shares SQLite's locks and perhaps the core, gets on.
 
 namespace querymark::sqlite {
 namespace {
@@ -29,6 +34,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kFirstLook{30};
 constexpr std::chrono::milliseconds kLastLook{50};
 constexpr std::chrono::milliseconds kBlindLook{1};
+constexpr std::chrono::microseconds kPause{200};
 
 }  // namespace
 
@@ -49,7 +55,10 @@ struct FileDoorbell::State {
     seen = version();
   }
 
-  std::string version() { return connection->pragma("pragma data_version"); }
+  std::int64_t version() {
+    const ResultSet set = connection->query("pragma data_version", {});
+    return set.row(0)[0].as<std::int64_t>();
+  }
 
   // True when a commit of another connection has become visible since the last call, or when the
   // path leads to another file. What goes wrong here is no news: the consumer's own read of the log
@@ -62,10 +71,8 @@ struct FileDoorbell::State {
         open();
         return true;
       }
-      std::string now = version();
-      const bool moved = now != seen;
-      seen = std::move(now);
-      return moved;
+      const std::int64_t now = version();
+      return std::exchange(seen, now) != now;
     } catch (const Error&) {
       connection.reset();
       return false;
@@ -91,13 +98,25 @@ struct FileDoorbell::State {
     }
   }
 
+  // True when interrupted. Ends early also for an event of the watch, if asked to.
+  bool sleep(Clock::time_point until, bool end_at_event) {
+    const auto pause = until - Clock::now();
+    if (pause <= Clock::duration::zero()) return wake.take();
+    std::array<pollfd, 2> fds{{{wake.fd(), POLLIN, 0}, {watch.get(), POLLIN, 0}}};
+    const timespec limit{.tv_sec = pause.count() / 1'000'000'000,
+                         .tv_nsec = pause.count() % 1'000'000'000};
+    ::ppoll(fds.data(), end_at_event ? 2 : 1, &limit, nullptr);
+    return wake.take();
+  }
+
   std::string path;
   std::string file_name;
   WakeEvent wake;
   Descriptor watch;
   bool watching = false;
   std::unique_ptr<Connection> connection;
-  std::string seen;
+  std::int64_t seen = 0;
+  Clock::time_point next_ring{};  // not before
 };
 
 FileDoorbell::FileDoorbell(const std::string& path) : state_(std::make_unique<State>(path)) {}
@@ -112,18 +131,22 @@ void FileDoorbell::interrupt() { state_->wake.set(); }
 
 void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
   State& state = *state_;
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // nanoseconds: the default is longer than the first look
   const auto deadline = Clock::now() + timeout;
+  if (state.sleep(std::min(state.next_ring, deadline), false)) return;
   std::chrono::nanoseconds look = state.watching ? std::chrono::nanoseconds::max() : kBlindLook;
-  std::array<pollfd, 2> fds{{{state.wake.fd(), POLLIN, 0}, {state.watch.get(), POLLIN, 0}}};
   while (true) {
-    if (state.rung()) return;
-    const auto left = deadline - Clock::now();
+    const auto now = Clock::now();
+    if (state.rung()) {
+      state.next_ring = now + kPause;
+      return;
+    }
+    const auto left = deadline - now;
     if (left <= std::chrono::nanoseconds(0)) return;
-    const auto pause = std::min<std::chrono::nanoseconds>(left, look);
-    const timespec limit{.tv_sec = pause.count() / 1'000'000'000,
-                         .tv_nsec = pause.count() % 1'000'000'000};
-    ::ppoll(fds.data(), state.watching ? 2 : 1, &limit, nullptr);
-    if (state.wake.take()) return;
+    // Events that come between two quick looks are taken in together: a commit makes several, and
+    // whoever wakes for each takes the time from the writer.
+    const bool end_at_event = state.watching && look >= kPause;
+    if (state.sleep(now + std::min<std::chrono::nanoseconds>(left, look), end_at_event)) return;
     if (!state.watching) continue;
     if (state.drain_events())
       look = kFirstLook;

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "connection.hpp"
+#include "log_state.hpp"
 #include "querymark/support/random.hpp"
 #include "schema.hpp"
 
@@ -26,16 +27,6 @@ struct Meta {
   std::uint64_t floor = 1;
 };
 
-struct LogState {
-  Epoch epoch;
-  std::uint64_t floor = 1;
-  std::uint64_t last = 0;
-  WriteId last_write;
-  std::optional<WriteId> cursor_write;  // of the row that the caller asked about
-
-  [[nodiscard]] Cursor cursor() const { return {epoch, Snapshot::upto({last}), last_write}; }
-};
-
 struct ConsumerRow {
   std::optional<Epoch> epoch;
   std::uint64_t cursor_id = 0;
@@ -48,25 +39,6 @@ struct ConsumerRow {
     return !owner.empty() && owner != me && lease_until > now;
   }
 };
-
-WriteId write_id_of(std::int64_t stored) { return {static_cast<std::uint64_t>(stored)}; }
-std::int64_t stored(WriteId id) { return static_cast<std::int64_t>(id.value); }
-
-Epoch epoch_of(const Field& field) {
-  const auto epoch = Epoch::parse(field.view());
-  if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
-  return *epoch;
-}
-
-std::uint64_t last_id(const Cursor& cursor) { return cursor.snapshot.limit().value - 1; }
-
-// The row that the cursor ended at is not the one that it saw: ids were handed out twice.
-bool rewound(const LogState& state, std::uint64_t id, WriteId seen) {
-  if (id > state.last) return true;
-  if (id == 0 || seen == WriteId{}) return false;
-  if (!state.cursor_write) return id >= state.floor;  // below the floor it was pruned
-  return *state.cursor_write != seen;
-}
 
 }  // namespace
 
@@ -97,18 +69,7 @@ struct Log::State {
   }
 
   LogState state(std::uint64_t cursor_id) {
-    const ResultSet set = query("log_state", {as_parameter(cursor_id)});
-    if (set.empty())
-      throw SchemaError(path + ": querymark_meta is empty; restore it or migrate anew");
-    const Row row = set.row(0);
-    LogState state{.epoch = epoch_of(row[0]),
-                   .floor = row[1].as<std::uint64_t>(),
-                   .last = row[2].as<std::uint64_t>(),
-                   .last_write = write_id_of(row[3].as<std::optional<std::int64_t>>().value_or(0)),
-                   .cursor_write = std::nullopt};
-    if (const auto write = row[4].as<std::optional<std::int64_t>>())
-      state.cursor_write = write_id_of(*write);
-    return state;
+    return state_of(query("log_state", {as_parameter(cursor_id)}), path);
   }
 
   void start_epoch(const Meta& found) {
@@ -173,7 +134,7 @@ struct Log::State {
   void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) {
     ScopedTransaction transaction(*connection, ScopedTransaction::Kind::write);
     const LogState now = state(id);
-    if (now.epoch == epoch && rewound(now, id, seen)) start_epoch(meta());
+    if (now.epoch == epoch && now.rewound(id, seen)) start_epoch(meta());
     transaction.commit();
   }
 
@@ -202,11 +163,6 @@ Log::Log(std::string path, std::string space, LogOptions options)
 
 Log::~Log() = default;
 
-bool Log::replaced() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->replaced();
-}
-
 const std::string& Log::database_id() const noexcept { return state_->database_id; }
 
 Cursor Log::now() {
@@ -232,12 +188,20 @@ TailPage Log::read(const TailRequest& request) {
     page.upto = state_->state(0).cursor();
     return page;
   };
+  // Mostly nothing is new: one statement tells, which is a snapshot of its own.
+  const LogState quick = state_->state(from);
+  if (!request.upto && quick.last == from && quick.epoch == request.from.epoch &&
+      !quick.rewound(from, request.from.last_write) && from + 1 >= quick.floor) {
+    page.floor = Position{quick.floor};
+    page.upto = quick.cursor();
+    return page;
+  }
   // State and rows in one snapshot.
   ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
   const LogState state = state_->state(from);
   page.floor = Position{state.floor};
   const bool other_epoch = state.epoch != request.from.epoch;
-  if (other_epoch || rewound(state, from, request.from.last_write)) {
+  if (other_epoch || state.rewound(from, request.from.last_write)) {
     transaction.commit();
     if (!other_epoch) state_->replace_if_rewound(state.epoch, from, request.from.last_write);
     if (state_->options.on_history_change) state_->options.on_history_change();
@@ -268,7 +232,7 @@ void Log::verify(const SharedStamp& stamp) {
   if (stamp.horizon == Position{}) return;
   const std::uint64_t id = stamp.horizon.value - 1;
   const LogState state = state_->state(id);
-  if (state.epoch == stamp.epoch && rewound(state, id, stamp.witness))
+  if (state.epoch == stamp.epoch && state.rewound(id, stamp.witness))
     state_->replace_if_rewound(state.epoch, id, stamp.witness);
 }
 
@@ -285,7 +249,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   }
   if (row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
   LogState state = state_->state(row->cursor_id);
-  if (row->epoch == state.epoch && rewound(state, row->cursor_id, row->cursor_write)) {
+  if (row->epoch == state.epoch && state.rewound(row->cursor_id, row->cursor_write)) {
     state_->replace_if_rewound(state.epoch, row->cursor_id, row->cursor_write);
     state = state_->state(row->cursor_id);
   }

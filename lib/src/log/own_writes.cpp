@@ -14,7 +14,9 @@ void PendingWrite::add(const Target& target, Position position) {
 }
 
 PendingWrite begin_pending(std::string space, Epoch epoch) {
-  return {.receipt = {std::move(space), epoch, {}, WriteId{random_u64()}, 0}, .updates = {}};
+  return {.receipt = {std::move(space), epoch, {}, WriteId{random_u64()}, 0},
+          .updates = {},
+          .follows = std::nullopt};
 }
 
 void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
@@ -27,11 +29,24 @@ void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
 
 void OwnWrites::apply(const PendingWrite& write) {
   writes_.fetch_add(1);
-  marks_.apply_own(write.receipt.epoch, write.updates);
+  const Receipt& receipt = write.receipt;
+  // Why no second read is needed. Under the write lock the log ended at this cursor (its last row
+  // is the one that the cursor saw, of the same epoch: not rewound, not restored), then took the
+  // write's own rows and nothing else, and the commit is acknowledged. So the rows between the two
+  // cursors are the updates. If the marks have left that cursor meanwhile (a read that was faster,
+  // another writer, another epoch) this is just an own write like any other. Trust is not extended:
+  // the log was not asked.
+  if (write.follows &&
+      marks_.apply_next(*write.follows, write.updates,
+                        {receipt.epoch, Snapshot::upto(receipt.position), receipt.write}))
+    return;
+  marks_.apply_own(receipt.epoch, write.updates);
 }
 
 void OwnWrites::follow(const PendingWrite& write) noexcept {
   if (write.updates.empty()) return;
+  const Cursor at = marks_.cursor();
+  if (at.epoch == write.receipt.epoch && at.snapshot.horizon() > write.receipt.position) return;
   try {
     subscriber_.catch_up();
   } catch (const std::exception&) {

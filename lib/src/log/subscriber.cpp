@@ -110,8 +110,12 @@ void Subscriber::poll() {
       marks_.restart(outbox_.now());
       break;
     }
-    marks_.apply_log(updates_of(page.rows), page.more ? from : page.upto);
-    if (!page.more) break;
+    const std::vector<MarkUpdate> updates = updates_of(page.rows);
+    if (!page.more) {
+      marks_.apply_log(updates, page.upto);
+      break;
+    }
+    marks_.apply_page(from.epoch, updates);
     request.upto = page.upto;
     request.after = page.rows.back();
   }

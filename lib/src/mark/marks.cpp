@@ -33,6 +33,11 @@
 //   apply_log first: cursor covers the position -> apply_own drops the pair
 // Staged or doubtful intents never enter own_; apply_log applies them again.
 //
+// apply_next moves the cursor without a read of the log, and may do so while a read is in flight
+// that began at an older cursor. What that read returns is still right: apply_page and apply_log
+// pass over the rows that the cursor has come to cover, because whatever the cursor covers has been
+// applied, and apply_log never moves the cursor back.
+//
 // Lock order: apply_mutex_, then cursor_mutex_.
 
 namespace querymark {
@@ -114,16 +119,37 @@ void Marks::apply_unconfirmed(std::span<const MarkUpdate> updates) {
   publish(positioned);
 }
 
+bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
+                       const Cursor& upto) {
+  const std::lock_guard lock(apply_mutex_);
+  if (cursor() != from) return false;
+  publish(updates);
+  forget_covered(upto);
+  const std::lock_guard cursor_lock(cursor_mutex_);
+  cursor_ = upto;
+  return true;
+}
+
+void Marks::apply_rows(const Cursor& at, std::span<const MarkUpdate> updates) {
+  std::vector<MarkUpdate> fresh;
+  for (const MarkUpdate& update : updates)
+    if (!at.snapshot.covers(update.position) && own_.erase(update) == 0) fresh.push_back(update);
+  publish(fresh);
+}
+
+void Marks::apply_page(Epoch epoch, std::span<const MarkUpdate> updates) {
+  const std::lock_guard lock(apply_mutex_);
+  const Cursor at = cursor();
+  if (epoch == at.epoch) apply_rows(at, updates);
+}
+
 void Marks::apply_log(std::span<const MarkUpdate> updates, const Cursor& upto) {
   const std::lock_guard lock(apply_mutex_);
   const Cursor at = cursor();
   if (upto.epoch != at.epoch || upto.snapshot.limit() < at.snapshot.limit() ||
       upto.snapshot.horizon() < at.snapshot.horizon())
     return;
-  std::vector<MarkUpdate> fresh;
-  for (const MarkUpdate& update : updates)
-    if (own_.erase(update) == 0) fresh.push_back(update);
-  publish(fresh);
+  apply_rows(at, updates);
   forget_covered(upto);
   const std::lock_guard cursor_lock(cursor_mutex_);
   cursor_ = upto;

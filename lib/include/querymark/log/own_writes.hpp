@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace querymark {
 struct PendingWrite {
   Receipt receipt;
   std::vector<MarkUpdate> updates;
+  /// This process's cursor, if the transaction has proved while nobody else could write that its
+  /// own rows are all that the log holds behind it, up to the receipt's position.
+  std::optional<Cursor> follows;
 
   /// Counts an intent that stands in the log at `position`.
   void add(const Target& target, Position position);
@@ -44,10 +48,12 @@ class OwnWrites {
 
   /// Counts a write without intents; throws ConfigError when they are required.
   void admit(const IntentBatch& intents, bool require_intents);
-  /// Applies an acknowledged commit to the marks. Blocks for no I/O.
+  /// Applies an acknowledged commit to the marks, and moves the cursor over its rows when they
+  /// follow on directly. Blocks for no I/O.
   void apply(const PendingWrite& write);
-  /// Looks at the log after a commit. The write has succeeded and its marks are applied, so a
-  /// failure is only counted: the subscriber's thread polls again and reports its own.
+  /// Looks at the log after a commit, unless the cursor has passed it. The write has succeeded and
+  /// its marks are applied, so a failure is only counted: the subscriber's thread polls again and
+  /// reports its own.
   void follow(const PendingWrite& write) noexcept;
   /// Applies what may have been committed; the log will apply it again.
   void doubt(const PendingWrite& write);

@@ -71,8 +71,16 @@ class Marks {
   /// applies them again. Updates at position 0 get the cursor's limit, which keeps shared tiers out
   /// of the way until the cursor has passed it.
   void apply_unconfirmed(std::span<const MarkUpdate> updates);
-  /// Applies a page of the log and moves the cursor to `upto`. Pages before the last pass the
-  /// cursor they started from. A page that would move the cursor back is ignored.
+  /// Applies an own, acknowledged commit and moves the cursor from `from` to `upto`, between which
+  /// the log must hold nothing but these updates. False, with nothing done, when the cursor is not
+  /// at `from` any more.
+  [[nodiscard]] bool apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
+                                const Cursor& upto);
+  /// Applies a page of the log that others will follow: the cursor stays. Of another epoch:
+  /// ignored.
+  void apply_page(Epoch epoch, std::span<const MarkUpdate> updates);
+  /// Applies the last page of the log and moves the cursor to `upto`. A page that would move the
+  /// cursor back is ignored, and so is each row that the cursor covers.
   void apply_log(std::span<const MarkUpdate> updates, const Cursor& upto);
   /// Learns positions that lie below the cursor, and lowers the floor to `floor` when every row of
   /// the log from there to the current floor was given.
@@ -105,8 +113,9 @@ class Marks {
   [[nodiscard]] std::atomic<std::uint64_t>& coarse(TargetId target) const noexcept {
     return coarse_[static_cast<std::uint32_t>(target) & coarse_mask_];
   }
-  void publish(std::span<const MarkUpdate> updates);  // requires apply_mutex_
-  void forget_covered(const Cursor& cursor);          // requires apply_mutex_
+  void publish(std::span<const MarkUpdate> updates);                       // requires apply_mutex_
+  void apply_rows(const Cursor& at, std::span<const MarkUpdate> updates);  // requires apply_mutex_
+  void forget_covered(const Cursor& cursor);                               // requires apply_mutex_
 
   MarkTable table_;
   // Per cell the highest generation of any target that falls into it: most looks end here. At most

@@ -42,8 +42,6 @@ class Log final : public Outbox {
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
-  /// True when the path leads to another file than the one that is open.
-  [[nodiscard]] bool replaced() const;
   [[nodiscard]] const std::string& database_id() const noexcept;
 
  private:

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "connection.hpp"
+#include "querymark/log/own_writes.hpp"
+
+namespace querymark::sqlite {
+
+/// Puts the intents into the log, in the write transaction that is open on `connection`; `look` and
+/// `append` are the statements `log_state` and `append`, prepared on it.
+///
+/// `cursor` is this process's. Where the log holds nothing but the write's own rows behind it, the
+/// write says so (`PendingWrite::follows`; see OwnWrites::apply): nobody else can add to the log
+/// while the transaction holds the write lock; rows of triggers, of other statements of the
+/// transaction and of other namespaces make the ids or the number of changes differ; and a cursor
+/// whose row is not the one that it saw (the file was rewound) proves nothing. It holds if COMMIT
+/// comes next.
+[[nodiscard]] PendingWrite enqueue(const std::string& space, const IntentBatch& intents,
+                                   const Cursor& cursor, SQLite::Database& connection,
+                                   PreparedStatement& look, PreparedStatement& append);
+
+}  // namespace querymark::sqlite

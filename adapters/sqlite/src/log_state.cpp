@@ -1,0 +1,34 @@
+#include "log_state.hpp"
+
+#include "querymark/support/error.hpp"
+
+namespace querymark::sqlite {
+
+bool LogState::rewound(std::uint64_t id, WriteId seen) const noexcept {
+  if (id > last) return true;
+  if (id == 0 || seen == WriteId{}) return false;
+  if (!cursor_write) return id >= floor;  // below the floor it was pruned
+  return *cursor_write != seen;
+}
+
+Epoch epoch_of(const Field& field) {
+  const auto epoch = Epoch::parse(field.view());
+  if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
+  return *epoch;
+}
+
+LogState state_of(const ResultSet& set, const std::string& where) {
+  if (set.empty())
+    throw SchemaError(where + ": querymark_meta is empty; restore it or migrate anew");
+  const Row row = set.row(0);
+  LogState state{.epoch = epoch_of(row[0]),
+                 .floor = row[1].as<std::uint64_t>(),
+                 .last = row[2].as<std::uint64_t>(),
+                 .last_write = write_id_of(row[3].as<std::optional<std::int64_t>>().value_or(0)),
+                 .cursor_write = std::nullopt};
+  if (const auto write = row[4].as<std::optional<std::int64_t>>())
+    state.cursor_write = write_id_of(*write);
+  return state;
+}
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "querymark/mark/snapshot.hpp"
+#include "querymark/result/result_set.hpp"
+
+namespace querymark::sqlite {
+
+/// Where the log stands, and what became of the row that a cursor ended at: what the statement
+/// `log_state` answers, given that row's id.
+struct LogState {
+  Epoch epoch;
+  std::uint64_t floor = 1;
+  std::uint64_t last = 0;  ///< The highest id ever given out.
+  WriteId last_write;
+  std::optional<WriteId> cursor_write;  ///< Nothing: that row is gone.
+
+  [[nodiscard]] Cursor cursor() const { return {epoch, Snapshot::upto({last}), last_write}; }
+  /// True when the row `id` is not the one that carried `seen`: ids were handed out twice.
+  [[nodiscard]] bool rewound(std::uint64_t id, WriteId seen) const noexcept;
+};
+
+/// Throws SchemaError for an empty or damaged querymark_meta; `where` names the file.
+[[nodiscard]] LogState state_of(const ResultSet& set, const std::string& where);
+
+/// Throws SchemaError.
+[[nodiscard]] Epoch epoch_of(const Field& field);
+
+[[nodiscard]] inline std::uint64_t last_id(const Cursor& cursor) noexcept {
+  return cursor.snapshot.limit().value - 1;
+}
+[[nodiscard]] inline WriteId write_id_of(std::int64_t stored) noexcept {
+  return {static_cast<std::uint64_t>(stored)};
+}
+[[nodiscard]] inline std::int64_t stored(WriteId id) noexcept {
+  return static_cast<std::int64_t>(id.value);
+}
+
+}  // namespace querymark::sqlite

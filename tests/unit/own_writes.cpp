@@ -1,0 +1,170 @@
+#include "querymark/log/own_writes.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "unit/log_fixture.hpp"
+
+namespace {
+
+using namespace querymark;
+using test::batch;
+using test::FakeDoorbell;
+using test::FaultyOutbox;
+
+const Target kA = tag("a");
+const Target kB = tag("b");
+
+// A process that has read everything, whose polls are counted.
+struct Fixture {
+  ManualClock clock;
+  MemoryOutbox real{"shop", clock};
+  FaultyOutbox outbox{real};
+  FakeDoorbell doorbell;
+  Marks marks{4096};
+  Subscriber subscriber{"shop", outbox, doorbell, marks, {.clock = &clock}};
+  OwnWrites own{marks, subscriber};
+
+  Fixture() { marks.restart(real.now()); }
+
+  // An own, acknowledged commit; its rows follow `from` if that is given.
+  PendingWrite commit(const Target& target, std::optional<Cursor> from = std::nullopt) {
+    PendingWrite pending;
+    pending.receipt = real.append(batch(target));
+    pending.updates = {{target.id(), pending.receipt.position}};
+    pending.follows = from;
+    return pending;
+  }
+  void settle(const PendingWrite& pending) {
+    own.apply(pending);
+    own.follow(pending);
+  }
+  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
+    const TargetId id = target.id();
+    return marks.unchanged_since(stamp, {&id, 1});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("own writes: rows that follow the cursor directly need no read of the log",
+          "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  const PendingWrite pending = f.commit(kA, f.marks.cursor());
+  f.settle(pending);
+  CHECK(f.outbox.reads == 0);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK(f.unchanged(before, kB));
+  CHECK(f.marks.cursor() == f.real.now());
+  CHECK(f.marks.remembered() == 0);
+  // A load from now on stands above the write (hard case 28), and the log shows nothing twice.
+  const Stamp loaded = f.marks.begin_load();
+  CHECK(loaded.shared.horizon > pending.receipt.position);
+  f.subscriber.catch_up();
+  CHECK(f.unchanged(loaded.generation, kA));
+  // Nor does asking for nothing extend the trust.
+  CHECK_FALSE(Fixture().marks.trusted(f.clock.now()));
+}
+
+TEST_CASE("own writes: a cursor that has left the place is not moved, and the log is read",
+          "[own_writes]") {
+  Fixture f;
+  const Cursor old = f.marks.cursor();
+  f.real.append(batch(kB));  // somebody else's
+  f.subscriber.catch_up();
+  const std::uint64_t before = f.marks.generation();
+  const int reads = f.outbox.reads;
+  f.settle(f.commit(kA, old));
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK(f.outbox.reads == reads + 1);
+  CHECK(f.marks.cursor() == f.real.now());
+  CHECK(f.marks.remembered() == 0);
+}
+
+TEST_CASE("own writes: where the log was faster nothing is applied twice or read again",
+          "[own_writes]") {
+  Fixture f;
+  const PendingWrite pending = f.commit(kA, f.marks.cursor());
+  f.subscriber.catch_up();
+  const std::uint64_t loaded = f.marks.generation();
+  const int reads = f.outbox.reads;
+  f.settle(pending);
+  CHECK(f.unchanged(loaded, kA));
+  CHECK(f.outbox.reads == reads);
+}
+
+TEST_CASE("own writes: a commit of another epoch is applied, and the new history read",
+          "[own_writes]") {
+  Fixture f;
+  const PendingWrite pending = f.commit(kA, f.marks.cursor());
+  f.real.replace_history();
+  for (int i = 0; i < 3; ++i) f.real.append(batch(kB));  // their ids have been handed out before
+  f.subscriber.catch_up();
+  const Cursor now = f.marks.cursor();
+  const std::uint64_t loaded = f.marks.generation();
+  const int reads = f.outbox.reads;
+  f.settle(pending);
+  CHECK_FALSE(f.unchanged(loaded, kA));
+  CHECK(f.outbox.reads == reads + 1);
+  CHECK(f.marks.cursor() == now);
+}
+
+TEST_CASE("own writes: without a proof the log is read, and rows of others are applied",
+          "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  const PendingWrite pending = f.commit(kA);
+  f.real.append(batch(kB));
+  f.settle(pending);
+  CHECK(f.outbox.reads == 1);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK_FALSE(f.unchanged(before, kB));
+}
+
+TEST_CASE("own writes: a read of the log that fails is counted, the write stands", "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  const PendingWrite pending = f.commit(kA);
+  f.outbox.down = true;
+  f.settle(pending);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK(f.own.stats().poll_failures == 1);
+  CHECK(f.own.stats().writes == 1);
+  CHECK(f.marks.remembered() == 1);
+}
+
+TEST_CASE(
+    "own writes: a write without intents needs no look, and is refused where they are required",
+    "[own_writes]") {
+  Fixture f;
+  f.own.admit({}, false);
+  f.settle({});
+  CHECK(f.outbox.reads == 0);
+  CHECK(f.own.stats().writes_without_intents == 1);
+  CHECK_THROWS_AS(f.own.admit({}, true), ConfigError);
+  CHECK_NOTHROW(f.own.admit(batch(kA), true));
+  CHECK(f.own.stats().writes_without_intents == 1);
+}
+
+TEST_CASE("own writes: what is in doubt is applied, counted, and applied again by the log",
+          "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  const PendingWrite pending = f.commit(kA, f.marks.cursor());
+  f.own.doubt(pending);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK(f.own.stats().in_doubt == 1);
+  CHECK(f.marks.remembered() == 0);  // hard case 3
+  CHECK_FALSE(f.marks.cursor() == f.real.now());
+  const std::uint64_t loaded = f.marks.generation();
+  f.subscriber.catch_up();
+  CHECK_FALSE(f.unchanged(loaded, kA));
+}
+
+TEST_CASE("own writes: a local flush reaches everything", "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  f.own.flush_local();
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK_FALSE(f.unchanged(before, kB));
+}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -64,11 +65,16 @@ class ConnectionPool {
     if (!returned_.wait_for(lock, options_.patience, [this] { return lent_ < options_.limit; }))
       throw Timeout(options_.exhausted);
     ++lent_;
-    const std::uint64_t generation = generation_;
+    std::uint64_t generation = generation_;
     while (!idle_.empty()) {
-      auto connection = std::move(idle_.back());
+      Idle idle = std::move(idle_.back());
       idle_.pop_back();
-      if (usable(*connection)) return {*this, std::move(connection), generation};
+      lock.unlock();  // looking and closing may take a while
+      if (idle.generation == generation && usable(*idle.connection))
+        return {*this, std::move(idle.connection), generation};
+      idle.connection.reset();
+      lock.lock();
+      generation = generation_;
     }
     lock.unlock();
     try {
@@ -79,15 +85,22 @@ class ConnectionPool {
     }
   }
 
+  /// Blocks while connections close.
   void drain() noexcept {
-    std::vector<std::unique_ptr<Connection>> closing;  // closed after the lock is released
-    const std::lock_guard lock(mutex_);
-    ++generation_;
-    closing.swap(idle_);
-    idle_.reserve(options_.limit);
+    {
+      const std::lock_guard lock(mutex_);
+      ++generation_;
+    }
+    while (take_stale()) {
+    }
   }
 
  private:
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    std::uint64_t generation;
+  };
+
   static bool usable(Connection& connection) noexcept {
     if constexpr (requires { connection.usable(); })
       return connection.usable();
@@ -95,22 +108,32 @@ class ConnectionPool {
       return true;
   }
 
-  void give_back(std::unique_ptr<Connection> connection, std::uint64_t generation) noexcept {
-    std::unique_ptr<Connection> stale;  // closed after the lock is released
+  /// An idle connection from before the last drain, for the caller to close; null when none is
+  /// left.
+  std::unique_ptr<Connection> take_stale() noexcept {
     const std::lock_guard lock(mutex_);
+    const auto stale = std::ranges::find_if(
+        idle_, [this](const Idle& idle) { return idle.generation != generation_; });
+    if (stale == idle_.end()) return nullptr;
+    auto connection = std::move(stale->connection);
+    idle_.erase(stale);
+    return connection;
+  }
+
+  void give_back(std::unique_ptr<Connection> connection, std::uint64_t generation) noexcept {
+    if (connection && !usable(*connection)) connection.reset();
+    const std::lock_guard lock(mutex_);  // `connection`, if still here at the end, closes after it
     --lent_;
-    if (connection && generation == generation_ && usable(*connection))
-      idle_.push_back(std::move(connection));
-    else
-      stale = std::move(connection);
+    if (connection && generation == generation_)
+      idle_.push_back({std::move(connection), generation});
     returned_.notify_one();
   }
 
   PoolOptions options_;
   Open open_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;  // guards all below; nothing is opened, looked at or closed under it
   std::condition_variable returned_;
-  std::vector<std::unique_ptr<Connection>> idle_;
+  std::vector<Idle> idle_;  // never more than `limit` with the lent ones, and never regrown
   std::size_t lent_ = 0;
   std::uint64_t generation_ = 0;
 };

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 #include <limits>
 #include <pqxx/strconv>
-#include <pqxx/version.hxx>
+#include <pqxx/version>
 #include <stdexcept>
 
 #include "support/pg_shop.hpp"

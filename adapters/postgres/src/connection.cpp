@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #include <pqxx/nontransaction>
-#include <pqxx/version.hxx>
+#include <pqxx/version>
 
 #include "errors.hpp"
 #include "values.hpp"

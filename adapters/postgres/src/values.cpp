@@ -7,7 +7,9 @@
 #include <array>
 #include <charconv>
 #include <memory>
-#include <pqxx/version.hxx>
+#if __has_include(<pqxx/params>)  // not before libpqxx 7.3
+#include <pqxx/params>
+#endif
 #include <utility>
 #include <vector>
 
@@ -112,7 +114,7 @@ pqxx::result with_bound(std::span<const ParameterView> values, Run&& run) {
   std::vector<std::optional<std::string>> texts;
   texts.reserve(values.size());
   for (const ParameterView value : values) texts.push_back(text_of(value));
-#if PQXX_VERSION_MAJOR >= 7
+#if __has_include(<pqxx/params>)
   pqxx::params bound;
   for (const auto& text : texts) {
     if (text)
@@ -205,6 +207,10 @@ ResultSet rows_of(const pqxx::result& result) {
   return std::move(builder).build();
 }
 
+// The last versions of libpqxx 7 would have both called exec(), which earlier ones do not offer.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                         std::span<const ParameterView> values) {
   return with_bound(
@@ -216,5 +222,7 @@ pqxx::result exec_prepared(pqxx::transaction_base& transaction, const std::strin
   return with_bound(values,
                     [&](const auto& bound) { return transaction.exec_prepared(name, bound); });
 }
+
+#pragma GCC diagnostic pop
 
 }  // namespace querymark::postgres

@@ -5,7 +5,7 @@
 #include <exception>
 #include <optional>
 #include <pqxx/strconv>
-#include <pqxx/version.hxx>
+#include <pqxx/version>
 #include <string>
 #include <type_traits>
 #include <utility>

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <SQLiteCpp/Database.h>
-#include <SQLiteCpp/Statement.h>
 
 #include <chrono>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include "querymark/sqlite/options.hpp"
 #include "querymark/support/migrations.hpp"
 #include "querymark/support/sql_catalog.hpp"
+#include "statement.hpp"
 
 namespace querymark::sqlite {
 
@@ -31,13 +31,6 @@ struct FileIdentity {
 };
 /// Nothing when there is no such file.
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::string& path) noexcept;
-
-/// A prepared statement with what it takes to find once per preparation.
-struct PreparedStatement {
-  SQLite::Statement statement;
-  bool reads_only = false;
-  std::vector<std::pair<std::string, std::string>> columns;  // name, declared type
-};
 
 /// One connection with its statements. Not thread-safe. All members throw Error, never
 /// SQLite::Exception.
@@ -99,18 +92,6 @@ class Connection {
       recent_;  // most recently used first; after database_, so that it goes before it
   std::unordered_map<std::string_view, std::list<Cached>::iterator> by_sql_;
 };
-
-/// Prepares `sql`; throws ConfigError when it is empty, more than one statement, or not valid.
-[[nodiscard]] PreparedStatement prepare_checked(SQLite::Database& database, std::string_view sql);
-/// Throws ConfigError for a statement that writes.
-void require_reading(PreparedStatement& prepared);
-/// Binds and runs a prepared statement, and takes all its rows.
-[[nodiscard]] ResultSet run_query(PreparedStatement& prepared,
-                                  std::span<const ParameterView> parameters);
-
-/// Binds and runs an INSERT of one row; returns the last row's id.
-std::int64_t run_insert(SQLite::Database& database, PreparedStatement& prepared,
-                        std::span<const ParameterView> parameters);
 
 /// Rolls back at the end of its scope unless `commit()` succeeded.
 class ScopedTransaction {

@@ -14,7 +14,7 @@ namespace querymark {
 
 struct MemoryTier::Shard {
   static constexpr std::size_t kRetiredBatch = 64;
-  static constexpr std::uint8_t kMostVisits = 3;
+  static constexpr std::uint8_t kMostVisits = 5;
 
   EntryIndex index;
 
@@ -58,7 +58,8 @@ inline std::span<MemoryTier::Shard> MemoryTier::shards() const noexcept {
   return {shards_.get(), std::size_t{shard_mask_} + 1};
 }
 
-[[gnu::always_inline]] inline EntryRef MemoryTier::search(const KeyView& key, std::uint64_t full_hash) noexcept {
+[[gnu::always_inline]] inline EntryRef MemoryTier::search(const KeyView& key,
+                                                          std::uint64_t full_hash) noexcept {
   const std::uint32_t hash = Entry::fold(full_hash);
   detail::HazardRecord& hazards = own_hazards();
   Hazard* hazard = &hazards.passing;

@@ -197,7 +197,7 @@ class Entry {
   std::uint16_t count_;
   std::uint8_t align_log2_ : 4;
   std::uint8_t has_outside_ : 1;
-  // Hits since eviction last looked, up to 3, and the queue it is in. Relaxed: a lost mark costs a
+  // Hits since eviction last looked, up to 5, and the queue it is in. Relaxed: a lost mark costs a
   // chance. Readers only raise the mark; the queue is changed under the shard's mutex.
   mutable std::atomic<std::uint8_t> visits_{0};
 };

@@ -21,7 +21,7 @@ namespace querymark {
 /// readers to pass. The tier judges nothing: callers check domain, expiry and marks of what they
 /// find.
 ///
-/// Evicts by S3-FIFO (Yang and others, SOSP 2023), weighted by bytes: a scan passes through a tenth
+/// Evicts by S3-FIFO (Yang and others, SOSP 2023), weighted by bytes: a scan passes through 7 %
 /// of the room. Entries that are dead go first as they are met.
 class MemoryTier {
  public:

@@ -32,9 +32,12 @@ select set_config('role', coalesce($1, current_setting('role')), false),
        set_config('default_transaction_deferrable', 'off', false),
        set_config('default_transaction_read_only', 'on', false)
 
--- The tail's plan is one for all sizes, and compiling it would take longer than running it.
+-- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
+-- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.
 -- name: pin_log_session
-select set_config('jit', 'off', false), set_config('default_transaction_isolation', 'read committed', false),
+select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        set_config('default_transaction_read_only', 'off', false),
        set_config('default_transaction_deferrable', 'off', false)
 

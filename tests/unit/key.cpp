@@ -37,6 +37,10 @@ struct Parameters {
       view = kind == "text" ? ParameterView::text(storage.back())
                             : ParameterView::bytes(storage.back());
     }
+    if (kind == "array") {
+      storage.push_back(unhex(value.substr(2)));
+      view = ParameterView::array(static_cast<ValueType>(value[0] - '0'), storage.back());
+    }
     detail::encode_parameter(encoded, view);
   }
 };

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -185,9 +184,9 @@ auto Prepared<T, Mapper, Taggers...>::load(const Lookup& lookup, bool enabled,
                                            const Args&... args) const -> ReadResult {
   State& state = *state_;
   const Settings& settings = state.settings;
-  const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
+  const detail::CallParameters<Args...> values(args...);
   const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values,
+  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values.views(),
                                                              settings.mapper, targets);
   request.prefix = state.prefix;
   request.parameters = lookup.key.parameters;

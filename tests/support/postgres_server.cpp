@@ -16,6 +16,7 @@
 #include <fstream>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
+#include <pqxx/result>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -77,22 +78,40 @@ std::string text_of_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// Runs a program to its end.
+void complete(const std::vector<std::string>& command, const std::string& log) {
+  const pid_t pid = launch(command, log);
+  int status = 0;
+  if (::waitpid(pid, &status, 0) != pid || status != 0)
+    throw std::runtime_error(command[0] + " failed: " + text_of_file(log));
+}
+
 }  // namespace
 
-PostgresServer::PostgresServer() : port_(free_port()) {
+PostgresServer::PostgresServer(Empty) : port_(free_port()) {
   if (const passwd* user = unprivileged())
     if (::chown(dir_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
       throw std::runtime_error("chown failed");
-  const pid_t init = launch({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U",
-                             "tester", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
-                            dir_.file("log"));
-  int status = 0;
-  if (::waitpid(init, &status, 0) != init || status != 0)
-    throw std::runtime_error("initdb failed: " + text_of_file(dir_.file("log")));
+}
+
+PostgresServer::PostgresServer() : PostgresServer(Empty{}) {
+  complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",
+            "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
+           dir_.file("log"));
   start();
   pqxx::connection connection(url("postgres"));
   pqxx::nontransaction(connection).exec("create database template_shop");
   postgres::migrate(url("template_shop"));
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}));
+  complete({programs() + "pg_basebackup", "-D", standby->dir_.file("data"), "-h", primary.host_,
+            "-p", std::to_string(primary.port_), "-U", "tester", "-R", "-X", "stream", "-c", "fast",
+            "--no-sync"},
+           standby->dir_.file("log"));
+  standby->start();
+  return standby;
 }
 
 PostgresServer& PostgresServer::shared() {
@@ -128,6 +147,33 @@ void PostgresServer::stop(int signal) {
   ::waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
+
+std::string PostgresServer::ask(const std::string& sql) const {
+  pqxx::connection connection(url("postgres"));
+  const pqxx::result rows = pqxx::nontransaction(connection).exec(sql);
+  return rows.empty() ? "" : rows[0][0].c_str();
+}
+
+void PostgresServer::await(const std::string& sql) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (ask(sql) != "t") {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("never became true: " + sql);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell
+  }
+}
+
+void PostgresServer::await_replay(const PostgresServer& primary) const {
+  await("select pg_last_wal_replay_lsn() >= '" + primary.ask("select pg_current_wal_lsn()") + "'");
+}
+
+void PostgresServer::sever() const {
+  ask("alter system set primary_conninfo = ''");
+  ask("select pg_reload_conf()");
+  await("select count(*) = 0 from pg_stat_wal_receiver");
+}
+
+void PostgresServer::promote() const { ask("select pg_promote(true, 20)"); }
 
 std::string PostgresServer::url(const std::string& database, const std::string& user) const {
   return "postgresql://" + user + '@' + host_ + ':' + std::to_string(port_) + '/' + database;

@@ -20,9 +20,11 @@ select pg_advisory_xact_lock(hashtextextended('querymark migrate', 0))
 -- name: adopt
 select querymark.adopt()
 
--- What a pooled connection pins, since it changes results. NULL leaves what the server gives.
+-- What a pooled connection pins, since it changes results. NULL leaves what the server gives. Tells a standby first:
+-- there, a statement that names an unlogged table, as `session` does, fails before it runs.
 -- name: pin_session
-select set_config('role', coalesce($1, current_setting('role')), false),
+select pg_is_in_recovery(),
+       set_config('role', coalesce($1, current_setting('role')), false),
        set_config('search_path', coalesce($2, current_setting('search_path')), false),
        set_config('TimeZone', coalesce($3, current_setting('TimeZone')), false),
        set_config('DateStyle', coalesce($4, current_setting('DateStyle')), false),
@@ -40,7 +42,7 @@ select set_config('jit', 'off', false), set_config('default_transaction_isolatio
 
 -- What the pins came to, and the proof that the connection leads to the history that its caller knows.
 -- name: session
-select m.database_id, m.epoch, m.incarnation is not distinct from i.id, pg_is_in_recovery(),
+select m.database_id, m.epoch, m.incarnation is not distinct from i.id,
        concat_ws(chr(10), current_user, current_setting('search_path'), current_setting('TimeZone'),
                  current_setting('DateStyle'), current_setting('IntervalStyle'),
                  current_setting('bytea_output'))

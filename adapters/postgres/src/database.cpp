@@ -153,19 +153,19 @@ struct Database::State final : Loader {
   // process's.
   bool prove(Connection& connection) {
     const SessionPins& pins = options.session;
-    static_cast<void>(connection.query(
+    const ResultSet pinned = connection.query(
         statement("pin_session"),
         {as_parameter(pins.role), as_parameter(pins.search_path), as_parameter(pins.time_zone),
-         as_parameter(pins.date_style), as_parameter(pins.interval_style)}));
-    const ResultSet set = connection.query(statement("session"));
-    if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-    const Row row = set.row(0);
-    if (row[3].as<bool>())
+         as_parameter(pins.date_style), as_parameter(pins.interval_style)});
+    if (pinned.row(0)[0].as<bool>())
       throw Error(label +
                       " is a standby, where positions can't be trusted; connect to the primary "
                       "(target_session_attrs=read-write in the URL)",
                   {.connection_lost = true});
-    Session found{row[0].as<std::string>(), row[4].as<std::string>()};
+    const ResultSet set = connection.query(statement("session"));
+    if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+    const Row row = set.row(0);
+    Session found{row[0].as<std::string>(), row[3].as<std::string>()};
     {
       const std::lock_guard lock(session_mutex);
       if (!session) session = found;

@@ -208,8 +208,7 @@ TEST_CASE("failover: the timeline of the current WAL file tells a promotion at o
   Switched world;
   world.split();
   // Were the incarnation kept, the timeline alone would have to tell.
-  world.on_standby(
-      "insert into querymark.incarnation (id) select incarnation from querymark.meta");
+  world.on_standby("insert into querymark.incarnation (id) select incarnation from querymark.meta");
   const Epoch before = epoch_of(world.process);
   CHECK(world.on_standby("select querymark.adopt()") != before.hex());
   CHECK(world.on_standby("select timeline from querymark.meta") == "00000002");

@@ -54,14 +54,11 @@ struct Switched {
   std::unique_ptr<PostgresServer> standby = PostgresServer::standby_of(shop.server());
   TcpGate pool{shop.server().port()};
   TcpGate log{shop.server().port()};
-  PgProcess process{through(pool), options()};
+  PgProcess process{pool.url(shop.name()), options()};
 
-  std::string through(const TcpGate& gate) const {
-    return "postgresql://tester@127.0.0.1:" + std::to_string(gate.port()) + '/' + shop.name();
-  }
   postgres::Options options() const {
     postgres::Options options = PgProcess::quick();
-    options.direct_url = through(log);
+    options.direct_url = log.url(shop.name());
     options.poll_interval = 1h;
     options.max_lag = 2h;
     return options;

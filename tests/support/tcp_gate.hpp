@@ -32,6 +32,10 @@ class TcpGate {
   ~TcpGate();
 
   [[nodiscard]] int port() const noexcept { return port_; }
+  /// Of a database behind it.
+  [[nodiscard]] std::string url(const std::string& database) const {
+    return "postgresql://tester@127.0.0.1:" + std::to_string(port_) + '/' + database;
+  }
   /// Replaces the rule; an empty one passes everything.
   void set_rule(Rule rule);
   /// Returns once a chunk is held; throws when none is for 20 seconds.

@@ -327,6 +327,23 @@ TEST_CASE("wait: a receipt that can't become true is refused", "[subscriber]") {
   refused(good, "epoch");
 }
 
+TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (hard case 17)",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  Receipt receipt = f.write(kA);
+  receipt.in_doubt = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+  receipt.write.value ^= 1;  // rolled back, and its position given to another write
+  const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(1h));
+  CHECK(outcome.status == WaitStatus::refused);
+  CHECK_THAT(std::string(outcome.reason), Catch::Contains("rolled back"));
+  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
+  receipt.in_doubt = false;  // acknowledged: coverage is enough
+  f.outbox.down = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+}
+
 TEST_CASE("wait: a position that is still in progress is waited for, not refused", "[subscriber]") {
   Fixture f;
   const Epoch epoch = f.real.now().epoch;

@@ -195,6 +195,15 @@ Cursor Log::retained() {
   return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
 }
 
+bool Log::holds(const Receipt& receipt) {
+  const std::lock_guard lock(state_->mutex);
+  const std::string position = std::to_string(receipt.position.value);
+  const ResultSet found =
+      state_->query("confirm_write", {as_parameter(position), as_parameter(stored(receipt.write))});
+  State::require_meta(found);
+  return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
+}
+
 TailPage Log::read(const TailRequest& request) {
   const std::lock_guard lock(state_->mutex);
   auto found = state_->page(request.from, request.upto, request.after, request.limit + 1);

@@ -142,6 +142,18 @@ void Subscriber::read_history() {
 }
 
 WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
+  WaitOutcome outcome = wait_covered(receipt, wait);
+  const bool asked = wait.scope() != Wait::Scope::none && receipt.intents > 0;
+  // A cursor covers the positions of rolled back transactions, too.
+  if (receipt.in_doubt && asked && outcome.satisfied() && !outbox_.holds(receipt)) {
+    outcome.status = WaitStatus::refused;
+    outcome.pending = 1;
+    outcome.reason = "the write was rolled back, or the log no longer shows it";
+  }
+  return outcome;
+}
+
+WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
   const auto began = std::chrono::steady_clock::now();
   const auto finish = [&](WaitStatus status, std::string_view reason = {}) {
     return WaitOutcome{.status = status,

@@ -50,7 +50,9 @@ class Subscriber {
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();
 
-  /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up.
+  /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up. A
+  /// receipt in doubt is also looked for in the log, once its transaction has ended, and refused if
+  /// it is not there. Throws what the outbox throws.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
 
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
@@ -62,6 +64,7 @@ class Subscriber {
   void loop(const std::stop_token& stop);
   void poll();  // requires poll_mutex_
   void note_failure(const char* what);
+  [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string space_;

@@ -1,4 +1,4 @@
-// The executable `querymark` on PostgreSQL, and the SQLite file tier below a PostgreSQL log.
+// The executable `querymark` on PostgreSQL.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <signal.h>
@@ -106,26 +106,4 @@ TEST_CASE(
   child.signal(SIGTERM);
   CHECK(child.join() == 0);
   CHECK(shop.number("select count(*) from querymark.consumer where owner is null") == 1);
-}
-
-TEST_CASE(
-    "postgres tier: a value stamped below an open transaction's id is not served after a "
-    "write, and the database answers",
-    "[tier]") {
-  const PgShop shop;
-  const TempDir dir;
-  PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(dir.file("tier")));
-  pqxx::connection idle(shop.url());
-  pqxx::nontransaction holding(idle);
-  holding.exec("begin; select pg_current_xact_id()");  // keeps every horizon where it is
-  process.set_price(1, 4.0);
-  static_cast<void>(process.price(1));
-  PgProcess other(shop);
-  other.db.attach(sqlite::FileTier(dir.file("tier")));
-  const auto read = other.price(1);
-  CHECK(read[0] == 4.0);
-  CHECK(read.outcome().source == ReadSource::database);
-  CHECK(process.price(1).outcome().is_hit());  // memory does not mind
-  holding.exec("rollback");
 }

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -59,12 +60,15 @@ class Subscriber {
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
   [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
   [[nodiscard]] std::string last_error() const;
+  /// How long the cursor's horizon has stood still below its limit, as far as polls have seen.
+  [[nodiscard]] std::chrono::nanoseconds horizon_age() const;
 
  private:
+  [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
   void loop(const std::stop_token& stop);
   void poll();  // requires poll_mutex_
   void note_failure(const char* what);
-  [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
+  void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string space_;
@@ -75,9 +79,12 @@ class Subscriber {
 
   std::mutex poll_mutex_;  // one catch-up in flight
 
-  mutable std::mutex state_mutex_;  // guards last_error_; paired with covered_; taken last
+  // Guards last_error_, horizon_ and held_since_; paired with covered_.
+  mutable std::mutex state_mutex_;
   std::condition_variable covered_;
   std::string last_error_;
+  Position horizon_;
+  std::optional<MonotonicTime> held_since_;  // nothing: the last poll found no gap above horizon_
   std::atomic<std::uint64_t> polls_started_{0};
   std::atomic<std::uint64_t> polls_done_{0};
   std::atomic<std::uint64_t> failures_{0};

@@ -50,6 +50,8 @@ std::string ask(const PostgresServer& server, const std::string& database, const
 // A shop on the shared server, a standby of it, and a process whose pool and whose log each go
 // through a gate of their own. The process looks at the log only when it is told to.
 struct Switched {
+  Switched() { await_listening(process.db); }
+
   PgShop shop;
   std::unique_ptr<PostgresServer> standby = PostgresServer::standby_of(shop.server());
   TcpGate pool{shop.server().port()};

@@ -25,7 +25,9 @@ namespace {
 struct Gated {
   explicit Gated(std::chrono::milliseconds statement_timeout = 0ms, Cache* other_cache = nullptr)
       : process_cache(other_cache != nullptr ? *other_cache : own_cache),
-        db(pool.url(shop.name()), process_cache, options(statement_timeout)) {}
+        db(pool.url(shop.name()), process_cache, options(statement_timeout)) {
+    await_listening(db);
+  }
 
   postgres::Options options(std::chrono::milliseconds statement_timeout) const {
     postgres::Options options = PgProcess::quick();

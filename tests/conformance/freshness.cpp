@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "conformance/worlds.hpp"
 #include "support/rows.hpp"
+#include "support/worlds.hpp"
 
 using namespace querymark;
 using namespace querymark::test;

@@ -13,6 +13,8 @@ struct SqliteWorld {
   using Database = sqlite::Database;
   using Options = sqlite::Options;
   static constexpr const char* kPriceOf = "select price from product where id = ?";
+  static constexpr const char* kLockPriceOf = kPriceOf;  // writers take turns anyway
+  static constexpr const char* kSetPrice = "update product set price = ? where id = ?";
 
   Shop shop;
   TempDir dir;
@@ -22,6 +24,8 @@ struct SqliteWorld {
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark_log");
   }
+  /// Returns once no killed process has a commit under way.
+  void await_quiet() const {}
   /// Removes the whole log.
   void prune() const {
     shop.execute(
@@ -44,6 +48,8 @@ struct PostgresWorld {
   using Database = postgres::Database;
   using Options = postgres::Options;
   static constexpr const char* kPriceOf = "select price from product where id = $1";
+  static constexpr const char* kLockPriceOf = "select price from product where id = $1 for update";
+  static constexpr const char* kSetPrice = "update product set price = $1 where id = $2";
 
   PgShop shop;
   TempDir dir;
@@ -52,6 +58,10 @@ struct PostgresWorld {
   [[nodiscard]] sqlite::FileTier tier() const { return sqlite::FileTier(dir.file("tier")); }
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark.log");
+  }
+  void await_quiet() const {
+    shop.await("select count(*) = 0 from pg_stat_activity where datname = '" + shop.name() +
+               "' and pid <> pg_backend_pid()");
   }
   void prune() const {
     shop.execute(

@@ -79,24 +79,62 @@ TEST_CASE(
   CHECK(only(process.price(1)) == 6.0);
 }
 
-TEST_CASE("postgres: a transaction that commits late with an early id is seen, once and at once",
-          "[freshness]") {
+TEST_CASE(
+    "postgres: a transaction that commits late with an early id is seen, once and at once, after "
+    "thousands of others",
+    "[freshness]") {
   const PgShop shop;
   PgProcess process(shop);
   pqxx::connection early(shop.url());
   pqxx::work work(early);
   work.exec("update product set price = 6 where id = 1;" + log_row(1));
-  for (int i = 0; i < 20; ++i) process.set_price(2, i);  // ids above it, committed and applied
-  process.db.catch_up();
+  const auto others = [&](int count) {
+    shop.execute("do $$ begin for i in 1.." + std::to_string(count) +
+                 " loop perform querymark.invalidate('shop', 'tag', 't' || i); commit; end loop; "
+                 "end $$");
+  };
   static_cast<void>(process.price(1));
-  CHECK(process.price(1).outcome().is_hit());
+  for (int poll = 0; poll < 10; ++poll) {
+    others(100);
+    process.db.catch_up();
+  }
+  others(5500);  // more than a page
   process.db.catch_up();
+  CHECK(process.db.source().marks().cursor().snapshot.in_progress().size() == 1);
   CHECK(process.price(1).outcome().is_hit());  // still open
   work.commit();
   process.db.catch_up();
   CHECK(only(process.price(1)) == 6.0);
   process.db.catch_up();
   CHECK(process.price(1).outcome().is_hit());  // not applied a second time
+  CHECK(process.db.stats().restarts == 1);
+}
+
+TEST_CASE("postgres: what commits between two pages comes with the next catch-up, once",
+          "[freshness]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  TailRequest request{.from = log.now(), .upto = std::nullopt, .after = std::nullopt, .limit = 20};
+  pqxx::connection early(shop.url());
+  pqxx::work work(early);
+  work.exec(log_row(1));
+  for (int i = 0; i < 50; ++i) shop.execute("select querymark.invalidate('shop', 'tag', 't')");
+  TailPage page = log.read(request);
+  std::size_t rows = page.rows.size();
+  work.commit();
+  while (page.more) {
+    request.upto = page.upto;
+    request.after = page.rows.back();
+    page = log.read(request);
+    rows += page.rows.size();
+  }
+  CHECK(rows == 50);
+  request = {.from = page.upto, .upto = std::nullopt, .after = std::nullopt, .limit = 20};
+  page = log.read(request);
+  REQUIRE(page.rows.size() == 1);
+  CHECK(page.rows[0].target == entity("product", 1));
+  request.from = page.upto;
+  CHECK(log.read(request).rows.empty());
 }
 
 TEST_CASE(

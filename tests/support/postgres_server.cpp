@@ -1,19 +1,10 @@
 #include "support/postgres_server.hpp"
 
-#include <arpa/inet.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
@@ -22,6 +13,7 @@
 #include <vector>
 
 #include "querymark/postgres/migrate.hpp"
+#include "support/daemon.hpp"
 
 namespace querymark::test {
 namespace {
@@ -39,60 +31,9 @@ std::string programs() {
   return (newest / "bin/").string();
 }
 
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error("no free port");
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
-
-// PostgreSQL refuses to run as root.
-const passwd* unprivileged() { return ::geteuid() == 0 ? ::getpwnam("nobody") : nullptr; }
-
-pid_t launch(const std::vector<std::string>& command, const std::string& log) {
-  const passwd* user = unprivileged();
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  if (user != nullptr &&
-      (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
-    ::_exit(126);
-  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
-  if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(125);
-  ::dup2(STDOUT_FILENO, STDERR_FILENO);
-  std::vector<char*> arguments;
-  for (const std::string& argument : command)
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
-  ::_exit(127);
-}
-
-std::string text_of_file(const std::string& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Runs a program to its end.
-void complete(const std::vector<std::string>& command, const std::string& log) {
-  const pid_t pid = launch(command, log);
-  int status = 0;
-  if (::waitpid(pid, &status, 0) != pid || status != 0)
-    throw std::runtime_error(command[0] + " failed: " + text_of_file(log));
-}
-
 }  // namespace
 
-PostgresServer::PostgresServer(Empty) : port_(free_port()) {
-  if (const passwd* user = unprivileged())
-    if (::chown(dir_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
-      throw std::runtime_error("chown failed");
-}
+PostgresServer::PostgresServer(Empty) : port_(free_port()) { give_away(dir_); }
 
 PostgresServer::PostgresServer() : PostgresServer(Empty{}) {
   complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",

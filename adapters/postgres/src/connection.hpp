@@ -56,6 +56,8 @@ class Connection {
   [[nodiscard]] bool open() const noexcept;
 
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// A pooling proxy stands between: the next transaction may get another server session.
+  [[nodiscard]] bool proxied() const noexcept { return proxied_; }
   [[nodiscard]] int socket() const noexcept;
   [[nodiscard]] const std::string& label() const noexcept { return url_.label; }
   [[nodiscard]] pqxx::connection& native() noexcept { return *native_; }
@@ -70,6 +72,7 @@ class Connection {
   std::unique_ptr<pqxx::quiet_errorhandler> quiet_;  // notices go to nobody's standard error
   std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
   int pid_ = 0;
+  bool proxied_ = false;
   bool lost_ = false;
 };
 

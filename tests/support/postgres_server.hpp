@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 
 #include "support/temp_dir.hpp"
@@ -18,6 +19,9 @@ class PostgresServer {
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
 
+  /// A streaming standby of `primary`, ready to be read.
+  [[nodiscard]] static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
+
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
@@ -33,7 +37,20 @@ class PostgresServer {
   /// Starts it again on the same data.
   void start();
 
+  /// Of a standby: returns once it has replayed what `primary` has written up to now.
+  void await_replay(const PostgresServer& primary) const;
+  /// Of a standby: stops receiving, so that what the primary writes from now on is lost to it.
+  void sever() const;
+  /// Of a standby: makes it a primary, and returns once it takes writes.
+  void promote() const;
+
  private:
+  struct Empty {};
+  explicit PostgresServer(Empty);
+  // The first column of the first row, if there is one.
+  std::string ask(const std::string& sql) const;
+  void await(const std::string& sql) const;
+
   TempDir dir_;
   std::string host_ = "127.0.0.1";
   int port_ = 0;

@@ -9,7 +9,7 @@
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
   libpqxx-dev libpq-dev libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev ccache"
-querymark_test_packages="catch2 sqlite3 postgresql-15 clang-format-19 util-linux"
+querymark_test_packages="catch2 sqlite3 postgresql-15 pgbouncer clang-format-19 util-linux"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind"
 
 # Prints those of the given packages that are not installed.

@@ -27,15 +27,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The folder of the newest server's programs; empty when there is none.
 std::string programs() {
   fs::path newest;
   if (fs::exists("/usr/lib/postgresql"))
     for (const auto& version : fs::directory_iterator("/usr/lib/postgresql"))
       if (fs::exists(version.path() / "bin/initdb") && version.path() > newest)
         newest = version.path();
-  if (newest.empty())
-    throw std::runtime_error("the tests need a PostgreSQL server: apt-get install postgresql-15");
-  return (newest / "bin/").string();
+  return newest.empty() ? std::string() : (newest / "bin/").string();
 }
 
 int free_port() {
@@ -56,12 +55,15 @@ const passwd* unprivileged() { return ::geteuid() == 0 ? ::getpwnam("nobody") : 
 
 pid_t launch(const std::vector<std::string>& command, const std::string& log) {
   const passwd* user = unprivileged();
+  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
+  ::setpgid(0, 0);  // a Ctrl-C is for the parent, which stops the server after its clients
   if (user != nullptr &&
       (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
     ::_exit(126);
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
+  if (::getppid() != parent) ::_exit(124);  // it ended before prctl
   if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(125);
   ::dup2(STDOUT_FILENO, STDERR_FILENO);
   std::vector<char*> arguments;
@@ -79,7 +81,11 @@ std::string text_of_file(const std::string& path) {
 
 }  // namespace
 
-PostgresServer::PostgresServer() : port_(free_port()) {
+PostgresServer::PostgresServer(std::vector<std::string> settings)
+    : settings_(std::move(settings)), port_(free_port()) {
+  if (!installed())
+    throw std::runtime_error(
+        "the programs of a PostgreSQL server are missing: apt-get install postgresql-15");
   if (const passwd* user = unprivileged())
     if (::chown(dir_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
       throw std::runtime_error("chown failed");
@@ -90,10 +96,9 @@ PostgresServer::PostgresServer() : port_(free_port()) {
   if (::waitpid(init, &status, 0) != init || status != 0)
     throw std::runtime_error("initdb failed: " + text_of_file(dir_.file("log")));
   start();
-  pqxx::connection connection(url("postgres"));
-  pqxx::nontransaction(connection).exec("create database template_shop");
-  postgres::migrate(url("template_shop"));
 }
+
+bool PostgresServer::installed() { return !programs().empty(); }
 
 PostgresServer& PostgresServer::shared() {
   static PostgresServer server;
@@ -105,15 +110,18 @@ PostgresServer::~PostgresServer() {
 }
 
 void PostgresServer::start() {
-  pid_ = launch({programs() + "postgres", "-D", dir_.file("data"), "-p", std::to_string(port_),
-                 "-k", dir_.path().string(), "-c", "listen_addresses=" + host_, "-c", "fsync=off",
-                 "-c", "max_connections=400", "-c", "max_prepared_transactions=20", "-c",
-                 "shared_buffers=32MB", "-c", "autovacuum_naptime=1h"},
-                dir_.file("log"));
+  std::vector<std::string> command{programs() + "postgres", "-D", dir_.file("data"),   "-p",
+                                   std::to_string(port_),   "-k", dir_.path().string()};
+  std::vector<std::string> settings{"listen_addresses=" + host_, "fsync=off",
+                                    "max_connections=400",       "max_prepared_transactions=20",
+                                    "shared_buffers=32MB",       "autovacuum_naptime=1h"};
+  settings.insert(settings.end(), settings_.begin(), settings_.end());
+  for (const std::string& setting : settings) command.insert(command.end(), {"-c", setting});
+  pid_ = launch(command, dir_.file("log"));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   for (;;) {
     try {
-      pqxx::connection probe(url("postgres"));
+      pqxx::connection probe(socket_url("postgres"));
       return;
     } catch (const std::exception& failure) {
       if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
@@ -133,10 +141,20 @@ std::string PostgresServer::url(const std::string& database, const std::string& 
   return "postgresql://" + user + '@' + host_ + ':' + std::to_string(port_) + '/' + database;
 }
 
+std::string PostgresServer::socket_url(const std::string& database) const {
+  return "postgresql://tester@/" + database + "?host=" + dir_.path().string() +
+         "&port=" + std::to_string(port_);
+}
+
 std::string PostgresServer::create_database() {
+  pqxx::connection connection(socket_url("postgres"));
+  pqxx::nontransaction plain(connection);
+  if (databases_ == 0) {
+    plain.exec("create database template_shop");
+    postgres::migrate(socket_url("template_shop"));
+  }
   const std::string name = "shop" + std::to_string(++databases_);
-  pqxx::connection connection(url("postgres"));
-  pqxx::nontransaction(connection).exec("create database " + name + " template template_shop");
+  plain.exec("create database " + name + " template template_shop");
   return name;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -13,7 +14,8 @@ namespace querymark::test {
 /// should the test die first. Throws when the server's programs are missing.
 class PostgresServer {
  public:
-  PostgresServer();
+  /// `settings` (such as "fsync=on") come after those that make tests fast, and win.
+  explicit PostgresServer(std::vector<std::string> settings = {});
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
@@ -21,8 +23,13 @@ class PostgresServer {
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
+  /// Whether the server's programs are there.
+  [[nodiscard]] static bool installed();
+
   [[nodiscard]] std::string url(const std::string& database,
                                 const std::string& user = "tester") const;
+  /// The same through the unix socket, which only this user (and root) can reach.
+  [[nodiscard]] std::string socket_url(const std::string& database) const;
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
   /// A fresh, migrated database; returns its name.
@@ -35,6 +42,7 @@ class PostgresServer {
 
  private:
   TempDir dir_;
+  std::vector<std::string> settings_;
   std::string host_ = "127.0.0.1";
   int port_ = 0;
   pid_t pid_ = -1;

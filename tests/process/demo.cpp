@@ -19,10 +19,10 @@ using nlohmann::json;
 
 namespace {
 
-std::vector<std::string> demo(const std::vector<std::string>& more) {
-  std::vector<std::string> command{DEMO_PROGRAM,          "--catalogue", "/var/lib/dpkg/status",
-                                   "--seconds",           "1",           "--querymark",
-                                   QUERYMARK_PROGRAM};
+std::vector<std::string> demo(const std::vector<std::string>& more, int seconds = 1) {
+  std::vector<std::string> command{
+      DEMO_PROGRAM,  "--catalogue",    "/var/lib/dpkg/status", "--seconds", std::to_string(seconds),
+      "--querymark", QUERYMARK_PROGRAM};
   command.insert(command.end(), more.begin(), more.end());
   return command;
 }
@@ -84,9 +84,10 @@ TEST_CASE("demo: on SQLite no read is stale, and a dropped invalidation shows", 
   CHECK_THAT(canary.output, Contains("stale reads showed it"));
 }
 
-TEST_CASE("demo: on a PostgreSQL server of its own no read is stale, and a dropped invalidation "
-          "shows",
-          "[demo]") {
+TEST_CASE(
+    "demo: on a PostgreSQL server of its own no read is stale, and a dropped invalidation "
+    "shows",
+    "[demo]") {
   check_fresh(run(demo({"--postgres", "--json"})), "PostgreSQL");
   const Finished canary = run(demo({"--postgres", "--canary"}));
   CHECK(canary.code == 0);
@@ -107,8 +108,9 @@ TEST_CASE("demo: a given server is left as it was, and --keep keeps", "[demo]") 
 
   const Finished kept = run(demo({"--db", database.url(), "--keep"}));
   CHECK(kept.code == 0);
-  CHECK(database.left() == "querymark querymark_demo querymark_subscriber querymark_worker "
-                           "querymark_writer");
+  CHECK(database.left() ==
+        "querymark querymark_demo querymark_subscriber querymark_worker "
+        "querymark_writer");
   const auto folder = kept.output.find("/tmp/querymark-demo-");
   REQUIRE(folder != std::string::npos);
   std::filesystem::remove_all(kept.output.substr(folder, kept.output.rfind('/') - folder));
@@ -116,8 +118,9 @@ TEST_CASE("demo: a given server is left as it was, and --keep keeps", "[demo]") 
   const Finished again = run(demo({"--db", database.url()}));
   CHECK(again.code == 1);
   CHECK_THAT(again.output, Contains("drop schema querymark_demo cascade"));
-  database.execute("drop schema querymark cascade; drop schema querymark_demo cascade; "
-                   "drop role querymark_writer, querymark_worker, querymark_subscriber");
+  database.execute(
+      "drop schema querymark cascade; drop schema querymark_demo cascade; "
+      "drop role querymark_writer, querymark_worker, querymark_subscriber");
 }
 
 TEST_CASE("demo: a server that can't be used is an error that names the remedy, and no password",
@@ -144,7 +147,7 @@ TEST_CASE("demo: a server that can't be used is an error that names the remedy, 
 
 TEST_CASE("demo: interrupted in the middle, it leaves nothing on a given server", "[demo]") {
   const Fresh database;
-  Child interrupted(demo({"--db", database.url(), "--seconds", "30", "--json"}));
+  Child interrupted(demo({"--db", database.url(), "--json"}, 60));
   pqxx::connection connection(database.url());
   pqxx::nontransaction plain(connection);
   // The instances are at work once the log grows.
@@ -152,7 +155,10 @@ TEST_CASE("demo: interrupted in the middle, it leaves nothing on a given server"
     if (plain.exec("select to_regclass('querymark.log') is null")[0][0].as<bool>()) return false;
     return plain.exec("select count(*) > 20 from querymark.log")[0][0].as<bool>();
   };
-  while (!at_work()) plain.exec("select pg_sleep(0.02)");
+  for (int looks = 0; !at_work(); ++looks) {
+    if (looks > 500) FAIL(interrupted.rest());
+    plain.exec("select pg_sleep(0.02)");
+  }
   interrupted.signal(SIGINT);
   CHECK(interrupted.join() == 130);
   CHECK(database.left().empty());

@@ -1,5 +1,6 @@
 #include "postgres_item.hpp"
 
+#include <cstdio>
 #include <pqxx/connection>
 #include <pqxx/stream_to>
 #include <pqxx/transaction>
@@ -18,6 +19,30 @@ test::PostgresServer& server() {
 }
 
 }  // namespace
+
+Pinned::Pinned(Server where) {
+  const auto only = [](std::size_t core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    return set;
+  };
+  sched_getaffinity(0, sizeof(client_), &client_);
+  sched_getaffinity(server().pid(), sizeof(server_), &server_);
+  std::vector<std::size_t> cores;
+  for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &client_)) cores.push_back(core);
+  const cpu_set_t client = only(cores.front());
+  const cpu_set_t others = only(where == Server::same_core ? cores.front() : cores.back());
+  if (sched_setaffinity(server().pid(), sizeof(others), &others) != 0 ||
+      sched_setaffinity(0, sizeof(client), &client) != 0)
+    std::fprintf(stderr, "bench: client and server could not be pinned to their cores\n");
+}
+
+Pinned::~Pinned() {
+  sched_setaffinity(0, sizeof(client_), &client_);
+  sched_setaffinity(server().pid(), sizeof(server_), &server_);
+}
 
 bool postgres_installed() { return test::PostgresServer::installed(); }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+
 #include <cstdint>
 #include <string>
 
@@ -17,6 +19,21 @@ class ItemDatabase {
 
  private:
   std::string url_;
+};
+
+/// Keeps this thread, and those that it starts, on one core, and the server's new connections on
+/// the same or another one, for as long as it lives. Left to the scheduler, a round trip takes 10
+/// or 80 us, by the luck of who is where.
+class Pinned {
+ public:
+  enum class Server : std::uint8_t { same_core, other_core };
+  explicit Pinned(Server where);
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  ~Pinned();
+
+ private:
+  cpu_set_t client_{}, server_{};  // before
 };
 
 [[nodiscard]] postgres::Options postgres_item_options();

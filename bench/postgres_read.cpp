@@ -1,6 +1,3 @@
-#include <sched.h>
-
-#include <cstdio>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/prepared_statement>
@@ -14,39 +11,14 @@
 // most of the time and flatter a cache.
 
 namespace querymark::bench {
-namespace {
-
-// Keeps this thread and a server process on one core.
-class OneCore {
- public:
-  explicit OneCore(int other) {
-    sched_getaffinity(0, sizeof(before_), &before_);
-    const int core = sched_getcpu();
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(core < 0 ? 0 : static_cast<std::size_t>(core), &one);
-    if (sched_setaffinity(other, sizeof(one), &one) != 0 ||
-        sched_setaffinity(0, sizeof(one), &one) != 0)
-      std::fprintf(stderr, "bench: read: client and server could not be pinned to one core\n");
-  }
-  OneCore(const OneCore&) = delete;
-  OneCore& operator=(const OneCore&) = delete;
-  ~OneCore() { sched_setaffinity(0, sizeof(before_), &before_); }
-
- private:
-  cpu_set_t before_{};
-};
-
-}  // namespace
-
 void read_postgres(const Options& options, Report& report, Readings& readings) {
   if (!postgres_wanted(options, report, "read", "postgres_pk", "postgres_join")) return;
   const ItemDatabase server(kReadItems);
+  const Pinned pinned(Pinned::Server::same_core);
   pqxx::connection connection(server.url());
   connection.prepare("by_key", std::string(kReadByKey));
   connection.prepare("join", std::string(kReadJoin));
   pqxx::nontransaction plain(connection);
-  const OneCore pinned(connection.backendpid());
   std::int64_t sum = 0;
   const auto ask = [&](const char* statement, std::uint32_t count, auto&& parameter) {
     return elapsed_ns([&] {

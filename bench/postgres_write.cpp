@@ -6,7 +6,7 @@
 #include "write_rounds.hpp"
 
 // A write of one row on PostgreSQL: libpqxx without any outbox (BEGIN, UPDATE, COMMIT: three round
-// trips) against our API with 0 to 10 intents.
+// trips) against our API with 0 to 10 intents. Client and server have a core each.
 
 namespace querymark::bench {
 
@@ -16,6 +16,7 @@ void write_postgres(const Options& options, Report& report) {
     return;
   constexpr int kWrites = 300;
   const ItemDatabase server(0);
+  const Pinned pinned(Pinned::Server::other_core);
   pqxx::connection connection(server.url());
   connection.prepare("set", "update counter set value = $1 where id = 1");
   Cache cache;

@@ -32,6 +32,7 @@ class PostgresServer {
   [[nodiscard]] std::string socket_url(const std::string& database) const;
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// A fresh, migrated database; returns its name.
   [[nodiscard]] std::string create_database();
 

@@ -104,7 +104,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
         std::vector<std::string>{"adopt_identity", "empty_log", "replace_epoch"});
   // What only a server has: sessions, roles, snapshots, channels.
   CHECK(only_in(postgres_catalog, sqlite_catalog) ==
-        std::vector<std::string>{"adopt", "begin_write", "listening", "load_state",
+        std::vector<std::string>{"adopt", "backend", "begin_write", "listening", "load_state",
                                  "lock_migrations", "pin_log_session", "pin_session", "ring",
                                  "session"});
 }

@@ -2,7 +2,9 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -13,18 +15,28 @@ namespace querymark::test {
 /// should the test die first. Throws when the server's programs are missing.
 class PostgresServer {
  public:
-  PostgresServer();
+  /// `settings` (such as "fsync=on") come after those that make tests fast, and win.
+  explicit PostgresServer(std::vector<std::string> settings = {});
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
 
+  /// A streaming standby of `primary`, ready to be read.
+  [[nodiscard]] static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
+
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
+  /// Whether the server's programs are there.
+  [[nodiscard]] static bool installed();
+
   [[nodiscard]] std::string url(const std::string& database,
                                 const std::string& user = "tester") const;
+  /// The same through the unix socket, which only this user (and root) can reach.
+  [[nodiscard]] std::string socket_url(const std::string& database) const;
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// A fresh, migrated database; returns its name.
   [[nodiscard]] std::string create_database();
 
@@ -33,8 +45,22 @@ class PostgresServer {
   /// Starts it again on the same data.
   void start();
 
+  /// Of a standby: returns once it has replayed what `primary` has written up to now.
+  void await_replay(const PostgresServer& primary) const;
+  /// Of a standby: stops receiving, so that what the primary writes from now on is lost to it.
+  void sever() const;
+  /// Of a standby: makes it a primary, and returns once it takes writes.
+  void promote() const;
+
  private:
+  struct Empty {};
+  PostgresServer(Empty, std::vector<std::string> settings);  // without data yet
+  // The first column of the first row, if there is one.
+  std::string ask(const std::string& sql) const;
+  void await(const std::string& sql) const;
+
   TempDir dir_;
+  std::vector<std::string> settings_;
   std::string host_ = "127.0.0.1";
   int port_ = 0;
   pid_t pid_ = -1;

@@ -25,6 +25,9 @@ class FaultyOutbox final : public Outbox {
     return real_.read(request);
   }
   [[nodiscard]] Cursor retained() override { return checked(), real_.retained(); }
+  [[nodiscard]] bool holds(const Receipt& receipt) override {
+    return checked(), real_.holds(receipt);
+  }
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override {
     return checked(), real_.claim(consumer, owner, lease);

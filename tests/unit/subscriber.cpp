@@ -346,6 +346,41 @@ TEST_CASE("wait: a receipt that can't become true is refused", "[subscriber]") {
   refused(good, "epoch");
 }
 
+TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (hard case 17)",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  Receipt receipt = f.write(kA);
+  receipt.in_doubt = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+  receipt.write.value ^= 1;  // rolled back, and its position given to another write
+  const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(1h));
+  CHECK(outcome.status == WaitStatus::refused);
+  CHECK_THAT(std::string(outcome.reason), Catch::Contains("rolled back"));
+  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
+  receipt.in_doubt = false;  // acknowledged: coverage is enough
+  f.outbox.down = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+}
+
+TEST_CASE("subscriber: a horizon that stands still below the limit has an age (hard case 20)",
+          "[subscriber]") {
+  Fixture f;
+  const Epoch epoch = f.real.now().epoch;
+  f.marks.restart({epoch, Snapshot({5}, {5}, {}), {}});
+  const auto poll = [&](const Snapshot& snapshot) {
+    f.outbox.end = Cursor{epoch, snapshot, {}};
+    f.subscriber.catch_up();
+    f.clock.advance(1s);
+    return f.subscriber.horizon_age();
+  };
+  CHECK(poll(Snapshot({6}, {6}, {})) == 0s);
+  CHECK(poll(Snapshot({6}, {8}, {{6}})) == 1s);
+  CHECK(poll(Snapshot({6}, {9}, {{6}})) == 2s);
+  CHECK(poll(Snapshot({8}, {9}, {{8}})) == 1s);  // it moved: another one holds it now
+  CHECK(poll(Snapshot({9}, {9}, {})) == 0s);
+}
+
 TEST_CASE("wait: a position that is still in progress is waited for, not refused", "[subscriber]") {
   Fixture f;
   const Epoch epoch = f.real.now().epoch;

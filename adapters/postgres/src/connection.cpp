@@ -59,6 +59,8 @@ Connection::Connection(const std::string& url, const Settings& settings)
   quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*native_);
   pid_ = native_->backendpid();
   socket_ = std::make_unique<Descriptor>(::fcntl(native_->sock(), F_DUPFD_CLOEXEC, 0));
+  const ResultSet backend = query(statement("backend"));
+  proxied_ = backend.row(0)[0].as<int>() != pid_;
 }
 
 int Connection::socket() const noexcept { return native_->sock(); }

@@ -64,6 +64,8 @@ class Connection {
   [[nodiscard]] bool open() const noexcept;
 
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// A pooling proxy stands between: the next transaction may get another server session.
+  [[nodiscard]] bool proxied() const noexcept { return proxied_; }
   [[nodiscard]] int socket() const noexcept;
   [[nodiscard]] const std::string& label() const noexcept { return url_.label; }
   [[nodiscard]] pqxx::connection& native() noexcept { return *native_; }
@@ -80,6 +82,7 @@ class Connection {
   std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
   std::set<std::string, std::less<>> prepared_;      // names of the statements that are
   int pid_ = 0;
+  bool proxied_ = false;
   bool lost_ = false;
 };
 

@@ -79,6 +79,9 @@ struct Log::State {
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                   .statement_timeout = options.statement_timeout});
+    if (fresh->proxied())
+      throw ConfigError("the log needs a server session of its own, and " + fresh->label() +
+                        " leads to a pooling proxy; name the server itself in direct_url");
     require_schema(*fresh);
     static_cast<void>(fresh->query(statement("pin_log_session")));
     static_cast<void>(fresh->query(statement("adopt")));
@@ -194,6 +197,15 @@ Cursor Log::retained() {
   const std::lock_guard lock(state_->mutex);
   const LogState state = state_->state();
   return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
+}
+
+bool Log::holds(const Receipt& receipt) {
+  const std::lock_guard lock(state_->mutex);
+  const std::string position = std::to_string(receipt.position.value);
+  const ResultSet found =
+      state_->query("confirm_write", {as_parameter(position), as_parameter(stored(receipt.write))});
+  State::require_meta(found);
+  return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
 }
 
 TailPage Log::read(const TailRequest& request) {

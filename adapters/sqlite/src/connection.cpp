@@ -50,7 +50,7 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
   identity_ = *opened;
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
-    if (settings.write_ahead_log) pragma("pragma journal_mode = wal");
+    if (settings.write_ahead_log) write_ahead();
     // Each intent adds two pages to a write of one, so the default of 1000 would sync that much
     // more often. As many as the first block of the WAL's index holds: reads look no further than
     // before.
@@ -66,6 +66,21 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
 void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
   busy_timeout_ = timeout;
   sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
+}
+
+void Connection::write_ahead() {
+  // Of two that switch a file at once, each may hold the lock that the other needs. SQLite then
+  // says BUSY to one without asking its busy handler.
+  const auto deadline = std::chrono::steady_clock::now() + busy_timeout_;
+  for (;;) {
+    try {
+      pragma("pragma journal_mode = wal");
+      return;
+    } catch (const Error& failure) {
+      if (!failure.retryable() || std::chrono::steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 int Connection::wait_for_lock(void* connection, int attempt) {

@@ -61,6 +61,8 @@ class Connection {
   void run_again(std::string_view sql);
   /// The statement, from those that are prepared; valid until many others have been.
   [[nodiscard]] PreparedStatement& statement(std::string_view sql);
+  /// Switches the file to write-ahead logging; waits for others that do, up to the busy timeout.
+  void write_ahead();
   /// First column of the single row, as text; for PRAGMAs.
   std::string pragma(const std::string& sql);
 

@@ -12,10 +12,10 @@
 // poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
 // polls_started_ numbers them; polls_done_ is the number of the last one that succeeded (polls are
 // serial, so every poll up to it has ended). Whoever arrives at count n needs any successful poll
-// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and makes "check,
-// then sleep on covered_" atomic against a poll's end.
+// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and what is known
+// of the horizon, and makes "check, then sleep on covered_" atomic against a poll's end.
 //
-// Lock order: poll_mutex_, the marks' mutexes; state_mutex_ alone.
+// Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
 namespace querymark {
 
@@ -121,8 +121,24 @@ void Subscriber::poll() {
   }
   marks_.trust_until(detail::after(began, options_.max_lag));
   const std::lock_guard lock(state_mutex_);
+  note_horizon(began);
   polls_done_.store(number);
   covered_.notify_all();
+}
+
+void Subscriber::note_horizon(MonotonicTime now) {
+  const Snapshot snapshot = marks_.cursor().snapshot;
+  const bool gap = snapshot.horizon() < snapshot.limit();
+  if (!gap)
+    held_since_.reset();
+  else if (!held_since_ || horizon_ != snapshot.horizon())
+    held_since_ = now;
+  horizon_ = snapshot.horizon();
+}
+
+std::chrono::nanoseconds Subscriber::horizon_age() const {
+  const std::lock_guard lock(state_mutex_);
+  return held_since_ ? options_.clock->now() - *held_since_ : std::chrono::nanoseconds{};
 }
 
 void Subscriber::read_history() {
@@ -148,6 +164,18 @@ void Subscriber::read_history() {
 }
 
 WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
+  WaitOutcome outcome = wait_covered(receipt, wait);
+  const bool asked = wait.scope() != Wait::Scope::none && receipt.intents > 0;
+  // A cursor covers the positions of rolled back transactions, too.
+  if (receipt.in_doubt && asked && outcome.satisfied() && !outbox_.holds(receipt)) {
+    outcome.status = WaitStatus::refused;
+    outcome.pending = 1;
+    outcome.reason = "the write was rolled back, or the log no longer shows it";
+  }
+  return outcome;
+}
+
+WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
   const auto began = std::chrono::steady_clock::now();
   const auto finish = [&](WaitStatus status, std::string_view reason = {}) {
     return WaitOutcome{.status = status,

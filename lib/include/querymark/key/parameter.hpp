@@ -195,6 +195,8 @@ template <BindableParameter T>
 
 namespace detail {
 
+[[noreturn, gnu::cold]] void refuse_huge_parameter();
+
 /// Appends the canonical, self-delimiting encoding of one parameter: a type byte, then 8 bytes
 /// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and
 /// bytes; an array has the type byte of its elements before the block.
@@ -228,7 +230,7 @@ template <class Sink>
     case ValueType::text:
     case ValueType::bytes:
       if (parameter.as_view().size() > std::numeric_limits<std::uint32_t>::max())
-        throw ConfigError("a parameter of 4 GiB or more can't be bound");
+        refuse_huge_parameter();
       put_block(sink, parameter.as_view());
       break;
   }

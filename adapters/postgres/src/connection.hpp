@@ -42,6 +42,12 @@ class Connection {
   }
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text);
+  /// Prepares the statements `querymark_begin` and `querymark_append` for `run`, so that a write
+  /// plans neither. Does nothing where the server refuses (a proxy's session has them already).
+  void prepare_writes();
+  [[nodiscard]] bool writes_prepared() const noexcept { return writes_prepared_; }
+  /// Another session than the one that prepared them.
+  void forget_prepared_writes() noexcept { writes_prepared_ = false; }
   /// Rolls back within two seconds, or gives the connection up. Never throws.
   void rollback() noexcept;
 
@@ -71,6 +77,7 @@ class Connection {
   std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
   int pid_ = 0;
   bool lost_ = false;
+  bool writes_prepared_ = false;
 };
 
 /// How migrations run on this connection, which must outlive the port.

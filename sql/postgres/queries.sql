@@ -20,27 +20,37 @@ select pg_advisory_xact_lock(hashtextextended('querymark migrate', 0))
 -- name: adopt
 select querymark.adopt()
 
--- What a pooled connection pins, since it changes results. NULL leaves what the server gives.
--- name: pin_session
-select set_config('role', coalesce($1, current_setting('role')), false),
-       set_config('search_path', coalesce($2, current_setting('search_path')), false),
-       set_config('TimeZone', coalesce($3, current_setting('TimeZone')), false),
-       set_config('DateStyle', coalesce($4, current_setting('DateStyle')), false),
-       set_config('IntervalStyle', coalesce($5, current_setting('IntervalStyle')), false),
-       set_config('bytea_output', 'hex', false),
-       set_config('default_transaction_isolation', 'read committed', false),
-       set_config('default_transaction_deferrable', 'off', false),
-       set_config('default_transaction_read_only', 'on', false)
+-- The server process itself. A pooling proxy names another when the connection is made.
+-- name: backend
+select pg_backend_pid()
 
--- The tail's plan is one for all sizes, and compiling it would take longer than running it.
+-- What a pooled connection pins, since it changes results. NULL leaves what the server gives. $6: for this transaction
+-- only; behind a pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that
+-- names an unlogged table, as `session` does, fails before it runs.
+-- name: pin_session
+select pg_is_in_recovery(),
+       set_config('role', coalesce($1, current_setting('role')), $6::boolean),
+       set_config('search_path', coalesce($2, current_setting('search_path')), $6::boolean),
+       set_config('TimeZone', coalesce($3, current_setting('TimeZone')), $6::boolean),
+       set_config('DateStyle', coalesce($4, current_setting('DateStyle')), $6::boolean),
+       set_config('IntervalStyle', coalesce($5, current_setting('IntervalStyle')), $6::boolean),
+       set_config('bytea_output', 'hex', $6::boolean),
+       set_config('default_transaction_isolation', 'read committed', $6::boolean),
+       set_config('default_transaction_deferrable', 'off', $6::boolean),
+       set_config('default_transaction_read_only', 'on', $6::boolean)
+
+-- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
+-- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.
 -- name: pin_log_session
-select set_config('jit', 'off', false), set_config('default_transaction_isolation', 'read committed', false),
+select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        set_config('default_transaction_read_only', 'off', false),
        set_config('default_transaction_deferrable', 'off', false)
 
 -- What the pins came to, and the proof that the connection leads to the history that its caller knows.
 -- name: session
-select m.database_id, m.epoch, m.incarnation is not distinct from i.id, pg_is_in_recovery(),
+select m.database_id, m.epoch, m.incarnation is not distinct from i.id,
        concat_ws(chr(10), current_user, current_setting('search_path'), current_setting('TimeZone'),
                  current_setting('DateStyle'), current_setting('IntervalStyle'),
                  current_setting('bytea_output'))

@@ -116,6 +116,21 @@ TEMPLATE_TEST_CASE("outbox: a consumer sees each row once, in order", "[outbox]"
   CHECK(log.outbox().read(after(page.upto)).rows.empty());
 }
 
+TEMPLATE_TEST_CASE("outbox: it holds a write by position and write id together", "[outbox]",
+                   QUERYMARK_OUTBOXES) {
+  TestType log;
+  const Receipt receipt = log.write(batch({tag("a"), tag("b")}));
+  CHECK(log.outbox().holds(receipt));
+  Receipt other = receipt;
+  other.write.value ^= 1;  // rolled back, and its position given to another write
+  CHECK_FALSE(log.outbox().holds(other));
+  other = receipt;
+  other.epoch = Epoch::random();
+  CHECK_FALSE(log.outbox().holds(other));
+  log.prune(Position{receipt.position.value + 1});
+  CHECK_FALSE(log.outbox().holds(receipt));
+}
+
 TEMPLATE_TEST_CASE("outbox: pages stay inside a fixed pair", "[outbox]", QUERYMARK_OUTBOXES) {
   TestType log;
   const Cursor cursor = log.outbox().now();

@@ -20,11 +20,8 @@ struct Gated {
   PgShop shop;
   TcpGate gate{shop.server().port()};
   // The log goes past the gate, as it would to a server of its own.
-  PgProcess process{url(), options()};
+  PgProcess process{gate.url(shop.name()), options()};
 
-  std::string url() const {
-    return "postgresql://tester@127.0.0.1:" + std::to_string(gate.port()) + '/' + shop.name();
-  }
   postgres::Options options() const {
     postgres::Options options = PgProcess::quick();
     options.direct_url = shop.url();
@@ -66,6 +63,11 @@ TEST_CASE("postgres faults: COMMIT cut before it reaches the server is in doubt,
       "and datname = '" +
       gated.shop.name() + "'");
   CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::rolled_back);
+  // Covered is what the position of a rolled back transaction is, too (hard case 17).
+  PgProcess other(gated.shop);
+  const WaitOutcome waited = other.db.wait(*Receipt::parse(receipt.str()), Wait::local(10s));
+  CHECK(waited.status == WaitStatus::refused);
+  CHECK_THAT(std::string(waited.reason), Catch::Contains("rolled back"));
   CHECK_FALSE(gated.process.price(1).outcome().is_hit());  // its intents were applied all the same
   CHECK(only(gated.process.price(1)) == 2.5);
   gated.process.set_price(1, 3.0);
@@ -113,6 +115,7 @@ TEST_CASE(
   const Receipt receipt = gated.doubtful(9.0);
   cutter.join();
   CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::running);
+  CHECK(gated.process.db.wait(receipt, Wait::local(0s)).status == WaitStatus::timed_out);
   const auto old = gated.process.price(1);
   CHECK(old[0] == 2.5);  // not visible yet, and cached again
   CHECK(gated.process.price(1).outcome().is_hit());
@@ -121,6 +124,7 @@ TEST_CASE(
   gated.process.db.catch_up();
   CHECK(only(gated.process.price(1)) == 9.0);
   CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::committed);
+  CHECK(gated.process.db.wait(receipt, Wait::local(10s)).satisfied());
 }
 
 TEST_CASE("postgres faults: a pooled connection that died while idle costs no error", "[faults]") {

@@ -2,9 +2,11 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <barrier>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "support/rows.hpp"
@@ -182,13 +184,26 @@ TEST_CASE("file tier: a foreign database or a text file is refused and left alon
 
 TEST_CASE("file tier: several openers at once create it once", "[file tier]") {
   TempDir dir;
+  constexpr int kOpeners = 4;
   std::atomic<int> opened{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&] {
-      const sqlite::FileTier tier(dir.file("tier"));
-      ++opened;
-    });
-  for (std::thread& thread : threads) thread.join();
-  CHECK(opened == 4);
+  std::vector<std::string> failures;
+  std::mutex failures_mutex;
+  for (int round = 0; round < 20; ++round) {
+    std::barrier ready(kOpeners);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kOpeners; ++i)
+      threads.emplace_back([&] {
+        ready.arrive_and_wait();
+        try {
+          const sqlite::FileTier tier(dir.file("tier" + std::to_string(round)));
+          ++opened;
+        } catch (const Error& failure) {
+          const std::lock_guard lock(failures_mutex);
+          failures.emplace_back(failure.what());
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+  }
+  CHECK(failures == std::vector<std::string>{});
+  CHECK(opened == 20 * kOpeners);
 }

@@ -1,4 +1,4 @@
-// The executable `querymark` on PostgreSQL, and the SQLite file tier below a PostgreSQL log.
+// The executable `querymark` on PostgreSQL.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <signal.h>
@@ -106,78 +106,4 @@ TEST_CASE(
   child.signal(SIGTERM);
   CHECK(child.join() == 0);
   CHECK(shop.number("select count(*) from querymark.consumer where owner is null") == 1);
-}
-
-TEST_CASE(
-    "postgres tier: a value stamped below an open transaction's id is not served after a "
-    "write, and the database answers",
-    "[tier]") {
-  const PgShop shop;
-  const TempDir dir;
-  PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(dir.file("tier")));
-  pqxx::connection idle(shop.url());
-  pqxx::nontransaction holding(idle);
-  holding.exec("begin; select pg_current_xact_id()");  // keeps every horizon where it is
-  process.set_price(1, 4.0);
-  static_cast<void>(process.price(1));
-  PgProcess other(shop);
-  other.db.attach(sqlite::FileTier(dir.file("tier")));
-  const auto read = other.price(1);
-  CHECK(read[0] == 4.0);
-  CHECK(read.outcome().source == ReadSource::database);
-  CHECK(process.price(1).outcome().is_hit());  // memory does not mind
-  holding.exec("rollback");
-}
-
-TEST_CASE("postgres tier: a local flush keeps the old value from coming back (hard case 18)",
-          "[tier]") {
-  const PgShop shop;
-  const TempDir dir;
-  PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(dir.file("tier")));
-  static_cast<void>(process.price(1));
-  process.db.flush_local();
-  CHECK(process.price(1).outcome().source == ReadSource::database);
-}
-
-TEST_CASE("postgres tier: a load right after an own write is stamped above it (hard case 28)",
-          "[tier]") {
-  const PgShop shop;
-  const TempDir dir;
-  PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(dir.file("tier")));
-  PgProcess other(shop);
-  other.db.attach(sqlite::FileTier(dir.file("tier")));
-  const Receipt receipt = process.set_price(1, 4.0);
-  static_cast<void>(process.price(1));
-  REQUIRE(other.db.wait(receipt, Wait::local(10s)).satisfied());
-  const auto read = other.price(1);
-  CHECK(read[0] == 4.0);
-  CHECK(read.outcome().source == ReadSource::shared_tier);
-}
-
-TEST_CASE(
-    "postgres tier: a value from before this process is judged by the retained log, and "
-    "below the floor not trusted",
-    "[tier]") {
-  const PgShop shop;
-  const TempDir dir;
-  {
-    PgProcess filler(shop);
-    filler.db.attach(sqlite::FileTier(dir.file("tier")));
-    CHECK(only(filler.price(1)) == 2.5);
-    CHECK(only(filler.price(2)) == 7.0);
-    filler.set_price(1, 4.0);
-  }
-  {
-    PgProcess newcomer(shop);
-    newcomer.db.attach(sqlite::FileTier(dir.file("tier")));
-    CHECK(newcomer.price(2).outcome().source == ReadSource::shared_tier);
-    CHECK(only(newcomer.price(1)) == 4.0);
-  }
-  shop.execute("update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot())");
-  PgProcess late(shop);
-  late.db.attach(sqlite::FileTier(dir.file("tier")));
-  CHECK(late.price(2).outcome().source == ReadSource::database);
 }

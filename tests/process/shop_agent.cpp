@@ -11,14 +11,45 @@
 #include <sstream>
 
 #include "querymark/sqlite/sqlite.hpp"
+#ifdef QUERYMARK_TEST_POSTGRES
+#include "querymark/postgres/postgres.hpp"
+#endif
 
 namespace qm = querymark;
 
 namespace {
 
+struct Sqlite {
+  using Database = qm::sqlite::Database;
+  static constexpr const char* kPriceOf = "select price from product where id = ?";
+  static constexpr const char* kSetPrice = "update product set price = ? where id = ?";
+
+  static qm::sqlite::Options options() {
+    qm::sqlite::Options options;
+    options.space = "shop";
+    options.synchronous = qm::sqlite::Synchronous::normal;
+    return options;
+  }
+};
+
+#ifdef QUERYMARK_TEST_POSTGRES
+struct Postgres {
+  using Database = qm::postgres::Database;
+  static constexpr const char* kPriceOf = "select price from product where id = $1";
+  static constexpr const char* kSetPrice = "update product set price = $1 where id = $2";
+
+  static qm::postgres::Options options() {
+    qm::postgres::Options options;
+    options.space = "shop";
+    return options;
+  }
+};
+#endif
+
+template <class On>
 class Agent {
  public:
-  Agent(const std::string& path, const std::string& tier) : db_(path, cache_, options()) {
+  Agent(const std::string& address, const std::string& tier) : db_(address, cache_, On::options()) {
     if (!tier.empty()) db_.attach(qm::sqlite::FileTier(tier));
   }
 
@@ -39,17 +70,10 @@ class Agent {
   }
 
  private:
-  static qm::sqlite::Options options() {
-    qm::sqlite::Options options;
-    options.space = "shop";
-    options.synchronous = qm::sqlite::Synchronous::normal;
-    return options;
-  }
-
   std::string write(std::int64_t id, double price, const qm::Target& target) {
     return db_
-        .write([&](qm::sqlite::Transaction& tx) {
-          tx.execute("update product set price = ? where id = ?", price, id);
+        .write([&](auto& tx) {
+          tx.execute(On::kSetPrice, price, id);
           tx.invalidate(target);
         })
         .receipt.str();
@@ -65,8 +89,7 @@ class Agent {
     return fmt::format("{} {}", rows[0], to_string(rows.outcome().source));
   }
   std::string direct(std::int64_t id) {
-    const auto rows =
-        db_.query("select price from product where id = ?", id).uncached().fetch_as<double>();
+    const auto rows = db_.query(On::kPriceOf, id).uncached().template fetch_as<double>();
     return fmt::format("{}", rows[0]);
   }
   [[noreturn]] void storm(std::int64_t id) {
@@ -77,24 +100,34 @@ class Agent {
   }
 
   qm::Cache cache_;
-  qm::sqlite::Database db_;
-  decltype(std::declval<qm::sqlite::Database&>()
-               .prepare<double>("")
+  typename On::Database db_;
+  decltype(std::declval<typename On::Database&>()
+               .template prepare<double>("")
                .tag(+[](std::int64_t id) { return qm::entity("product", id); })
                .ttl({})) by_id_ =
-      db_.prepare<double>("select price from product where id = ?")
+      db_.template prepare<double>(On::kPriceOf)
           .tag(+[](std::int64_t id) { return qm::entity("product", id); })
           .ttl(std::chrono::hours(1));
 };
+
+template <class On>
+int serve(const std::string& address, const std::string& tier) {
+  Agent<On> agent(address, tier);
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << agent.answer(line) << std::endl;
+  return 0;
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    Agent agent(argv[1], argc > 2 ? argv[2] : "");
-    for (std::string line; std::getline(std::cin, line);)
-      std::cout << agent.answer(line) << std::endl;
-    return 0;
+    const std::string address = argv[1];
+    const std::string tier = argc > 2 ? argv[2] : "";
+#ifdef QUERYMARK_TEST_POSTGRES
+    if (qm::postgres::is_url(address)) return serve<Postgres>(address, tier);
+#endif
+    return serve<Sqlite>(address, tier);
   } catch (const std::exception& failure) {
     std::cout << "failed: " << failure.what() << std::endl;
     return 1;

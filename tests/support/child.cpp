@@ -24,6 +24,7 @@ constexpr int kPatienceMs = 20'000;
 }  // namespace
 
 Child::Child(const std::vector<std::string>& command) {
+  ::signal(SIGPIPE, SIG_IGN);  // a child that has ended is an error with a text, not our end
   std::array<int, 2> in{};
   std::array<int, 2> out{};
   if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0) fail("pipe2");
@@ -34,6 +35,7 @@ Child::Child(const std::vector<std::string>& command) {
   pid_ = ::fork();
   if (pid_ < 0) fail("fork");
   if (pid_ == 0) {
+    ::signal(SIGPIPE, SIG_DFL);
     ::dup2(in[0], STDIN_FILENO);
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(out[1], STDERR_FILENO);
@@ -58,7 +60,7 @@ Child::~Child() {
 void Child::say(const std::string& line) {
   const std::string text = line + '\n';
   if (::write(in_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    fail("write to child");
+    throw std::runtime_error("the child has ended; it said: " + rest());
 }
 
 bool Child::fill() {

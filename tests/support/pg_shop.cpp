@@ -47,6 +47,15 @@ void PgShop::await(const std::string& sql) const {
   }
 }
 
+void await_listening(const postgres::Database& db) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!db.doorbell_problem().empty() || db.stats().polls == 0) {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("it does not listen: " + db.doorbell_problem());
+    std::this_thread::yield();
+  }
+}
+
 postgres::Options PgProcess::quick() {
   postgres::Options options;
   options.space = "shop";

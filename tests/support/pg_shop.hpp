@@ -29,6 +29,10 @@ class PgShop {
   std::string url_;
 };
 
+/// Returns once the database's thread listens and has looked at the log for the first time: from
+/// then on it looks when it is rung, and once per poll interval.
+void await_listening(const postgres::Database& db);
+
 /// A process as far as caching goes: a cache and a database of its own.
 struct PgProcess {
   explicit PgProcess(const PgShop& shop, postgres::Options options = quick());

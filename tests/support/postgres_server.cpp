@@ -1,26 +1,19 @@
 #include "support/postgres_server.hpp"
 
-#include <arpa/inet.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
+#include <pqxx/result>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "querymark/postgres/migrate.hpp"
+#include "support/daemon.hpp"
 
 namespace querymark::test {
 namespace {
@@ -37,65 +30,32 @@ std::string programs() {
   return newest.empty() ? std::string() : (newest / "bin/").string();
 }
 
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error("no free port");
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
-
-// PostgreSQL refuses to run as root.
-const passwd* unprivileged() { return ::geteuid() == 0 ? ::getpwnam("nobody") : nullptr; }
-
-pid_t launch(const std::vector<std::string>& command, const std::string& log) {
-  const passwd* user = unprivileged();
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  ::setpgid(0, 0);  // a Ctrl-C is for the parent, which stops the server after its clients
-  if (user != nullptr &&
-      (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
-    ::_exit(126);
-  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
-  if (::getppid() != parent) ::_exit(124);  // it ended before prctl
-  if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(125);
-  ::dup2(STDOUT_FILENO, STDERR_FILENO);
-  std::vector<char*> arguments;
-  for (const std::string& argument : command)
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
-  ::_exit(127);
-}
-
-std::string text_of_file(const std::string& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
-PostgresServer::PostgresServer(std::vector<std::string> settings)
+PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
     : settings_(std::move(settings)), port_(free_port()) {
   if (!installed())
     throw std::runtime_error(
         "the programs of a PostgreSQL server are missing: apt-get install postgresql-15");
-  if (const passwd* user = unprivileged())
-    if (::chown(dir_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
-      throw std::runtime_error("chown failed");
-  const pid_t init = launch({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U",
-                             "tester", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
-                            dir_.file("log"));
-  int status = 0;
-  if (::waitpid(init, &status, 0) != init || status != 0)
-    throw std::runtime_error("initdb failed: " + text_of_file(dir_.file("log")));
+  give_away(dir_);
+}
+
+PostgresServer::PostgresServer(std::vector<std::string> settings)
+    : PostgresServer(Empty{}, std::move(settings)) {
+  complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",
+            "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
+           dir_.file("log"));
   start();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}, primary.settings_));
+  complete({programs() + "pg_basebackup", "-D", standby->dir_.file("data"), "-h", primary.host_,
+            "-p", std::to_string(primary.port_), "-U", "tester", "-R", "-X", "stream", "-c", "fast",
+            "--no-sync"},
+           standby->dir_.file("log"));
+  standby->start();
+  return standby;
 }
 
 bool PostgresServer::installed() { return !programs().empty(); }
@@ -136,6 +96,33 @@ void PostgresServer::stop(int signal) {
   ::waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
+
+std::string PostgresServer::ask(const std::string& sql) const {
+  pqxx::connection connection(url("postgres"));
+  const pqxx::result rows = pqxx::nontransaction(connection).exec(sql);
+  return rows.empty() ? "" : rows[0][0].c_str();
+}
+
+void PostgresServer::await(const std::string& sql) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (ask(sql) != "t") {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("never became true: " + sql);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell
+  }
+}
+
+void PostgresServer::await_replay(const PostgresServer& primary) const {
+  await("select pg_last_wal_replay_lsn() >= '" + primary.ask("select pg_current_wal_lsn()") + "'");
+}
+
+void PostgresServer::sever() const {
+  ask("alter system set primary_conninfo = ''");
+  ask("select pg_reload_conf()");
+  await("select count(*) = 0 from pg_stat_wal_receiver");
+}
+
+void PostgresServer::promote() const { ask("select pg_promote(true, 20)"); }
 
 std::string PostgresServer::url(const std::string& database, const std::string& user) const {
   return "postgresql://" + user + '@' + host_ + ':' + std::to_string(port_) + '/' + database;

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ class PostgresServer {
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
+
+  /// A streaming standby of `primary`, ready to be read.
+  [[nodiscard]] static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
 
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
@@ -41,7 +45,20 @@ class PostgresServer {
   /// Starts it again on the same data.
   void start();
 
+  /// Of a standby: returns once it has replayed what `primary` has written up to now.
+  void await_replay(const PostgresServer& primary) const;
+  /// Of a standby: stops receiving, so that what the primary writes from now on is lost to it.
+  void sever() const;
+  /// Of a standby: makes it a primary, and returns once it takes writes.
+  void promote() const;
+
  private:
+  struct Empty {};
+  PostgresServer(Empty, std::vector<std::string> settings);  // without data yet
+  // The first column of the first row, if there is one.
+  std::string ask(const std::string& sql) const;
+  void await(const std::string& sql) const;
+
   TempDir dir_;
   std::vector<std::string> settings_;
   std::string host_ = "127.0.0.1";

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <stdexcept>
 
 // One thread accepts, one relays per connection, both directions by poll(2). Sockets are shut down
@@ -53,6 +54,7 @@ TcpGate::~TcpGate() {
   ::shutdown(listener_, SHUT_RDWR);
   acceptor_.join();
   cut_all();
+  release();
   for (std::thread& relay : relays_) relay.join();
   for (const int socket : sockets_) ::close(socket);
   ::close(listener_);
@@ -68,12 +70,33 @@ void TcpGate::cut_all() {
   for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
 }
 
+void TcpGate::hold() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t before = releases_;
+  ++held_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return releases_ != before || stopping_.load(); });
+  --held_;
+}
+
+void TcpGate::await_held() {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, std::chrono::seconds(20), [this] { return held_ > 0; }))
+    throw std::runtime_error("nothing that is to be held came through the gate");
+}
+
+void TcpGate::release() {
+  const std::lock_guard lock(mutex_);
+  ++releases_;
+  changed_.notify_all();
+}
+
 void TcpGate::accept_loop() {
   while (!stopping_.load()) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) return;
     const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = loopback(server_port_);
+    const sockaddr_in address = loopback(server_port_.load());
     const std::lock_guard lock(mutex_);
     sockets_.push_back(client);
     sockets_.push_back(server);
@@ -103,10 +126,13 @@ void TcpGate::relay(int client, int server) {
         open = false;
         break;
       }
-      const std::string chunk(buffer.data(), static_cast<std::size_t>(size));
+      std::string chunk(buffer.data(), static_cast<std::size_t>(size));
       const Verdict verdict = judge(to_server, chunk);
-      if (verdict == Verdict::cut ||
-          (verdict == Verdict::pass && !send_all(fds[to_server ? 1 : 0].fd, chunk)))
+      if (verdict == Verdict::drop) continue;
+      if (verdict == Verdict::hold) hold();
+      if (verdict == Verdict::truncate) chunk.resize(chunk.size() / 2);
+      if (verdict == Verdict::cut || !send_all(fds[to_server ? 1 : 0].fd, chunk) ||
+          verdict == Verdict::truncate)
         open = false;
     }
   }

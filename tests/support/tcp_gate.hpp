@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <mutex>
@@ -15,7 +16,13 @@ namespace querymark::test {
 class TcpGate {
  public:
   /// What to do with a chunk that is about to be relayed.
-  enum class Verdict { pass, drop, cut };
+  enum class Verdict {
+    pass,
+    drop,
+    hold,      ///< Keep it, and everything else of this connection, until release().
+    truncate,  ///< Pass the first half on, then cut the connection.
+    cut,
+  };
   /// Sees each chunk before it goes on; `to_server` says where to. Called by the gate's threads.
   using Rule = std::function<Verdict(bool to_server, const std::string& chunk)>;
 
@@ -25,8 +32,18 @@ class TcpGate {
   ~TcpGate();
 
   [[nodiscard]] int port() const noexcept { return port_; }
+  /// Of a database behind it.
+  [[nodiscard]] std::string url(const std::string& database) const {
+    return "postgresql://tester@127.0.0.1:" + std::to_string(port_) + '/' + database;
+  }
   /// Replaces the rule; an empty one passes everything.
   void set_rule(Rule rule);
+  /// Returns once a chunk is held; throws when none is for 20 seconds.
+  void await_held();
+  /// Lets held chunks go on, also to or from a client that has given up meanwhile.
+  void release();
+  /// Leads later connections to another server.
+  void redirect(int server_port) noexcept { server_port_.store(server_port); }
   /// Cuts all connections; new ones pass.
   void cut_all();
 
@@ -34,13 +51,17 @@ class TcpGate {
   void accept_loop();
   void relay(int client, int server);
   Verdict judge(bool to_server, const std::string& chunk);
+  void hold();
 
-  int server_port_;
+  std::atomic<int> server_port_;
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> stopping_{false};
-  std::mutex mutex_;  // guards rule_, sockets_, relays_
+  std::mutex mutex_;  // guards all below but the acceptor
+  std::condition_variable changed_;
   Rule rule_;
+  int held_ = 0;  // chunks held now
+  std::uint64_t releases_ = 0;
   std::vector<int> sockets_;
   std::vector<std::thread> relays_;
   std::thread acceptor_;

@@ -15,6 +15,10 @@ Receipt sample(std::string space = "shop") {
 
 TEST_CASE("receipt: its text form is fixed", "[receipt]") {
   CHECK(sample().str() == "qm1.shop.0123456789abcdeffedcba9876543210.1f.9c41.2");
+  Receipt doubtful = sample();
+  doubtful.in_doubt = true;
+  CHECK(doubtful.str() == "qm1.shop.0123456789abcdeffedcba9876543210.1f.9c41.2.d");
+  CHECK(Receipt::parse(doubtful.str()) == doubtful);
 }
 
 TEST_CASE("receipt: its text reads back and is safe in a URL, a header and a cookie", "[receipt]") {
@@ -62,7 +66,9 @@ TEST_CASE("receipt: one receipt has one spelling", "[receipt]") {
 
 TEST_CASE("receipt: a commit in doubt carries one and says what is unknown", "[receipt]") {
   const CommitInDoubt error("the connection was lost", sample(), "08006");
-  CHECK(error.receipt() == sample());
+  Receipt doubtful = sample();
+  doubtful.in_doubt = true;
+  CHECK(error.receipt() == doubtful);
   CHECK(error.outcome_unknown());
   CHECK(error.connection_lost());
   CHECK_FALSE(error.retryable());

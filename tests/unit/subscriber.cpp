@@ -327,6 +327,41 @@ TEST_CASE("wait: a receipt that can't become true is refused", "[subscriber]") {
   refused(good, "epoch");
 }
 
+TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (hard case 17)",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  Receipt receipt = f.write(kA);
+  receipt.in_doubt = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+  receipt.write.value ^= 1;  // rolled back, and its position given to another write
+  const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(1h));
+  CHECK(outcome.status == WaitStatus::refused);
+  CHECK_THAT(std::string(outcome.reason), Catch::Contains("rolled back"));
+  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
+  receipt.in_doubt = false;  // acknowledged: coverage is enough
+  f.outbox.down = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+}
+
+TEST_CASE("subscriber: a horizon that stands still below the limit has an age (hard case 20)",
+          "[subscriber]") {
+  Fixture f;
+  const Epoch epoch = f.real.now().epoch;
+  f.marks.restart({epoch, Snapshot({5}, {5}, {}), {}});
+  const auto poll = [&](const Snapshot& snapshot) {
+    f.outbox.end = Cursor{epoch, snapshot, {}};
+    f.subscriber.catch_up();
+    f.clock.advance(1s);
+    return f.subscriber.horizon_age();
+  };
+  CHECK(poll(Snapshot({6}, {6}, {})) == 0s);
+  CHECK(poll(Snapshot({6}, {8}, {{6}})) == 1s);
+  CHECK(poll(Snapshot({6}, {9}, {{6}})) == 2s);
+  CHECK(poll(Snapshot({8}, {9}, {{8}})) == 1s);  // it moved: another one holds it now
+  CHECK(poll(Snapshot({9}, {9}, {})) == 0s);
+}
+
 TEST_CASE("wait: a position that is still in progress is waited for, not refused", "[subscriber]") {
   Fixture f;
   const Epoch epoch = f.real.now().epoch;
@@ -462,4 +497,41 @@ TEST_CASE("subscriber: callers that catch up at once never move the cursor back"
   CHECK_FALSE(went_back);
   CHECK_FALSE(missed);
   CHECK(f.marks.cursor() == f.real.now());
+}
+
+TEST_CASE("subscriber: while the doorbell listens, quiet polls become rarer, and rows end that",
+          "[subscriber]") {
+  Fixture f({.max_lag = 3s, .poll_interval = 100ms});
+  f.subscriber.start();
+  int waits = 1;
+  // Rings without news: the pauses that the thread then asks for, without their jitter.
+  const auto pause_after_ring = [&] {
+    f.doorbell.ring();
+    f.doorbell.await_waits(++waits);
+    return f.doorbell.timeout();
+  };
+  const auto about = [](std::chrono::nanoseconds pause, std::chrono::nanoseconds full) {
+    return pause <= full && pause >= full * 3 / 4;
+  };
+  f.doorbell.await_waits(1);
+  CHECK(about(f.doorbell.timeout(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  CHECK(about(pause_after_ring(), 400ms));
+  CHECK(about(pause_after_ring(), 800ms));
+  CHECK(about(pause_after_ring(), 1000ms));
+  CHECK(about(pause_after_ring(), 1000ms));
+  f.write(kA);
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  f.real.replace_history();
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  f.doorbell.heard = false;
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 100ms));
+  f.doorbell.heard = true;
+  f.outbox.down = true;
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  CHECK(about(pause_after_ring(), 400ms));
 }

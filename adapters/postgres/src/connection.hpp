@@ -4,6 +4,8 @@
 #include <memory>
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
+#include <pqxx/result>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,10 +42,17 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::initializer_list<ParameterView> values) {
     return execute(sql, {values.begin(), values.size()});
   }
+  /// One of the adapter's named statements, prepared at its first use on this connection: planned
+  /// once, not at each call. Needs a server session of its own (no pooling proxy between).
+  [[nodiscard]] ResultSet query_named(std::string_view name,
+                                      std::initializer_list<ParameterView> values = {});
+  std::int64_t execute_named(std::string_view name,
+                             std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text);
   /// Prepares the statements `querymark_begin` and `querymark_append` for `run`, so that a write
-  /// plans neither. Does nothing where the server refuses (a proxy's session has them already).
+  /// plans neither. Does nothing where the server refuses. Not for a proxied connection, which has
+  /// no session of its own.
   void prepare_writes();
   [[nodiscard]] bool writes_prepared() const noexcept { return writes_prepared_; }
   /// Another session than the one that prepared them.
@@ -62,6 +71,8 @@ class Connection {
   [[nodiscard]] bool open() const noexcept;
 
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// A pooling proxy stands between: the next transaction may get another server session.
+  [[nodiscard]] bool proxied() const noexcept { return proxied_; }
   [[nodiscard]] int socket() const noexcept;
   [[nodiscard]] const std::string& label() const noexcept { return url_.label; }
   [[nodiscard]] pqxx::connection& native() noexcept { return *native_; }
@@ -69,13 +80,16 @@ class Connection {
  private:
   template <class Action>
   auto guarded(std::string_view doing, std::chrono::milliseconds timeout, Action&& action);
+  pqxx::result run_named(std::string_view name, std::span<const ParameterView> values);
 
   ConnectString url_;
   Settings settings_;
   std::unique_ptr<pqxx::connection> native_;
   std::unique_ptr<pqxx::quiet_errorhandler> quiet_;  // notices go to nobody's standard error
   std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
+  std::set<std::string, std::less<>> prepared_;      // names of the statements that are
   int pid_ = 0;
+  bool proxied_ = false;
   bool lost_ = false;
   bool writes_prepared_ = false;
 };

@@ -59,19 +59,18 @@ struct Append {
       kind_names.emplace_back(to_string(target.kind()));
       target_texts.push_back(target.text());
     }
-    kinds = array_text(kind_names);
-    targets = array_text(target_texts);
-    values = {as_parameter(space), as_parameter(kinds),
+    kinds = as_parameter(kind_names);
+    targets = as_parameter(target_texts);
+    values = {as_parameter(space), kinds,
               intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
-              as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)),
-              as_parameter(targets)};
+              as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};
   }
   Append(const Append&) = delete;
   Append& operator=(const Append&) = delete;
 
   std::string space;
-  std::string kinds;
-  std::string targets;
+  OwnedParameter kinds;
+  OwnedParameter targets;
   std::array<ParameterView, 5> values;
 };
 
@@ -147,40 +146,75 @@ struct Database::State final : Loader {
     return {options.space, session->database_id, session->pins, {}};
   }
 
+  // A transaction of its own for `action`.
+  template <class Action>
+  static auto reading(Connection& connection, Action&& action) {
+    connection.run("begin isolation level read committed read only");
+    try {
+      auto result = action();
+      connection.run("commit");
+      return result;
+    } catch (...) {  // rolled back, then rethrown
+      connection.rollback();
+      throw;
+    }
+  }
+
   std::unique_ptr<Connection> open_session() {
     for (int tries = 0;; ++tries) {
       auto connection = std::make_unique<Connection>(
           url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                     .statement_timeout = options.statement_timeout});
-      if (prove(*connection)) return connection;
+      const bool proved = connection->proxied()
+                              ? reading(*connection, [&] { return prove(*connection); })
+                              : prove(*connection);
+      if (proved) return connection;
       // The connection or this process is behind: the log tells which.
-      if (tries > 0)
-        throw Error(
-            "a new connection to " + label +
-                " shows another history than the log does: it leads to another server; check the "
-                "host names, or the proxy's routing",
-            {.retryable = true, .connection_lost = true});
+      if (tries > 0) throw leads_elsewhere();
       subscriber.catch_up();
     }
+  }
+
+  ResultSet read(std::string_view sql, std::span<const ParameterView> parameters) {
+    for (int tries = 0;; ++tries) {
+      const auto connection = pool.acquire();
+      if (!connection->proxied()) return connection->query(sql, parameters);
+      // Whichever server session the proxy lends: it is pinned and proved for this load.
+      const auto rows = reading(*connection, [&]() -> std::optional<ResultSet> {
+        if (!prove(*connection)) return std::nullopt;
+        return connection->query(sql, parameters);
+      });
+      if (rows) return *rows;
+      if (tries > 0) throw leads_elsewhere();
+      subscriber.catch_up();
+    }
+  }
+
+  [[nodiscard]] Error leads_elsewhere() const {
+    return Error("a new connection to " + label +
+                     " shows another history than the log does: it leads to another server; check "
+                     "the host names, or the proxy's routing",
+                 {.retryable = true, .connection_lost = true});
   }
 
   // Pins the session and checks where the connection leads. False: to another epoch than this
   // process's.
   bool prove(Connection& connection) {
     const SessionPins& pins = options.session;
-    static_cast<void>(connection.query(
-        statement("pin_session"),
-        {as_parameter(pins.role), as_parameter(pins.search_path), as_parameter(pins.time_zone),
-         as_parameter(pins.date_style), as_parameter(pins.interval_style)}));
-    const ResultSet set = connection.query(statement("session"));
-    if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-    const Row row = set.row(0);
-    if (row[3].as<bool>())
+    const ResultSet pinned =
+        connection.query(statement("pin_session"),
+                         {as_parameter(pins.role), as_parameter(pins.search_path),
+                          as_parameter(pins.time_zone), as_parameter(pins.date_style),
+                          as_parameter(pins.interval_style), as_parameter(connection.proxied())});
+    if (pinned.row(0)[0].as<bool>())
       throw Error(label +
                       " is a standby, where positions can't be trusted; connect to the primary "
                       "(target_session_attrs=read-write in the URL)",
                   {.connection_lost = true});
-    Session found{row[0].as<std::string>(), row[4].as<std::string>()};
+    const ResultSet set = connection.query(statement("session"));
+    if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+    const Row row = set.row(0);
+    Session found{row[0].as<std::string>(), row[3].as<std::string>()};
     {
       const std::lock_guard lock(session_mutex);
       if (!session) session = found;
@@ -192,7 +226,7 @@ struct Database::State final : Loader {
             "this program started, so results would differ under one key; pin them in "
             "the options, or restart the program");
     }
-    connection.prepare_writes();
+    if (!connection.proxied()) connection.prepare_writes();
     if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
     return row[2].as<bool>() && epoch_of(row[1].view()) == source.marks().cursor().epoch;
   }
@@ -207,14 +241,14 @@ struct Database::State final : Loader {
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
     require_reading(sql);
     try {
-      return {pool.acquire()->query(sql, parameters), std::nullopt, Stored::yes};
+      return {read(sql, parameters), std::nullopt, Stored::yes};
     } catch (const ConfigError&) {
       throw;
     } catch (const Error& failure) {
       // The server may have closed idle connections; a read may be repeated on a new one.
       if (!failure.connection_lost() || failure.native_code() == "timeout") throw;
       pool.drain();
-      return {pool.acquire()->query(sql, parameters), std::nullopt, Stored::yes};
+      return {read(sql, parameters), std::nullopt, Stored::yes};
     }
   }
 
@@ -296,6 +330,7 @@ Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
   const auto open = [&] {
     open_.reset(new Open{state, state.pool.acquire(), {}, {}, {}});
     open_->pending = pending_of(begin_write(*open_->connection, isolation), state.options.space);
+    if (open_->connection->proxied()) static_cast<void>(state.prove(*open_->connection));
   };
   try {
     open();

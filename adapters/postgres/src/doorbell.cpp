@@ -66,6 +66,12 @@ struct NotifyDoorbell::State {
     problem = std::move(text);
   }
 
+  [[nodiscard]] Error lent() const {
+    return Error("LISTEN does not last on " + connection->label() +
+                 ": a pooling proxy lends server sessions per transaction; name the server itself "
+                 "in direct_url");
+  }
+
   void hang_up(const std::string& why) noexcept {
     receiver.reset();
     connection.reset();
@@ -80,13 +86,12 @@ struct NotifyDoorbell::State {
       connection = std::make_unique<Connection>(
           url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                     .statement_timeout = options.statement_timeout});
+      if (connection->proxied()) throw lent();
       // The receiver's constructor runs LISTEN.
       receiver = std::make_unique<Receiver>(connection->native(), space, connection->pid());
       const ResultSet listening = connection->query(statement("listening"));
       if (listening.row(0)[0].as<int>() == 0 || listening.row(0)[1].as<int>() != connection->pid())
-        throw Error("LISTEN does not last on " + connection->label() +
-                    ": a pooling proxy lends server sessions per transaction; name the server "
-                    "itself in direct_url");
+        throw lent();
       say({});
       return true;
     } catch (const std::exception& failure) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "snapshot_text.hpp"
@@ -15,7 +16,8 @@
 //
 // One mutex guards the connection, so one statement is in flight at a time. Every statement is a
 // transaction of its own: each has a snapshot of its own whatever default_transaction_isolation
-// says, and the claim of a segment and the snapshot that bounds it can't share one.
+// says, and the claim of a segment and the snapshot that bounds it can't share one. Statements are
+// prepared on each connection at their first use: planning the tail takes longer than running it.
 
 namespace querymark::postgres {
 namespace {
@@ -77,6 +79,9 @@ struct Log::State {
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                   .statement_timeout = options.statement_timeout});
+    if (fresh->proxied())
+      throw ConfigError("the log needs a server session of its own, and " + fresh->label() +
+                        " leads to a pooling proxy; name the server itself in direct_url");
     require_schema(*fresh);
     static_cast<void>(fresh->query(statement("pin_log_session")));
     static_cast<void>(fresh->query(statement("adopt")));
@@ -85,10 +90,10 @@ struct Log::State {
   }
 
   ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().query(statement(name), values);
+    return standing().query_named(name, values);
   }
   std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().execute(statement(name), values);
+    return standing().execute_named(name, values);
   }
 
   LogState look() {
@@ -131,11 +136,10 @@ struct Log::State {
     for (const Position position : from.snapshot.in_progress())
       if (position > last_page) in_progress.push_back(std::to_string(position.value));
     const std::string low_text = std::to_string(low);
-    const std::string in_progress_text = array_text(in_progress);
     const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
     const std::string resume_text = std::to_string(last_page.value);
     const ResultSet set = query(
-        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress_text),
+        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress),
                      upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
                      as_parameter(after ? after->id : 0), as_parameter(limit)});
     require_meta(set);
@@ -193,6 +197,15 @@ Cursor Log::retained() {
   const std::lock_guard lock(state_->mutex);
   const LogState state = state_->state();
   return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
+}
+
+bool Log::holds(const Receipt& receipt) {
+  const std::lock_guard lock(state_->mutex);
+  const std::string position = std::to_string(receipt.position.value);
+  const ResultSet found =
+      state_->query("confirm_write", {as_parameter(position), as_parameter(stored(receipt.write))});
+  State::require_meta(found);
+  return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
 }
 
 TailPage Log::read(const TailRequest& request) {

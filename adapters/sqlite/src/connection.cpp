@@ -75,6 +75,8 @@ void bind(SQLite::Statement& statement, std::span<const ParameterView> parameter
         statement.bind(index, parameter.as_view().empty() ? "" : parameter.as_view().data(),
                        static_cast<int>(parameter.as_view().size()));
         break;
+      case ValueType::array:
+        throw ConfigError("SQLite has no arrays; pass JSON text and read it with json_each()");
     }
   }
 }
@@ -173,7 +175,7 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
   identity_ = *opened;
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
-    if (settings.write_ahead_log) pragma("pragma journal_mode = wal");
+    if (settings.write_ahead_log) write_ahead();
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
     run("pragma foreign_keys = on");
@@ -185,6 +187,21 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
 void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
   busy_timeout_ = timeout;
   sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
+}
+
+void Connection::write_ahead() {
+  // Of two that switch a file at once, each may hold the lock that the other needs. SQLite then
+  // says BUSY to one without asking its busy handler.
+  const auto deadline = std::chrono::steady_clock::now() + busy_timeout_;
+  for (;;) {
+    try {
+      pragma("pragma journal_mode = wal");
+      return;
+    } catch (const Error& failure) {
+      if (!failure.retryable() || std::chrono::steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 int Connection::wait_for_lock(void* connection, int attempt) {

@@ -64,6 +64,8 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::span<const ParameterView> parameters);
   /// Runs fixed SQL without parameters or result (BEGIN, PRAGMA, a migration's statements).
   void run(const std::string& sql);
+  /// Switches the file to write-ahead logging; waits for others that do, up to the busy timeout.
+  void write_ahead();
   /// First column of the single row, as text; for PRAGMAs.
   std::string pragma(const std::string& sql);
 

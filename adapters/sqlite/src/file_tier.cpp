@@ -54,6 +54,17 @@ struct FileTier::State {
                              .synchronous = Synchronous::normal,
                              .write_ahead_log = false,
                              .create = true});
+    require_tier();
+    connection->write_ahead();
+    run_migrations(tier_sql::kMigrations, migration_port(*connection, tier_statements(), path),
+                   false);
+    connection->set_busy_timeout(options.busy_timeout);
+  }
+
+  // Throws unless the file is a tier of a known version, or empty.
+  void require_tier() {
+    // One snapshot: another process may be creating the tier.
+    ScopedTransaction snapshot(*connection, ScopedTransaction::Kind::read);
     const int found = find_schema_version(*connection, tier_statements());
     const int newest = std::end(tier_sql::kMigrations)[-1].version;
     if (found > newest)
@@ -62,10 +73,7 @@ struct FileTier::State {
                         "); upgrade the program, or use another file");
     if (found == 0 && number("any_table") > 0)
       throw ConfigError(path + " is a database, but no querymark file tier; name another file");
-    connection->run("pragma journal_mode = wal");
-    run_migrations(tier_sql::kMigrations, migration_port(*connection, tier_statements(), path),
-                   false);
-    connection->set_busy_timeout(options.busy_timeout);
+    snapshot.commit();
   }
 
   void make_room() {

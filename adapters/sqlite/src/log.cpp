@@ -263,6 +263,18 @@ TailPage Log::read(const TailRequest& request) {
   return page;
 }
 
+bool Log::holds(const Receipt& receipt) {
+  const std::lock_guard lock(state_->mutex);
+  state_->follow_path();
+  // State and row in one snapshot.
+  ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
+  if (state_->state(0).epoch != receipt.epoch) return false;
+  const ResultSet found = state_->query(
+      "confirm_write", {as_parameter(receipt.position.value),
+                        as_parameter(static_cast<std::int64_t>(receipt.write.value))});
+  return found.row(0)[0].as<int>() == 1;
+}
+
 void Log::verify(const SharedStamp& stamp) {
   const std::lock_guard lock(state_->mutex);
   if (stamp.horizon == Position{}) return;

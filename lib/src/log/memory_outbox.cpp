@@ -55,6 +55,13 @@ Cursor MemoryOutbox::retained() {
   return {epoch_, Snapshot::upto(Position{floor_.value - 1}), {}};
 }
 
+bool MemoryOutbox::holds(const Receipt& receipt) {
+  const std::lock_guard lock(mutex_);
+  return receipt.epoch == epoch_ && std::ranges::any_of(rows_, [&](const LogRow& row) {
+           return row.position == receipt.position && row.write == receipt.write;
+         });
+}
+
 bool MemoryOutbox::lost_rows(const Cursor& from) const { return from.snapshot.limit() < floor_; }
 
 TailPage MemoryOutbox::read(const TailRequest& request) {

@@ -57,6 +57,7 @@ DatabaseStats OwnWrites::stats() const {
           .poll_failures = subscriber_.failures() + late_polls_.load(),
           .malformed_rows = subscriber_.malformed_rows(),
           .restarts = marks_.restarts(),
+          .horizon_age = subscriber_.horizon_age(),
           .last_error = subscriber_.last_error()};
 }
 

@@ -64,7 +64,8 @@ std::optional<Integer> parse_number(std::string_view text, int base) {
 
 std::string Receipt::str() const {
   return std::string(kVersion) + '.' + encode_space(space) + '.' + epoch.hex() + '.' +
-         hex_number(position.value) + '.' + hex_number(write.value) + '.' + std::to_string(intents);
+         hex_number(position.value) + '.' + hex_number(write.value) + '.' +
+         std::to_string(intents) + (in_doubt ? ".d" : "");
 }
 
 std::optional<Receipt> Receipt::parse(std::string_view text) {
@@ -75,14 +76,15 @@ std::optional<Receipt> Receipt::parse(std::string_view text) {
     fields.push_back(text.substr(at, dot - at));
     at = dot + 1;
   }
-  if (fields.size() != 6 || fields[0] != kVersion) return std::nullopt;
+  const bool in_doubt = fields.size() == 7 && fields[6] == "d";
+  if ((fields.size() != 6 && !in_doubt) || fields[0] != kVersion) return std::nullopt;
   const auto space = decode_space(fields[1]);
   const auto epoch = Epoch::parse(fields[2]);
   const auto position = parse_number<std::uint64_t>(fields[3], 16);
   const auto write = parse_number<std::uint64_t>(fields[4], 16);
   const auto intents = parse_number<std::uint32_t>(fields[5], 10);
   if (!space || !epoch || !position || !write || !intents) return std::nullopt;
-  Receipt receipt{*space, *epoch, Position{*position}, WriteId{*write}, *intents};
+  Receipt receipt{*space, *epoch, Position{*position}, WriteId{*write}, *intents, in_doubt};
   // Leading zeros, upper case and needless escapes: no receipt has two spellings.
   if (receipt.str() != text) return std::nullopt;
   return receipt;

@@ -1,8 +1,8 @@
 #include "querymark/log/subscriber.hpp"
 
-#include <algorithm>
 #include <exception>
 
+#include "querymark/log/poll_pace.hpp"
 #include "querymark/support/random.hpp"
 
 // Who does what:
@@ -12,10 +12,10 @@
 // poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
 // polls_started_ numbers them; polls_done_ is the number of the last one that succeeded (polls are
 // serial, so every poll up to it has ended). Whoever arrives at count n needs any successful poll
-// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and makes "check,
-// then sleep on covered_" atomic against a poll's end.
+// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and what is known
+// of the horizon, and makes "check, then sleep on covered_" atomic against a poll's end.
 //
-// Lock order: poll_mutex_, the marks' mutexes; state_mutex_ alone.
+// Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
 namespace querymark {
 
@@ -47,17 +47,18 @@ void Subscriber::stop() noexcept {
 }
 
 void Subscriber::loop(const std::stop_token& stop) {
-  std::chrono::nanoseconds pause = options_.poll_interval;
+  PollPace pace(options_.poll_interval, options_.max_lag);
   while (!stop.stop_requested()) {
-    // Jitter, so that many processes on one database do not poll in step.
-    doorbell_.wait(pause - pause * static_cast<std::int64_t>(random_u64() % 16) / 64);
+    doorbell_.wait(pace.pause(random_u64()));
     if (stop.stop_requested()) return;
     try {
+      const std::uint64_t before = news_.load();
       catch_up();
-      pause = options_.poll_interval;
+      const bool news = news_.load() != before;
+      pace.after(news ? PollPace::Polled::rows : PollPace::Polled::nothing, doorbell_.listens());
     } catch (const std::exception& failure) {
       note_failure(failure.what());
-      pause = std::min<std::chrono::nanoseconds>(pause * 2, std::chrono::seconds(1));
+      pace.after(PollPace::Polled::failed, doorbell_.listens());
     }
   }
 }
@@ -99,6 +100,7 @@ void Subscriber::poll() {
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
   for (std::size_t rows = 0;;) {
     const TailPage page = outbox_.read(request);
+    news_.fetch_add(page.status == TailStatus::ok ? page.rows.size() : 1);
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
       break;
@@ -115,8 +117,24 @@ void Subscriber::poll() {
   }
   marks_.trust_until(detail::after(began, options_.max_lag));
   const std::lock_guard lock(state_mutex_);
+  note_horizon(began);
   polls_done_.store(number);
   covered_.notify_all();
+}
+
+void Subscriber::note_horizon(MonotonicTime now) {
+  const Snapshot snapshot = marks_.cursor().snapshot;
+  const bool gap = snapshot.horizon() < snapshot.limit();
+  if (!gap)
+    held_since_.reset();
+  else if (!held_since_ || horizon_ != snapshot.horizon())
+    held_since_ = now;
+  horizon_ = snapshot.horizon();
+}
+
+std::chrono::nanoseconds Subscriber::horizon_age() const {
+  const std::lock_guard lock(state_mutex_);
+  return held_since_ ? options_.clock->now() - *held_since_ : std::chrono::nanoseconds{};
 }
 
 void Subscriber::read_history() {
@@ -142,6 +160,18 @@ void Subscriber::read_history() {
 }
 
 WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
+  WaitOutcome outcome = wait_covered(receipt, wait);
+  const bool asked = wait.scope() != Wait::Scope::none && receipt.intents > 0;
+  // A cursor covers the positions of rolled back transactions, too.
+  if (receipt.in_doubt && asked && outcome.satisfied() && !outbox_.holds(receipt)) {
+    outcome.status = WaitStatus::refused;
+    outcome.pending = 1;
+    outcome.reason = "the write was rolled back, or the log no longer shows it";
+  }
+  return outcome;
+}
+
+WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
   const auto began = std::chrono::steady_clock::now();
   const auto finish = [&](WaitStatus status, std::string_view reason = {}) {
     return WaitOutcome{.status = status,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "querymark/key/target.hpp"
+#include "querymark/log/receipt.hpp"
 #include "querymark/mark/snapshot.hpp"
 
 namespace querymark {
@@ -78,6 +79,9 @@ class Outbox {
   [[nodiscard]] virtual TailPage read(const TailRequest& request) = 0;
   /// Where the retained log begins: reading from here shows every row at or above the floor.
   [[nodiscard]] virtual Cursor retained() = 0;
+  /// Whether the log holds the receipt's write, by epoch, position and write id. What is pruned, it
+  /// does not hold.
+  [[nodiscard]] virtual bool holds(const Receipt& receipt) = 0;
 
   /// Claims what is new for `consumer`, registering it when unknown. Takes a fresh token and a
   /// lease of `lease` by the database's clock. `owner` may claim again while its own lease runs.
@@ -100,6 +104,8 @@ class Doorbell {
   virtual void wait(std::chrono::nanoseconds timeout) = 0;
   /// Ends the current or the next wait. Thread-safe.
   virtual void interrupt() = 0;
+  /// False while it knows that it would not hear a ring. For the thread that waits.
+  [[nodiscard]] virtual bool listens() const = 0;
 };
 
 }  // namespace querymark

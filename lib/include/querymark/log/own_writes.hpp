@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,7 +33,11 @@ struct DatabaseStats {
   std::uint64_t poll_failures = 0;
   std::uint64_t malformed_rows = 0;  ///< Log rows that were applied as a flush.
   std::uint64_t restarts = 0;        ///< Of the marks: start, new epochs, jumps.
-  std::string last_error;            ///< Of the subscriber; empty when none.
+  /// How long the horizon has stood still below what is committed: some transaction of the server
+  /// (on PostgreSQL of any of its databases, also a prepared one) is open. Until it ends, shared
+  /// tiers do not serve what was written since; memory does.
+  std::chrono::nanoseconds horizon_age{};
+  std::string last_error;  ///< Of the subscriber; empty when none.
 };
 
 /// What follows a process's own commits, on every database: marks first, then a look at the log, so

@@ -18,8 +18,12 @@ struct Receipt {
   Position position;
   WriteId write;
   std::uint32_t intents = 0;  ///< Number of own intents. Zero: there is nothing to wait for.
+  /// Nobody knew whether the write had committed when the receipt was made. A wait then also looks
+  /// for it in the log: its position is covered all the same once it was rolled back.
+  bool in_doubt = false;
 
-  /// One line of URL- and cookie-safe ASCII, such as `qm1.shop.<epoch>.1f.9c41....2`.
+  /// One line of URL- and cookie-safe ASCII, such as `qm1.shop.<epoch>.1f.9c41....2`; with `.d` at
+  /// its end when in doubt.
   [[nodiscard]] std::string str() const;
   /// Reads what `str()` wrote; nothing for any other text. Never throws on bad input.
   [[nodiscard]] static std::optional<Receipt> parse(std::string_view text);
@@ -36,7 +40,9 @@ class CommitInDoubt : public Error {
       : Error(what, {.connection_lost = true,
                      .outcome_unknown = true,
                      .native_code = std::move(native_code)}),
-        receipt_(std::move(receipt)) {}
+        receipt_(std::move(receipt)) {
+    receipt_.in_doubt = true;
+  }
   [[nodiscard]] const Receipt& receipt() const noexcept { return receipt_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -17,6 +18,8 @@ namespace querymark {
 
 struct SubscriberOptions {
   std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  /// Shortest pause between two polls of the thread, at most a third of max_lag: how late a write
+  /// is seen while the doorbell is lost. While it listens, quiet polls become rarer (see PollPace).
   std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
@@ -50,18 +53,24 @@ class Subscriber {
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();
 
-  /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up.
+  /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up. A
+  /// receipt in doubt is also looked for in the log, once its transaction has ended, and refused if
+  /// it is not there. Throws what the outbox throws.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
 
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
   [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
   [[nodiscard]] std::string last_error() const;
+  /// How long the cursor's horizon has stood still below its limit, as far as polls have seen.
+  [[nodiscard]] std::chrono::nanoseconds horizon_age() const;
 
  private:
+  [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
   void loop(const std::stop_token& stop);
   void poll();  // requires poll_mutex_
   void note_failure(const char* what);
+  void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string space_;
@@ -72,13 +81,17 @@ class Subscriber {
 
   std::mutex poll_mutex_;  // one catch-up in flight
 
-  mutable std::mutex state_mutex_;  // guards last_error_; paired with covered_; taken last
+  // Guards last_error_, horizon_ and held_since_; paired with covered_.
+  mutable std::mutex state_mutex_;
   std::condition_variable covered_;
   std::string last_error_;
+  Position horizon_;
+  std::optional<MonotonicTime> held_since_;  // nothing: the last poll found no gap above horizon_
   std::atomic<std::uint64_t> polls_started_{0};
   std::atomic<std::uint64_t> polls_done_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> malformed_{0};
+  std::atomic<std::uint64_t> news_{0};  // rows that were read, and restarts
   std::jthread thread_;
 };
 

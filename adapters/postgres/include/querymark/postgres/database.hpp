@@ -11,6 +11,7 @@
 #include "querymark/log/written.hpp"
 #include "querymark/postgres/options.hpp"
 #include "querymark/postgres/transaction.hpp"
+#include "querymark/postgres/types.hpp"
 #include "querymark/read/queryable.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
@@ -70,7 +71,7 @@ class Database final : public Queryable {
   }
 
   /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
-  /// process's own, acknowledged write returns at once; one in doubt is for `resolve` first.
+  /// process's own, acknowledged write returns at once; one in doubt is looked for in the log.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
   /// What became of a write in doubt, by epoch, position and write id in the log. One statement.
   [[nodiscard]] WriteFate resolve(const Receipt& receipt);

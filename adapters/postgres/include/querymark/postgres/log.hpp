@@ -24,6 +24,9 @@ struct LogOptions {
 /// incarnation than the epoch's starts a new epoch. Each statement of the tail returns epoch,
 /// incarnation, floor, snapshot and backend pid together with the rows, so a change is never taken
 /// for silence.
+///
+/// Its statements are prepared, so `url` leads to the server itself, not to a proxy that lends
+/// server sessions per transaction.
 class Log final : public Outbox {
  public:
   /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.
@@ -33,6 +36,7 @@ class Log final : public Outbox {
   [[nodiscard]] Cursor now() override;
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
+  [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override;
   [[nodiscard]] bool advance(const Claim& claim) override;

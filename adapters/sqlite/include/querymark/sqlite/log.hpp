@@ -33,6 +33,7 @@ class Log final : public Outbox {
   [[nodiscard]] Cursor now() override;
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
+  [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override;
   [[nodiscard]] bool advance(const Claim& claim) override;

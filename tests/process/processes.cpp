@@ -6,7 +6,7 @@
 #include <random>
 
 #include "support/child.hpp"
-#include "support/shop.hpp"
+#include "support/worlds.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -23,10 +23,12 @@ struct Tally {
 
 // Writes in one process, waits in the other, and compares what the other's cache serves with the
 // database. `forget_every`: one write in so many drops its invalidation.
+template <class World>
 Tally differential(unsigned seed, int rounds, int forget_every, const std::string& tier) {
-  const Shop shop;
-  Child first({SHOP_AGENT, shop.path(), tier.empty() ? "" : shop.file(tier)});
-  Child second({SHOP_AGENT, shop.path(), tier.empty() ? "" : shop.file(tier)});
+  const World world;
+  const std::string tier_path = tier.empty() ? "" : world.dir.file(tier);
+  Child first({SHOP_AGENT, world.address(), tier_path});
+  Child second({SHOP_AGENT, world.address(), tier_path});
   std::mt19937 random(seed);
   Tally tally;
   const auto check = [&](Child& child, const std::string& id) {
@@ -54,49 +56,52 @@ Tally differential(unsigned seed, int rounds, int forget_every, const std::strin
 
 }  // namespace
 
-TEST_CASE("processes: what one commits, the other serves after a satisfied wait", "[process]") {
+TEMPLATE_TEST_CASE("processes: what one commits, the other serves after a satisfied wait",
+                   "[process]", QUERYMARK_WORLDS) {
   const unsigned seed = GENERATE(1U, 2U, 3U);
   const std::string tier = GENERATE("", "tier");
   CAPTURE(seed, tier);
-  const Tally tally = differential(seed, 60, 0, tier);
+  const Tally tally = differential<TestType>(seed, 60, 0, tier);
   CHECK(tally.checked == 180);
   CHECK(tally.hits >= 60);
   CHECK(tally.stale == 0);
 }
 
-TEST_CASE("processes: the same check goes red when an invalidation is dropped (canary)",
-          "[process]") {
-  CHECK(differential(1, 60, 5, "").stale > 0);
+TEMPLATE_TEST_CASE("processes: the same check goes red when an invalidation is dropped (canary)",
+                   "[process]", QUERYMARK_WORLDS) {
+  CHECK(differential<TestType>(1, 60, 5, "").stale > 0);
 }
 
-TEST_CASE("processes: a writer killed anywhere leaves data and intents together, or neither",
-          "[process]") {
-  const Shop shop;
+TEMPLATE_TEST_CASE(
+    "processes: a writer killed anywhere leaves data and intents together, or neither", "[process]",
+    QUERYMARK_WORLDS) {
+  const TestType world;
   for (int round = 0; round < 5; ++round) {
-    shop.execute("update product set price = 0 where id = 1");
-    const std::int64_t before = shop.number("select count(*) from querymark_log");
-    Child writer({SHOP_AGENT, shop.path()});
+    world.shop.execute("update product set price = 0 where id = 1");
+    const std::int64_t before = world.log_rows();
+    Child writer({SHOP_AGENT, world.address()});
     writer.say("storm 1");
     for (int i = 0; i < 3 + round * 7; ++i) static_cast<void>(writer.hear());
     writer.signal(SIGKILL);
     CHECK(writer.join() == -SIGKILL);
+    world.await_quiet();
     const std::int64_t commits =
-        shop.number("select cast(price as integer) from product where id = 1");
+        world.shop.number("select cast(price as integer) from product where id = 1");
     CHECK(commits >= 3);
-    CHECK(shop.number("select count(*) from querymark_log") - before == commits);
+    CHECK(world.log_rows() - before == commits);
   }
 }
 
-TEST_CASE("processes: a reader stopped beyond max_lag claims no freshness when it goes on",
-          "[process]") {
+TEMPLATE_TEST_CASE("processes: a reader stopped beyond max_lag claims no freshness when it goes on",
+                   "[process]", QUERYMARK_WORLDS) {
   // Trust ends by the monotonic clock, looked at on each hit: a stopped process can't have been
   // told.
-  const Shop shop;
-  Child reader({SHOP_AGENT, shop.path()});
+  const TestType world;
+  Child reader({SHOP_AGENT, world.address()});
   static_cast<void>(reader.ask("get 1"));
   CHECK(reader.ask("get 1") == "2.5 memory");
   reader.signal(SIGSTOP);
-  Process writer(shop);
+  typename TestType::Process writer(world.shop);
   const Receipt receipt = writer.set_price(1, 6.0);
   reader.signal(SIGCONT);
   CHECK(reader.ask("wait " + receipt.str()) == "satisfied");

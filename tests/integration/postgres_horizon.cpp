@@ -1,0 +1,84 @@
+// A transaction that stays open somewhere in the cluster keeps every horizon where it is (hard case
+// 20), and one that commits late is still seen.
+
+#include <catch2/catch.hpp>
+#include <pqxx/nontransaction>
+#include <pqxx/transaction>
+
+#include "querymark/sqlite/file_tier.hpp"
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Keeps a transaction with an id open until `end()`.
+struct Holder {
+  PgShop elsewhere;
+  pqxx::connection connection;
+  bool prepared;
+
+  Holder(const std::string& url, bool in_two_phases)
+      : connection(url.empty() ? elsewhere.url() : url), prepared(in_two_phases) {
+    run("begin; select pg_current_xact_id()");
+    if (prepared) run("prepare transaction 'holder'");
+  }
+  ~Holder() {
+    try {
+      end();
+    } catch (const std::exception&) {  // it has ended
+    }
+  }
+  void run(const std::string& sql) { pqxx::nontransaction(connection).exec(sql); }
+  void end() { run(prepared ? "rollback prepared 'holder'" : "rollback"); }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "postgres horizon: while a transaction stays open anywhere, shared tiers do not serve what was "
+    "written since, memory does, and the statistics show it (hard case 20)",
+    "[horizon]") {
+  const PgShop shop;
+  const TempDir dir;
+  const auto attached = [&](PgProcess& process) -> PgProcess& {
+    process.db.attach(sqlite::FileTier(dir.file("tier")));
+    return process;
+  };
+  PgProcess process(shop);
+  attached(process);
+  static_cast<void>(process.price(2));
+  process.db.catch_up();
+  CHECK(process.db.stats().horizon_age == 0s);
+
+  const std::string where = GENERATE("same database", "another database", "prepared elsewhere");
+  CAPTURE(where);
+  Holder holder(where == "same database" ? shop.url() : "", where == "prepared elsewhere");
+  const Receipt receipt = process.set_price(1, 4.0);
+  CHECK(only(process.price(1)) == 4.0);
+  CHECK(process.price(1).outcome().source == ReadSource::memory);
+  process.db.catch_up();
+  CHECK(process.db.stats().horizon_age > 0s);
+
+  PgProcess other(shop);
+  attached(other);
+  CHECK(other.db.wait(receipt, Wait::local(10s)).satisfied());  // visible, whatever the horizon
+  const auto fresh = other.price(1);
+  CHECK(fresh[0] == 4.0);
+  CHECK(fresh.outcome().source == ReadSource::database);
+  CHECK(other.price(1).outcome().source == ReadSource::memory);
+  CHECK(other.price(2).outcome().source == ReadSource::shared_tier);  // not written since
+
+  holder.end();
+  process.set_price(1, 5.0);
+  CHECK(process.db.stats().horizon_age == 0s);
+  CHECK(only(process.price(1)) == 5.0);
+  PgProcess newcomer(shop);
+  attached(newcomer);
+  const auto shared = newcomer.price(1);
+  CHECK(shared[0] == 5.0);
+  CHECK(shared.outcome().source == ReadSource::shared_tier);
+}

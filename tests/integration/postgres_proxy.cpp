@@ -1,0 +1,136 @@
+// A pooling proxy that lends server sessions per transaction. The pool may go through it; the log
+// and LISTEN need the server itself.
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <pqxx/nontransaction>
+
+#include "support/pg_bouncer.hpp"
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+struct Proxied {
+  PgShop shop;
+  PgBouncer bouncer{shop.server()};
+
+  std::string url() const { return bouncer.url(shop.name()); }
+  postgres::Options options() const {
+    postgres::Options options = PgProcess::quick();
+    options.direct_url = shop.url();
+    return options;
+  }
+};
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& failure) {
+    return failure.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("postgres proxy: without a direct connection the log refuses and names the remedy",
+          "[proxy]") {
+  const Proxied proxied;
+  Cache cache;
+  CHECK_THAT(message_of([&] { postgres::Database(proxied.url(), cache); }),
+             Contains("pooling proxy") && Contains("direct_url"));
+  postgres::Options wrong = proxied.options();
+  wrong.direct_url = proxied.url();
+  CHECK_THAT(message_of([&] { postgres::Database(proxied.shop.url(), cache, wrong); }),
+             Contains("pooling proxy") && Contains("direct_url"));
+}
+
+TEST_CASE("postgres proxy: LISTEN behind it is reported with the remedy", "[proxy]") {
+  const Proxied proxied;
+  postgres::NotifyDoorbell doorbell(proxied.url(), "shop");
+  doorbell.wait(0s);
+  CHECK_THAT(doorbell.problem(), Contains("pooling proxy") && Contains("direct_url"));
+  postgres::NotifyDoorbell direct(proxied.shop.url(), "shop");
+  direct.wait(0s);
+  CHECK(direct.problem().empty());
+}
+
+TEST_CASE("postgres proxy: with a direct connection for the log all works, doorbell included",
+          "[proxy]") {
+  const Proxied proxied;
+  postgres::Options rarely = proxied.options();
+  rarely.poll_interval = 1h;
+  rarely.max_lag = 2h;
+  PgProcess reader(proxied.url(), rarely);
+  PgProcess writer(proxied.url(), rarely);
+  await_listening(reader.db);
+  await_listening(writer.db);
+  CHECK(only(reader.price(1)) == 2.5);
+  CHECK(reader.price(1).outcome().is_hit());
+  const std::uint64_t polls = reader.db.stats().polls;
+  const Receipt receipt = writer.set_price(1, 4.0);
+  CHECK(only(writer.price(1)) == 4.0);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (reader.db.stats().polls == polls && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  CHECK(reader.db.stats().polls > polls);
+  CHECK(reader.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(only(reader.price(1)) == 4.0);
+  CHECK_THROWS_AS(reader.db.query("select 1 / 0").fetch(), Error);
+  CHECK(only(reader.price(2)) == 7.0);  // the lent session was given back in order
+}
+
+TEST_CASE("postgres proxy: each load and write has its own settings, and leaves none behind",
+          "[proxy]") {
+  const Proxied proxied;
+  proxied.shop.execute(
+      "create schema other; create table other.product as select * from product; "
+      "update other.product set price = 100");
+  Cache cache{{.memory_bytes = 64U << 20U}};
+  postgres::Options options = proxied.options();
+  postgres::Database mine(proxied.url(), cache, options);
+  options.session.search_path = "other, public";
+  postgres::Database theirs(proxied.url(), cache, options);
+  const auto price = [](postgres::Database& db, std::int64_t id) {
+    const auto rows = db.query("select price from product where id = $1", id).fetch_as<double>();
+    return rows[0];
+  };
+  for (const std::int64_t id : {1, 2, 3}) {  // through one server session in turn
+    CHECK(price(theirs, id) == 100.0);
+    CHECK(price(mine, id) < 100.0);
+  }
+  theirs.write([](auto& tx) { tx.execute("update product set price = 200 where id = 1"); });
+  mine.write([](auto& tx) { tx.execute("update product set price = 5 where id = 1"); });
+  CHECK(proxied.shop.number("select price from other.product where id = 1") == 200);
+  CHECK(proxied.shop.number("select price from public.product where id = 1") == 5);
+
+  pqxx::connection plain(proxied.url());  // another program's
+  const auto set = [&](const std::string& name) {
+    return std::string(pqxx::nontransaction(plain).exec("show " + name)[0][0].c_str());
+  };
+  CHECK(set("search_path") == "\"$user\", public");
+  CHECK(set("default_transaction_read_only") == "off");
+  CHECK(set("enable_seqscan") == "on");
+}
+
+TEST_CASE("postgres proxy: where it comes to lead elsewhere, each load finds out", "[proxy]") {
+  const Proxied proxied;
+  postgres::Options rarely = proxied.options();
+  rarely.poll_interval = 1h;
+  rarely.max_lag = 2h;
+  PgProcess process(proxied.url(), rarely);
+  await_listening(process.db);
+  static_cast<void>(process.price(1));
+  const Epoch before = process.db.source().marks().cursor().epoch;
+  proxied.shop.execute("truncate querymark.incarnation");
+  proxied.shop.execute("select querymark.adopt()");  // another process was first
+  CHECK(only(process.price(2)) == 7.0);              // on the standing client connection
+  CHECK(process.db.source().marks().cursor().epoch != before);
+  CHECK_FALSE(process.price(1).outcome().is_hit());
+}

@@ -1,0 +1,76 @@
+#include "support/daemon.hpp"
+
+#include <arpa/inet.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+namespace querymark::test {
+namespace {
+
+const passwd* unprivileged() { return ::geteuid() == 0 ? ::getpwnam("nobody") : nullptr; }
+
+}  // namespace
+
+void give_away(const TempDir& dir) {
+  if (const passwd* user = unprivileged())
+    if (::chown(dir.path().c_str(), user->pw_uid, user->pw_gid) != 0)
+      throw std::runtime_error("chown failed");
+}
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    throw std::runtime_error("no free port");
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+pid_t launch(const std::vector<std::string>& command, const std::string& log) {
+  const passwd* user = unprivileged();
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  ::setpgid(0, 0);  // a Ctrl-C is for the parent, which stops its servers after their clients
+  if (user != nullptr &&
+      (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
+    ::_exit(126);
+  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
+  if (::getppid() != parent) ::_exit(124);  // it ended before prctl
+  if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(125);
+  ::dup2(STDOUT_FILENO, STDERR_FILENO);
+  std::vector<char*> arguments;
+  for (const std::string& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(127);
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void complete(const std::vector<std::string>& command, const std::string& log) {
+  const pid_t pid = launch(command, log);
+  int status = 0;
+  if (::waitpid(pid, &status, 0) != pid || status != 0)
+    throw std::runtime_error(command[0] + " failed: " + text_of_file(log));
+}
+
+}  // namespace querymark::test

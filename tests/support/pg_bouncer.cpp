@@ -1,0 +1,52 @@
+#include "support/pg_bouncer.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <pqxx/connection>
+#include <stdexcept>
+#include <thread>
+
+#include "support/daemon.hpp"
+
+namespace querymark::test {
+
+PgBouncer::PgBouncer(const PostgresServer& server) : port_(free_port()) {
+  const char* program = "/usr/sbin/pgbouncer";
+  if (!std::filesystem::exists(program))
+    throw std::runtime_error("the tests need a pooling proxy: apt-get install pgbouncer");
+  give_away(dir_);
+  std::ofstream(dir_.file("users")) << "\"tester\" \"\"\n";
+  std::ofstream(dir_.file("ini")) << "[databases]\n* = host=" << server.host()
+                                  << " port=" << server.port()
+                                  << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = "
+                                  << port_ << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
+                                  << dir_.file("users")
+                                  << "\npool_mode = transaction\ndefault_pool_size = 1\n";
+  pid_ = launch({program, "-q", dir_.file("ini")}, dir_.file("log"));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (;;) {
+    try {
+      pqxx::connection probe(url("postgres"));
+      return;
+    } catch (const std::exception& failure) {
+      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
+        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));  // it has no other way to tell
+    }
+  }
+}
+
+PgBouncer::~PgBouncer() {
+  ::kill(pid_, SIGQUIT);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+std::string PgBouncer::url(const std::string& database) const {
+  return "postgresql://tester@127.0.0.1:" + std::to_string(port_) + '/' + database;
+}
+
+}  // namespace querymark::test

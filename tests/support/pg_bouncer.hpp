@@ -1,0 +1,30 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "support/postgres_server.hpp"
+#include "support/temp_dir.hpp"
+
+namespace querymark::test {
+
+/// A private PgBouncer on a free port of the loopback interface, which lends `server`'s sessions
+/// per transaction: one for each database, so that all clients share it. Stopped by its own pid.
+/// Throws when the program is missing.
+class PgBouncer {
+ public:
+  explicit PgBouncer(const PostgresServer& server);
+  PgBouncer(const PgBouncer&) = delete;
+  PgBouncer& operator=(const PgBouncer&) = delete;
+  ~PgBouncer();
+
+  [[nodiscard]] std::string url(const std::string& database) const;
+
+ private:
+  TempDir dir_;
+  int port_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace querymark::test

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "support/shop.hpp"
+#ifdef QUERYMARK_TEST_POSTGRES
+#include "support/pg_shop.hpp"
+#endif
+
+namespace querymark::test {
+
+/// A shop on SQLite, and what differs between the databases in a test that runs on all of them.
+struct SqliteWorld {
+  using Process = test::Process;
+  using Database = sqlite::Database;
+  using Options = sqlite::Options;
+  static constexpr const char* kPriceOf = "select price from product where id = ?";
+  static constexpr const char* kLockPriceOf = kPriceOf;  // writers take turns anyway
+  static constexpr const char* kSetPrice = "update product set price = ? where id = ?";
+
+  Shop shop;
+  TempDir dir;
+
+  [[nodiscard]] std::string address() const { return shop.path(); }
+  [[nodiscard]] sqlite::FileTier tier() const { return sqlite::FileTier(dir.file("tier")); }
+  [[nodiscard]] std::int64_t log_rows() const {
+    return shop.number("select count(*) from querymark_log");
+  }
+  /// Returns once no killed process has a commit under way.
+  void await_quiet() const {}
+  /// Removes the whole log.
+  void prune() const {
+    shop.execute(
+        "update querymark_meta set floor = (select coalesce(max(id), 0) + 1 from querymark_log)");
+    shop.execute("delete from querymark_log");
+  }
+  /// Each update of a product also puts its collection into the log, without the library.
+  void add_audit_trigger() const {
+    shop.execute(
+        "create trigger audit after update on product begin "
+        "insert into querymark_log (namespace, kind, target, write_id) "
+        "values ('shop', 'collection', 'product', 0); end");
+  }
+};
+
+#ifdef QUERYMARK_TEST_POSTGRES
+/// The same on PostgreSQL.
+struct PostgresWorld {
+  using Process = PgProcess;
+  using Database = postgres::Database;
+  using Options = postgres::Options;
+  static constexpr const char* kPriceOf = "select price from product where id = $1";
+  static constexpr const char* kLockPriceOf = "select price from product where id = $1 for update";
+  static constexpr const char* kSetPrice = "update product set price = $1 where id = $2";
+
+  PgShop shop;
+  TempDir dir;
+
+  [[nodiscard]] std::string address() const { return shop.url(); }
+  [[nodiscard]] sqlite::FileTier tier() const { return sqlite::FileTier(dir.file("tier")); }
+  [[nodiscard]] std::int64_t log_rows() const {
+    return shop.number("select count(*) from querymark.log");
+  }
+  void await_quiet() const {
+    shop.await("select count(*) = 0 from pg_stat_activity where datname = '" + shop.name() +
+               "' and pid <> pg_backend_pid()");
+  }
+  void prune() const {
+    shop.execute(
+        "update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot());"
+        "delete from querymark.log");
+  }
+  void add_audit_trigger() const {
+    shop.execute(
+        "create function audit() returns trigger language plpgsql as $$ begin "
+        "perform querymark.invalidate('shop', 'collection', 'product'); return null; end $$;"
+        "create trigger audit after update on product execute function audit()");
+  }
+};
+#define QUERYMARK_WORLDS SqliteWorld, PostgresWorld
+#else
+#define QUERYMARK_WORLDS SqliteWorld
+#endif
+
+/// A load of product 1's price, under a name of its own, that runs `meanwhile` after it has read
+/// the row and before it returns.
+template <class Process, class Meanwhile>
+Cached<double> slow_price(Process& process, Meanwhile meanwhile) {
+  return process.db.template get_or_load<double>(
+      "slow price", {.tags = {entity("product", 1)}, .ttl = std::chrono::hours(1)}, [&] {
+        const auto rows = process.db.query("select price from product where id = 1")
+                              .uncached()
+                              .template fetch_as<double>();
+        meanwhile();
+        return rows[0];
+      });
+}
+
+}  // namespace querymark::test

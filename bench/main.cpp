@@ -73,6 +73,10 @@ int main(int argc, char** argv) try {
     }
   Report report(json);
   for (const std::string& name : names) find(name)->run(options, report);
+  if (report.figures().empty()) {
+    std::fprintf(stderr, "bench: nothing was measured\n");
+    return 1;
+  }
   if (!plot.empty()) write_plot(plot, names.front(), report.figures());
   return 0;
 } catch (const std::exception& failure) {

@@ -58,7 +58,8 @@ void measure_writers(const Options& options, Report& report, const std::vector<W
     }
   const double plain = figures[0].runs.empty() ? 0 : figures[0].median();
   for (std::size_t w = 1; w < figures.size(); ++w)
-    if (plain > 0) figures[w].more["x_plain"] = plain / figures[w].median();
+    if (plain > 0 && !figures[w].runs.empty())
+      figures[w].more["x_plain"] = plain / figures[w].median();
   for (Figure& figure : figures)
     if (!figure.runs.empty()) report.add(std::move(figure));
 }

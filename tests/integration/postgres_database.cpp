@@ -413,3 +413,19 @@ TEST_CASE("postgres: oversize results are returned and not stored", "[postgres]"
   CHECK(big().outcome().stored == Stored::oversize);
   CHECK_FALSE(big().outcome().is_hit());
 }
+
+TEST_CASE("postgres: a session that has lost its prepared statements goes on writing without them",
+          "[postgres]") {
+  const PgShop shop;
+  postgres::Options options = PgProcess::quick();
+  options.connections = 1;
+  PgProcess process(shop, options);
+  process.db.write([](postgres::Transaction& tx) {
+    tx.execute("do $$ begin execute 'deallocate querymark_begin'; end $$");
+    tx.invalidate(entity("product", 1));
+  });
+  CHECK(only(process.price(1)) == 2.5);
+  const Receipt receipt = process.set_price(1, 4.5);
+  CHECK(only(process.price(1)) == 4.5);
+  CHECK(process.db.resolve(receipt) == postgres::WriteFate::committed);
+}

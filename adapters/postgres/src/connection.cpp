@@ -125,6 +125,16 @@ ResultSet Connection::run(const std::string& text) {
   });
 }
 
+void Connection::prepare_writes() {
+  try {
+    static_cast<void>(run("prepare querymark_begin as " + statement("begin_write") +
+                          "; prepare querymark_append as " + statement("append")));
+    writes_prepared_ = true;
+  } catch (const Error& failure) {
+    if (failure.connection_lost()) throw;
+  }
+}
+
 void Connection::rollback() noexcept {
   constexpr std::chrono::milliseconds kPatience{2000};
   try {

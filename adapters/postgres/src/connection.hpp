@@ -50,6 +50,13 @@ class Connection {
                              std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text);
+  /// Prepares the statements `querymark_begin` and `querymark_append` for `run`, so that a write
+  /// plans neither. Does nothing where the server refuses. Not for a proxied connection, which has
+  /// no session of its own.
+  void prepare_writes();
+  [[nodiscard]] bool writes_prepared() const noexcept { return writes_prepared_; }
+  /// Another session than the one that prepared them.
+  void forget_prepared_writes() noexcept { writes_prepared_ = false; }
   /// Rolls back within two seconds, or gives the connection up. Never throws.
   void rollback() noexcept;
 
@@ -84,6 +91,7 @@ class Connection {
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
+  bool writes_prepared_ = false;
 };
 
 /// How migrations run on this connection, which must outlive the port.

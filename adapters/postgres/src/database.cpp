@@ -82,6 +82,21 @@ PendingWrite pending_of(const ResultSet& begun, const std::string& space) {
   return pending;
 }
 
+// Begins a transaction that writes; returns the row of `begin_write`.
+ResultSet begin_write(Connection& connection, Isolation isolation) {
+  const std::string begin(begin_of(isolation));
+  if (connection.writes_prepared()) {
+    try {
+      return connection.run(begin + "execute querymark_begin");
+    } catch (const Error& failure) {
+      if (failure.native_code() != "26000") throw;  // there is no such prepared statement
+      connection.rollback();
+      connection.forget_prepared_writes();
+    }
+  }
+  return connection.run(begin + statement("begin_write"));
+}
+
 void add_intents(PendingWrite& pending, const IntentBatch& intents) {
   for (const Target& target : intents.targets()) pending.add(target, pending.receipt.position);
 }
@@ -211,6 +226,7 @@ struct Database::State final : Loader {
             "this program started, so results would differ under one key; pin them in "
             "the options, or restart the program");
     }
+    if (!connection.proxied()) connection.prepare_writes();
     if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
     return row[2].as<bool>() && epoch_of(row[1].view()) == source.marks().cursor().epoch;
   }
@@ -311,10 +327,9 @@ struct Database::WriteSession::Open {
 
 Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
   State& state = *database.state_;
-  const std::string begin = std::string(begin_of(isolation)) + statement("begin_write");
   const auto open = [&] {
     open_.reset(new Open{state, state.pool.acquire(), {}, {}, {}});
-    open_->pending = pending_of(open_->connection->run(begin), state.options.space);
+    open_->pending = pending_of(begin_write(*open_->connection, isolation), state.options.space);
     if (open_->connection->proxied()) static_cast<void>(state.prove(*open_->connection));
   };
   try {
@@ -344,7 +359,10 @@ Receipt Database::WriteSession::commit() {
   std::string text = "select 1; commit";
   if (!open_->intents.empty()) {
     const Append append(pending, open_->intents);
-    text = with_literals(statement("append"), append.values,
+    text = with_literals(connection.writes_prepared()
+                             ? std::string_view("execute querymark_append($1, $2, $3, $4, $5)")
+                             : std::string_view(statement("append")),
+                         append.values,
                          [&](ParameterView value) { return connection.literal(value); }) +
            "; commit";
   }

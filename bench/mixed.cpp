@@ -19,16 +19,15 @@ constexpr std::size_t kWarmUps = 3;  // until the policies know their keys
 }  // namespace
 
 EntryRef TierPeer::make(const Request& request) const {
-  KeyBuffer buffer;
-  detail::encode_parameter(buffer, as_parameter(request.key.view()));
-  const KeyView key{prefix_.get(), buffer.view()};
+  KeyEncoder encoder(*prefix_);
+  encoder.add(as_parameter(request.key.view()));
   const MonotonicTime now = system_clock().coarse_now();
   const auto hash = process_hash(request.key.view());
   const TargetId targets[] = {static_cast<TargetId>(hash >> 32U),
                               static_cast<TargetId>(hash & 0xFFFFFFFFU), static_cast<TargetId>(1)};
   return make_entry({.prefix = prefix_,
-                     .parameters = key.parameters,
-                     .hash = key.hash(),
+                     .parameters = encoder.key().parameters,
+                     .hash = encoder.hash(),
                      .domain = MarkDomain{1},
                      .generation = 1,
                      .targets = targets,

@@ -1,5 +1,6 @@
 #include "rounds.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <chrono>
@@ -34,6 +35,20 @@ double time_threads(Subject& subject, const std::vector<std::vector<Request>>& b
   double sum = 0;
   for (const double time : times) sum += time;
   return sum / static_cast<double>(threads);
+}
+
+double p99_of_single(Subject& subject, std::span<const Request> requests) {
+  std::vector<double> times;
+  times.reserve(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto from = std::chrono::steady_clock::now();
+    (void)subject.serve(requests.subspan(i, 1), false);
+    const auto took = std::chrono::steady_clock::now() - from;
+    times.push_back(std::chrono::duration<double, std::nano>(took).count());
+  }
+  const auto at = times.begin() + static_cast<std::ptrdiff_t>(times.size() * 99 / 100);
+  std::nth_element(times.begin(), at, times.end());
+  return *at;
 }
 
 }  // namespace querymark::bench

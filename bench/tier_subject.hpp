@@ -1,5 +1,6 @@
 #pragma once
 
+#include "querymark/key/key_encoder.hpp"
 #include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/memory_tier.hpp"
 #include "subject.hpp"
@@ -13,10 +14,9 @@ class TierPeer {
   void put(const Request& request) { tier_.insert(make(request)); }
   template <class Use>
   bool get(const Request& request, Use&& use_item) {
-    KeyBuffer buffer;
-    detail::encode_parameter(buffer, as_parameter(request.key.view()));
-    const KeyView key{prefix_.get(), buffer.view()};
-    const EntryRef found = tier_.find(key, key.hash());
+    KeyEncoder encoder(*prefix_);
+    encoder.add(as_parameter(request.key.view()));
+    const EntryRef found = tier_.find(encoder.key(), encoder.hash());
     if (!found) return false;
     use_item(found.value<Item>());
     return true;

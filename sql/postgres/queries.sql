@@ -39,9 +39,12 @@ select pg_is_in_recovery(),
        set_config('default_transaction_deferrable', 'off', $6::boolean),
        set_config('default_transaction_read_only', 'on', $6::boolean)
 
--- The tail's plan is one for all sizes, and compiling it would take longer than running it.
+-- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
+-- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.
 -- name: pin_log_session
-select set_config('jit', 'off', false), set_config('default_transaction_isolation', 'read committed', false),
+select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        set_config('default_transaction_read_only', 'off', false),
        set_config('default_transaction_deferrable', 'off', false)
 

@@ -3,7 +3,8 @@
 
 Key: u8 form, then space, database, session, caller and text as blocks (u32 little-endian length,
 bytes), then the parameters. Parameter: u8 type, then nothing (null), u8 (boolean), 8 bytes
-little-endian (int64, float64 by its bits), or a block (text, bytes). Name: SHA-256 over the parts
+little-endian (int64, float64 by its bits), a block (text, bytes), or u8 element type and a block
+(array). Name: SHA-256 over the parts
 "querymark-key-v1", query bytes, parameter bytes, each after its length as u64 big-endian.
 Target: SHA-256 over "querymark-target-v1", class ("key", "tag" or "flush"), text, likewise.
 """
@@ -31,6 +32,9 @@ def parameter(kind, value=None):
         return b"\x02" + struct.pack("<q", value)
     if kind == "float64":
         return b"\x03" + struct.pack("<d", value)
+    if kind == "array":
+        element, literal = value
+        return b"\x06" + bytes([element]) + block(literal)
     return {"text": b"\x04", "bytes": b"\x05"}[kind] + block(value)
 
 
@@ -39,6 +43,8 @@ def spelled(kind, value=None):
         return "null"
     if kind in ("text", "bytes"):
         return f"{kind}={value.hex()}"
+    if kind == "array":
+        return f"array={value[0]}:{value[1].hex()}"
     if kind == "float64":
         return f"float64={struct.pack('>d', value).hex()}"
     return f"{kind}={int(value)}"
@@ -66,6 +72,10 @@ KEYS = [
     (SQL, SHOP, b"select ?", [("text", "Grüße, 世界 \U0001f9ea".encode())]),
     (SQL, SHOP, b"select ?", [("text", b"a\x00b")]),
     (SQL, SHOP, b"select ?", [("bytes", bytes(range(256)))]),
+    (SQL, SHOP, b"select $1", [("array", (0, b"{}"))]),
+    (SQL, SHOP, b"select $1", [("array", (2, b"{1,NULL}"))]),
+    (SQL, SHOP, b"select $1", [("array", (3, b"{1,NULL}"))]),
+    (SQL, SHOP, b"select $1", [("text", b"{1,NULL}")]),
     (SQL, (b"shop", b"db-2", b"", b""), b"select 1", []),
     (SQL, (b"shop", b"db-1", b"public", b""), b"select 1", []),
     (SQL, (b"shop", b"db-1", b"", b"tenant-7"), b"select 1", []),

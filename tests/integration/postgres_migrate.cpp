@@ -159,3 +159,37 @@ TEST_CASE(
     read("'shop', '334400', '{334390}', '334500:334500:', '0', 0, 5000", 0);
   }
 }
+
+TEST_CASE(
+    "postgres statements: the log's plan, made while the log is all but empty, serves a full one",
+    "[migrate]") {
+  const std::string url = bare_database();
+  postgres::migrate(url);
+  pqxx::connection connection(url);
+  pqxx::nontransaction plain(connection);
+  const SqlCatalog catalog(postgres::sql::kQueries);
+  plain.exec(catalog.get("pin_log_session"));
+  plain.exec(
+      "insert into querymark.log (xid, namespace, kind, target) values ('3', 'x', 'tag', 't')");
+  plain.exec("analyze querymark.log");
+  plain.exec("prepare tail (text, text, text, text, text, bigint, bigint) as " +
+             catalog.get("log_page"));
+  const std::string call = "execute tail ('shop', '20000', '{}', '30000:30000:', '0', 0, 5000)";
+  plain.exec(call);
+  plain.exec(
+      "insert into querymark.log (xid, namespace, kind, target) select (3 + i)::text::xid8, "
+      "'shop', "
+      "'tag', 't' from generate_series(1, 20000) i");
+  std::string text;
+  for (const auto& line : plain.exec("explain (analyze, costs off) " + call))
+    text += std::string(line[0].c_str()) + '\n';
+  CAPTURE(text);
+  CHECK_THAT(text, Catch::Contains("log_position on log"));
+  CHECK_THAT(text, !Catch::Contains("Seq Scan on log") && !Catch::Contains("Bitmap"));
+  CHECK(
+      plain
+          .exec(
+              "select generic_plans, custom_plans from pg_prepared_statements where name = 'tail'")
+              [0][1]
+          .as<int>() == 0);
+}

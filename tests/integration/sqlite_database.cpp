@@ -90,6 +90,8 @@ TEST_CASE("sqlite: every type of parameter and cell goes round", "[sqlite]") {
   CHECK(row[0][5].as<Bytes>().data == std::string("\0\xff", 2));
   const Result empty = process.db.query("select ?", Bytes{}).fetch();
   CHECK(empty[0][0].type() == ValueType::bytes);
+  const ParameterView array = ParameterView::array(ValueType::int64, "{1}");
+  CHECK_THROWS_WITH(process.db.query("select ?", array).fetch(), Contains("no arrays"));
 }
 
 TEST_CASE("sqlite: bad SQL and bad parameters get a clear error", "[sqlite]") {

@@ -101,6 +101,7 @@ TEST_CASE("history: a write that comes before the poll follows the renamed file 
   const Shop shop;
   sqlite::Options options = Process::quick();
   options.poll_interval = 1h;
+  options.max_lag = 4h;
   Process process(shop, options);
   back_up(shop.path(), shop.file("new"));
   fs::remove(shop.path() + "-wal");

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "property/random.hpp"
+#include "querymark/key/key_encoder.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "unit/read_fixture.hpp"
 
@@ -66,7 +67,7 @@ class VersionRequest final : public ReadRequest {
                  std::size_t weight)
       : declared_(std::move(declared)), weight_(weight) {
     prefix = source.prefix("version", KeyPrefix::Form::sql, "select " + std::to_string(key));
-    hash = view().hash();
+    hash = KeyEncoder(*prefix).hash();
     ttl = std::chrono::seconds(30);
   }
   [[nodiscard]] KeyView view() const { return {prefix.get(), {}}; }
@@ -258,10 +259,13 @@ class World {
       reading.floor = std::max(reading.floor, floors_[{reading.key, target.text()}]);
       required.push_back(target.id());
     }
-    Outcome outcome;
-    const EntryRef found = source_.find(reading.request->view(), reading.request->hash,
-                                        reading.request->ttl, required, outcome);
-    if (found) return finish(reading, found);
+    ReadResult found;
+    if (source_.find({.key = reading.request->view(),
+                      .hash = reading.request->hash,
+                      .max_age = reading.request->ttl,
+                      .required = required},
+                     found))
+      return finish(reading, found.entry);
     reading.machine = std::make_unique<ReadMachine>(source_, *reading.request);
     go_on(reading, [&] { return reading.machine->start(); });
   }

@@ -44,7 +44,7 @@ Described random_query(Choices& choices) {
     const std::string text = part(choices);
     ParameterView parameter;
     query.meaning += "|";
-    switch (choices.below(6)) {
+    switch (choices.below(7)) {
       case 0:
         query.meaning += "null";
         break;
@@ -64,6 +64,12 @@ Described random_query(Choices& choices) {
         parameter = ParameterView::text(text);
         describe(query.meaning += "t", text);
         break;
+      case 5: {
+        const auto element = static_cast<ValueType>(choices.below(6));
+        parameter = ParameterView::array(element, text);
+        describe(query.meaning += "a" + std::to_string(static_cast<int>(element)), text);
+        break;
+      }
       default:
         parameter = ParameterView::bytes(text);
         describe(query.meaning += "b", text);

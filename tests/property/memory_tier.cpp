@@ -67,10 +67,9 @@ class Run {
   }
 
  private:
-  [[nodiscard]] KeyView key_view(const std::string& bytes) const { return {prefix_.get(), bytes}; }
   [[nodiscard]] EntryRef look(int key) {
     const std::string bytes = std::to_string(key);
-    return tier_.find(key_view(bytes), key_view(bytes).hash());
+    return tier_.find({prefix_.get(), bytes}, process_hash(bytes));
   }
 
   void insert(int key) {
@@ -80,7 +79,7 @@ class Run {
     const std::size_t heap = choices_.one_in(30) ? 6U << 20U : choices_.below(4000);
     EntryRef entry = make_entry<int>({.prefix = prefix_,
                                       .parameters = bytes,
-                                      .hash = key_view(bytes).hash(),
+                                      .hash = process_hash(bytes),
                                       .generation = generation},
                                      value, heap);
     const Entry* raw = entry.get();

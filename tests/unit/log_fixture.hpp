@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -60,14 +61,16 @@ class FaultyOutbox final : public Outbox {
 /// A doorbell that only `ring` and `interrupt` end: no test waits for a poll interval.
 class FakeDoorbell final : public Doorbell {
  public:
-  void wait(std::chrono::nanoseconds /*timeout*/) override {
+  void wait(std::chrono::nanoseconds timeout) override {
     std::unique_lock lock(mutex_);
     ++waits_;
+    timeout_ = timeout;
     changed_.notify_all();
     changed_.wait(lock, [&] { return rung_; });
     rung_ = false;
   }
   void interrupt() override { ring(); }
+  [[nodiscard]] bool listens() const override { return heard; }
   void ring() {
     const std::lock_guard lock(mutex_);
     rung_ = true;
@@ -78,6 +81,12 @@ class FakeDoorbell final : public Doorbell {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return waits_ >= count; });
   }
+  /// How long the last wait was to last.
+  [[nodiscard]] std::chrono::nanoseconds timeout() {
+    const std::lock_guard lock(mutex_);
+    return timeout_;
+  }
+  std::atomic<bool> heard{true};
   [[nodiscard]] int waits() {
     const std::lock_guard lock(mutex_);
     return waits_;
@@ -88,6 +97,7 @@ class FakeDoorbell final : public Doorbell {
   std::condition_variable changed_;
   bool rung_ = false;
   int waits_ = 0;
+  std::chrono::nanoseconds timeout_{};
 };
 
 /// A batch of the targets given.

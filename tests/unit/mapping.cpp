@@ -19,6 +19,16 @@ struct Product {
   bool sold;
 };
 
+struct Money {
+  std::int64_t cents = 0;
+  friend bool operator==(const Money&, const Money&) = default;
+};
+
+struct Priced {
+  std::string name;
+  std::optional<Money> price;
+};
+
 struct Weighed {
   [[nodiscard]] std::size_t heap_bytes() const { return 777; }
 };
@@ -27,6 +37,19 @@ struct Order {
   std::string customer;
   std::vector<Product> lines;
 };
+
+}  // namespace
+
+template <>
+struct querymark::FieldTraits<Money> {
+  static Money read(const Field& field) {
+    const auto cents = field.as<std::int64_t>();
+    if (cents < 0) field.fail("an amount of money");
+    return {cents};
+  }
+};
+
+namespace {
 
 ResultSet products() {
   ResultSetBuilder builder;
@@ -123,4 +146,26 @@ TEST_CASE("mapping: the stored type separates types and mappers", "[mapping]") {
         detail::stored_type_name<long, AutoMapper<long>>());
   CHECK(detail::stored_type_name<int, decltype(one)>() ==
         detail::stored_type_name<int, decltype(one)>());
+}
+
+TEST_CASE("mapping: a type of one's own is read through its traits, alone and as a member",
+          "[mapping]") {
+  const auto prices = map_rows<Money>(numbers(), AutoMapper<Money>{});
+  CHECK(prices == std::vector<Money>{{1}, {2}});
+  const auto maybe = map_rows<std::optional<Money>>(numbers(), AutoMapper<std::optional<Money>>{});
+  CHECK(maybe.at(1) == Money{2});
+  ResultSetBuilder builder;
+  for (const char* column : {"name", "price"}) builder.add_column(column);
+  for (const auto& [name, cents] : {std::pair("tea", 250), std::pair("debt", -1)}) {
+    builder.add(as_parameter(name));
+    builder.add(as_parameter(cents));
+  }
+  builder.add(as_parameter("gift"));
+  builder.add(as_parameter(nullptr));
+  const ResultSet set = std::move(builder).build();
+  CHECK_THROWS_WITH(map_rows<Priced>(set, AutoMapper<Priced>{}),
+                    Catch::Contains("\"price\", row 1") && Catch::Contains("an amount of money"));
+  CHECK(AutoMapper<Priced>{}(set.row(0)).price == Money{250});
+  CHECK_FALSE(AutoMapper<Priced>{}(set.row(2)).price.has_value());
+  CHECK_THROWS_AS(set.row(2)[1].as<Money>(), TypeError);
 }

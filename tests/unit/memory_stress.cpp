@@ -35,11 +35,10 @@ struct Stress {
 
   [[nodiscard]] EntryRef entry(int key, std::uint64_t generation, std::size_t heap) const {
     const std::string bytes = std::to_string(key);
-    const KeyView view{prefix.get(), bytes};
     const TargetId targets[] = {TargetId{1}, TargetId{2}, TargetId{3}};
     return make_entry<Value>({.prefix = prefix,
                               .parameters = bytes,
-                              .hash = view.hash(),
+                              .hash = process_hash(bytes),
                               .domain = MarkDomain{1},
                               .generation = generation,
                               .targets = targets},
@@ -47,8 +46,7 @@ struct Stress {
   }
   [[nodiscard]] EntryRef find(MemoryTier& tier, int key) const {
     const std::string bytes = std::to_string(key);
-    const KeyView view{prefix.get(), bytes};
-    return tier.find(view, view.hash());
+    return tier.find({prefix.get(), bytes}, process_hash(bytes));
   }
 };
 

@@ -25,10 +25,9 @@ struct Fixture {
                                std::size_t heap_bytes = 0, std::vector<TargetId> targets = {},
                                MarkDomain domain = MarkDomain{1}) const {
     const std::string bytes = parameters(key);
-    const KeyView view{prefix.get(), bytes};
     return make_entry<int>({.prefix = prefix,
                             .parameters = bytes,
-                            .hash = view.hash(),
+                            .hash = process_hash(bytes),
                             .domain = domain,
                             .generation = generation,
                             .targets = targets},
@@ -36,8 +35,7 @@ struct Fixture {
   }
   [[nodiscard]] EntryRef find(MemoryTier& tier, int key) const {
     const std::string bytes = parameters(key);
-    const KeyView view{prefix.get(), bytes};
-    return tier.find(view, view.hash());
+    return tier.find({prefix.get(), bytes}, process_hash(bytes));
   }
   [[nodiscard]] int value(MemoryTier& tier, int key) const {
     const EntryRef found = find(tier, key);
@@ -112,6 +110,48 @@ TEST_CASE("memory tier: equal hashes do not make keys equal", "[memory_tier]") {
   CHECK(tier.find({f.prefix.get(), "b"}, 1234).value<int>() == 2);
   const KeyPrefixRef other = f.prefixes.intern("int", KeyPrefix::Form::sql, {}, "select 2");
   CHECK_FALSE(tier.find({other.get(), "a"}, 1234));
+}
+
+// More than a bucket's count of what went on can tell (255), so that the count's end is seen too.
+TEST_CASE("memory tier: thousands of keys with one hash are all found, and others beside them",
+          "[memory_tier]") {
+  const Fixture f;
+  MemoryTier tier(8U << 20U);
+  constexpr std::uint64_t kHash = 1234;
+  constexpr int kKeys = 3000;
+  const auto find = [&](int key) -> int {
+    const std::string bytes = Fixture::parameters(key);
+    const EntryRef found = tier.find({f.prefix.get(), bytes}, kHash);
+    return found ? found.value<int>() : -1;
+  };
+  const auto insert = [&](int key, int value) {
+    const std::string bytes = Fixture::parameters(key);
+    tier.insert(
+        make_entry<int>({.prefix = f.prefix, .parameters = bytes, .hash = kHash}, value, 0));
+  };
+  for (int key = 0; key < kKeys; ++key) {
+    insert(key, key);
+    tier.insert(f.entry(kKeys + key, key));  // with a hash of its own
+  }
+  int wrong = 0;
+  for (int key = 0; key < kKeys; ++key)
+    wrong +=
+        static_cast<int>(find(key) != key) + static_cast<int>(f.value(tier, kKeys + key) != key);
+  CHECK(wrong == 0);
+  for (int key = 0; key < kKeys; key += 2) {
+    const std::string bytes = Fixture::parameters(key);
+    const EntryRef found = tier.find({f.prefix.get(), bytes}, kHash);
+    REQUIRE(found);
+    tier.erase(*found);
+  }
+  for (int key = 1; key < kKeys; key += 4) insert(key, -2);
+  for (int key = 0; key < kKeys; ++key)
+    wrong += static_cast<int>(find(key) != (key % 2 == 0   ? -1
+                                            : key % 4 == 1 ? -2
+                                                           : key)) +
+             static_cast<int>(f.value(tier, kKeys + key) != key);
+  CHECK(wrong == 0);
+  CHECK(tier.entries() == kKeys + kKeys / 2);
 }
 
 TEST_CASE("memory tier: a later value replaces an earlier one and its bytes", "[memory_tier]") {

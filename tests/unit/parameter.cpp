@@ -8,7 +8,20 @@ struct Money {
   std::int64_t cents;
 };
 
+// Is made into text for the database; the empty one is NULL.
+struct Colour {
+  std::string name;
+};
+
 }  // namespace
+
+template <>
+struct querymark::ParameterTraits<Colour> {
+  static OwnedParameter view(const Colour& colour) {
+    if (colour.name.empty()) return {};
+    return {ParameterView::text({}), "#" + colour.name};
+  }
+};
 
 template <>
 struct querymark::ParameterTraits<Money> {
@@ -79,4 +92,54 @@ TEST_CASE("parameter: a list owns copies of its texts, also after a move", "[par
   CHECK(list.views()[2].as_view() == "raw");
   CHECK(list.views()[3].type() == ValueType::null);
   CHECK(list.views()[4].type() == ValueType::text);
+}
+
+TEST_CASE("parameter: a value that is converted first owns its text as long as needed",
+          "[parameter]") {
+  const std::string longer(100, 'r');
+  const OwnedParameter held = as_parameter(Colour{"red"});
+  CHECK(ParameterView(held).type() == ValueType::text);
+  CHECK(ParameterView(held).as_view() == "#red");
+  const OwnedParameter moved = OwnedParameter(held);
+  CHECK(ParameterView(moved).as_view() == "#red");
+  CHECK(ParameterView(moved).as_view().data() != ParameterView(held).as_view().data());
+  CHECK(ParameterView(as_parameter(Colour{})).type() == ValueType::null);
+  CHECK(ParameterView(as_parameter(std::optional<Colour>())).type() == ValueType::null);
+
+  const detail::ParameterList list(Colour{"red"}, Colour{longer}, 7);
+  CHECK(list.views()[0].as_view() == "#red");
+  CHECK(list.views()[1].as_view() == "#" + longer);
+  CHECK(list.views()[2].as_int64() == 7);
+
+  const auto call = [&](const auto&... args) {
+    const detail::CallParameters<std::remove_cvref_t<decltype(args)>...> values(args...);
+    std::string texts;
+    for (const ParameterView view : values.views())
+      texts += view.has_bytes() ? std::string(view.as_view()) + ' ' : "- ";
+    return texts;
+  };
+  CHECK(call(Colour{"red"}, 5, Colour{longer}, "plain") == "#red - #" + longer + " plain ");
+  CHECK(call().empty());
+}
+
+TEST_CASE("parameter: ranges of bytes are bytes, not text", "[parameter]") {
+  const std::vector<std::byte> raw{std::byte{0}, std::byte{0xFF}};
+  const auto same = [](ParameterView view) {
+    return view.type() == ValueType::bytes && view.as_view() == std::string_view("\0\xFF", 2);
+  };
+  CHECK(same(as_parameter(raw)));
+  CHECK(same(as_parameter(std::span<const std::byte>(raw))));
+  CHECK(same(as_parameter(std::array{std::byte{0}, std::byte{0xFF}})));
+  CHECK(as_parameter(std::vector<std::byte>()).type() == ValueType::bytes);
+  CHECK(as_parameter(std::optional<std::vector<std::byte>>()).type() == ValueType::null);
+}
+
+TEST_CASE("parameter: an array knows the type of its elements, also as a copy", "[parameter]") {
+  std::string literal = "{1,2}";
+  const ParameterView array = ParameterView::array(ValueType::int64, literal);
+  const detail::ParameterList list(array);
+  literal = "#####";
+  CHECK(list.views()[0].type() == ValueType::array);
+  CHECK(list.views()[0].element_type() == ValueType::int64);
+  CHECK(list.views()[0].as_view() == "{1,2}");
 }

@@ -1,6 +1,7 @@
 #include "querymark/result/result_set.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <limits>
 
 #include "querymark/support/error.hpp"
@@ -215,4 +216,52 @@ TEST_CASE("result set: the builder tells the size while it grows", "[result_set]
   const ResultSet set = std::move(builder).build();
   CHECK(set.heap_bytes() >= estimate);
   CHECK(set.heap_bytes() < estimate + 16);
+}
+
+TEST_CASE("result set: numeric text is a number for whoever asks for one", "[result_set]") {
+  ResultSetBuilder builder;
+  builder.add_column("sum", "numeric");
+  builder.add_column("note", "text");
+  for (const char* number :
+       {"12345678901234567890.50", "42", "NaN", "-Infinity", "1e400", "many"}) {
+    builder.add(as_parameter(number));
+    builder.add(as_parameter(number));
+  }
+  const ResultSet set = std::move(builder).build();
+  CHECK(set[0]["sum"].type() == ValueType::text);
+  CHECK(set[0]["sum"].as<std::string>() == "12345678901234567890.50");
+  CHECK(set[0]["sum"].as<double>() == 12345678901234567890.5);
+  CHECK_THROWS_AS(set[0]["sum"].as<std::int64_t>(), TypeError);
+  CHECK(set[1]["sum"].as<std::int64_t>() == 42);
+  CHECK(set[1]["sum"].as<std::optional<short>>() == 42);
+  CHECK(std::isnan(set[2]["sum"].as<double>()));
+  CHECK(set[3]["sum"].as<double>() == -std::numeric_limits<double>::infinity());
+  CHECK_THROWS_AS(set[4]["sum"].as<double>(), TypeError);
+  CHECK_THROWS_WITH(set[5]["sum"].as<double>(), Catch::Contains("\"sum\", row 5: found text"));
+  // Text that looks like a number stays text.
+  CHECK_THROWS_AS(set[1]["note"].as<double>(), TypeError);
+  CHECK_THROWS_AS(set[1]["note"].as<std::int64_t>(), TypeError);
+}
+
+TEST_CASE("result set: bytes come back as bytes", "[result_set]") {
+  const std::vector<std::byte> raw{std::byte{0}, std::byte{0xFF}};
+  ResultSetBuilder builder;
+  builder.add_column("raw");
+  builder.add(as_parameter(raw));
+  builder.add(as_parameter("text"));
+  builder.add(as_parameter(nullptr));
+  const ResultSet set = std::move(builder).build();
+  CHECK(set[0][0].as<std::vector<std::byte>>() == raw);
+  CHECK_THROWS_AS(set[1][0].as<std::vector<std::byte>>(), TypeError);
+  CHECK_FALSE(set[2][0].as<std::optional<std::vector<std::byte>>>().has_value());
+}
+
+TEST_CASE("result set: an array among the cells is text, so the set can be decoded",
+          "[result_set]") {
+  ResultSetBuilder builder;
+  builder.add_column("a");
+  builder.add(ParameterView::array(ValueType::int64, "{1}"));
+  const ResultSet set = std::move(builder).build();
+  CHECK(set[0][0].view() == "{1}");
+  CHECK(ResultSet::decode(set.encoded()) == set);
 }

@@ -498,3 +498,40 @@ TEST_CASE("subscriber: callers that catch up at once never move the cursor back"
   CHECK_FALSE(missed);
   CHECK(f.marks.cursor() == f.real.now());
 }
+
+TEST_CASE("subscriber: while the doorbell listens, quiet polls become rarer, and rows end that",
+          "[subscriber]") {
+  Fixture f({.max_lag = 3s, .poll_interval = 100ms});
+  f.subscriber.start();
+  int waits = 1;
+  // Rings without news: the pauses that the thread then asks for, without their jitter.
+  const auto pause_after_ring = [&] {
+    f.doorbell.ring();
+    f.doorbell.await_waits(++waits);
+    return f.doorbell.timeout();
+  };
+  const auto about = [](std::chrono::nanoseconds pause, std::chrono::nanoseconds full) {
+    return pause <= full && pause >= full * 3 / 4;
+  };
+  f.doorbell.await_waits(1);
+  CHECK(about(f.doorbell.timeout(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  CHECK(about(pause_after_ring(), 400ms));
+  CHECK(about(pause_after_ring(), 800ms));
+  CHECK(about(pause_after_ring(), 1000ms));
+  CHECK(about(pause_after_ring(), 1000ms));
+  f.write(kA);
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  f.real.replace_history();
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  f.doorbell.heard = false;
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 100ms));
+  f.doorbell.heard = true;
+  f.outbox.down = true;
+  CHECK(about(pause_after_ring(), 100ms));
+  CHECK(about(pause_after_ring(), 200ms));
+  CHECK(about(pause_after_ring(), 400ms));
+}

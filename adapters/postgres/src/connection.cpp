@@ -93,6 +93,37 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   });
 }
 
+pqxx::result Connection::run_named(std::string_view name, std::span<const ParameterView> values) {
+  const std::string text(name);
+  try {
+    return guarded("run \"" + text + '"', settings_.statement_timeout, [&] {
+      if (!prepared_.contains(name)) {
+        native_->prepare(text, statement(name));
+        prepared_.insert(text);
+      }
+      pqxx::nontransaction plain(*native_);
+      return exec_prepared(plain, text, values);
+    });
+  } catch (const Error& failure) {
+    // Another session than the one that prepared it, or another schema: only a new connection
+    // helps.
+    const std::string& state = failure.native_code();
+    if (state == "26000" || state == "42P05" || state == "0A000") lost_ = true;
+    throw;
+  }
+}
+
+ResultSet Connection::query_named(std::string_view name,
+                                  std::initializer_list<ParameterView> values) {
+  return rows_of(run_named(name, {values.begin(), values.size()}));
+}
+
+std::int64_t Connection::execute_named(std::string_view name,
+                                       std::initializer_list<ParameterView> values) {
+  return static_cast<std::int64_t>(
+      run_named(name, {values.begin(), values.size()}).affected_rows());
+}
+
 ResultSet Connection::run(const std::string& text) {
   return guarded("run \"" + text.substr(0, 40) + '"', settings_.statement_timeout, [&] {
     pqxx::nontransaction plain(*native_);

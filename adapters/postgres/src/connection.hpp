@@ -4,6 +4,8 @@
 #include <memory>
 #include <pqxx/connection>
 #include <pqxx/errorhandler>
+#include <pqxx/result>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +42,12 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::initializer_list<ParameterView> values) {
     return execute(sql, {values.begin(), values.size()});
   }
+  /// One of the adapter's named statements, prepared at its first use on this connection: planned
+  /// once, not at each call. Needs a server session of its own (no pooling proxy between).
+  [[nodiscard]] ResultSet query_named(std::string_view name,
+                                      std::initializer_list<ParameterView> values = {});
+  std::int64_t execute_named(std::string_view name,
+                             std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text);
   /// Rolls back within two seconds, or gives the connection up. Never throws.
@@ -65,12 +73,14 @@ class Connection {
  private:
   template <class Action>
   auto guarded(std::string_view doing, std::chrono::milliseconds timeout, Action&& action);
+  pqxx::result run_named(std::string_view name, std::span<const ParameterView> values);
 
   ConnectString url_;
   Settings settings_;
   std::unique_ptr<pqxx::connection> native_;
   std::unique_ptr<pqxx::quiet_errorhandler> quiet_;  // notices go to nobody's standard error
   std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
+  std::set<std::string, std::less<>> prepared_;      // names of the statements that are
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;

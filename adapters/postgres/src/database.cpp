@@ -59,19 +59,18 @@ struct Append {
       kind_names.emplace_back(to_string(target.kind()));
       target_texts.push_back(target.text());
     }
-    kinds = array_text(kind_names);
-    targets = array_text(target_texts);
-    values = {as_parameter(space), as_parameter(kinds),
+    kinds = as_parameter(kind_names);
+    targets = as_parameter(target_texts);
+    values = {as_parameter(space), kinds,
               intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
-              as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)),
-              as_parameter(targets)};
+              as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};
   }
   Append(const Append&) = delete;
   Append& operator=(const Append&) = delete;
 
   std::string space;
-  std::string kinds;
-  std::string targets;
+  OwnedParameter kinds;
+  OwnedParameter targets;
   std::array<ParameterView, 5> values;
 };
 

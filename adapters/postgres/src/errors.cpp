@@ -16,6 +16,9 @@ std::string_view advice(std::string_view state) {
            "(target_session_attrs=read-write in the URL)";
   if (state == "53300") return "; lower the pool's `connections`, or raise max_connections";
   if (state == "57P03") return "; the server is starting or stopping: try again";
+  if (state == "26000" || state == "42P05")
+    return "; prepared statements need a server session of their own: where the URL leads to a "
+           "pooling proxy, name the server itself in direct_url";
   if (state == "40001" || state == "40P01") return "; repeat the transaction";
   if (state == "42P01" || state == "3F000" || state == "42883")
     return "; if it belongs to querymark, run: querymark migrate";

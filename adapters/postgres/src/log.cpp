@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "snapshot_text.hpp"
@@ -15,7 +16,8 @@
 //
 // One mutex guards the connection, so one statement is in flight at a time. Every statement is a
 // transaction of its own: each has a snapshot of its own whatever default_transaction_isolation
-// says, and the claim of a segment and the snapshot that bounds it can't share one.
+// says, and the claim of a segment and the snapshot that bounds it can't share one. Statements are
+// prepared on each connection at their first use: planning the tail takes longer than running it.
 
 namespace querymark::postgres {
 namespace {
@@ -88,10 +90,10 @@ struct Log::State {
   }
 
   ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().query(statement(name), values);
+    return standing().query_named(name, values);
   }
   std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().execute(statement(name), values);
+    return standing().execute_named(name, values);
   }
 
   LogState look() {
@@ -134,11 +136,10 @@ struct Log::State {
     for (const Position position : from.snapshot.in_progress())
       if (position > last_page) in_progress.push_back(std::to_string(position.value));
     const std::string low_text = std::to_string(low);
-    const std::string in_progress_text = array_text(in_progress);
     const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
     const std::string resume_text = std::to_string(last_page.value);
     const ResultSet set = query(
-        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress_text),
+        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress),
                      upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
                      as_parameter(after ? after->id : 0), as_parameter(limit)});
     require_meta(set);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <memory>
@@ -27,15 +28,52 @@ enum Oid : unsigned {
   kFloat8 = 701
 };
 
-constexpr std::array<std::pair<unsigned, std::string_view>, 23> kTypeNames{
-    {{16, "boolean"},       {17, "bytea"},       {18, "\"char\""},
-     {19, "name"},          {20, "bigint"},      {21, "smallint"},
-     {23, "integer"},       {25, "text"},        {26, "oid"},
-     {114, "json"},         {700, "real"},       {701, "double precision"},
-     {869, "inet"},         {1042, "character"}, {1043, "character varying"},
-     {1082, "date"},        {1083, "time"},      {1114, "timestamp"},
-     {1184, "timestamptz"}, {1186, "interval"},  {1700, "numeric"},
-     {2950, "uuid"},        {3802, "jsonb"}}};
+constexpr std::array<std::pair<unsigned, std::string_view>, 45> kTypeNames{
+    {{16, "boolean"},
+     {17, "bytea"},
+     {18, "\"char\""},
+     {19, "name"},
+     {20, "bigint"},
+     {21, "smallint"},
+     {23, "integer"},
+     {25, "text"},
+     {26, "oid"},
+     {114, "json"},
+     {700, "real"},
+     {701, "double precision"},
+     {869, "inet"},
+     {1042, "character"},
+     {1043, "character varying"},
+     {1082, "date"},
+     {1083, "time"},
+     {1114, "timestamp"},
+     {1184, "timestamptz"},
+     {1186, "interval"},
+     {1700, "numeric"},
+     {2950, "uuid"},
+     {3802, "jsonb"},
+     {1000, "boolean[]"},
+     {1001, "bytea[]"},
+     {1016, "bigint[]"},
+     {1005, "smallint[]"},
+     {1007, "integer[]"},
+     {1009, "text[]"},
+     {1028, "oid[]"},
+     {199, "json[]"},
+     {1021, "real[]"},
+     {1022, "double precision[]"},
+     {1041, "inet[]"},
+     {1014, "character[]"},
+     {1015, "character varying[]"},
+     {1182, "date[]"},
+     {1183, "time[]"},
+     {1115, "timestamp[]"},
+     {1185, "timestamptz[]"},
+     {1187, "interval[]"},
+     {1231, "numeric[]"},
+     {2951, "uuid[]"},
+     {3807, "jsonb[]"},
+     {1020, "box[]"}}};
 
 std::string type_name(unsigned type) {
   for (const auto& [oid, name] : kTypeNames)
@@ -68,31 +106,53 @@ std::string bytes_of(std::string_view text) {
   return {reinterpret_cast<const char*>(raw.get()), size};
 }
 
-void add_cell(ResultSetBuilder& builder, unsigned type, const pqxx::field& field) {
-  if (field.is_null()) {
+// `run(bound)`, where `bound` is what libpqxx takes for a list of parameters.
+template <class Run>
+pqxx::result with_bound(std::span<const ParameterView> values, Run&& run) {
+  std::vector<std::optional<std::string>> texts;
+  texts.reserve(values.size());
+  for (const ParameterView value : values) texts.push_back(text_of(value));
+#if PQXX_VERSION_MAJOR >= 7
+  pqxx::params bound;
+  for (const auto& text : texts) {
+    if (text)
+      bound.append(*text);
+    else
+      bound.append();
+  }
+  return run(bound);
+#else
+  std::vector<const char*> bound;
+  bound.reserve(texts.size());
+  for (const auto& text : texts) bound.push_back(text ? text->c_str() : nullptr);
+  return run(pqxx::prepare::make_dynamic_params(bound));
+#endif
+}
+
+void add_cell(ResultSetBuilder& builder, unsigned type, std::optional<std::string_view> text) {
+  if (!text) {
     builder.add({});
     return;
   }
-  const std::string_view text(field.c_str(), field.size());
   switch (type) {
     case kBool:
-      builder.add(ParameterView::boolean(text == "t"));
+      builder.add(ParameterView::boolean(*text == "t"));
       break;
     case kInt2:
     case kInt4:
     case kInt8:
     case kOid:
-      builder.add(ParameterView::int64(number_of<std::int64_t>(text)));
+      builder.add(ParameterView::int64(number_of<std::int64_t>(*text)));
       break;
     case kFloat4:
     case kFloat8:
-      builder.add(ParameterView::float64(number_of<double>(text)));
+      builder.add(ParameterView::float64(number_of<double>(*text)));
       break;
     case kBytea:
-      builder.add(ParameterView::bytes(bytes_of(text)));
+      builder.add(ParameterView::bytes(bytes_of(*text)));
       break;
     default:
-      builder.add(ParameterView::text(text));
+      builder.add(ParameterView::text(*text));
   }
 }
 
@@ -114,8 +174,17 @@ std::optional<std::string> text_of(ParameterView value) {
       return std::string(value.as_view());
     case ValueType::bytes:
       return "\\x" + to_hex(value.as_view());
+    case ValueType::array:
+      return std::string(value.as_view());
   }
   return std::nullopt;
+}
+
+void add_cell(ResultSetBuilder& builder, std::string_view type,
+              std::optional<std::string_view> text) {
+  const auto* const known =
+      std::ranges::find(kTypeNames, type, [](const auto& named) { return named.second; });
+  add_cell(builder, known == kTypeNames.end() ? 0 : known->first, text);
 }
 
 ResultSet rows_of(const pqxx::result& result) {
@@ -128,45 +197,24 @@ ResultSet rows_of(const pqxx::result& result) {
   }
   for (const auto& row : result) {
     std::size_t column = 0;
-    for (const auto& field : row) add_cell(builder, types[column++], field);
+    for (const auto& field : row)
+      add_cell(builder, types[column++],
+               field.is_null() ? std::nullopt
+                               : std::optional(std::string_view(field.c_str(), field.size())));
   }
   return std::move(builder).build();
 }
 
 pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                         std::span<const ParameterView> values) {
-  std::vector<std::optional<std::string>> texts;
-  texts.reserve(values.size());
-  for (const ParameterView value : values) texts.push_back(text_of(value));
-#if PQXX_VERSION_MAJOR >= 7
-  pqxx::params bound;
-  for (const auto& text : texts) {
-    if (text)
-      bound.append(*text);
-    else
-      bound.append();
-  }
-  return transaction.exec_params(std::string(sql), bound);
-#else
-  std::vector<const char*> bound;
-  bound.reserve(texts.size());
-  for (const auto& text : texts) bound.push_back(text ? text->c_str() : nullptr);
-  return transaction.exec_params(std::string(sql), pqxx::prepare::make_dynamic_params(bound));
-#endif
+  return with_bound(
+      values, [&](const auto& bound) { return transaction.exec_params(std::string(sql), bound); });
 }
 
-std::string array_text(std::span<const std::string> elements) {
-  std::string text = "{";
-  for (const std::string& element : elements) {
-    if (text.size() > 1) text += ',';
-    text += '"';
-    for (const char c : element) {
-      if (c == '"' || c == '\\') text += '\\';
-      text += c;
-    }
-    text += '"';
-  }
-  return text + '}';
+pqxx::result exec_prepared(pqxx::transaction_base& transaction, const std::string& name,
+                           std::span<const ParameterView> values) {
+  return with_bound(values,
+                    [&](const auto& bound) { return transaction.exec_prepared(name, bound); });
 }
 
 }  // namespace querymark::postgres

@@ -18,8 +18,8 @@ namespace querymark::postgres {
 [[nodiscard]] std::optional<std::string> text_of(ParameterView value);
 
 /// The rows with cells by column type: integers and oid as int64, float4 and float8 as float64,
-/// bool as boolean, bytea as bytes, everything else (NUMERIC too) as text. Throws Error for a cell
-/// that its type can't hold.
+/// bool as boolean, bytea as bytes, everything else (NUMERIC and arrays too) as text. Throws Error
+/// for a cell that its type can't hold.
 [[nodiscard]] ResultSet rows_of(const pqxx::result& result);
 
 /// Runs one statement with bound parameters on any kind of libpqxx transaction; throws libpqxx's
@@ -27,7 +27,13 @@ namespace querymark::postgres {
 [[nodiscard]] pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                                       std::span<const ParameterView> values);
 
-/// PostgreSQL's text of an array of texts: `{"a","b"}`.
-[[nodiscard]] std::string array_text(std::span<const std::string> elements);
+/// The same for a statement that was prepared under `name`.
+[[nodiscard]] pqxx::result exec_prepared(pqxx::transaction_base& transaction,
+                                         const std::string& name,
+                                         std::span<const ParameterView> values);
+
+/// Adds a cell of the type that `rows_of` would name so, from its text; nothing is NULL.
+void add_cell(ResultSetBuilder& builder, std::string_view type,
+              std::optional<std::string_view> text);
 
 }  // namespace querymark::postgres

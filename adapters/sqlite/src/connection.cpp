@@ -75,6 +75,8 @@ void bind(SQLite::Statement& statement, std::span<const ParameterView> parameter
         statement.bind(index, parameter.as_view().empty() ? "" : parameter.as_view().data(),
                        static_cast<int>(parameter.as_view().size()));
         break;
+      case ValueType::array:
+        throw ConfigError("SQLite has no arrays; pass JSON text and read it with json_each()");
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "querymark/key/key.hpp"
 
 #include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
 
 namespace querymark {
 namespace {
@@ -14,6 +15,10 @@ void put_checked_block(std::string& sink, ByteView bytes) {
 }
 
 }  // namespace
+
+void detail::refuse_huge_parameter() {
+  throw ConfigError("a parameter of 4 GiB or more can't be bound");
+}
 
 void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form form,
                        const Scope& scope, std::string_view text) {
@@ -31,7 +36,8 @@ KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope
   encode(bytes_, stored_type, form, scope, text);
   query_offset_ = 1 + sizeof(std::uint32_t) + stored_type.size();
   text_offset_ = bytes_.size() - text.size();
-  hash_ = process_hash(bytes_);
+  static const std::uint64_t secret = random_u64() | 1U;
+  seed_ = {.hash = process_hash(bytes_), .secret = secret};
 }
 
 bool KeyPrefix::add_reference_if_alive() const noexcept {

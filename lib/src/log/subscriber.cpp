@@ -1,8 +1,8 @@
 #include "querymark/log/subscriber.hpp"
 
-#include <algorithm>
 #include <exception>
 
+#include "querymark/log/poll_pace.hpp"
 #include "querymark/support/random.hpp"
 
 // Who does what:
@@ -47,17 +47,18 @@ void Subscriber::stop() noexcept {
 }
 
 void Subscriber::loop(const std::stop_token& stop) {
-  std::chrono::nanoseconds pause = options_.poll_interval;
+  PollPace pace(options_.poll_interval, options_.max_lag);
   while (!stop.stop_requested()) {
-    // Jitter, so that many processes on one database do not poll in step.
-    doorbell_.wait(pause - pause * static_cast<std::int64_t>(random_u64() % 16) / 64);
+    doorbell_.wait(pace.pause(random_u64()));
     if (stop.stop_requested()) return;
     try {
+      const std::uint64_t before = news_.load();
       catch_up();
-      pause = options_.poll_interval;
+      const bool news = news_.load() != before;
+      pace.after(news ? PollPace::Polled::rows : PollPace::Polled::nothing, doorbell_.listens());
     } catch (const std::exception& failure) {
       note_failure(failure.what());
-      pause = std::min<std::chrono::nanoseconds>(pause * 2, std::chrono::seconds(1));
+      pace.after(PollPace::Polled::failed, doorbell_.listens());
     }
   }
 }
@@ -99,6 +100,7 @@ void Subscriber::poll() {
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
   for (std::size_t rows = 0;;) {
     const TailPage page = outbox_.read(request);
+    news_.fetch_add(page.status == TailStatus::ok ? page.rows.size() : 1);
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
       break;

@@ -28,13 +28,6 @@ Kinds& kinds() {
   return *registry;
 }
 
-std::uint64_t ticks_of(MonotonicTime time, std::int64_t tick) noexcept {
-  const std::int64_t ns = time.time_since_epoch().count();
-  if (ns <= 0) return 0;
-  if (time == MonotonicTime::max()) return Packed48::kMax;
-  return std::min(static_cast<std::uint64_t>(ns / tick), Packed48::kMax);
-}
-
 void check_entry_sizes(const EntryInit& init) {
   if (init.targets.size() > kMaxTargets)
     throw ConfigError("a cached value can't carry more than " + std::to_string(kMaxTargets) +
@@ -54,12 +47,24 @@ std::uint16_t detail::register_kind(const StoredKind& kind) {
 
 const detail::StoredKind& detail::kind_of(std::uint16_t id) noexcept { return kinds().all[id]; }
 
+bool Entry::carries(std::span<const TargetId> targets) const noexcept {
+  return std::ranges::all_of(targets, [carried = this->targets()](TargetId target) {
+    return std::ranges::find(carried, target) != carried.end();
+  });
+}
+
+std::uint64_t Entry::to_ticks(MonotonicTime time) noexcept {
+  const std::int64_t ns = time.time_since_epoch().count();
+  return std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) >> kTickShift, kNever);
+}
+
 Entry::Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool outside) noexcept
     : generation_(init.generation),
       prefix_(init.prefix),
-      expires_(ticks_of(init.expires, kTick)),
-      loaded_(ticks_of(init.loaded, kTick)),
-      hash_(fold(init.hash)),
+      expires_(to_ticks(init.expires) & kNever),
+      hash_high_(static_cast<std::uint16_t>(fold(init.hash) >> 16U)),
+      loaded_(to_ticks(init.loaded) & kNever),
+      hash_low_(static_cast<std::uint16_t>(fold(init.hash))),
       parameters_size_(static_cast<std::uint32_t>(init.parameters.size())),
       domain_(init.domain),
       target_count_(static_cast<std::uint16_t>(init.targets.size())),

@@ -2,106 +2,134 @@
 
 #include <sys/mman.h>
 
-#include <memory>
 #include <new>
 
 namespace querymark {
-EntryIndex::Table* EntryIndex::map_table(std::size_t buckets) {
-  auto table = std::make_unique<Table>(buckets, nullptr);
-  void* const pages =
-      mmap(nullptr, table->bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+namespace {
+
+constexpr unsigned kWentOnShift = 56;
+// Stays once it is reached: searches then go on where they need not, until the next larger table.
+constexpr std::uint64_t kMostWentOn = 255;
+
+std::uint64_t went_on_count(std::uint64_t summary) noexcept { return summary >> kWentOnShift; }
+
+std::uint64_t with_byte(std::uint64_t summary, std::size_t number, std::uint64_t byte) noexcept {
+  return (summary & ~(std::uint64_t{0xFF} << number * 8)) | byte << number * 8;
+}
+
+}  // namespace
+
+EntryIndex::Table EntryIndex::map_table(std::size_t buckets) {
+  if (buckets > Table::kMostBuckets) throw std::bad_alloc();
+  void* const pages = mmap(nullptr, buckets * sizeof(Bucket), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) throw std::bad_alloc();
-  table->first = static_cast<Bucket*>(pages);  // zero pages are empty buckets
-  return table.release();
+  return {pages, buckets};  // zero pages are empty buckets
+}
+
+void EntryIndex::unmap(Table table) noexcept {
+  if (table) munmap(table.begin(), table.bytes());
 }
 
 EntryIndex::~EntryIndex() {
-  if (Table* const table = table_.load()) old_.push_back(table);
-  for (Table* const table : old_) {
-    munmap(table->first, table->bytes());
-    delete table;
-  }
+  unmap(table());
+  for (const Table old : old_) unmap(old);
 }
 
 const Entry* EntryIndex::find_like(const Entry& like) const noexcept {
-  Table* const table = table_.load(std::memory_order_relaxed);
-  if (table == nullptr) return nullptr;
-  const std::uint64_t tag = tag_of(like.hash());
-  Bucket* bucket = table->home(like.hash());
-  for (std::size_t looked = 0; looked < table->buckets; ++looked, bucket = table->after(bucket)) {
-    for (const Word& at : bucket->words) {
-      const std::uint64_t word = at.load(std::memory_order_relaxed);
-      if (word >> 48U != tag >> 48U) continue;
+  const Table table = this->table();
+  const Tag tag = tag_of(like.hash());
+  Bucket* bucket = table ? table.home(like.hash()) : nullptr;
+  for (std::size_t left = table.buckets(); left > 0; --left, bucket = table.after(bucket)) {
+    const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
+    for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1) {
+      const std::uint64_t word = bucket->slots[first_of(some)].load(std::memory_order_relaxed);
+      if (word >> 48U != tag.in_slot) continue;
       const Entry* const entry = entry_in(word);
-      if (entry->hash() == like.hash() && entry->key() == like.key()) return entry;
+      if (entry->has_key(like.key())) return entry;
     }
-    if (bucket->went_on.load(std::memory_order_relaxed) == 0) break;
+    if (!went_on(summary)) break;
   }
   return nullptr;
 }
 
-EntryIndex::Word* EntryIndex::word_of(const Entry& entry) const noexcept {
-  Table* const table = table_.load(std::memory_order_relaxed);
-  if (table == nullptr) return nullptr;
+EntryIndex::Slot EntryIndex::slot_of(const Entry& entry) const noexcept {
+  const Table table = this->table();
+  const Tag tag = tag_of(entry.hash());
   const std::uint64_t word = word_for(entry);
-  Bucket* bucket = table->home(entry.hash());
-  for (std::size_t looked = 0; looked < table->buckets; ++looked, bucket = table->after(bucket)) {
-    for (Word& at : bucket->words)
-      if (at.load(std::memory_order_relaxed) == word) return &at;
-    if (bucket->went_on.load(std::memory_order_relaxed) == 0) break;
+  Bucket* bucket = table ? table.home(entry.hash()) : nullptr;
+  for (std::size_t left = table.buckets(); left > 0; --left, bucket = table.after(bucket)) {
+    const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
+    for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1)
+      if (bucket->slots[first_of(some)].load(std::memory_order_relaxed) == word)
+        return {bucket, first_of(some)};
+    if (!went_on(summary)) break;
   }
-  return nullptr;
+  return {};
 }
 
-void EntryIndex::put(Table& table, std::uint64_t word, std::uint32_t hash) noexcept {
+// The slot first, then the summary that leads to it.
+void EntryIndex::put(Table table, std::uint64_t word, std::uint32_t hash) noexcept {
   for (Bucket* bucket = table.home(hash);; bucket = table.after(bucket)) {
-    for (Word& at : bucket->words) {
-      if (at.load(std::memory_order_relaxed) != 0) continue;
-      at.store(word, std::memory_order_release);
+    const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < kSlots; ++i) {
+      if (bucket->slots[i].load(std::memory_order_relaxed) != 0) continue;
+      bucket->slots[i].store(word, std::memory_order_release);
+      bucket->summary.store(with_byte(summary, i, tag_of(hash).in_summary),
+                            std::memory_order_release);
       return;
     }
-    bucket->went_on.fetch_add(1, std::memory_order_release);
+    if (went_on_count(summary) < kMostWentOn)
+      bucket->summary.store(summary + (std::uint64_t{1} << kWentOnShift),
+                            std::memory_order_release);
   }
 }
 
-// Full at 0.88 of its words, an eighth larger each time: small steps, so that a table at rest
+// Full at 0.88 of its slots, an eighth larger each time: small steps, so that a table at rest
 // spends 10.4 to 11.7 bytes on an entry. Old tables stay mapped until the tier goes, for readers
 // that still look at them; their pages are given back, and then read as empty.
 void EntryIndex::reserve_one() {
   if (size_ < room_) return;
-  Table* const old = table_.load(std::memory_order_relaxed);
-  const std::size_t buckets = old == nullptr ? 64 : old->buckets + old->buckets / 8 + 1;
+  const Table old = table();
+  const std::size_t buckets = old ? old.buckets() + old.buckets() / 8 + 1 : 64;
   old_.reserve(old_.size() + 1);
-  Table* const larger = map_table(buckets);
-  if (old != nullptr) {
-    for (Bucket* bucket = old->begin(); bucket != old->begin() + old->buckets; ++bucket)
-      for (const Word& at : bucket->words)
-        if (const std::uint64_t word = at.load(std::memory_order_relaxed))
-          put(*larger, word, entry_in(word)->hash());
+  const Table larger = map_table(buckets);
+  if (old) {
+    for (const Bucket* bucket = old.begin(); bucket != old.end(); ++bucket)
+      for (const Word& slot : bucket->slots)
+        if (const std::uint64_t word = slot.load(std::memory_order_relaxed))
+          put(larger, word, entry_in(word)->hash());
     old_.push_back(old);
   }
-  table_.store(larger);
-  room_ = buckets * kWords * 88 / 100;
-  if (old != nullptr) madvise(old->first, old->bytes(), MADV_DONTNEED);
+  table_.store(larger.word());
+  room_ = buckets * kSlots * 88 / 100;
+  if (old) madvise(old.begin(), old.bytes(), MADV_DONTNEED);
 }
 
 void EntryIndex::insert(const Entry& entry) noexcept {
-  put(*table_.load(std::memory_order_relaxed), word_for(entry), entry.hash());
+  put(table(), word_for(entry), entry.hash());
   ++size_;
 }
 
 void EntryIndex::replace(const Entry& old, const Entry& entry) noexcept {
-  word_of(old)->exchange(word_for(entry));
+  slot_of(old).word().exchange(word_for(entry));
 }
 
 void EntryIndex::erase(const Entry& entry) noexcept {
-  Word* const at = word_of(entry);
-  at->exchange(0);
+  const Slot slot = slot_of(entry);
+  slot.word().exchange(0);
+  slot.bucket->summary.store(
+      with_byte(slot.bucket->summary.load(std::memory_order_relaxed), slot.number, 0),
+      std::memory_order_release);
   --size_;
-  Table* const table = table_.load(std::memory_order_relaxed);
-  for (Bucket* bucket = table->home(entry.hash());
-       at < bucket->words || at >= bucket->words + kWords; bucket = table->after(bucket))
-    bucket->went_on.fetch_sub(1, std::memory_order_release);
+  const Table table = this->table();
+  for (Bucket* bucket = table.home(entry.hash()); bucket != slot.bucket;
+       bucket = table.after(bucket)) {
+    const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
+    if (went_on_count(summary) < kMostWentOn)
+      bucket->summary.store(summary - (std::uint64_t{1} << kWentOnShift),
+                            std::memory_order_release);
+  }
 }
 
 }  // namespace querymark

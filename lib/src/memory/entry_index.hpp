@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -13,9 +14,10 @@ namespace querymark {
 /// The hash index of one shard. Readers take no lock; writers take turns (the shard's mutex).
 /// See memory_tier.cpp for the protocol.
 ///
-/// Open addressing over buckets of one cache line: seven words and a count of the entries that
-/// found this bucket full and went on. A word is an entry's address (48 bits) and 16 bits of its
-/// hash, so a bucket is searched without a look at the entries.
+/// Open addressing over buckets of one cache line: seven slots, each an entry's address (48 bits)
+/// and 16 bits of its hash, and one word of summary: eight more bits of each slot's hash, and a
+/// count of the entries that found this bucket full and went on. So one word tells which slots are
+/// worth a look, and the slot whether the entry is.
 class EntryIndex {
  public:
   EntryIndex() = default;
@@ -31,7 +33,7 @@ class EntryIndex {
   /// The resident entry with the key of `like`, or null.
   [[nodiscard]] const Entry* find_like(const Entry& like) const noexcept;
   /// True when this very entry is resident.
-  [[nodiscard]] bool holds(const Entry& entry) const noexcept { return word_of(entry) != nullptr; }
+  [[nodiscard]] bool holds(const Entry& entry) const noexcept { return slot_of(entry).found(); }
   /// Makes room for one more. Throws std::bad_alloc, and has then changed nothing.
   void reserve_one();
   /// Requires that `reserve_one` was called since the last insertion and the key is not resident.
@@ -43,82 +45,125 @@ class EntryIndex {
 
  private:
   using Word = std::atomic<std::uint64_t>;
-  static constexpr std::size_t kWords = 7;
-  struct alignas(64) Bucket {
-    Word words[kWords];
-    std::atomic<std::uint64_t> went_on;
-  };
-  struct Table {
-    std::size_t buckets;
-    Bucket* first;  // pages of their own
-
-    [[nodiscard]] Bucket* begin() noexcept { return first; }
-    [[nodiscard]] std::size_t bytes() const noexcept { return buckets * sizeof(Bucket); }
-    [[nodiscard]] Bucket* home(std::uint32_t hash) noexcept {
-      return begin() + ((hash * std::uint64_t{buckets}) >> 32U);
-    }
-    [[nodiscard]] Bucket* after(Bucket* bucket) noexcept {
-      return bucket + 1 == begin() + buckets ? begin() : bucket + 1;
-    }
-  };
-
+  static constexpr std::size_t kSlots = 7;
+  static constexpr std::uint64_t kEachByte = 0x0101'0101'0101'0101;
+  static constexpr std::uint64_t kSlotBytes = 0x00FF'FFFF'FFFF'FFFF;
   static constexpr std::uint64_t kAddress = Packed48::kMax;
-  [[nodiscard]] static std::uint64_t tag_of(std::uint32_t hash) noexcept {
-    return std::uint64_t{((hash * 0x85EBCA6BU) >> 16U) | 1U} << 48U;  // not that of an empty word
+
+  struct alignas(64) Bucket {
+    Word summary;  // byte i: of slot i, zero when empty; byte 7: went on
+    std::array<Word, kSlots> slots;
+  };
+  /// Pages of their own and how many buckets they are, in one word, so that readers see both or
+  /// neither: the address's upper 36 of 48 bits (the rest of a page's is zero), then 28 bits.
+  class Table {
+   public:
+    constexpr Table() noexcept = default;
+    constexpr explicit Table(std::uint64_t word) noexcept : word_(word) {}
+    static constexpr std::size_t kMostBuckets = (std::size_t{1} << 28U) - 1;
+    Table(void* pages, std::size_t buckets) noexcept
+        : word_(reinterpret_cast<std::uintptr_t>(pages) << 16U | buckets) {}
+
+    explicit operator bool() const noexcept { return word_ != 0; }
+    [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+    [[nodiscard]] std::size_t buckets() const noexcept { return word_ & kMostBuckets; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return buckets() * sizeof(Bucket); }
+    [[nodiscard]] Bucket* begin() const noexcept {
+      return reinterpret_cast<Bucket*>(word_ >> 28U << 12U);
+    }
+    [[nodiscard]] Bucket* end() const noexcept { return begin() + buckets(); }
+    [[nodiscard]] Bucket* home(std::uint32_t hash) const noexcept {
+      return begin() + ((hash * std::uint64_t{buckets()}) >> 32U);
+    }
+    [[nodiscard]] Bucket* after(Bucket* bucket) const noexcept {
+      return bucket + 1 == end() ? begin() : bucket + 1;
+    }
+
+   private:
+    std::uint64_t word_ = 0;
+  };
+  struct Slot {
+    Bucket* bucket = nullptr;
+    std::size_t number = 0;
+    [[nodiscard]] bool found() const noexcept { return bucket != nullptr; }
+    [[nodiscard]] Word& word() const noexcept { return bucket->slots[number]; }
+  };
+
+  /// 24 bits of the hash that say little of the bucket: 16 for the slot's word, never zero, and
+  /// eight for the summary, never zero.
+  struct Tag {
+    std::uint64_t in_slot;
+    std::uint64_t in_summary;
+  };
+  [[nodiscard]] static Tag tag_of(std::uint32_t hash) noexcept {
+    const std::uint32_t mixed = hash * 0x85EBCA6BU;
+    return {mixed >> 16U | 1U, (mixed >> 8U & 0xFFU) | 1U};
   }
   [[nodiscard]] static std::uint64_t word_for(const Entry& entry) noexcept {
-    return reinterpret_cast<std::uintptr_t>(&entry) | tag_of(entry.hash());
+    return reinterpret_cast<std::uintptr_t>(&entry) | tag_of(entry.hash()).in_slot << 48U;
   }
   [[nodiscard]] static const Entry* entry_in(std::uint64_t word) noexcept {
     return reinterpret_cast<const Entry*>(word & kAddress);
   }
-  static Table* map_table(std::size_t buckets);
-  [[nodiscard]] Word* word_of(const Entry& entry) const noexcept;
-  static void put(Table& table, std::uint64_t word, std::uint32_t hash) noexcept;
+  /// Has the highest bit of byte i set where slot i may match, and sometimes of a byte above one
+  /// that does.
+  [[nodiscard]] static std::uint64_t candidates(std::uint64_t summary, Tag tag) noexcept {
+    const std::uint64_t differs = summary ^ (tag.in_summary * kEachByte);
+    return (differs - kEachByte) & ~differs & (kSlotBytes & (kEachByte << 7U));
+  }
+  [[nodiscard]] static std::size_t first_of(std::uint64_t candidates) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(candidates)) / 8;
+  }
+  [[nodiscard]] static bool went_on(std::uint64_t summary) noexcept { return summary > kSlotBytes; }
+  [[nodiscard]] Table table() const noexcept {
+    return Table(table_.load(std::memory_order_relaxed));
+  }
+  static Table map_table(std::size_t buckets);
+  static void unmap(Table table) noexcept;
+  [[nodiscard]] Slot slot_of(const Entry& entry) const noexcept;
+  static void put(Table table, std::uint64_t word, std::uint32_t hash) noexcept;
 
-  std::atomic<Table*> table_{nullptr};
+  Word table_{0};
   // Written by writers only: on another line than what readers load.
   alignas(64) std::size_t size_ = 0;
   std::size_t room_ = 0;  // entries that the table takes
-  std::vector<Table*> old_;
+  std::vector<Table> old_;
 };
 
-inline const Entry* EntryIndex::find(const KeyView& key, std::uint32_t hash,
-                                     Hazard& hazard) const noexcept {
-  const std::uint64_t tag = tag_of(hash);
+[[gnu::always_inline]] inline const Entry* EntryIndex::find(const KeyView& key, std::uint32_t hash,
+                                                            Hazard& hazard) const noexcept {
+  const Tag tag = tag_of(hash);
 again:
-  Table* const table = table_.load(std::memory_order_acquire);
-  if (table == nullptr) return nullptr;
-  Bucket* bucket = table->home(hash);
-  for (std::size_t looked = 0; looked < table->buckets; ++looked, bucket = table->after(bucket)) {
-    // All seven first, then the matches: where an entry lies can't be predicted, so a loop that
-    // branches on each word would stumble once per hit.
-    std::uint64_t words[kWords];
-    unsigned matches = 0;
-#pragma GCC unroll 7
-    for (std::size_t i = 0; i < kWords; ++i) {
-      words[i] = bucket->words[i].load(std::memory_order_acquire);
-      matches |= static_cast<unsigned>(words[i] >> 48U == tag >> 48U) << i;
-    }
-    for (; matches != 0; matches &= matches - 1) {
-      const auto i = static_cast<std::size_t>(std::countr_zero(matches));
-      const Entry* const entry = entry_in(words[i]);
-      // The lines that a hit touches, at once: header, parameters, value.
-      __builtin_prefetch(entry);
-      __builtin_prefetch(reinterpret_cast<const char*>(entry + 1));
-      __builtin_prefetch(reinterpret_cast<const char*>(entry + 1) + key.parameters.size() + 32);
+  const Table table(table_.load(std::memory_order_acquire));
+  if (!table) return nullptr;
+  Bucket* const home = table.home(hash);
+  Bucket* bucket = home;
+  do {
+    const std::uint64_t summary = bucket->summary.load(std::memory_order_acquire);
+    for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1) {
+      Word& slot = bucket->slots[first_of(some)];
+      const std::uint64_t word = slot.load(std::memory_order_acquire);
+      if (word >> 48U != tag.in_slot) continue;
+      const Entry* const entry = entry_in(word);
+      // The lines that a hit touches, at once: targets and header, parameters, value.
+      const auto* const bytes = reinterpret_cast<const char*>(entry);
+      __builtin_prefetch(bytes - 1);
+      __builtin_prefetch(bytes + sizeof(Entry) - 1);
+      __builtin_prefetch(bytes + sizeof(Entry) + key.parameters.size() + 32);
       set_hazard(hazard, entry);
-      if (bucket->words[i].load() != words[i] || table_.load() != table) {
+      if (slot.load() != word || table_.load() != table.word()) [[unlikely]] {
         clear_hazard(hazard);
         goto again;
       }
-      if (entry->hash() == hash && entry->key() == key) return entry;
+      if (entry->has_key(key)) [[likely]]
+        return entry;
       clear_hazard(hazard);
     }
-    if (bucket->went_on.load(std::memory_order_acquire) == 0) break;
-  }
+    if (!went_on(summary)) break;
+    bucket = table.after(bucket);
+  } while (bucket != home);
   // What was moved to a larger table meanwhile is there.
-  if (table_.load(std::memory_order_acquire) != table) goto again;
+  if (table_.load(std::memory_order_acquire) != table.word()) goto again;
   return nullptr;
 }
 

@@ -3,7 +3,8 @@
 // A stripe is taken by exchange (acquire) and given back by a store (release): what its last owner
 // counted happens before what the next one reads to add to.
 
-namespace querymark::detail {
+namespace querymark {
+namespace detail {
 
 thread_local constinit std::size_t this_thread_stripe = kNoStripe;
 
@@ -30,4 +31,15 @@ std::size_t take_stripe() noexcept {
   return give_back.mine;
 }
 
-}  // namespace querymark::detail
+}  // namespace detail
+
+void StripedCounter::add_shared(std::uint64_t by) noexcept {
+  std::size_t mine = detail::this_thread_stripe;
+  if (mine == detail::kNoStripe) mine = detail::take_stripe();
+  if (mine < detail::kOwnStripes)
+    raise(stripes_[mine].value, by);
+  else
+    stripes_[mine].value.fetch_add(by, std::memory_order_relaxed);
+}
+
+}  // namespace querymark

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../memory/shard.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
@@ -53,44 +54,41 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
   return cache_.prefixes_.intern(stored_type, form, scope, text);
 }
 
-Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
-                              std::chrono::nanoseconds max_age,
-                              std::span<const TargetId> required) const noexcept {
-  if (entry.domain() != domain_) return Verdict::other_domain;
-  // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
-  if (entry.expires() <= now || entry.age(now) >= max_age) return Verdict::expired;
-  // Targets belong to the hit: a target that the entry does not carry was never looked at for it.
-  const auto carried = entry.targets();
-  for (const TargetId target : required)
-    if (std::ranges::find(carried, target) == carried.end()) return Verdict::targets_differ;
-  const std::uint64_t generation = marks_.generation();
-  const std::uint64_t stamp = entry.generation();
-  if (stamp >= generation) return Verdict::fresh;
-  if (!marks_.unchanged_since(stamp, carried)) return Verdict::invalidated;
-  entry.raise_generation(generation);
-  return Verdict::fresh;
-}
-
-EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanoseconds max_age,
-                      std::span<const TargetId> required, Outcome& outcome) noexcept {
-  if (!cache_.enabled()) return {};
+bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
+  if (!cache_.enabled()) [[unlikely]]
+    return false;
   const MonotonicTime now = cache_.clock().coarse_now();
   const bool trusted = marks_.trusted(now);
-  if (!trusted && options_.lagging == Lagging::bypass) return {};
-  EntryRef entry = cache_.memory_.find(key, hash);
-  if (!entry) return {};
-  auto& counters = cache_.counters_;
-  switch (judge(*entry, now, max_age, required)) {
-    case Verdict::fresh:
-      (trusted ? counters.hits : counters.degraded).add();
-      outcome = {.status = trusted ? ReadStatus::hit : ReadStatus::degraded,
-                 .source = ReadSource::memory,
-                 .stored = Stored::already,
-                 .age = entry->age(now)};
-      return entry;
+  if (!trusted && options_.lagging == Lagging::bypass) return false;
+  EntryRef entry = cache_.memory_.search(lookup.key, lookup.hash);
+  if (!entry) [[unlikely]]
+    return false;
+  const std::chrono::nanoseconds age = entry->age(now);
+  const Verdict verdict = judge(*entry, now, lookup.max_age, lookup.required);
+  if (verdict != Verdict::fresh) [[unlikely]] {
+    refuse(*entry, verdict);
+    return false;
+  }
+  found.entry = std::move(entry);
+  found.outcome = {.status = ReadStatus::hit,
+                   .source = ReadSource::memory,
+                   .stored = Stored::already,
+                   .age = age};
+  if (trusted) [[likely]] {
+    cache_.counters_.hits.add();
+  } else {
+    cache_.counters_.degraded.add();
+    found.outcome.status = ReadStatus::degraded;
+  }
+  return true;
+}
+
+void Source::refuse(const Entry& entry, Verdict verdict) noexcept {
+  Cache::Counters& counters = cache_.counters_;
+  switch (verdict) {
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);
-      return {};  // kept: see lead()
+      return;  // kept: see lead()
     case Verdict::expired:
       counters.expired.fetch_add(1);
       break;
@@ -98,10 +96,10 @@ EntryRef Source::find(const KeyView& key, std::uint64_t hash, std::chrono::nanos
       counters.invalidated.fetch_add(1);
       break;
     case Verdict::other_domain:
+    case Verdict::fresh:
       break;
   }
-  cache_.memory_.erase(*entry);
-  return {};
+  cache_.memory_.erase(entry);
 }
 
 // The blocking driver: does what the machine says, and tells it what came of it.

@@ -1,6 +1,7 @@
 #include "querymark/result/result_set.hpp"
 
 #include <bit>
+#include <charconv>
 #include <limits>
 
 #include "querymark/support/digest.hpp"
@@ -84,6 +85,16 @@ bool valid(ByteView in) noexcept {
   return true;
 }
 
+// The number that is all of `text`.
+template <class Number>
+std::optional<Number> number_in(std::string_view text) noexcept {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return value;
+}
+
 constexpr std::string_view kTypeNames[] = {"NULL",     "a boolean", "an integer",
                                            "a double", "text",      "bytes"};
 
@@ -159,6 +170,8 @@ ValueType Field::type() const noexcept { return set_->cell_type(row_, column_); 
 
 std::string_view Field::name() const noexcept { return set_->column_name(column_); }
 
+std::string_view Field::declared_type() const noexcept { return set_->column_type(column_); }
+
 void Field::fail(std::string_view wanted) const {
   throw TypeError("column \"" + std::string(name()) + "\", row " + std::to_string(row_) +
                   ": found " + std::string(kTypeNames[static_cast<std::size_t>(type())]) +
@@ -166,12 +179,21 @@ void Field::fail(std::string_view wanted) const {
                   (is_null() ? " (read a column that may be NULL as std::optional)" : ""));
 }
 
+// PostgreSQL's name; what SQLite declares so holds numbers wherever it can.
+bool Field::is_numeric_text() const noexcept {
+  return type() == ValueType::text && declared_type() == "numeric";
+}
+
 std::int64_t Field::integer(std::string_view wanted) const {
+  if (is_numeric_text())
+    if (const auto value = number_in<std::int64_t>(view())) return *value;
   if (type() != ValueType::int64) fail(wanted);
   return static_cast<std::int64_t>(set_->cell_bits(row_, column_));
 }
 
 double Field::number() const {
+  if (is_numeric_text())
+    if (const auto value = number_in<double>(view())) return *value;
   if (type() == ValueType::int64) return static_cast<double>(integer("a number"));
   if (type() != ValueType::float64) fail("a number");
   return std::bit_cast<double>(set_->cell_bits(row_, column_));
@@ -211,6 +233,7 @@ void ResultSetBuilder::add_column(std::string_view name, std::string_view declar
 }
 
 void ResultSetBuilder::add(ParameterView cell) {
+  if (cell.type() == ValueType::array) cell = ParameterView::text(cell.as_view());
   tags_.push_back(static_cast<char>(cell.type()));
   std::uint64_t bits = 0;
   if (is_text_like(cell.type())) {

@@ -47,7 +47,12 @@ class KeyPrefix {
   [[nodiscard]] std::string_view text() const noexcept {
     return ByteView(bytes_).substr(text_offset_);
   }
-  [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
+  /// From what the hashes of its keys are made.
+  struct Seed {
+    std::uint64_t hash;    ///< Of the prefix, under the process's secret.
+    std::uint64_t secret;  ///< The process's: nobody outside can make keys collide.
+  };
+  [[nodiscard]] const Seed& seed() const noexcept { return seed_; }
   [[nodiscard]] Form form() const noexcept { return form_; }
 
   /// Told when the last reference to one of its prefixes is gone.
@@ -78,43 +83,10 @@ class KeyPrefix {
   std::size_t query_offset_ = 0;
   std::size_t text_offset_ = 0;
   Form form_;
-  std::uint64_t hash_ = 0;
+  Seed seed_{};
 };
 
 using KeyPrefixRef = boost::intrusive_ptr<const KeyPrefix>;
-
-/// A caller-side buffer for encoded parameters: 192 bytes inside, more on the heap.
-class KeyBuffer {
- public:
-  KeyBuffer() noexcept = default;
-  KeyBuffer(const KeyBuffer&) = delete;
-  KeyBuffer& operator=(const KeyBuffer&) = delete;
-
-  void append(const char* data, std::size_t size) {
-    if (size == 0) return;  // an empty view may hold no address
-    if (size <= kInline - size_) [[likely]] {
-      std::memcpy(inline_ + size_, data, size);
-      size_ += size;
-    } else {
-      spill(data, size);
-    }
-  }
-  [[nodiscard]] ByteView view() const noexcept {
-    return spill_ ? ByteView(*spill_) : ByteView(inline_, size_);
-  }
-
- private:
-  static constexpr std::size_t kInline = 192;
-  void spill(const char* data, std::size_t size) {
-    if (!spill_) spill_ = std::make_unique<std::string>(inline_, size_);
-    spill_->append(data, size);
-    size_ = kInline;  // nothing but nothing goes inside any more
-  }
-
-  char inline_[kInline];
-  std::size_t size_ = 0;
-  std::unique_ptr<std::string> spill_;
-};
 
 /// A whole key, not owning: an interned prefix and the encoded parameters. The canonical encoding
 /// is `prefix.bytes() + parameters`; equality is decided on all of it.
@@ -122,9 +94,6 @@ struct KeyView {
   const KeyPrefix* prefix = nullptr;
   ByteView parameters;
 
-  [[nodiscard]] std::uint64_t hash() const noexcept {
-    return prefix->hash() ^ (process_hash(parameters) * 0x9E3779B97F4A7C15ULL);
-  }
   friend bool operator==(const KeyView& a, const KeyView& b) noexcept {
     return a.prefix == b.prefix && a.parameters == b.parameters;
   }

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <ranges>
+#include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,15 +27,16 @@ struct Bytes {
   friend bool operator==(const Bytes&, const Bytes&) = default;
 };
 
-/// The type of a parameter or of a cell. The numbers are part of stored encodings: never change
-/// one.
+/// The type of a parameter or of a cell; an array is only ever a parameter. The numbers are part of
+/// stored encodings: never change one.
 enum class ValueType : std::uint8_t {
   null = 0,
   boolean = 1,
   int64 = 2,
   float64 = 3,
   text = 4,
-  bytes = 5
+  bytes = 5,
+  array = 6
 };
 
 /// One bound parameter, not owning its text or bytes: valid as long as what it was made from.
@@ -54,12 +60,30 @@ class ParameterView {
   static constexpr ParameterView bytes(ByteView value) noexcept {
     return {ValueType::bytes, value};
   }
+  /// `literal` is an array as the database's language spells it, `element` the type of its elements
+  /// (null where there are none).
+  static constexpr ParameterView array(ValueType element, std::string_view literal) noexcept {
+    ParameterView view(ValueType::array, literal);
+    view.integer_ = static_cast<std::int64_t>(element);
+    return view;
+  }
+  /// The same parameter over a copy of its text or bytes.
+  [[nodiscard]] constexpr ParameterView over(ByteView copy) const noexcept {
+    ParameterView view = *this;
+    view.view_ = copy;
+    return view;
+  }
 
   [[nodiscard]] constexpr ValueType type() const noexcept { return type_; }
   /// Requires the matching type.
   [[nodiscard]] constexpr std::int64_t as_int64() const noexcept { return integer_; }
   [[nodiscard]] constexpr double as_float64() const noexcept { return double_; }
   [[nodiscard]] constexpr ByteView as_view() const noexcept { return view_; }
+  [[nodiscard]] constexpr ValueType element_type() const noexcept {
+    return static_cast<ValueType>(integer_);
+  }
+  /// True for text, bytes and arrays: what lies outside the view.
+  [[nodiscard]] constexpr bool has_bytes() const noexcept { return type_ >= ValueType::text; }
 
  private:
   constexpr ParameterView(ValueType type, std::int64_t integer) noexcept
@@ -73,14 +97,28 @@ class ParameterView {
   std::string_view view_;
 };
 
+/// A parameter together with the text that was made for it; it must outlive the views of it.
+class OwnedParameter {
+ public:
+  OwnedParameter() = default;
+  /// `view` tells the type; `data` takes the place of its text or bytes.
+  OwnedParameter(ParameterView view, std::string data) : view_(view), data_(std::move(data)) {}
+  operator ParameterView() const noexcept { return view_.has_bytes() ? view_.over(data_) : view_; }
+
+ private:
+  ParameterView view_;
+  std::string data_;
+};
+
 /// How a C++ value becomes a parameter. Specialise it for your own types:
-/// `static ParameterView view(const Money& m) { return ParameterView::int64(m.cents); }`.
+/// `static ParameterView view(const Money& m) { return ParameterView::int64(m.cents); }`. A value
+/// that has to be converted to text first gives an OwnedParameter.
 template <class T>
 struct ParameterTraits;
 
 template <class T>
 concept BindableParameter = requires(const T& value) {
-  { ParameterTraits<std::remove_cvref_t<T>>::view(value) } -> std::same_as<ParameterView>;
+  { ParameterTraits<std::remove_cvref_t<T>>::view(value) } -> std::convertible_to<ParameterView>;
 };
 
 template <>
@@ -129,24 +167,39 @@ struct ParameterTraits<Bytes> {
     return ParameterView::bytes(value.data);
   }
 };
+/// Ranges of std::byte: vectors, spans, arrays.
+template <class T>
+concept ByteRange = std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
+                    std::same_as<std::ranges::range_value_t<const T>, std::byte>;
+template <ByteRange T>
+struct ParameterTraits<T> {
+  static ParameterView view(const T& value) noexcept {
+    return ParameterView::bytes(
+        {reinterpret_cast<const char*>(std::ranges::data(value)), std::ranges::size(value)});
+  }
+};
 template <class T>
   requires BindableParameter<T>
 struct ParameterTraits<std::optional<T>> {
-  static ParameterView view(const std::optional<T>& value) {
-    return value ? ParameterTraits<T>::view(*value) : ParameterView();
+  static auto view(const std::optional<T>& value) {
+    using View = decltype(ParameterTraits<T>::view(*value));
+    return value ? ParameterTraits<T>::view(*value) : View();
   }
 };
 
+/// A ParameterView, or an OwnedParameter that converts to one.
 template <BindableParameter T>
-[[nodiscard]] ParameterView as_parameter(const T& value) {
+[[nodiscard]] auto as_parameter(const T& value) {
   return ParameterTraits<std::remove_cvref_t<T>>::view(value);
 }
 
 namespace detail {
 
+[[noreturn, gnu::cold]] void refuse_huge_parameter();
+
 /// Appends the canonical, self-delimiting encoding of one parameter: a type byte, then 8 bytes
 /// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and
-/// bytes.
+/// bytes; an array has the type byte of its elements before the block.
 template <class Sink>
 [[gnu::always_inline]] inline void encode_parameter(Sink& sink, ParameterView parameter) {
   const char tag = static_cast<char>(parameter.type());
@@ -169,14 +222,39 @@ template <class Sink>
       put_integer(sink, bits);
       break;
     }
+    case ValueType::array: {
+      const char element = static_cast<char>(parameter.element_type());
+      sink.append(&element, 1);
+      [[fallthrough]];
+    }
     case ValueType::text:
     case ValueType::bytes:
       if (parameter.as_view().size() > std::numeric_limits<std::uint32_t>::max())
-        throw ConfigError("a parameter of 4 GiB or more can't be bound");
+        refuse_huge_parameter();
       put_block(sink, parameter.as_view());
       break;
   }
 }
+
+/// The parameters of one call as views, with what had to be converted for them. Neither copied nor
+/// moved: the arguments must outlive it.
+template <class... Args>
+class CallParameters {
+ public:
+  explicit CallParameters(const Args&... args)
+      : held_{as_parameter(args)...},
+        views_(std::apply(
+            [](const auto&... held) { return std::array<ParameterView, sizeof...(Args)>{held...}; },
+            held_)) {}
+  CallParameters(const CallParameters&) = delete;
+  CallParameters& operator=(const CallParameters&) = delete;
+
+  [[nodiscard]] std::span<const ParameterView> views() const noexcept { return views_; }
+
+ private:
+  std::tuple<decltype(as_parameter(std::declval<const Args&>()))...> held_;
+  std::array<ParameterView, sizeof...(Args)> views_;
+};
 
 /// Owns copies of parameters, for a query that outlives the expression it was built in.
 class ParameterList {
@@ -197,10 +275,7 @@ class ParameterList {
  private:
   // Moving the list moves the vector of strings, not the strings: views into them stay valid.
   void add(ParameterView view) {
-    if (view.type() == ValueType::text)
-      view = ParameterView::text(storage_.emplace_back(view.as_view()));
-    else if (view.type() == ValueType::bytes)
-      view = ParameterView::bytes(storage_.emplace_back(view.as_view()));
+    if (view.has_bytes()) view = view.over(storage_.emplace_back(view.as_view()));
     views_.push_back(view);
   }
   std::vector<std::string> storage_;

@@ -18,6 +18,8 @@ namespace querymark {
 
 struct SubscriberOptions {
   std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  /// Shortest pause between two polls of the thread, at most a third of max_lag: how late a write
+  /// is seen while the doorbell is lost. While it listens, quiet polls become rarer (see PollPace).
   std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
@@ -89,6 +91,7 @@ class Subscriber {
   std::atomic<std::uint64_t> polls_done_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> malformed_{0};
+  std::atomic<std::uint64_t> news_{0};  // rows that were read, and restarts
   std::jthread thread_;
 };
 

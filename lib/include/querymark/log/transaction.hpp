@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,14 +22,12 @@ class Transaction {
   /// Runs one statement with bound parameters; returns the number of rows changed. Throws Error.
   template <BindableParameter... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
-    const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
-    return execute_values(sql, values);
+    return execute_values(sql, detail::CallParameters<Args...>(args...).views());
   }
   /// Reads inside the transaction, past the cache.
   template <BindableParameter... Args>
   [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
-    const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
-    return query_values(sql, values);
+    return query_values(sql, detail::CallParameters<Args...>(args...).views());
   }
 
   /// Adds an intent: written to the log together with the data.

@@ -73,8 +73,14 @@ class Entry {
   [[nodiscard]] KeyView key() const noexcept {
     return {prefix_.get(), {parameters_begin(), parameters_size_}};
   }
+  [[nodiscard, gnu::always_inline]] bool has_key(const KeyView& key) const noexcept {
+    return prefix_.get() == key.prefix && parameters_size_ == key.parameters.size() &&
+           detail::same_bytes(parameters_begin(), key.parameters.data(), key.parameters.size());
+  }
   /// The key's hash as the index uses it.
-  [[nodiscard]] std::uint32_t hash() const noexcept { return hash_; }
+  [[nodiscard]] std::uint32_t hash() const noexcept {
+    return static_cast<std::uint32_t>(hash_high_) << 16U | static_cast<std::uint32_t>(hash_low_);
+  }
   /// From the 64 bits of `KeyView::hash()`.
   [[nodiscard]] static std::uint32_t fold(std::uint64_t hash) noexcept {
     return static_cast<std::uint32_t>((hash * 0x9E3779B97F4A7C15ULL) >> 32U);
@@ -83,14 +89,22 @@ class Entry {
   [[nodiscard]] std::span<const TargetId> targets() const noexcept {
     return {std::launder(reinterpret_cast<const TargetId*>(this)) - target_count_, target_count_};
   }
-  /// Both to 4 µs, rounded down.
-  [[nodiscard]] MonotonicTime loaded() const noexcept { return from_ticks(loaded_.get()); }
+  /// True if all of `targets` are among the entry's.
+  [[nodiscard]] bool carries(std::span<const TargetId> targets) const noexcept;
+  /// Both to 4.1 µs, rounded down.
+  [[nodiscard]] MonotonicTime loaded() const noexcept { return from_ticks(loaded_); }
   /// Since the load began; zero for a reader that had looked at the clock before.
   [[nodiscard]] std::chrono::nanoseconds age(MonotonicTime now) const noexcept {
     const MonotonicTime from = loaded();
     return now > from ? now - from : std::chrono::nanoseconds(0);
   }
-  [[nodiscard]] MonotonicTime expires() const noexcept { return from_ticks(expires_.get()); }
+  [[nodiscard]] MonotonicTime expires() const noexcept {
+    return expires_ == kNever ? MonotonicTime::max() : from_ticks(expires_);
+  }
+  /// `expires() <= now`, without the conversion.
+  [[nodiscard]] bool expired_at(MonotonicTime now) const noexcept {
+    return static_cast<std::int64_t>(expires_) <= now.time_since_epoch().count() >> kTickShift;
+  }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.
   [[nodiscard]] std::size_t charge() const noexcept;
@@ -98,20 +112,21 @@ class Entry {
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);
   }
-  /// Raises the stamp to `generation` if that is larger: the value was seen to include every
-  /// invalidation of its targets up to there.
+  /// Raises the stamp to `generation`: the value was seen to include every invalidation of its
+  /// targets up to there. A plain store, without a compare-and-swap: when two threads raise at
+  /// once, the lower may win, which is just as true and costs one more look at the marks.
   void raise_generation(std::uint64_t generation) const noexcept {
-    std::uint64_t seen = generation_.load(std::memory_order_relaxed);
-    while (seen < generation &&
-           !generation_.compare_exchange_weak(seen, generation, std::memory_order_relaxed)) {
-    }
+    if (generation_.load(std::memory_order_relaxed) < generation)
+      generation_.store(generation, std::memory_order_relaxed);
   }
   /// The first value.
   [[nodiscard]] const void* value() const noexcept {
-    const std::size_t alignment = std::size_t{1} << align_log2_;
-    return reinterpret_cast<const char*>(
-        (reinterpret_cast<std::uintptr_t>(parameters_begin()) + parameters_size_ + alignment - 1) &
-        ~(alignment - 1));
+    return value_aligned_to(std::size_t{1} << align_log2_);
+  }
+  /// The same for who knows the type.
+  template <class T>
+  [[nodiscard]] const T* value_as() const noexcept {
+    return static_cast<const T*>(value_aligned_to(alignof(T)));
   }
   /// How many values.
   [[nodiscard]] std::size_t count() const noexcept {
@@ -131,7 +146,8 @@ class Entry {
     std::size_t count;
   };
   static constexpr std::uint16_t kCountOutside = 0xFFFF;
-  static constexpr std::int64_t kTick = 4000;  // nanoseconds; 48 bits of them are 35 years
+  static constexpr unsigned kTickShift = 12;  // a tick is 4,096 ns; 48 bits of them are 36 years
+  static constexpr std::uint64_t kNever = Packed48::kMax;
 
   Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool outside) noexcept;
   ~Entry() = default;
@@ -141,9 +157,13 @@ class Entry {
   }
   void destroy() const noexcept;
   [[nodiscard]] static MonotonicTime from_ticks(std::uint64_t ticks) noexcept {
-    return ticks == Packed48::kMax
-               ? MonotonicTime::max()
-               : MonotonicTime(std::chrono::nanoseconds(static_cast<std::int64_t>(ticks) * kTick));
+    return MonotonicTime(std::chrono::nanoseconds(static_cast<std::int64_t>(ticks << kTickShift)));
+  }
+  [[nodiscard]] static std::uint64_t to_ticks(MonotonicTime time) noexcept;
+  [[nodiscard]] const void* value_aligned_to(std::size_t alignment) const noexcept {
+    return reinterpret_cast<const char*>(
+        (reinterpret_cast<std::uintptr_t>(parameters_begin()) + parameters_size_ + alignment - 1) &
+        ~(alignment - 1));
   }
   [[nodiscard]] static std::size_t front_bytes(std::size_t targets, bool outside) noexcept {
     return (outside ? sizeof(Outside) : 0) +
@@ -166,9 +186,10 @@ class Entry {
   // From here on what a hit looks at.
   mutable std::atomic<std::uint64_t> generation_;
   KeyPrefixRef prefix_;
-  Packed48 expires_;
-  Packed48 loaded_;
-  std::uint32_t hash_;
+  std::uint64_t expires_ : 48;  // ticks, as loaded_
+  std::uint64_t hash_high_ : 16;
+  std::uint64_t loaded_ : 48;
+  std::uint64_t hash_low_ : 16;
   std::uint32_t parameters_size_;
   MarkDomain domain_;
   std::uint16_t target_count_;
@@ -176,7 +197,7 @@ class Entry {
   std::uint16_t count_;
   std::uint8_t align_log2_ : 4;
   std::uint8_t has_outside_ : 1;
-  // Hits since eviction last looked, up to 3, and the queue it is in. Relaxed: a lost mark costs a
+  // Hits since eviction last looked, up to 5, and the queue it is in. Relaxed: a lost mark costs a
   // chance. Readers only raise the mark; the queue is changed under the shard's mutex.
   mutable std::atomic<std::uint8_t> visits_{0};
 };
@@ -221,12 +242,12 @@ class EntryRef {
   /// The (first) value. Requires that the entry was made with this type.
   template <class T>
   [[nodiscard]] const T& value() const noexcept {
-    return *static_cast<const T*>(entry_->value());
+    return *entry_->value_as<T>();
   }
   /// All values. Requires that the entry was made with this type.
   template <class T>
   [[nodiscard]] std::span<const T> values() const noexcept {
-    return {static_cast<const T*>(entry_->value()), entry_->count()};
+    return {entry_->value_as<T>(), entry_->count()};
   }
 
  private:

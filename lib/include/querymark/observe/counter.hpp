@@ -24,14 +24,10 @@ extern thread_local constinit std::size_t this_thread_stripe;
 class StripedCounter {
  public:
   void add(std::uint64_t by = 1) noexcept {
-    std::size_t mine = detail::this_thread_stripe;
-    if (mine == detail::kNoStripe) [[unlikely]]
-      mine = detail::take_stripe();
-    std::atomic<std::uint64_t>& value = stripes_[mine].value;
-    if (mine < detail::kOwnStripes) [[likely]]
-      value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+    if (detail::this_thread_stripe < detail::kOwnStripes) [[likely]]
+      raise(stripes_[detail::this_thread_stripe].value, by);
     else
-      value.fetch_add(by, std::memory_order_relaxed);
+      add_shared(by);
   }
   [[nodiscard]] std::uint64_t get() const noexcept {
     std::uint64_t sum = 0;
@@ -40,6 +36,12 @@ class StripedCounter {
   }
 
  private:
+  static void raise(std::atomic<std::uint64_t>& own, std::uint64_t by) noexcept {
+    own.store(own.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
+  /// For a thread's first count, and for threads that have no stripe of their own.
+  [[gnu::cold]] void add_shared(std::uint64_t by) noexcept;
+
   struct alignas(64) Stripe {
     std::atomic<std::uint64_t> value{0};
   };

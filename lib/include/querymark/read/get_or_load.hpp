@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/key/key_encoder.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/result.hpp"
 #include "querymark/read/source.hpp"
@@ -55,18 +56,18 @@ template <class T, class Load>
                                     const GetOrLoadOptions& options, Load&& load) {
   const KeyPrefixRef prefix =
       source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
-  const KeyView key{prefix.get(), {}};
-  const std::uint64_t hash = key.hash();
+  const KeyEncoder encoder(*prefix);  // a name has no parameters
   const auto ttl = options.ttl.count() > 0 ? options.ttl : source.options().default_ttl;
   std::vector<TargetId> required;
   required.reserve(options.tags.size());
   for (const Target& target : options.tags) required.push_back(target.id());
-  Outcome outcome;
-  if (EntryRef entry = source.find(key, hash, ttl, required, outcome))
-    return Cached<T>({std::move(entry), outcome});
+  ReadResult found;
+  const Lookup lookup{
+      .key = encoder.key(), .hash = encoder.hash(), .max_age = ttl, .required = required};
+  if (source.find(lookup, found)) return Cached<T>(std::move(found));
   detail::ValueRequest<T, Load> request(options, load);
   request.prefix = prefix;
-  request.hash = hash;
+  request.hash = encoder.hash();
   request.ttl = ttl;
   if (options.timeout.count() > 0)
     request.deadline = detail::after(std::chrono::steady_clock::now(), options.timeout);

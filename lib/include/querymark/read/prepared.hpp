@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/source.hpp"
 
@@ -73,9 +73,9 @@ class Prepared {
   /// The target that a key intent for this query with these parameters hits.
   template <class... Args>
   [[nodiscard]] Target key(const Args&... args) const {
-    KeyBuffer buffer;
-    (detail::encode_parameter(buffer, as_parameter(args)), ...);
-    return key_target({state_->prefix.get(), buffer.view()});
+    KeyEncoder encoder(*state_->prefix);
+    (encoder.add(as_parameter(args)), ...);
+    return key_target(encoder.key());
   }
 
  private:
@@ -142,8 +142,8 @@ class Prepared {
 
   /// What a miss does: out of the way of hits.
   template <class... Args>
-  [[nodiscard, gnu::noinline]] Handle load(const KeyView& key, std::uint64_t hash, bool enabled,
-                                           const Args&... args) const;
+  [[nodiscard, gnu::noinline]] ReadResult load(const Lookup& lookup, bool enabled,
+                                               const Args&... args) const;
 
   std::shared_ptr<State> state_;
 };
@@ -153,47 +153,49 @@ template <class... Args>
 auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> Handle {
   State& state = *state_;
   const Settings& settings = state.settings;
-  KeyBuffer buffer;
-  (detail::encode_parameter(buffer, as_parameter(args)), ...);
-  const KeyView key{state.prefix.get(), buffer.view()};
-  const std::uint64_t hash = key.hash();
+  KeyEncoder encoder(*state.prefix);
+  (encoder.add(as_parameter(args)), ...);
+  Lookup lookup{
+      .key = encoder.key(), .hash = encoder.hash(), .max_age = settings.ttl, .required = {}};
   const bool enabled = state.enabled.load(std::memory_order_relaxed);
-  if (enabled) {
-    Outcome outcome;
-    EntryRef entry;
+  Handle handle{ReadResult{}};
+  ReadResult& read = detail::InPlace::of(handle);
+  bool hit = false;
+  if (enabled) [[likely]] {
     if constexpr (kConstantTags) {
-      entry = settings.source->find(key, hash, settings.ttl, {}, outcome);
+      hit = settings.source->find(lookup, read);
     } else {
       std::vector<Target> declared;
       build_targets(declared, args...);
       std::vector<TargetId> required;
       for (const Target& target : declared) required.push_back(target.id());
-      entry = settings.source->find(key, hash, settings.ttl, required, outcome);
+      lookup.required = required;
+      hit = settings.source->find(lookup, read);
     }
-    if (entry) [[likely]]
-      return Handle({std::move(entry), outcome});
   }
-  return load(key, hash, enabled, args...);
+  if (!hit) [[unlikely]]
+    read = load(lookup, enabled, args...);
+  return handle;
 }
 
 template <class T, class Mapper, class... Taggers>
 template <class... Args>
-auto Prepared<T, Mapper, Taggers...>::load(const KeyView& key, std::uint64_t hash, bool enabled,
-                                           const Args&... args) const -> Handle {
+auto Prepared<T, Mapper, Taggers...>::load(const Lookup& lookup, bool enabled,
+                                           const Args&... args) const -> ReadResult {
   State& state = *state_;
   const Settings& settings = state.settings;
-  const std::array<ParameterView, sizeof...(Args)> values{as_parameter(args)...};
+  const detail::CallParameters<Args...> values(args...);
   const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values,
+  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values.views(),
                                                              settings.mapper, targets);
   request.prefix = state.prefix;
-  request.parameters = key.parameters;
-  request.hash = hash;
+  request.parameters = lookup.key.parameters;
+  request.hash = lookup.hash;
   request.ttl = settings.ttl;
   request.enabled = enabled;
   if (settings.timeout.count() > 0)
     request.deadline = detail::after(std::chrono::steady_clock::now(), settings.timeout);
-  return Handle(settings.source->read(request));
+  return settings.source->read(request);
 }
 
 }  // namespace querymark

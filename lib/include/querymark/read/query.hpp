@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/source.hpp"
 
@@ -88,25 +89,23 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
   const KeyPrefixRef prefix =
       source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_, scope_);
-  KeyBuffer buffer;
-  for (const ParameterView parameter : parameters_.views())
-    detail::encode_parameter(buffer, parameter);
-  const KeyView key{prefix.get(), buffer.view()};
-  const std::uint64_t hash = key.hash();
+  KeyEncoder encoder(*prefix);
+  for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   if (enabled_ && !loader_.isolated()) {
     std::vector<TargetId> required;
     required.reserve(targets_.size());
     for (const Target& target : targets_) required.push_back(target.id());
-    Outcome outcome;
-    if (EntryRef entry = source_.find(key, hash, ttl_, required, outcome))
-      return Handle({std::move(entry), outcome});
+    ReadResult found;
+    const Lookup lookup{
+        .key = encoder.key(), .hash = encoder.hash(), .max_age = ttl_, .required = required};
+    if (source_.find(lookup, found)) return Handle(std::move(found));
   }
   const auto targets = [this](std::vector<Target>& out) { out = targets_; };
   detail::QueryRequest<T, Mapper, decltype(targets)> request(loader_, parameters_.views(), mapper,
                                                              targets);
   request.prefix = prefix;
-  request.parameters = key.parameters;
-  request.hash = hash;
+  request.parameters = encoder.key().parameters;
+  request.hash = encoder.hash();
   request.ttl = ttl_;
   request.enabled = enabled_;
   if (timeout_.count() > 0)
@@ -116,10 +115,9 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
 
 inline Target Query::key() const {
   const KeyPrefixRef prefix = source_.prefix({}, KeyPrefix::Form::sql, sql_, scope_);
-  KeyBuffer buffer;
-  for (const ParameterView parameter : parameters_.views())
-    detail::encode_parameter(buffer, parameter);
-  return key_target({prefix.get(), buffer.view()});
+  KeyEncoder encoder(*prefix);
+  for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
+  return key_target(encoder.key());
 }
 
 }  // namespace querymark

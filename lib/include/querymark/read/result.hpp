@@ -12,15 +12,26 @@
 
 namespace querymark {
 
+namespace detail {
+
+/// Lets the hit path write into the handle that it returns.
+struct InPlace {
+  template <class Handle>
+  [[nodiscard]] static ReadResult& of(Handle& handle) noexcept {
+    return handle.read_;
+  }
+};
+
+}  // namespace detail
+
 /// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does
 /// meanwhile. Immutable and thread-safe. Rows and fields point into it; taking them from a
 /// temporary does not compile.
 class Result {
  public:
-  explicit Result(ReadResult read) noexcept
-      : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+  explicit Result(ReadResult read) noexcept : read_(std::move(read)) {}
 
-  [[nodiscard]] const ResultSet& set() const& noexcept { return entry_.value<ResultSet>(); }
+  [[nodiscard]] const ResultSet& set() const& noexcept { return read_.entry.value<ResultSet>(); }
   const ResultSet& set() && = delete;
   [[nodiscard]] std::size_t size() const noexcept { return set().size(); }
   [[nodiscard]] bool empty() const noexcept { return set().empty(); }
@@ -32,11 +43,11 @@ class Result {
   ResultSet::Iterator end() && = delete;
 
   /// What happened: hit or miss, from where, stored or why not.
-  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
 
  private:
-  EntryRef entry_;
-  Outcome outcome_;
+  friend struct detail::InPlace;
+  ReadResult read_;
 };
 
 /// The rows of a query as immutable objects: a cheap shared handle. What memory keeps are the
@@ -47,7 +58,7 @@ class Rows {
   /// `const T&`; for bool, of which a vector holds no objects, a copy.
   using Reference = typename std::vector<T>::const_reference;
 
-  explicit Rows(ReadResult read) noexcept : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+  explicit Rows(ReadResult read) noexcept : read_(std::move(read)) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return all().size(); }
   [[nodiscard]] bool empty() const noexcept { return all().empty(); }
@@ -68,31 +79,30 @@ class Rows {
   auto begin() && = delete;
   auto end() && = delete;
 
-  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
 
  private:
-  [[nodiscard]] std::span<const T> all() const noexcept { return entry_.values<T>(); }
+  [[nodiscard]] std::span<const T> all() const noexcept { return read_.entry.values<T>(); }
 
-  EntryRef entry_;
-  Outcome outcome_;
+  friend struct detail::InPlace;
+  ReadResult read_;
 };
 
 /// One value of `get_or_load`: a cheap shared handle to an immutable object.
 template <class T>
 class Cached {
  public:
-  explicit Cached(ReadResult read) noexcept
-      : entry_(std::move(read.entry)), outcome_(read.outcome) {}
+  explicit Cached(ReadResult read) noexcept : read_(std::move(read)) {}
 
-  [[nodiscard]] const T& operator*() const& noexcept { return entry_.value<T>(); }
+  [[nodiscard]] const T& operator*() const& noexcept { return read_.entry.value<T>(); }
   const T& operator*() && = delete;
-  [[nodiscard]] const T* operator->() const& noexcept { return &entry_.value<T>(); }
+  [[nodiscard]] const T* operator->() const& noexcept { return &read_.entry.value<T>(); }
   const T* operator->() && = delete;
-  [[nodiscard]] const Outcome& outcome() const noexcept { return outcome_; }
+  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
 
  private:
-  EntryRef entry_;
-  Outcome outcome_;
+  friend struct detail::InPlace;
+  ReadResult read_;
 };
 
 }  // namespace querymark

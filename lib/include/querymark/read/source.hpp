@@ -29,6 +29,16 @@ struct SourceOptions {
   std::size_t mark_cells = 0;
 };
 
+/// What a read asks memory for.
+struct Lookup {
+  KeyView key;
+  std::uint64_t hash = 0;
+  /// Older entries are not served.
+  std::chrono::nanoseconds max_age{};
+  /// The entry must carry these. Empty where targets are a function of the key.
+  std::span<const TargetId> required;
+};
+
 /// One database (or other origin of data) in one namespace, as the cache sees it: its marks, its
 /// scope, its loads in flight, its shared tiers. Adapters own one each.
 ///
@@ -56,12 +66,9 @@ class Source {
                                     std::string_view text,
                                     std::string_view caller_scope = {}) const;
 
-  /// The hit path: the entry if it may be served now and is younger than `max_age`. Its targets
-  /// must include `required` (empty where they are a function of the key). `outcome` is set on a
-  /// hit. Neither allocates nor blocks on anything but the memory tier.
-  [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash,
-                              std::chrono::nanoseconds max_age, std::span<const TargetId> required,
-                              Outcome& outcome) noexcept;
+  /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
+  /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
+  [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
 
   /// Serves the request from memory, a shared tier, another's load or its own. Blocks. Throws what
   /// the load throws, and Timeout past the request's deadline while it waits for another's load.
@@ -73,6 +80,8 @@ class Source {
   [[nodiscard]] Verdict judge(const Entry& entry, MonotonicTime now,
                               std::chrono::nanoseconds max_age,
                               std::span<const TargetId> required) const noexcept;
+  /// Counts why, and drops the entry if nobody can use it.
+  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict) noexcept;
 
   Cache& cache_;
   SourceOptions options_;
@@ -81,5 +90,21 @@ class Source {
   FlightTable flights_;
   std::vector<std::shared_ptr<SharedTier>> tiers_;
 };
+
+inline Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
+                                     std::chrono::nanoseconds max_age,
+                                     std::span<const TargetId> required) const noexcept {
+  if (entry.domain() != domain_) return Verdict::other_domain;
+  // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
+  if (entry.expired_at(now) || entry.age(now) >= max_age) return Verdict::expired;
+  // Targets belong to the hit: a target that the entry does not carry was never looked at for it.
+  if (!required.empty() && !entry.carries(required)) return Verdict::targets_differ;
+  const std::uint64_t generation = marks_.generation();
+  const std::uint64_t stamp = entry.generation();
+  if (stamp >= generation) return Verdict::fresh;
+  if (!marks_.unchanged_since(stamp, entry.targets())) return Verdict::invalidated;
+  entry.raise_generation(generation);
+  return Verdict::fresh;
+}
 
 }  // namespace querymark

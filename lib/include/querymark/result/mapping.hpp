@@ -13,7 +13,8 @@ namespace querymark::detail {
 
 template <class T>
 inline constexpr bool kIsCell =
-    std::is_arithmetic_v<T> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes>;
+    std::is_arithmetic_v<T> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
+    std::is_same_v<T, ByteVector> || CustomField<T>;
 template <class T>
 inline constexpr bool kIsCell<std::optional<T>> = kIsCell<T>;
 

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,18 @@ namespace querymark {
 
 class ResultSet;
 
+class Field;
+
+/// How a cell becomes a type of your own. Specialise it:
+/// `static Money read(const Field& cell) { return {cell.as<std::int64_t>()}; }`.
+template <class T>
+struct FieldTraits;
+
+template <class T>
+concept CustomField = requires(const Field& field) {
+  { FieldTraits<T>::read(field) } -> std::same_as<T>;
+};
+
 /// One cell of a row. Points into its result set, which must stay alive.
 class Field {
  public:
@@ -26,19 +39,26 @@ class Field {
   /// Text or bytes, in place. Throws TypeError for NULL and for numbers.
   [[nodiscard]] std::string_view view() const;
 
+  /// The declared type of the column, as the database names it.
+  [[nodiscard]] std::string_view declared_type() const noexcept;
+
   /// The cell as `T`: bool, an integer (range checked), a floating-point type (also from integers),
-  /// std::string, std::string_view, Bytes, or std::optional of one of them, which NULL leaves
-  /// empty. Throws TypeError naming the column when the cell is NULL, of another type, or out of
-  /// range.
+  /// std::string, std::string_view, Bytes or std::vector<std::byte>, a type with FieldTraits, or
+  /// std::optional of one of them, which NULL leaves empty. The text of a column declared `numeric`
+  /// is read as a number where one is asked for. Throws TypeError naming the column when the cell
+  /// is NULL, of another type, or out of range.
   template <class T>
   [[nodiscard]] T as() const;
+
+  /// Throws the TypeError of a cell that is not `wanted`; for FieldTraits.
+  [[noreturn]] void fail(std::string_view wanted) const;
 
  private:
   friend class Row;
   Field(const ResultSet& set, std::size_t row, std::size_t column) noexcept
       : set_(&set), row_(row), column_(column) {}
 
-  [[noreturn]] void fail(std::string_view wanted) const;
+  [[nodiscard]] bool is_numeric_text() const noexcept;
   [[nodiscard]] std::int64_t integer(std::string_view wanted) const;
   [[nodiscard]] double number() const;
   [[nodiscard]] bool boolean() const;
@@ -186,6 +206,8 @@ template <class T>
 inline constexpr bool kIsOptional = false;
 template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
+
+using ByteVector = std::vector<std::byte>;
 }  // namespace detail
 
 template <class T>
@@ -205,6 +227,11 @@ T Field::as() const {
     return T(text(ValueType::text));
   } else if constexpr (std::same_as<T, Bytes>) {
     return Bytes{std::string(text(ValueType::bytes))};
+  } else if constexpr (std::same_as<T, detail::ByteVector>) {
+    const std::span<const char> raw(text(ValueType::bytes));
+    return {std::as_bytes(raw).begin(), std::as_bytes(raw).end()};
+  } else if constexpr (CustomField<T>) {
+    return FieldTraits<T>::read(*this);
   } else {
     static_assert(sizeof(T) == 0, "a cell can't be read as this type");
   }

@@ -29,6 +29,59 @@ void put_integer(Sink& sink, Integer value) {
   sink.append(raw, sizeof(Integer));
 }
 
+/// Copies like memcpy, but short blocks without a call. The ranges must not overlap.
+[[gnu::always_inline]] inline void copy_bytes(char* to, const char* from,
+                                              std::size_t size) noexcept {
+  struct Block {
+    std::uint64_t words[2];
+  };
+  const auto copy = [&]<class Piece>(std::size_t at, Piece piece) {
+    std::memcpy(&piece, from + at, sizeof(Piece));
+    std::memcpy(to + at, &piece, sizeof(Piece));
+  };
+  if (__builtin_constant_p(size) || size > 64) {
+    if (size > 0) std::memcpy(to, from, size);  // an empty view may hold no address
+  } else if (size >= 16) {
+    copy(0, Block{});
+    if (size > 32) {
+      copy(16, Block{});
+      copy(size - 32, Block{});
+    }
+    copy(size - 16, Block{});
+  } else if (size >= 8) {
+    copy(0, std::uint64_t{});
+    copy(size - 8, std::uint64_t{});
+  } else if (size >= 4) {
+    copy(0, std::uint32_t{});
+    copy(size - 4, std::uint32_t{});
+  } else {
+    for (std::size_t at = 0; at < size; ++at) to[at] = from[at];
+  }
+}
+
+/// `a` and `b` have the same `size` bytes: short blocks without a call.
+[[nodiscard, gnu::always_inline]] inline bool same_bytes(const char* a, const char* b,
+                                                         std::size_t size) noexcept {
+  const auto differ = [&]<class Word>(std::size_t at, Word) -> std::uint64_t {
+    Word left, right;
+    std::memcpy(&left, a + at, sizeof(Word));
+    std::memcpy(&right, b + at, sizeof(Word));
+    return left ^ right;
+  };
+  const auto differ_16 = [&](std::size_t at) {
+    return differ(at, std::uint64_t{}) | differ(at + 8, std::uint64_t{});
+  };
+  if (size > 64) return std::memcmp(a, b, size) == 0;
+  if (size > 32)
+    return (differ_16(0) | differ_16(16) | differ_16(size - 32) | differ_16(size - 16)) == 0;
+  if (size >= 16) return (differ_16(0) | differ_16(size - 16)) == 0;
+  if (size >= 8) return (differ(0, std::uint64_t{}) | differ(size - 8, std::uint64_t{})) == 0;
+  if (size >= 4) return (differ(0, std::uint32_t{}) | differ(size - 4, std::uint32_t{})) == 0;
+  for (std::size_t at = 0; at < size; ++at)
+    if (a[at] != b[at]) return false;
+  return true;
+}
+
 /// Appends a 32-bit length and the bytes. Requires: fewer than 2^32 bytes (callers bound their
 /// input).
 template <class Sink>

@@ -11,6 +11,7 @@
 #include "querymark/log/written.hpp"
 #include "querymark/postgres/options.hpp"
 #include "querymark/postgres/transaction.hpp"
+#include "querymark/postgres/types.hpp"
 #include "querymark/read/queryable.hpp"
 #include "querymark/tier/shared_tier.hpp"
 

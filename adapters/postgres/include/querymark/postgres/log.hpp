@@ -24,6 +24,9 @@ struct LogOptions {
 /// incarnation than the epoch's starts a new epoch. Each statement of the tail returns epoch,
 /// incarnation, floor, snapshot and backend pid together with the rows, so a change is never taken
 /// for silence.
+///
+/// Its statements are prepared, so `url` leads to the server itself, not to a proxy that lends
+/// server sessions per transaction.
 class Log final : public Outbox {
  public:
   /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.

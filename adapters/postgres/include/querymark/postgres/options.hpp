@@ -26,8 +26,10 @@ struct Options {
   std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
   std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
-  std::chrono::nanoseconds poll_interval{
-      std::chrono::milliseconds(100)};  ///< Backstop behind LISTEN.
+  /// Shortest pause between two looks at the log, at most a third of max_lag: how late a write is
+  /// seen while the doorbell is lost. Otherwise looks that find nothing become rarer, down to one
+  /// in a third of max_lag or 30 s.
+  std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
   SessionPins session;
   std::size_t connections = 8;               ///< Most pooled connections; more callers wait.
   std::chrono::milliseconds patience{5000};  ///< Longest wait for a pooled connection.
@@ -36,8 +38,9 @@ struct Options {
   std::chrono::milliseconds statement_timeout{0};
   /// Client-side, for each statement of the subscriber and the doorbell.
   std::chrono::milliseconds log_timeout{5000};
-  /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy. Empty: the main
-  /// URL.
+  /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they need a server
+  /// session each, for prepared statements and notifications. What queries and writes send works
+  /// through a proxy. Empty: the main URL.
   std::string direct_url;
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.

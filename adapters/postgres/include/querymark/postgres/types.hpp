@@ -1,0 +1,134 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <pqxx/strconv>
+#include <pqxx/version.hxx>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/result/result_set.hpp"
+
+/// More types than the core's own, as parameters and as cells:
+///   - whatever libpqxx converts to and from text (`pqxx::string_traits`): your own types, and
+///     enumerations declared with PQXX_DECLARE_ENUM_CONVERSION;
+///   - std::vector of any type that is itself a parameter or a cell, std::optional for elements
+///     that may be NULL: one-dimensional arrays.
+/// NUMERIC is text; ask for a number, or a decimal type of your own, and it is read as that.
+
+namespace querymark::detail {
+
+/// True for a type for which somebody has written conversions. In libpqxx 7 string_traits exist for
+/// every type, but only for those does `nullness` hold a constant.
+template <class T>
+concept ConvertedByPqxx =
+#if PQXX_VERSION_MAJOR >= 7
+    requires { typename std::bool_constant<pqxx::nullness<T>::has_null>; };
+#else
+    requires { sizeof(pqxx::string_traits<T>); };
+#endif
+
+template <class T>
+inline constexpr bool kIsVector = false;
+template <class T>
+inline constexpr bool kIsVector<std::vector<T>> = true;
+
+template <class T>
+[[nodiscard]] bool is_pqxx_null(const T& value) {
+#if PQXX_VERSION_MAJOR >= 7
+  return pqxx::is_null(value);
+#else
+  if constexpr (requires { pqxx::string_traits<T>::is_null(value); })
+    return pqxx::string_traits<T>::is_null(value);
+  else
+    return false;  // 6.4's enumerations do not even say so
+#endif
+}
+
+}  // namespace querymark::detail
+
+namespace querymark::postgres {
+
+/// A type that libpqxx converts and the core does not know.
+template <class T>
+concept PqxxType =
+    std::is_object_v<T> && !std::is_array_v<T> && !std::is_arithmetic_v<T> &&
+    !std::is_pointer_v<T> && !std::convertible_to<const T&, std::string_view> && !ByteRange<T> &&
+    !detail::kIsVector<T> && !detail::kIsOptional<T> && !std::is_null_pointer_v<T> &&
+    !std::same_as<T, std::nullopt_t> && detail::ConvertedByPqxx<T>;
+
+/// Builds PostgreSQL's text of a one-dimensional array, such as `{1,NULL}` or `{"a","b\"c"}`.
+class ArrayBuilder {
+ public:
+  /// Throws ConfigError for an array, and for text with a NUL.
+  ArrayBuilder& add(ParameterView element);
+  [[nodiscard]] OwnedParameter build() &&;
+
+ private:
+  std::string text_;
+  ValueType element_ = ValueType::null;
+};
+
+/// The elements of an array cell, one a row, typed as cells of the element's type are. Throws
+/// TypeError for what is no array or has more than one dimension.
+[[nodiscard]] ResultSet elements_of(const Field& array);
+
+/// A cell as PostgreSQL spells it. Throws TypeError for NULL.
+[[nodiscard]] std::string cell_text(const Field& cell);
+
+}  // namespace querymark::postgres
+
+namespace querymark {
+
+template <postgres::PqxxType T>
+struct ParameterTraits<T> {
+  static OwnedParameter view(const T& value) {
+    if (detail::is_pqxx_null(value)) return {};
+    return {ParameterView::text({}), pqxx::to_string(value)};
+  }
+};
+
+template <postgres::PqxxType T>
+  requires std::default_initializable<T>
+struct FieldTraits<T> {
+  static T read(const Field& cell) {
+    const std::string text = postgres::cell_text(cell);
+    T value{};
+    try {
+      pqxx::from_string(text, value);
+    } catch (const std::exception& failure) {  // whatever the conversion throws
+      cell.fail("text that its type can read (" + std::string(failure.what()) + ')');
+    }
+    return value;
+  }
+};
+
+template <class T>
+  requires(BindableParameter<T> && !std::same_as<T, std::byte> && !detail::kIsVector<T>)
+struct ParameterTraits<std::vector<T>> {
+  static OwnedParameter view(const std::vector<T>& values) {
+    postgres::ArrayBuilder builder;
+    for (const auto& value : values) builder.add(as_parameter<T>(value));
+    return std::move(builder).build();
+  }
+};
+
+template <class T>
+  requires(!std::same_as<T, std::byte> && !std::same_as<T, std::string_view> &&
+           !detail::kIsVector<T>)
+struct FieldTraits<std::vector<T>> {
+  static std::vector<T> read(const Field& cell) {
+    const ResultSet elements = postgres::elements_of(cell);
+    std::vector<T> values;
+    values.reserve(elements.size());
+    for (const Row element : elements) values.push_back(element[0].as<T>());
+    return values;
+  }
+};
+
+}  // namespace querymark

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <mutex>
+
+#include "entry_index.hpp"
+#include "entry_queue.hpp"
+#include "ghosts.hpp"
+#include "querymark/memory/memory_tier.hpp"
+
+// One shard of the memory tier, and the search that a hit makes in it: here, so that the read path
+// takes it into itself. The protocol is at the top of memory_tier.cpp.
+
+namespace querymark {
+
+struct MemoryTier::Shard {
+  static constexpr std::size_t kRetiredBatch = 64;
+  static constexpr std::uint8_t kMostVisits = 5;
+
+  EntryIndex index;
+
+  alignas(64) mutable std::mutex mutex;
+  EntryQueue small{1};
+  EntryQueue main{2};
+  Ghosts ghosts;
+  RetiredEntries retired;
+  std::uint64_t evictions = 0;
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return small.bytes() + main.bytes(); }
+  [[nodiscard]] EntryQueue& queue_of(const Entry& entry) noexcept {
+    return main.holds(entry) ? main : small;
+  }
+  void remove(const Entry& entry) noexcept {
+    const std::size_t charge = entry.charge();
+    queue_of(entry).remove(entry, charge);
+    index.erase(entry);
+    retired.add(entry, charge);
+  }
+  void remember(const Entry& entry) { ghosts.add(entry.hash(), index.size() * 9 / 10); }
+  [[nodiscard]] bool has_much_retired(std::size_t capacity) const noexcept {
+    return retired.size() >= kRetiredBatch || retired.bytes() > capacity / 32;
+  }
+  // Frees what it can, without the lock; what readers protect comes back.
+  void release_retired(std::unique_lock<std::mutex>& lock) {
+    RetiredEntries batch(std::move(retired));
+    lock.unlock();
+    batch.release();
+    lock.lock();
+    retired.append(std::move(batch));
+  }
+};
+
+// Low bits: the index takes the high ones.
+inline MemoryTier::Shard& MemoryTier::shard_of(std::uint32_t hash) const noexcept {
+  return shards_[hash & shard_mask_];
+}
+
+inline std::span<MemoryTier::Shard> MemoryTier::shards() const noexcept {
+  return {shards_.get(), std::size_t{shard_mask_} + 1};
+}
+
+[[gnu::always_inline]] inline EntryRef MemoryTier::search(const KeyView& key,
+                                                          std::uint64_t full_hash) noexcept {
+  const std::uint32_t hash = Entry::fold(full_hash);
+  detail::HazardRecord& hazards = own_hazards();
+  Hazard* hazard = &hazards.passing;
+  for (Hazard& handle : hazards.handles)
+    if (handle.load(std::memory_order_acquire) == nullptr) {
+      hazard = &handle;
+      break;
+    }
+  const Entry* const entry = shard_of(hash).index.find(key, hash, *hazard);
+  if (entry == nullptr) return {};
+  const std::uint8_t visits = entry->visits_.load(std::memory_order_relaxed);
+  if (visits < Shard::kMostVisits)
+    entry->visits_.store(static_cast<std::uint8_t>(visits + 1), std::memory_order_relaxed);
+  if (hazard != &hazards.passing) [[likely]]
+    return EntryRef::guard(entry, *hazard);
+  EntryRef counted = EntryRef::share(entry);  // this thread holds many: see EntryRef
+  clear_hazard(*hazard);
+  return counted;
+}
+
+}  // namespace querymark

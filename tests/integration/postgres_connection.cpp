@@ -1,0 +1,75 @@
+#include "connection.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "support/pg_shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+using postgres::Connection;
+
+namespace {
+
+std::int64_t prepared_on(Connection& connection) {
+  const ResultSet set = connection.query("select count(*) from pg_prepared_statements");
+  return set.row(0)[0].as<std::int64_t>();
+}
+
+}  // namespace
+
+TEST_CASE("postgres connection: a named statement is prepared once, any other never",
+          "[postgres]") {
+  const PgShop shop;
+  Connection connection(shop.url(), {});
+  for (int i = 0; i < 3; ++i) {
+    static_cast<void>(connection.query(postgres::statement("log_state")));
+    CHECK(prepared_on(connection) == 0);
+  }
+  for (int i = 0; i < 3; ++i)
+    CHECK(connection.query_named("consumer", {as_parameter("shop"), as_parameter("a")}).empty());
+  CHECK(connection.execute_named("consumer_register", {as_parameter("shop"), as_parameter("a")}) ==
+        1);
+  CHECK(connection.query_named("consumer", {as_parameter("shop"), as_parameter("a")}).size() == 1);
+  CHECK(prepared_on(connection) == 2);
+  CHECK(connection
+            .query("select name from pg_prepared_statements where name = 'consumer' and "
+                   "generic_plans + custom_plans = 4")
+            .size() == 1);
+}
+
+TEST_CASE("postgres connection: a statement that another session prepared ends the connection",
+          "[postgres]") {
+  const PgShop shop;
+  Connection connection(shop.url(), {});
+  static_cast<void>(connection.query_named("log_state"));
+  static_cast<void>(connection.run("deallocate all"));  // as behind a pooling proxy
+  CHECK_THROWS_WITH(connection.query_named("log_state"),
+                    Contains("26000") && Contains("direct_url"));
+  CHECK_FALSE(connection.open());
+}
+
+TEST_CASE("postgres connection: an error in a named statement leaves the connection usable",
+          "[postgres]") {
+  const PgShop shop;
+  Connection connection(shop.url(), {});
+  const auto renew = [&](ParameterView token) {
+    return connection.execute_named(
+        "consumer_renew", {as_parameter("shop"), as_parameter("a"), token, as_parameter(1)});
+  };
+  CHECK_THROWS_WITH(renew(as_parameter("x")), Contains("22P02"));
+  CHECK(connection.open());
+  CHECK(renew(as_parameter(7)) == 0);
+}
+
+TEST_CASE("postgres: a pooled session holds no prepared statements", "[postgres]") {
+  const PgShop shop;
+  postgres::Options options = PgProcess::quick();
+  options.connections = 1;
+  PgProcess process(shop, options);
+  process.set_price(1, 3.0);
+  for (int i = 0; i < 3; ++i) static_cast<void>(process.price(i));
+  const Rows<int> count =
+      process.db.query("select count(*) from pg_prepared_statements").fetch_as<int>();
+  CHECK(count.front() == 0);
+}

@@ -120,6 +120,12 @@ std::string PostgresServer::url(const std::string& database, const std::string& 
   return "postgresql://" + user + '@' + host_ + ':' + std::to_string(port_) + '/' + database;
 }
 
+std::string PostgresServer::create_bare_database() {
+  const std::string name = "bare" + std::to_string(++databases_);
+  ask("create database " + name);
+  return name;
+}
+
 std::string PostgresServer::create_database() {
   const std::string name = "shop" + std::to_string(++databases_);
   pqxx::connection connection(url("postgres"));

@@ -29,6 +29,8 @@ class PostgresServer {
                                 const std::string& user = "tester") const;
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
+  /// A fresh database without a schema; returns its name.
+  [[nodiscard]] std::string create_bare_database();
   /// A fresh, migrated database; returns its name.
   [[nodiscard]] std::string create_database();
 

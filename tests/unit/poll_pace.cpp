@@ -53,8 +53,9 @@ TEST_CASE("poll pace: failures double the pause from the short one, up to a seco
   CHECK(after(pace, Polled::nothing, true) == 200ms);
 }
 
-TEST_CASE("poll pace: no pause is longer than a third of max_lag, so that trust outlives lost polls",
-          "[poll_pace]") {
+TEST_CASE(
+    "poll pace: no pause is longer than a third of max_lag, so that trust outlives lost polls",
+    "[poll_pace]") {
   for (const nanoseconds max_lag : {nanoseconds(30ms), nanoseconds(1s), nanoseconds(10min)})
     for (const nanoseconds interval : {nanoseconds(1ms), nanoseconds(100ms), nanoseconds(1h)})
       for (const bool listens : {true, false})

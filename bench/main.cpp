@@ -3,6 +3,7 @@
 #include <map>
 
 #include "plot.hpp"
+#include "propagate.hpp"
 #include "rounds.hpp"
 
 namespace {
@@ -48,6 +49,11 @@ int main(int argc, char** argv) try {
   app.add_option("--runs", options.runs, "runs of each subject")->check(CLI::Range(1, 1000));
   app.add_option("--subject", options.subject, "measure only this subject");
   app.add_option("--serve", serve, "serve this many hits of --subject and measure nothing");
+  std::string watch, beside;
+  unsigned rate = 1000;
+  app.add_option("--watch", watch)->group("");  // see propagate.hpp
+  app.add_option("--write-beside", beside)->group("");
+  app.add_option("--rate", rate)->group("");
   std::string plot;
   app.add_option("--plot", plot, "write the figures of the first name to this SVG file");
   CLI11_PARSE(app, argc, argv);
@@ -55,6 +61,8 @@ int main(int argc, char** argv) try {
     serve_hits(options.subject, serve);
     return 0;
   }
+  if (!watch.empty()) watch_probe(watch);
+  if (!beside.empty()) write_beside(beside, rate);
   if (names.empty())
     for (const Bench& bench : kBenches)
       if (bench.name != "trace" || !options.trace.empty()) names.emplace_back(bench.name);

@@ -39,14 +39,11 @@ void Report::add(Figure figure) {
 }
 
 void Report::absent(std::string_view bench, std::string_view subject, std::string_view package) {
-  const std::string name(package);
-  std::fprintf(stderr,
-               "ABSENT: %s of %s: not built in; apt-get install %s, or tools/bench --install\n",
-               std::string(subject).c_str(), std::string(bench).c_str(), name.c_str());
-  if (!json_) return;
-  const nlohmann::ordered_json line{{"bench", bench}, {"subject", subject}, {"absent", package}};
-  std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
+  const std::string name(package);
+  std::fprintf(stderr, "ABSENT: %s of %s: needs %s; apt-get install %s, or tools/bench --install\n",
+               std::string(subject).c_str(), std::string(bench).c_str(), name.c_str(),
+               name.c_str());
 }
 
 const Figure* Report::find(std::string_view bench, std::string_view subject,

@@ -28,7 +28,7 @@ class Report {
   explicit Report(bool json) noexcept : json_(json) {}
 
   void add(Figure figure);
-  /// A subject that could not be built in, said loudly in either format.
+  /// A subject whose package is missing: said loudly on standard error, and no figure.
   void absent(std::string_view bench, std::string_view subject, std::string_view package);
   /// The figure, or null.
   [[nodiscard]] const Figure* find(std::string_view bench, std::string_view subject,

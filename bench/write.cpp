@@ -1,7 +1,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "rounds.hpp"
 #include "sqlite_item.hpp"
+#include "write_rounds.hpp"
 
 // A write of one row: plain SQLite against our API with 1 and with 10 intents, microseconds each.
 
@@ -10,15 +10,9 @@ namespace {
 
 using sqlite::Synchronous;
 
-struct Writer {
-  std::string name;
-  std::function<void(std::int64_t)> write;
-};
-
 void bench_mode(const Options& options, Report& report, const ItemFile& file, Synchronous mode) {
   const bool full = mode == Synchronous::full;
   const std::string suffix = full ? "_full" : "_normal";
-  const int count = full ? 200 : 1000;
 
   SQLite::Database plain(file.path(), SQLite::OPEN_READWRITE, 5000);
   plain.exec(full ? "pragma synchronous = full" : "pragma synchronous = normal");
@@ -34,23 +28,23 @@ void bench_mode(const Options& options, Report& report, const ItemFile& file, Sy
   sqlite::Options with = item_options();
   with.synchronous = mode;
   sqlite::Database database(file.path(), cache, with);
-  const auto through = [&](int intents) {
-    return [&database, intents](std::int64_t value) {
-      database.write([&](sqlite::Transaction& tx) {
-        tx.execute("update counter set value = ? where id = 1", value);
-        for (int i = 0; i < intents; ++i) tx.invalidate(entity("counter", value, i));
-      });
-    };
-  };
-  const Writer writers[] = {{"plain" + suffix,
-                             [&](std::int64_t value) {
-                               run(begin);
-                               update.bind(1, value);
-                               run(update);
-                               run(commit);
-                             }},
-                            {"querymark_1" + suffix, through(1)},
-                            {"querymark_10" + suffix, through(10)}};
+  measure_writers(options, report,
+                  {{"plain" + suffix,
+                    [&](std::int64_t value) {
+                      run(begin);
+                      update.bind(1, value);
+                      run(update);
+                      run(commit);
+                    }},
+                   {"querymark_1" + suffix, write_through(database, 1)},
+                   {"querymark_10" + suffix, write_through(database, 10)}},
+                  full ? 200 : 1000);
+}
+
+}  // namespace
+
+void measure_writers(const Options& options, Report& report, const std::vector<Writer>& writers,
+                     int count) {
   std::vector<Figure> figures;
   for (const Writer& writer : writers)
     figures.push_back({.bench = "write", .subject = writer.name, .unit = "us"});
@@ -62,16 +56,20 @@ void bench_mode(const Options& options, Report& report, const ItemFile& file, Sy
       });
       if (round > 0) figures[w].runs.push_back(ns / 1000 / count);
     }
+  const double plain = figures[0].runs.empty() ? 0 : figures[0].median();
+  for (std::size_t w = 1; w < figures.size(); ++w)
+    if (plain > 0) figures[w].more["x_plain"] = plain / figures[w].median();
   for (Figure& figure : figures)
     if (!figure.runs.empty()) report.add(std::move(figure));
 }
-
-}  // namespace
 
 void bench_write(const Options& options, Report& report) {
   const ItemFile file(10);
   bench_mode(options, report, file, Synchronous::normal);
   bench_mode(options, report, file, Synchronous::full);
+#ifdef QUERYMARK_BENCH_POSTGRES
+  write_postgres(options, report);
+#endif
 }
 
 }  // namespace querymark::bench

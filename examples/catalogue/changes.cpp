@@ -6,7 +6,7 @@ namespace catalogue {
 namespace {
 
 // What a package's coming or going makes stale.
-void invalidate_all_about(qm::sqlite::Transaction& tx, const Publication& changed) {
+void invalidate_all_about(qm::Transaction& tx, const Publication& changed) {
   tx.invalidate(qm::entity("package", changed.package.name))
       .invalidate(qm::collection("section", changed.package.section))
       .invalidate(qm::collection("packages"))
@@ -16,7 +16,7 @@ void invalidate_all_about(qm::sqlite::Transaction& tx, const Publication& change
 }
 
 // Inside a transaction reads go to the database: they see its own writes, and no cache.
-std::optional<Publication> read_publication(qm::sqlite::Transaction& tx, std::string_view name) {
+std::optional<Publication> read_publication(qm::Transaction& tx, std::string_view name) {
   const qm::ResultSet found = tx.query(sql::kPackage, name);
   if (found.empty()) return std::nullopt;
   const qm::Row row = found[0];
@@ -29,7 +29,7 @@ std::optional<Publication> read_publication(qm::sqlite::Transaction& tx, std::st
                          .maintainer = row["maintainer"].as<std::string>()};
   const qm::ResultSet edges = tx.query(
       "select depends_on, kind from dependency "
-      "where package_id = (select id from package where name = ?)",
+      "where package_id = (select id from package where name = $1)",
       name);
   for (const qm::Row edge : edges)
     publication.dependencies.push_back({edge[0].as<std::string>(), edge[1].as<std::string>()});
@@ -38,37 +38,37 @@ std::optional<Publication> read_publication(qm::sqlite::Transaction& tx, std::st
 
 }  // namespace
 
-void bump(qm::sqlite::Transaction& tx, std::string_view name, std::string_view version) {
-  const qm::ResultSet found = tx.query("select section from package where name = ?", name);
+void bump(qm::Transaction& tx, std::string_view name, std::string_view version) {
+  const qm::ResultSet found = tx.query("select section from package where name = $1", name);
   if (found.empty()) throw std::out_of_range("there is no package " + std::string(name));
-  tx.execute("update package set version = ? where name = ?", version, name);
+  tx.execute("update package set version = $1 where name = $2", version, name);
   tx.invalidate(qm::entity("package", name))
       .invalidate(qm::collection("section", found[0][0].view()))
       .reason("version bump");
 }
 
-std::optional<Publication> remove(qm::sqlite::Transaction& tx, std::string_view name) {
+std::optional<Publication> remove(qm::Transaction& tx, std::string_view name) {
   std::optional<Publication> removed = read_publication(tx, name);
   tx.reason("removal").invalidate(qm::entity("package", name));
   if (!removed) return removed;
-  tx.execute("delete from dependency where package_id = (select id from package where name = ?)",
+  tx.execute("delete from dependency where package_id = (select id from package where name = $1)",
              name);
-  tx.execute("delete from package where name = ?", name);
+  tx.execute("delete from package where name = $1", name);
   invalidate_all_about(tx, *removed);
   return removed;
 }
 
-void publish(qm::sqlite::Transaction& tx, const Publication& publication) {
+void publish(qm::Transaction& tx, const Publication& publication) {
   const Package& package = publication.package;
   tx.execute(
       "insert into package (name, version, section, size, installed_size, maintainer) "
-      "values (?, ?, ?, ?, ?, ?)",
+      "values ($1, $2, $3, $4, $5, $6)",
       package.name, package.version, package.section, package.size, package.installed_size,
       package.maintainer);
   for (const Dependency& dependency : publication.dependencies)
     tx.execute(
         "insert into dependency (package_id, depends_on, kind) "
-        "select id, ?, ? from package where name = ?",
+        "select id, $1, $2 from package where name = $3",
         dependency.depends_on, dependency.kind, package.name);
   tx.reason("publication");
   invalidate_all_about(tx, publication);

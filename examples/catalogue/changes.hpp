@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "querymark/log/transaction.hpp"
 #include "questions.hpp"
 
 /// The writes of the catalogue. Each changes the data and declares what that makes stale, in one
@@ -23,10 +24,10 @@ struct Publication {
 };
 
 /// Sets a package's version. Throws std::out_of_range when there is no such package.
-void bump(qm::sqlite::Transaction& tx, std::string_view name, std::string_view version);
+void bump(qm::Transaction& tx, std::string_view name, std::string_view version);
 /// Removes a package and its dependencies; returns what was removed, if anything.
-std::optional<Publication> remove(qm::sqlite::Transaction& tx, std::string_view name);
+std::optional<Publication> remove(qm::Transaction& tx, std::string_view name);
 /// Adds a package with its dependencies. Throws querymark::Error when it is there.
-void publish(qm::sqlite::Transaction& tx, const Publication& publication);
+void publish(qm::Transaction& tx, const Publication& publication);
 
 }  // namespace catalogue

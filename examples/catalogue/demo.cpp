@@ -9,6 +9,7 @@
 #include "instances.hpp"
 #include "interrupts.hpp"
 #include "measure.hpp"
+#include "place.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "scratch_folder.hpp"
@@ -19,7 +20,8 @@ using namespace catalogue;
 using std::chrono::steady_clock;
 
 struct Arguments {
-  bool json = false, canary = false, keep = false;
+  bool json = false, canary = false;
+  PlaceOptions place;
   std::int64_t seconds = 10;
   std::string catalogue;
   Programs programs{.querymark = program_folder() + "/../../worker/querymark",
@@ -33,20 +35,22 @@ double seconds_since(steady_clock::time_point began) {
 Report run(const Arguments& arguments, Interrupts& interrupts) {
   const auto began = steady_clock::now();
   Progress progress;
-  const ScratchFolder folder(arguments.keep);
-  const SharedFiles files{.database = folder.file("catalogue.db"),
-                          .tier = folder.file("catalogue.tier"),
-                          .log_folder = folder.path()};
   const PackageLists lists = find_package_lists(arguments.catalogue);
-  Report report{.source = lists.kind, .canary = arguments.canary};
+  const ScratchFolder folder(arguments.place.keep);
+  const std::unique_ptr<Place> place = make_place(arguments.place, folder);
+  const SharedFiles files{
+      .database = place->url(), .tier = folder.file("catalogue.tier"), .log_folder = folder.path()};
+  const std::unique_ptr<Backend> backend = backend_of(place->url());
+  Report report{.source = lists.kind, .database = backend->name(), .canary = arguments.canary};
 
-  report.imported = import_catalogue(files.database, lists, [&](const ImportResult& so_far) {
+  const auto importing = steady_clock::now();
+  report.imported = import_catalogue(*backend, lists, [&](const ImportResult& so_far) {
     interrupts.check();
     progress.update(fmt::format("importing: {} packages", so_far.packages));
   });
-  progress.done(fmt::format("imported {} packages and {} dependencies ({}) in {:.1f} s",
+  progress.done(fmt::format("imported {} packages and {} dependencies ({}) into {} in {:.1f} s",
                             report.imported.packages, report.imported.dependencies, lists.kind,
-                            seconds_since(began)));
+                            report.database, seconds_since(importing)));
   migrate(arguments.programs, files, interrupts);
 
   const auto measuring = steady_clock::now();
@@ -65,9 +69,9 @@ Report run(const Arguments& arguments, Interrupts& interrupts) {
       });
   progress.done(fmt::format("ran the worker and two instances for {:.1f} s: {} reads checked",
                             seconds_since(exercising), report.exercised.checked_reads));
-  if (arguments.keep)
-    progress.done(fmt::format("kept; to ask it: {} --db {} --tier {}", arguments.programs.service,
-                              files.database, files.tier));
+  if (arguments.place.keep && !arguments.place.private_server)
+    progress.done(fmt::format("kept; to ask it: {} --db '{}' --tier {}", arguments.programs.service,
+                              place->label(), files.tier));
   report.seconds = seconds_since(began);
   return report;
 }
@@ -93,7 +97,12 @@ int main(int argc, char** argv) {
   app.add_flag("--json", arguments.json, "Print one JSON object instead of the table");
   app.add_flag("--canary", arguments.canary,
                "Drop one invalidation on purpose: stale reads must then be found");
-  app.add_flag("--keep", arguments.keep, "Keep the database, the tier and the logs");
+  app.add_flag("--keep", arguments.place.keep, "Keep the database, the tier and the logs");
+  auto* server = app.add_option("--db", arguments.place.server,
+                                "A PostgreSQL server instead of a SQLite file: postgresql://…");
+  app.add_flag("--postgres", arguments.place.private_server,
+               "A PostgreSQL server of its own, which ends with the demo")
+      ->excludes(server);
   app.add_option("--seconds", arguments.seconds, "How long the two instances run")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
@@ -105,6 +114,12 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
     return app.exit(failure) == 0 ? 0 : kUsage;
+  }
+  // Not shown: it may hold a password.
+  if (const std::string& db = arguments.place.server;
+      !db.empty() && !db.starts_with("postgresql://") && !db.starts_with("postgres://")) {
+    fmt::print(stderr, "demo: --db takes postgresql://USER@HOST:PORT/DATABASE\n");
+    return kUsage;
   }
   try {
     Interrupts interrupts;

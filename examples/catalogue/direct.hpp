@@ -1,12 +1,11 @@
 #pragma once
 
-#include <SQLiteCpp/Database.h>
-#include <SQLiteCpp/Statement.h>
-
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "backend.hpp"
 #include "questions.hpp"
 
 namespace catalogue {
@@ -17,13 +16,13 @@ struct Sample {
   std::string dependency;  ///< One of its dependencies, or itself when it has none.
 };
 
-/// The same questions without querymark: a read-only connection of its own and its prepared
-/// statements. What cached answers are compared with, in time and in content.
+/// The same questions without querymark: a connection of its own and its prepared statements. What
+/// cached answers are compared with, in time and in content.
 ///
 /// Not thread-safe.
 class Direct {
  public:
-  /// Throws SQLite::Exception.
+  /// `database` is a URL, as in backend_of. Throws the client library's exceptions.
   explicit Direct(const std::string& database);
 
   [[nodiscard]] std::vector<Package> package(const std::string& name);
@@ -37,8 +36,11 @@ class Direct {
   [[nodiscard]] std::vector<Sample> samples(std::size_t at_most);
 
  private:
-  SQLite::Database database_;
-  SQLite::Statement package_, needed_by_, largest_, reach_, totals_;
+  template <class T, class... Args>
+  [[nodiscard]] std::vector<T> ask(std::size_t statement, const Args&... args);
+
+  std::unique_ptr<PlainClient> client_;
+  std::size_t package_, needed_by_, largest_, reach_, totals_;
 };
 
 }  // namespace catalogue

@@ -147,15 +147,14 @@ Exercise::Change Exercise::plan() {
 
 Exercise::Commit Exercise::perform(const Change& change) {
   Commit commit;
-  const auto written = service_.database().write([&](qm::sqlite::Transaction& tx) {
+  commit.receipt = service_.store().write([&](qm::Transaction& tx) {
     this->change(tx, change);
     commit.began = nanoseconds_now();  // all that is left are the intents and COMMIT
   });
-  commit.receipt = written.receipt;
   return commit;
 }
 
-void Exercise::change(qm::sqlite::Transaction& tx, const Change& change) {
+void Exercise::change(qm::Transaction& tx, const Change& change) {
   const std::string& name = change.sample.name;
   switch (change.kind) {
     case Change::Kind::bump:
@@ -175,7 +174,7 @@ void Exercise::change(qm::sqlite::Transaction& tx, const Change& change) {
       // The canary: what must not happen in an application. The receipt is that of another intent,
       // so a wait on it is satisfied, and yet nobody hears of the change.
       ++tally_.bumps;
-      tx.execute("update package set version = ? where name = ?", "9:canary", name);
+      tx.execute("update package set version = $1 where name = $2", "9:canary", name);
       tx.invalidate(qm::tag("canary")).reason("an invalidation dropped on purpose");
       break;
   }
@@ -187,7 +186,7 @@ void Exercise::read_one(const nlohmann::json& announced) {
   const Sample sample{announced.at("name"), announced.at("section"), announced.at("dependency")};
   const bool graph = announced.at("graph");
   cache_old_answers(sample, graph);
-  const qm::Cursor before = cursor();
+  const std::uint64_t before = generation();
   peer_.send({{"say", "ready"}});
   const std::optional<std::int64_t> seen = see_it_come(before);
 
@@ -220,14 +219,17 @@ void Exercise::cache_old_answers(const Sample& sample, bool graph) {
     });
 }
 
-qm::Cursor Exercise::cursor() { return service_.database().source().marks().cursor(); }
+// Moves when an invalidation is applied; the cursor also moves with transactions of others.
+std::uint64_t Exercise::generation() {
+  return service_.store().queries().source().marks().generation();
+}
 
 // When this process's marks came to include a write after `before`, by its own subscriber alone: no
 // message and no wait has told it to look. Nothing if that takes very long.
-std::optional<std::int64_t> Exercise::see_it_come(const qm::Cursor& before) {
+std::optional<std::int64_t> Exercise::see_it_come(std::uint64_t before) {
   constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 20'000};
   const std::int64_t patience = nanoseconds_now() + 1'000'000'000;
-  while (cursor() == before) {
+  while (generation() == before) {
     if (nanoseconds_now() > patience) return std::nullopt;
     nanosleep(&kPause, nullptr);
   }

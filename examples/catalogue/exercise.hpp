@@ -27,7 +27,7 @@ struct ExerciseOptions {
 ///   writer                                  reader
 ///   "about to change NAME"            ->    asks until the old answers are in its memory
 ///                                     <-    "ready"
-///   write() -> receipt                      sees its log cursor move: the write has arrived
+///   write() -> receipt                      sees its marks move: the write has arrived
 ///   (asks itself, every other time)
 ///   "written", receipt                ->    waits on the receipt, then asks: through the cache and
 ///                                           past it, each time comparing the two answers
@@ -51,10 +51,10 @@ class Exercise {
   [[nodiscard]] Change plan();
   struct Commit;
   [[nodiscard]] Commit perform(const Change& change);
-  void change(qm::sqlite::Transaction& tx, const Change& change);
+  void change(qm::Transaction& tx, const Change& change);
   void cache_old_answers(const Sample& sample, bool graph);
-  [[nodiscard]] qm::Cursor cursor();
-  [[nodiscard]] std::optional<std::int64_t> see_it_come(const qm::Cursor& before);
+  [[nodiscard]] std::uint64_t generation();
+  [[nodiscard]] std::optional<std::int64_t> see_it_come(std::uint64_t before);
   template <class Visit>
   void each_question(const Sample& sample, bool graph, Visit&& visit);
   [[nodiscard]] bool over() const;

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
+#include "backend.hpp"
 #include "package_lists.hpp"
 
 namespace catalogue {
@@ -12,10 +12,10 @@ struct ImportResult {
   std::int64_t packages = 0, dependencies = 0;
 };
 
-/// Creates the catalogue's tables in the database at `path` and fills them from the lists, in one
-/// transaction; the first version of a name stays. `progress` is called now and then, and ends the
-/// import by throwing. Throws SQLite::Exception, std::runtime_error.
-ImportResult import_catalogue(const std::string& path, const PackageLists& lists,
+/// Creates the catalogue's tables and fills them from the lists, in one transaction; the first
+/// version of a name stays. `progress` is called now and then, and ends the import by throwing.
+/// Throws the client library's exceptions, std::runtime_error.
+ImportResult import_catalogue(const Backend& backend, const PackageLists& lists,
                               const std::function<void(const ImportResult&)>& progress);
 
 }  // namespace catalogue

@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "backend.hpp"
+
 namespace catalogue {
 namespace {
 
@@ -105,8 +107,8 @@ class Instance {
 }  // namespace
 
 void migrate(const Programs& programs, const SharedFiles& files, Interrupts& interrupts) {
-  Logged run = start("migrate", files,
-                     {programs.querymark, "migrate", "--db", "sqlite:" + files.database}, -1, -1);
+  Logged run =
+      start("migrate", files, {programs.querymark, "migrate", "--db", files.database}, -1, -1);
   const int code = run.process.wait();
   interrupts.check();
   if (code != 0) fail(run, code);
@@ -118,8 +120,8 @@ Tally run_instances(const Programs& programs, const SharedFiles& files,
   constexpr int kLookAgain = 200;  // ms: at the worker and the deadline
   const auto deadline = steady_clock::now() + std::chrono::seconds(options.seconds + 60);
   Logged worker = start("worker", files,
-                        {programs.querymark, "worker", "--db", "sqlite:" + files.database,
-                         "--namespace", "catalogue", "--target", "sqlite:" + files.tier, "--json"},
+                        {programs.querymark, "worker", "--db", files.database, "--namespace",
+                         kNamespace, "--target", "sqlite:" + files.tier, "--json"},
                         -1, -1);
   auto [left, right] = make_socket_pair();
   Instance first("instance-a", programs, files, options, left.get(), true);

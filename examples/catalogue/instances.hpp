@@ -17,7 +17,8 @@ struct Programs {
 
 /// What the processes share.
 struct SharedFiles {
-  std::string database, tier;
+  std::string database;    ///< A URL, as in backend_of.
+  std::string tier;        ///< A path.
   std::string log_folder;  ///< Each process's messages go to a file of its own here.
 };
 

@@ -9,7 +9,7 @@ namespace catalogue {
 /// Medians for one question, or for all of them.
 struct Timing {
   std::string question;
-  double direct_us = 0;         ///< A prepared statement of SQLite's, rows mapped to objects.
+  double direct_us = 0;         ///< A prepared statement, rows mapped to objects.
   double memory_hit_ns = 0;     ///< From batches.
   double file_tier_hit_us = 0;  ///< First reads of a fresh cache on a filled tier.
   [[nodiscard]] double speedup() const {

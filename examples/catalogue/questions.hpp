@@ -6,10 +6,10 @@
 #include <string_view>
 #include <utility>
 
-#include "querymark/sqlite/sqlite.hpp"
+#include "querymark/read/queryable.hpp"
 
-/// The questions that the catalogue answers: for each its rows, its SQL, and the prepared query
-/// that says which invalidations reach it.
+/// The questions that the catalogue answers: for each its rows, its SQL (see backend.hpp), and the
+/// prepared query that says which invalidations reach it.
 ///
 /// Targets, and who moves them:
 ///   package:NAME     any change of that package           a package, what it reaches
@@ -49,20 +49,20 @@ struct Totals {
 namespace sql {
 
 inline constexpr const char* kPackage =
-    "select name, version, section, size, installed_size, maintainer from package where name = ?";
+    "select name, version, section, size, installed_size, maintainer from package where name = $1";
 
 inline constexpr const char* kNeededBy =
     "select p.name, d.kind from dependency d join package p on p.id = d.package_id "
-    "where d.depends_on = ? order by p.name, d.kind";
+    "where d.depends_on = $1 order by p.name, d.kind";
 
 inline constexpr const char* kLargest =
-    "select name, version, size from package where section = ? order by size desc, name limit 10";
+    "select name, version, size from package where section = $1 order by size desc, name limit 10";
 
 // How many names a package pulls in, directly or through others. `union` ends cycles.
 inline constexpr const char* kReach = R"sql(
 with recursive reached(name) as (
   select d.depends_on from package p join dependency d on d.package_id = p.id
-   where p.name = ? and d.kind in ('depends', 'pre-depends')
+   where p.name = $1 and d.kind in ('depends', 'pre-depends')
   union
   select d.depends_on from reached r join package p on p.name = r.name
                                      join dependency d on d.package_id = p.id
@@ -71,44 +71,44 @@ with recursive reached(name) as (
 select count(*) from reached)sql";
 
 inline constexpr const char* kTotals =
-    "select count(*), coalesce(sum(installed_size), 0) from package";
+    "select count(*), cast(coalesce(sum(installed_size), 0) as bigint) from package";
 
 }  // namespace sql
 
 inline constexpr std::chrono::minutes kTtl{10};
 
-inline auto prepare_package(qm::sqlite::Database& db) {
+inline auto prepare_package(qm::Queryable& db) {
   return db.prepare<Package>(sql::kPackage)
       .tag([](std::string_view name) { return qm::entity("package", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_needed_by(qm::sqlite::Database& db) {
+inline auto prepare_needed_by(qm::Queryable& db) {
   return db.prepare<NeededBy>(sql::kNeededBy)
       .tag([](std::string_view name) { return qm::collection("needed-by", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_largest(qm::sqlite::Database& db) {
+inline auto prepare_largest(qm::Queryable& db) {
   return db.prepare<Large>(sql::kLargest)
       .tag([](std::string_view section) { return qm::collection("section", section); })
       .ttl(kTtl);
 }
 
 // Whatever changes the graph anywhere may change the answer: one target for all edges.
-inline auto prepare_reach(qm::sqlite::Database& db) {
+inline auto prepare_reach(qm::Queryable& db) {
   return db.prepare<std::int64_t>(sql::kReach)
       .tag(qm::collection("dependencies"))
       .tag([](std::string_view name) { return qm::entity("package", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_totals(qm::sqlite::Database& db) {
+inline auto prepare_totals(qm::Queryable& db) {
   return db.prepare<Totals>(sql::kTotals).tag(qm::collection("packages")).ttl(kTtl);
 }
 
 /// The type of a prepared query, for members: its tags are lambdas and have no name.
 template <auto Prepare>
-using PreparedBy = decltype(Prepare(std::declval<qm::sqlite::Database&>()));
+using PreparedBy = decltype(Prepare(std::declval<qm::Queryable&>()));
 
 }  // namespace catalogue

@@ -50,6 +50,7 @@ nlohmann::json Report::json() const {
   const Tally& t = exercised;
   nlohmann::json json = timing_json(measured.all);
   json["source"] = source;
+  json["database"] = database;
   json["rows_imported"] = imported.packages + imported.dependencies;
   json["packages"] = imported.packages;
   json["dependencies"] = imported.dependencies;
@@ -85,7 +86,7 @@ std::string Report::table() const {
       fmt::format("\nThe Debian catalogue of this machine ({}): {} packages, {} dependencies\n\n",
                   source, grouped(static_cast<std::uint64_t>(imported.packages)),
                   grouped(static_cast<std::uint64_t>(imported.dependencies)));
-  text += fmt::format("  {:<32}{:>12}{:>14}{:>16}{:>14}\n", "median time to answer", "SQLite",
+  text += fmt::format("  {:<32}{:>12}{:>14}{:>16}{:>14}\n", "median time to answer", database,
                       "memory hit", "file-tier hit", "speed-up");
   for (const Timing& timing : measured.questions) text += timing_line(timing);
   text += timing_line(measured.all);

@@ -12,6 +12,7 @@ namespace catalogue {
 /// All that the demo has found out.
 struct Report {
   std::string source;
+  std::string database;  ///< The kind: "SQLite", "PostgreSQL".
   ImportResult imported;
   Measurement measured;
   Tally exercised;  ///< Of both instances.

@@ -5,7 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "backend.hpp"
 #include "changes.hpp"
+#include "querymark/log/written.hpp"
+#include "querymark/read/cache.hpp"
 #include "questions.hpp"
 
 namespace catalogue {
@@ -16,8 +19,8 @@ namespace catalogue {
 /// Thread-safe. Owns its cache and its database.
 class Service {
  public:
-  /// Opens the migrated database, and the file tier unless `tier` is empty. Throws
-  /// querymark::Error.
+  /// Opens the migrated database (its URL, as in backend_of), and the file tier unless `tier` is
+  /// empty. Throws querymark::Error.
   Service(const std::string& database, const std::string& tier);
 
   /// At most one row: none when there is no such package.
@@ -36,19 +39,19 @@ class Service {
   /// Sets a package's version. Throws std::out_of_range when there is no such package.
   qm::Receipt bump(std::string_view name, std::string_view version);
   /// Removes a package and its dependencies; the value is what was removed, if anything.
-  qm::sqlite::Written<std::optional<Publication>> remove(std::string_view name);
+  qm::Written<std::optional<Publication>> remove(std::string_view name);
   /// Adds a package with its dependencies. Throws querymark::Error when it is there.
   qm::Receipt publish(const Publication& publication);
 
   /// Waits until this process's answers include the write behind the receipt, whoever made it.
   [[nodiscard]] qm::WaitOutcome wait(const qm::Receipt& receipt, std::chrono::milliseconds timeout);
 
-  [[nodiscard]] qm::sqlite::Database& database() noexcept { return db_; }
+  [[nodiscard]] Store& store() noexcept { return *store_; }
   [[nodiscard]] qm::CacheStats stats() const { return cache_.stats(); }
 
  private:
   qm::Cache cache_;
-  qm::sqlite::Database db_;
+  std::unique_ptr<Store> store_;
   PreparedBy<prepare_package> package_;
   PreparedBy<prepare_needed_by> needed_by_;
   PreparedBy<prepare_largest> largest_;

@@ -105,7 +105,9 @@ int main(int argc, char** argv) {
   bool exercising = false;
   ExerciseOptions options;
   std::int64_t seconds = 10;
-  app.add_option("--db", database, "The imported and migrated catalogue")->required();
+  app.add_option("--db", database,
+                 "The imported and migrated catalogue: sqlite:PATH or postgresql://USER@HOST/NAME")
+      ->required();
   app.add_option("--tier", tier, "A file tier, shared by the instances");
   app.add_flag("--exercise", exercising, "Take turns with the instance at standard input");
   app.add_flag("--leads", options.leads, "Write first, and decide when the exercise is over");

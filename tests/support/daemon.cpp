@@ -42,12 +42,15 @@ int free_port() {
 
 pid_t launch(const std::vector<std::string>& command, const std::string& log) {
   const passwd* user = unprivileged();
+  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
+  ::setpgid(0, 0);  // a Ctrl-C is for the parent, which stops its servers after their clients
   if (user != nullptr &&
       (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
     ::_exit(126);
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
+  if (::getppid() != parent) ::_exit(124);  // it ended before prctl
   if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(125);
   ::dup2(STDOUT_FILENO, STDERR_FILENO);
   std::vector<char*> arguments;

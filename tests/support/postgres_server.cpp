@@ -20,33 +20,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The folder of the newest server's programs; empty when there is none.
 std::string programs() {
   fs::path newest;
   if (fs::exists("/usr/lib/postgresql"))
     for (const auto& version : fs::directory_iterator("/usr/lib/postgresql"))
       if (fs::exists(version.path() / "bin/initdb") && version.path() > newest)
         newest = version.path();
-  if (newest.empty())
-    throw std::runtime_error("the tests need a PostgreSQL server: apt-get install postgresql-15");
-  return (newest / "bin/").string();
+  return newest.empty() ? std::string() : (newest / "bin/").string();
 }
 
 }  // namespace
 
-PostgresServer::PostgresServer(Empty) : port_(free_port()) { give_away(dir_); }
+PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
+    : settings_(std::move(settings)), port_(free_port()) {
+  if (!installed())
+    throw std::runtime_error(
+        "the programs of a PostgreSQL server are missing: apt-get install postgresql-15");
+  give_away(dir_);
+}
 
-PostgresServer::PostgresServer() : PostgresServer(Empty{}) {
+PostgresServer::PostgresServer(std::vector<std::string> settings)
+    : PostgresServer(Empty{}, std::move(settings)) {
   complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",
             "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
            dir_.file("log"));
   start();
-  pqxx::connection connection(url("postgres"));
-  pqxx::nontransaction(connection).exec("create database template_shop");
-  postgres::migrate(url("template_shop"));
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
-  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}));
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}, primary.settings_));
   complete({programs() + "pg_basebackup", "-D", standby->dir_.file("data"), "-h", primary.host_,
             "-p", std::to_string(primary.port_), "-U", "tester", "-R", "-X", "stream", "-c", "fast",
             "--no-sync"},
@@ -54,6 +57,8 @@ std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer&
   standby->start();
   return standby;
 }
+
+bool PostgresServer::installed() { return !programs().empty(); }
 
 PostgresServer& PostgresServer::shared() {
   static PostgresServer server;
@@ -65,15 +70,18 @@ PostgresServer::~PostgresServer() {
 }
 
 void PostgresServer::start() {
-  pid_ = launch({programs() + "postgres", "-D", dir_.file("data"), "-p", std::to_string(port_),
-                 "-k", dir_.path().string(), "-c", "listen_addresses=" + host_, "-c", "fsync=off",
-                 "-c", "max_connections=400", "-c", "max_prepared_transactions=20", "-c",
-                 "shared_buffers=32MB", "-c", "autovacuum_naptime=1h"},
-                dir_.file("log"));
+  std::vector<std::string> command{programs() + "postgres", "-D", dir_.file("data"),   "-p",
+                                   std::to_string(port_),   "-k", dir_.path().string()};
+  std::vector<std::string> settings{"listen_addresses=" + host_, "fsync=off",
+                                    "max_connections=400",       "max_prepared_transactions=20",
+                                    "shared_buffers=32MB",       "autovacuum_naptime=1h"};
+  settings.insert(settings.end(), settings_.begin(), settings_.end());
+  for (const std::string& setting : settings) command.insert(command.end(), {"-c", setting});
+  pid_ = launch(command, dir_.file("log"));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   for (;;) {
     try {
-      pqxx::connection probe(url("postgres"));
+      pqxx::connection probe(socket_url("postgres"));
       return;
     } catch (const std::exception& failure) {
       if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
@@ -126,10 +134,20 @@ std::string PostgresServer::create_bare_database() {
   return name;
 }
 
+std::string PostgresServer::socket_url(const std::string& database) const {
+  return "postgresql://tester@/" + database + "?host=" + dir_.path().string() +
+         "&port=" + std::to_string(port_);
+}
+
 std::string PostgresServer::create_database() {
+  pqxx::connection connection(socket_url("postgres"));
+  pqxx::nontransaction plain(connection);
+  if (databases_ == 0) {
+    plain.exec("create database template_shop");
+    postgres::migrate(socket_url("template_shop"));
+  }
   const std::string name = "shop" + std::to_string(++databases_);
-  pqxx::connection connection(url("postgres"));
-  pqxx::nontransaction(connection).exec("create database " + name + " template template_shop");
+  plain.exec("create database " + name + " template template_shop");
   return name;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -14,7 +15,8 @@ namespace querymark::test {
 /// should the test die first. Throws when the server's programs are missing.
 class PostgresServer {
  public:
-  PostgresServer();
+  /// `settings` (such as "fsync=on") come after those that make tests fast, and win.
+  explicit PostgresServer(std::vector<std::string> settings = {});
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
@@ -25,10 +27,16 @@ class PostgresServer {
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
+  /// Whether the server's programs are there.
+  [[nodiscard]] static bool installed();
+
   [[nodiscard]] std::string url(const std::string& database,
                                 const std::string& user = "tester") const;
+  /// The same through the unix socket, which only this user (and root) can reach.
+  [[nodiscard]] std::string socket_url(const std::string& database) const;
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// A fresh database without a schema; returns its name.
   [[nodiscard]] std::string create_bare_database();
   /// A fresh, migrated database; returns its name.
@@ -48,12 +56,13 @@ class PostgresServer {
 
  private:
   struct Empty {};
-  explicit PostgresServer(Empty);
+  PostgresServer(Empty, std::vector<std::string> settings);  // without data yet
   // The first column of the first row, if there is one.
   std::string ask(const std::string& sql) const;
   void await(const std::string& sql) const;
 
   TempDir dir_;
+  std::vector<std::string> settings_;
   std::string host_ = "127.0.0.1";
   int port_ = 0;
   pid_t pid_ = -1;

@@ -4,13 +4,16 @@
 #
 #   querymark_install_build_deps   what a build needs
 #   querymark_install_test_deps    and what the tests need too
+#   querymark_install_server       the programs of a PostgreSQL server, for one of our own
 #   querymark_install_bench_deps   a build, and the peers that the benchmarks compare with
 
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
   libpqxx-dev libpq-dev libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev ccache"
-querymark_test_packages="catch2 sqlite3 postgresql-15 pgbouncer clang-format-19 util-linux"
-querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind"
+querymark_server_packages="postgresql-15"
+querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 util-linux $querymark_server_packages"
+querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
+  $querymark_server_packages"
 
 # Prints those of the given packages that are not installed.
 querymark_missing() {
@@ -64,6 +67,11 @@ querymark_install_build_deps() {
 querymark_install_test_deps() {
   # shellcheck disable=SC2086
   querymark_install $querymark_build_packages $querymark_test_packages
+}
+
+querymark_install_server() {
+  # shellcheck disable=SC2086
+  querymark_install $querymark_server_packages
 }
 
 querymark_install_bench_deps() {

@@ -2,12 +2,12 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <functional>
 #include <limits>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 #include <thread>
 
+#include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -18,60 +18,9 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-struct Product {
-  std::int64_t id;
-  std::string name;
-  double price;
-  std::optional<std::string> note;
-};
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "nothing was thrown";
-}
-
 IntentBatch one() { return IntentBatch().add(entity("product", 1)); }
 
 }  // namespace
-
-TEST_CASE("postgres: a query is a miss, then a hit with the same rows", "[postgres]") {
-  const PgShop shop;
-  PgProcess process(shop);
-  const auto fetch = [&] {
-    return process.db
-        .query("select id, name, price from product where price < $1 order by price", 10.0)
-        .tag(collection("product"))
-        .fetch();
-  };
-  const Result miss = fetch();
-  CHECK(miss.outcome().status == ReadStatus::miss);
-  CHECK(miss.outcome().stored == Stored::yes);
-  const Result hit = fetch();
-  CHECK(hit.outcome().source == ReadSource::memory);
-  CHECK(hit.set() == miss.set());
-  REQUIRE(hit.size() == 2);
-  CHECK(hit[0]["name"].view() == "tea");
-  CHECK(hit.set().column_type(2) == "double precision");
-}
-
-TEST_CASE("postgres: typed rows map NULL, '' and text apart", "[postgres]") {
-  const PgShop shop;
-  PgProcess process(shop);
-  auto by_id =
-      process.db.prepare<Product>("select id, name, price, note from product where id = $1");
-  const Rows<Product> tea = by_id(1);
-  CHECK(tea->name == "tea");
-  CHECK_FALSE(tea->note.has_value());
-  const Rows<Product> cup = by_id(2);
-  CHECK(cup->note == "");
-  const Rows<Product> again = by_id(1);
-  CHECK(again.outcome().is_hit());
-  CHECK(&again.front() == &tea.front());  // the same object: nothing was decoded
-}
 
 TEST_CASE("postgres: every type of parameter and cell goes round", "[postgres]") {
   const PgShop shop;
@@ -132,37 +81,6 @@ TEST_CASE("postgres: bad SQL and bad parameters get a clear error", "[postgres]"
                   TypeError);
 }
 
-TEST_CASE("postgres: data and intents commit together, and roll back together", "[postgres]") {
-  const PgShop shop;
-  PgProcess process(shop);
-  const auto written = process.db.write([](postgres::Transaction& tx) {
-    CHECK(tx.execute("update product set price = 3 where id < $1", 3) == 2);
-    tx.invalidate(entity("product", 1)).invalidate(entity("product", 1));
-    tx.invalidate(tag("product", "1"));  // the same target as the entity
-    tx.invalidate(collection("it's \"{odd}\", \\ and $1 %"));
-    tx.reason("spring 'sale'; drop table product; --");
-    return std::string("done");
-  });
-  CHECK(written.value == "done");
-  CHECK(written.receipt.intents == 2);
-  CHECK(shop.number("select count(distinct (xid, write_id)) from querymark.log") == 1);
-  CHECK(shop.text("select reason from querymark.log limit 1") ==
-        "spring 'sale'; drop table product; --");
-  CHECK(shop.text("select target from querymark.log where kind = 'collection'") ==
-        collection("it's \"{odd}\", \\ and $1 %").text());
-
-  const std::string reason = message_of([&] {
-    process.db.write([](postgres::Transaction& tx) {
-      tx.invalidate(entity("product", 2));
-      tx.execute("insert into product values (1, 'twice', 1, null)");
-    });
-  });
-  CHECK_THAT(reason, Contains("23505"));
-  CHECK(shop.number("select count(*) from querymark.log") == 2);
-  process.set_price(2, 1.0);  // the connection is usable afterwards
-  CHECK(shop.number("select count(*) from querymark.log") == 3);
-}
-
 TEST_CASE("postgres: a transaction whose error was swallowed does not commit silently",
           "[postgres]") {
   const PgShop shop;
@@ -179,22 +97,6 @@ TEST_CASE("postgres: a transaction whose error was swallowed does not commit sil
                     Error);
   CHECK(process.db.stats().in_doubt == 0);
   CHECK(shop.number("select price::int from product where id = 1") == 3 - 1);
-}
-
-TEST_CASE("postgres: a deferred constraint that fails at commit leaves neither data nor intent",
-          "[postgres]") {
-  const PgShop shop;
-  shop.execute(
-      "create table part (product bigint references product (id) deferrable initially deferred)");
-  PgProcess process(shop);
-  CHECK_THROWS_AS(process.db.write([](postgres::Transaction& tx) {
-    tx.execute("insert into part values (77)");
-    tx.invalidate(collection("part"));
-  }),
-                  Error);
-  CHECK(shop.number("select count(*) from part") == 0);
-  CHECK(shop.number("select count(*) from querymark.log") == 0);
-  CHECK(process.db.stats().in_doubt == 0);
 }
 
 TEST_CASE("postgres: what ends the transaction or outlives it in the session is refused",
@@ -245,11 +147,6 @@ TEST_CASE("postgres: opening says what mends the schema, and shows no password",
   PostgresServer& server = PostgresServer::shared();
   CHECK_THAT(message_of([&] { postgres::Database(server.url("postgres"), cache); }),
              Contains("no querymark schema") && Contains("querymark migrate --db postgresql://"));
-  const PgShop shop;
-  shop.execute("insert into querymark.schema (version, name) values (99, 'future')");
-  CHECK_THAT(message_of([&] { postgres::Database(shop.url(), cache); }),
-             Contains("newer") && Contains("99"));
-  CHECK_THROWS_AS(postgres::migrate(shop.url()), SchemaError);
   const std::string port = std::to_string(server.port());
   for (const std::string& url :
        {"postgresql://tester:sesame@127.0.0.1:" + port + "/nowhere",
@@ -309,21 +206,16 @@ TEST_CASE("postgres: the session's pins are part of the key", "[postgres]") {
   CHECK(only(zone) == "Asia/Tokyo");
 }
 
-TEST_CASE("postgres: receipts wait in another process, and foreign ones are refused",
+TEST_CASE("postgres: what became of a write is told by epoch, position and write id",
           "[postgres]") {
   const PgShop shop;
   PgProcess writer(shop);
   PgProcess reader(shop);
-  const Receipt receipt = *Receipt::parse(writer.set_price(1, 5.0).str());
-  CHECK(reader.db.wait(receipt, Wait::local(10s)).satisfied());
+  const Receipt receipt = writer.set_price(1, 5.0);
+  CHECK(reader.db.resolve(receipt) == postgres::WriteFate::committed);
   Receipt foreign = receipt;
   foreign.epoch = Epoch::random();
-  CHECK(reader.db.wait(foreign, Wait::local(10s)).status == WaitStatus::refused);
   CHECK(reader.db.resolve(foreign) == postgres::WriteFate::unknown);
-  Receipt ahead = receipt;
-  ahead.position.value += 1000;
-  CHECK(reader.db.wait(ahead, Wait::local(10s)).status == WaitStatus::refused);
-  CHECK(reader.db.resolve(receipt) == postgres::WriteFate::committed);
   // The id alone proves nothing: another transaction may have been given it (hard case 2).
   Receipt other = receipt;
   other.write.value ^= 1;
@@ -401,17 +293,6 @@ TEST_CASE("postgres: a pool of one serves many threads", "[postgres]") {
     });
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
-}
-
-TEST_CASE("postgres: oversize results are returned and not stored", "[postgres]") {
-  const PgShop shop;
-  Cache cache{{.memory_bytes = 2U << 20U}};
-  postgres::Options options = PgProcess::quick();
-  options.mark_cells = 4096;
-  postgres::Database db(shop.url(), cache, options);
-  const auto big = [&] { return db.query("select repeat('x', 3000000)").fetch(); };
-  CHECK(big().outcome().stored == Stored::oversize);
-  CHECK_FALSE(big().outcome().is_hit());
 }
 
 TEST_CASE("postgres: a session that has lost its prepared statements goes on writing without them",

@@ -3,12 +3,12 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <functional>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 #include <thread>
 
 #include "querymark/sqlite/file_tier.hpp"
+#include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 #include "support/tcp_gate.hpp"
@@ -19,27 +19,6 @@ using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
 namespace {
-
-Epoch epoch_of(PgProcess& process) { return process.db.source().marks().cursor().epoch; }
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "nothing was thrown";
-}
-
-// The first look after a loss finds the old connection dead.
-void catch_up(PgProcess& process) {
-  try {
-    process.db.catch_up();
-  } catch (const Error& failure) {
-    REQUIRE(failure.connection_lost());
-    process.db.catch_up();
-  }
-}
 
 std::string ask(const PostgresServer& server, const std::string& database, const std::string& sql) {
   pqxx::connection connection(server.url(database));

@@ -158,10 +158,11 @@ TEST_CASE(
     "[faults]") {
   const PgShop shop;
   postgres::Options options = PgProcess::quick();
-  options.log_timeout = 200ms;
+  options.log_timeout = 1000ms;  // enough for the doorbell's thread on a busy machine
   options.poll_interval = 1h;
   options.max_lag = 2h;
   PgProcess process(shop, options);
+  await_listening(process.db);
   process.db.catch_up();  // its last statement shows which backend serves the log
   const auto stopped = static_cast<pid_t>(
       shop.number("select pid from pg_stat_activity where datname = '" + shop.name() +

@@ -12,22 +12,6 @@ using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-Epoch epoch_of(PgProcess& process) { return process.db.source().marks().cursor().epoch; }
-
-// The first look after a loss finds the old connection dead.
-void catch_up(PgProcess& process) {
-  try {
-    process.db.catch_up();
-  } catch (const Error& failure) {
-    REQUIRE(failure.connection_lost());
-    process.db.catch_up();
-  }
-}
-
-}  // namespace
-
 TEST_CASE(
     "postgres history: after the crash of one backend ids are handed out again: another "
     "epoch (hard cases 1 and 2)",

@@ -1,13 +1,11 @@
 #include "querymark/postgres/migrate.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
-#include <thread>
 
 #include "postgres_sql.hpp"
 #include "querymark/support/error.hpp"
@@ -22,46 +20,10 @@ namespace {
 
 // A database without the querymark schema.
 std::string bare_database() {
-  static int count = 0;
-  const std::string name = "bare" + std::to_string(++count);
-  pqxx::connection admin(PostgresServer::shared().url("postgres"));
-  pqxx::nontransaction(admin).exec("create database " + name);
-  return PostgresServer::shared().url(name);
-}
-
-pqxx::result rows(const std::string& url, const std::string& sql) {
-  pqxx::connection connection(url);
-  return pqxx::nontransaction(connection).exec(sql);
+  return PostgresServer::shared().url(PostgresServer::shared().create_bare_database());
 }
 
 }  // namespace
-
-TEST_CASE("postgres migrate: applies, then has nothing to do", "[migrate]") {
-  const std::string url = bare_database();
-  const auto planned = postgres::migrate(url, true);
-  CHECK(planned.applied.size() == static_cast<std::size_t>(postgres::schema_version()));
-  CHECK(std::string(rows(url, "select to_regnamespace('querymark') is null")[0][0].c_str()) == "t");
-  CHECK(postgres::migrate(url).applied == planned.applied);
-  CHECK(postgres::migrate(url).applied.empty());
-}
-
-TEST_CASE("postgres migrate: several at once apply each migration once", "[migrate]") {
-  const std::string url = bare_database();
-  std::atomic<std::size_t> applied{0};
-  std::atomic<int> failed{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&] {
-      try {
-        applied += postgres::migrate(url).applied.size();
-      } catch (const Error&) {
-        ++failed;
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  CHECK(failed == 0);
-  CHECK(applied == static_cast<std::size_t>(postgres::schema_version()));
-}
 
 TEST_CASE("postgres migrate: each file also works alone through psql and records its version",
           "[migrate]") {

@@ -2,9 +2,9 @@
 // and LISTEN need the server itself.
 
 #include <catch2/catch.hpp>
-#include <functional>
 #include <pqxx/nontransaction>
 
+#include "support/errors.hpp"
 #include "support/pg_bouncer.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
@@ -27,15 +27,6 @@ struct Proxied {
     return options;
   }
 };
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "nothing was thrown";
-}
 
 }  // namespace
 

@@ -4,8 +4,6 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
-#include <filesystem>
-#include <thread>
 
 #include "connection.hpp"
 #include "file_tier_sql.hpp"
@@ -14,54 +12,6 @@
 
 using namespace querymark;
 using querymark::test::TempDir;
-
-namespace {
-
-std::int64_t number(const std::string& path, const std::string& sql) {
-  SQLite::Database database(path, SQLite::OPEN_READWRITE);
-  return database.execAndGet(sql).getInt64();
-}
-
-}  // namespace
-
-TEST_CASE("migrate: applies, then has nothing to do", "[migrate]") {
-  TempDir dir;
-  const std::string path = dir.file("a.db");
-  const auto planned = sqlite::migrate(path, true);
-  CHECK(planned.applied.size() == static_cast<std::size_t>(sqlite::schema_version()));
-  CHECK_FALSE(std::filesystem::exists(path));
-  CHECK(sqlite::migrate(path).applied == planned.applied);
-  CHECK(sqlite::migrate(path).applied.empty());
-  CHECK(number(path, "select count(*) from querymark_schema") == sqlite::schema_version());
-}
-
-TEST_CASE("migrate: refuses a newer schema", "[migrate]") {
-  TempDir dir;
-  const std::string path = dir.file("a.db");
-  sqlite::migrate(path);
-  SQLite::Database(path, SQLite::OPEN_READWRITE)
-      .exec("insert into querymark_schema values (99, 'x', 'y')");
-  CHECK_THROWS_AS(sqlite::migrate(path), SchemaError);
-}
-
-TEST_CASE("migrate: several at once apply each migration once", "[migrate]") {
-  TempDir dir;
-  const std::string path = dir.file("a.db");
-  std::atomic<std::size_t> applied{0};
-  std::atomic<int> failed{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&] {
-      try {
-        applied += sqlite::migrate(path).applied.size();
-      } catch (const Error&) {
-        ++failed;
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  CHECK(failed == 0);
-  CHECK(applied == static_cast<std::size_t>(sqlite::schema_version()));
-}
 
 TEST_CASE("migrate: each file also works alone through the sqlite3 shell and records its version",
           "[migrate]") {

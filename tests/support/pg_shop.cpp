@@ -70,6 +70,17 @@ PgProcess::PgProcess(const PgShop& shop, postgres::Options options)
 PgProcess::PgProcess(const std::string& url, postgres::Options options)
     : db(url, cache, std::move(options)) {}
 
+Epoch epoch_of(PgProcess& process) { return process.db.source().marks().cursor().epoch; }
+
+void catch_up(PgProcess& process) {
+  try {
+    process.db.catch_up();
+  } catch (const Error& failure) {
+    if (!failure.connection_lost()) throw;
+    process.db.catch_up();
+  }
+}
+
 Rows<double> PgProcess::price(std::int64_t id) {
   return db.query("select price from product where id = $1", id)
       .tag(entity("product", id))

@@ -48,4 +48,8 @@ struct PgProcess {
   postgres::Database db;
 };
 
+[[nodiscard]] Epoch epoch_of(PgProcess& process);
+/// Catches up, also when the first look finds that the log's connection is gone.
+void catch_up(PgProcess& process);
+
 }  // namespace querymark::test

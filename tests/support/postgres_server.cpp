@@ -128,6 +128,12 @@ std::string PostgresServer::url(const std::string& database, const std::string& 
   return "postgresql://" + user + '@' + host_ + ':' + std::to_string(port_) + '/' + database;
 }
 
+std::string PostgresServer::create_bare_database() {
+  const std::string name = "bare" + std::to_string(++databases_);
+  ask("create database " + name);
+  return name;
+}
+
 std::string PostgresServer::socket_url(const std::string& database) const {
   return "postgresql://tester@/" + database + "?host=" + dir_.path().string() +
          "&port=" + std::to_string(port_);

@@ -37,6 +37,8 @@ class PostgresServer {
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   [[nodiscard]] int port() const noexcept { return port_; }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  /// A fresh database without a schema; returns its name.
+  [[nodiscard]] std::string create_bare_database();
   /// A fresh, migrated database; returns its name.
   [[nodiscard]] std::string create_database();
 

@@ -27,6 +27,13 @@ std::int64_t Shop::number(const std::string& sql) const {
   return statement.getColumn(0).getInt64();
 }
 
+std::string Shop::text(const std::string& sql) const {
+  SQLite::Database connection(path_, SQLite::OPEN_READWRITE, 5000);
+  SQLite::Statement statement(connection, sql);
+  statement.executeStep();
+  return statement.getColumn(0).getString();
+}
+
 sqlite::Options Process::quick() {
   sqlite::Options options;
   options.space = "shop";

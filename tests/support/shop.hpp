@@ -18,6 +18,7 @@ class Shop {
   /// Runs SQL through a plain connection, as a program without querymark would.
   void execute(const std::string& sql) const;
   [[nodiscard]] std::int64_t number(const std::string& sql) const;
+  [[nodiscard]] std::string text(const std::string& sql) const;
 
  private:
   TempDir dir_;

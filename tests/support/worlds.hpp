@@ -1,7 +1,12 @@
 #pragma once
 
+#include <filesystem>
+
 #include "support/shop.hpp"
 #ifdef QUERYMARK_TEST_POSTGRES
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+
 #include "support/pg_shop.hpp"
 #endif
 
@@ -12,6 +17,12 @@ struct SqliteWorld {
   using Process = test::Process;
   using Database = sqlite::Database;
   using Options = sqlite::Options;
+  static constexpr const char* kLog = "querymark_log";
+  static constexpr const char* kPriceType = "REAL";
+  static constexpr const char* kDuplicate = "UNIQUE constraint failed";
+  static constexpr const char* kThreeMegabytes = "select zeroblob(3000000)";
+  static constexpr const char* kProductOf =
+      "select id, name, price, note from product where id = ?";
   static constexpr const char* kPriceOf = "select price from product where id = ?";
   static constexpr const char* kLockPriceOf = kPriceOf;  // writers take turns anyway
   static constexpr const char* kSetPrice = "update product set price = ? where id = ?";
@@ -39,6 +50,27 @@ struct SqliteWorld {
         "insert into querymark_log (namespace, kind, target, write_id) "
         "values ('shop', 'collection', 'product', 0); end");
   }
+  /// Makes every insert into the log fail.
+  void close_log() const {
+    shop.execute(
+        "create trigger refuse before insert on querymark_log begin "
+        "select raise(abort, 'log is closed'); end");
+  }
+  void add_future_schema() const {
+    shop.execute("insert into querymark_schema (version, name) values (99, 'future')");
+  }
+  static MigrationReport migrate(const std::string& address) { return sqlite::migrate(address); }
+};
+
+/// A place for a database without a schema.
+struct BareSqlite {
+  TempDir dir;
+
+  static int newest() { return sqlite::schema_version(); }
+  MigrationReport migrate(bool dry_run = false) const {
+    return sqlite::migrate(dir.file("bare.db"), dry_run);
+  }
+  [[nodiscard]] bool has_schema() const { return std::filesystem::exists(dir.file("bare.db")); }
 };
 
 #ifdef QUERYMARK_TEST_POSTGRES
@@ -47,6 +79,12 @@ struct PostgresWorld {
   using Process = PgProcess;
   using Database = postgres::Database;
   using Options = postgres::Options;
+  static constexpr const char* kLog = "querymark.log";
+  static constexpr const char* kPriceType = "double precision";
+  static constexpr const char* kDuplicate = "23505";
+  static constexpr const char* kThreeMegabytes = "select repeat('x', 3000000)";
+  static constexpr const char* kProductOf =
+      "select id, name, price, note from product where id = $1";
   static constexpr const char* kPriceOf = "select price from product where id = $1";
   static constexpr const char* kLockPriceOf = "select price from product where id = $1 for update";
   static constexpr const char* kSetPrice = "update product set price = $1 where id = $2";
@@ -74,10 +112,38 @@ struct PostgresWorld {
         "perform querymark.invalidate('shop', 'collection', 'product'); return null; end $$;"
         "create trigger audit after update on product execute function audit()");
   }
+  void close_log() const {
+    shop.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin "
+        "raise exception 'log is closed'; end $$;"
+        "create trigger refuse before insert on querymark.log execute function refuse()");
+  }
+  void add_future_schema() const {
+    shop.execute("insert into querymark.schema (version, name) values (99, 'future')");
+  }
+  static MigrationReport migrate(const std::string& address) { return postgres::migrate(address); }
+};
+
+struct BarePostgres {
+  PostgresServer& server = PostgresServer::shared();
+  std::string name = server.create_bare_database();
+
+  static int newest() { return postgres::schema_version(); }
+  MigrationReport migrate(bool dry_run = false) const {
+    return postgres::migrate(server.url(name), dry_run);
+  }
+  [[nodiscard]] bool has_schema() const {
+    pqxx::connection connection(server.url(name));
+    return !pqxx::nontransaction(connection)
+                .exec("select to_regnamespace('querymark')")[0][0]
+                .is_null();
+  }
 };
 #define QUERYMARK_WORLDS SqliteWorld, PostgresWorld
+#define QUERYMARK_BARE_WORLDS BareSqlite, BarePostgres
 #else
 #define QUERYMARK_WORLDS SqliteWorld
+#define QUERYMARK_BARE_WORLDS BareSqlite
 #endif
 
 /// A load of product 1's price, under a name of its own, that runs `meanwhile` after it has read

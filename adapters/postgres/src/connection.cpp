@@ -63,6 +63,12 @@ Connection::Connection(const std::string& url, const Settings& settings)
   proxied_ = backend.row(0)[0].as<int>() != pid_;
 }
 
+void require_utf8(const std::string& client_encoding) {
+  if (client_encoding != "UTF8")
+    throw ConfigError("intents travel as UTF-8, and the transaction's client_encoding is " +
+                      client_encoding + "; leave it at UTF8");
+}
+
 int Connection::socket() const noexcept { return native_->sock(); }
 
 bool Connection::open() const noexcept { return !lost_ && native_->is_open(); }
@@ -151,7 +157,11 @@ void Connection::rollback() noexcept {
 
 std::string Connection::literal(ParameterView value) {
   const auto text = text_of(value);
-  return text ? native_->quote(*text) : "NULL";
+  if (!text) return "NULL";
+  return translated("quote a value for " + url_.label, [&] {
+    require_utf8(native_->get_client_encoding());
+    return native_->quote(*text);
+  });
 }
 
 void Connection::take_notifications() {

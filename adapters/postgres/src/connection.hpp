@@ -98,6 +98,9 @@ class Connection {
 [[nodiscard]] MigrationPort migration_port(Connection& connection);
 /// Throws SchemaError unless the schema has this library's version.
 void require_schema(Connection& connection);
+/// Throws ConfigError unless texts travel as UTF-8: intents in another encoding would name other
+/// targets than those that were meant.
+void require_utf8(const std::string& client_encoding);
 /// The adapter's named statements.
 [[nodiscard]] const std::string& statement(std::string_view name);
 

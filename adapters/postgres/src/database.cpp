@@ -406,6 +406,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
         "a nontransaction commits each statement by itself; stage intents in a pqxx::work");
   State& state = *state_;
   return translated("stage intents", [&] {
+    require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
     PendingWrite pending = pending_of(begun, state.options.space);
     state.require_same(begun.row(0)[0].view());

@@ -66,6 +66,7 @@ ConnectString parse_url(const std::string& url, std::chrono::milliseconds connec
   }
   if (!given.contains("fallback_application_name"))
     given["fallback_application_name"] = "querymark";
+  given["client_encoding"] = "UTF8";  // as all texts here: parameters, targets, cells
   ConnectString result{.label = {}, .keywords = {}, .password = given["password"]};
   for (const auto& [keyword, value] : given)
     if (!value.empty()) result.keywords += keyword + '=' + quoted(value) + ' ';

@@ -39,8 +39,9 @@ struct Options {
   /// Client-side, for each statement of the subscriber and the doorbell.
   std::chrono::milliseconds log_timeout{5000};
   /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they need a server
-  /// session each, for prepared statements and notifications. What queries and writes send works
-  /// through a proxy. Empty: the main URL.
+  /// session each, for prepared statements and notifications, and refuse the proxy. Queries and
+  /// writes work through it, with four round trips more: each pins and proves the session it is
+  /// lent. Empty: the main URL.
   std::string direct_url;
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.

@@ -70,7 +70,6 @@ class FakeDoorbell final : public Doorbell {
     rung_ = false;
   }
   void interrupt() override { ring(); }
-  [[nodiscard]] bool listens() const override { return heard; }
   void ring() {
     const std::lock_guard lock(mutex_);
     rung_ = true;
@@ -86,7 +85,6 @@ class FakeDoorbell final : public Doorbell {
     const std::lock_guard lock(mutex_);
     return timeout_;
   }
-  std::atomic<bool> heard{true};
   [[nodiscard]] int waits() {
     const std::lock_guard lock(mutex_);
     return waits_;

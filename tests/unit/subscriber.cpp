@@ -518,13 +518,15 @@ TEST_CASE("subscriber: callers that catch up at once never move the cursor back"
   CHECK(f.marks.cursor() == f.real.now());
 }
 
-TEST_CASE("subscriber: while the doorbell listens, quiet polls become rarer, and rows end that",
+TEST_CASE("subscriber: rows that nobody rang for make polls more frequent for a while",
           "[subscriber]") {
-  Fixture f({.max_lag = 3s, .poll_interval = 100ms});
+  Fixture f({.max_lag = 3s, .poll_interval = 80ms});
   f.subscriber.start();
   int waits = 1;
-  // Rings without news: the pauses that the thread then asks for, without their jitter.
-  const auto pause_after_ring = [&] {
+  f.doorbell.await_waits(1);
+  // Ends the thread's wait; returns what it then asks for, which jitter may shorten.
+  const auto pause_after = [&](std::chrono::nanoseconds slept) {
+    f.clock.advance(slept);
     f.doorbell.ring();
     f.doorbell.await_waits(++waits);
     return f.doorbell.timeout();
@@ -532,25 +534,20 @@ TEST_CASE("subscriber: while the doorbell listens, quiet polls become rarer, and
   const auto about = [](std::chrono::nanoseconds pause, std::chrono::nanoseconds full) {
     return pause <= full && pause >= full * 3 / 4;
   };
-  f.doorbell.await_waits(1);
-  CHECK(about(f.doorbell.timeout(), 100ms));
-  CHECK(about(pause_after_ring(), 200ms));
-  CHECK(about(pause_after_ring(), 400ms));
-  CHECK(about(pause_after_ring(), 800ms));
-  CHECK(about(pause_after_ring(), 1000ms));
-  CHECK(about(pause_after_ring(), 1000ms));
+  CHECK(about(f.doorbell.timeout(), 80ms));
+  CHECK(about(pause_after(80ms), 80ms));
   f.write(kA);
-  CHECK(about(pause_after_ring(), 100ms));
-  CHECK(about(pause_after_ring(), 200ms));
+  CHECK(about(pause_after(1ms), 80ms));  // rung for
+  f.write(kA);
+  CHECK(about(pause_after(80ms), 10ms));
+  CHECK(about(pause_after(10ms), 20ms));
+  CHECK(about(pause_after(20ms), 40ms));
   f.real.replace_history();
-  CHECK(about(pause_after_ring(), 100ms));
-  CHECK(about(pause_after_ring(), 200ms));
-  f.doorbell.heard = false;
-  CHECK(about(pause_after_ring(), 100ms));
-  CHECK(about(pause_after_ring(), 100ms));
-  f.doorbell.heard = true;
+  CHECK(about(pause_after(40ms), 10ms));
+  CHECK(about(pause_after(1ms), 10ms));
   f.outbox.down = true;
-  CHECK(about(pause_after_ring(), 100ms));
-  CHECK(about(pause_after_ring(), 200ms));
-  CHECK(about(pause_after_ring(), 400ms));
+  CHECK(about(pause_after(10ms), 80ms));
+  CHECK(about(pause_after(1ms), 160ms));
+  f.outbox.down = false;
+  CHECK(about(pause_after(160ms), 80ms));
 }

@@ -125,8 +125,6 @@ FileDoorbell::~FileDoorbell() = default;
 
 bool FileDoorbell::watches_file() const noexcept { return state_->watching; }
 
-bool FileDoorbell::listens() const { return state_->connection != nullptr; }
-
 void FileDoorbell::interrupt() { state_->wake.set(); }
 
 void FileDoorbell::wait(std::chrono::nanoseconds timeout) {

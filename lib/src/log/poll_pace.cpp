@@ -1,14 +1,14 @@
 #include "querymark/log/poll_pace.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace querymark {
 namespace {
 
 using std::chrono::nanoseconds;
 
-constexpr nanoseconds kShortest = std::chrono::milliseconds(1);
-constexpr nanoseconds kRarest = std::chrono::seconds(30);
+constexpr nanoseconds kLeast = std::chrono::milliseconds(1);
 constexpr nanoseconds kLongestAfterFailure = std::chrono::seconds(1);
 
 // Twice the pause, without overflow.
@@ -19,19 +19,27 @@ nanoseconds doubled(nanoseconds pause, nanoseconds limit) noexcept {
 }  // namespace
 
 PollPace::PollPace(nanoseconds interval, nanoseconds max_lag) noexcept
-    : short_(std::max(std::min(interval, max_lag / 3), kShortest)),
-      long_(std::max(std::min(max_lag / 3, std::max(interval, kRarest)), short_)),
-      pause_(short_) {}
+    : longest_(std::max(std::min(interval, max_lag / 3), kLeast)),
+      shortest_(std::max(longest_ / 8, kLeast)),
+      longest_after_failure_(std::max(longest_, std::min(kLongestAfterFailure, max_lag / 3))),
+      pause_(longest_) {}
 
-void PollPace::after(Polled outcome, bool doorbell_listens) noexcept {
-  const bool failed = outcome == Polled::failed;
-  if (failed && failing_)
-    pause_ = doubled(pause_, std::max(std::min(long_, kLongestAfterFailure), short_));
-  else if (outcome == Polled::nothing && doorbell_listens && !failing_)
-    pause_ = doubled(pause_, long_);
-  else
-    pause_ = short_;
-  failing_ = failed;
+void PollPace::after(Polled outcome) noexcept {
+  const bool failed_before = std::exchange(failing_, outcome == Polled::failed);
+  switch (outcome) {
+    case Polled::failed:
+      pause_ = failed_before ? doubled(pause_, longest_after_failure_) : longest_;
+      break;
+    case Polled::unannounced_rows:
+      pause_ = shortest_;
+      break;
+    case Polled::nothing:
+      pause_ = failed_before ? longest_ : doubled(pause_, longest_);
+      break;
+    case Polled::rung:
+      if (failed_before) pause_ = longest_;
+      break;
+  }
 }
 
 nanoseconds PollPace::pause(std::uint64_t random) const noexcept {

@@ -49,16 +49,21 @@ void Subscriber::stop() noexcept {
 void Subscriber::loop(const std::stop_token& stop) {
   PollPace pace(options_.poll_interval, options_.max_lag);
   while (!stop.stop_requested()) {
-    doorbell_.wait(pace.pause(random_u64()));
+    const std::chrono::nanoseconds pause = pace.pause(random_u64());
+    const MonotonicTime slept_from = options_.clock->now();
+    doorbell_.wait(pause);
     if (stop.stop_requested()) return;
+    const bool rung = options_.clock->now() - slept_from < pause;
     try {
       const std::uint64_t before = news_.load();
       catch_up();
       const bool news = news_.load() != before;
-      pace.after(news ? PollPace::Polled::rows : PollPace::Polled::nothing, doorbell_.listens());
+      pace.after(rung   ? PollPace::Polled::rung
+                 : news ? PollPace::Polled::unannounced_rows
+                        : PollPace::Polled::nothing);
     } catch (const std::exception& failure) {
       note_failure(failure.what());
-      pace.after(PollPace::Polled::failed, doorbell_.listens());
+      pace.after(PollPace::Polled::failed);
     }
   }
 }

@@ -104,8 +104,6 @@ class Doorbell {
   virtual void wait(std::chrono::nanoseconds timeout) = 0;
   /// Ends the current or the next wait. Thread-safe.
   virtual void interrupt() = 0;
-  /// False while it knows that it would not hear a ring. For the thread that waits.
-  [[nodiscard]] virtual bool listens() const = 0;
 };
 
 }  // namespace querymark

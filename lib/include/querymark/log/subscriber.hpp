@@ -18,8 +18,8 @@ namespace querymark {
 
 struct SubscriberOptions {
   std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
-  /// Shortest pause between two polls of the thread, at most a third of max_lag: how late a write
-  /// is seen while the doorbell is lost. While it listens, quiet polls become rarer (see PollPace).
+  /// Longest pause between two polls of the thread, at most a third of max_lag: how late a write is
+  /// seen while the doorbell is lost. See PollPace.
   std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.

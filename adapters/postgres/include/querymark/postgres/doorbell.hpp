@@ -30,7 +30,6 @@ class NotifyDoorbell final : public Doorbell {
 
   void wait(std::chrono::nanoseconds timeout) override;
   void interrupt() override;
-  [[nodiscard]] bool listens() const override { return problem().empty(); }
   /// Tells all other processes, soon: the waiting thread sends one NOTIFY for all rings since the
   /// last one, outside any transaction of the caller. Never blocks.
   void ring() noexcept;

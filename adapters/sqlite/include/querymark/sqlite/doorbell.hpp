@@ -19,7 +19,6 @@ class FileDoorbell final : public Doorbell {
 
   void wait(std::chrono::nanoseconds timeout) override;
   void interrupt() override;
-  [[nodiscard]] bool listens() const override;
   /// False: polling `data_version` every millisecond.
   [[nodiscard]] bool watches_file() const noexcept;
 

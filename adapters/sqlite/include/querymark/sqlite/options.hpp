@@ -20,9 +20,8 @@ struct Options {
   std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
   std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
-  /// Shortest pause between two looks at the log, at most a third of max_lag: how late a write is
-  /// seen while the doorbell is lost. Otherwise looks that find nothing become rarer, down to one
-  /// in a third of max_lag or 30 s.
+  /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
+  /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
   std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
   std::chrono::milliseconds busy_timeout{5000};
   Synchronous synchronous = Synchronous::full;

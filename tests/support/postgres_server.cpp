@@ -129,7 +129,7 @@ std::string PostgresServer::url(const std::string& database, const std::string& 
 }
 
 std::string PostgresServer::create_bare_database() {
-  const std::string name = "bare" + std::to_string(++databases_);
+  const std::string name = "bare" + std::to_string(++bare_databases_);
   ask("create database " + name);
   return name;
 }

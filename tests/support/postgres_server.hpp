@@ -66,7 +66,8 @@ class PostgresServer {
   std::string host_ = "127.0.0.1";
   int port_ = 0;
   pid_t pid_ = -1;
-  int databases_ = 0;
+  int databases_ = 0;  // made from the template
+  int bare_databases_ = 0;
 };
 
 }  // namespace querymark::test

@@ -100,6 +100,8 @@ TEST_CASE("postgres proxy: each load and write has its own settings, and leaves 
   mine.write([](auto& tx) { tx.execute("update product set price = 5 where id = 1"); });
   CHECK(proxied.shop.number("select price from other.product where id = 1") == 200);
   CHECK(proxied.shop.number("select price from public.product where id = 1") == 5);
+  const auto prepared = mine.query("select count(*) from pg_prepared_statements").fetch_as<int>();
+  CHECK(prepared[0] == 0);
 
   pqxx::connection plain(proxied.url());  // another program's
   const auto set = [&](const std::string& name) {

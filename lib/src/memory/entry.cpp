@@ -4,6 +4,7 @@
 #include <array>
 #include <mutex>
 
+#include "entry_blocks.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
@@ -86,7 +87,7 @@ EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t c
   const detail::StoredKind& stored = detail::kind_of(kind);
   const std::size_t raw = front + sizeof(Entry) + init.parameters.size();
   const std::size_t offset = (raw + stored.alignment - 1) / stored.alignment * stored.alignment;
-  auto* const block = static_cast<char*>(::operator new(offset + count * stored.size));
+  auto* const block = static_cast<char*>(allocate_entry_block(offset + count * stored.size));
   if (outside) new (block) Entry::Outside{heap_bytes, count};
   auto* const entry = new (block + front) Entry(init, kind, count, outside);
   move(block + offset, source);
@@ -94,18 +95,22 @@ EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t c
 }
 
 std::size_t Entry::charge() const noexcept {
-  const auto* const begin = reinterpret_cast<const char*>(this) - front_bytes(target_count_, false);
-  const auto* const end = static_cast<const char*>(value()) + count() * detail::kind_of(kind_).size;
-  return static_cast<std::size_t>(end - begin) + (has_outside_ ? outside()->heap_bytes : 0) +
+  return block_bytes() - (has_outside_ ? sizeof(Outside) - outside()->heap_bytes : 0) +
          kMallocBytes + kIndexBytes;
+}
+
+std::size_t Entry::block_bytes() const noexcept {
+  const auto* const end = static_cast<const char*>(value()) + count() * detail::kind_of(kind_).size;
+  return static_cast<std::size_t>(end - front());
 }
 
 void Entry::destroy() const noexcept {
   auto* const self = const_cast<Entry*>(this);
   void* const block = const_cast<char*>(front());
+  const std::size_t bytes = block_bytes();
   detail::kind_of(kind_).destroy(const_cast<void*>(value()), count());
   self->~Entry();
-  ::operator delete(block);
+  free_entry_block(block, bytes);
 }
 
 const Entry* EntryRef::release_counted() && noexcept {

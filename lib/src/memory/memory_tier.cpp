@@ -12,7 +12,7 @@
 //   main     -> retired   eviction, otherwise
 //   (absent) -> small     insert of an unknown key; -> main, of one that is a ghost
 //   resident -> retired   erase, purge, a replacing insert (the successor takes the same queue)
-//   retired  -> free      whoever retires the 64th entry of a shard, purges or shrinks: when no
+//   retired  -> free      whoever retires the 256th entry of a shard, purges or shrinks: when no
 //                         reader protects it (hazard.cpp)
 //
 // A shard's mutex guards queues, ghosts, retired entries and all writes to the index. Destructors

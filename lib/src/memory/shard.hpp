@@ -6,6 +6,7 @@
 #include "entry_queue.hpp"
 #include "ghosts.hpp"
 #include "querymark/memory/memory_tier.hpp"
+#include "spin_mutex.hpp"
 
 // One shard of the memory tier, and the search that a hit makes in it: here, so that the read path
 // takes it into itself. The protocol is at the top of memory_tier.cpp.
@@ -13,12 +14,12 @@
 namespace querymark {
 
 struct MemoryTier::Shard {
-  static constexpr std::size_t kRetiredBatch = 64;
+  static constexpr std::size_t kRetiredBatch = 256;
   static constexpr std::uint8_t kMostVisits = 5;
 
   EntryIndex index;
 
-  alignas(64) mutable std::mutex mutex;
+  alignas(64) SpinMutex mutex;
   EntryQueue small{1};
   EntryQueue main{2};
   Ghosts ghosts;
@@ -40,7 +41,7 @@ struct MemoryTier::Shard {
     return retired.size() >= kRetiredBatch || retired.bytes() > capacity / 32;
   }
   // Frees what it can, without the lock; what readers protect comes back.
-  void release_retired(std::unique_lock<std::mutex>& lock) {
+  void release_retired(std::unique_lock<SpinMutex>& lock) {
     RetiredEntries batch(std::move(retired));
     lock.unlock();
     batch.release();

@@ -156,6 +156,7 @@ class Entry {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
   void destroy() const noexcept;
+  [[nodiscard]] std::size_t block_bytes() const noexcept;
   [[nodiscard]] static MonotonicTime from_ticks(std::uint64_t ticks) noexcept {
     return MonotonicTime(std::chrono::nanoseconds(static_cast<std::int64_t>(ticks << kTickShift)));
   }

@@ -17,7 +17,7 @@ namespace querymark {
 /// Thread-safe. Finding takes no lock and writes to nothing that other threads read, except for the
 /// first hits of an entry. Everything else takes the mutex of one shard. The sum of the charges of
 /// all resident entries never exceeds the capacity, also while writers run; what evicted entries'
-/// holders still use is not counted, nor are up to 64 evicted entries of each shard that wait for
+/// holders still use is not counted, nor are up to 256 evicted entries of each shard that wait for
 /// readers to pass. The tier judges nothing: callers check domain, expiry and marks of what they
 /// find.
 ///

@@ -44,7 +44,7 @@ namespace {
 
 constexpr std::size_t kMaxShards = 32;
 // Fewer, larger shards keep the policy's view whole; readers don't care how many there are.
-constexpr std::size_t kMinShardBytes = 2U << 20U;
+constexpr std::size_t kMinShardBytes = 4U << 20U;
 // S3-FIFO's paper says 10, and three visits. Of 5, 7, 8, 9 and 10, with 3, 5 and 7 visits, over 28
 // traces and sizes, 7 with 5 loses nowhere and wins up to 4 points (docs/performance.md).
 constexpr std::size_t kSmallPercent = 7;

@@ -4,8 +4,9 @@
 #include <utility>
 
 // Each thread has a list of free blocks for each size 16 n + 8 up to 504 bytes, which are what
-// malloc's steps of 16 bytes leave without waste; linked through their first word. Nobody else touches them. When the thread ends they are freed, and what is
-// freed by later destructors of the same thread goes straight to the allocator.
+// malloc's steps of 16 bytes leave without waste; linked through their first word. Nobody else
+// touches them. When the thread ends they are freed, and what is freed by later destructors of the
+// same thread goes straight to the allocator.
 //
 // Sanitizers watch the allocator: with them every block comes from it and goes back to it.
 
@@ -43,9 +44,7 @@ struct AtThreadEnd {
   }
 };
 
-constexpr std::size_t rounded(std::size_t size) noexcept {
-  return (size + 7) / kStep * kStep + 8;
-}
+constexpr std::size_t rounded(std::size_t size) noexcept { return (size + 7) / kStep * kStep + 8; }
 constexpr bool is_small(std::size_t size) noexcept { return size <= kLargest; }
 Block*& list_of(std::size_t size) noexcept { return free_blocks.lists[rounded(size) / kStep]; }
 

@@ -1,0 +1,204 @@
+#include <catch2/catch.hpp>
+
+#include "unit/read_machine_fixture.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace querymark::test;
+using Fixture = MachineFixture;
+
+}  // namespace
+
+TEST_CASE("read machine: a value from a shared tier is promoted, and judged from then on",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  Action action = machine.start();
+  REQUIRE(is<ReadMachine::PollTier>(action));
+  CHECK(std::get<ReadMachine::PollTier>(action).name == query_name(request.key()));
+  f.clock.advance(2s);
+  SharedValue value = f.shared(42, 11);
+  value.stored = f.clock.wall_now() - 3s;
+  CHECK(is<ReadMachine::Done>(machine.resume(std::optional(value))));
+  const ReadResult result = machine.take_result();
+  CHECK(value_of(result) == 42);
+  CHECK(result.outcome.status == ReadStatus::hit);
+  CHECK(result.outcome.source == ReadSource::shared_tier);
+  CHECK(result.outcome.stored == Stored::yes);
+  CHECK(result.outcome.age == 3s);
+  CHECK(f.cache.stats().shared_hits == 1);
+  CHECK(f.find(request) == 42);
+  CHECK(f.outcome.source == ReadSource::memory);
+  f.invalidate(kA);
+  CHECK_FALSE(f.find(request));
+}
+
+TEST_CASE(
+    "read machine: a value from a shared tier is refused unless this process's marks allow it",
+    "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  f.invalidate(kA);  // position 11
+  NumberRequest request(f.source, {kA});
+  const auto accepted = [&](const SharedValue& value) {
+    ReadMachine machine(f.source, request);
+    Action action = machine.start();
+    REQUIRE(is<ReadMachine::PollTier>(action));
+    const bool done = is<ReadMachine::Done>(machine.resume(std::optional(value)));
+    CHECK(f.cache.stats().entries == (done ? 1 : 0));
+    return done;
+  };
+  SECTION("its horizon does not include the last invalidation") {
+    CHECK_FALSE(accepted(f.shared(1, 11)));
+    CHECK(f.cache.stats().shared_stale == 1);
+  }
+  SECTION("another epoch") {
+    SharedValue value = f.shared(1, 12);
+    value.stamp.epoch = {9, 9};
+    CHECK_FALSE(accepted(value));
+  }
+  SECTION("below the floor") { CHECK_FALSE(accepted(f.shared(1, 10))); }
+  SECTION("a target of its own was invalidated, although the caller did not name it") {
+    f.invalidate(kB);  // position 12
+    CHECK_FALSE(accepted(f.shared(1, 12, {kB})));
+  }
+  SECTION("its time to live is over") {
+    SharedValue value = f.shared(1, 12);
+    value.expires = f.clock.wall_now();
+    CHECK_FALSE(accepted(value));
+  }
+  SECTION("its columns are not what the caller maps") {
+    SharedValue value = f.shared(1, 12);
+    value.rows = ResultSet();
+    CHECK_FALSE(accepted(value));
+  }
+  SECTION("it carries more targets than an entry can") {
+    std::vector<Target> many;
+    for (std::size_t i = 0; i <= kMaxTargets; ++i) many.push_back(entity("p", i));
+    CHECK_FALSE(accepted(f.shared(1, 12, many)));
+  }
+  SECTION("otherwise it is accepted") { CHECK(accepted(f.shared(1, 12))); }
+}
+
+TEST_CASE("read machine: a refused shared value leaves no targets behind", "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  Action action = machine.resume(std::optional(f.shared(1, 5, {kB})));
+  REQUIRE(is<ReadMachine::Load>(action));
+  CHECK(std::get<ReadMachine::Load>(action).init.targets.size() == 2);
+}
+
+TEST_CASE("read machine: a promoted value keeps the targets that it came with", "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  REQUIRE(is<ReadMachine::Done>(machine.resume(std::optional(f.shared(1, 11, {kB})))));
+  CHECK(f.find(request) == 1);
+  f.invalidate(kB);
+  CHECK_FALSE(f.find(request));
+}
+
+TEST_CASE("read machine: a promoted value lives no longer than its tier or its caller allows",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  (void)machine.resume(std::optional(f.shared(1, 11)));  // expires in a minute
+  f.clock.advance(59s);
+  CHECK(f.find(request) == 1);
+  f.clock.advance(1s);
+  CHECK_FALSE(f.find(request));
+}
+
+TEST_CASE("read machine: an invalidation between poll and promotion refuses the shared value",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  const SharedValue polled = f.shared(1, 11);
+  f.invalidate(kA);
+  CHECK(is<ReadMachine::Load>(machine.resume(std::optional(polled))));
+}
+
+TEST_CASE("read machine: a load is offered to every shared tier, stamped as of before it",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  Action action = machine.start();
+  REQUIRE(is<ReadMachine::PollTier>(action));
+  action = machine.resume(std::optional<SharedValue>());
+  REQUIRE(is<ReadMachine::PollTier>(action));
+  CHECK(std::get<ReadMachine::PollTier>(action).tier == f.source.tiers()[1].get());
+  action = machine.resume(std::optional<SharedValue>());
+  REQUIRE(is<ReadMachine::Load>(action));
+  f.invalidate(kB);  // the cursor moves on while the load runs
+  action = machine.resume(brought(action, 42));
+  for (std::size_t i = 0; i < 2; ++i) {
+    REQUIRE(is<ReadMachine::StoreShared>(action));
+    const auto& store = std::get<ReadMachine::StoreShared>(action);
+    CHECK(store.tier == f.source.tiers()[i].get());
+    CHECK(store.name == query_name(request.key()));
+    CHECK(store.value.stamp == SharedStamp{kEpoch, {11}, {}});
+    CHECK(store.value.targets == std::vector<Target>{kA, key_target(request.key())});
+    CHECK(store.value.rows == number(42));
+    CHECK(store.value.expires == f.clock.wall_now() + 5min);
+    action = machine.resume_stored();
+  }
+  CHECK(is<ReadMachine::Done>(action));
+}
+
+TEST_CASE("read machine: what memory may not keep is not offered to shared tiers either",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  SECTION("an invalidated load") {
+    ReadMachine machine(f.source, request);
+    (void)machine.start();
+    Action action = machine.resume(std::optional<SharedValue>());
+    f.invalidate(kA);
+    CHECK(is<ReadMachine::Done>(machine.resume(brought(action, 1))));
+  }
+  SECTION("a value that only this process understands") {
+    request.shareable = false;
+    ReadMachine machine(f.source, request);
+    Action action = machine.start();
+    REQUIRE(is<ReadMachine::Load>(action));
+    CHECK(is<ReadMachine::Done>(machine.resume(brought(action, 1))));
+  }
+  SECTION("a bypassed read") {
+    f.cache.set_enabled(false);
+    ReadMachine machine(f.source, request);
+    Action action = machine.start();
+    REQUIRE(is<ReadMachine::Load>(action));
+    CHECK(is<ReadMachine::Done>(machine.resume(brought(action, 1))));
+  }
+}
+
+TEST_CASE("read machine: a load whose epoch changed meanwhile is kept nowhere", "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  Action action = machine.resume(std::optional<SharedValue>());
+  f.source.marks().restart(ReadFixture::upto(3, {9, 9}));
+  CHECK(is<ReadMachine::Done>(machine.resume(brought(action, 1))));
+  CHECK(machine.take_result().outcome.stored == Stored::invalidated);
+  CHECK_FALSE(f.find(request));
+}

@@ -195,6 +195,9 @@ TEST_CASE("key encoder: each byte of a parameter counts in the hash", "[key]") {
   for (std::int64_t i = 0; i < 1000; ++i, ++made) hashes.insert(hash(i, i));
   for (const auto value : {hash(nullptr), hash(true), hash(0.5), hash(Bytes{}), hash("")})
     ++made, hashes.insert(value);
+  for (const ValueType element : {ValueType::null, ValueType::int64, ValueType::text})
+    for (const char* literal : {"{}", "{1}", "{2}", "{1,2}"})
+      ++made, hashes.insert(hash(ParameterView::array(element, literal)));
   CHECK(hashes.size() == made);
   CHECK(hash(0) == hash(std::int64_t{0}));
 }

@@ -78,17 +78,17 @@ class KeyEncoder {
     detail::encode_parameter(*this, parameter);
     const std::uint64_t secret = prefix_.seed().secret;
     // Times the secret: what a type or a length changes can't be undone by a chosen value.
-    const auto header = [&](std::size_t size) {
-      return (static_cast<std::uint64_t>(parameter.type()) | size << 8U) * secret;
-    };
-    if (parameter.type() == ValueType::text || parameter.type() == ValueType::bytes) {
+    const auto type = static_cast<std::uint64_t>(parameter.type());
+    if (parameter.has_bytes()) {
       const ByteView block = parameter.as_view();
-      hash_ = detail::mix_block(hash_ ^ header(block.size()), block, secret);
+      const auto element = static_cast<std::uint64_t>(parameter.element_type());  // of an array
+      const std::uint64_t header = (type | element << 4U | block.size() << 8U) * secret;
+      hash_ = detail::mix_block(hash_ ^ header, block, secret);
     } else {
       const auto value = parameter.type() == ValueType::float64
                              ? std::bit_cast<std::uint64_t>(parameter.as_float64())
                              : static_cast<std::uint64_t>(parameter.as_int64());
-      hash_ = detail::folded_product(hash_ ^ header(0), secret ^ value);
+      hash_ = detail::folded_product(hash_ ^ type * secret, secret ^ value);
     }
   }
 

@@ -363,6 +363,20 @@ TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (h
   CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
 }
 
+TEST_CASE("wait: a receipt in doubt may lie above what has ended, for its commit may yet run",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  Receipt receipt = f.write(kA);
+  receipt.in_doubt = true;
+  receipt.position.value += 1;
+  CHECK(f.subscriber.wait(receipt, Wait::local(0s)).status == WaitStatus::timed_out);
+  const Receipt ended = f.write(kA);
+  REQUIRE(ended.position == receipt.position);
+  receipt.write = ended.write;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+}
+
 TEST_CASE("subscriber: a horizon that stands still below the limit has an age (hard case 20)",
           "[subscriber]") {
   Fixture f;

@@ -203,7 +203,8 @@ WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
     if (!asked) return std::nullopt;
     if (at.epoch != receipt.epoch)
       return finish(WaitStatus::refused, "the receipt is of another epoch");
-    if (receipt.position >= at.snapshot.limit())
+    // A limit lies above what has ended, not above what runs: a commit in doubt may yet run there.
+    if (!receipt.in_doubt && receipt.position >= at.snapshot.limit())
       return finish(WaitStatus::refused, "the receipt is ahead of everything written");
     return std::nullopt;
   };

@@ -46,8 +46,8 @@ enum class WaitStatus : std::uint8_t {
   satisfied,  ///< The write is visible wherever the wait asked for.
   degraded,   ///< Timed out under best_effort.
   timed_out,
-  refused,  ///< The receipt is of another epoch or namespace, ahead of anything ever written, or
-            ///< was in doubt and the log does not show its write.
+  refused,  ///< The receipt is of another epoch or namespace, acknowledged and yet ahead of
+            ///< anything ever written, or was in doubt and the log does not show its write.
 };
 
 [[nodiscard]] std::string_view to_string(WaitStatus status) noexcept;

@@ -36,36 +36,33 @@ EntryIndex::~EntryIndex() {
   for (const Table old : old_) unmap(old);
 }
 
-const Entry* EntryIndex::find_like(const Entry& like) const noexcept {
+// The first slot on the way of `hash` whose word `matches`, for writers.
+template <class Matches>
+EntryIndex::Slot EntryIndex::slot_where(std::uint32_t hash, Matches&& matches) const noexcept {
   const Table table = this->table();
-  const Tag tag = tag_of(like.hash());
-  Bucket* bucket = table ? table.home(like.hash()) : nullptr;
+  const Tag tag = tag_of(hash);
+  Bucket* bucket = table ? table.home(hash) : nullptr;
   for (std::size_t left = table.buckets(); left > 0; --left, bucket = table.after(bucket)) {
     const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
     for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1) {
-      const std::uint64_t word = bucket->slots[first_of(some)].load(std::memory_order_relaxed);
-      if (word >> 48U != tag.in_slot) continue;
-      const Entry* const entry = entry_in(word);
-      if (entry->has_key(like.key())) return entry;
+      const Slot slot{bucket, first_of(some)};
+      const std::uint64_t word = slot.word().load(std::memory_order_relaxed);
+      if (word >> 48U == tag.in_slot && matches(word)) return slot;
     }
     if (!went_on(summary)) break;
   }
-  return nullptr;
+  return {};
+}
+
+const Entry* EntryIndex::find_like(const Entry& like) const noexcept {
+  const Slot slot = slot_where(
+      like.hash(), [&](std::uint64_t word) { return entry_in(word)->has_key(like.key()); });
+  return slot.found() ? entry_in(slot.word().load(std::memory_order_relaxed)) : nullptr;
 }
 
 EntryIndex::Slot EntryIndex::slot_of(const Entry& entry) const noexcept {
-  const Table table = this->table();
-  const Tag tag = tag_of(entry.hash());
-  const std::uint64_t word = word_for(entry);
-  Bucket* bucket = table ? table.home(entry.hash()) : nullptr;
-  for (std::size_t left = table.buckets(); left > 0; --left, bucket = table.after(bucket)) {
-    const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
-    for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1)
-      if (bucket->slots[first_of(some)].load(std::memory_order_relaxed) == word)
-        return {bucket, first_of(some)};
-    if (!went_on(summary)) break;
-  }
-  return {};
+  return slot_where(entry.hash(),
+                    [own = word_for(entry)](std::uint64_t word) { return word == own; });
 }
 
 // The slot first, then the summary that leads to it.

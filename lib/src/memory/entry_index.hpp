@@ -120,6 +120,8 @@ class EntryIndex {
   }
   static Table map_table(std::size_t buckets);
   static void unmap(Table table) noexcept;
+  template <class Matches>
+  [[nodiscard]] Slot slot_where(std::uint32_t hash, Matches&& matches) const noexcept;
   [[nodiscard]] Slot slot_of(const Entry& entry) const noexcept;
   static void put(Table table, std::uint64_t word, std::uint32_t hash) noexcept;
 

@@ -1,23 +1,8 @@
 #include "sqlite_item.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <stdlib.h>
-
-#include <stdexcept>
 
 namespace querymark::bench {
-
-Scratch::Scratch() {
-  std::string pattern =
-      (std::filesystem::temp_directory_path() / "querymark-bench-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  path_ = pattern;
-}
-
-Scratch::~Scratch() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 ItemFile::ItemFile(std::uint32_t items) : path_(scratch_.file("items.db")) {
   sqlite::migrate(path_);

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,21 +9,9 @@
 #include "querymark/querymark.hpp"
 #include "querymark/sqlite/sqlite.hpp"
 #include "subject.hpp"
+#include "support/temp_dir.hpp"
 
 namespace querymark::bench {
-
-/// A folder of its own under the system's temporary one, removed at the end.
-class Scratch {
- public:
-  Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch();
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// A SQLite file with a table of items by their keys, migrated for querymark.
 class ItemFile {
@@ -34,7 +21,7 @@ class ItemFile {
   [[nodiscard]] std::string file(const std::string& name) const { return scratch_.file(name); }
 
  private:
-  Scratch scratch_;
+  test::TempDir scratch_;
   std::string path_;
 };
 

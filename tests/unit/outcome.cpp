@@ -28,9 +28,9 @@ TEST_CASE("outcome: one line tells people what happened", "[outcome]") {
 
 TEST_CASE("outcome: every state has a name of its own", "[outcome]") {
   std::set<std::string_view> names;
-  for (int i = 0; i <= static_cast<int>(Stored::reentrant); ++i)
+  for (int i = 0; i <= static_cast<int>(Stored::uncacheable); ++i)
     names.insert(to_string(static_cast<Stored>(i)));
-  CHECK(names.size() == static_cast<std::size_t>(Stored::reentrant) + 1);
+  CHECK(names.size() == static_cast<std::size_t>(Stored::uncacheable) + 1);
   CHECK(names.count("unknown") == 0);
   std::set<std::string_view> statuses;
   for (int i = 0; i <= static_cast<int>(ReadStatus::degraded); ++i)

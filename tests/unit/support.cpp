@@ -2,12 +2,14 @@
 #include <thread>
 
 #include "querymark/observe/counter.hpp"
+#include "querymark/support/ascii.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/digest.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/sql_catalog.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace {
 
@@ -15,6 +17,27 @@ using namespace querymark;
 using namespace std::chrono_literals;
 
 }  // namespace
+
+TEST_CASE("ascii: 26 letters have two cases, and no other byte is touched", "[ascii]") {
+  for (int i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    const bool capital = i >= 'A' && i <= 'Z';
+    CAPTURE(i);
+    CHECK(ascii::to_lower(c) == (capital ? static_cast<char>(i + 32) : c));
+    CHECK(ascii::is_letter(c) == (capital || (i >= 'a' && i <= 'z')));
+    CHECK(ascii::is_digit(c) == (i >= '0' && i <= '9'));
+    CHECK(ascii::is_blank(c) == (i == ' ' || (i >= 9 && i <= 13)));
+  }
+  CHECK(ascii::equal("COMMIT", "commit"));
+  CHECK_FALSE(ascii::equal("commit", "commi"));
+  CHECK(ascii::to_lower("WITH \xC4\xB0") == "with \xC4\xB0");
+}
+
+TEST_CASE("sql text: a NUL is refused, and the text before it named", "[sql]") {
+  CHECK_NOTHROW(require_no_nul("delete from t where x = 1"));
+  CHECK_THROWS_WITH(require_no_nul(std::string_view("delete from t\0 where x = 1", 26)),
+                    Catch::Matchers::Contains("NUL at byte 13"));
+}
 
 TEST_CASE("bytes: hexadecimal reads back, and nothing else is read", "[bytes]") {
   std::string all;

@@ -32,6 +32,7 @@ enum class Stored : std::uint8_t {
   lagging,         ///< The log has not been reached for max_lag.
   in_transaction,  ///< The transaction has written.
   reentrant,       ///< The load of this very key asked for it again.
+  uncacheable,     ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
 };
 
 /// What happened on one read.

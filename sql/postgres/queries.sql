@@ -2,6 +2,12 @@
 -- statement of the SQLite adapter bears its name.
 --
 -- Positions (xid8) and snapshots travel as text.
+--
+-- A name without a schema means what the search_path says, and an overload that whoever may create functions puts into
+-- it can fit better than the system's own. The log's, the doorbell's and migrations' sessions pin theirs to pg_catalog.
+-- What runs on a pooled or a caller's connection runs under the path that queries need, so those statements name the
+-- schema of each function, operator and type (keywords such as bigint and coalesce can't mean anything else). No
+-- `is distinct from`, `in`, `case x when`, `using (…)` there: they look for an operator `=` on the path.
 
 -- name: schema_present
 select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -22,22 +28,22 @@ select querymark.adopt()
 
 -- The server process itself. A pooling proxy names another when the connection is made.
 -- name: backend
-select pg_backend_pid()
+select pg_catalog.pg_backend_pid()
 
 -- What a pooled connection pins, since it changes results. NULL leaves what the server gives. $6: for this transaction
 -- only; behind a pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that
 -- names an unlogged table, as `session` does, fails before it runs.
 -- name: pin_session
-select pg_is_in_recovery(),
-       set_config('role', coalesce($1, current_setting('role')), $6::boolean),
-       set_config('search_path', coalesce($2, current_setting('search_path')), $6::boolean),
-       set_config('TimeZone', coalesce($3, current_setting('TimeZone')), $6::boolean),
-       set_config('DateStyle', coalesce($4, current_setting('DateStyle')), $6::boolean),
-       set_config('IntervalStyle', coalesce($5, current_setting('IntervalStyle')), $6::boolean),
-       set_config('bytea_output', 'hex', $6::boolean),
-       set_config('default_transaction_isolation', 'read committed', $6::boolean),
-       set_config('default_transaction_deferrable', 'off', $6::boolean),
-       set_config('default_transaction_read_only', 'on', $6::boolean)
+select pg_catalog.pg_is_in_recovery(),
+       pg_catalog.set_config('role', coalesce($1, pg_catalog.current_setting('role')), $6::boolean),
+       pg_catalog.set_config('search_path', coalesce($2, pg_catalog.current_setting('search_path')), $6::boolean),
+       pg_catalog.set_config('TimeZone', coalesce($3, pg_catalog.current_setting('TimeZone')), $6::boolean),
+       pg_catalog.set_config('DateStyle', coalesce($4, pg_catalog.current_setting('DateStyle')), $6::boolean),
+       pg_catalog.set_config('IntervalStyle', coalesce($5, pg_catalog.current_setting('IntervalStyle')), $6::boolean),
+       pg_catalog.set_config('bytea_output', 'hex', $6::boolean),
+       pg_catalog.set_config('default_transaction_isolation', 'read committed', $6::boolean),
+       pg_catalog.set_config('default_transaction_deferrable', 'off', $6::boolean),
+       pg_catalog.set_config('default_transaction_read_only', 'on', $6::boolean)
 
 -- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
 -- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.
@@ -51,9 +57,9 @@ select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_gen
 -- What the pins came to, and the proof that the connection leads to the history that its caller knows.
 -- name: session
 select m.database_id, m.epoch, m.incarnation is not distinct from i.id,
-       concat_ws(chr(10), current_user, current_setting('search_path'), current_setting('TimeZone'),
-                 current_setting('DateStyle'), current_setting('IntervalStyle'),
-                 current_setting('bytea_output'))
+       pg_catalog.concat_ws(pg_catalog.chr(10), current_user, pg_catalog.current_setting('search_path'),
+                            pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'),
+                            pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('bytea_output'))
   from querymark.meta m left join querymark.incarnation i on true
  where m.id = 1
 
@@ -108,28 +114,36 @@ select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(),
 -- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
 -- is lost in the middle of COMMIT.
 -- name: begin_write
-select database_id, epoch, pg_current_xact_id()::text from querymark.meta where id = 1
+select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text
+  from querymark.meta m
+ where m.id operator(pg_catalog.=) 1
 
 -- All intents of a transaction in one statement: $2 and $5 are arrays of kinds and targets.
 -- name: append
 insert into querymark.log (namespace, kind, target, reason, write_id)
-select $1::text, kind, target, $3::text, $4::bigint
-  from unnest($2::text[], $5::text[]) with ordinality as u (kind, target, n)
- order by n
+select $1::pg_catalog.text, u.kind, u.target, $3::pg_catalog.text, $4::bigint
+  from rows from (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.text[]))
+       with ordinality as u (kind, target, n)
+ order by u.n
 
 -- Whether a write is in the log, and what is known of its transaction otherwise.
 -- name: confirm_write
-select m.epoch, exists (select from querymark.log l where l.xid = $1::text::xid8 and l.write_id = $2::bigint),
-       pg_visible_in_snapshot($1::text::xid8, pg_current_snapshot()), $1::text::xid8 < m.floor
+select m.epoch,
+       exists (select from querymark.log l
+                where l.xid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.xid8
+                  and l.write_id operator(pg_catalog.=) $2::bigint),
+       pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
+       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) m.floor
   from querymark.meta m
- where m.id = 1
+ where m.id operator(pg_catalog.=) 1
 
 -- What a load inside a caller's transaction may be stamped with.
 -- name: load_state
-select m.database_id, m.epoch, pg_snapshot_xmin(pg_current_snapshot())::text,
-       pg_current_xact_id_if_assigned() is not null, pg_is_in_recovery()
+select m.database_id, m.epoch,
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
+       pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_is_in_recovery()
   from querymark.meta m
- where m.id = 1
+ where m.id operator(pg_catalog.=) 1
 
 -- name: consumer_register
 insert into querymark.consumer (namespace, name) values ($1, $2) on conflict do nothing

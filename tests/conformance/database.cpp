@@ -46,6 +46,23 @@ TEMPLATE_TEST_CASE("database: a query is a miss, then a hit with the same rows",
   CHECK_THAT(fmt::format("{}", hit.outcome()), Catch::StartsWith("hit from memory, "));
 }
 
+TEMPLATE_TEST_CASE("database: a NUL in SQL is refused in queries and writes", "[database]",
+                   QUERYMARK_WORLDS) {
+  using namespace std::string_literals;
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  const std::string cut = "select id from product\0 where id = 1"s;
+  const auto prepared = process.db.prepare(cut);
+  CHECK_THROWS_AS(process.db.query(cut).fetch(), ConfigError);
+  CHECK_THROWS_AS(process.db.query("select 1\0"s).fetch(), ConfigError);
+  CHECK_THROWS_AS(prepared(), ConfigError);
+  process.db.write([&](auto& tx) {
+    CHECK_THROWS_AS(tx.execute("delete from product\0 where id = 1"s), ConfigError);
+    CHECK_THROWS_AS(tx.query(cut), ConfigError);
+  });
+  CHECK(world.shop.number("select count(*) from product") == 3);
+}
+
 TEMPLATE_TEST_CASE("database: typed rows map NULL, '' and text apart", "[database]",
                    QUERYMARK_WORLDS) {
   const TestType world;

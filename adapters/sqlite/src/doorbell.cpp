@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "connection.hpp"
+#include "querymark/sqlite/url.hpp"
 #include "querymark/support/wake_event.hpp"
 
 // One thread waits. It sleeps in poll(2) on two descriptors: inotify on the folder (the WAL may be
@@ -40,8 +41,8 @@ constexpr std::chrono::microseconds kPause{200};
 
 struct FileDoorbell::State {
   explicit State(const std::string& db_path)
-      : path(db_path), watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-    const std::filesystem::path absolute = std::filesystem::absolute(path);
+      : path(path_of(db_path)), watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    const std::filesystem::path absolute(path);
     file_name = absolute.filename().string();
     if (watch.get() >= 0)
       watching = ::inotify_add_watch(watch.get(), absolute.parent_path().c_str(),

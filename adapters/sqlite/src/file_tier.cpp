@@ -7,6 +7,7 @@
 
 #include "connection.hpp"
 #include "file_tier_sql.hpp"
+#include "querymark/sqlite/url.hpp"
 #include "querymark/support/clock.hpp"
 
 namespace querymark::sqlite {
@@ -91,8 +92,9 @@ FileTier::FileTier(const std::string& path, FileTierOptions options)
   if (options.max_entry_bytes == 0) options.max_entry_bytes = options.max_bytes / 8;
   state_->options = options;
   std::error_code ignored;  // a folder that is missing is reported by open()
-  const auto absolute = std::filesystem::weakly_canonical(path, ignored);
-  state_->path = absolute.empty() ? path : absolute.string();
+  const std::string absolute = path_of(path);
+  const auto canonical = std::filesystem::weakly_canonical(absolute, ignored);
+  state_->path = canonical.empty() ? absolute : canonical.string();
   state_->open();
 }
 

@@ -5,6 +5,7 @@
 
 #include "connection.hpp"
 #include "log_state.hpp"
+#include "querymark/sqlite/url.hpp"
 #include "querymark/support/random.hpp"
 #include "schema.hpp"
 
@@ -153,9 +154,9 @@ struct Log::State {
   }
 };
 
-Log::Log(std::string path, std::string space, LogOptions options)
+Log::Log(const std::string& path, std::string space, LogOptions options)
     : state_(std::make_unique<State>()) {
-  state_->path = std::move(path);
+  state_->path = path_of(path);
   state_->space = std::move(space);
   state_->options = std::move(options);
   state_->open();

@@ -1,6 +1,7 @@
 #include "querymark/sqlite/migrate.hpp"
 
 #include "connection.hpp"
+#include "querymark/sqlite/url.hpp"
 #include "schema.hpp"
 #include "sqlite_sql.hpp"
 
@@ -13,7 +14,8 @@ const SqlCatalog& statements() {
   return catalog;
 }
 
-MigrationReport migrate(const std::string& path, bool dry_run) {
+MigrationReport migrate(const std::string& where, bool dry_run) {
+  const std::string path = path_of(where);
   const bool missing = !identity_of(path);
   if (missing && dry_run) {
     MigrationReport report{.from = 0, .to = schema_version(), .applied = {}};

@@ -1,5 +1,8 @@
 #include "querymark/sqlite/url.hpp"
 
+#include <filesystem>
+#include <system_error>
+
 #include "querymark/support/error.hpp"
 
 namespace querymark::sqlite {
@@ -19,7 +22,13 @@ std::string path_of(std::string_view url) {
   if (path.empty()) throw ConfigError("the URL names no file; use sqlite:PATH");
   if (path == ":memory:")
     throw ConfigError("an in-memory database can't be shared between connections; use a file");
-  return std::string(path);
+  if (path.find('\0') != std::string_view::npos)
+    throw ConfigError("the path holds a NUL: " + std::string(path.substr(0, path.find('\0'))));
+  std::error_code failed;
+  const auto absolute = std::filesystem::absolute(path, failed);
+  if (failed)
+    throw Error("cannot find out where " + std::string(path) + " leads: " + failed.message());
+  return absolute.string();
 }
 
 }  // namespace querymark::sqlite

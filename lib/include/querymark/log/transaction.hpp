@@ -9,6 +9,7 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/result/result_set.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace querymark {
 
@@ -22,11 +23,13 @@ class Transaction {
   /// Runs one statement with bound parameters; returns the number of rows changed. Throws Error.
   template <BindableParameter... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
+    require_no_nul(sql);
     return execute_values(sql, detail::CallParameters<Args...>(args...).views());
   }
   /// Reads inside the transaction, past the cache.
   template <BindableParameter... Args>
   [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
+    require_no_nul(sql);
     return query_values(sql, detail::CallParameters<Args...>(args...).views());
   }
 

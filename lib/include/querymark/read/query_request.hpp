@@ -7,6 +7,7 @@
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/result.hpp"
 #include "querymark/result/mapping.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace querymark::detail {
 
@@ -45,6 +46,7 @@ class QueryRequest final : public ReadRequest {
 
   void targets(std::vector<Target>& out) const override { targets_(out); }
   Loaded load(const EntryInit& init) override {
+    require_no_nul(prefix->text());
     LoadedRows loaded = loader_.load(prefix->text(), values_);
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, init);
     return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep};

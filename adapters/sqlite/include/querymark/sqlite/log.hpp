@@ -27,7 +27,7 @@ class Log final : public Outbox {
  public:
   /// Opens, checks the schema, and adopts the file: another device or inode than the epoch's, or a
   /// reboot after commits below FULL, starts a new epoch. Throws SchemaError, Error.
-  Log(std::string path, std::string space, LogOptions options = {});
+  Log(const std::string& path, std::string space, LogOptions options = {});
   ~Log() override;
 
   [[nodiscard]] Cursor now() override;

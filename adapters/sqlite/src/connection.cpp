@@ -1,7 +1,9 @@
 #include "connection.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <thread>
@@ -23,11 +25,20 @@ int open_flags(const Connection::Settings& settings) {
          (settings.create ? SQLite::OPEN_CREATE : 0);
 }
 
-SQLite::Database open(const std::string& path, const Connection::Settings& settings) {
-  return translated("open " + path, [&] {
-    return SQLite::Database(path, open_flags(settings),
-                            static_cast<int>(settings.busy_timeout.count()));
-  });
+constexpr mode_t kOwnerOnly = 0600;
+
+// Makes an empty file that its owner alone can read, whatever the umask; SQLite gives the -wal and
+// -shm files the same mode. By mknod: whoever opens and closes a database past SQLite drops the
+// locks that other connections of this process hold on it.
+void create_private(const std::string& path) noexcept {
+  if (::mknod(path.c_str(), S_IFREG | kOwnerOnly, 0) == 0) ::chmod(path.c_str(), kOwnerOnly);
+}
+
+// Asks the open file itself.
+bool has_moved(sqlite3* database) noexcept {
+  int moved = 0;
+  return sqlite3_file_control(database, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+         moved != 0;
 }
 
 }  // namespace
@@ -37,17 +48,39 @@ std::string FileIdentity::str() const {
 }
 
 std::optional<FileIdentity> identity_of(const std::string& path) noexcept {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
-  return FileIdentity{info.st_dev, info.st_ino};
+  struct statx info{};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &info) != 0) return std::nullopt;
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  const bool known = (info.stx_mask & STATX_BTIME) != 0;
+  return FileIdentity{
+      .device = makedev(info.stx_dev_major, info.stx_dev_minor),
+      .inode = info.stx_ino,
+      .birth = known ? info.stx_btime.tv_sec * kNanoseconds + info.stx_btime.tv_nsec : 0};
+}
+
+// The path may lead to another file before, while and after SQLite opens it: looks until all three
+// are the same.
+Connection::Opened Connection::open(const std::string& path, const Settings& settings) {
+  constexpr int kAttempts = 100;
+  if (settings.create) create_private(path);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto before = identity_of(path);
+    SQLite::Database database = translated("open " + path, [&] {
+      return SQLite::Database(path, open_flags(settings),
+                              static_cast<int>(settings.busy_timeout.count()));
+    });
+    const bool moved = has_moved(database.getHandle());
+    if (before && before == identity_of(path) && !moved) return {std::move(database), *before};
+  }
+  throw Error("cannot open " + path + ": each time the path led to another file",
+              {.retryable = true, .connection_lost = true});
 }
 
 Connection::Connection(const std::string& path, Use use, const Settings& settings)
-    : path_(path), database_(open(path, settings)) {
-  const auto opened = identity_of(path);
-  if (!opened)
-    throw Error("cannot open " + path + ": the file vanished", {.connection_lost = true});
-  identity_ = *opened;
+    : Connection(path, open(path, settings), use, settings) {}
+
+Connection::Connection(const std::string& path, Opened opened, Use use, const Settings& settings)
+    : path_(path), identity_(opened.identity), database_(std::move(opened.database)) {
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
     if (settings.write_ahead_log) write_ahead();
@@ -160,6 +193,8 @@ std::string Connection::pragma(const std::string& sql) {
 bool Connection::in_transaction() const noexcept {
   return sqlite3_get_autocommit(database_.getHandle()) == 0;
 }
+
+bool Connection::moved() const noexcept { return has_moved(database_.getHandle()); }
 
 void Connection::rollback() noexcept {
   if (in_transaction()) database_.tryExec("rollback");

@@ -22,10 +22,14 @@
 
 namespace querymark::sqlite {
 
-/// Which file a path leads to at the moment: device and inode. Another one means another database.
+/// Which file a path leads to at the moment. Another one means another database.
 struct FileIdentity {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
+  /// When the inode was made, in nanoseconds since 1970: a number that is given out again is
+  /// another file. Zero where the filesystem does not keep it.
+  std::int64_t birth = 0;
+  /// device:inode.
   [[nodiscard]] std::string str() const;
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
@@ -41,7 +45,7 @@ class Connection {
     std::chrono::milliseconds busy_timeout{5000};
     Synchronous synchronous = Synchronous::full;
     bool write_ahead_log = false;  ///< Switch the file to WAL.
-    bool create = false;
+    bool create = false;           ///< When missing; readable and writable by its owner alone.
   };
 
   Connection(const std::string& path, Use use, const Settings& settings);
@@ -76,6 +80,9 @@ class Connection {
   [[nodiscard]] SQLite::Database& native() noexcept { return database_; }
   /// The file that was opened.
   [[nodiscard]] const FileIdentity& identity() const noexcept { return identity_; }
+  /// True when the path that was opened, with its symbolic links resolved then, leads to another
+  /// file now, or to none.
+  [[nodiscard]] bool moved() const noexcept;
 
  private:
   struct Cached {
@@ -83,6 +90,12 @@ class Connection {
     PreparedStatement prepared;
   };
   static int wait_for_lock(void* connection, int attempt);
+  struct Opened {
+    SQLite::Database database;
+    FileIdentity identity;
+  };
+  static Opened open(const std::string& path, const Settings& settings);
+  Connection(const std::string& path, Opened opened, Use use, const Settings& settings);
 
   static constexpr std::size_t kMaxStatements = 128;
   std::chrono::steady_clock::duration busy_timeout_{};

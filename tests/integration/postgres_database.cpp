@@ -63,10 +63,10 @@ TEST_CASE("postgres: bad SQL and bad parameters get a clear error", "[postgres]"
   const auto said = [&](const std::string& sql, auto... args) {
     return message_of([&] { static_cast<void>(db.query(sql, args...).fetch()); });
   };
-  CHECK_THAT(said("selec 1"), Contains("must only read"));
+  CHECK_THAT(said("selec 1"), Contains("syntax error"));
   CHECK_THAT(said("select from where"), Contains("syntax error"));
   CHECK_THAT(said(""), Contains("holds no statement"));
-  CHECK_THAT(said("select 1; delete from product"), Contains("multiple commands"));
+  CHECK_THAT(said("select 1; delete from product"), Contains("more than one statement"));
   CHECK_THAT(said("select $1::int"), Contains("requires 1"));
   CHECK_THAT(said("select 1", 5), Contains("requires 0"));
   CHECK_THAT(said("delete from product"), Contains("must only read"));

@@ -26,9 +26,7 @@ class WorkingFolder {
     std::error_code ignored;  // a folder that is gone is the next test's first failure
     std::filesystem::current_path(before_, ignored);
   }
-  static void change(const std::filesystem::path& folder) {
-    std::filesystem::current_path(folder);
-  }
+  static void change(const std::filesystem::path& folder) { std::filesystem::current_path(folder); }
 
  private:
   std::filesystem::path before_;
@@ -64,8 +62,7 @@ TEST_CASE("sqlite: a relative path means the file of its opening, whatever folde
   CHECK(db.stats().poll_failures == 0);
 }
 
-TEST_CASE("sqlite: the log, a tier and migrate settle their paths at once",
-          "[sqlite]") {
+TEST_CASE("sqlite: the log, a tier and migrate settle their paths at once", "[sqlite]") {
   const Shop here;
   const Shop there;
   const WorkingFolder folder(folder_of(here.path()));

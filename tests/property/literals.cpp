@@ -74,8 +74,9 @@ struct Statement {
 
 std::string run_with_literals(postgres::Connection& connection, const std::string& sql,
                               std::span<const ParameterView> values) {
-  return postgres::with_literals(sql, values,
-                                 [&](ParameterView value) { return connection.literal(value); });
+  return postgres::with_literals(
+      sql, values, [&](ParameterView value) { return connection.literal(value); },
+      connection.backslash());
 }
 
 }  // namespace

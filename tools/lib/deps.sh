@@ -11,7 +11,7 @@ querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libs
   libpqxx-dev libpq-dev libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev ccache"
 querymark_server_packages="postgresql-15"
-querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 util-linux $querymark_server_packages"
+querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 locales util-linux $querymark_server_packages"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
   $querymark_server_packages"
 

@@ -155,6 +155,10 @@ void Connection::rollback() noexcept {
   }
 }
 
+Backslash Connection::backslash() {
+  return translated("use " + url_.label, [&] { return backslash_of(*native_); });
+}
+
 std::string Connection::literal(ParameterView value) {
   const auto text = text_of(value);
   if (!text) return "NULL";

@@ -15,6 +15,7 @@
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/migrations.hpp"
 #include "querymark/support/wake_event.hpp"
+#include "sql_tokens.hpp"
 
 namespace querymark::postgres {
 
@@ -60,6 +61,8 @@ class Connection {
   /// Rolls back within two seconds, or gives the connection up. Never throws.
   void rollback() noexcept;
 
+  /// How its session reads a backslash, at this moment.
+  [[nodiscard]] Backslash backslash();
   /// A literal for the one text that travels together with COMMIT.
   [[nodiscard]] std::string literal(ParameterView value);
   /// Takes in what the server has sent on its own, calling notification receivers.

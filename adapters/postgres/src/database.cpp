@@ -97,6 +97,10 @@ ResultSet begin_write(Connection& connection, Isolation isolation) {
   return connection.run(begin + statement("begin_write"));
 }
 
+Stored keep_of(Reading reading) noexcept {
+  return reading == Reading::rows ? Stored::yes : Stored::uncacheable;
+}
+
 void add_intents(PendingWrite& pending, const IntentBatch& intents) {
   for (const Target& target : intents.targets()) pending.add(target, pending.receipt.position);
 }
@@ -175,16 +179,17 @@ struct Database::State final : Loader {
     }
   }
 
-  ResultSet read(std::string_view sql, std::span<const ParameterView> parameters) {
+  LoadedRows read(std::string_view sql, std::span<const ParameterView> parameters) {
     for (int tries = 0;; ++tries) {
       const auto connection = pool.acquire();
-      if (!connection->proxied()) return connection->query(sql, parameters);
+      const Stored keep = keep_of(require_reading(sql, connection->backslash()));
+      if (!connection->proxied()) return {connection->query(sql, parameters), std::nullopt, keep};
       // Whichever server session the proxy lends: it is pinned and proved for this load.
       const auto rows = reading(*connection, [&]() -> std::optional<ResultSet> {
         if (!prove(*connection)) return std::nullopt;
         return connection->query(sql, parameters);
       });
-      if (rows) return *rows;
+      if (rows) return {*rows, std::nullopt, keep};
       if (tries > 0) throw leads_elsewhere();
       subscriber.catch_up();
     }
@@ -239,16 +244,15 @@ struct Database::State final : Loader {
   }
 
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
-    require_reading(sql);
     try {
-      return {read(sql, parameters), std::nullopt, Stored::yes};
+      return read(sql, parameters);
     } catch (const ConfigError&) {
       throw;
     } catch (const Error& failure) {
       // The server may have closed idle connections; a read may be repeated on a new one.
       if (!failure.connection_lost() || failure.native_code() == "timeout") throw;
       pool.drain();
-      return {read(sql, parameters), std::nullopt, Stored::yes};
+      return read(sql, parameters);
     }
   }
 
@@ -388,12 +392,12 @@ Receipt Database::WriteSession::commit() {
 
 std::int64_t Transaction::execute_values(std::string_view sql,
                                          std::span<const ParameterView> values) {
-  require_inside_transaction(sql);
+  require_inside_transaction(sql, connection_.backslash());
   return connection_.execute(sql, values);
 }
 
 ResultSet Transaction::query_values(std::string_view sql, std::span<const ParameterView> values) {
-  require_inside_transaction(sql);
+  require_inside_transaction(sql, connection_.backslash());
   return connection_.query(sql, values);
 }
 
@@ -437,8 +441,8 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
 }
 
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
-  require_reading(sql);
   return translated("run a query in the caller's transaction", [&] {
+    const Reading reading = require_reading(sql, backslash_of(transaction_.conn()));
     // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
     const ResultSet state = rows_of(exec_bound(transaction_, statement("load_state"), {}));
     if (state.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
@@ -446,7 +450,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     database_.state_->require_same(row[0].view());
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
-    if (row[3].as<bool>()) loaded.keep = Stored::in_transaction;
+    loaded.keep = row[3].as<bool>() ? Stored::in_transaction : keep_of(reading);
     loaded.rows = rows_of(exec_bound(transaction_, sql, parameters));
     return loaded;
   });

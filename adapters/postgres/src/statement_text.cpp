@@ -2,161 +2,304 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+#include <charconv>
+#include <initializer_list>
+#include <vector>
 
+#include "effects.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::postgres {
 namespace {
 
-bool is_word(char c) noexcept {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+using Words = std::initializer_list<std::string_view>;
+
+bool one_of(const SqlToken& token, Words words) {
+  return std::ranges::any_of(words, [&](std::string_view word) { return token.is(word); });
 }
 
-// Skips white space, comments (which nest) and, for the first word, parentheses.
-std::size_t skip_blank(std::string_view sql, std::size_t at, bool parentheses) {
-  while (at < sql.size()) {
-    const std::string_view rest = sql.substr(at);
-    if (std::isspace(static_cast<unsigned char>(sql[at])) != 0 || (parentheses && sql[at] == '(')) {
-      ++at;
-    } else if (rest.starts_with("--")) {
-      at = std::min(sql.find('\n', at), sql.size());
-    } else if (rest.starts_with("/*")) {
-      int depth = 0;
+[[noreturn]] void refuse(std::string_view why, std::string_view sql) {
+  throw ConfigError(std::string(why) + ": " + std::string(sql));
+}
+
+// The tokens of one statement; semicolons around it are dropped, a second statement is refused.
+class Statement {
+ public:
+  Statement(std::string_view sql, Backslash backslash) : sql_(sql), tokens_(sql, backslash) {
+    do {
+      ahead_ = tokens_.next();
+    } while (ahead_ && ahead_->is(';'));
+    if (!ahead_) throw ConfigError("the SQL text holds no statement");
+  }
+
+  [[nodiscard]] std::string_view sql() const noexcept { return sql_; }
+  /// What `next` will return.
+  [[nodiscard]] const std::optional<SqlToken>& ahead() const noexcept { return ahead_; }
+
+  std::optional<SqlToken> next() {
+    std::optional<SqlToken> token = std::move(ahead_);
+    if (!token) return token;
+    follow(*token);
+    ahead_ = tokens_.next();
+    if (ahead_ && ahead_->is(';') && parentheses_ == 0 && blocks_ == 0) {
       do {
-        const std::string_view inside = sql.substr(at);
-        if (inside.starts_with("/*")) {
-          ++depth;
-          at += 2;
-        } else if (inside.starts_with("*/")) {
-          --depth;
-          at += 2;
-        } else {
-          ++at;
-        }
-      } while (depth > 0 && at < sql.size());
-    } else {
-      break;
+        ahead_ = tokens_.next();
+      } while (ahead_ && ahead_->is(';'));
+      if (ahead_) refuse("the SQL text holds more than one statement", sql_);
+    }
+    return token;
+  }
+  void finish() {
+    while (next()) {
     }
   }
-  return at;
-}
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  });
-  return lower;
-}
-
-// Next word in lower case; `at` moves behind it.
-std::string word(std::string_view sql, std::size_t& at, bool parentheses) {
-  at = skip_blank(sql, at, parentheses);
-  const std::size_t begin = at;
-  while (at < sql.size() && is_word(sql[at])) ++at;
-  return lower_case(sql.substr(begin, at - begin));
-}
-
-bool changes_session(std::string_view sql) {
-  return lower_case(sql).find("set_config") != std::string::npos;
-}
-
-// Length of the quoted text, comment or dollar-quoted string at the front of `rest`; 0 when there
-// is none.
-std::size_t quoted_length(std::string_view rest, bool escapes) {
-  const char quote = rest.front();
-  if (quote == '\'' || quote == '"') {
-    for (std::size_t i = 1; i < rest.size(); ++i) {
-      if (escapes && quote == '\'' && rest[i] == '\\')
-        ++i;
-      else if (rest[i] == quote)
-        return i + 1;
+ private:
+  // Semicolons part the actions of a rule, in parentheses, and the statements of a routine's body,
+  // BEGIN ATOMIC ... END; as in psql's scanner.
+  void follow(const SqlToken& token) {
+    if (token.is('(')) ++parentheses_;
+    if (token.is(')') && parentheses_ > 0) --parentheses_;
+    if (count_ < 4 && token.kind == SqlToken::Kind::word) {
+      creates_ |= count_ == 0 && token.is("create");
+      routine_ |= creates_ && one_of(token, {"function", "procedure"});
     }
-    return rest.size();
+    ++count_;
+    if (!routine_ || parentheses_ > 0) return;
+    if (token.is("begin"))
+      ++blocks_;
+    else if (token.is("case") && blocks_ > 0)
+      ++blocks_;
+    else if (token.is("end") && blocks_ > 0)
+      --blocks_;
   }
-  if (rest.starts_with("--") || rest.starts_with("/*")) return skip_blank(rest, 0, false);
-  if (quote == '$') {
-    std::size_t end = 1;
-    while (end < rest.size() && is_word(rest[end])) ++end;
-    const bool numbered = end > 1 && std::isdigit(static_cast<unsigned char>(rest[1])) != 0;
-    if (end >= rest.size() || rest[end] != '$' || numbered) return 0;
-    const std::string_view tag = rest.substr(0, end + 1);
-    const std::size_t close = rest.find(tag, tag.size());
-    return close == std::string_view::npos ? rest.size() : close + tag.size();
+
+  std::string_view sql_;
+  SqlTokens tokens_;
+  std::optional<SqlToken> ahead_;
+  std::size_t parentheses_ = 0;
+  std::size_t blocks_ = 0;
+  std::size_t count_ = 0;
+  bool creates_ = false;
+  bool routine_ = false;
+};
+
+constexpr std::string_view kReadOnly = "a cached query must only read; write through write()";
+constexpr std::string_view kKeepsSession =
+    "a cached query must not change its session, which others share: set role, search_path and the "
+    "like in the options, where they become part of the key";
+constexpr std::string_view kNoCopy =
+    "COPY speaks a protocol of its own: use pqxx::stream_from or stream_to in a transaction of "
+    "your own (the intents of what it writes go through stage()); refused";
+
+// What must not stand anywhere in a statement that reads.
+class ReadingRules {
+ public:
+  explicit ReadingRules(std::string_view sql) : sql_(sql) {}
+
+  void look_at(const SqlToken& token, const std::optional<SqlToken>& following) {
+    if (changes_data(token)) refuse(kReadOnly, sql_);
+    if (token.is("into") && !before_.is("as") && !before_.is('.'))
+      refuse("SELECT INTO makes a table; create it in write()", sql_);
+    if (locks_rows(token, following))
+      refuse(
+          "a cached query locks no rows: read them FOR UPDATE or FOR SHARE with tx.query() inside "
+          "write()",
+          sql_);
+    // Behind AS, WITH or RECURSIVE a name with parentheses is made, not called.
+    if (token.is_identifier() && following && following->is('(') &&
+        !one_of(before_, {"as", "with", "recursive"}) && has_effects(token.name)) {
+      if (token.name == "set_config") refuse(kKeepsSession, sql_);
+      throw ConfigError(
+          token.name +
+          "() has an effect, or an answer, that is its session's: a cached result would skip it. "
+          "Call it with tx.query() inside write(), or in an uncached transaction of your own: " +
+          std::string(sql_));
+    }
+    step(token);
   }
-  return 0;
+
+ private:
+  // A WITH that writes, or one in front of a statement that does.
+  [[nodiscard]] bool changes_data(const SqlToken& token) const {
+    if (!one_of(token, {"insert", "update", "delete", "merge"})) return false;
+    const bool in_with = before_.is('(') && one_of(opener_, {"as", "materialized"});
+    return in_with || (with_ && in_query_.size() == 1 && before_.is(')'));
+  }
+
+  // FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE, FOR KEY SHARE behind a query; substring(a for share)
+  // is none.
+  [[nodiscard]] bool locks_rows(const SqlToken& token,
+                                const std::optional<SqlToken>& following) const {
+    return token.is("for") && !before_.is("as") && !before_.is('.') && in_query_.back() &&
+           following && one_of(*following, {"update", "share", "no", "key"});
+  }
+
+  void step(const SqlToken& token) {
+    if (in_query_.size() == 1) {  // until the query that the WITH is for
+      if (token.is("with") && !before_.is_identifier()) with_ = true;
+      if (one_of(token, {"select", "values", "table"})) with_ = false;
+    }
+    if (before_.is('(') && !token.is('('))
+      in_query_.back() = one_of(token, {"select", "with", "values", "table"});
+    if (token.is('(')) {
+      opener_ = before_;
+      in_query_.push_back(true);
+    }
+    if (token.is(')') && in_query_.size() > 1) in_query_.pop_back();
+    before_ = token;
+  }
+
+  std::string_view sql_;
+  SqlToken before_;
+  SqlToken opener_;                   // what stood before the last parenthesis
+  std::vector<bool> in_query_{true};  // one for each open parenthesis
+  bool with_ = false;
+};
+
+// Refuses what is known as another command than those that read.
+void require_no_command(const SqlToken& first, std::string_view sql) {
+  if (first.is("copy")) refuse(kNoCopy, sql);
+  if (one_of(first, {"set", "reset", "discard", "listen", "unlisten", "load"}))
+    refuse(kKeepsSession, sql);
+  if (one_of(first, {"prepare", "execute", "deallocate", "declare", "fetch", "move", "close"}))
+    refuse(
+        "prepared statements and cursors belong to a session, and a cached query may run in any: "
+        "give the query itself",
+        sql);
+  if (one_of(first,
+             {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"}))
+    refuse("a cached query runs in a transaction of its own; for several statements use write()",
+           sql);
+  if (one_of(first,
+             {"alter",    "analyse", "analyze", "call",    "checkpoint", "cluster", "comment",
+              "create",   "delete",  "do",      "drop",    "grant",      "import",  "insert",
+              "lock",     "merge",   "notify",  "refresh", "reindex",    "revoke",  "security",
+              "truncate", "update",  "vacuum",  "reassign"}))
+    refuse(kReadOnly, sql);
+}
+
+bool reads_rows(const SqlToken& token) {
+  return one_of(token, {"select", "with", "values", "table"});
+}
+
+// Whether EXPLAIN runs what it explains. Moves to that statement, or into its parentheses.
+bool runs(Statement& statement) {
+  const auto ahead_is = [&](auto... what) {
+    return statement.ahead() && (statement.ahead()->is(what) || ...);
+  };
+  bool analyzes = false;
+  if (!ahead_is('(')) {
+    while (ahead_is("analyze", "analyse", "verbose")) analyzes |= !statement.next()->is("verbose");
+    return analyzes;
+  }
+  static_cast<void>(statement.next());
+  if (ahead_is('(', "select", "with", "values", "table")) return false;  // EXPLAIN (SELECT 1)
+  while (!ahead_is(')')) {
+    const auto option = statement.next();
+    if (!option) return analyzes;
+    analyzes |= one_of(*option, {"analyze", "analyse"});
+  }
+  static_cast<void>(statement.next());
+  return analyzes;
+}
+
+void require_explaining(Statement& statement) {
+  if (!runs(statement)) {
+    statement.finish();
+    return;
+  }
+  if (const auto& ahead = statement.ahead(); ahead && !ahead->is('(') && !reads_rows(*ahead))
+    refuse("EXPLAIN ANALYZE runs what it explains; explain a change with tx.query() inside write()",
+           statement.sql());
+  ReadingRules rules(statement.sql());
+  while (const auto token = statement.next()) rules.look_at(*token, statement.ahead());
 }
 
 }  // namespace
 
-void require_reading(std::string_view sql) {
-  std::size_t at = 0;
-  const std::string first = word(sql, at, true);
-  static constexpr std::array<std::string_view, 4> kReading{"select", "with", "values", "table"};
-  if (first.empty()) throw ConfigError("the SQL text holds no statement");
-  if (first == "set" || first == "reset" || first == "discard" || changes_session(sql))
-    throw ConfigError(
-        "a cached query must not change its session, which others share: set role, search_path and "
-        "the like in the options, where they become part of the key");
-  if (std::ranges::find(kReading, first) == kReading.end())
-    throw ConfigError("a cached query must only read; write through write(): " + std::string(sql));
+Reading require_reading(std::string_view sql, Backslash backslash) {
+  Statement statement(sql, backslash);
+  ReadingRules rules(sql);
+  std::optional<SqlToken> first = statement.next();
+  if (!first->is('(')) require_no_command(*first, sql);
+  if (first->is("explain")) {
+    require_explaining(statement);
+    return Reading::about;
+  }
+  while (first && first->is('(')) {
+    rules.look_at(*first, statement.ahead());
+    first = statement.next();
+  }
+  const bool rows = first && reads_rows(*first);
+  if (first) rules.look_at(*first, statement.ahead());
+  if (!rows) {
+    // SHOW, or no statement that is known here: the server says what is wrong with it.
+    statement.finish();
+    return Reading::about;
+  }
+  while (const auto token = statement.next()) rules.look_at(*token, statement.ahead());
+  return Reading::rows;
 }
 
-void require_inside_transaction(std::string_view sql) {
-  std::size_t at = 0;
-  const std::string first = word(sql, at, false);
-  static constexpr std::array<std::string_view, 8> kEnding{
-      "begin", "start", "commit", "end", "rollback", "abort", "prepare", "vacuum"};
-  static constexpr std::array<std::string_view, 6> kLasting{"reset",    "discard", "listen",
-                                                            "unlisten", "load",    "deallocate"};
-  if (first == "rollback" || first == "prepare") {
-    // ROLLBACK TO a savepoint stays inside; PREPARE name AS is a session's, PREPARE TRANSACTION the
-    // end.
-    if (word(sql, at, false) == "to") return;
+void require_inside_transaction(std::string_view sql, Backslash backslash) {
+  Statement statement(sql, backslash);
+  const auto take = [&] { return statement.next().value_or(SqlToken()); };
+  const SqlToken first = take();
+  bool ends = one_of(first, {"begin", "start", "commit", "end", "rollback", "abort"});
+  bool lasts = one_of(first, {"reset", "discard", "listen", "unlisten", "load", "deallocate"});
+  if (first.is("rollback")) {  // TO a savepoint stays inside
+    SqlToken second = take();
+    if (one_of(second, {"work", "transaction"})) second = take();
+    ends = !second.is("to");
+  } else if (first.is("prepare")) {  // PREPARE name AS lasts
+    ends = take().is("transaction") && statement.ahead() &&
+           statement.ahead()->kind == SqlToken::Kind::text;
+    lasts = !ends;
+  } else if (first.is("set")) {
+    const SqlToken second = take();
+    if (second.is("transaction"))
+      refuse(
+          "SET TRANSACTION comes too late, since the transaction has begun: give its isolation in "
+          "WriteOptions::isolation",
+          sql);
+    lasts = !one_of(second, {"local", "constraints"});
+  } else if (first.is("declare")) {
+    SqlToken before;
+    while (const auto token = statement.next()) {
+      lasts |= before.is("with") && token->is("hold");
+      before = *token;
+    }
   }
-  if (std::ranges::find(kEnding, first) != kEnding.end())
-    throw ConfigError("write() begins and ends the transaction itself; it refuses: " +
-                      std::string(sql));
-  const bool set = first == "set" && [&] {
-    const std::string second = word(sql, at, false);
-    return second != "local" && second != "constraints" && second != "transaction";
-  }();
-  if (set || std::ranges::find(kLasting, first) != kLasting.end())
-    throw ConfigError(
+  if (ends) refuse("write() begins and ends the transaction itself; it refuses", sql);
+  if (lasts)
+    refuse(
         "the connection goes back to a pool, so its session must stay as it is: use SET LOCAL, or "
-        "the options; refused: " +
-        std::string(sql));
+        "the options; refused",
+        sql);
+  if (first.is("copy")) refuse(kNoCopy, sql);
+  statement.finish();
 }
 
 std::string with_literals(std::string_view sql, std::span<const ParameterView> values,
-                          const std::function<std::string(ParameterView)>& quote) {
+                          const std::function<std::string(ParameterView)>& quote,
+                          Backslash backslash) {
   std::string text;
-  for (std::size_t at = 0; at < sql.size();) {
-    const bool escapes =
-        at > 0 && (sql[at - 1] == 'E' || sql[at - 1] == 'e') && (at < 2 || !is_word(sql[at - 2]));
-    if (const std::size_t skip = quoted_length(sql.substr(at), escapes); skip > 0) {
-      text.append(sql.substr(at, skip));
-      at += skip;
-      continue;
-    }
-    const bool inside_word = at > 0 && is_word(sql[at - 1]);
-    std::size_t end = at + 1;
+  std::size_t copied = 0;
+  SqlTokens tokens(sql, backslash);
+  while (const auto token = tokens.next()) {
+    if (token->kind != SqlToken::Kind::parameter) continue;
+    const std::string_view digits = sql.substr(token->begin + 1, token->end - token->begin - 1);
     std::size_t number = 0;
-    while (end < sql.size() && std::isdigit(static_cast<unsigned char>(sql[end])) != 0 &&
-           number < 100'000)
-      number = number * 10 + static_cast<std::size_t>(sql[end++] - '0');
-    if (sql[at] != '$' || inside_word || end == at + 1) {
-      text += sql[at++];
-      continue;
-    }
-    if (number == 0 || number > values.size())
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (parsed.ec != std::errc() || number == 0 || number > values.size())
       throw ConfigError("the SQL names a parameter that was not given: " + std::string(sql));
+    text.append(sql.substr(copied, token->begin - copied));
     // The space keeps "$1" of "$1and" apart from the word; a cast or comma does not mind.
     text += quote(values[number - 1]) + ' ';
-    at = end;
+    copied = token->end;
   }
-  return text;
+  return text.append(sql.substr(copied));
 }
 
 }  // namespace querymark::postgres

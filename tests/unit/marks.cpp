@@ -388,3 +388,50 @@ TEST_CASE("marks: they are trusted until the moment that was set, and not before
   CHECK(marks.trusted(now + std::chrono::nanoseconds(4'999'999'999)));
   CHECK_FALSE(marks.trusted(now + std::chrono::seconds(5)));
 }
+
+TEST_CASE("marks: the memory of own writes is bounded, and what it does not hold is applied twice",
+          "[marks]") {
+  Fixture f;
+  constexpr std::size_t kRows = 1000;
+  for (std::uint64_t write = 0; write < 2 * Marks::kMaxRemembered / kRows; ++write) {
+    std::vector<MarkUpdate> rows;  // the log is cut off: the cursor stands still
+    for (std::size_t i = 0; i < kRows; ++i)
+      rows.push_back(hit(static_cast<TargetId>(i), 11 + write));
+    f.apply_own(rows);
+  }
+  CHECK(f.marks.remembered() == Marks::kMaxRemembered);
+  const std::uint64_t before = f.marks.generation();
+  const std::uint64_t next = 11 + 2 * Marks::kMaxRemembered / kRows;
+  f.apply_own({hit(kA, next)});
+  CHECK_FALSE(f.unchanged(before, kA));
+  const std::uint64_t loaded = f.marks.generation();
+  f.apply_log({hit(kA, next)}, upto(next));
+  CHECK_FALSE(f.unchanged(loaded, kA));  // not remembered: a miss, no more
+  CHECK(f.marks.remembered() == 0);
+}
+
+TEST_CASE("marks: an own write of very many rows is one flush, up to its position", "[marks]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  std::vector<MarkUpdate> rows;
+  for (std::size_t i = 0; i <= Marks::kMaxOwnRows; ++i)
+    rows.push_back(hit(static_cast<TargetId>(i), 11));
+  f.apply_own(rows);
+  CHECK_FALSE(f.unchanged(before, entity("unrelated", 1).id()));
+  CHECK(f.marks.generation() == before + 1);
+  CHECK(f.marks.remembered() == 0);
+  f.apply_log({}, upto(12));
+  CHECK_FALSE(f.accepts(Fixture::shared(11), kA));
+  CHECK(f.accepts(Fixture::shared(13), kA));
+  const std::uint64_t covered = f.marks.generation();
+  f.apply_own(rows);  // the log was faster
+  CHECK(f.marks.generation() == covered);
+}
+
+TEST_CASE("marks: what a horizon has passed is forgotten, what runs above it is not", "[marks]") {
+  Fixture f;
+  f.apply_own({hit(kA, 11), hit(kB, 12), flush(13), hit(kA, 14)});
+  CHECK(f.marks.remembered() == 4);
+  f.apply_log({}, at(Snapshot({12}, {14}, {Position{12}})));
+  CHECK(f.marks.remembered() == 2);  // 12 is in progress, 14 yet to come
+}

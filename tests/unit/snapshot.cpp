@@ -56,3 +56,27 @@ TEST_CASE("epoch: its hexadecimal form reads back, and nothing else does", "[sna
   CHECK_FALSE(Epoch::parse("0123456789abcdeffedcba987654321g"));
   CHECK(Epoch::random() != Epoch::random());
 }
+
+TEST_CASE("snapshot: one contains another exactly when it covers all that the other covers",
+          "[snapshot]") {
+  // Every snapshot over the positions 1 to 5: bits are what is in progress or not yet given out.
+  std::vector<Snapshot> all;
+  for (std::uint64_t limit = 1; limit <= 6; ++limit)
+    for (unsigned bits = 0; bits < 1U << (limit - 1); ++bits) {
+      std::vector<Position> in_progress;
+      for (std::uint64_t p = 1; p < limit; ++p)
+        if ((bits >> (p - 1) & 1U) != 0) in_progress.push_back({p});
+      const Position least = in_progress.empty() ? Position{limit} : in_progress.front();
+      all.emplace_back(least, Position{limit}, in_progress);
+    }
+  for (const Snapshot& a : all)
+    for (const Snapshot& b : all) {
+      bool contains = true;
+      for (std::uint64_t p = 0; p < 8; ++p)
+        contains = contains && (!b.covers({p}) || a.covers({p}));
+      if (a.contains(b) != contains) FAIL("limits " << a.limit().value << ", " << b.limit().value);
+    }
+  CHECK(all.size() == 63);
+  // What is listed twice counts once.
+  CHECK_FALSE(Snapshot({1}, {1}, {}).contains(Snapshot({1}, {3}, {Position{1}, Position{1}})));
+}

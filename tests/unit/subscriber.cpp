@@ -390,7 +390,7 @@ TEST_CASE("subscriber: a horizon that stands still below the limit has an age (h
   };
   CHECK(poll(Snapshot({6}, {6}, {})) == 0s);
   CHECK(poll(Snapshot({6}, {8}, {{6}})) == 1s);
-  CHECK(poll(Snapshot({6}, {9}, {{6}})) == 2s);
+  CHECK(poll(Snapshot({6}, {9}, {Position{6}, Position{8}})) == 2s);
   CHECK(poll(Snapshot({8}, {9}, {{8}})) == 1s);  // it moved: another one holds it now
   CHECK(poll(Snapshot({9}, {9}, {})) == 0s);
 }

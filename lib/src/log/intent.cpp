@@ -1,13 +1,11 @@
 #include "querymark/log/intent.hpp"
 
-#include <algorithm>
-
 #include "querymark/support/error.hpp"
 
 namespace querymark {
 
 IntentBatch& IntentBatch::add(Target target) {
-  if (std::ranges::find(targets_, target) == targets_.end()) targets_.push_back(std::move(target));
+  targets_.add(std::move(target));
   return *this;
 }
 

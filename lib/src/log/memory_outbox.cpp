@@ -77,10 +77,12 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
     page.upto = end();
     return page;
   }
-  for (const LogRow& row : rows_) {
+  const std::uint64_t seen =
+      std::max(request.from.snapshot.horizon().value - 1, request.after ? request.after->id : 0);
+  const auto first = std::ranges::upper_bound(rows_, seen, {}, &LogRow::id);
+  for (const LogRow& row : std::ranges::subrange(first, rows_.end())) {
     if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position))
       continue;
-    if (request.after && row.id <= request.after->id) continue;
     if (page.rows.size() == request.limit) {
       page.more = true;
       break;

@@ -47,11 +47,7 @@ void OwnWrites::follow(const PendingWrite& write) noexcept {
   if (write.updates.empty()) return;
   const Cursor at = marks_.cursor();
   if (at.epoch == write.receipt.epoch && at.snapshot.horizon() > write.receipt.position) return;
-  try {
-    subscriber_.catch_up();
-  } catch (const std::exception&) {
-    late_polls_.fetch_add(1);
-  }
+  subscriber_.try_catch_up();
 }
 
 void OwnWrites::doubt(const PendingWrite& write) {
@@ -69,7 +65,7 @@ DatabaseStats OwnWrites::stats() const {
           .writes_without_intents = without_intents_.load(),
           .in_doubt = in_doubt_.load(),
           .polls = subscriber_.polls(),
-          .poll_failures = subscriber_.failures() + late_polls_.load(),
+          .poll_failures = subscriber_.failures(),
           .malformed_rows = subscriber_.malformed_rows(),
           .restarts = marks_.restarts(),
           .horizon_age = subscriber_.horizon_age(),

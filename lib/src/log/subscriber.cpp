@@ -4,16 +4,20 @@
 
 #include "querymark/log/poll_pace.hpp"
 #include "querymark/support/random.hpp"
+#include "querymark/support/thread.hpp"
 
 // Who does what:
 //   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
 //   writers, waiters  call catch_up() themselves, or ring the doorbell and sleep on covered_
 //
 // poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
-// polls_started_ numbers them; polls_done_ is the number of the last one that succeeded (polls are
-// serial, so every poll up to it has ended). Whoever arrives at count n needs any successful poll
-// with a number > n: it began after the arrival. state_mutex_ guards last_error_ and what is known
-// of the horizon, and makes "check, then sleep on covered_" atomic against a poll's end.
+// polls_started_ numbers them; polls_done_ is the number of the last one that succeeded, and
+// polls_failed_ of the last one that failed (polls are serial, so every poll up to the greater of
+// them has ended). Whoever arrives at count n needs any successful poll with a number > n: it began
+// after the arrival. A failed one with such a number is an answer as well: were each of many
+// callers to ask a server that hangs, the last would wait for all their timeouts. state_mutex_
+// guards last_error_, failure_ and what is known of the horizon, and makes "check, then sleep on
+// covered_" atomic against a poll's end.
 //
 // Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
@@ -36,7 +40,7 @@ void Subscriber::start() {
     marks_.restart(outbox_.now());
     marks_.trust_until(detail::after(began, options_.max_lag));
   }
-  thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
+  thread_ = start_thread([this](const std::stop_token& stop) { loop(stop); });
 }
 
 void Subscriber::stop() noexcept {
@@ -46,32 +50,55 @@ void Subscriber::stop() noexcept {
   thread_.join();
 }
 
-void Subscriber::loop(const std::stop_token& stop) {
+// Whatever throws, the thread goes on: without it nothing would be fresh again.
+void Subscriber::loop(const std::stop_token& stop) noexcept {
   PollPace pace(options_.poll_interval, options_.max_lag);
+  std::uint64_t random = 0;
   while (!stop.stop_requested()) {
-    const std::chrono::nanoseconds pause = pace.pause(random_u64());
-    const MonotonicTime slept_from = options_.clock->now();
-    doorbell_.wait(pause);
-    if (stop.stop_requested()) return;
-    const bool rung = options_.clock->now() - slept_from < pause;
     try {
-      const std::uint64_t before = news_.load();
+      random = random_u64();
+    } catch (const std::exception& failure) {
+      note_failure(failure.what());  // the last one will do
+    }
+    const bool rung = sleep(pace.pause(random), stop);
+    if (stop.stop_requested()) return;
+    const std::uint64_t before = news_.load();
+    try {
       catch_up();
       const bool news = news_.load() != before;
       pace.after(rung   ? PollPace::Polled::rung
                  : news ? PollPace::Polled::unannounced_rows
                         : PollPace::Polled::nothing);
-    } catch (const std::exception& failure) {
-      note_failure(failure.what());
+    } catch (...) {  // the poll has noted it
       pace.after(PollPace::Polled::failed);
     }
   }
 }
 
-void Subscriber::note_failure(const char* what) {
+bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept {
+  const MonotonicTime from = options_.clock->now();
+  try {
+    doorbell_.wait(pause);
+    return options_.clock->now() - from < pause;
+  } catch (const std::exception& failure) {
+    note_failure(failure.what());
+  } catch (...) {
+    note_failure("the doorbell failed");
+  }
+  // Polls find what a broken doorbell does not tell.
+  std::unique_lock lock(state_mutex_);
+  stopped_.wait_for(lock, stop, pause, [] { return false; });
+  return false;
+}
+
+void Subscriber::note_failure(const char* what) noexcept {
   failures_.fetch_add(1);
   const std::lock_guard lock(state_mutex_);
-  last_error_ = what;
+  try {
+    last_error_ = what;
+  } catch (const std::bad_alloc&) {
+    last_error_.clear();  // counted all the same
+  }
 }
 
 std::string Subscriber::last_error() const {
@@ -83,7 +110,30 @@ void Subscriber::catch_up() {
   const std::uint64_t arrival = polls_started_.load();
   const std::lock_guard lock(poll_mutex_);
   if (polls_done_.load() > arrival) return;  // one that began after this call has ended well
+  if (polls_failed_.load() > arrival) {
+    const std::lock_guard state_lock(state_mutex_);
+    std::rethrow_exception(failure_);
+  }
   poll();
+}
+
+bool Subscriber::try_catch_up() noexcept {
+  const std::uint64_t arrival = polls_started_.load();
+  const auto failing = [this] { return polls_failed_.load() > polls_done_.load(); };
+  try {
+    if (!failing()) {
+      const std::lock_guard lock(poll_mutex_);
+      if (polls_done_.load() > arrival) return true;
+      if (!failing()) {
+        poll();
+        return true;
+      }
+    }
+    doorbell_.interrupt();
+  } catch (...) {  // noted and counted by who polled
+    return false;
+  }
+  return false;
 }
 
 std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) {
@@ -100,6 +150,33 @@ std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) 
 void Subscriber::poll() {
   const std::uint64_t number = polls_started_.fetch_add(1) + 1;
   const MonotonicTime began = options_.clock->now();
+  try {
+    read_log(began);
+  } catch (const std::exception& failure) {
+    note_failure(failure.what());
+    end_poll(number, std::current_exception());
+    throw;
+  } catch (...) {
+    note_failure("the log could not be read");
+    end_poll(number, std::current_exception());
+    throw;
+  }
+  end_poll(number, nullptr);
+}
+
+void Subscriber::end_poll(std::uint64_t number, std::exception_ptr failure) noexcept {
+  const std::lock_guard lock(state_mutex_);
+  failure_ = std::move(failure);
+  if (failure_) {
+    polls_failed_.store(number);
+    return;
+  }
+  last_error_.clear();
+  polls_done_.store(number);
+  covered_.notify_all();
+}
+
+void Subscriber::read_log(MonotonicTime began) {
   const Cursor from = marks_.cursor();
   TailRequest request{
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
@@ -109,6 +186,13 @@ void Subscriber::poll() {
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
       break;
+    }
+    if (page.upto.epoch != from.epoch || !page.upto.snapshot.contains(from.snapshot)) {
+      // What was seen is not there any more, so positions may be given out twice. Where that has
+      // happened once no page proves freshness: the next poll, from here, extends the trust.
+      marks_.restart(page.upto);
+      throw Error("the log ends before what this process has seen of it, in the same epoch",
+                  {.retryable = true});
     }
     rows += page.rows.size();
     if (page.more && rows > options_.jump_after) {
@@ -127,8 +211,6 @@ void Subscriber::poll() {
   marks_.trust_until(detail::after(began, options_.max_lag));
   const std::lock_guard lock(state_mutex_);
   note_horizon(began);
-  polls_done_.store(number);
-  covered_.notify_all();
 }
 
 void Subscriber::note_horizon(MonotonicTime now) {

@@ -135,23 +135,21 @@ void Worker::run(const std::stop_token& stop) {
   std::condition_variable_any stopped;
   while (!stop.stop_requested()) {
     bool failed = false;
-    bool idle = true;
     try {
       const WorkerRound round = run_once();
       failed = round.retried > 0;
-      idle = round.idle();
+      if (!failed) {
+        failures_ = 0;
+        if (!round.idle()) continue;
+        if (doorbell_ != nullptr) {
+          doorbell_->wait(options_.poll_interval);
+          continue;
+        }
+      }
     } catch (const std::exception& failure) {
       failed = true;
       last_error_ = failure.what();
       count({}, last_error_);
-    }
-    if (!failed) {
-      failures_ = 0;
-      if (!idle) continue;
-      if (doorbell_ != nullptr) {
-        doorbell_->wait(options_.poll_interval);
-        continue;
-      }
     }
     const auto pause = failed ? backoff() : options_.poll_interval;
     if (failed) ++failures_;

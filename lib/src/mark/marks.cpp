@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <vector>
+#include <new>
 
 // States and orders.
 //
@@ -29,9 +29,10 @@
 // own_ holds the (position, target) pairs of own acknowledged commits that were applied before the
 // log showed them. It, the cells and the cursor change under apply_mutex_, so each pair is applied
 // once:
-//   apply_own first: pair remembered -> apply_log skips and forgets it
+//   apply_own first: pair published, then remembered -> apply_log skips and forgets it
 //   apply_log first: cursor covers the position -> apply_own drops the pair
-// Staged or doubtful intents never enter own_; apply_log applies them again.
+// Staged or doubtful intents never enter own_; apply_log applies them again. So does what is not
+// remembered for want of room.
 //
 // apply_next moves the cursor without a read of the log, and may do so while a read is in flight
 // that began at an older cursor. What that read returns is still right: apply_page and apply_log
@@ -78,87 +79,122 @@ std::optional<std::uint64_t> Marks::judge(const SharedStamp& stamp,
   return seen;
 }
 
-void Marks::publish(std::span<const MarkUpdate> updates) {
-  if (updates.empty()) return;
-  const std::uint64_t next = generation_.load(std::memory_order_relaxed) + 1;
-  for (const MarkUpdate& update : updates) {
+// One generation's worth of marks: raises them one by one and publishes at its end, if there were
+// any. Allocates nothing, so nothing can come between an invalidation and its publication.
+class Marks::Batch {
+ public:
+  explicit Batch(Marks& marks) noexcept
+      : marks_(marks), next_(marks.generation_.load(std::memory_order_relaxed) + 1) {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() {
+    if (any_) marks_.generation_.store(next_, std::memory_order_release);
+  }
+
+  void add(const MarkUpdate& update, Position position) noexcept {
+    any_ = true;
     if (update.is_flush()) {
-      flush_generation_.store(next, std::memory_order_relaxed);
-      if (flush_position_.load(std::memory_order_relaxed) < update.position.value)
-        flush_position_.store(update.position.value, std::memory_order_relaxed);
+      marks_.flush_generation_.store(next_, std::memory_order_relaxed);
+      if (marks_.flush_position_.load(std::memory_order_relaxed) < position.value)
+        marks_.flush_position_.store(position.value, std::memory_order_relaxed);
     } else {
-      coarse(*update.target).store(next, std::memory_order_relaxed);
-      table_.raise(*update.target, next, update.position);
+      marks_.coarse(*update.target).store(next_, std::memory_order_relaxed);
+      marks_.table_.raise(*update.target, next_, position);
     }
   }
-  generation_.store(next, std::memory_order_release);
-}
-
-void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates) {
-  const std::lock_guard lock(apply_mutex_);
-  const Cursor at = cursor();
-  std::vector<MarkUpdate> fresh;
-  for (MarkUpdate update : updates) {
-    if (epoch != at.epoch) {
-      update.position = at.snapshot.limit();
-    } else {
-      if (at.snapshot.covers(update.position)) continue;
-      own_.insert(update);
-    }
-    fresh.push_back(update);
+  void add(std::span<const MarkUpdate> updates) noexcept {
+    for (const MarkUpdate& update : updates) add(update, update.position);
   }
-  publish(fresh);
+
+ private:
+  Marks& marks_;
+  std::uint64_t next_;
+  bool any_ = false;
+};
+
+void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept {
+  const std::lock_guard lock(apply_mutex_);
+  const Snapshot& at = cursor_.snapshot;
+  const bool known_epoch = epoch == cursor_.epoch;
+  {
+    Batch batch(*this);
+    if (known_epoch && updates.size() > kMaxOwnRows) {
+      Position last;
+      for (const MarkUpdate& update : updates)
+        if (!at.covers(update.position)) last = std::max(last, update.position);
+      if (last != Position{}) batch.add({}, last);
+    } else {
+      for (const MarkUpdate& update : updates) {
+        if (!known_epoch)
+          batch.add(update, at.limit());
+        else if (!at.covers(update.position))
+          batch.add(update, update.position);
+      }
+    }
+  }
+  // Only what is published may be remembered: a pair that is skipped in the log without having been
+  // applied would be an invalidation lost.
+  if (known_epoch && updates.size() <= kMaxOwnRows) remember(updates);
 }
 
-void Marks::apply_unconfirmed(std::span<const MarkUpdate> updates) {
+void Marks::remember(std::span<const MarkUpdate> updates) noexcept {
+  if (own_.size() + updates.size() > kMaxRemembered) return;
+  try {
+    for (const MarkUpdate& update : updates)
+      if (!cursor_.snapshot.covers(update.position)) own_.insert(update);
+  } catch (const std::bad_alloc&) {
+    return;  // what is not remembered is applied once more
+  }
+}
+
+void Marks::apply_unconfirmed(std::span<const MarkUpdate> updates) noexcept {
   const std::lock_guard lock(apply_mutex_);
-  const Position limit = cursor().snapshot.limit();
-  std::vector<MarkUpdate> positioned(updates.begin(), updates.end());
-  for (MarkUpdate& update : positioned)
-    if (update.position == Position{}) update.position = limit;
-  publish(positioned);
+  const Position limit = cursor_.snapshot.limit();
+  Batch batch(*this);
+  for (const MarkUpdate& update : updates)
+    batch.add(update, update.position == Position{} ? limit : update.position);
 }
 
 bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
                        const Cursor& upto) {
+  Cursor next = upto;  // allocates, so before anything changes
   const std::lock_guard lock(apply_mutex_);
-  if (cursor() != from) return false;
-  publish(updates);
-  forget_covered(upto);
-  const std::lock_guard cursor_lock(cursor_mutex_);
-  cursor_ = upto;
+  if (cursor_ != from) return false;
+  Batch(*this).add(updates);
+  move_cursor(next);
   return true;
 }
 
-void Marks::apply_rows(const Cursor& at, std::span<const MarkUpdate> updates) {
-  std::vector<MarkUpdate> fresh;
+void Marks::apply_rows(std::span<const MarkUpdate> updates) noexcept {
+  Batch batch(*this);
   for (const MarkUpdate& update : updates)
-    if (!at.snapshot.covers(update.position) && own_.erase(update) == 0) fresh.push_back(update);
-  publish(fresh);
+    if (!cursor_.snapshot.covers(update.position) && own_.erase(update) == 0)
+      batch.add(update, update.position);
 }
 
 void Marks::apply_page(Epoch epoch, std::span<const MarkUpdate> updates) {
   const std::lock_guard lock(apply_mutex_);
-  const Cursor at = cursor();
-  if (epoch == at.epoch) apply_rows(at, updates);
+  if (epoch == cursor_.epoch) apply_rows(updates);
 }
 
 void Marks::apply_log(std::span<const MarkUpdate> updates, const Cursor& upto) {
+  Cursor next = upto;
   const std::lock_guard lock(apply_mutex_);
-  const Cursor at = cursor();
-  if (upto.epoch != at.epoch || upto.snapshot.limit() < at.snapshot.limit() ||
-      upto.snapshot.horizon() < at.snapshot.horizon())
-    return;
-  apply_rows(at, updates);
-  forget_covered(upto);
-  const std::lock_guard cursor_lock(cursor_mutex_);
-  cursor_ = upto;
+  if (upto.epoch != cursor_.epoch || !upto.snapshot.contains(cursor_.snapshot)) return;
+  apply_rows(updates);
+  move_cursor(next);
+}
+
+void Marks::move_cursor(Cursor& upto) noexcept {
+  forget_covered(upto.snapshot);
+  const std::lock_guard lock(cursor_mutex_);
+  std::swap(cursor_, upto);
 }
 
 void Marks::learn_history(Epoch epoch, std::span<const MarkUpdate> updates,
                           std::optional<Position> floor) {
   const std::lock_guard lock(apply_mutex_);
-  if (cursor().epoch != epoch) return;
+  if (cursor_.epoch != epoch) return;
   for (const MarkUpdate& update : updates) {
     if (!update.is_flush())
       table_.raise_position(*update.target, update.position);
@@ -170,23 +206,29 @@ void Marks::learn_history(Epoch epoch, std::span<const MarkUpdate> updates,
 }
 
 void Marks::restart(const Cursor& now) {
+  Cursor next = now;
+  const Position limit = now.snapshot.limit();
   const std::lock_guard lock(apply_mutex_);
   own_.clear();
-  const std::uint64_t next = generation_.load(std::memory_order_relaxed) + 1;
-  flush_generation_.store(next, std::memory_order_relaxed);
-  generation_.store(next, std::memory_order_release);
+  const std::uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
+  flush_generation_.store(generation, std::memory_order_relaxed);
+  generation_.store(generation, std::memory_order_release);
   const std::lock_guard cursor_lock(cursor_mutex_);
-  if (now.epoch != cursor_.epoch) {
+  if (next.epoch != cursor_.epoch) {
     table_.clear_positions();
     flush_position_.store(0, std::memory_order_release);
   }
-  cursor_ = now;
-  floor_ = now.snapshot.limit();
+  std::swap(cursor_, next);
+  floor_ = limit;
   restarts_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Marks::forget_covered(const Cursor& cursor) {
-  std::erase_if(own_, [&](const MarkUpdate& own) { return cursor.snapshot.covers(own.position); });
+void Marks::forget_covered(const Snapshot& snapshot) noexcept {
+  const auto above =
+      own_.lower_bound(MarkUpdate{.target = std::nullopt, .position = snapshot.horizon()});
+  own_.erase(own_.begin(), above);
+  // Few: what this process has written while an older transaction runs.
+  std::erase_if(own_, [&](const MarkUpdate& own) { return snapshot.covers(own.position); });
 }
 
 Cursor Marks::cursor() const {

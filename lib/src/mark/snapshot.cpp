@@ -12,12 +12,24 @@ Snapshot::Snapshot(Position xmin, Position xmax, std::vector<Position> in_progre
     : xmin_(xmin), xmax_(std::max(xmin, xmax)), in_progress_(std::move(in_progress)) {
   std::erase_if(in_progress_, [this](Position p) { return p < xmin_ || p >= xmax_; });
   std::sort(in_progress_.begin(), in_progress_.end());
+  in_progress_.erase(std::unique(in_progress_.begin(), in_progress_.end()), in_progress_.end());
 }
 
 bool Snapshot::covers(Position position) const noexcept {
   if (position < xmin_) return true;
   if (position >= xmax_) return false;
   return !std::binary_search(in_progress_.begin(), in_progress_.end(), position);
+}
+
+// What this one does not cover is its list and all from its xmax on; the other may cover none of
+// it.
+bool Snapshot::contains(const Snapshot& other) const noexcept {
+  if (std::ranges::any_of(in_progress_, [&](Position p) { return other.covers(p); })) return false;
+  if (other.xmax_ <= xmax_) return true;
+  if (other.xmin_ > xmax_) return false;
+  const auto from = std::ranges::lower_bound(other.in_progress_, xmax_);
+  return static_cast<std::uint64_t>(other.in_progress_.end() - from) ==
+         other.xmax_.value - xmax_.value;
 }
 
 }  // namespace querymark

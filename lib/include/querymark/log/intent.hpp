@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/key/target.hpp"
+#include "querymark/support/distinct.hpp"
 
 namespace querymark {
 
@@ -17,19 +18,24 @@ class IntentBatch {
   /// Throws as `reason` does.
   explicit IntentBatch(std::string text) { reason(std::move(text)); }
 
-  /// Adds a target unless an equal one is there.
+  /// Adds a target unless an equal one is there. Takes the same time whatever the batch holds.
   IntentBatch& add(Target target);
   /// Sets what operators see in the log: "price import". At most 500 bytes of UTF-8; throws
   /// ConfigError.
   IntentBatch& reason(std::string text);
 
-  [[nodiscard]] const std::vector<Target>& targets() const noexcept { return targets_; }
+  [[nodiscard]] const std::vector<Target>& targets() const noexcept { return targets_.values(); }
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
   [[nodiscard]] bool empty() const noexcept { return targets_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return targets_.size(); }
 
  private:
-  std::vector<Target> targets_;
+  struct IdOf {
+    [[nodiscard]] std::size_t operator()(const Target& target) const noexcept {
+      return static_cast<std::size_t>(target.id());
+    }
+  };
+  Distinct<Target, IdOf> targets_;
   std::string reason_;
 };
 

@@ -41,7 +41,7 @@ struct DatabaseStats {
   /// (on PostgreSQL of any of its databases, also a prepared one) is open. Until it ends, shared
   /// tiers do not serve what was written since; memory does.
   std::chrono::nanoseconds horizon_age{};
-  std::string last_error;  ///< Of the subscriber; empty when none.
+  std::string last_error;  ///< Of the last poll; empty when it went well.
 };
 
 /// What follows a process's own commits, on every database: marks first, then a look at the log, so
@@ -57,8 +57,8 @@ class OwnWrites {
   /// follow on directly. Blocks for no I/O.
   void apply(const PendingWrite& write);
   /// Looks at the log after a commit, unless the cursor has passed it. The write has succeeded and
-  /// its marks are applied, so a failure is only counted: the subscriber's thread polls again and
-  /// reports its own.
+  /// its marks are applied, so a failure is only counted, and while the log can't be read the
+  /// subscriber's thread is rung instead: many writers do not wait for one timeout after another.
   void follow(const PendingWrite& write) noexcept;
   /// Applies what may have been committed; the log will apply it again.
   void doubt(const PendingWrite& write);
@@ -70,7 +70,7 @@ class OwnWrites {
  private:
   Marks& marks_;
   Subscriber& subscriber_;
-  std::atomic<std::uint64_t> writes_{0}, without_intents_{0}, in_doubt_{0}, late_polls_{0};
+  std::atomic<std::uint64_t> writes_{0}, without_intents_{0}, in_doubt_{0};
 };
 
 }  // namespace querymark

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -47,9 +48,13 @@ class Subscriber {
   void stop() noexcept;
 
   /// Applies everything that was committed before the call. Blocks for one read of the log; callers
-  /// that arrive during one share the next. Throws what the outbox throws; the marks then stand
-  /// where they stood.
+  /// that arrive during one share the next, its failure too. Throws what the outbox throws; the
+  /// marks then stand where they stood. A log that ends before the cursor, in the same epoch, is
+  /// another history that nobody has told of: the marks restart there, and Error is thrown.
   void catch_up();
+  /// The same for who can do without: nothing is thrown, and while polls fail it rings the
+  /// subscriber's thread instead of waiting for another failure. False: not caught up.
+  bool try_catch_up() noexcept;
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();
 
@@ -59,17 +64,23 @@ class Subscriber {
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
 
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
+  /// Failed polls and doorbells.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
   [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
+  /// Of the last poll; empty when that went well.
   [[nodiscard]] std::string last_error() const;
   /// How long the cursor's horizon has stood still below its limit, as far as polls have seen.
   [[nodiscard]] std::chrono::nanoseconds horizon_age() const;
 
  private:
   [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
-  void loop(const std::stop_token& stop);
-  void poll();  // requires poll_mutex_
-  void note_failure(const char* what);
+  void loop(const std::stop_token& stop) noexcept;
+  /// True if the pause ended early.
+  bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
+  void poll();                         // requires poll_mutex_
+  void read_log(MonotonicTime began);  // requires poll_mutex_
+  void end_poll(std::uint64_t number, std::exception_ptr failure) noexcept;
+  void note_failure(const char* what) noexcept;
   void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
@@ -81,14 +92,17 @@ class Subscriber {
 
   std::mutex poll_mutex_;  // one catch-up in flight
 
-  // Guards last_error_, horizon_ and held_since_; paired with covered_.
+  // Guards last_error_, failure_, horizon_ and held_since_; paired with covered_ and stopped_.
   mutable std::mutex state_mutex_;
   std::condition_variable covered_;
+  std::condition_variable_any stopped_;
   std::string last_error_;
+  std::exception_ptr failure_;  // of poll number polls_failed_
   Position horizon_;
   std::optional<MonotonicTime> held_since_;  // nothing: the last poll found no gap above horizon_
   std::atomic<std::uint64_t> polls_started_{0};
   std::atomic<std::uint64_t> polls_done_{0};
+  std::atomic<std::uint64_t> polls_failed_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> malformed_{0};
   std::atomic<std::uint64_t> news_{0};  // rows that were read, and restarts

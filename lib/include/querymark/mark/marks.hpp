@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "querymark/mark/mark_table.hpp"
@@ -22,7 +23,6 @@ struct MarkUpdate {
   Position position;
 
   [[nodiscard]] bool is_flush() const noexcept { return !target.has_value(); }
-  friend auto operator<=>(const MarkUpdate&, const MarkUpdate&) = default;
 };
 
 /// The marks of one database history in one namespace: the one place where "is this value stale?"
@@ -33,6 +33,11 @@ struct MarkUpdate {
 /// the cursor take a second, short one.
 class Marks {
  public:
+  /// More rows of one own write than this are applied as one flush.
+  static constexpr std::size_t kMaxOwnRows = 10'000;
+  /// Most (position, target) pairs that are remembered until the log shows them.
+  static constexpr std::size_t kMaxRemembered = 100'000;
+
   explicit Marks(std::size_t cells = MarkTable::kDefaultSize);
 
   // --- hits
@@ -66,11 +71,13 @@ class Marks {
   /// Applies an own, acknowledged commit before the log shows it, and remembers each (position,
   /// target), so that the log's copy is skipped. What the cursor covers already is dropped: the log
   /// was faster. A commit of another epoch is applied as an unpositioned one and not remembered.
-  void apply_own(Epoch epoch, std::span<const MarkUpdate> updates);
+  /// Nor is what would exceed the bounds above, or what memory lacks for: the log then applies it
+  /// once more, which costs misses alone.
+  void apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept;
   /// Applies intents whose commit is in doubt or merely staged: never remembered, so the log
   /// applies them again. Updates at position 0 get the cursor's limit, which keeps shared tiers out
   /// of the way until the cursor has passed it.
-  void apply_unconfirmed(std::span<const MarkUpdate> updates);
+  void apply_unconfirmed(std::span<const MarkUpdate> updates) noexcept;
   /// Applies an own, acknowledged commit and moves the cursor from `from` to `upto`, between which
   /// the log must hold nothing but these updates. False, with nothing done, when the cursor is not
   /// at `from` any more.
@@ -79,8 +86,9 @@ class Marks {
   /// Applies a page of the log that others will follow: the cursor stays. Of another epoch:
   /// ignored.
   void apply_page(Epoch epoch, std::span<const MarkUpdate> updates);
-  /// Applies the last page of the log and moves the cursor to `upto`. A page that would move the
-  /// cursor back is ignored, and so is each row that the cursor covers.
+  /// Applies the last page of the log and moves the cursor to `upto`. A page whose end does not
+  /// contain the cursor is ignored: the cursor never goes back within an epoch. So is each row that
+  /// the cursor covers.
   void apply_log(std::span<const MarkUpdate> updates, const Cursor& upto);
   /// Learns positions that lie below the cursor, and lowers the floor to `floor` when every row of
   /// the log from there to the current floor was given.
@@ -113,9 +121,12 @@ class Marks {
   [[nodiscard]] std::atomic<std::uint64_t>& coarse(TargetId target) const noexcept {
     return coarse_[static_cast<std::uint32_t>(target) & coarse_mask_];
   }
-  void publish(std::span<const MarkUpdate> updates);                       // requires apply_mutex_
-  void apply_rows(const Cursor& at, std::span<const MarkUpdate> updates);  // requires apply_mutex_
-  void forget_covered(const Cursor& cursor);                               // requires apply_mutex_
+  // All of them require apply_mutex_.
+  class Batch;
+  void apply_rows(std::span<const MarkUpdate> updates) noexcept;
+  void remember(std::span<const MarkUpdate> updates) noexcept;
+  void forget_covered(const Snapshot& snapshot) noexcept;
+  void move_cursor(Cursor& upto) noexcept;
 
   MarkTable table_;
   // Per cell the highest generation of any target that falls into it: most looks end here. At most
@@ -130,9 +141,17 @@ class Marks {
   std::atomic<std::uint64_t> restarts_{0};
 
   mutable std::mutex apply_mutex_;  // appliers take turns; guards the stores above and own_
-  std::set<MarkUpdate> own_;        // ordered by what `covers` erases
+  // By position, so that what a snapshot's horizon covers is a range at the front.
+  struct ByPosition {
+    [[nodiscard]] bool operator()(const MarkUpdate& a, const MarkUpdate& b) const noexcept {
+      return std::tie(a.position, a.target) < std::tie(b.position, b.target);
+    }
+  };
+  std::set<MarkUpdate, ByPosition> own_;
 
-  mutable std::mutex cursor_mutex_;  // guards cursor_ and floor_; taken after apply_mutex_
+  // Guards cursor_ and floor_; taken after apply_mutex_. They change under both, so whoever holds
+  // apply_mutex_ may read them.
+  mutable std::mutex cursor_mutex_;
   Cursor cursor_;
   Position floor_{1};
 };

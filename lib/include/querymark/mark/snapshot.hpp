@@ -19,6 +19,8 @@ class Snapshot {
   Snapshot(Position xmin, Position xmax, std::vector<Position> in_progress);
 
   [[nodiscard]] bool covers(Position position) const noexcept;
+  /// Covers every position that `other` covers. Exact; linear in both lists.
+  [[nodiscard]] bool contains(const Snapshot& other) const noexcept;
   /// Everything below is covered.
   [[nodiscard]] Position horizon() const noexcept { return xmin_; }
   /// Nothing at or above is covered: the first position that may still be given out.

@@ -23,8 +23,9 @@ select database_id, epoch, floor::text from querymark.meta where id = 1
 -- name: lock_migrations
 select pg_advisory_xact_lock(hashtextextended('querymark migrate', 0))
 
+-- What the caller's cursor knows: its epoch, and the first id that it has not seen given out ('' and 0 for none).
 -- name: adopt
-select querymark.adopt()
+select querymark.adopt($1::text, $2::text::xid8)
 
 -- The server process itself. A pooling proxy names another when the connection is made.
 -- name: backend
@@ -45,29 +46,42 @@ select pg_catalog.pg_is_in_recovery(),
        pg_catalog.set_config('default_transaction_deferrable', 'off', $6::boolean),
        pg_catalog.set_config('default_transaction_read_only', 'on', $6::boolean)
 
+-- First on each session of our own (log, doorbell, migrations): what follows means what it says, no setting of the role
+-- or the database ends the session or a statement before its time ($1, in milliseconds), rows are never filtered
+-- silently, and a client that is gone is noticed. The server gives up a statement when the client does.
+-- name: pin_own_session
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+       pg_catalog.set_config('statement_timeout', $1, false),
+       pg_catalog.set_config('lock_timeout', '0', false),
+       pg_catalog.set_config('idle_session_timeout', '0', false),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
+       pg_catalog.set_config('row_security', 'off', false),
+       pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
+       pg_catalog.set_config('default_transaction_read_only', 'off', false),
+       pg_catalog.set_config('default_transaction_deferrable', 'off', false),
+       pg_catalog.set_config('standard_conforming_strings', 'on', false),
+       pg_catalog.set_config('tcp_keepalives_idle', '60', false),
+       pg_catalog.set_config('tcp_keepalives_interval', '10', false),
+       pg_catalog.set_config('tcp_keepalives_count', '3', false)
+
 -- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
 -- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.
 -- name: pin_log_session
 select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
        set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
-       set_config('default_transaction_isolation', 'read committed', false),
-       set_config('default_transaction_read_only', 'off', false),
-       set_config('default_transaction_deferrable', 'off', false)
+       set_config('enable_indexscan', 'on', false), set_config('enable_nestloop', 'on', false)
 
 -- What the pins came to, and the proof that the connection leads to the history that its caller knows.
 -- name: session
-select m.database_id, m.epoch, m.incarnation is not distinct from i.id,
+select h.database_id, h.epoch, h.adopted,
        pg_catalog.concat_ws(pg_catalog.chr(10), current_user, pg_catalog.current_setting('search_path'),
                             pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'),
                             pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('bytea_output'))
-  from querymark.meta m left join querymark.incarnation i on true
- where m.id = 1
+  from querymark.history h
 
 -- name: log_state
-select m.epoch, m.incarnation is not distinct from i.id, m.floor::text, pg_current_snapshot()::text,
-       pg_backend_pid()
-  from querymark.meta m left join querymark.incarnation i on true
- where m.id = 1
+select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text, pg_backend_pid(), h.database_id
+  from querymark.history h
 
 -- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), at most $7,
 -- together with the state of the log in the same snapshot. A page begins after the last row of the page before:
@@ -77,15 +91,16 @@ select m.epoch, m.incarnation is not distinct from i.id, m.floor::text, pg_curre
 -- Ordered branches, because an OR reads the whole index under a generic plan; and one bound of each kind per branch,
 -- because a scan with two lower bounds may start at the wrong one. The upper bound keeps out rows of a foreign
 -- history (pg_restore, logical replication), whose ids may lie in the future.
+-- A target longer than any that the library makes comes as null, malformed: it is never fetched, so a page has a bound
+-- in bytes, too.
 -- name: log_page
 with state as materialized (
-  select m.epoch, m.incarnation is not distinct from i.id as adopted, m.floor, pg_current_snapshot() as snapshot,
+  select h.database_id, h.epoch, h.adopted, h.floor, pg_current_snapshot() as snapshot,
          coalesce($4::text::pg_snapshot, pg_current_snapshot()) as upto
-    from querymark.meta m left join querymark.incarnation i on true
-   where m.id = 1
+    from querymark.history h
 )
-select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(),
-       r.id, r.xid::text, r.kind, r.target, r.write_id
+select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(), s.database_id,
+       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end, r.write_id
   from state s
   left join lateral (
     select * from (

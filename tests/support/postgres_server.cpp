@@ -20,8 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The folder of the newest server's programs; empty when there is none.
-std::string programs() {
+void copy_folder(const std::string& from, const std::string& to, const std::string& log) {
+  complete({"/bin/rm", "-rf", to}, log);
+  complete({"/bin/cp", "-a", from, to}, log);
+}
+
+}  // namespace
+
+std::string PostgresServer::programs() {
   fs::path newest;
   if (fs::exists("/usr/lib/postgresql"))
     for (const auto& version : fs::directory_iterator("/usr/lib/postgresql"))
@@ -29,8 +35,6 @@ std::string programs() {
         newest = version.path();
   return newest.empty() ? std::string() : (newest / "bin/").string();
 }
-
-}  // namespace
 
 PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
     : settings_(std::move(settings)), port_(free_port()) {
@@ -56,6 +60,21 @@ std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer&
            standby->dir_.file("log"));
   standby->start();
   return standby;
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::copy_of(const PostgresServer& stopped) {
+  std::unique_ptr<PostgresServer> copy(new PostgresServer(Empty{}, stopped.settings_));
+  copy_folder(stopped.dir_.file("data"), copy->dir_.file("data"), copy->dir_.file("log"));
+  copy->start();
+  return copy;
+}
+
+void PostgresServer::keep_copy() const {
+  copy_folder(dir_.file("data"), dir_.file("kept"), dir_.file("log"));
+}
+
+void PostgresServer::put_copy_back() const {
+  copy_folder(dir_.file("kept"), dir_.file("data"), dir_.file("log"));
 }
 
 bool PostgresServer::installed() { return !programs().empty(); }

@@ -24,6 +24,9 @@ class PostgresServer {
   /// A streaming standby of `primary`, ready to be read.
   [[nodiscard]] static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
 
+  /// Another server on a copy of what `stopped`, which must not run, left in its folder.
+  [[nodiscard]] static std::unique_ptr<PostgresServer> copy_of(const PostgresServer& stopped);
+
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
@@ -46,6 +49,11 @@ class PostgresServer {
   void stop(int signal);
   /// Starts it again on the same data.
   void start();
+  /// While it is stopped: keeps a cold copy of its folder, and puts that back.
+  void keep_copy() const;
+  void put_copy_back() const;
+  /// The folder of the server's programs, with a slash; empty when there is none.
+  [[nodiscard]] static std::string programs();
 
   /// Of a standby: returns once it has replayed what `primary` has written up to now.
   void await_replay(const PostgresServer& primary) const;

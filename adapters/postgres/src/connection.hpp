@@ -99,6 +99,9 @@ class Connection {
 
 /// How migrations run on this connection, which must outlive the port.
 [[nodiscard]] MigrationPort migration_port(Connection& connection);
+/// Makes the connection's session one of our own (log, doorbell, migrations), whatever role and
+/// database set: before anything else is asked on it.
+void pin_own_session(Connection& connection, std::chrono::milliseconds statement_timeout);
 /// Throws SchemaError unless the schema has this library's version.
 void require_schema(Connection& connection);
 /// Throws ConfigError unless texts travel as UTF-8: intents in another encoding would name other

@@ -86,6 +86,7 @@ struct NotifyDoorbell::State {
       connection = std::make_unique<Connection>(
           url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                     .statement_timeout = options.statement_timeout});
+      pin_own_session(*connection, options.statement_timeout);
       if (connection->proxied()) throw lent();
       // The receiver's constructor runs LISTEN.
       receiver = std::make_unique<Receiver>(connection->native(), space, connection->pid());

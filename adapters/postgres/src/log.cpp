@@ -24,10 +24,11 @@ namespace {
 
 struct LogState {
   Epoch epoch;
-  bool adopted = false;  // the incarnation is the epoch's
+  bool adopted = false;  // the epoch is this server's and its incarnation's
   Position floor;
   Snapshot snapshot;
   int pid = 0;
+  std::string database_id;
 
   [[nodiscard]] Cursor cursor() const { return {epoch, snapshot, {}}; }
 };
@@ -49,7 +50,13 @@ LogState state_of(const Row& row) {
           .adopted = row[1].as<bool>(),
           .floor = parse_position(row[2].view()),
           .snapshot = snapshot_of(row[3]),
-          .pid = row[4].as<int>()};
+          .pid = row[4].as<int>(),
+          .database_id = row[5].as<std::string>()};
+}
+
+// The server has yet to give out ids that the cursor knows: it was put back to an earlier state.
+bool rewound(const Cursor& known, const LogState& found) {
+  return known.epoch == found.epoch && known.snapshot.limit() > found.snapshot.limit();
 }
 
 // What a consumer with this cursor has not seen may have been pruned: the floor lies above an id
@@ -73,18 +80,21 @@ struct Log::State {
 
   // Everything below requires the mutex.
 
-  Connection& standing() {
+  Connection& standing(const std::optional<Cursor>& known = std::nullopt) {
     if (connection && connection->open()) return *connection;
     connection.reset();
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                   .statement_timeout = options.statement_timeout});
+    pin_own_session(*fresh, options.statement_timeout);
     if (fresh->proxied())
       throw ConfigError("the log needs a server session of its own, and " + fresh->label() +
                         " leads to a pooling proxy; name the server itself in direct_url");
     require_schema(*fresh);
     static_cast<void>(fresh->query(statement("pin_log_session")));
-    static_cast<void>(fresh->query(statement("adopt")));
+    const std::string epoch = known ? known->epoch.hex() : std::string();
+    const std::string limit = std::to_string(known ? known->snapshot.limit().value : 0);
+    static_cast<void>(fresh->query(statement("adopt"), {as_parameter(epoch), as_parameter(limit)}));
     connection = std::move(fresh);
     return *connection;
   }
@@ -101,13 +111,15 @@ struct Log::State {
     require_meta(set);
     return state_of(set.row(0));
   }
-  // The state, after making sure that the epoch is this history's.
-  LogState state() {
+  // The state, after making sure that the epoch is this history's, and that of whoever has `known`.
+  LogState state(const std::optional<Cursor>& known = std::nullopt) {
     LogState found = look();
-    if (proves(found)) return found;
-    readopt();
+    if (proves(found) && !(known && rewound(*known, found))) return found;
+    connection.reset();
+    static_cast<void>(standing(known));
     found = look();
-    if (!found.adopted) throw Error("the epoch changes faster than it can be read; try again");
+    if (!found.adopted || (known && rewound(*known, found)))
+      throw Error("the epoch changes faster than it can be read; try again");
     return found;
   }
 
@@ -118,10 +130,6 @@ struct Log::State {
   // Behind a proxy that switches servers the backend changes under a standing connection.
   [[nodiscard]] bool proves(const LogState& found) const {
     return found.adopted && found.pid == connection->pid();
-  }
-  void readopt() {
-    connection.reset();
-    static_cast<void>(standing());
   }
 
   struct Page {
@@ -145,11 +153,13 @@ struct Log::State {
     require_meta(set);
     Page found{state_of(set.row(0)), {}};
     for (const Row row : set) {
-      if (row[5].is_null()) break;  // the state alone
-      found.rows.push_back({.id = row[5].as<std::uint64_t>(),
-                            .position = parse_position(row[6].view()),
-                            .write = {static_cast<std::uint64_t>(row[9].as<std::int64_t>())},
-                            .target = Target::from_log(row[7].view(), row[8].view())});
+      if (row[6].is_null()) break;  // the state alone
+      found.rows.push_back({.id = row[6].as<std::uint64_t>(),
+                            .position = parse_position(row[7].view()),
+                            .write = {static_cast<std::uint64_t>(row[10].as<std::int64_t>())},
+                            .target = row[9].is_null()
+                                          ? std::nullopt
+                                          : Target::from_log(row[8].view(), row[9].view())});
     }
     return found;
   }
@@ -188,6 +198,12 @@ int Log::backend_pid() const {
   return state_->connection && state_->connection->open() ? state_->connection->pid() : 0;
 }
 
+LogIdentity Log::identity() {
+  const std::lock_guard lock(state_->mutex);
+  const LogState state = state_->state();
+  return {state.database_id, state.epoch};
+}
+
 Cursor Log::now() {
   const std::lock_guard lock(state_->mutex);
   return state_->state().cursor();
@@ -213,8 +229,13 @@ TailPage Log::read(const TailRequest& request) {
   auto found = state_->page(request.from, request.upto, request.after, request.limit + 1);
   TailPage page;
   page.floor = found.state.floor;
-  if (!state_->proves(found.state) || found.state.epoch != request.from.epoch) {
-    const LogState now = state_->state();
+  const Cursor& known = request.upto.value_or(request.from);
+  const auto stands = [&] {
+    return state_->proves(found.state) && found.state.epoch == request.from.epoch &&
+           !rewound(request.from, found.state) && !rewound(known, found.state);
+  };
+  if (!stands()) {
+    const LogState now = state_->state(known);
     if (now.epoch != request.from.epoch) {
       if (state_->options.on_history_change) state_->options.on_history_change();
       page.status = TailStatus::history_changed;
@@ -224,7 +245,7 @@ TailPage Log::read(const TailRequest& request) {
     }
     // The same history on another backend: what was read before the proof does not count.
     found = state_->page(request.from, request.upto, request.after, request.limit + 1);
-    if (!state_->proves(found.state) || found.state.epoch != request.from.epoch)
+    if (!stands())
       throw Error(
           "the log's server changes faster than it can be read; give the subscriber a direct "
           "connection (direct_url)",
@@ -257,6 +278,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   if (row->cursor) {
     const auto found = state_->page(*row->cursor, std::nullopt, std::nullopt, 1);
     const bool current = state_->proves(found.state) && found.state.epoch == row->cursor->epoch &&
+                         !rewound(*row->cursor, found.state) &&
                          !pruned_past(*row->cursor, found.state.floor);
     const bool fresh =
         found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
@@ -269,7 +291,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
   const auto cursor = State::cursor_of(taken.row(0)[0], taken.row(0)[1]);
   // The snapshot that bounds the segment, in a later statement than the lock's.
-  const LogState now = state_->state();
+  const LogState now = state_->state(cursor);
   claim.upto = now.cursor();
   claim.flush_first = !cursor || cursor->epoch != now.epoch || pruned_past(*cursor, now.floor);
   claim.from = claim.flush_first ? claim.upto : *cursor;

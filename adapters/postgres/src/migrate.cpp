@@ -22,6 +22,11 @@ const std::string& statement(std::string_view name) {
   return catalog.get(name);
 }
 
+void pin_own_session(Connection& connection, std::chrono::milliseconds statement_timeout) {
+  const std::string milliseconds = std::to_string(statement_timeout.count());
+  static_cast<void>(connection.query(statement("pin_own_session"), {as_parameter(milliseconds)}));
+}
+
 MigrationPort migration_port(Connection& connection) {
   return {.label = connection.label(),
           .url = connection.label(),
@@ -50,6 +55,7 @@ void require_schema(Connection& connection) {
 
 MigrationReport migrate(const std::string& url, bool dry_run) {
   Connection connection(url, {.connect_timeout = std::chrono::seconds(10)});
+  pin_own_session(connection, std::chrono::milliseconds(0));
   return run_migrations(sql::kMigrations, migration_port(connection), dry_run);
 }
 

@@ -10,20 +10,29 @@
 namespace querymark::postgres {
 
 struct LogOptions {
-  /// Client-side, for each statement: a server that stays silent longer counts as lost.
+  /// For each statement: a server that stays silent longer counts as lost; the server itself gives
+  /// the statement up, too.
   std::chrono::milliseconds statement_timeout{5000};
   std::chrono::milliseconds connect_timeout{5000};
   /// Called before a changed history is reported: close what is open to the old one.
   std::function<void()> on_history_change;
 };
 
+/// Whose log it is: what a connection elsewhere must find, too, to be on the same data.
+struct LogIdentity {
+  std::string database_id;
+  Epoch epoch;
+  friend bool operator==(const LogIdentity&, const LogIdentity&) = default;
+};
+
 /// The outbox table of one namespace in a PostgreSQL database. One connection of its own, to the
 /// primary, one mutex; thread-safe. Reconnects when asked after a loss.
 ///
-/// Each connection adopts the history first: another system identifier, timeline, database or
-/// incarnation than the epoch's starts a new epoch. Each statement of the tail returns epoch,
-/// incarnation, floor, snapshot and backend pid together with the rows, so a change is never taken
-/// for silence.
+/// Each connection adopts the history first: another system identifier, timeline, database, server
+/// start or incarnation than the epoch's starts a new epoch, and so does a server that has yet to
+/// give out ids that a consumer's cursor knows. Each statement of the tail returns epoch, whether
+/// it is still this server's, floor, snapshot and backend pid together with the rows, so a change
+/// is never taken for silence.
 ///
 /// Its statements are prepared, so `url` leads to the server itself, not to a proxy that lends
 /// server sessions per transaction.
@@ -33,6 +42,8 @@ class Log final : public Outbox {
   Log(std::string url, std::string space, LogOptions options = {});
   ~Log() override;
 
+  /// The database and its history, as the log's connection finds them now. Blocks for a statement.
+  [[nodiscard]] LogIdentity identity();
   [[nodiscard]] Cursor now() override;
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;

@@ -3,106 +3,275 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#include <pqxx/nontransaction>
-#include <pqxx/version>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
 
 #include "errors.hpp"
+#include "refusal.hpp"
 #include "values.hpp"
 #include "watchdog.hpp"
+
+// libpq itself, not libpqxx: that tells errors apart by class and text only, can't say whether a
+// transaction stands, and its statics die before a connection that a global owns.
 
 namespace querymark::postgres {
 namespace {
 
-// libpqxx 6 would reconnect silently when a statement finds the connection closed: to whatever
-// server answers then, in whatever epoch, with none of the session's pins.
-void forbid_reconnect([[maybe_unused]] pqxx::connection& connection) {
-#if PQXX_VERSION_MAJOR < 7
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-#endif
+std::string state_of(const PGresult* result) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state == nullptr ? std::string() : std::string(state);
+}
+
+bool is_failure(const PGresult* result) noexcept {
+  switch (PQresultStatus(result)) {
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+    case PGRES_PIPELINE_SYNC:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// The values in the form that libpq takes.
+struct Bound {
+  explicit Bound(std::span<const ParameterView> values) {
+    texts.reserve(values.size());
+    for (const ParameterView value : values) texts.push_back(text_of(value));
+    for (const auto& text : texts) pointers.push_back(text ? text->c_str() : nullptr);
+  }
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(pointers.size()); }
+
+  std::vector<std::optional<std::string>> texts;
+  std::vector<const char*> pointers;
+};
+
+int send_bound(PGconn* connection, const std::string& sql, const Bound& bound) {
+  return PQsendQueryParams(connection, sql.c_str(), bound.size(), nullptr, bound.pointers.data(),
+                           nullptr, nullptr, 0);
+}
+
+std::int64_t affected(const PGresult* result) {
+  const std::string_view text = PQcmdTuples(const_cast<PGresult*>(result));
+  std::int64_t rows = 0;
+  std::from_chars(text.data(), text.data() + text.size(), rows);
+  return rows;
 }
 
 }  // namespace
 
-template <class Action>
-auto Connection::guarded(std::string_view doing, std::chrono::milliseconds timeout,
-                         Action&& action) {
-  Watchdog::Guard guard(Watchdog::instance(), socket_->get(), timeout);
-  try {
-    return action();
-  } catch (...) {  // all of libpqxx's kinds; rethrown as one of ours
-    const bool timed_out = guard.end();
-    const std::string what = std::string(doing) + " on " + url_.label;
-    if (timed_out)
-      throw Error("cannot " + what + ": the server did not answer within " +
-                      std::to_string(timeout.count()) + " ms",
-                  {.retryable = true, .connection_lost = true, .native_code = "timeout"});
-    rethrow_current(what, open());
-  }
-}
-
 Connection::Connection(const std::string& url, const Settings& settings)
     : url_(parse_url(url, settings.connect_timeout)), settings_(settings) {
-  try {
-    native_ = std::make_unique<pqxx::connection>(url_.keywords);
-  } catch (const std::exception& failure) {
-    const std::string text = url_.scrub(failure.what());
-    try {
-      throw pqxx::broken_connection(text);
-    } catch (...) {  // translated like every other
-      rethrow_current("connect to " + url_.label, false);
-    }
+  const auto began = std::chrono::steady_clock::now();
+  native_.reset(PQconnectdb(url_.keywords.c_str()));
+  if (!native_) throw std::bad_alloc();
+  if (PQstatus(native_.get()) != CONNECTION_OK) {
+    // Who was left waiting by a dead host is not made to wait again.
+    const bool answered = std::chrono::steady_clock::now() - began < std::chrono::seconds(1);
+    std::string state = answered ? state_of_refusal(url_.keywords) : std::string();
+    if (state.empty()) state = "08006";
+    raise("connect to " + url_.label, url_.scrub(PQerrorMessage(native_.get())), state, false);
   }
-  forbid_reconnect(*native_);
-  quiet_ = std::make_unique<pqxx::quiet_errorhandler>(*native_);
-  pid_ = native_->backendpid();
-  socket_ = std::make_unique<Descriptor>(::fcntl(native_->sock(), F_DUPFD_CLOEXEC, 0));
+  PQsetNoticeReceiver(native_.get(), [](void*, const PGresult*) {}, nullptr);
+  pid_ = PQbackendPID(native_.get());
+  cancel_ = {PQgetCancel(native_.get()), FreeCancel{}};
+  socket_ = std::make_unique<Descriptor>(::fcntl(PQsocket(native_.get()), F_DUPFD_CLOEXEC, 0));
   const ResultSet backend = query(statement("backend"));
   proxied_ = backend.row(0)[0].as<int>() != pid_;
 }
 
-void require_utf8(const std::string& client_encoding) {
+void require_utf8(std::string_view client_encoding) {
   if (client_encoding != "UTF8")
     throw ConfigError("intents travel as UTF-8, and the transaction's client_encoding is " +
-                      client_encoding + "; leave it at UTF8");
+                      std::string(client_encoding) + "; leave it at UTF8");
 }
 
-int Connection::socket() const noexcept { return native_->sock(); }
+int Connection::socket() const noexcept { return PQsocket(native_.get()); }
 
-bool Connection::open() const noexcept { return !lost_ && native_->is_open(); }
+bool Connection::open() const noexcept {
+  return !lost_ && PQstatus(native_.get()) == CONNECTION_OK;
+}
+
+Connection::Standing Connection::standing() const noexcept {
+  switch (PQtransactionStatus(native_.get())) {
+    case PQTRANS_IDLE:
+      return Standing::none;
+    case PQTRANS_INTRANS:
+      return Standing::open;
+    case PQTRANS_INERROR:
+      return Standing::failed;
+    default:
+      return Standing::lost;
+  }
+}
 
 bool Connection::usable() noexcept {
-  if (!open()) return false;
-  pollfd state{native_->sock(), POLLIN, 0};
-  return ::poll(&state, 1, 0) == 0;
+  if (!open() || standing() != Standing::none) return false;
+  pollfd state{socket(), POLLIN, 0};
+  for (;;) {
+    const int ready = ::poll(&state, 1, 0);
+    if (ready >= 0 || errno != EINTR) return ready == 0;
+  }
+}
+
+std::string_view Connection::reported(const char* setting) const noexcept {
+  const char* value = PQparameterStatus(native_.get(), setting);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+std::string Connection::startup_options() const {
+  struct Free {
+    void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
+  };
+  const std::unique_ptr<PQconninfoOption, Free> all(PQconninfo(native_.get()));
+  for (const PQconninfoOption* option = all.get(); option && option->keyword; ++option)
+    if (std::string_view(option->keyword) == "options" && option->val) return option->val;
+  return {};
+}
+
+// --- talking
+// -------------------------------------------------------------------------------------------------
+
+void Connection::fail(const Call& call, const PGresult* result) {
+  const std::string message =
+      result != nullptr ? PQresultErrorMessage(result) : PQerrorMessage(native_.get());
+  const std::string state = result != nullptr ? state_of(result) : std::string();
+  raise(std::string(call.doing) + " on " + url_.label, url_.scrub(message),
+        state.empty() && !open() ? "08006" : state, open());
+}
+
+// Ends what COPY has begun; it may not be left half done.
+void Connection::finish_copy(ExecStatusType direction) {
+  if (direction == PGRES_COPY_IN) {
+    PQputCopyEnd(native_.get(), "COPY is not supported here");
+    return;
+  }
+  char* line = nullptr;
+  while (PQgetCopyData(native_.get(), &line, 0) > 0) PQfreemem(line);
+}
+
+// Takes all results up to the next null: the last one that succeeded, and the first that failed.
+void Connection::take_results(ResultHandle& last, ResultHandle& failed) {
+  while (ResultHandle result{PQgetResult(native_.get())}) {
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+      tags_.emplace_back("COPY");
+      finish_copy(status);
+    } else if (is_failure(result.get())) {
+      if (!failed) failed = std::move(result);
+    } else {
+      tags_.emplace_back(PQcmdStatus(result.get()));
+      last = std::move(result);
+    }
+  }
+}
+
+template <class Talk>
+void Connection::guarded(const Call& call, Talk&& talk) {
+  tags_.clear();
+  if (!open()) fail(call, nullptr);
+  bool timed_out = false;
+  try {
+    Watchdog::Guard guard(Watchdog::instance(), socket_->get(), call.timeout,
+                          call.cancellable ? cancel_ : nullptr);
+    talk([&] { return timed_out = guard.end(); });
+  } catch (...) {
+    // The request to cancel may come late and meet whatever this connection would do next.
+    if (timed_out) lost_ = true;
+    if (!timed_out) throw;
+    throw Error("cannot " + std::string(call.doing) + " on " + url_.label +
+                    ": the server did not answer within " + std::to_string(call.timeout.count()) +
+                    " ms",
+                {.retryable = true, .connection_lost = true, .native_code = "timeout"});
+  }
+  if (timed_out) lost_ = true;
+}
+
+template <class Send>
+ResultHandle Connection::ask(const Call& call, Send&& send) {
+  ResultHandle last;
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    const bool sent = send(native_.get()) != 0;
+    if (sent) take_results(last, failed);
+    ended();
+    if (finished("COPY") && open())
+      throw ConfigError("cannot " + std::string(call.doing) + " on " + url_.label +
+                        ": COPY needs a connection of your own");
+    if (!sent || failed || !last) fail(call, failed.get());
+  });
+  return last;
+}
+
+ResultHandle Connection::ask_bound(std::string_view doing, std::string_view sql,
+                                   std::span<const ParameterView> values) {
+  const Bound bound(values);
+  const std::string text(sql);
+  return ask({doing, settings_.statement_timeout},
+             [&](PGconn* native) { return send_bound(native, text, bound); });
 }
 
 ResultSet Connection::query(std::string_view sql, std::span<const ParameterView> values) {
-  return guarded("run a query", settings_.statement_timeout, [&] {
-    pqxx::nontransaction plain(*native_);
-    return rows_of(exec_bound(plain, sql, values));
-  });
+  return rows_of(ask_bound("run a query", sql, values).get());
 }
 
 std::int64_t Connection::execute(std::string_view sql, std::span<const ParameterView> values) {
-  return guarded("run a statement", settings_.statement_timeout, [&] {
-    pqxx::nontransaction plain(*native_);
-    return static_cast<std::int64_t>(exec_bound(plain, sql, values).affected_rows());
-  });
+  return affected(ask_bound("run a statement", sql, values).get());
 }
 
-pqxx::result Connection::run_named(std::string_view name, std::span<const ParameterView> values) {
+Connection::Apart Connection::query_apart(std::string_view sql,
+                                          std::span<const ParameterView> values,
+                                          const char* leaving) {
+  const Bound bound(values);
+  const std::string text(sql);
+  const Call call{"run a query", settings_.statement_timeout};
+  Apart apart;
+  guarded(call, [&](auto&& ended) {
+    PGconn* const native = native_.get();
+    bool sent =
+        PQenterPipelineMode(native) != 0 &&
+        PQsendQueryParams(native, "begin isolation level read committed read only", 0, nullptr,
+                          nullptr, nullptr, nullptr, 0) != 0 &&
+        send_bound(native, text, bound) != 0 &&
+        PQsendQueryPrepared(native, leaving, 0, nullptr, nullptr, nullptr, 0) != 0 &&
+        PQsendQueryParams(native, "rollback", 0, nullptr, nullptr, nullptr, nullptr, 0) != 0 &&
+        PQpipelineSync(native) != 0;
+    ResultHandle begun, rows, left, ended_it, synced, failed;
+    for (ResultHandle* part : {&begun, &rows, &left, &ended_it})
+      if (sent) take_results(*part, failed);
+    if (sent) synced.reset(PQgetResult(native));
+    const bool in_step = sent && PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
+                         PQexitPipelineMode(native) != 0;
+    if (!in_step) lost_ = true;
+    ended();
+    if (!in_step || !rows) fail(call, failed.get());
+    apart.rows = rows_of(rows.get());
+    if (!ended_it) lost_ = true;  // the rows are good, but nobody knows what their session is
+    if (left) apart.left = rows_of(left.get());
+  });
+  return apart;
+}
+
+ResultHandle Connection::run_named(std::string_view name, std::span<const ParameterView> values) {
   const std::string text(name);
+  const std::string doing = "run \"" + text + '"';
+  const Call call{doing, settings_.statement_timeout};
+  const Bound bound(values);
   try {
-    return guarded("run \"" + text + '"', settings_.statement_timeout, [&] {
-      if (!prepared_.contains(name)) {
-        native_->prepare(text, statement(name));
-        prepared_.insert(text);
-      }
-      pqxx::nontransaction plain(*native_);
-      return exec_prepared(plain, text, values);
+    if (!prepared_.contains(name)) {
+      ask(call, [&](PGconn* native) {
+        return PQsendPrepare(native, text.c_str(), statement(name).c_str(), 0, nullptr);
+      });
+      prepared_.insert(text);
+    }
+    return ask(call, [&](PGconn* native) {
+      return PQsendQueryPrepared(native, text.c_str(), bound.size(), bound.pointers.data(), nullptr,
+                                 nullptr, 0);
     });
   } catch (const Error& failure) {
     // Another session than the one that prepared it, or another schema: only a new connection
@@ -115,20 +284,29 @@ pqxx::result Connection::run_named(std::string_view name, std::span<const Parame
 
 ResultSet Connection::query_named(std::string_view name,
                                   std::initializer_list<ParameterView> values) {
-  return rows_of(run_named(name, {values.begin(), values.size()}));
+  return rows_of(run_named(name, {values.begin(), values.size()}).get());
 }
 
 std::int64_t Connection::execute_named(std::string_view name,
                                        std::initializer_list<ParameterView> values) {
-  return static_cast<std::int64_t>(
-      run_named(name, {values.begin(), values.size()}).affected_rows());
+  return affected(run_named(name, {values.begin(), values.size()}).get());
 }
 
 ResultSet Connection::run(const std::string& text) {
-  return guarded("run \"" + text.substr(0, 40) + '"', settings_.statement_timeout, [&] {
-    pqxx::nontransaction plain(*native_);
-    return rows_of(plain.exec(text));
-  });
+  const std::string doing = "run \"" + text.substr(0, 40) + '"';
+  return rows_of(ask({doing, settings_.statement_timeout}, [&](PGconn* native) {
+                   return PQsendQuery(native, text.c_str());
+                 }).get());
+}
+
+ResultSet Connection::run_commit(const std::string& text) {
+  return rows_of(ask({"commit", settings_.statement_timeout, false}, [&](PGconn* native) {
+                   return PQsendQuery(native, text.c_str());
+                 }).get());
+}
+
+bool Connection::finished(std::string_view tag) const noexcept {
+  return std::ranges::find(tags_, tag) != tags_.end();
 }
 
 void Connection::prepare_writes() {
@@ -144,32 +322,43 @@ void Connection::prepare_writes() {
 void Connection::rollback() noexcept {
   constexpr std::chrono::milliseconds kPatience{2000};
   try {
-    if (!open()) return;
-    guarded("roll back", kPatience, [&] {
-      pqxx::nontransaction plain(*native_);
-      plain.exec("rollback");
-      return 0;
-    });
+    if (!open() || standing() == Standing::none) return;
+    ask({"roll back", kPatience}, [&](PGconn* native) { return PQsendQuery(native, "rollback"); });
   } catch (const std::exception&) {
     lost_ = true;  // the server rolls back when the connection closes
   }
 }
 
 Backslash Connection::backslash() {
-  return translated("use " + url_.label, [&] { return backslash_of(*native_); });
+  return reported("standard_conforming_strings") == "off" ? Backslash::escapes : Backslash::plain;
 }
 
 std::string Connection::literal(ParameterView value) {
   const auto text = text_of(value);
   if (!text) return "NULL";
-  return translated("quote a value for " + url_.label, [&] {
-    require_utf8(native_->get_client_encoding());
-    return native_->quote(*text);
-  });
+  require_utf8(reported("client_encoding"));
+  struct Free {
+    void operator()(char* memory) const noexcept { PQfreemem(memory); }
+  };
+  const std::unique_ptr<char, Free> quoted(
+      PQescapeLiteral(native_.get(), text->data(), text->size()));
+  if (!quoted) fail({"quote a value", {}}, nullptr);
+  return quoted.get();
 }
 
-void Connection::take_notifications() {
-  guarded("listen", settings_.statement_timeout, [&] { return native_->get_notifs(); });
+void Connection::take_notifications(
+    const std::function<void(std::string_view payload, int pid)>& notified) {
+  const Call call{"listen", settings_.statement_timeout};
+  guarded(call, [&](auto&& ended) {
+    const bool alive = PQconsumeInput(native_.get()) != 0;
+    ended();
+    if (!alive) fail(call, nullptr);
+  });
+  struct Free {
+    void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
+  };
+  while (const std::unique_ptr<PGnotify, Free> one{PQnotifies(native_.get())})
+    notified(one->extra, one->be_pid);
 }
 
 }  // namespace querymark::postgres

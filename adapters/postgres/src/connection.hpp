@@ -1,16 +1,19 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
-#include <pqxx/connection>
-#include <pqxx/errorhandler>
-#include <pqxx/result>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "connect_string.hpp"
+#include "handle.hpp"
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/migrations.hpp"
@@ -20,13 +23,21 @@
 namespace querymark::postgres {
 
 /// One connection with client-side timeouts. Never reconnects by itself. Not thread-safe. All
-/// members throw Error, never libpqxx's exceptions; an Error whose text would hold the password has
-/// it struck out.
+/// members throw Error; one whose text would hold the password has it struck out. A statement that
+/// outlives its timeout is cancelled on the server, and the connection given up.
 class Connection {
  public:
   struct Settings {
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds statement_timeout{0};  ///< Client-side, per statement; zero: none.
+  };
+
+  /// Whether a transaction is open, as the server said last.
+  enum class Standing : std::uint8_t {
+    none,    ///< No transaction.
+    open,    ///< In a transaction.
+    failed,  ///< In one that can only be rolled back.
+    lost,    ///< Nobody can tell: the connection is gone.
   };
 
   Connection(const std::string& url, const Settings& settings);
@@ -43,6 +54,15 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::initializer_list<ParameterView> values) {
     return execute(sql, {values.begin(), values.size()});
   }
+  struct Apart {
+    ResultSet rows;
+    ResultSet left;  ///< What `leaving` answered.
+  };
+  /// One statement with bound parameters in a read-only transaction of its own, which ends with the
+  /// statement that was prepared as `leaving` and is rolled back: one round trip for all. Leaves
+  /// the transaction open and failed when the statement fails.
+  [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
+                                  const char* leaving);
   /// One of the adapter's named statements, prepared at its first use on this connection: planned
   /// once, not at each call. Needs a server session of its own (no pooling proxy between).
   [[nodiscard]] ResultSet query_named(std::string_view name,
@@ -51,6 +71,14 @@ class Connection {
                              std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text);
+  /// The same for a text that holds COMMIT: at its timeout the connection is cut, but nothing is
+  /// cancelled, since a commit that waits for a standby would then count as done.
+  ResultSet run_commit(const std::string& text);
+  /// The command tags ("COMMIT", "UPDATE 3") of all statements that the last call finished, also
+  /// when it failed.
+  [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return tags_; }
+  [[nodiscard]] bool finished(std::string_view tag) const noexcept;
+
   /// Prepares the statements `querymark_begin` and `querymark_append` for `run`, so that a write
   /// plans neither. Does nothing where the server refuses. Not for a proxied connection, which has
   /// no session of its own.
@@ -60,37 +88,58 @@ class Connection {
   void forget_prepared_writes() noexcept { writes_prepared_ = false; }
   /// Rolls back within two seconds, or gives the connection up. Never throws.
   void rollback() noexcept;
+  /// It is closed, not kept, when whoever has it gives it back.
+  void give_up() noexcept { lost_ = true; }
 
   /// How its session reads a backslash, at this moment.
   [[nodiscard]] Backslash backslash();
   /// A literal for the one text that travels together with COMMIT.
   [[nodiscard]] std::string literal(ParameterView value);
-  /// Takes in what the server has sent on its own, calling notification receivers.
-  void take_notifications();
-  /// False when the connection is gone, or the server has said something unasked (it is shutting
-  /// down).
+  /// Takes in what the server has sent on its own; `notified` gets the payload and the backend of
+  /// each notification.
+  void take_notifications(const std::function<void(std::string_view payload, int pid)>& notified);
+  /// False when the connection is gone, given up, or in a transaction, or when the server has said
+  /// something unasked (it is shutting down).
   [[nodiscard]] bool usable() noexcept;
   /// False once a statement has failed with the connection.
   [[nodiscard]] bool open() const noexcept;
+  [[nodiscard]] Standing standing() const noexcept;
 
   [[nodiscard]] int pid() const noexcept { return pid_; }
   /// A pooling proxy stands between: the next transaction may get another server session.
   [[nodiscard]] bool proxied() const noexcept { return proxied_; }
   [[nodiscard]] int socket() const noexcept;
   [[nodiscard]] const std::string& label() const noexcept { return url_.label; }
-  [[nodiscard]] pqxx::connection& native() noexcept { return *native_; }
+  /// What the server reports unasked of its session: "standard_conforming_strings",
+  /// "client_encoding"... Empty for what it does not report.
+  [[nodiscard]] std::string_view reported(const char* setting) const noexcept;
+  /// The option `options` as it came to be, from the URL, a service file or PGOPTIONS.
+  [[nodiscard]] std::string startup_options() const;
 
  private:
-  template <class Action>
-  auto guarded(std::string_view doing, std::chrono::milliseconds timeout, Action&& action);
-  pqxx::result run_named(std::string_view name, std::span<const ParameterView> values);
+  struct Call {
+    std::string_view doing;
+    std::chrono::milliseconds timeout;
+    bool cancellable = true;
+  };
+  template <class Talk>
+  void guarded(const Call& call, Talk&& talk);
+  template <class Send>
+  ResultHandle ask(const Call& call, Send&& send);
+  void take_results(ResultHandle& last, ResultHandle& failed);
+  void finish_copy(ExecStatusType direction);
+  [[noreturn]] void fail(const Call& call, const PGresult* result);
+  ResultHandle ask_bound(std::string_view doing, std::string_view sql,
+                         std::span<const ParameterView> values);
+  ResultHandle run_named(std::string_view name, std::span<const ParameterView> values);
 
   ConnectString url_;
   Settings settings_;
-  std::unique_ptr<pqxx::connection> native_;
-  std::unique_ptr<pqxx::quiet_errorhandler> quiet_;  // notices go to nobody's standard error
-  std::unique_ptr<Descriptor> socket_;               // a duplicate, for the watchdog
-  std::set<std::string, std::less<>> prepared_;      // names of the statements that are
+  ConnectionHandle native_;
+  std::shared_ptr<PGcancel> cancel_;
+  std::unique_ptr<Descriptor> socket_;           // a duplicate, for the watchdog
+  std::set<std::string, std::less<>> prepared_;  // names of the statements that are
+  std::vector<std::string> tags_;
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
@@ -106,7 +155,7 @@ void pin_own_session(Connection& connection, std::chrono::milliseconds statement
 void require_schema(Connection& connection);
 /// Throws ConfigError unless texts travel as UTF-8: intents in another encoding would name other
 /// targets than those that were meant.
-void require_utf8(const std::string& client_encoding);
+void require_utf8(std::string_view client_encoding);
 /// The adapter's named statements.
 [[nodiscard]] const std::string& statement(std::string_view name);
 

@@ -371,9 +371,9 @@ Receipt Database::WriteSession::commit() {
            "; commit";
   }
   try {
-    connection.run(text);
+    connection.run_commit(text);
   } catch (const Error& failure) {
-    if (connection.open() && !failure.connection_lost()) throw;  // refused, and rolled back
+    if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->ended = true;
     state.own.doubt(pending);
     throw CommitInDoubt(
@@ -409,7 +409,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
     throw ConfigError(
         "a nontransaction commits each statement by itself; stage intents in a pqxx::work");
   State& state = *state_;
-  return translated("stage intents", [&] {
+  return translated("stage intents", transaction, [&] {
     require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
     PendingWrite pending = pending_of(begun, state.options.space);
@@ -441,7 +441,7 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
 }
 
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
-  return translated("run a query in the caller's transaction", [&] {
+  return translated("run a query in the caller's transaction", transaction_, [&] {
     const Reading reading = require_reading(sql, backslash_of(transaction_.conn()));
     // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
     const ResultSet state = rows_of(exec_bound(transaction_, statement("load_state"), {}));

@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <mutex>
-#include <pqxx/notification>
 
 #include "connection.hpp"
 #include "querymark/postgres/url.hpp"
@@ -27,22 +26,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class Receiver final : public pqxx::notification_receiver {
- public:
-  Receiver(pqxx::connection& connection, std::string space, int own_pid)
-      : notification_receiver(connection, "querymark"), space_(std::move(space)), own_(own_pid) {}
-
-  void operator()(const std::string& payload, int pid) override {
-    rung_ = rung_ || (pid != own_ && payload == space_);
-  }
-  [[nodiscard]] bool take() noexcept { return std::exchange(rung_, false); }
-
- private:
-  std::string space_;
-  int own_;
-  bool rung_ = false;
-};
-
 }  // namespace
 
 struct NotifyDoorbell::State {
@@ -58,7 +41,6 @@ struct NotifyDoorbell::State {
 
   // The waiting thread's.
   std::unique_ptr<Connection> connection;
-  std::unique_ptr<Receiver> receiver;  // dies before its connection
   Clock::time_point next_attempt;
 
   void say(std::string text) {
@@ -73,7 +55,6 @@ struct NotifyDoorbell::State {
   }
 
   void hang_up(const std::string& why) noexcept {
-    receiver.reset();
     connection.reset();
     say(why);
   }
@@ -88,8 +69,7 @@ struct NotifyDoorbell::State {
                                     .statement_timeout = options.statement_timeout});
       pin_own_session(*connection, options.statement_timeout);
       if (connection->proxied()) throw lent();
-      // The receiver's constructor runs LISTEN.
-      receiver = std::make_unique<Receiver>(connection->native(), space, connection->pid());
+      connection->run("listen querymark");
       const ResultSet listening = connection->query(statement("listening"));
       if (listening.row(0)[0].as<int>() == 0 || listening.row(0)[1].as<int>() != connection->pid())
         throw lent();
@@ -110,8 +90,11 @@ struct NotifyDoorbell::State {
   bool answer() {
     try {
       ring_others();
-      connection->take_notifications();
-      if (connection->open()) return receiver->take();
+      bool rung = false;
+      connection->take_notifications([&](std::string_view payload, int pid) {
+        rung = rung || (pid != connection->pid() && payload == space);
+      });
+      if (connection->open()) return rung;
       hang_up("the connection was lost");
     } catch (const std::exception& failure) {
       hang_up(failure.what());
@@ -128,10 +111,7 @@ NotifyDoorbell::NotifyDoorbell(std::string url, std::string space, DoorbellOptio
   state_->options = options;
 }
 
-NotifyDoorbell::~NotifyDoorbell() {
-  state_->receiver.reset();
-  state_->connection.reset();
-}
+NotifyDoorbell::~NotifyDoorbell() = default;
 
 std::string NotifyDoorbell::problem() const {
   const std::lock_guard lock(state_->problem_mutex);

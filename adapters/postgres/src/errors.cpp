@@ -28,10 +28,8 @@ std::string_view advice(std::string_view state) {
 ErrorTraits traits_of(const std::string& state, bool connection_open) {
   const std::string_view kind = std::string_view(state).substr(0, 2);
   const bool transient = kind == "53" || kind == "40" || state == "55P03" || state == "57P03";
-  const bool lost = !connection_open || kind == "08" || kind == "28" || state == "57P01" ||
-                    state == "57P02" || state == "57P03" || state == "3D000" || state == "53300";
   return {.retryable = transient,
-          .connection_lost = lost,
+          .connection_lost = !connection_open,
           .outcome_unknown = false,
           .native_code = state};
 }
@@ -40,30 +38,6 @@ ErrorTraits traits_of(const std::string& state, bool connection_open) {
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
-}
-
-[[noreturn]] void raise(std::string_view doing, const std::string& message,
-                        const std::string& state, bool connection_open) {
-  const ErrorTraits traits = traits_of(state, connection_open);
-  const std::string text = "cannot " + std::string(doing) + ": " + trimmed(message) +
-                           (state.empty() ? "" : " (SQLSTATE " + state + ')') +
-                           std::string(advice(state));
-  // Wrong SQL and wrong parameters are the caller's; nothing is gained by repeating.
-  const bool wrong = state == "42601" || state == "42703" || state == "42P02" || state == "42P18" ||
-                     state == "25006" || state == "08P01";
-  if (wrong && connection_open) throw ConfigError(text, {.native_code = state});
-  throw Error(text, traits);
-}
-
-// The server does not say which; libpq's text is all there is before a connection stands.
-std::string state_of_refusal(std::string_view message) {
-  const auto says = [&](std::string_view part) { return message.find(part) != message.npos; };
-  if (says("password authentication failed") || says("no password supplied")) return "28P01";
-  if (says("does not exist") && says("database")) return "3D000";
-  if (says("too many clients") || says("remaining connection slots")) return "53300";
-  if (says("the database system is")) return "57P03";
-  if (says("bind message supplies") || says("requires")) return "08P01";
-  return "08006";
 }
 
 // libpqxx 6.4 leaves the code out of some of its own classes.
@@ -83,6 +57,19 @@ std::string state_of(const pqxx::sql_error& failure) {
 
 }  // namespace
 
+void raise(std::string_view doing, const std::string& message, const std::string& state,
+           bool connection_open) {
+  const ErrorTraits traits = traits_of(state, connection_open);
+  const std::string text = "cannot " + std::string(doing) + ": " + trimmed(message) +
+                           (state.empty() ? "" : " (SQLSTATE " + state + ')') +
+                           std::string(advice(state));
+  // Wrong SQL and wrong parameters are the caller's; nothing is gained by repeating.
+  const bool wrong = state == "42601" || state == "42703" || state == "42P02" || state == "42P18" ||
+                     state == "25006" || state == "08P01";
+  if (wrong && connection_open) throw ConfigError(text, {.native_code = state});
+  throw Error(text, traits);
+}
+
 void rethrow_current(std::string_view doing, bool connection_open) {
   // In libpqxx 6.4 serialization failures and deadlocks do not derive from sql_error; in 7 they do.
   try {
@@ -94,21 +81,20 @@ void rethrow_current(std::string_view doing, bool connection_open) {
   } catch (const pqxx::deadlock_detected& failure) {
     raise(doing, failure.what(), "40P01", connection_open);
   } catch (const pqxx::statement_completion_unknown& failure) {
-    raise(doing, failure.what(), "40003", false);
+    raise(doing, failure.what(), "40003", connection_open);
   } catch (const pqxx::transaction_rollback& failure) {
     raise(doing, failure.what(), "40000", connection_open);
   } catch (const pqxx::too_many_connections& failure) {
-    raise(doing, failure.what(), "53300", false);
+    raise(doing, failure.what(), "53300", connection_open);
   } catch (const pqxx::sql_error& failure) {
     raise(doing, failure.what(), state_of(failure), connection_open);
   } catch (const pqxx::broken_connection& failure) {
-    // A protocol complaint (08P01: a wrong number of parameters) leaves the connection standing.
-    const std::string state = state_of_refusal(failure.what());
-    // What 6.4 says when it finds the connection gone in the middle of a statement.
+    // Class 08 of what the server says, too, which leaves the connection standing. What 6.4 says
+    // when it finds the connection gone in the middle of a statement helps nobody.
     const std::string text = failure.what();
     const bool vanished = text.find("Could not obtain client encoding") != std::string::npos;
-    raise(doing, vanished ? "the connection was lost" : text, state,
-          connection_open && state == "08P01");
+    raise(doing, vanished ? "the connection was lost" : text, connection_open ? "08000" : "08006",
+          connection_open);
   } catch (const std::exception& failure) {  // usage, conversion, and failures without a code
     raise(doing, failure.what(), "", connection_open);
   }

@@ -207,6 +207,23 @@ ResultSet rows_of(const pqxx::result& result) {
   return std::move(builder).build();
 }
 
+ResultSet rows_of(const pg_result* result) {
+  ResultSetBuilder builder;
+  const int columns = PQnfields(result);
+  for (int column = 0; column < columns; ++column)
+    builder.add_column(PQfname(result, column), type_name(PQftype(result, column)));
+  const int rows = PQntuples(result);
+  for (int row = 0; row < rows; ++row)
+    for (int column = 0; column < columns; ++column) {
+      std::optional<std::string_view> text;
+      if (PQgetisnull(result, row, column) == 0)
+        text.emplace(PQgetvalue(result, row, column),
+                     static_cast<std::size_t>(PQgetlength(result, row, column)));
+      add_cell(builder, PQftype(result, column), text);
+    }
+  return std::move(builder).build();
+}
+
 // The last versions of libpqxx 7 would have both called exec(), which earlier ones do not offer.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -215,12 +232,6 @@ pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sq
                         std::span<const ParameterView> values) {
   return with_bound(
       values, [&](const auto& bound) { return transaction.exec_params(std::string(sql), bound); });
-}
-
-pqxx::result exec_prepared(pqxx::transaction_base& transaction, const std::string& name,
-                           std::span<const ParameterView> values) {
-  return with_bound(values,
-                    [&](const auto& bound) { return transaction.exec_prepared(name, bound); });
 }
 
 #pragma GCC diagnostic pop

@@ -11,6 +11,8 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 
+struct pg_result;  // libpq's PGresult
+
 namespace querymark::postgres {
 
 /// The text that PostgreSQL's input functions take; nothing for NULL. Throws ConfigError for text
@@ -21,16 +23,12 @@ namespace querymark::postgres {
 /// bool as boolean, bytea as bytes, everything else (NUMERIC and arrays too) as text. Throws Error
 /// for a cell that its type can't hold.
 [[nodiscard]] ResultSet rows_of(const pqxx::result& result);
+[[nodiscard]] ResultSet rows_of(const pg_result* result);
 
 /// Runs one statement with bound parameters on any kind of libpqxx transaction; throws libpqxx's
 /// exceptions.
 [[nodiscard]] pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                                       std::span<const ParameterView> values);
-
-/// The same for a statement that was prepared under `name`.
-[[nodiscard]] pqxx::result exec_prepared(pqxx::transaction_base& transaction,
-                                         const std::string& name,
-                                         std::span<const ParameterView> values);
 
 /// Adds a cell of the type that `rows_of` would name so, from its text; nothing is NULL.
 void add_cell(ResultSetBuilder& builder, std::string_view type,

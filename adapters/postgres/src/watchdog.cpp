@@ -1,15 +1,50 @@
 #include "watchdog.hpp"
 
+#include <libpq-fe.h>
 #include <sys/socket.h>
 
-// A guard is in guards_ from its construction until it fires or ends; both happen under mutex_, so
-// a guard that has ended never shuts a socket down.
+#include <array>
+#include <atomic>
+#include <system_error>
+#include <utility>
+
+// States of a guard: watching -> (fired: asked to cancel, still in guards_) -> shut, or ended.
+// A guard is in guards_ from its construction until it shuts its socket or ends; both happen under
+// mutex_, so a guard that has ended never shuts a socket down.
+//
+// libpq's cancel request connects and waits without a limit, so each has a thread of its own, which
+// holds nothing but the request; a server that swallows them costs kMostCancels threads.
 
 namespace querymark::postgres {
+namespace {
+
+constexpr std::chrono::milliseconds kGrace{500};
+constexpr int kMostCancels = 16;
+constinit std::atomic<int> cancels{0};
+
+bool cancel_elsewhere(std::shared_ptr<pg_cancel> cancel) noexcept {
+  if (cancels.fetch_add(1) >= kMostCancels) {
+    cancels.fetch_sub(1);
+    return false;
+  }
+  try {
+    std::thread([request = std::move(cancel)] {
+      std::array<char, 256> complaint{};
+      PQcancel(request.get(), complaint.data(), static_cast<int>(complaint.size()));
+      cancels.fetch_sub(1);
+    }).detach();
+    return true;
+  } catch (const std::system_error&) {  // no thread to be had: the socket is shut at once
+    cancels.fetch_sub(1);
+    return false;
+  }
+}
+
+}  // namespace
 
 Watchdog& Watchdog::instance() {
-  static Watchdog watchdog;
-  return watchdog;
+  static auto* const watchdog = new Watchdog;
+  return *watchdog;
 }
 
 Watchdog::Watchdog() : thread_([this](const std::stop_token& stop) { loop(stop); }) {}
@@ -29,9 +64,7 @@ void Watchdog::loop(const std::stop_token& stop) {
     const auto first = guards_.begin();
     const auto deadline = first->first;
     if (std::chrono::steady_clock::now() >= deadline) {
-      first->second->fired_ = true;
-      ::shutdown(first->second->socket_, SHUT_RDWR);
-      guards_.erase(first);
+      fire(first);
       continue;
     }
     changed_.wait_until(lock, stop, deadline, [this, deadline] {
@@ -40,8 +73,23 @@ void Watchdog::loop(const std::stop_token& stop) {
   }
 }
 
-Watchdog::Guard::Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds timeout)
-    : watchdog_(watchdog), socket_(socket) {
+void Watchdog::fire(std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator due) {
+  Guard& guard = *due->second;
+  auto node = guards_.extract(due);
+  guard.fired_ = true;
+  if (auto cancel = std::exchange(guard.cancel_, nullptr);
+      cancel && cancel_elsewhere(std::move(cancel))) {
+    node.key() = std::chrono::steady_clock::now() + kGrace;
+    guard.at_ = guards_.insert(std::move(node));
+    return;
+  }
+  guard.shut_ = true;
+  ::shutdown(guard.socket_, SHUT_RDWR);
+}
+
+Watchdog::Guard::Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds timeout,
+                       std::shared_ptr<pg_cancel> cancel)
+    : watchdog_(watchdog), socket_(socket), cancel_(std::move(cancel)) {
   if (timeout.count() <= 0) return;
   const std::lock_guard lock(watchdog_.mutex_);
   at_ = watchdog_.guards_.emplace(std::chrono::steady_clock::now() + timeout, this);
@@ -54,7 +102,7 @@ bool Watchdog::Guard::end() noexcept {
   if (!watching_) return fired_;
   const std::lock_guard lock(watchdog_.mutex_);
   watching_ = false;
-  if (!fired_) watchdog_.guards_.erase(at_);
+  if (!shut_) watchdog_.guards_.erase(at_);
   return fired_;
 }
 

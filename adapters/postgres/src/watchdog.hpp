@@ -3,16 +3,21 @@
 #include <chrono>
 #include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 
+struct pg_cancel;  // libpq's PGcancel
+
 namespace querymark::postgres {
 
-/// Client-side timeouts for a client library that blocks: when a guard's time is over, its socket
-/// is shut down, so that whoever waits on it gets an error. One thread serves the whole process.
-/// Thread-safe.
+/// Client-side timeouts for a client library that blocks. When a guard's time is over, the server
+/// is asked to cancel the statement; half a second later, or at once when there is nothing to
+/// cancel, the socket is shut down, so that whoever waits on it gets an error. One thread serves
+/// the whole process. Thread-safe.
 class Watchdog {
  public:
+  /// Never destroyed: connections may be used while statics die.
   [[nodiscard]] static Watchdog& instance();
 
   Watchdog();
@@ -25,27 +30,32 @@ class Watchdog {
   /// number to somebody else.
   class Guard {
    public:
-    /// A timeout of zero watches nothing.
-    Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds timeout);
+    /// A timeout of zero watches nothing. Without `cancel` the statement is left to the server.
+    Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds timeout,
+          std::shared_ptr<pg_cancel> cancel);
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     ~Guard();
-    /// Ends the watch; true when the socket was shut down.
+    /// Ends the watch; true when its time was over. A cancel request may still be under way then:
+    /// it could meet the connection's next statement, so there must be none.
     bool end() noexcept;
 
    private:
     friend class Watchdog;
     Watchdog& watchdog_;
     int socket_;
+    std::shared_ptr<pg_cancel> cancel_;  // null when there is none, or it was asked for
     bool watching_ = false;
     bool fired_ = false;  // guarded by the watchdog's mutex
+    bool shut_ = false;   // guarded by the watchdog's mutex
     std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator at_;
   };
 
  private:
   void loop(const std::stop_token& stop);
+  void fire(std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator due);
 
-  std::mutex mutex_;  // guards guards_ and each guard's fired_
+  std::mutex mutex_;  // guards guards_, each guard's fired_, shut_ and, once fired, its at_
   std::condition_variable_any changed_;
   std::multimap<std::chrono::steady_clock::time_point, Guard*> guards_;
   std::jthread thread_;

@@ -242,8 +242,9 @@ TEST_CASE("postgres identity: who keeps an adoption's transaction open holds up 
           "[identity]") {
   const PgShop shop;
   PgProcess process(shop);
-  shop.execute("do $$ begin create role follower login in role querymark_subscriber; "
-               "exception when duplicate_object then null; end $$");
+  shop.execute(
+      "do $$ begin create role follower login in role querymark_subscriber; "
+      "exception when duplicate_object then null; end $$");
   pqxx::connection follower(shop.server().url(shop.name(), "follower"));
   pqxx::work held(follower);
   held.exec("select querymark.adopt(), querymark.adopt('', '0')");

@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <fstream>
 #include <future>

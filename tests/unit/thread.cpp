@@ -15,7 +15,8 @@ sigset_t mask_of_this_thread() {
 
 }  // namespace
 
-TEST_CASE("thread: the library's threads take no signals, and its callers' masks stay", "[thread]") {
+TEST_CASE("thread: the library's threads take no signals, and its callers' masks stay",
+          "[thread]") {
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, SIGUSR2);

@@ -23,7 +23,7 @@ struct Writer {
     connection.exec("begin immediate");
   }
   static std::string row_of(const std::string& target, int write) {
-    return "insert into querymark_log (namespace, kind, target, write_id) values ('other', "
+    return "insert into querymark_log (namespace, kind, target, witness) values ('other', "
            "'tag', " +
            target + ", " + std::to_string(write) + ')';
   }

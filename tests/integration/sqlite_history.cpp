@@ -59,6 +59,89 @@ TEST_CASE(
   CHECK(process.db.wait(old_receipt, Wait::local(10s)).status == WaitStatus::refused);
 }
 
+TEST_CASE("history: a restore is found though every row bears the same write id", "[history]") {
+  const Shop shop;
+  const std::string trigger = GENERATE(
+      // as it was once recommended, with a constant, and as it is recommended
+      "insert into querymark_log (namespace, kind, target, write_id) "
+      "values ('shop', 'entity', 'product:' || new.id, 0)",
+      "insert into querymark_log (namespace, kind, target, write_id) "
+      "values ('shop', 'entity', 'product:' || new.id, 7)",
+      "insert into querymark_log (namespace, kind, target) "
+      "values ('shop', 'entity', 'product:' || new.id)");
+  shop.execute("create trigger watch after update on product begin " + trigger + "; end");
+  Process process(shop);
+  back_up(shop.path(), shop.file("backup"));
+  shop.execute("update product set price = 4 where id = 1");
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 4.0);
+  const Epoch before = epoch_of(process);
+  {
+    SQLite::Database copy(shop.file("backup"), SQLite::OPEN_READWRITE, 5000);
+    copy.exec("update product set price = 77 where id = 1");
+  }
+  back_up(shop.file("backup"), shop.path());
+  process.db.catch_up();
+  CHECK(epoch_of(process) != before);
+  CHECK(only(process.price(1)) == 77.0);
+}
+
+TEST_CASE("history: rows deleted by hand, without raising the floor, are a flush", "[history]") {
+  const Shop shop;
+  Process process(shop);
+  sqlite::Log log(shop.path(), "shop");
+  REQUIRE(log.advance(log.claim("tier", "me", 30s).claim));
+  CHECK(only(process.price(1)) == 2.5);
+  const auto restarts = process.db.stats().restarts;
+  const bool newest_too = GENERATE(false, true);
+  shop.execute(
+      "begin immediate; update product set price = 12 where id = 1;"
+      "insert into querymark_log (namespace, kind, target) values ('shop', 'tag', 'x');"
+      "insert into querymark_log (namespace, kind, target) values ('shop', 'entity', 'product:1');"
+      "insert into querymark_log (namespace, kind, target) values ('shop', 'tag', 'x');"
+      "delete from querymark_log where target = 'product:1'" +
+      std::string(newest_too ? " or id = (select max(id) from querymark_log)" : "") + "; commit");
+  process.db.catch_up();
+  CHECK(process.db.stats().restarts == restarts + 1);
+  CHECK(only(process.price(1)) == 12.0);
+  process.db.catch_up();
+  CHECK(process.db.stats().restarts == restarts + 1);
+  // The worker's target is flushed, once, too.
+  const ClaimResult next = log.claim("tier", "me", 30s);
+  REQUIRE(next.status == ClaimStatus::claimed);
+  CHECK(next.claim.flush_first);
+  REQUIRE(log.advance(next.claim));
+  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
+}
+
+TEST_CASE("history: rows deleted by hand between two pages are a flush", "[history]") {
+  const Shop shop;
+  sqlite::Log log(shop.path(), "shop");
+  TailRequest request{.from = log.now(), .upto = std::nullopt, .after = std::nullopt, .limit = 2};
+  for (int i = 0; i < 5; ++i)
+    shop.execute("insert into querymark_log (namespace, kind, target) values ('shop', 'tag', 'x')");
+  const TailPage first = log.read(request);
+  REQUIRE(first.status == TailStatus::ok);
+  REQUIRE(first.more);
+  shop.execute("delete from querymark_log where id = 4");
+  request.upto = first.upto;
+  request.after = first.rows.back();
+  const TailPage second = log.read(request);
+  CHECK(second.status == TailStatus::pruned);
+  CHECK(second.rows.empty());
+}
+
+TEST_CASE("history: a lease that ends later than any may was taken by a wrong clock, and is over",
+          "[history]") {
+  const Shop shop;
+  sqlite::Log log(shop.path(), "shop");
+  REQUIRE(log.claim("tier", "me", kLongestLease).status == ClaimStatus::claimed);
+  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
+  CHECK_THROWS_AS(log.claim("tier", "me", kLongestLease + 1ms), ConfigError);
+  shop.execute("update querymark_consumer set lease_until = lease_until + 86400000");
+  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::claimed);
+}
+
 TEST_CASE("history: two processes that find a restore agree on one new epoch", "[history]") {
   const Shop shop;
   Process first(shop);

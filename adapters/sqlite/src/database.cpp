@@ -307,7 +307,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     const ParameterView no_cursor[] = {as_parameter(0)};
     PreparedStatement prepared = prepare_checked(connection_, statements().get("log_state"));
     const LogState state = state_of(run_query(prepared, no_cursor), database_.path());
-    loaded.snapshot = SharedStamp{state.epoch, Position{state.last + 1}, state.last_write};
+    loaded.snapshot = SharedStamp{state.epoch, Position{state.last + 1}, state.last_witness};
   } else if (has_unfinished_statement(raw)) {
     loaded.keep = Stored::not_covered;
   }

@@ -1,9 +1,9 @@
 #include "querymark/sqlite/log.hpp"
 
-#include <fstream>
 #include <mutex>
 
 #include "connection.hpp"
+#include "file_claim.hpp"
 #include "log_state.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/random.hpp"
@@ -12,32 +12,33 @@
 namespace querymark::sqlite {
 namespace {
 
-// Differs after every boot of the machine.
-std::string boot_id() {
-  std::ifstream in("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(in, id);
-  return id;
-}
-
 struct Meta {
   std::string database_id;
   Epoch epoch;
-  std::string file_identity;
-  std::optional<std::string> boot_id;
-  std::uint64_t floor = 1;
+  FileClaim claim;
+  std::optional<std::string> volatile_boot;  // set once anyone commits below FULL
+};
+
+// What a file needs before it is trusted to be what its rows say.
+enum class Adoption : std::uint8_t {
+  none,
+  refresh,       // it is the file that was claimed; something of the claim is new
+  new_epoch,     // a reboot may have taken commits back
+  new_identity,  // a copy, or never opened: what it says of itself is another file's
 };
 
 struct ConsumerRow {
   std::optional<Epoch> epoch;
   std::uint64_t cursor_id = 0;
-  WriteId cursor_write;
+  WriteId cursor_witness;
   std::string owner;
   std::int64_t lease_until = 0;
   std::int64_t now = 0;
 
+  // A lease that ends later than any may is one of a clock that was wrong.
   [[nodiscard]] bool held_by_another(const std::string& me) const {
-    return !owner.empty() && owner != me && lease_until > now;
+    return !owner.empty() && owner != me && lease_until > now &&
+           lease_until - now <= kLongestLease.count();
   }
 };
 
@@ -47,8 +48,9 @@ struct Log::State {
   std::string path;
   std::string space;
   LogOptions options;
+  std::mutex mutex;  // guards what follows
   std::string database_id;
-  std::mutex mutex;  // guards connection
+  Epoch adopted;  // the epoch under which the file was last proved to be its own
   std::unique_ptr<Connection> connection;
 
   // Everything below requires the mutex.
@@ -65,46 +67,78 @@ struct Log::State {
     if (set.empty())
       throw SchemaError(path + ": querymark_meta is empty; restore it or migrate anew");
     const Row row = set.row(0);
-    return {row[0].as<std::string>(), epoch_of(row[1]), row[2].as<std::string>(),
-            row[3].as<std::optional<std::string>>(), row[4].as<std::uint64_t>()};
+    const auto text = [&](std::size_t column) {
+      return row[column].as<std::optional<std::string>>().value_or("");
+    };
+    return {.database_id = text(0),
+            .epoch = epoch_of(row[1]),
+            .claim = {.file = text(2), .birth = text(4), .machine = text(5), .boot = text(6)},
+            .volatile_boot = row[3].as<std::optional<std::string>>()};
   }
 
-  LogState state(std::uint64_t cursor_id) {
+  // As the file says.
+  LogState look(std::uint64_t cursor_id) {
     return state_of(query("log_state", {as_parameter(cursor_id)}), path);
   }
 
-  void start_epoch(const Meta& found) {
-    const bool keep_boot = options.volatile_commits || found.boot_id;
-    const std::string boot = boot_id();
+  // An epoch that is new here may have come with the content of another file.
+  LogState state(std::uint64_t cursor_id) {
+    LogState found = look(cursor_id);
+    if (found.epoch == adopted) return found;
+    adopt();
+    return look(cursor_id);
+  }
+
+  void start_epoch() {
     const std::string epoch = Epoch::random().hex();
-    const std::string identity = connection->identity().str();
-    execute("replace_epoch", {as_parameter(epoch), as_parameter(identity),
-                              keep_boot ? as_parameter(boot) : ParameterView()});
+    execute("replace_epoch", {as_parameter(epoch)});
     execute("empty_log");
   }
 
-  // Makes the epoch that of this very file, on this boot of the machine.
+  [[nodiscard]] Adoption needed(const Meta& found, const FileClaim& now) const {
+    if (!same_file(found.claim, now)) return Adoption::new_identity;
+    if (found.volatile_boot && *found.volatile_boot != now.boot) return Adoption::new_epoch;
+    if (found.claim != now || (options.volatile_commits && !found.volatile_boot))
+      return Adoption::refresh;
+    return Adoption::none;
+  }
+
+  // Makes identity and epoch those of this very file, on this boot of the machine.
   void adopt() {
-    const std::string identity = connection->identity().str();
-    const std::string boot = boot_id();
-    const auto foreign = [&](const Meta& found) {
-      return (!found.file_identity.empty() && found.file_identity != identity) ||
-             (found.boot_id && *found.boot_id != boot);
-    };
-    const auto unclaimed = [&](const Meta& found) {
-      return found.file_identity.empty() || (options.volatile_commits && !found.boot_id);
-    };
-    const Meta first_look = meta();
-    database_id = first_look.database_id;
-    if (!foreign(first_look) && !unclaimed(first_look)) return;
-    ScopedTransaction transaction(*connection, ScopedTransaction::Kind::write);
-    const Meta found = meta();
-    if (foreign(found))
-      start_epoch(found);
-    else if (unclaimed(found))
-      execute("adopt_identity", {as_parameter(identity),
-                                 options.volatile_commits ? as_parameter(boot) : ParameterView()});
-    transaction.commit();
+    const FileClaim now = claim_on(connection->identity());
+    Meta found = meta();
+    if (needed(found, now) != Adoption::none) found = claim_file(now);
+    database_id = found.database_id;
+    adopted = found.epoch;
+  }
+
+  Meta claim_file(const FileClaim& now) {
+    Adoption need = needed(meta(), now);
+    try {
+      ScopedTransaction transaction(*connection, ScopedTransaction::Kind::write);
+      const Meta found = meta();  // another process may have been faster
+      need = needed(found, now);
+      if (need == Adoption::new_identity) {
+        const std::string id = Epoch::random().hex();
+        execute("replace_database_id", {as_parameter(id)});
+      }
+      if (need == Adoption::new_identity || need == Adoption::new_epoch) start_epoch();
+      const auto optional = [](const std::string& text) {
+        return text.empty() ? ParameterView() : as_parameter(text);
+      };
+      const bool keep_boot = options.volatile_commits || found.volatile_boot;
+      execute("claim_file", {as_parameter(now.file), optional(now.birth), optional(now.machine),
+                             optional(now.boot), keep_boot ? optional(now.boot) : ParameterView()});
+      transaction.commit();
+    } catch (const Error& failure) {
+      if (!failure.native_code().starts_with("SQLITE_READONLY")) throw;
+      if (need != Adoption::refresh)
+        throw Error(path +
+                        " is read-only, and a copy, a restore or never opened before: it needs an "
+                        "identity of its own; make the file and its folder writable",
+                    {.native_code = failure.native_code()});
+    }
+    return meta();
   }
 
   void open() {
@@ -117,7 +151,7 @@ struct Log::State {
 
   [[nodiscard]] bool replaced() const {
     const auto now = identity_of(path);
-    return !connection || !now || *now != connection->identity();
+    return !connection || !now || *now != connection->identity() || connection->moved();
   }
 
   void follow_path() {
@@ -134,9 +168,15 @@ struct Log::State {
   // write lock.
   void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) {
     ScopedTransaction transaction(*connection, ScopedTransaction::Kind::write);
-    const LogState now = state(id);
-    if (now.epoch == epoch && now.rewound(id, seen)) start_epoch(meta());
+    const LogState now = look(id);
+    if (now.epoch == epoch && now.rewound(id, seen)) start_epoch();
     transaction.commit();
+  }
+
+  // True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
+  bool has_gap(std::uint64_t after, std::uint64_t last) {
+    const ResultSet set = query("log_rows", {as_parameter(after), as_parameter(last)});
+    return set.row(0)[0].as<std::uint64_t>() != last - after;
   }
 
   std::optional<ConsumerRow> consumer(const std::string& name) {
@@ -146,10 +186,10 @@ struct Log::State {
     ConsumerRow found;
     if (!row[0].is_null()) found.epoch = epoch_of(row[0]);
     found.cursor_id = row[1].as<std::uint64_t>();
-    found.cursor_write = write_id_of(row[2].as<std::int64_t>());
+    found.cursor_witness = write_id_of(row[2].as<std::int64_t>());
     found.owner = row[3].as<std::optional<std::string>>().value_or("");
-    found.lease_until = row[5].as<std::int64_t>();
-    found.now = row[6].as<std::int64_t>();
+    found.lease_until = row[4].as<std::int64_t>();
+    found.now = row[5].as<std::int64_t>();
     return found;
   }
 };
@@ -164,7 +204,10 @@ Log::Log(const std::string& path, std::string space, LogOptions options)
 
 Log::~Log() = default;
 
-const std::string& Log::database_id() const noexcept { return state_->database_id; }
+std::string Log::database_id() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->database_id;
+}
 
 Cursor Log::now() {
   const std::lock_guard lock(state_->mutex);
@@ -185,6 +228,8 @@ TailPage Log::read(const TailRequest& request) {
   const std::uint64_t from = last_id(request.from);
   TailPage page;
   const auto restart_at = [&](TailStatus status) {
+    page.rows.clear();
+    page.more = false;
     page.status = status;
     page.upto = state_->state(0).cursor();
     return page;
@@ -199,7 +244,7 @@ TailPage Log::read(const TailRequest& request) {
   }
   // State and rows in one snapshot.
   ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
-  const LogState state = state_->state(from);
+  const LogState state = state_->look(from);
   page.floor = Position{state.floor};
   const bool other_epoch = state.epoch != request.from.epoch;
   if (other_epoch || state.rewound(from, request.from.last_write)) {
@@ -208,7 +253,10 @@ TailPage Log::read(const TailRequest& request) {
     if (state_->options.on_history_change) state_->options.on_history_change();
     return restart_at(TailStatus::history_changed);
   }
-  if (from + 1 < state.floor) return restart_at(TailStatus::pruned);
+  if (from + 1 < state.floor) {
+    transaction.commit();
+    return restart_at(TailStatus::pruned);
+  }
   page.upto = request.upto.value_or(state.cursor());
   const std::uint64_t after = request.after ? request.after->id : from;
   const ResultSet rows =
@@ -223,7 +271,14 @@ TailPage Log::read(const TailRequest& request) {
     page.rows.push_back({.id = id,
                          .position = Position{id},
                          .write = write_id_of(row[3].as<std::int64_t>()),
-                         .target = Target::from_log(row[1].view(), row[2].view())});
+                         .target = row[2].is_null()
+                                       ? std::nullopt
+                                       : Target::from_log(row[1].view(), row[2].view())});
+  }
+  const std::uint64_t last = page.more ? page.rows.back().id : last_id(page.upto);
+  if (state_->has_gap(after, last)) {
+    transaction.commit();
+    return restart_at(TailStatus::pruned);
   }
   return page;
 }
@@ -233,11 +288,22 @@ bool Log::holds(const Receipt& receipt) {
   state_->follow_path();
   // State and row in one snapshot.
   ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
-  if (state_->state(0).epoch != receipt.epoch) return false;
+  if (state_->look(0).epoch != receipt.epoch) return false;
   const ResultSet found = state_->query(
       "confirm_write", {as_parameter(receipt.position.value),
                         as_parameter(static_cast<std::int64_t>(receipt.write.value))});
   return found.row(0)[0].as<int>() == 1;
+}
+
+bool Log::refutes(const Receipt& receipt) {
+  const std::lock_guard lock(state_->mutex);
+  state_->follow_path();
+  ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
+  const LogState state = state_->look(0);
+  if (state.epoch != receipt.epoch) return true;
+  if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
+  const ResultSet found = state_->query("write_at", {as_parameter(receipt.position.value)});
+  return found.empty() || write_id_of(found.row(0)[0].as<std::int64_t>()) != receipt.write;
 }
 
 void Log::verify(const SharedStamp& stamp) {
@@ -251,6 +317,7 @@ void Log::verify(const SharedStamp& stamp) {
 
 ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
                        std::chrono::milliseconds lease) {
+  require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   state_->follow_path();
   // A cheap read first: no write lock is taken when nothing is new.
@@ -262,8 +329,8 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   }
   if (row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
   LogState state = state_->state(row->cursor_id);
-  if (row->epoch == state.epoch && state.rewound(row->cursor_id, row->cursor_write)) {
-    state_->replace_if_rewound(state.epoch, row->cursor_id, row->cursor_write);
+  if (row->epoch == state.epoch && state.rewound(row->cursor_id, row->cursor_witness)) {
+    state_->replace_if_rewound(state.epoch, row->cursor_id, row->cursor_witness);
     state = state_->state(row->cursor_id);
   }
   const bool current = row->epoch == state.epoch && row->cursor_id + 1 >= state.floor;
@@ -282,10 +349,11 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   // The snapshot that bounds the segment, in a later statement than the lock's.
   state = state_->state(row->cursor_id);
   claim.upto = state.cursor();
-  claim.flush_first = row->epoch != state.epoch || row->cursor_id + 1 < state.floor;
+  claim.flush_first = row->epoch != state.epoch || row->cursor_id + 1 < state.floor ||
+                      state_->has_gap(row->cursor_id, state.last);
   claim.from = claim.flush_first
                    ? claim.upto
-                   : Cursor{state.epoch, Snapshot::upto({row->cursor_id}), row->cursor_write};
+                   : Cursor{state.epoch, Snapshot::upto({row->cursor_id}), row->cursor_witness};
   return {ClaimStatus::claimed, claim};
 }
 
@@ -300,6 +368,7 @@ bool Log::advance(const Claim& claim) {
 }
 
 bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
+  require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   return state_->execute("consumer_renew",
                          {as_parameter(state_->space), as_parameter(claim.consumer),

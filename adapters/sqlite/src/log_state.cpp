@@ -7,8 +7,8 @@ namespace querymark::sqlite {
 bool LogState::rewound(std::uint64_t id, WriteId seen) const noexcept {
   if (id > last) return true;
   if (id == 0 || seen == WriteId{}) return false;
-  if (!cursor_write) return id >= floor;  // below the floor it was pruned
-  return *cursor_write != seen;
+  if (!cursor_witness) return id >= floor;  // below the floor it was pruned
+  return *cursor_witness != seen;
 }
 
 Epoch epoch_of(const Field& field) {
@@ -24,10 +24,10 @@ LogState state_of(const ResultSet& set, const std::string& where) {
   LogState state{.epoch = epoch_of(row[0]),
                  .floor = row[1].as<std::uint64_t>(),
                  .last = row[2].as<std::uint64_t>(),
-                 .last_write = write_id_of(row[3].as<std::optional<std::int64_t>>().value_or(0)),
-                 .cursor_write = std::nullopt};
-  if (const auto write = row[4].as<std::optional<std::int64_t>>())
-    state.cursor_write = write_id_of(*write);
+                 .last_witness = write_id_of(row[3].as<std::optional<std::int64_t>>().value_or(0)),
+                 .cursor_witness = std::nullopt};
+  if (const auto witness = row[4].as<std::optional<std::int64_t>>())
+    state.cursor_witness = write_id_of(*witness);
   return state;
 }
 

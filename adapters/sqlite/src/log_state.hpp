@@ -10,16 +10,17 @@
 namespace querymark::sqlite {
 
 /// Where the log stands, and what became of the row that a cursor ended at: what the statement
-/// `log_state` answers, given that row's id.
+/// `log_state` answers, given that row's id. A row's witness is a random number of its own; for
+/// rows that the library wrote it is their write id.
 struct LogState {
   Epoch epoch;
   std::uint64_t floor = 1;
   std::uint64_t last = 0;  ///< The highest id ever given out.
-  WriteId last_write;
-  std::optional<WriteId> cursor_write;  ///< Nothing: that row is gone.
+  WriteId last_witness;
+  std::optional<WriteId> cursor_witness;  ///< Nothing: that row is gone.
 
-  [[nodiscard]] Cursor cursor() const { return {epoch, Snapshot::upto({last}), last_write}; }
-  /// True when the row `id` is not the one that carried `seen`: ids were handed out twice.
+  [[nodiscard]] Cursor cursor() const { return {epoch, Snapshot::upto({last}), last_witness}; }
+  /// True when the row `id` is not the one whose witness `seen` is: ids were handed out twice.
   [[nodiscard]] bool rewound(std::uint64_t id, WriteId seen) const noexcept;
 };
 

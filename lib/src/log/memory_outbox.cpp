@@ -2,9 +2,18 @@
 
 #include <algorithm>
 
+#include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 
 namespace querymark {
+
+void require_lease(std::chrono::milliseconds lease) {
+  if (lease < std::chrono::milliseconds(0) || lease > kLongestLease)
+    throw ConfigError(
+        "a lease lasts at most " +
+        std::to_string(std::chrono::duration_cast<std::chrono::seconds>(kLongestLease).count()) +
+        " s; renew it instead");
+}
 
 MemoryOutbox::MemoryOutbox(std::string space, const Clock& clock)
     : space_(std::move(space)), clock_(clock) {}
@@ -94,6 +103,7 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
 
 ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& owner,
                                 std::chrono::milliseconds lease) {
+  require_lease(lease);
   const std::lock_guard lock(mutex_);
   Consumer& row = consumers_[consumer];
   const MonotonicTime now = clock_.now();

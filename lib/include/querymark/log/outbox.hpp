@@ -46,6 +46,12 @@ struct TailPage {
   Position floor;     ///< Rows at or above are retained.
 };
 
+/// No lease may be longer, so one that ends later was taken while a clock was wrong, and counts as
+/// ended.
+inline constexpr std::chrono::milliseconds kLongestLease = std::chrono::hours(1);
+/// Throws ConfigError for a lease that is negative or longer.
+void require_lease(std::chrono::milliseconds lease);
+
 /// A segment of the log that a worker has claimed for one shared target. Valid until its lease ends
 /// or its consumer is claimed anew; every use is guarded by the token.
 struct Claim {
@@ -82,9 +88,17 @@ class Outbox {
   /// Whether the log holds the receipt's write, by epoch, position and write id. What is pruned, it
   /// does not hold.
   [[nodiscard]] virtual bool holds(const Receipt& receipt) = 0;
+  /// Whether the log shows that the receipt's write is none of this history, though its position is
+  /// covered: the position was given to another write, after a restore that nobody watched. False
+  /// when nothing can be told, because the position is pruned.
+  [[nodiscard]] virtual bool refutes(const Receipt& receipt) {
+    static_cast<void>(receipt);
+    return false;
+  }
 
   /// Claims what is new for `consumer`, registering it when unknown. Takes a fresh token and a
-  /// lease of `lease` by the database's clock. `owner` may claim again while its own lease runs.
+  /// lease of `lease` by the database's clock, at most `kLongestLease`. `owner` may claim again
+  /// while its own lease runs.
   [[nodiscard]] virtual ClaimResult claim(const std::string& consumer, const std::string& owner,
                                           std::chrono::milliseconds lease) = 0;
   /// Moves the consumer's cursor to the claim's end. False: fenced, somebody else has claimed

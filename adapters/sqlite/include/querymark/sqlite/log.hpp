@@ -21,12 +21,14 @@ struct LogOptions {
 /// The outbox table of one namespace in a SQLite file. One connection, one mutex; thread-safe.
 ///
 /// Proves with every read that the history is the one its caller knows: the file behind the path is
-/// the one opened, its epoch is the cursor's, and the cursor's row still carries the write id that
-/// the cursor saw.
+/// the one opened, its epoch is the cursor's, the cursor's row still has the witness that the
+/// cursor saw, and no row behind it is missing. Rows that were deleted without raising the floor,
+/// or an id that was left out, count as pruned.
 class Log final : public Outbox {
  public:
-  /// Opens, checks the schema, and adopts the file: another device or inode than the epoch's, or a
-  /// reboot after commits below FULL, starts a new epoch. Throws SchemaError, Error.
+  /// Opens, checks the schema, and adopts the file: one that was never opened before, or is a copy
+  /// of another one, however made, gets a database id and an epoch of its own; a reboot after
+  /// commits below FULL starts a new epoch. Throws SchemaError, Error.
   Log(const std::string& path, std::string space, LogOptions options = {});
   ~Log() override;
 
@@ -34,6 +36,7 @@ class Log final : public Outbox {
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
+  [[nodiscard]] bool refutes(const Receipt& receipt) override;
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override;
   [[nodiscard]] bool advance(const Claim& claim) override;
@@ -43,7 +46,8 @@ class Log final : public Outbox {
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
-  [[nodiscard]] const std::string& database_id() const noexcept;
+  /// Of the file that is open.
+  [[nodiscard]] std::string database_id() const;
 
  private:
   struct State;

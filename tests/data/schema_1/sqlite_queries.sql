@@ -1,0 +1,77 @@
+-- Named statements of the SQLite adapter. `-- name:` lines are keys; see SqlCatalog.
+
+-- name: schema_present
+select count(*) from sqlite_master where type = 'table' and name = 'querymark_schema'
+
+-- name: schema_version
+select coalesce(max(version), 0) from querymark_schema
+
+-- name: meta
+select database_id, epoch, file_identity, boot_id, floor from querymark_meta where id = 1
+
+-- name: adopt_identity
+update querymark_meta set file_identity = ?1, boot_id = coalesce(?2, boot_id) where id = 1
+
+-- A new history: old positions mean nothing any more, so the old log goes.
+-- name: replace_epoch
+update querymark_meta
+   set epoch = ?1, file_identity = ?2, boot_id = ?3,
+       floor = 1 + coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0)
+ where id = 1
+
+-- name: empty_log
+delete from querymark_log
+
+-- sqlite_sequence knows the highest id ever given out, also when its row has been pruned. ?1 is the id of
+-- the reader's cursor: its row must still carry the write id that the reader saw, or the file was rewound.
+-- name: log_state
+select m.epoch, m.floor, s.last,
+       (select write_id from querymark_log where id = s.last),
+       (select write_id from querymark_log where id = ?1)
+  from querymark_meta m,
+       (select coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0) as last) s
+ where m.id = 1
+
+-- name: log_page
+select id, kind, target, write_id
+  from querymark_log
+ where id > ?1 and id <= ?2 and namespace = ?3
+ order by id
+ limit ?4
+
+-- One intent; run for each, which costs less than unfolding a list would.
+-- name: append
+insert into querymark_log (namespace, kind, target, reason, write_id) values (?1, ?2, ?3, ?4, ?5)
+
+-- name: confirm_write
+select count(*) from querymark_log where id = ?1 and write_id = ?2
+
+-- name: consumer_register
+insert into querymark_consumer (namespace, name) values (?1, ?2) on conflict do nothing
+
+-- name: consumer
+select epoch, cursor_id, cursor_write, owner, token, lease_until,
+       cast((julianday('now') - 2440587.5) * 86400000 as integer)
+  from querymark_consumer
+ where namespace = ?1 and name = ?2
+
+-- name: consumer_claim
+update querymark_consumer
+   set owner = ?3, token = ?4,
+       lease_until = cast((julianday('now') - 2440587.5) * 86400000 as integer) + ?5
+ where namespace = ?1 and name = ?2
+
+-- name: consumer_advance
+update querymark_consumer
+   set epoch = ?4, cursor_id = ?5, cursor_write = ?6
+ where namespace = ?1 and name = ?2 and token = ?3
+
+-- name: consumer_renew
+update querymark_consumer
+   set lease_until = cast((julianday('now') - 2440587.5) * 86400000 as integer) + ?4
+ where namespace = ?1 and name = ?2 and token = ?3
+
+-- name: consumer_release
+update querymark_consumer
+   set owner = null, token = null, lease_until = 0
+ where namespace = ?1 and name = ?2 and owner = ?3

@@ -1,0 +1,245 @@
+// Databases and tiers of schema 1, and the programs of its release that still run on them.
+// tests/data/schema_1 holds their statements.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "connection.hpp"
+#include "schema.hpp"
+#include "sqlite_sql.hpp"
+#include "support/rows.hpp"
+#include "support/shop.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string text_of(const std::string& name) {
+  std::ifstream file(std::string(QUERYMARK_TEST_DATA) + "/schema_1/" + name);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// A program of the release before: its statements, prepared before the upgrade.
+class OldProgram {
+ public:
+  explicit OldProgram(const std::string& path)
+      : sql_(text_of("sqlite_queries.sql")),
+        connection_(path, sqlite::Connection::Use::write, {.write_ahead_log = true}) {}
+
+  ResultSet query(const std::string& name, std::initializer_list<ParameterView> values = {}) {
+    return connection_.query(sql_.get(name), {values.begin(), values.size()});
+  }
+  std::int64_t execute(const std::string& name, std::initializer_list<ParameterView> values = {}) {
+    return connection_.execute(sql_.get(name), {values.begin(), values.size()});
+  }
+  std::string epoch() {
+    const ResultSet meta = query("meta");
+    return std::string(meta.row(0)[1].view());
+  }
+  void write(const std::string& target, std::int64_t write_id) {
+    execute("append", {as_parameter("shop"), as_parameter("entity"), as_parameter(target),
+                       as_parameter("old"), as_parameter(write_id)});
+  }
+  std::int64_t rows_after(std::int64_t id) {
+    return static_cast<std::int64_t>(query("log_page", {as_parameter(id), as_parameter(1000),
+                                                        as_parameter("shop"), as_parameter(1000)})
+                                         .size());
+  }
+
+ private:
+  SqlCatalog sql_;
+  sqlite::Connection connection_;
+};
+
+void make_schema_1(const std::string& path) {
+  const std::span<const Migration> all(sqlite::sql::kMigrations);
+  sqlite::Connection connection(path, sqlite::Connection::Use::write, {.create = true});
+  run_migrations(all.first(1), sqlite::migration_port(connection, sqlite::statements(), path),
+                 false);
+  connection.run(
+      "create table product (id integer primary key, name text, price real, note text);"
+      "insert into product values (1, 'tea', 2.5, null), (2, 'cup', 7, '');"
+      "create trigger watch after update on product begin "
+      "insert into querymark_log (namespace, kind, target, write_id) "
+      "values ('shop', 'entity', 'product:' || new.id, 0); end;"
+      "create table audit (target text);"
+      "create trigger audit after insert on querymark_log begin "
+      "insert into audit values (new.target); end");
+}
+
+std::int64_t number(const std::string& path, const std::string& sql) {
+  return SQLite::Database(path, SQLite::OPEN_READWRITE, 5000).execAndGet(sql).getInt64();
+}
+
+}  // namespace
+
+TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its triggers", "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  {
+    SQLite::Database old(path, SQLite::OPEN_READWRITE);
+    old.exec(
+        "update product set price = 3 where id = 1;"
+        "insert into querymark_log (namespace, kind, target, reason, write_id) values "
+        "('shop', 'tag', printf('%.*c', 3000, 'x'), printf('%.*c', 3000, 'x'), 5);"
+        "update product set price = 4 where id = 1; update product set price = 5 where id = 1;"
+        "delete from querymark_log where id = 4");
+  }
+  CHECK(sqlite::migrate(path).applied == std::vector<std::string>{"0002_identity.sql"});
+  CHECK(number(path, "select group_concat(id) = '1,2,3' from querymark_log"));
+  CHECK(number(path, "select seq from sqlite_sequence where name = 'querymark_log'") == 4);
+  CHECK(number(path, "select count(*) from querymark_log where coalesce(witness, 0) = 0") == 0);
+  CHECK(number(path, "select kind = 'flush' from querymark_log where id = 2") == 1);
+  SQLite::Database after(path, SQLite::OPEN_READWRITE);
+  CHECK(after.execAndGet("pragma integrity_check").getString() == "ok");
+  after.exec("update product set price = 6 where id = 1");
+  CHECK(number(path, "select max(id) from querymark_log") == 5);
+  CHECK(number(path, "select count(*) from audit") == 5);
+  CHECK(after.execAndGet("pragma writable_schema").getInt64() == 0);
+}
+
+TEST_CASE("upgrade: what a row of the log may hold is bounded by the schema", "[upgrade]") {
+  const Shop shop;
+  const auto insert = [&](const std::string& space, const std::string& kind,
+                          const std::string& target, const std::string& reason) {
+    shop.execute("insert into querymark_log (namespace, kind, target, reason) values ('" + space +
+                 "', '" + kind + "', '" + target + "', '" + reason + "')");
+  };
+  const auto text = [](std::size_t size) { return std::string(size, 'x'); };
+  CHECK_NOTHROW(insert(text(200), "tag", text(1024), text(500)));
+  CHECK_THROWS(insert(text(201), "tag", "x", ""));
+  CHECK_THROWS(insert("shop", "tag", text(1025), ""));
+  CHECK_THROWS(insert("shop", "flush", text(1025), ""));
+  CHECK_THROWS(insert("shop", "tag", "x", text(501)));
+  CHECK_THROWS(insert("shop", "tag", "", ""));
+  std::string umlauts;
+  for (int i = 0; i < 513; ++i) umlauts += "ä";  // 513 characters, 1026 bytes
+  CHECK_THROWS(insert("shop", "tag", umlauts, ""));
+}
+
+TEST_CASE("upgrade: a target that is longer than any, past the checks, is a flush", "[upgrade]") {
+  const Shop shop;
+  Process process(shop);
+  CHECK(only(process.price(1)) == 2.5);
+  shop.execute(
+      "pragma ignore_check_constraints = on; update product set price = 9 where id = 1;"
+      "insert into querymark_log (namespace, kind, target) "
+      "values ('shop', 'tag', printf('%.*c', 5000000, 'x'))");
+  process.db.catch_up();
+  CHECK(process.db.stats().malformed_rows == 1);
+  CHECK(only(process.price(1)) == 9.0);
+}
+
+TEST_CASE("upgrade: a table that somebody has added columns to keeps them", "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  {
+    SQLite::Database old(path, SQLite::OPEN_READWRITE);
+    old.exec("alter table querymark_log add column who text default 'me'");
+  }
+  sqlite::migrate(path);
+  SQLite::Database after(path, SQLite::OPEN_READWRITE);
+  after.exec("update product set price = 6 where id = 1");
+  CHECK(after.execAndGet("select who from querymark_log").getString() == "me");
+  CHECK(after.execAndGet("pragma integrity_check").getString() == "ok");
+}
+
+TEST_CASE("upgrade: a program of schema 1 that runs on writes, reads and drains the upgraded log",
+          "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  OldProgram old(path);
+  old.write("product:1", 11);
+  old.execute("adopt_identity", {as_parameter(sqlite::identity_of(path)->str()), ParameterView()});
+  const std::string epoch = old.epoch();
+  old.execute("consumer_register", {as_parameter("shop"), as_parameter("tier")});
+  sqlite::migrate(path);
+
+  Cache cache({.memory_bytes = 64U << 20U});
+  sqlite::Database now(path, cache, Process::quick());
+  const auto price = [&] {
+    return now.query("select price from product where id = 1")
+        .tag(entity("product", 1))
+        .fetch_as<double>();
+  };
+  CHECK(old.epoch() == epoch);  // it goes on in its history
+  CHECK(now.source().marks().cursor().epoch.hex() == epoch);
+  CHECK(only(price()) == 2.5);
+  SQLite::Database(path, SQLite::OPEN_READWRITE).exec("update product set price = 3 where id = 1");
+  old.write("product:1", 12);
+  now.catch_up();
+  CHECK(only(price()) == 3.0);
+  const Receipt receipt =
+      now.write([](sqlite::Transaction& tx) { tx.invalidate(entity("product", 2)); }).receipt;
+  CHECK(old.rows_after(1) == 3);
+  const auto state = old.query("log_state", {as_parameter(receipt.position.value)});
+  CHECK(state.row(0)[4].as<std::int64_t>() == static_cast<std::int64_t>(receipt.write.value));
+  const auto confirmed =
+      old.query("confirm_write", {as_parameter(receipt.position.value),
+                                  as_parameter(static_cast<std::int64_t>(receipt.write.value))});
+  CHECK(confirmed.row(0)[0].as<int>() == 1);
+
+  // Workers of both releases take turns at one consumer.
+  sqlite::Log log(path, "shop");
+  const auto drain_old = [&] {
+    const auto end = old.query("log_state", {as_parameter(0)});
+    old.execute("consumer_claim", {as_parameter("shop"), as_parameter("tier"), as_parameter("old"),
+                                   as_parameter(7), as_parameter(0)});
+    return old.execute("consumer_advance",
+                       {as_parameter("shop"), as_parameter("tier"), as_parameter(7),
+                        as_parameter(epoch), as_parameter(end.row(0)[2].as<std::int64_t>()),
+                        as_parameter(end.row(0)[3].as<std::optional<std::int64_t>>().value_or(0))});
+  };
+  CHECK(drain_old() == 1);
+  old.write("product:2", 0);
+  const ClaimResult claimed = log.claim("tier", "new", 30s);
+  REQUIRE(claimed.status == ClaimStatus::claimed);
+  CHECK_FALSE(claimed.claim.flush_first);
+  CHECK(log.advance(claimed.claim));
+  const auto consumer = old.query("consumer", {as_parameter("shop"), as_parameter("tier")});
+  CHECK(consumer.row(0)[1].as<std::uint64_t>() == claimed.claim.upto.snapshot.limit().value - 1);
+  CHECK(consumer.row(0)[2].as<std::int64_t>() == 0);  // no proof for it, instead of a wrong one
+  CHECK(drain_old() == 1);
+  old.write("product:2", 0);
+  const ClaimResult again = log.claim("tier", "new", 30s);
+  REQUIRE(again.status == ClaimStatus::claimed);
+  CHECK_FALSE(again.claim.flush_first);
+  CHECK(now.source().marks().cursor().epoch.hex() == epoch);
+}
+
+TEST_CASE("upgrade: a program of schema 1 that is started anew is told to upgrade", "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  sqlite::migrate(path);
+  sqlite::Connection connection(path, sqlite::Connection::Use::write, {});
+  const SqlCatalog old(text_of("sqlite_queries.sql"));
+  const MigrationPort port = sqlite::migration_port(connection, old, path);
+  try {
+    fail_schema(port, port.find_version(), 1);
+  } catch (const SchemaError& failure) {
+    CHECK_THAT(failure.what(), Catch::Contains("schema 2") && Catch::Contains("upgrade"));
+  }
+}
+
+TEST_CASE("upgrade: every statement of schema 1 still prepares on the upgraded database",
+          "[upgrade]") {
+  const Shop shop;
+  sqlite::Connection connection(shop.path(), sqlite::Connection::Use::write, {});
+  const SqlCatalog old(text_of("sqlite_queries.sql"));
+  CHECK(old.names().size() > 15);
+  for (const std::string& name : old.names()) {
+    CAPTURE(name);
+    CHECK_NOTHROW(sqlite::prepare_checked(connection.native(), old.get(name)));
+  }
+}

@@ -105,8 +105,9 @@ TEST_CASE("postgres errors: a refused connection is told by SQLSTATE", "[errors]
 TEST_CASE("postgres errors: a backend that is ended is lost, whatever it said", "[errors]") {
   const PgShop shop;
   Connection connection(shop.url(), {});
-  const ErrorTraits said = traits_of(
-      [&] { static_cast<void>(connection.query("select pg_terminate_backend(pg_backend_pid())")); });
+  const ErrorTraits said = traits_of([&] {
+    static_cast<void>(connection.query("select pg_terminate_backend(pg_backend_pid())"));
+  });
   CHECK(said.native_code == "57P01");
   CHECK(said.connection_lost);
   CHECK_FALSE(connection.open());

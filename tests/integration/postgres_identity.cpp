@@ -9,6 +9,7 @@
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -265,4 +266,57 @@ TEST_CASE("postgres identity: an adoption that another one keeps open is not wai
              Contains("keeps the adoption of this database open"));
   held.commit();
   CHECK(identity(shop.url()).epoch.hex() == shop.text("select epoch from querymark.meta"));
+}
+
+TEST_CASE("postgres identity: a direct_url to another database is refused at once", "[identity]") {
+  const PgShop shop;
+  const std::string which = GENERATE("another", "a copy", "a copy that nobody adopted");
+  CAPTURE(which);
+  const PgShop elsewhere;
+  std::string url = elsewhere.url();
+  if (which != "another") {
+    static_cast<void>(identity(shop.url()));
+    elsewhere.await("select count(*) = 0 from pg_stat_activity where datname = '" + shop.name() +
+                    "'");
+    const std::string name = shop.name() + "_copy_" + std::to_string(which.size());
+    admin(shop.server(), "create database " + name + " template " + shop.name());
+    url = shop.server().url(name);
+    if (which == "a copy") static_cast<void>(identity(url));
+  }
+  postgres::Options options = PgProcess::quick();
+  options.direct_url = url;
+  CHECK_THAT(message_of([&] { PgProcess process(shop, options); }),
+             Contains("direct_url") && Contains("another database"));
+  // The other way round: the pool is on the copy.
+  options.direct_url = shop.url();
+  CHECK_THAT(message_of([&] { PgProcess process(url, options); }),
+             Contains("direct_url") && Contains("another database"));
+  options.direct_url = shop.server().socket_url(shop.name());
+  PgProcess process(shop, options);
+  CHECK(only(process.price(1)) == 2.5);
+}
+
+TEST_CASE("postgres identity: a log that comes to lead to another database serves nothing",
+          "[identity]") {
+  const PgShop shop;
+  PostgresServer other_server;
+  const PgShop elsewhere(other_server);
+  TcpGate log(shop.server().port());
+  postgres::Options options = PgProcess::quick();
+  options.direct_url = log.url(shop.name());
+  PgProcess process(shop, options);
+  static_cast<void>(process.price(1));
+  // The same name on the other server.
+  if (elsewhere.name() != shop.name())
+    admin(other_server, "alter database " + elsewhere.name() + " rename to " + shop.name());
+  log.redirect(other_server.port());
+  log.cut_all();
+  catch_up(process);
+  CHECK_THAT(message_of([&] { static_cast<void>(process.price(1)); }),
+             Contains("leads to another server"));
+  CHECK_THAT(message_of([&] { process.set_price(1, 5.0); }), Contains("leads to another server"));
+  log.redirect(shop.server().port());
+  log.cut_all();
+  catch_up(process);
+  CHECK(only(process.price(1)) == 2.5);
 }

@@ -1,5 +1,5 @@
-// What our own SQL means, where somebody else has put functions, operators, types and relations ahead
-// of the system's own: never theirs.
+// What our own SQL means, where somebody else has put functions, operators, types and relations
+// ahead of the system's own: never theirs.
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -44,11 +44,22 @@ struct Hostile {
 };
 
 // They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`.
-const std::set<std::string> kOnOwnSessions{
-    "adopt",            "consumer",          "consumer_advance", "consumer_claim",
-    "consumer_register", "consumer_release", "consumer_renew",   "listening",
-    "lock_migrations",  "log_page",          "log_state",        "meta",
-    "pin_log_session",  "ring",              "schema_present",   "schema_version"};
+const std::set<std::string> kOnOwnSessions{"adopt",
+                                           "consumer",
+                                           "consumer_advance",
+                                           "consumer_claim",
+                                           "consumer_register",
+                                           "consumer_release",
+                                           "consumer_renew",
+                                           "listening",
+                                           "lock_migrations",
+                                           "log_page",
+                                           "log_state",
+                                           "meta",
+                                           "pin_log_session",
+                                           "ring",
+                                           "schema_present",
+                                           "schema_version"};
 
 }  // namespace
 
@@ -80,10 +91,11 @@ TEST_CASE(
     work.exec("set local search_path = pg_catalog");
     work.exec("prepare p as " + catalog.get(name));
     const std::string parameters =
-        work.exec("select coalesce(string_agg('pg_catalog.' || quote_ident(t.typname), ', ' order "
-                  "by n), '') from pg_prepared_statements s, "
-                  "unnest(s.parameter_types) with ordinality p(type, n), pg_type t "
-                  "where t.oid = p.type and s.name = 'p'")[0][0]
+        work.exec(
+                "select coalesce(string_agg('pg_catalog.' || quote_ident(t.typname), ', ' order "
+                "by n), '') from pg_prepared_statements s, "
+                "unnest(s.parameter_types) with ordinality p(type, n), pg_type t "
+                "where t.oid = p.type and s.name = 'p'")[0][0]
             .c_str();
     work.exec("deallocate p");
     // A body that is kept parsed records what its names came to.

@@ -10,6 +10,7 @@
 #include "errors.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
+#include "querymark/postgres/url.hpp"
 #include "querymark/support/connection_pool.hpp"
 #include "snapshot_text.hpp"
 #include "statement_text.hpp"
@@ -136,6 +137,7 @@ struct Database::State final : Loader {
         own(source.marks(), subscriber) {
     subscriber.start();
     following.store(true);
+    require_one_database();
   }
 
   struct Session {
@@ -200,6 +202,30 @@ struct Database::State final : Loader {
                      " shows another history than the log does: it leads to another server; check "
                      "the host names, or the proxy's routing",
                  {.retryable = true, .connection_lost = true});
+  }
+
+  // The first connection was opened before there was a history to compare it with.
+  void require_one_database() {
+    const auto agree = [this] {
+      const auto connection = pool.acquire();
+      const ResultSet set = connection->query(statement("session"));
+      if (set.empty()) return false;
+      const LogIdentity of_log = log.identity();
+      return set.row(0)[2].as<bool>() && set.row(0)[0].view() == of_log.database_id &&
+             epoch_of(set.row(0)[1].view()) == of_log.epoch &&
+             of_log.epoch == source.marks().cursor().epoch;
+    };
+    if (agree()) return;
+    // Or the history changed just now.
+    subscriber.catch_up();
+    if (agree()) return;
+    throw ConfigError(
+        options.direct_url.empty()
+            ? label +
+                  " leads to several databases (or servers): writes on one would not be seen "
+                  "in the log of another; name one server in the URL"
+            : "direct_url (" + label_of(log_url) + ") leads to another database than " + label +
+                  ": its log would never show the writes there");
   }
 
   // Pins the session and checks where the connection leads. False: to another epoch than this

@@ -1,5 +1,7 @@
 #include "endpoint.hpp"
 
+#include <filesystem>
+
 #ifdef QUERYMARK_WITH_POSTGRES
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
@@ -11,25 +13,54 @@
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/migrate.hpp"
 #include "querymark/sqlite/url.hpp"
+#include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 
 namespace {
 
 #ifdef QUERYMARK_WITH_POSTGRES
-LogEndpoint open_postgres(const std::string& url, const std::string& space) {
-  return {std::make_unique<postgres::Log>(url, space),
-          std::make_unique<postgres::NotifyDoorbell>(url, space)};
-}
+constexpr std::string_view kUseUrl = "use postgresql://USER@HOST/DATABASE or sqlite:PATH";
+
+bool is_postgres(const std::string& url) { return postgres::is_connection_string(url); }
+#else
+constexpr std::string_view kUseUrl = "use sqlite:PATH (this program was built without PostgreSQL)";
+
+bool is_postgres(const std::string& /*url*/) { return false; }
 #endif
+
+// What stands before the first colon, if no slash comes earlier: it is a file's name then.
+std::string_view scheme_of(std::string_view url) {
+  const std::size_t colon = url.find_first_of(":/");
+  return colon == std::string_view::npos || url[colon] == '/' ? "" : url.substr(0, colon);
+}
+
+// The file that `url` names: with its scheme, or without one if it is there. A name that was meant
+// for something else must not become an empty database. Shows nothing behind a colon.
+std::string sqlite_path(const std::string& url, std::string_view use) {
+  const std::string_view scheme = scheme_of(url);
+  if (scheme == "sqlite") return sqlite::path_of(url);
+  std::error_code unknown;
+  if (!url.empty() && std::filesystem::exists(url, unknown))
+    return sqlite::path_of("sqlite:" + url);
+  if (!scheme.empty())
+    throw ConfigError("unknown URL scheme \"" + std::string(scheme) + ":\"; " + std::string(use));
+  const bool may_hide_password = url.find_first_of("@=") != std::string::npos;
+  throw ConfigError((may_hide_password ? "what was given" : '"' + url + '"') +
+                    " has no scheme, and there is no such file; " + std::string(use));
+}
+
+std::string database_path(const std::string& url) { return sqlite_path(url, kUseUrl); }
 
 }  // namespace
 
 LogEndpoint open_log(const std::string& url, const std::string& space) {
 #ifdef QUERYMARK_WITH_POSTGRES
-  if (postgres::is_url(url)) return open_postgres(url, space);
+  if (is_postgres(url))
+    return {std::make_unique<postgres::Log>(url, space),
+            std::make_unique<postgres::NotifyDoorbell>(url, space)};
 #endif
-  const std::string path = sqlite::path_of(url);
+  const std::string path = database_path(url);
   LogEndpoint endpoint;
   endpoint.outbox = std::make_unique<sqlite::Log>(path, space);
   endpoint.doorbell = std::make_unique<sqlite::FileDoorbell>(path);
@@ -38,16 +69,21 @@ LogEndpoint open_log(const std::string& url, const std::string& space) {
 
 MigrationOutcome migrate_database(const std::string& url, bool dry_run) {
 #ifdef QUERYMARK_WITH_POSTGRES
-  if (postgres::is_url(url)) return {postgres::label_of(url), postgres::migrate(url, dry_run)};
+  if (is_postgres(url)) return {postgres::label_of(url), postgres::migrate(url, dry_run)};
 #endif
-  const std::string path = sqlite::path_of(url);
+  const std::string path = database_path(url);
   return {path, sqlite::migrate(path, dry_run)};
 }
 
 TargetEndpoint open_target(const std::string& url, const std::string& space) {
+  if (is_postgres(url))
+    throw ConfigError(
+        "a shared tier is a file: use sqlite:PATH of a file tier; what was given is a "
+        "database");
   // Longer than a reader waits for another's write: the worker has nothing better to do.
   auto tier = std::make_shared<sqlite::FileTier>(
-      sqlite::path_of(url), sqlite::FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+      sqlite_path(url, "use sqlite:PATH of a file tier"),
+      sqlite::FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
   auto applier = std::make_unique<sqlite::FileTierApplier>(*tier, space);
   return {std::move(tier), std::move(applier)};
 }

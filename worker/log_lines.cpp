@@ -1,9 +1,12 @@
 #include "log_lines.hpp"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <mutex>
 #include <nlohmann/json.hpp>
+
+#include "output.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -24,6 +27,16 @@ std::string as_json(std::string_view event, LogFields fields) {
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// spdlog's own would let a full or broken standard error go unnoticed, or wait for its reader.
+class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    complain({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
+
 void write(spdlog::level::level_enum level, bool json, std::string_view event, LogFields fields) {
   spdlog::log(level, "{}", json ? as_json(event, fields) : as_text(event, fields));
 }
@@ -31,11 +44,9 @@ void write(spdlog::level::level_enum level, bool json, std::string_view event, L
 }  // namespace
 
 LogLines::LogLines(bool json) : json_(json) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "querymark", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("querymark", std::make_shared<StandardError>());
   logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","log":%v})"
-                           : "%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
-  logger->flush_on(spdlog::level::info);
+                           : "%Y-%m-%d %H:%M:%S.%e %l %v");
   spdlog::set_default_logger(std::move(logger));
 }
 
@@ -45,6 +56,10 @@ void LogLines::info(std::string_view event, LogFields fields) const {
 
 void LogLines::warn(std::string_view event, LogFields fields) const {
   write(spdlog::level::warn, json_, event, fields);
+}
+
+void LogLines::error(std::string_view event, LogFields fields) const {
+  write(spdlog::level::err, json_, event, fields);
 }
 
 }  // namespace querymark::cli

@@ -18,6 +18,7 @@ class LogLines {
   explicit LogLines(bool json);
   void info(std::string_view event, LogFields fields = {}) const;
   void warn(std::string_view event, LogFields fields = {}) const;
+  void error(std::string_view event, LogFields fields = {}) const;
 
  private:
   bool json_;

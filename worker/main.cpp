@@ -1,29 +1,77 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <sstream>
+#include <vector>
 
 #include "commands/migrate.hpp"
 #include "commands/worker.hpp"
 #include "exit_code.hpp"
+#include "log_lines.hpp"
+#include "output.hpp"
+#include "querymark/support/error.hpp"
+#include "secrets.hpp"
+#include "suggest.hpp"
+
+namespace {
+
+using namespace querymark::cli;
+
+// CLI11 would only miss a command.
+void require_known_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0].starts_with('-')) return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::ranges::find(names, arguments[0]) == names.end())
+    throw querymark::ConfigError("unknown command " + arguments[0] + "; did you mean " +
+                                 suggest(arguments[0], names) + "?");
+}
+
+ExitCode run(const std::vector<std::string>& arguments) {
+  CLI::App app("The worker daemon and the operator's commands", "querymark");
+  app.set_version_flag("--version", std::string("querymark ") + QUERYMARK_VERSION);
+  app.require_subcommand(1);
+  app.footer(kExitCodes);
+  ExitCode code = kSuccess;
+  add_migrate(app);
+  add_worker(app, code);
+  try {
+    require_known_command(app, arguments);
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& failure) {
+    if (failure.get_exit_code() != 0)
+      throw querymark::ConfigError(std::string(failure.what()) +
+                                   "; run with --help for more information");
+    std::ostringstream help;  // --help and --version come this way too
+    app.exit(failure, help, help);
+    say(help.str());
+  }
+  return code;
+}
+
+ExitCode report(const std::exception& failure, bool json) {
+  const ExitCode code = exit_code_of(failure);
+  const std::string text = without_secrets(failure.what());
+  if (json)
+    LogLines(true).error("failed",
+                         {{"error", text}, {"exit_code", static_cast<std::uint64_t>(code)}});
+  else
+    complain("querymark: " + text + '\n');
+  return code;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  using namespace querymark::cli;
+  secure_output();
+  ExitCode code = kFailure;
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  hide_secrets(argc, argv);
   try {
-    CLI::App app("querymark: the worker daemon and the operator's commands");
-    app.set_version_flag("--version", std::string("querymark ") + QUERYMARK_VERSION);
-    app.require_subcommand(1);
-    add_migrate(app);
-    add_worker(app);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError& failure) {
-      // --help and --version come this way too, with code 0.
-      return app.exit(failure) == 0 ? kSuccess : kUsage;
-    }
-    return kSuccess;
+    code = run(arguments);
   } catch (const std::exception& failure) {
-    fmt::print(stderr, "querymark: {}\n", failure.what());
-    return exit_code_of(failure);
+    code = report(failure, std::ranges::find(arguments, "--json") != arguments.end());
   }
+  return code == kSuccess && output_failed() ? kOutput : code;
 }

@@ -7,11 +7,17 @@
 namespace querymark::cli {
 namespace {
 
-// SIGUSR1 only ends the waiter when the program is done by itself.
+bool is_ignored(int signal) {
+  struct sigaction action{};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// SIGUSR1 only ends the waiter when the program is done by itself. nohup(1) ignores SIGHUP.
 sigset_t awaited() {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, signal);
+  if (!is_ignored(SIGHUP)) sigaddset(&set, SIGHUP);
   return set;
 }
 

@@ -5,8 +5,9 @@
 
 namespace querymark::cli {
 
-/// Turns SIGTERM and SIGINT into a stop request. Make it before any other thread, so that all of
-/// them inherit the blocked signals; a thread of its own waits for them.
+/// Turns SIGTERM, SIGINT and (unless it is ignored) SIGHUP into a stop request. Make it before any
+/// other thread, so that all of them inherit the blocked signals; a thread of its own waits for
+/// them.
 class StopOnSignal {
  public:
   StopOnSignal();

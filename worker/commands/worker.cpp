@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "database_option.hpp"
 #include "endpoint.hpp"
 #include "log_lines.hpp"
 #include "querymark/log/worker.hpp"
@@ -17,7 +18,7 @@ namespace querymark::cli {
 namespace {
 
 struct Options {
-  std::string db;
+  DatabaseOption db;
   std::string space = "default";
   std::string target;
   bool once = false;
@@ -26,23 +27,33 @@ struct Options {
   std::uint64_t poll_ms = 1'000;
 };
 
+// Whatever ends the work, others need not wait for the lease.
+struct ReleaseAtEnd {
+  Worker& worker;
+  ~ReleaseAtEnd() { worker.release(); }
+};
+
 // Drains what is there. A standby drains nothing: the lease is another's.
-void drain(Worker& worker, const LogLines& log, const std::stop_token& stop) {
+ExitCode drain(Worker& worker, const LogLines& log, const std::stop_token& stop) {
   for (;;) {
     const WorkerRound round = worker.run_once();
     if (round.standby) {
-      log.warn("another worker holds the lease; nothing was drained");
-      return;
+      log.warn("another worker holds the lease; what is left was not drained");
+      return kStandby;
     }
     if (round.retried > 0) throw Error("the target failed; what is left stays in the log");
-    if (round.idle() || stop.stop_requested()) return;
+    if (round.idle()) return kSuccess;
+    if (stop.stop_requested()) {
+      log.warn("stopped by a signal; what is left stays in the log");
+      return kFailure;
+    }
   }
 }
 
-void run(const Options& options) {
+ExitCode run(const Options& options) {
   const StopOnSignal signals;
   const LogLines log(options.json);
-  const LogEndpoint source = open_log(options.db, options.space);
+  const LogEndpoint source = open_log(options.db.url(), options.space);
   const TargetEndpoint target = open_target(options.target, options.space);
   WorkerOptions settings;
   settings.lease = std::chrono::milliseconds(options.lease_ms);
@@ -62,9 +73,10 @@ void run(const Options& options) {
   log.info("worker started", {{"namespace", options.space},
                               {"target", target.applier->name()},
                               {"owner", worker.owner()}});
+  ExitCode code = kSuccess;
   if (options.once) {
-    drain(worker, log, signals.token());
-    worker.release();
+    const ReleaseAtEnd release{worker};
+    code = drain(worker, log, signals.token());
   } else {
     worker.run(signals.token());
   }
@@ -73,18 +85,16 @@ void run(const Options& options) {
                               {"applied", totals.applied},
                               {"retried", totals.retried},
                               {"dead", totals.dead}});
+  return code;
 }
 
 }  // namespace
 
-void add_worker(CLI::App& app) {
+void add_worker(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
-  command
-      ->add_option("--db", options->db,
-                   "Database with the log: postgresql://USER@HOST/NAME or sqlite:PATH")
-      ->required();
+  options->db.add_to(*command, "Database with the log");
   command->add_option("--namespace", options->space, "Namespace to drain")->capture_default_str();
   command->add_option("--target", options->target, "Shared tier: sqlite:PATH of a file tier")
       ->required();
@@ -98,7 +108,7 @@ void add_worker(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--json", options->json, "Log lines as JSON objects");
   command->footer("Any number may run: one holds the lease, the others stand by.");
-  command->callback([options] { run(*options); });
+  command->callback([options, &code] { code = run(*options); });
 }
 
 }  // namespace querymark::cli

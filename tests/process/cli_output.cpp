@@ -1,0 +1,246 @@
+// The executable `querymark` when its output is full, broken or closed, and what it says when it is
+// called wrongly.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "support/child.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+namespace {
+
+const std::string kProgram = QUERYMARK_PROGRAM;
+
+// The program as a shell starts it, with redirections.
+std::vector<std::string> shell(const std::string& arguments) {
+  return {"/bin/sh", "-c", "exec " + kProgram + ' ' + arguments};
+}
+
+std::string worker_arguments(const Shop& shop) {
+  return "worker --namespace shop --poll-ms 20 --db sqlite:" + shop.path() +
+         " --target sqlite:" + shop.file("tier");
+}
+
+std::int64_t leases(const Shop& shop) {
+  return shop.number("select count(*) from querymark_consumer where owner is not null");
+}
+
+// Once the worker has come as far as its log shows.
+void await(const Shop& shop, const std::string& sql) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (shop.number(sql) == 0) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    ::usleep(2000);  // SQLite has no way to tell another process
+  }
+}
+
+}  // namespace
+
+TEST_CASE("cli: output that can't be written is an exit code, and nothing aborts", "[cli]") {
+  const TempDir dir;
+  const std::string database = "--db sqlite:" + dir.file("a.db");
+  CHECK(run(shell("migrate " + database + " > /dev/full")).code == 5);
+  CHECK(std::filesystem::exists(dir.file("a.db")));
+  CHECK(run(shell("--help > /dev/full")).code == 5);
+  CHECK(run(shell("--version > /dev/full")).code == 5);
+  CHECK(run(shell("frobnicate 2> /dev/full")).code == 2);
+  CHECK(run(shell("migrate " + database + " --json > /dev/full")).code == 5);
+}
+
+TEST_CASE("cli: closed descriptors are opened, so that no database is sent the log lines",
+          "[cli]") {
+  const Shop shop;
+  for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"}) {
+    CAPTURE(closed);
+    CHECK(run(shell(worker_arguments(shop) + " --once " + closed)).code == 0);
+    CHECK(leases(shop) == 0);
+  }
+  CHECK(shop.text("pragma integrity_check") == "ok");
+}
+
+TEST_CASE("cli: a worker whose log nobody reads goes on, and gives its lease back", "[cli]") {
+  const Shop shop;
+  Process process(shop);
+  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  const bool full = GENERATE(true, false);
+  const std::string fifo = shop.file("fifo");
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  Child worker(shell(worker_arguments(shop) + (full ? " 2> /dev/full" : " 2> " + fifo)));
+  await(shop, "select count(*) from querymark_consumer where cursor_id is not null");
+  ::close(reader);  // from here on a line ends in SIGPIPE
+  static_cast<void>(process.price(1));
+  const Receipt receipt = process.set_price(1, 4.0);
+  await(shop, "select count(*) from querymark_consumer where cursor_id >= " +
+                  std::to_string(receipt.position.value));
+  CHECK(leases(shop) == 1);
+  worker.signal(SIGTERM);
+  CHECK(worker.join() == 5);
+  CHECK(leases(shop) == 0);
+}
+
+TEST_CASE("cli: a log that is not read does not stop the worker", "[cli]") {
+  const Shop shop;
+  const std::string fifo = shop.file("fifo");
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const int filler = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(filler >= 0);
+  const std::string block(4096, 'x');
+  while (::write(filler, block.data(), block.size()) > 0) {
+  }
+  Child worker(shell(worker_arguments(shop) + " 2> " + fifo));
+  await(shop, "select count(*) from querymark_consumer where cursor_id is not null");
+  worker.signal(SIGTERM);
+  CHECK(worker.join() == 5);
+  CHECK(leases(shop) == 0);
+  ::close(filler);
+  ::close(reader);
+}
+
+TEST_CASE("cli: SIGHUP ends a worker as SIGTERM does", "[cli]") {
+  const Shop shop;
+  Child worker(shell(worker_arguments(shop)));
+  await(shop, "select count(*) from querymark_consumer where owner is not null");
+  worker.signal(SIGHUP);
+  CHECK(worker.join() == 0);
+  CHECK(leases(shop) == 0);
+}
+
+TEST_CASE("cli: a worker that stands by with --once says so and exits with 4", "[cli]") {
+  const Shop shop;
+  REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
+  // Ahead of every clock: a lease that was taken while the clock was wrong is as good as any.
+  shop.execute("update querymark_consumer set owner = 'other', token = 7, lease_until = " +
+               std::to_string(4'000'000'000'000));
+  const Finished standby = run(shell(worker_arguments(shop) + " --once"));
+  CHECK(standby.code == 4);
+  CHECK_THAT(standby.output, Contains("another worker holds the lease"));
+  CHECK(leases(shop) == 1);
+}
+
+TEST_CASE("cli: a failing target does not keep the lease", "[cli]") {
+  const Shop shop;
+  REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
+  Process process(shop);
+  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  static_cast<void>(process.price(1));
+  SQLite::Database(shop.file("tier"), SQLite::OPEN_READWRITE)
+      .exec("create trigger broken before delete on querymark_tier_entry "
+            "begin select raise(abort, 'broken'); end");
+  process.set_price(1, 4.0);
+  const Finished failed = run(shell(worker_arguments(shop) + " --once"));
+  CHECK(failed.code == 1);
+  CHECK_THAT(failed.output, Contains("the target failed"));
+  CHECK(leases(shop) == 0);
+}
+
+TEST_CASE("cli: an unknown command is named with what it may have been", "[cli]") {
+  CHECK_THAT(run({kProgram, "foo"}).output,
+             Contains("unknown command foo; did you mean migrate or worker?"));
+  CHECK_THAT(run({kProgram, "wroker", "--once"}).output,
+             Contains("unknown command wroker; did you mean worker?"));
+  CHECK_THAT(run({kProgram, "mig"}).output, Contains("did you mean migrate?"));
+  CHECK(run({kProgram, "foo"}).code == 2);
+}
+
+TEST_CASE("cli: a database is not made from what was meant for something else", "[cli]") {
+  const TempDir dir;
+  const auto in_dir = [&](const std::string& db) {
+    return run({"/bin/sh", "-c",
+                "cd " + dir.path().string() + " && exec " + kProgram + " migrate --db '" + db +
+                    "'"});
+  };
+  const Finished unknown = in_dir("mysql://root:sesame@host/x");
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.output, Contains("unknown URL scheme \"mysql:\"") && Contains("sqlite:PATH") &&
+                                 !Contains("sesame"));
+  const Finished bare = in_dir("shop");
+  CHECK(bare.code == 2);
+  CHECK_THAT(bare.output, Contains("\"shop\" has no scheme") && Contains("sqlite:PATH"));
+  CHECK_THAT(in_dir("me@sesame").output, Contains("no scheme") && !Contains("sesame"));
+  CHECK_THAT(in_dir("").output, Contains("no database is named"));
+  CHECK(std::filesystem::is_empty(dir.path()));
+  CHECK(in_dir("sqlite:shop").code == 0);
+  CHECK_THAT(in_dir("shop").output, Contains("nothing to do"));
+  CHECK_THAT(run({kProgram, "worker", "--db", "sqlite:" + dir.file("shop"), "--target", "tier"})
+                 .output,
+             Contains("\"tier\" has no scheme") && Contains("sqlite:PATH of a file tier"));
+}
+
+TEST_CASE("cli: the database's name comes from an option, a file or the environment", "[cli]") {
+  const TempDir dir;
+  const std::string file = dir.file("name");
+  std::ofstream(file) << "sqlite:" << dir.file("a.db") << "\r\nsqlite:ignored\n";
+  CHECK(run({kProgram, "migrate", "--db-file", file}).code == 0);
+  CHECK(std::filesystem::exists(dir.file("a.db")));
+  ::setenv("QUERYMARK_DB", ("sqlite:" + dir.file("b.db")).c_str(), 1);
+  CHECK_THAT(run({kProgram, "migrate"}).output, Contains("b.db"));
+  CHECK_THAT(run({kProgram, "migrate", "--db-file", file}).output, Contains("a.db"));
+  ::unsetenv("QUERYMARK_DB");
+  const Finished none = run({kProgram, "migrate"});
+  CHECK(none.code == 2);
+  CHECK_THAT(none.output, Contains("--db-file") && Contains("QUERYMARK_DB"));
+  CHECK(run({kProgram, "migrate", "--db-file", dir.file("none")}).code == 2);
+  std::ofstream(dir.file("empty")) << "\n";
+  CHECK_THAT(run({kProgram, "migrate", "--db-file", dir.file("empty")}).output, Contains("empty"));
+  CHECK(run({kProgram, "migrate", "--db", "sqlite:x", "--db-file", file}).code == 2);
+  CHECK_THAT(run({kProgram, "migrate", "--help"}).output,
+             Contains("QUERYMARK_DB") && Contains("PGPASSWORD") && Contains(".pgpass"));
+}
+
+TEST_CASE("cli: what was typed is quoted without its passwords", "[cli]") {
+  for (const char* typed :
+       {"postgresql://me:sesame@host/db", "postgresql://me:ses@me:sesame@host/db",
+        "host=x password=sesame", "host=x PASSWORD='a sesame' user=y", "mysql://a:b/sesame@x"}) {
+    CAPTURE(typed);
+    CHECK_THAT(run({kProgram, "migrate", typed}).output,
+               Contains("not expected") && !Contains("sesame"));
+    CHECK_THAT(run({kProgram, typed}).output, Contains("unknown command") && !Contains("sesame"));
+    CHECK_THAT(run({kProgram, "worker", "--lease-ms", typed}).output, !Contains("sesame"));
+  }
+}
+
+TEST_CASE("cli: with --json a failure is an object, too", "[cli]") {
+  const TempDir dir;
+  const auto failure = [](const Finished& finished) {
+    const json line = json::parse(finished.output);
+    CHECK(line["level"] == "error");
+    CHECK(line["log"]["event"] == "failed");
+    CHECK(line["log"]["exit_code"] == finished.code);
+    return line["log"]["error"].get<std::string>();
+  };
+  CHECK_THAT(failure(run({kProgram, "migrate", "--json"})), Contains("no database is named"));
+  CHECK_THAT(failure(run({kProgram, "worker", "--json", "--db", "sqlite:" + dir.file("none.db"),
+                          "--target", "sqlite:" + dir.file("tier")})),
+             Contains("none.db"));
+  CHECK_THAT(failure(run({kProgram, "worker", "--json", "--frobnicate"})), Contains("--target"));
+  std::ofstream(dir.file("text")) << std::string(200, 'x');
+  CHECK_THAT(failure(run({kProgram, "migrate", "--json", "--db", "sqlite:" + dir.file("text")})),
+             Contains("text"));
+}
+
+TEST_CASE("cli: a password on the command line does not stay in the list of processes", "[cli]") {
+  const Shop shop;
+  // Any argument will do, and this one needs no server.
+  Child worker({kProgram, "worker", "--namespace", "postgresql://me:sesame@host/shop", "--db",
+                "sqlite:" + shop.path(), "--target", "sqlite:" + shop.file("tier")});
+  static_cast<void>(worker.hear());
+  std::ifstream list("/proc/" + std::to_string(worker.pid()) + "/cmdline");
+  const std::string listed{std::istreambuf_iterator<char>(list), {}};
+  CHECK_THAT(listed, Contains("worker") && !Contains("sesame"));
+}

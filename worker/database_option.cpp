@@ -24,8 +24,9 @@ std::string first_line_of(const std::string& path) {
 void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
   CLI::Option* const url = command.add_option(
       "--db", url_,
-      what + ": postgresql://USER@HOST/NAME, a libpq keyword string, or sqlite:PATH. Others can "
-             "list it: with a password use --db-file, QUERYMARK_DB, PGPASSWORD or ~/.pgpass");
+      what +
+          ": postgresql://USER@HOST/NAME, a libpq keyword string, or sqlite:PATH. Others can "
+          "list it: with a password use --db-file, QUERYMARK_DB, PGPASSWORD or ~/.pgpass");
   command.add_option("--db-file", file_, "File whose first line is what --db would be given")
       ->excludes(url);
 }

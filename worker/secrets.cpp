@@ -15,8 +15,7 @@ struct Span {
 
 // To the end of the word, or of what stands in quotes.
 std::size_t value_end(std::string_view text, std::size_t at) {
-  if (at < text.size() && text[at] == '\'')
-    return std::min(text.find('\'', at + 1), text.size());
+  if (at < text.size() && text[at] == '\'') return std::min(text.find('\'', at + 1), text.size());
   while (at < text.size() && !ascii::is_blank(text[at]) && text[at] != '&') ++at;
   return at;
 }

@@ -140,8 +140,9 @@ TEST_CASE("cli: a failing target does not keep the lease", "[cli]") {
   process.db.attach(sqlite::FileTier(shop.file("tier")));
   static_cast<void>(process.price(1));
   SQLite::Database(shop.file("tier"), SQLite::OPEN_READWRITE)
-      .exec("create trigger broken before delete on querymark_tier_entry "
-            "begin select raise(abort, 'broken'); end");
+      .exec(
+          "create trigger broken before delete on querymark_tier_entry "
+          "begin select raise(abort, 'broken'); end");
   process.set_price(1, 4.0);
   const Finished failed = run(shell(worker_arguments(shop) + " --once"));
   CHECK(failed.code == 1);
@@ -161,9 +162,9 @@ TEST_CASE("cli: an unknown command is named with what it may have been", "[cli]"
 TEST_CASE("cli: a database is not made from what was meant for something else", "[cli]") {
   const TempDir dir;
   const auto in_dir = [&](const std::string& db) {
-    return run({"/bin/sh", "-c",
-                "cd " + dir.path().string() + " && exec " + kProgram + " migrate --db '" + db +
-                    "'"});
+    return run(
+        {"/bin/sh", "-c",
+         "cd " + dir.path().string() + " && exec " + kProgram + " migrate --db '" + db + "'"});
   };
   const Finished unknown = in_dir("mysql://root:sesame@host/x");
   CHECK(unknown.code == 2);
@@ -177,9 +178,9 @@ TEST_CASE("cli: a database is not made from what was meant for something else", 
   CHECK(std::filesystem::is_empty(dir.path()));
   CHECK(in_dir("sqlite:shop").code == 0);
   CHECK_THAT(in_dir("shop").output, Contains("nothing to do"));
-  CHECK_THAT(run({kProgram, "worker", "--db", "sqlite:" + dir.file("shop"), "--target", "tier"})
-                 .output,
-             Contains("\"tier\" has no scheme") && Contains("sqlite:PATH of a file tier"));
+  CHECK_THAT(
+      run({kProgram, "worker", "--db", "sqlite:" + dir.file("shop"), "--target", "tier"}).output,
+      Contains("\"tier\" has no scheme") && Contains("sqlite:PATH of a file tier"));
 }
 
 TEST_CASE("cli: the database's name comes from an option, a file or the environment", "[cli]") {

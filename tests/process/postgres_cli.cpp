@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 
@@ -57,6 +59,41 @@ TEST_CASE("cli: migrate takes a PostgreSQL URL and never shows its password", "[
   const Finished garbled = run({kProgram, "migrate", "--db", "postgresql://x:sesame@[y/z"});
   CHECK(garbled.code == 2);
   CHECK_THAT(garbled.output, !Contains("sesame"));
+}
+
+TEST_CASE("cli: a keyword string names a server, not a file, and its password stays hidden",
+          "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  const std::string keywords = "host=127.0.0.1 port=" + std::to_string(shop.server().port()) +
+                               " user=tester password=sesame dbname=" + shop.name();
+  const auto migrate = [&](const std::string& db) {
+    return run(
+        {"/bin/sh", "-c",
+         "cd " + dir.path().string() + " && exec " + kProgram + " migrate --db \"" + db + '"'});
+  };
+  const Finished done = migrate(keywords);
+  CHECK(done.code == 0);
+  CHECK_THAT(done.output, Contains("nothing to do") && !Contains("sesame"));
+  const Finished unknown = migrate(keywords + " foo=bar");
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.output, Contains("does not know: foo") && !Contains("sesame"));
+  CHECK_THAT(migrate(shop.url() + "?foo=bar").output, Contains("does not know: foo"));
+  for (const char* garbled : {"postgresql://me:ses@me@127.0.0.1/x", "postgresql://me:sesame/x",
+                              "password=sesame host", "postgresql:/me:sesame@h/x"}) {
+    CAPTURE(garbled);
+    const Finished refused = migrate(garbled);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.output, !Contains("sesame") && !Contains("me@127"));
+  }
+  CHECK(std::filesystem::is_empty(dir.path()));
+  const std::string file = dir.file("db");
+  std::ofstream(file) << keywords << '\n';
+  CHECK(run({kProgram, "worker", "--db-file", file, "--namespace", "shop", "--once", "--target",
+             "sqlite:" + dir.file("tier")})
+            .code == 0);
+  CHECK_THAT(run({kProgram, "worker", "--db-file", file, "--target", shop.url()}).output,
+             Contains("a shared tier is a file"));
 }
 
 TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {

@@ -45,7 +45,7 @@ bool is_plain_name(std::string_view text) {
 [[noreturn]] void unknown_option(std::string_view name) {
   throw ConfigError(
       "the connection URL has an option that libpq does not know: " + std::string(name) +
-      "; check its spelling (a setting of the server goes into options=-c%20NAME=VALUE)");
+      "; check its spelling (a setting of the server goes into options=-c%20NAME%3DVALUE)");
 }
 
 constexpr std::string_view kUnescaped =

@@ -52,12 +52,11 @@ TEST_CASE("postgres urls: an option that libpq does not know is named", "[postgr
 
 TEST_CASE("postgres urls: part of a password is never taken for a host, a port or an option",
           "[postgres]") {
-  for (const char* url :
-       {"postgresql://me:ses@me@h/shop", "postgresql://me:s/esame@h/shop",
-        "postgresql://me:s#esame@h/shop?foo=bar", "postgresql://me:sesame/shop",
-        "postgresql://me:1?esame=1@h?foo=bar", "postgresql://me:%zzsesame@h/shop",
-        "postgresql://me:sesame@[h/shop", "host=h password=two words sesame",
-        "host=h password='sesame", "sesame", "host=h port=sesame"}) {
+  for (const char* url : {"postgresql://me:ses@me@h/shop", "postgresql://me:s/esame@h/shop",
+                          "postgresql://me:s#esame@h/shop?foo=bar", "postgresql://me:sesame/shop",
+                          "postgresql://me:1?esame=1@h?foo=bar", "postgresql://me:%zzsesame@h/shop",
+                          "postgresql://me:sesame@[h/shop", "host=h password=two words sesame",
+                          "host=h password='sesame", "sesame", "host=h port=sesame"}) {
     CAPTURE(url);
     const std::string text = said(url);
     CHECK(text != "nothing was thrown");

@@ -107,8 +107,7 @@ TEST_CASE("copies: each way to copy a database gives the copy an identity of its
     back_up(shop.path(), copy);
   }
   SECTION("a dump") {
-    const std::string command =
-        "sqlite3 '" + shop.path() + "' .dump | sqlite3 '" + copy + "'";
+    const std::string command = "sqlite3 '" + shop.path() + "' .dump | sqlite3 '" + copy + "'";
     REQUIRE(std::system(command.c_str()) == 0);
   }
   REQUIRE(identity_in(copy) == original);
@@ -191,13 +190,13 @@ TEST_CASE("copies: a file is the claimed one by inode and birth, and by host whe
   const auto same = [&](const sqlite::FileClaim& now) { return sqlite::same_file(claim, now); };
   CHECK(same(claim));
   CHECK_FALSE(same({"7:43", "1000", "machine", "boot"}));
-  CHECK_FALSE(same({"7:42", "1001", "machine", "boot"}));        // the inode's next file
-  CHECK(same({"8:42", "1000", "machine", "boot"}));              // another mount, numbered anew
-  CHECK(same({"7:42", "", "machine", "boot"}));                  // no births: device and inode
+  CHECK_FALSE(same({"7:42", "1001", "machine", "boot"}));  // the inode's next file
+  CHECK(same({"8:42", "1000", "machine", "boot"}));        // another mount, numbered anew
+  CHECK(same({"7:42", "", "machine", "boot"}));            // no births: device and inode
   CHECK_FALSE(same({"8:42", "", "machine", "boot"}));
   CHECK(same({"7:42", "1000", "machine", "next boot"}));
   CHECK(same({"7:42", "1000", "container", "boot"}));
   CHECK_FALSE(same({"7:42", "1000", "clone", "its boot"}));
-  CHECK_FALSE(sqlite::same_file({}, claim));                     // never opened
-  CHECK(sqlite::same_file({"7:42", "", "", ""}, claim));         // of a release that knew no more
+  CHECK_FALSE(sqlite::same_file({}, claim));              // never opened
+  CHECK(sqlite::same_file({"7:42", "", "", ""}, claim));  // of a release that knew no more
 }

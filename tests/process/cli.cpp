@@ -84,7 +84,7 @@ TEST_CASE("cli: a read-only database is a failure whose text says so", "[cli]") 
     command.insert(command.begin(), {"/usr/sbin/runuser", "-u", "nobody", "--"});
   const Finished refused = run(command);
   CHECK(refused.code == 1);
-  CHECK_THAT(refused.output, Contains("readonly") && Contains("permissions"));
+  CHECK_THAT(refused.output, Contains("read-only") && Contains("writable"));
 }
 
 TEST_CASE("cli: migrate applies, reports as JSON, and does nothing the second time", "[cli]") {

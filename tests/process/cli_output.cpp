@@ -124,13 +124,26 @@ TEST_CASE("cli: SIGHUP ends a worker as SIGTERM does", "[cli]") {
 TEST_CASE("cli: a worker that stands by with --once says so and exits with 4", "[cli]") {
   const Shop shop;
   REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
-  // Ahead of every clock: a lease that was taken while the clock was wrong is as good as any.
-  shop.execute("update querymark_consumer set owner = 'other', token = 7, lease_until = " +
-               std::to_string(4'000'000'000'000));
+  shop.execute(
+      "update querymark_consumer set owner = 'other', token = 7, lease_until = "
+      "cast((julianday('now') - 2440587.5) * 86400000 as integer) + 600000");
   const Finished standby = run(shell(worker_arguments(shop) + " --once"));
   CHECK(standby.code == 4);
   CHECK_THAT(standby.output, Contains("another worker holds the lease"));
   CHECK(leases(shop) == 1);
+}
+
+TEST_CASE("cli: a lease of a clock that was wrong once keeps nobody out", "[cli]") {
+  const Shop shop;
+  Process process(shop);
+  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
+  process.set_price(1, 4.0);
+  shop.execute(
+      "update querymark_consumer set owner = 'other', token = 7, lease_until = 4000000000000");
+  const Finished drained = run(shell(worker_arguments(shop) + " --once"));
+  CHECK(drained.code == 0);
+  CHECK_THAT(drained.output, Contains("applied=1"));
 }
 
 TEST_CASE("cli: a failing target does not keep the lease", "[cli]") {

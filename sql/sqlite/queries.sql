@@ -1,4 +1,18 @@
--- Named statements of the SQLite adapter. `-- name:` lines are keys; see SqlCatalog.
+-- Named statements of the SQLite adapter. `-- name:` lines are keys; see SqlCatalog. What runs on the writer
+-- or on a caller's connection names the schema `main`: a temporary table of that name would come first.
+
+-- Reads nothing; its first step makes the connection compare its copy of the schema with the file's.
+-- name: look_at_schema
+select 1 from main.sqlite_master limit 0
+
+-- What a caller's connection knows that no other does.
+-- name: temporary_objects
+select exists (select 1 from temp.sqlite_master)
+
+-- Settings by which a caller's connection reads the same SQL otherwise than ours do: LIKE, and what others
+-- have not committed (which a shared cache can show).
+-- name: callers_settings
+select not ('a' like 'A') or (select read_uncommitted from pragma_read_uncommitted)
 
 -- name: schema_present
 select count(*) from sqlite_master where type = 'table' and name = 'querymark_schema'
@@ -33,10 +47,10 @@ delete from querymark_log
 -- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
 -- name: log_state
 select m.epoch, m.floor, s.last,
-       (select coalesce(witness, write_id) from querymark_log where id = s.last),
-       (select coalesce(witness, write_id) from querymark_log where id = ?1)
-  from querymark_meta m,
-       (select coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0) as last) s
+       (select coalesce(witness, write_id) from main.querymark_log where id = s.last),
+       (select coalesce(witness, write_id) from main.querymark_log where id = ?1)
+  from main.querymark_meta m,
+       (select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last) s
  where m.id = 1
 
 -- A target longer than any that the library writes is left where it is: its row counts as malformed.
@@ -53,11 +67,11 @@ select count(*) from querymark_log where id > ?1 and id <= ?2
 
 -- One intent; run for each, which costs less than unfolding a list would.
 -- name: append
-insert into querymark_log (namespace, kind, target, reason, write_id, witness)
+insert into main.querymark_log (namespace, kind, target, reason, write_id, witness)
 values (?1, ?2, ?3, ?4, ?5, ?5)
 
 -- name: confirm_write
-select count(*) from querymark_log where id = ?1 and write_id = ?2
+select count(*) from main.querymark_log where id = ?1 and write_id = ?2
 
 -- Who has the id: the write of a receipt, or one that came after a restore.
 -- name: write_at

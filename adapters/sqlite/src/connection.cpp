@@ -10,14 +10,10 @@
 
 #include "errors.hpp"
 #include "querymark/support/random.hpp"
+#include "schema.hpp"
 
 namespace querymark::sqlite {
 namespace {
-
-int refuse_attach(void* /*unused*/, int action, const char* /*a*/, const char* /*b*/,
-                  const char* /*c*/, const char* /*d*/) {
-  return action == SQLITE_ATTACH || action == SQLITE_DETACH ? SQLITE_DENY : SQLITE_OK;
-}
 
 // Each connection is used by one thread at a time, which needs none of SQLite's own locks.
 int open_flags(const Connection::Settings& settings) {
@@ -34,14 +30,14 @@ void create_private(const std::string& path) noexcept {
   if (::mknod(path.c_str(), S_IFREG | kOwnerOnly, 0) == 0) ::chmod(path.c_str(), kOwnerOnly);
 }
 
+}  // namespace
+
 // Asks the open file itself.
 bool has_moved(sqlite3* database) noexcept {
   int moved = 0;
   return sqlite3_file_control(database, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
          moved != 0;
 }
-
-}  // namespace
 
 std::string FileIdentity::str() const {
   return std::to_string(device) + ':' + std::to_string(inode);
@@ -80,9 +76,14 @@ Connection::Connection(const std::string& path, Use use, const Settings& setting
     : Connection(path, open(path, settings), use, settings) {}
 
 Connection::Connection(const std::string& path, Opened opened, Use use, const Settings& settings)
-    : path_(path), identity_(opened.identity), database_(std::move(opened.database)) {
+    : path_(path),
+      identity_(opened.identity),
+      database_(std::move(opened.database)),
+      guard_(database_.getHandle()) {
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
+    // Before anything else, so that what is no database is told as that.
+    database_.exec(statements().get("look_at_schema"));
     if (settings.write_ahead_log) write_ahead();
     // Each intent adds two pages to a write of one, so the default of 1000 would sync that much
     // more often. As many as the first block of the WAL's index holds: reads look no further than
@@ -90,9 +91,8 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
     if (use == Use::write) pragma("pragma wal_autocheckpoint = 4000");
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
-    run("pragma foreign_keys = on");
+    run(settings.foreign_keys ? "pragma foreign_keys = on" : "pragma foreign_keys = off");
     if (use == Use::read) run("pragma query_only = on");
-    sqlite3_set_authorizer(database_.getHandle(), refuse_attach, nullptr);
   });
 }
 
@@ -133,17 +133,52 @@ int Connection::wait_for_lock(void* connection, int attempt) {
 }
 
 PreparedStatement& Connection::statement(std::string_view sql) {
-  if (const auto found = by_sql_.find(sql); found != by_sql_.end()) {
-    recent_.splice(recent_.begin(), recent_, found->second);
-    return recent_.front().prepared;
+  return own_.get(sql, [&] { return prepare_checked(database_, sql, &guard_); });
+}
+
+// What describes is prepared anew each time: its answer is made while it is prepared.
+template <class Run>
+decltype(auto) Connection::with_callers(Guard::Rules rules, std::string_view sql, Run run) {
+  const Guard::Scope scope(guard_, rules);
+  const auto prepare = [&] { return prepare_checked(database_, sql, &guard_); };
+  try {
+    if (describes(sql)) {
+      PreparedStatement once = prepare();
+      return run(once);
+    }
+    return run(callers_.get(sql, prepare));
+  } catch (const Error& failure) {
+    if (failure.connection_lost()) lost_ = true;
+    throw;
   }
-  recent_.push_front(Cached{std::string(sql), prepare_checked(database_, sql)});
-  by_sql_.emplace(recent_.front().sql, recent_.begin());
-  if (recent_.size() > kMaxStatements) {
-    by_sql_.erase(recent_.back().sql);
-    recent_.pop_back();
-  }
-  return recent_.front().prepared;
+}
+
+LoadedRows Connection::load(std::string_view sql, std::span<const ParameterView> parameters) {
+  return with_callers(Guard::Rules::reading, sql, [&](PreparedStatement& prepared) {
+    require_reading(prepared);
+    return LoadedRows{run_query(prepared, parameters), std::nullopt,
+                      prepared.can_keep() ? Stored::yes : Stored::uncacheable};
+  });
+}
+
+bool Connection::can_keep(std::string_view sql) {
+  return with_callers(Guard::Rules::reading, sql, [&](PreparedStatement& prepared) {
+    require_reading(prepared);
+    return prepared.can_keep();
+  });
+}
+
+ResultSet Connection::query_inside(std::string_view sql,
+                                   std::span<const ParameterView> parameters) {
+  return with_callers(Guard::Rules::writing, sql,
+                      [&](PreparedStatement& prepared) { return run_query(prepared, parameters); });
+}
+
+std::int64_t Connection::execute_inside(std::string_view sql,
+                                        std::span<const ParameterView> parameters) {
+  return with_callers(Guard::Rules::writing, sql, [&](PreparedStatement& prepared) {
+    return run_statement(prepared, parameters);
+  });
 }
 
 ResultSet Connection::query(std::string_view sql, std::span<const ParameterView> parameters) {
@@ -158,30 +193,14 @@ ResultSet Connection::query_writing(std::string_view sql,
 }
 
 std::int64_t Connection::execute(std::string_view sql, std::span<const ParameterView> parameters) {
-  PreparedStatement& prepared = statement(sql);
-  return translated("run a statement", [&] {
-    const ResetAfter reset(prepared.statement);
-    bind(prepared.statement, parameters);
-    const std::int64_t before = sqlite3_total_changes64(database_.getHandle());
-    while (prepared.statement.executeStep()) {
-    }
-    // sqlite3_changes() would repeat the last count for statements that change nothing.
-    if (sqlite3_total_changes64(database_.getHandle()) == before) return std::int64_t{0};
-    return static_cast<std::int64_t>(sqlite3_changes64(database_.getHandle()));
-  });
+  return run_statement(statement(sql), parameters);
 }
 
 void Connection::run(const std::string& sql) {
   translated("run \"" + sql.substr(0, 40) + "\" on " + path_, [&] { database_.exec(sql); });
 }
 
-void Connection::run_again(std::string_view sql) {
-  translated(sql, [&] {
-    PreparedStatement& prepared = statement(sql);
-    const ResetAfter reset(prepared.statement);
-    prepared.statement.executeStep();
-  });
-}
+void Connection::run_again(std::string_view sql) { run_statement(statement(sql), {}); }
 
 std::string Connection::pragma(const std::string& sql) {
   return translated("run \"" + sql + "\" on " + path_, [&] {
@@ -192,6 +211,12 @@ std::string Connection::pragma(const std::string& sql) {
 
 bool Connection::in_transaction() const noexcept {
   return sqlite3_get_autocommit(database_.getHandle()) == 0;
+}
+
+bool Connection::usable() const noexcept {
+  return !lost_ && !in_transaction() &&
+         sqlite3_txn_state(database_.getHandle(), nullptr) == SQLITE_TXN_NONE &&
+         !guard_.session_changed();
 }
 
 bool Connection::moved() const noexcept { return has_moved(database_.getHandle()); }

@@ -4,21 +4,20 @@
 
 #include <chrono>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
+#include "guard.hpp"
 #include "querymark/key/parameter.hpp"
+#include "querymark/read/loader.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/sqlite/options.hpp"
 #include "querymark/support/migrations.hpp"
 #include "querymark/support/sql_catalog.hpp"
-#include "statement.hpp"
+#include "statement_cache.hpp"
 
 namespace querymark::sqlite {
 
@@ -35,9 +34,15 @@ struct FileIdentity {
 };
 /// Nothing when there is no such file.
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::string& path) noexcept;
+/// True when the path by which `database` was opened leads to another file now, or to none.
+[[nodiscard]] bool has_moved(sqlite3* database) noexcept;
 
 /// One connection with its statements. Not thread-safe. All members throw Error, never
 /// SQLite::Exception.
+///
+/// The library's own SQL and what callers wrote are kept apart: each has its own prepared
+/// statements, so that a caller's text is always judged by the guard, also where it equals one of
+/// ours.
 class Connection {
  public:
   enum class Use : std::uint8_t { read, write, log };
@@ -46,13 +51,26 @@ class Connection {
     Synchronous synchronous = Synchronous::full;
     bool write_ahead_log = false;  ///< Switch the file to WAL.
     bool create = false;           ///< When missing; readable and writable by its owner alone.
+    bool foreign_keys = true;      ///< Enforce them.
   };
 
   Connection(const std::string& path, Use use, const Settings& settings);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Runs SQL that must be one statement that reads; checks it and the parameter count.
+  // --- callers' SQL: judged by the guard, checked to be one statement with that many parameters
+  /// Runs what only reads and leaves the connection as it is; says whether the rows may be kept.
+  [[nodiscard]] LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters);
+  /// Whether `load` would run this, and its rows could be kept. Throws Error when it would not run.
+  [[nodiscard]] bool can_keep(std::string_view sql);
+  /// Runs what may stand inside a write transaction; its rows.
+  [[nodiscard]] ResultSet query_inside(std::string_view sql,
+                                       std::span<const ParameterView> parameters);
+  /// The same; rows changed by it.
+  std::int64_t execute_inside(std::string_view sql, std::span<const ParameterView> parameters);
+
+  // --- the library's own SQL
+  /// Runs one statement that reads.
   [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> parameters);
   /// Runs one statement that writes and returns rows (RETURNING).
   [[nodiscard]] ResultSet query_writing(std::string_view sql,
@@ -63,7 +81,7 @@ class Connection {
   void run(const std::string& sql);
   /// The same for one statement that is run often: prepared once.
   void run_again(std::string_view sql);
-  /// The statement, from those that are prepared; valid until many others have been.
+  /// The library's own statement, from those that are prepared; valid until many others have been.
   [[nodiscard]] PreparedStatement& statement(std::string_view sql);
   /// Switches the file to write-ahead logging; waits for others that do, up to the busy timeout.
   void write_ahead();
@@ -74,6 +92,9 @@ class Connection {
   /// for milliseconds where another process holds the lock for microseconds.
   void set_busy_timeout(std::chrono::milliseconds timeout);
   [[nodiscard]] bool in_transaction() const noexcept;
+  /// The connection is as it was opened: no transaction, no unfinished statement, no temporary
+  /// object, no setting of a caller's, and the last failure was not its own.
+  [[nodiscard]] bool usable() const noexcept;
   /// Rolls back if a transaction is open. Never throws: SQLite itself rolls back when the
   /// connection closes.
   void rollback() noexcept;
@@ -85,10 +106,6 @@ class Connection {
   [[nodiscard]] bool moved() const noexcept;
 
  private:
-  struct Cached {
-    std::string sql;
-    PreparedStatement prepared;
-  };
   static int wait_for_lock(void* connection, int attempt);
   struct Opened {
     SQLite::Database database;
@@ -97,15 +114,18 @@ class Connection {
   static Opened open(const std::string& path, const Settings& settings);
   Connection(const std::string& path, Opened opened, Use use, const Settings& settings);
 
-  static constexpr std::size_t kMaxStatements = 128;
+  template <class Run>
+  decltype(auto) with_callers(Guard::Rules rules, std::string_view sql, Run run);
+
   std::chrono::steady_clock::duration busy_timeout_{};
   std::chrono::steady_clock::time_point busy_since_;
   std::string path_;
   FileIdentity identity_;
   SQLite::Database database_;
-  std::list<Cached>
-      recent_;  // most recently used first; after database_, so that it goes before it
-  std::unordered_map<std::string_view, std::list<Cached>::iterator> by_sql_;
+  Guard guard_;
+  StatementCache own_;  // these two after database_, so that they go before it
+  StatementCache callers_;
+  bool lost_ = false;
 };
 
 /// Rolls back at the end of its scope unless `commit()` succeeded.

@@ -2,8 +2,7 @@
 
 #include <sqlite3.h>
 
-#include <atomic>
-
+#include "callers_connection.hpp"
 #include "connection.hpp"
 #include "enqueue.hpp"
 #include "errors.hpp"
@@ -13,12 +12,12 @@
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/connection_pool.hpp"
 #include "schema.hpp"
-#include "turn.hpp"
+#include "writer.hpp"
 
 // Threads and locks.
 //   readers   take a connection from the pool; the pool's mutex is held for moments only
-//   writers   take turns (writer_turn), whoever has it uses the one writing connection; SQLite's
-//   own write lock
+//   writers   take turns (Writer::Session), whoever has it uses the one writing connection;
+//   SQLite's own write lock
 //             keeps other processes out
 //   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
 //   through `log`
@@ -33,21 +32,6 @@
 // restart runs on a connection opened after the change.
 
 namespace querymark::sqlite {
-namespace {
-
-bool has_attached_files(sqlite3* database) {
-  // 0 is main, 1 is temp; whatever follows was attached.
-  return sqlite3_db_name(database, 2) != nullptr;
-}
-
-bool has_unfinished_statement(sqlite3* database) {
-  for (sqlite3_stmt* at = sqlite3_next_stmt(database, nullptr); at != nullptr;
-       at = sqlite3_next_stmt(database, at))
-    if (sqlite3_stmt_busy(at) != 0) return true;
-  return false;
-}
-
-}  // namespace
 
 struct Database::State final : Loader {
   State(const std::string& where, Cache& cache, const Options& opts)
@@ -60,7 +44,7 @@ struct Database::State final : Loader {
              [this] {
                return std::make_unique<Connection>(path, Connection::Use::read, settings());
              }),
-        writer(open_writer()),
+        writer([this] { return open_writer(); }),
         log(path, options.space,
             {.busy_timeout = options.busy_timeout,
              .volatile_commits = options.synchronous != Synchronous::full,
@@ -82,7 +66,8 @@ struct Database::State final : Loader {
     return {.busy_timeout = options.busy_timeout,
             .synchronous = options.synchronous,
             .write_ahead_log = false,
-            .create = false};
+            .create = false,
+            .foreign_keys = options.foreign_keys};
   }
   [[nodiscard]] std::unique_ptr<Connection> open_writer() const {
     Connection::Settings with = settings();
@@ -92,34 +77,34 @@ struct Database::State final : Loader {
     return connection;
   }
 
-  // Requires the turn. Leaves the mark when opening fails, so that no later write uses the old
-  // file.
-  void renew_writer() {
-    if (!writer_stale.exchange(false)) return;
-    try {
-      writer = open_writer();
-    } catch (const Error&) {
-      writer_stale.store(true);
-      throw;
-    }
+  // The path leads to another file than the writer's.
+  [[nodiscard]] bool moved() {
+    const Connection& connection = writer.connection();
+    return connection.moved() || identity_of(path) != connection.identity();
   }
 
   void drain() noexcept {
-    writer_stale.store(true);
+    writer.retire();
     pool.drain();
   }
 
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
-    const auto connection = pool.acquire();
-    return {connection->query(sql, parameters), std::nullopt, Stored::yes};
+    return pool.acquire()->load(sql, parameters);
+  }
+
+  // Whether a pooled connection could answer this query, and its answer could be kept.
+  bool could_keep(std::string_view sql) noexcept {
+    try {
+      return pool.acquire()->can_keep(sql);
+    } catch (const std::exception&) {  // it knows nothing of the caller's functions, or is busy
+      return false;
+    }
   }
 
   Options options;
   std::string path;
   ConnectionPool<Connection> pool;
-  Turn writer_turn;  // whoever has it may use writer
-  std::unique_ptr<Connection> writer;
-  std::atomic<bool> writer_stale{false};
+  Writer writer;
   Log log;
   FileDoorbell doorbell;
   Source source;
@@ -160,60 +145,57 @@ DatabaseStats Database::stats() const { return state_->own.stats(); }
 // --- writing ------------------------------------------------------------
 
 struct Database::WriteSession::Open {
-  explicit Open(State& owner) : state(owner) {}
-  Open(const Open&) = delete;
-  Open& operator=(const Open&) = delete;
-  ~Open() {
-    state.writer->rollback();
-    state.writer_turn.give_up();
-  }
+  explicit Open(State& owner) : state(owner), session(owner.writer, owner.options.busy_timeout) {}
 
   State& state;
-  IntentBatch intents;
-  std::optional<Transaction> transaction;
+  Writer::Session session;
 };
 
 Database::WriteSession::WriteSession(Database& database) {
   State& state = *database.state_;
-  if (state.writer_turn.is_mine())
-    throw ConfigError("write() inside write(): use the transaction that is open");
-  if (!state.writer_turn.take(state.options.busy_timeout))
-    throw Error("another thread's write() did not end within busy_timeout",
-                {.retryable = true, .native_code = "SQLITE_BUSY"});
   open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
-  state.renew_writer();
-  if (identity_of(state.path) != state.writer->identity()) {
+  state.writer.renew();
+  if (state.moved()) {
     state.subscriber.catch_up();  // finds the new file, and drains
-    state.renew_writer();
+    state.writer.renew();
   }
-  state.writer->run_again("begin immediate");
-  open_->transaction.emplace(*state.writer, open_->intents);
+  state.writer.begin();
 }
 
 Database::WriteSession::~WriteSession() = default;
 
-Transaction& Database::WriteSession::transaction() noexcept { return *open_->transaction; }
+Transaction& Database::WriteSession::transaction() noexcept {
+  return open_->state.writer.transaction();
+}
 
 Receipt Database::WriteSession::commit() {
   State& state = open_->state;
-  Connection& writer = *state.writer;
-  state.own.admit(open_->intents, state.options.require_intents);
-  PendingWrite pending = enqueue(state.options.space, open_->intents, state.source.marks().cursor(),
-                                 writer.native(), writer.statement(statements().get("log_state")),
-                                 writer.statement(statements().get("append")));
+  state.writer.require_standing();
+  Connection& connection = state.writer.connection();
+  const IntentBatch& intents = state.writer.intents();
+  state.own.admit(intents, state.options.require_intents);
+  PendingWrite pending =
+      enqueue(state.options.space, intents, state.source.marks().cursor(), connection.native(),
+              connection.statement(statements().get("log_state")),
+              connection.statement(statements().get("append")));
+  if (state.moved())
+    throw Error("the file behind " + state.path + " was replaced during the write; rolled back",
+                {.retryable = true, .connection_lost = true});
   const auto deadline = std::chrono::steady_clock::now() + state.options.busy_timeout;
   for (;;) {
     try {
-      writer.run_again("commit");
+      connection.run_again("commit");
       break;
     } catch (const Error& failure) {
       // In a rollback-journal file readers can hold COMMIT off: it is still open, and may be tried
       // again.
-      const bool still_open = writer.in_transaction();
-      const bool busy = failure.native_code() == "SQLITE_BUSY";
-      if (still_open && busy && std::chrono::steady_clock::now() < deadline) continue;
+      const bool still_open = connection.in_transaction();
+      if (still_open && failure.retryable() && std::chrono::steady_clock::now() < deadline)
+        continue;
       if (still_open) throw;  // rolled back by the session's end
-      // SQLite itself has ended the transaction, in the middle of a commit.
+      // SQLite itself has ended the transaction, in the middle of a commit. A full disk has not
+      // taken the page that would make it one.
+      if (failure.native_code() == "SQLITE_FULL") throw;
       state.own.doubt(pending);
       throw CommitInDoubt(
           "the commit failed and its outcome is unknown: " + std::string(failure.what()),
@@ -226,41 +208,20 @@ Receipt Database::WriteSession::commit() {
   return std::move(pending.receipt);
 }
 
-std::int64_t Transaction::execute_values(std::string_view sql,
-                                         std::span<const ParameterView> values) {
-  return connection_.execute(sql, values);
-}
-
-ResultSet Transaction::query_values(std::string_view sql, std::span<const ParameterView> values) {
-  return connection_.query_writing(sql, values);
-}
-
 // --- the low road ------------------------------------------------------------
 
 namespace {
 
-void require_same_file(SQLite::Database& connection, const std::string& path) {
-  sqlite3* const raw = connection.getHandle();
-  const char* name = sqlite3_db_filename(raw, "main");
-  const auto theirs = name != nullptr ? identity_of(name) : std::nullopt;
-  if (!theirs || theirs != identity_of(path)) throw ConfigError("the connection is not to " + path);
-  if (has_attached_files(raw))
-    throw ConfigError(
-        "the connection has attached files: a commit over several WAL files is not atomic, "
-        "so intents could be lost; detach them, or use a connection of its own");
-}
-
 // Throws unless the write is in the log, seen from the connection that has made it.
-void confirm(SQLite::Database& connection, const Receipt& receipt) {
+void confirm(SQLite::Database& connection, const std::string& path, const Receipt& receipt) {
+  require_same_file(connection, path);
   if (sqlite3_get_autocommit(connection.getHandle()) == 0)
     throw Error("the transaction is still open: commit it, then call committed()");
   if (receipt.intents == 0) return;
   const ParameterView values[] = {as_parameter(receipt.position.value),
                                   as_parameter(static_cast<std::int64_t>(receipt.write.value))};
-  const ResultSet found = translated("confirm a commit", [&] {
-    PreparedStatement prepared = prepare_checked(connection, statements().get("confirm_write"));
-    return run_query(prepared, values);
-  });
+  PreparedStatement prepared = prepare_checked(connection, statements().get("confirm_write"));
+  const ResultSet found = run_query(prepared, values);
   if (found.row(0)[0].as<int>() != 1)
     throw Error("the staged intents are not in the log: their transaction was rolled back");
 }
@@ -271,16 +232,16 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
   require_same_file(connection, state_->path);
   if (sqlite3_get_autocommit(connection.getHandle()) != 0)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
-  return translated("stage intents", [&] {
-    PreparedStatement look = prepare_checked(connection, statements().get("log_state"));
-    PreparedStatement append = prepare_checked(connection, statements().get("append"));
-    PendingWrite pending = enqueue(state_->options.space, intents, state_->source.marks().cursor(),
-                                   connection, look, append);
-    // The transaction goes on: a savepoint may yet take rows back.
-    pending.follows.reset();
-    return Staged(state_->own, std::move(pending),
-                  [&connection](const Receipt& receipt) { confirm(connection, receipt); });
-  });
+  PreparedStatement look = prepare_checked(connection, statements().get("log_state"));
+  PreparedStatement append = prepare_checked(connection, statements().get("append"));
+  PendingWrite pending = enqueue(state_->options.space, intents, state_->source.marks().cursor(),
+                                 connection, look, append);
+  // The transaction goes on: a savepoint may yet take rows back.
+  pending.follows.reset();
+  return Staged(state_->own, std::move(pending),
+                [&connection, path = state_->path](const Receipt& receipt) {
+                  confirm(connection, path, receipt);
+                });
 }
 
 Borrowed Database::borrow(SQLite::Database& connection) {
@@ -289,31 +250,43 @@ Borrowed Database::borrow(SQLite::Database& connection) {
 }
 
 bool Borrowed::isolated() const {
-  sqlite3* const raw = connection_.getHandle();
-  return sqlite3_get_autocommit(raw) == 0 || has_unfinished_statement(raw);
+  return sqlite3_get_autocommit(connection_.getHandle()) == 0 ||
+         has_unfinished_statement(connection_) || has_own_view(connection_);
 }
 
+// What is kept goes out to everybody under the key that they use. So it must be what one of the
+// library's own connections would have answered, in a snapshot that can be judged.
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
   sqlite3* const raw = connection_.getHandle();
-  if (has_attached_files(raw))
-    throw ConfigError(
-        "the connection has attached files: what is read from them can't be invalidated");
+  require_query(sql);
+  require_same_file(connection_, database_.path());
+  const bool autocommit = sqlite3_get_autocommit(raw) != 0;
   LoadedRows loaded;
   if (sqlite3_txn_state(raw, "main") == SQLITE_TXN_WRITE) {
     loaded.keep = Stored::in_transaction;
-  } else if (sqlite3_get_autocommit(raw) == 0) {
+  } else if (!autocommit) {
     // The transaction's snapshot begins with its first read: let that be the read of its own
     // position.
     const ParameterView no_cursor[] = {as_parameter(0)};
     PreparedStatement prepared = prepare_checked(connection_, statements().get("log_state"));
     const LogState state = state_of(run_query(prepared, no_cursor), database_.path());
     loaded.snapshot = SharedStamp{state.epoch, Position{state.last + 1}, state.last_witness};
-  } else if (has_unfinished_statement(raw)) {
+  } else if (has_unfinished_statement(connection_)) {
     loaded.keep = Stored::not_covered;
   }
+  if (loaded.keep == Stored::yes && (has_own_view(connection_) || has_own_settings(connection_) ||
+                                     !database_.state_->could_keep(sql)))
+    loaded.keep = Stored::uncacheable;
   PreparedStatement prepared = prepare_checked(connection_, sql);
   require_reading(prepared);
+  const std::int64_t changes = sqlite3_total_changes64(raw);
   loaded.rows = run_query(prepared, parameters);
+  // A function of the caller's may have done anything on the connection, and the file may have been
+  // replaced under it.
+  if (loaded.keep == Stored::yes &&
+      (sqlite3_total_changes64(raw) != changes ||
+       (sqlite3_get_autocommit(raw) != 0) != autocommit || has_moved(raw)))
+    loaded.keep = Stored::not_covered;
   return loaded;
 }
 

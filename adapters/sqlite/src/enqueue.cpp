@@ -26,7 +26,7 @@ PendingWrite enqueue(const std::string& space, const IntentBatch& intents, const
     const ParameterView values[] = {as_parameter(space), as_parameter(to_string(target.kind())),
                                     as_parameter(target.text()), reason,
                                     as_parameter(stored(pending.receipt.write))};
-    const Position at{static_cast<std::uint64_t>(run_insert(connection, append, values))};
+    const Position at{static_cast<std::uint64_t>(run_insert(append, values))};
     if (at.value <= std::max(before.last, pending.receipt.position.value))
       throw Error("the log took fewer rows than there are intents");
     pending.add(target, at);

@@ -2,82 +2,89 @@
 
 #include <sqlite3.h>
 
+#include "statement.hpp"
+
 namespace querymark::sqlite {
 namespace {
 
-std::string code_name(int code) {
-  switch (code & 0xFF) {
-    case SQLITE_BUSY:
-      return "SQLITE_BUSY";
-    case SQLITE_LOCKED:
-      return "SQLITE_LOCKED";
-    case SQLITE_READONLY:
-      return "SQLITE_READONLY";
-    case SQLITE_IOERR:
-      return "SQLITE_IOERR";
-    case SQLITE_CORRUPT:
-      return "SQLITE_CORRUPT";
-    case SQLITE_NOTADB:
-      return "SQLITE_NOTADB";
-    case SQLITE_CANTOPEN:
-      return "SQLITE_CANTOPEN";
-    case SQLITE_FULL:
-      return "SQLITE_FULL";
-    case SQLITE_CONSTRAINT:
-      return "SQLITE_CONSTRAINT";
-    case SQLITE_AUTH:
-      return "SQLITE_AUTH";
-    default:
-      return "SQLITE_" + std::to_string(code);
-  }
-}
+constexpr std::string_view kDamaged = "; the file is damaged";
+constexpr std::string_view kPerhapsDamaged =
+    "; what the statement reads is damaged, or a virtual table that it uses says so: \"pragma "
+    "integrity_check\" tells which";
 
 std::string_view advice(int code) {
+  if (code == SQLITE_BUSY_SNAPSHOT)
+    return "; the transaction read before another one committed, and can't write any more: begin "
+           "anew";
   switch (code & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return "; another writer holds the lock: try again, or raise busy_timeout";
     case SQLITE_READONLY:
       return "; the file is read-only or this connection only reads: write through write(), and "
-             "check the "
-             "permissions of the file and its folder";
+             "check the permissions of the file and its folder";
     case SQLITE_CANTOPEN:
       return "; check the path and its permissions";
     case SQLITE_NOTADB:
+      return "; the file is no SQLite database";
     case SQLITE_CORRUPT:
-      return "; the file is damaged or no SQLite database";
+      return kDamaged;
     case SQLITE_FULL:
       return "; the disk is full";
-    case SQLITE_AUTH:
-      return "; ATTACH is refused: a commit over several WAL files is not atomic";
     default:
       return "";
   }
 }
 
+[[noreturn]] void raise(int code, std::string_view message, std::string_view doing,
+                        std::string_view advice, const ErrorTraits& traits) {
+  throw Error("cannot " + std::string(doing) + ": " + std::string(message) + " (" +
+                  code_name(code) + ')' + std::string(advice),
+              traits);
+}
+
+}  // namespace
+
+int extended_code(sqlite3* database, int code) noexcept {
+  const int detail = database != nullptr ? sqlite3_extended_errcode(database) : code;
+  return (detail & 0xFF) == (code & 0xFF) ? detail : code;
+}
+
 ErrorTraits traits_of(int code) {
   const int primary = code & 0xFF;
-  return {.retryable = primary == SQLITE_BUSY || primary == SQLITE_LOCKED,
+  return {.retryable = primary == SQLITE_BUSY || primary == SQLITE_LOCKED ||
+                       primary == SQLITE_PROTOCOL || primary == SQLITE_SCHEMA,
           .connection_lost = primary == SQLITE_CANTOPEN || primary == SQLITE_NOTADB ||
                              primary == SQLITE_IOERR || primary == SQLITE_CORRUPT,
           .outcome_unknown = false,
           .native_code = code_name(code)};
 }
 
-[[noreturn]] void raise(int code, std::string_view message, std::string_view doing) {
-  throw Error("cannot " + std::string(doing) + ": " + std::string(message) + " (" +
-                  code_name(code) + ')' + std::string(advice(code)),
-              traits_of(code));
+std::string shortened(std::string_view sql) {
+  constexpr std::size_t kLongest = 300;
+  if (sql.size() <= kLongest) return std::string(sql);
+  std::size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(sql[end]) & 0xC0U) == 0x80U)
+    --end;  // whole letters
+  return std::string(sql.substr(0, end)) + "...";
 }
-
-}  // namespace
 
 void rethrow(const SQLite::Exception& failure, std::string_view doing) {
-  raise(failure.getErrorCode(), failure.what(), doing);
+  const int code =
+      failure.getExtendedErrorCode() > 0 ? failure.getExtendedErrorCode() : failure.getErrorCode();
+  raise(code, failure.what(), doing, advice(code), traits_of(code));
 }
 
-void fail(int code, sqlite3* database, std::string_view doing) {
-  raise(code, database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(code), doing);
+void fail_statement(int code, sqlite3* database, std::string_view doing) {
+  const int detail = extended_code(database, code);
+  const std::string message = sqlite3_errmsg(database);
+  ErrorTraits traits = traits_of(detail);
+  std::string_view what_next = advice(detail);
+  if ((code & 0xFF) == SQLITE_CORRUPT && look_at_schema(database)) {
+    traits.connection_lost = false;
+    what_next = kPerhapsDamaged;
+  }
+  raise(detail, message, doing, what_next, traits);
 }
 
 }  // namespace querymark::sqlite

@@ -2,137 +2,260 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <limits>
-#include <memory>
+#include <utility>
 
 #include "errors.hpp"
+#include "guard.hpp"
+#include "querymark/support/ascii.hpp"
+#include "schema.hpp"
 
 namespace querymark::sqlite {
 namespace {
 
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-};
-using RawStatement = std::unique_ptr<sqlite3_stmt, Finalize>;
+using RawStatement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
-RawStatement prepare_raw(sqlite3* database, std::string_view sql, std::string_view& rest) {
-  sqlite3_stmt* statement = nullptr;
-  const char* tail = nullptr;
-  const int code =
-      sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement, &tail);
-  RawStatement owned(statement);
-  if (code == SQLITE_ERROR) throw ConfigError(std::string("bad SQL: ") + sqlite3_errmsg(database));
-  if (code != SQLITE_OK) fail(code, database, "prepare a statement");
-  rest = sql.substr(static_cast<std::size_t>(tail - sql.data()));
-  return owned;
+std::string quoted(std::string_view sql) { return '"' + shortened(sql) + '"'; }
+
+[[noreturn]] void fail_preparing(sqlite3* database, int code, std::string_view sql,
+                                 const Guard* guard) {
+  const std::string message = sqlite3_errmsg(database);
+  const int extended = extended_code(database, code);
+  switch (code & 0xFF) {
+    case SQLITE_ERROR:
+      throw ConfigError("bad SQL: " + message + ", in " + quoted(sql), traits_of(extended));
+    case SQLITE_AUTH: {
+      const std::string_view why = guard != nullptr ? guard->refusal() : "";
+      throw ConfigError((why.empty() ? message : std::string(why)) + "; refused: " + shortened(sql),
+                        traits_of(extended));
+    }
+    case SQLITE_TOOBIG:
+      throw ConfigError("the SQL text is longer than SQLite takes: " + quoted(sql),
+                        traits_of(extended));
+    default:
+      fail_statement(code, database, "prepare " + quoted(sql));
+  }
 }
 
-ParameterView cell_of(const SQLite::Column& column) {
-  switch (column.getType()) {
+// Prepares the first statement of `sql`; `rest` is what follows it. Null for blanks and comments.
+RawStatement prepare_first(sqlite3* database, std::string_view sql, std::string_view& rest,
+                           const Guard* guard) {
+  for (bool looked = false;; looked = true) {
+    sqlite3_stmt* statement = nullptr;
+    const char* tail = nullptr;
+    const int code =
+        sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement, &tail);
+    RawStatement owned(statement);
+    if (code == SQLITE_OK) {
+      rest = sql.substr(static_cast<std::size_t>(tail - sql.data()));
+      return owned;
+    }
+    if (looked || (code & 0xFF) != SQLITE_ERROR) fail_preparing(database, code, sql, guard);
+    // What goes wrong in the look goes wrong again in the preparation, and is reported there.
+    look_at_schema(database);
+  }
+}
+
+ParameterView cell_of(sqlite3_stmt* statement, int column) {
+  switch (sqlite3_column_type(statement, column)) {
     case SQLITE_INTEGER:
-      return ParameterView::int64(column.getInt64());
+      return ParameterView::int64(sqlite3_column_int64(statement, column));
     case SQLITE_FLOAT:
-      return ParameterView::float64(column.getDouble());
+      return ParameterView::float64(sqlite3_column_double(statement, column));
     case SQLITE_TEXT: {
-      const char* text = column.getText();
-      return ParameterView::text({text, static_cast<std::size_t>(column.getBytes())});
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
+      return ParameterView::text(
+          {text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))});
     }
     case SQLITE_BLOB: {
-      const void* data = column.getBlob();
+      const void* data = sqlite3_column_blob(statement, column);
       return ParameterView::bytes(
-          {static_cast<const char*>(data), static_cast<std::size_t>(column.getBytes())});
+          {static_cast<const char*>(data),
+           static_cast<std::size_t>(sqlite3_column_bytes(statement, column))});
     }
     default:
       return {};
   }
 }
 
+int bind_one(sqlite3_stmt* statement, int index, const ParameterView& parameter) {
+  switch (parameter.type()) {
+    case ValueType::null:
+      return sqlite3_bind_null(statement, index);
+    case ValueType::boolean:
+    case ValueType::int64:
+      return sqlite3_bind_int64(statement, index, parameter.as_int64());
+    case ValueType::float64:
+      return sqlite3_bind_double(statement, index, parameter.as_float64());
+    case ValueType::text:
+    case ValueType::bytes: {
+      const std::string_view view = parameter.as_view();
+      // A null pointer would bind NULL where an empty value is meant. What is bound lives as long
+      // as the run, at whose end it is unbound: no copies.
+      const char* data = view.empty() ? "" : view.data();
+      return parameter.type() == ValueType::text
+                 ? sqlite3_bind_text64(statement, index, data, view.size(), SQLITE_STATIC,
+                                       SQLITE_UTF8)
+                 : sqlite3_bind_blob64(statement, index, data, view.size(), SQLITE_STATIC);
+    }
+    case ValueType::array:
+      throw ConfigError("SQLite has no arrays; pass JSON text and read it with json_each()");
+  }
+  return SQLITE_MISUSE;
+}
+
+std::string_view sql_of(sqlite3_stmt* statement) noexcept {
+  const char* sql = sqlite3_sql(statement);
+  return sql != nullptr ? sql : "";
+}
+
+// One run of a statement. Leaves it reset, whatever happens: an unfinished one would pin its
+// snapshot.
+class Run {
+ public:
+  Run(PreparedStatement& prepared, std::span<const ParameterView> parameters)
+      : statement_(prepared.statement.get()) {
+    try {
+      bind(parameters);
+    } catch (...) {  // what is bound by now is unbound; the error goes on
+      end();
+      throw;
+    }
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run() { end(); }
+
+  /// False when there is no further row.
+  bool step() {
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code != SQLITE_DONE) fail_statement(code, database(), "run " + quoted(sql_of(statement_)));
+    return false;
+  }
+  [[nodiscard]] sqlite3* database() const noexcept { return sqlite3_db_handle(statement_); }
+
+ private:
+  void bind(std::span<const ParameterView> parameters) {
+    const auto expected = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_));
+    if (parameters.size() != expected)
+      throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
+                        std::to_string(parameters.size()) +
+                        " were given: " + shortened(sql_of(statement_)));
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const int code = bind_one(statement_, static_cast<int>(i) + 1, parameters[i]);
+      if (code == SQLITE_OK) continue;
+      if ((code & 0xFF) == SQLITE_TOOBIG)
+        throw ConfigError("parameter " + std::to_string(i + 1) +
+                              " is larger than SQLite takes: " + shortened(sql_of(statement_)),
+                          traits_of(code));
+      fail_statement(code, database(), "bind to " + quoted(sql_of(statement_)));
+    }
+  }
+  void end() noexcept {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+
+  sqlite3_stmt* statement_;
+};
+
 }  // namespace
 
-void bind(SQLite::Statement& statement, std::span<const ParameterView> parameters) {
-  const auto expected = static_cast<std::size_t>(statement.getBindParameterCount());
-  if (parameters.size() != expected)
-    throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
-                      std::to_string(parameters.size()) + " were given: " + statement.getQuery());
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const ParameterView& parameter = parameters[i];
-    const int index = static_cast<int>(i) + 1;
-    switch (parameter.type()) {
-      case ValueType::null:
-        statement.bind(index);
-        break;
-      case ValueType::boolean:
-      case ValueType::int64:
-        statement.bind(index, static_cast<std::int64_t>(parameter.as_int64()));
-        break;
-      case ValueType::float64:
-        statement.bind(index, parameter.as_float64());
-        break;
-      case ValueType::text:
-        statement.bind(index, std::string(parameter.as_view()));
-        break;
-      case ValueType::bytes:
-        if (parameter.as_view().size() > std::numeric_limits<int>::max())
-          throw ConfigError("SQLite can't bind 2 GiB or more of bytes");
-        // A null pointer would bind NULL where empty bytes are meant.
-        statement.bind(index, parameter.as_view().empty() ? "" : parameter.as_view().data(),
-                       static_cast<int>(parameter.as_view().size()));
-        break;
-      case ValueType::array:
-        throw ConfigError("SQLite has no arrays; pass JSON text and read it with json_each()");
-    }
-  }
+void FinalizeStatement::operator()(sqlite3_stmt* statement) const noexcept {
+  sqlite3_finalize(statement);
 }
 
-PreparedStatement prepare_checked(SQLite::Database& database, std::string_view sql) {
+std::string_view first_word(std::string_view sql) noexcept {
+  std::size_t at = 0;
+  while (at < sql.size()) {
+    const std::string_view rest = sql.substr(at);
+    if (ascii::is_blank(sql[at]) || sql[at] == ';')
+      ++at;
+    else if (rest.starts_with("\xEF\xBB\xBF"))  // a byte order mark, which SQLite skips too
+      at += 3;
+    else if (rest.starts_with("--"))
+      at = std::min(sql.find('\n', at), sql.size());
+    else if (rest.starts_with("/*"))
+      at = std::min(sql.find("*/", at + 2), sql.size() - 2) + 2;
+    else
+      break;
+  }
+  std::size_t end = at;
+  while (end < sql.size() && (ascii::is_letter(sql[end]) || sql[end] == '_')) ++end;
+  return sql.substr(at, end - at);
+}
+
+bool describes(std::string_view sql) noexcept {
+  const std::string_view word = first_word(sql);
+  return ascii::equal(word, "explain") || ascii::equal(word, "pragma");
+}
+
+bool look_at_schema(sqlite3* database) noexcept {
+  static const std::string& sql = statements().get("look_at_schema");
+  sqlite3_stmt* statement = nullptr;
+  sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
+  const RawStatement owned(statement);
+  return statement != nullptr && sqlite3_step(statement) == SQLITE_DONE;
+}
+
+PreparedStatement prepare_checked(SQLite::Database& database, std::string_view sql, Guard* guard) {
+  if (sql.size() > std::numeric_limits<int>::max())
+    throw ConfigError("the SQL text is longer than SQLite takes");
   sqlite3* const raw = database.getHandle();
+  PreparedStatement prepared;
+  prepared.describes = describes(sql);
+  if (prepared.describes) look_at_schema(raw);
+  if (guard != nullptr) guard->begin();
   std::string_view rest;
-  const RawStatement probe = prepare_raw(raw, sql, rest);
-  if (!probe) throw ConfigError("the SQL text holds no statement");
+  prepared.statement = prepare_first(raw, sql, rest, guard);
+  if (!prepared.statement) throw ConfigError("the SQL text holds no statement");
+  prepared.tells_of_connection = guard != nullptr && guard->tells_of_connection();
   while (!rest.empty()) {  // white space and comments are fine
-    if (prepare_raw(raw, rest, rest))
-      throw ConfigError("the SQL text holds more than one statement");
+    if (prepare_first(raw, rest, rest, guard))
+      throw ConfigError("the SQL text holds more than one statement: " + shortened(sql));
   }
-  return translated("prepare a statement", [&] {
-    PreparedStatement prepared{.statement = SQLite::Statement(database, std::string(sql)),
-                               .reads_only = sqlite3_stmt_readonly(probe.get()) != 0,
-                               .columns = {}};
-    for (int i = 0; i < sqlite3_column_count(probe.get()); ++i) {
-      const char* name = sqlite3_column_name(probe.get(), i);
-      const char* type = sqlite3_column_decltype(probe.get(), i);
-      prepared.columns.emplace_back(name != nullptr ? name : "", type != nullptr ? type : "");
-    }
-    return prepared;
-  });
+  prepared.reads_only = sqlite3_stmt_readonly(prepared.statement.get()) != 0;
+  return prepared;
 }
 
-void require_reading(PreparedStatement& prepared) {
-  if (!prepared.reads_only)
+void require_reading(const PreparedStatement& prepared) {
+  if (!prepared.reads_only && !prepared.describes)
     throw ConfigError("a cached query must only read; write through write(): " +
-                      prepared.statement.getQuery());
+                      shortened(sql_of(prepared.statement.get())));
 }
 
 ResultSet run_query(PreparedStatement& prepared, std::span<const ParameterView> parameters) {
-  return translated("run a query", [&] {
-    const ResetAfter reset(prepared.statement);
-    bind(prepared.statement, parameters);
-    ResultSetBuilder builder;
-    for (const auto& [name, type] : prepared.columns) builder.add_column(name, type);
-    const int columns = static_cast<int>(prepared.columns.size());
-    while (prepared.statement.executeStep())
-      for (int i = 0; i < columns; ++i) builder.add(cell_of(prepared.statement.getColumn(i)));
-    return std::move(builder).build();
-  });
+  sqlite3_stmt* const statement = prepared.statement.get();
+  Run run(prepared, parameters);
+  bool row = run.step();
+  ResultSetBuilder builder;
+  const int columns = sqlite3_column_count(statement);
+  for (int i = 0; i < columns; ++i) {
+    const char* name = sqlite3_column_name(statement, i);
+    const char* type = sqlite3_column_decltype(statement, i);
+    builder.add_column(name != nullptr ? name : "", type != nullptr ? type : "");
+  }
+  for (; row; row = run.step())
+    for (int i = 0; i < columns; ++i) builder.add(cell_of(statement, i));
+  return std::move(builder).build();
 }
 
-std::int64_t run_insert(SQLite::Database& database, PreparedStatement& prepared,
-                        std::span<const ParameterView> parameters) {
-  return translated("insert a row", [&] {
-    const ResetAfter reset(prepared.statement);
-    bind(prepared.statement, parameters);
-    prepared.statement.executeStep();
-    return static_cast<std::int64_t>(database.getLastInsertRowid());
-  });
+std::int64_t run_statement(PreparedStatement& prepared, std::span<const ParameterView> parameters) {
+  Run run(prepared, parameters);
+  const std::int64_t before = sqlite3_total_changes64(run.database());
+  while (run.step()) {
+  }
+  // sqlite3_changes() would repeat the last count for statements that change nothing.
+  if (sqlite3_total_changes64(run.database()) == before) return 0;
+  return sqlite3_changes64(run.database());
+}
+
+std::int64_t run_insert(PreparedStatement& prepared, std::span<const ParameterView> parameters) {
+  Run run(prepared, parameters);
+  run.step();
+  return sqlite3_last_insert_rowid(run.database());
 }
 
 }  // namespace querymark::sqlite

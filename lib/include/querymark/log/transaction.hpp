@@ -35,11 +35,13 @@ class Transaction {
 
   /// Adds an intent: written to the log together with the data.
   Transaction& invalidate(Target target) {
+    require_usable();
     intents_.add(std::move(target));
     return *this;
   }
   /// Why, for operators who read the log.
   Transaction& reason(std::string text) {
+    require_usable();
     intents_.reason(std::move(text));
     return *this;
   }
@@ -47,6 +49,8 @@ class Transaction {
  protected:
   explicit Transaction(IntentBatch& intents) : intents_(intents) {}
   ~Transaction() = default;
+  /// Throws when the transaction is over.
+  virtual void require_usable() const {}
   virtual std::int64_t execute_values(std::string_view sql,
                                       std::span<const ParameterView> values) = 0;
   virtual ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) = 0;

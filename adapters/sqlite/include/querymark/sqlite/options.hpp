@@ -27,6 +27,10 @@ struct Options {
   Synchronous synchronous = Synchronous::full;
   std::size_t readers = 4;       ///< Most read connections; more callers wait.
   bool require_intents = false;  ///< Refuse a write without intents.
+  /// `PRAGMA foreign_keys` of the library's connections. Off, as SQLite itself has it by default,
+  /// where the schema declares keys that must not be enforced, or while a migration rebuilds a
+  /// table that others refer to: inside a write it can't be switched.
+  bool foreign_keys = true;
   bool write_ahead_log = true;   ///< Switch the file to WAL mode. Off: leave its journal mode.
   std::size_t mark_cells = 0;    ///< Zero: the default.
   const Clock* clock = nullptr;  ///< Null: the cache's.

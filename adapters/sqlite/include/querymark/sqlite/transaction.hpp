@@ -4,20 +4,27 @@
 
 namespace querymark::sqlite {
 
-class Connection;
+class Writer;
 
 /// A write transaction on SQLite: it holds the database's write lock from the start (BEGIN
 /// IMMEDIATE).
+///
+/// Refused are what begins or ends the transaction (savepoints are fine), ATTACH, and settings of
+/// the connection. When SQLite itself ends the transaction (RAISE(ROLLBACK), OR ROLLBACK, a full
+/// disk), every later call and the commit throw the error that did it, also if the function has
+/// caught it. A reference that is kept past the write, or used on another thread, throws
+/// ConfigError as long as the database lives. Temporary tables last as long as the write.
 class Transaction final : public querymark::Transaction {
  public:
-  Transaction(Connection& connection, IntentBatch& intents)
-      : querymark::Transaction(intents), connection_(connection) {}
+  Transaction(Writer& writer, IntentBatch& intents)
+      : querymark::Transaction(intents), writer_(writer) {}
 
  private:
+  void require_usable() const override;
   std::int64_t execute_values(std::string_view sql, std::span<const ParameterView> values) override;
   ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override;
 
-  Connection& connection_;
+  Writer& writer_;
 };
 
 }  // namespace querymark::sqlite

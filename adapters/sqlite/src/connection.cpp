@@ -85,10 +85,9 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
     // Before anything else, so that what is no database is told as that.
     database_.exec(statements().get("look_at_schema"));
     if (settings.write_ahead_log) write_ahead();
-    // Each intent adds two pages to a write of one, so the default of 1000 would sync that much
-    // more often. As many as the first block of the WAL's index holds: reads look no further than
-    // before.
-    if (use == Use::write) pragma("pragma wal_autocheckpoint = 4000");
+    if (use != Use::read)
+      pragma("pragma journal_size_limit = " + std::to_string(Checkpoints::kKeptBytes));
+    if (use == Use::write) checkpoints_.emplace(*this);
     run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
                                                   : "pragma synchronous = normal");
     run(settings.foreign_keys ? "pragma foreign_keys = on" : "pragma foreign_keys = off");

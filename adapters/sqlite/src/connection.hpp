@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "checkpoints.hpp"
 #include "guard.hpp"
 #include "querymark/key/parameter.hpp"
 #include "querymark/read/loader.hpp"
@@ -91,6 +92,7 @@ class Connection {
   /// Longest wait for a lock. Waits in small, growing, jittered steps: SQLite's own handler sleeps
   /// for milliseconds where another process holds the lock for microseconds.
   void set_busy_timeout(std::chrono::milliseconds timeout);
+  [[nodiscard]] std::chrono::milliseconds busy_timeout() const noexcept { return busy_timeout_; }
   [[nodiscard]] bool in_transaction() const noexcept;
   /// The connection is as it was opened: no transaction, no unfinished statement, no temporary
   /// object, no setting of a caller's, and the last failure was not its own.
@@ -117,12 +119,13 @@ class Connection {
   template <class Run>
   decltype(auto) with_callers(Guard::Rules rules, std::string_view sql, Run run);
 
-  std::chrono::steady_clock::duration busy_timeout_{};
+  std::chrono::milliseconds busy_timeout_{};
   std::chrono::steady_clock::time_point busy_since_;
   std::string path_;
   FileIdentity identity_;
   SQLite::Database database_;
   Guard guard_;
+  std::optional<Checkpoints> checkpoints_;
   StatementCache own_;  // these two after database_, so that they go before it
   StatementCache callers_;
   bool lost_ = false;

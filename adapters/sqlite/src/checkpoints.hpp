@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+
+struct sqlite3;
+
+namespace querymark::sqlite {
+
+class Connection;
+
+/// When the write-ahead log of a connection that writes goes back into the database, in place of
+/// SQLite's automatic checkpoints. Those never wait; so while there is always some reader, none
+/// gets to the end of the log, it is never begun again, and grows without bound.
+///
+/// States, by the pages that are in the log after a commit:
+///   short      nothing is done
+///   due        tries without waiting, again whenever the log has grown by a few hundred pages
+///   too long   waits for the readers of before to end, with the write lock held so that no reader
+///              comes to need more of the log; not for long at first, and longer each time that it
+///              was in vain
+/// The log is short again when the writer after a complete checkpoint begins it anew; then its file
+/// is cut to kKeptBytes.
+class Checkpoints {
+ public:
+  /// Both must live as long as the connection writes.
+  explicit Checkpoints(Connection& connection);
+  Checkpoints(const Checkpoints&) = delete;
+  Checkpoints& operator=(const Checkpoints&) = delete;
+
+  /// What the file of the log keeps when it is begun anew: more than a log takes that never gets
+  /// too long, so that it need not be allocated again and again.
+  static constexpr long long kKeptBytes = 32LL << 20;
+
+ private:
+  static int after_commit(void* self, sqlite3* database, const char* schema, int pages);
+  void look(sqlite3* database, const char* schema, int pages) noexcept;
+
+  // Each intent adds two pages to a write of one, so SQLite's 1000 would sync that much more often.
+  // As many as the first block of the log's index holds: reads look no further than before.
+  static constexpr int kDue = 4000;
+  static constexpr int kTooLong = 4 * kDue;
+  static constexpr int kAgain = 500;
+  static constexpr int kWaitAgain = kDue;
+  static constexpr std::chrono::milliseconds kFirstWait{10};
+  static constexpr std::chrono::milliseconds kLongestWait{250};
+
+  Connection& connection_;
+  int last_ = 0;
+  int next_ = kDue;
+  std::chrono::milliseconds wait_ = kFirstWait;
+};
+
+}  // namespace querymark::sqlite

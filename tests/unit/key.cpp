@@ -61,7 +61,7 @@ TEST_CASE("key: encodings and names match vectors made from the documented layou
   REQUIRE(vectors.size() > 20);
   std::set<std::string> names;
   for (const auto& vector : vectors) {
-    REQUIRE(vector.size() == 9);
+    REQUIRE(vector.size() == 10);
     CAPTURE(vector[5], vector[6]);
     const auto form = static_cast<KeyPrefix::Form>(std::stoi(vector[0]));
     const Scope scope{unhex(vector[1]), unhex(vector[2]), unhex(vector[3]), unhex(vector[4])};
@@ -73,6 +73,7 @@ TEST_CASE("key: encodings and names match vectors made from the documented layou
     CHECK(query_name({&prefix, parameters.encoded}).hex() == vector[8]);
     CHECK(prefix.text() == unhex(vector[5]));
     CHECK(prefix.form() == form);
+    CHECK(key_target({&prefix, parameters.encoded}).text() == vector[9]);
     CHECK(names.insert(vector[8]).second);
   }
 }
@@ -138,12 +139,35 @@ TEST_CASE("key: the stored type is part of the key but not of the query's name",
 
 TEST_CASE("key: a key intent names a query by its hash and a named key by its name", "[key]") {
   const KeyPrefix sql({}, KeyPrefix::Form::sql, kShop, "select 1");
-  CHECK(key_target({&sql, {}}) == key_of(query_name({&sql, {}})));
-  CHECK(key_target({&sql, {}}).text() == "sha256:" + query_name({&sql, {}}).hex());
+  CHECK(key_target({&sql, {}}).text().starts_with("query:"));
+  CHECK(Target::from_log("key", key_target({&sql, {}}).text()) == key_target({&sql, {}}));
   const KeyPrefix named({}, KeyPrefix::Form::named, kShop, "prices:eu");
   CHECK(key_target({&named, {}}) == key_named("prices:eu"));
   const KeyPrefix same_text({}, KeyPrefix::Form::sql, kShop, "prices:eu");
   CHECK_FALSE(key_target({&named, {}}) == key_target({&same_text, {}}));
+}
+
+TEST_CASE("key: a key intent reaches the query in every session, and in that scope alone",
+          "[key]") {
+  const auto target = [](const Scope& scope, std::string_view text, std::string_view tail = {}) {
+    const KeyPrefix prefix({}, KeyPrefix::Form::sql, scope, text);
+    return key_target({&prefix, tail}).text();
+  };
+  const std::string known = target({"shop", "db", "reader", "7"}, "select 1");
+  CHECK(target({"shop", "db", "a writer of a longer name", "7"}, "select 1") == known);
+  CHECK(target({"shop", "db", "", "7"}, "select 1") == known);
+  const KeyPrefix reader({}, KeyPrefix::Form::sql, {"shop", "db", "reader", "7"}, "select 1");
+  const KeyPrefix writer({}, KeyPrefix::Form::sql, {"shop", "db", "writer", "7"}, "select 1");
+  CHECK(query_name({&reader, {}}) != query_name({&writer, {}}));  // what they read may differ
+  std::set<std::string> distinct{known};
+  for (const Scope& scope :
+       {Scope{"shop", "db", "reader", "8"}, Scope{"shop", "db", "7", ""},
+        Scope{"shop", "db2", "reader", "7"}, Scope{"shops", "db", "reader", "7"},
+        Scope{"shop", "dbreader", "", "7"}, Scope{"shopdb", "", "reader", "7"}})
+    distinct.insert(target(scope, "select 1"));
+  distinct.insert(target({"shop", "db", "reader", "7"}, "select 2"));
+  distinct.insert(target({"shop", "db", "reader", "7"}, "select 1", encoded(7)));
+  CHECK(distinct.size() == 9);
 }
 
 TEST_CASE("key: equality looks at the parameters", "[key]") {

@@ -94,6 +94,18 @@ TEST_CASE("target: the longest text is accepted and one byte more is not", "[tar
   CHECK_THROWS_AS(tag(std::string(Target::kMaxText / 3 + 1, ':')), ConfigError);  // escaped: longer
 }
 
+TEST_CASE("target: a key as programs of version 0.1 spell it is a flush", "[target]") {
+  // It names the query in its writer's session alone, so whom else it was meant for is unknown.
+  const auto old = Target::from_log("key", "sha256:" + std::string(64, '0'));
+  REQUIRE(old);
+  CHECK(old->is_flush());
+  CHECK(Target::from_log("tag", "sha256:00")->kind() == TargetKind::tag);
+  // In turn they know neither of these beginnings, and take such a row as malformed: a flush too.
+  const std::string text = key_of(Digest{}).text();
+  CHECK(text == "query:" + std::string(64, '0'));
+  CHECK(Target::from_log("key", text) == key_of(Digest{}));
+}
+
 TEST_CASE("target: a malformed row of the log is rejected", "[target]") {
   CHECK_FALSE(Target::from_log("row", "product:7"));
   CHECK_FALSE(Target::from_log("", "product:7"));

@@ -34,7 +34,11 @@ KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope
                      std::string_view text)
     : form_(form) {
   encode(bytes_, stored_type, form, scope, text);
-  query_offset_ = 1 + sizeof(std::uint32_t) + stored_type.size();
+  constexpr std::size_t kLength = sizeof(std::uint32_t);
+  query_offset_ = 1 + kLength + stored_type.size();
+  session_offset_ =
+      query_offset_ + 1 + kLength + scope.space.size() + kLength + scope.database.size();
+  session_end_ = session_offset_ + kLength + scope.session.size();
   text_offset_ = bytes_.size() - text.size();
   static const std::uint64_t secret = random_u64() | 1U;
   seed_ = {.hash = process_hash(bytes_), .secret = secret};
@@ -57,9 +61,19 @@ Digest query_name(const KeyView& key) {
   return sha256({"querymark-key-v1", key.prefix->query_bytes(), key.parameters});
 }
 
+namespace {
+
+// Apart from query_name's by its first part, so that neither can pass for the other.
+Digest name_in_any_session(const KeyView& key) {
+  return sha256({"querymark-key-target-v2", key.prefix->before_session(),
+                 key.prefix->after_session(), key.parameters});
+}
+
+}  // namespace
+
 Target key_target(const KeyView& key) {
   return key.prefix->form() == KeyPrefix::Form::named ? key_named(key.prefix->text())
-                                                      : key_of(query_name(key));
+                                                      : key_of(name_in_any_session(key));
 }
 
 }  // namespace querymark

@@ -66,7 +66,7 @@ Target key_named(std::string_view name) {
   return {TargetKind::key, std::move(text)};
 }
 
-Target key_of(const Digest& query_name) { return {TargetKind::key, "sha256:" + query_name.hex()}; }
+Target key_of(const Digest& name) { return {TargetKind::key, "query:" + name.hex()}; }
 
 std::optional<Target> Target::from_log(std::string_view kind, std::string_view text) {
   for (std::size_t i = 0; i < std::size(kKindNames); ++i) {
@@ -76,7 +76,8 @@ std::optional<Target> Target::from_log(std::string_view kind, std::string_view t
     if (!is_canonical(text)) return std::nullopt;
     if (found == TargetKind::entity && text.find(':') == std::string_view::npos)
       return std::nullopt;
-    if (found == TargetKind::key && !text.starts_with("sha256:") && !text.starts_with("name:"))
+    if (found == TargetKind::key && text.starts_with("sha256:")) return flush_all();
+    if (found == TargetKind::key && !text.starts_with("query:") && !text.starts_with("name:"))
       return std::nullopt;
     return Target(found, std::string(text));
   }

@@ -43,6 +43,13 @@ class KeyPrefix {
   [[nodiscard]] ByteView query_bytes() const noexcept {
     return ByteView(bytes_).substr(query_offset_);
   }
+  /// The two parts of `query_bytes()` around the session's.
+  [[nodiscard]] ByteView before_session() const noexcept {
+    return ByteView(bytes_).substr(query_offset_, session_offset_ - query_offset_);
+  }
+  [[nodiscard]] ByteView after_session() const noexcept {
+    return ByteView(bytes_).substr(session_end_);
+  }
   /// The SQL text, verbatim, or the caller's key name.
   [[nodiscard]] std::string_view text() const noexcept {
     return ByteView(bytes_).substr(text_offset_);
@@ -54,6 +61,16 @@ class KeyPrefix {
   };
   [[nodiscard]] const Seed& seed() const noexcept { return seed_; }
   [[nodiscard]] Form form() const noexcept { return form_; }
+
+  /// What it takes, with its place in the table that interns it.
+  [[nodiscard]] std::size_t charge() const noexcept {
+    constexpr std::size_t kTableBytes = 64;  // node, bucket, malloc
+    return bytes_.size() + sizeof(KeyPrefix) + kTableBytes;
+  }
+  /// True while there is one reference to it. A hint, unless that one is the caller's.
+  [[nodiscard]] bool has_one_owner() const noexcept {
+    return references_.load(std::memory_order_relaxed) == 1;
+  }
 
   /// Told when the last reference to one of its prefixes is gone.
   class Owner {
@@ -81,6 +98,8 @@ class KeyPrefix {
   std::shared_ptr<Owner> owner_;
   std::string bytes_;
   std::size_t query_offset_ = 0;
+  std::size_t session_offset_ = 0;
+  std::size_t session_end_ = 0;
   std::size_t text_offset_ = 0;
   Form form_;
   Seed seed_{};
@@ -99,11 +118,13 @@ struct KeyView {
   }
 };
 
-/// SHA-256 name of the query under which shared tiers know it and key intents name it. Independent
-/// of the stored type. About 0.3 µs: for misses and intents, never for a hit.
+/// SHA-256 name of the query under which shared tiers know it. Independent of the stored type.
+/// About 0.3 µs: for misses and intents, never for a hit.
 [[nodiscard]] Digest query_name(const KeyView& key);
 
-/// The target that a key intent for this query hits.
+/// The target that a key intent for this query hits: whatever the session under which a reader runs
+/// it, since who writes need not know the roles and time zones of those who read. (The key itself
+/// keeps the session: results differ by it.) Costs as much as `query_name`.
 [[nodiscard]] Target key_target(const KeyView& key);
 
 }  // namespace querymark

@@ -32,11 +32,12 @@ class Target {
   static constexpr std::size_t kMaxText = 1024;
 
   /// Reads what a log row or a shared tier holds. Nothing when the kind is unknown or the text is
-  /// not canonical: empty, too long, not UTF-8, or with a stray `%`.
+  /// not canonical: empty, too long, not UTF-8, or with a stray `%`. A key in the spelling of
+  /// version 0.1, `sha256:<hex>`, named a query in one session alone: it is read as a flush.
   [[nodiscard]] static std::optional<Target> from_log(std::string_view kind, std::string_view text);
 
   [[nodiscard]] TargetKind kind() const noexcept { return kind_; }
-  /// Canonical text: `product:7`, `sha256:<hex>` or `name:<segment>` for a key, empty for a flush.
+  /// Canonical text: `product:7`, `query:<hex>` or `name:<segment>` for a key, empty for a flush.
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool is_flush() const noexcept { return kind_ == TargetKind::flush; }
 
@@ -56,7 +57,7 @@ class Target {
   friend Target make_tag(TargetKind kind, const std::vector<std::string_view>& segments);
   friend Target flush_all();
   friend Target key_named(std::string_view name);
-  friend Target key_of(const Digest& query_name);
+  friend Target key_of(const Digest& name);
 
   Target(TargetKind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
   [[nodiscard]] std::string_view identity_class() const noexcept;
@@ -76,8 +77,8 @@ class Target {
 [[nodiscard]] Target flush_all();
 /// A cached value that carries a caller's own key name.
 [[nodiscard]] Target key_named(std::string_view name);
-/// A cached query, by the SHA-256 name of its key.
-[[nodiscard]] Target key_of(const Digest& query_name);
+/// A cached query, by the SHA-256 name that `key_target` makes.
+[[nodiscard]] Target key_of(const Digest& name);
 
 namespace detail {
 

@@ -33,6 +33,44 @@ TEST_CASE("cache: the mark tables of its sources are part of its budget", "[cach
   CHECK(cache.stats().mark_bytes == 0);
 }
 
+TEST_CASE("cache: databases that come late get what is left for marks, and none is refused",
+          "[cache]") {
+  const std::size_t memory = GENERATE(16U, 64U, 256U) * (1U << 20U);
+  Cache cache({.memory_bytes = memory});
+  std::vector<std::unique_ptr<Source>> sources;
+  for (int i = 0; i < 40; ++i) {
+    sources.push_back(std::make_unique<Source>(cache, SourceOptions{}));
+    const std::size_t cells = sources.back()->marks().table().cells();
+    CHECK(cells >= 1024);
+    CHECK(cells <= (i == 0 ? MarkTable::kDefaultSize
+                           : sources[sources.size() - 2]->marks().table().cells()));
+  }
+  CHECK(sources.front()->marks().table().cells() ==
+        std::min<std::size_t>(MarkTable::kDefaultSize, memory / 4 / MarkTable::kCellBytes));
+  CHECK(sources[9]->marks().table().cells() > 4'000);
+  CHECK(cache.stats().mark_bytes < memory / 8 * 5);
+  // Its own values find room as well, and so does whoever asks for very little.
+  CHECK(cache.get_or_load<int>("n", {}, [] { return 1; }).outcome().stored == Stored::yes);
+  CHECK_NOTHROW(Source(cache, {.mark_cells = 1024}));
+  CHECK_THROWS_AS(Source(cache, {.mark_cells = memory / MarkTable::kCellBytes}), ConfigError);
+  // Room that is given back is used again.
+  const std::size_t least = sources.back()->marks().table().cells();
+  sources.erase(sources.begin(), sources.end() - 2);
+  CHECK(Source(cache, {}).marks().table().cells() > least);
+}
+
+TEST_CASE("cache: too many databases for a small budget are refused, with a word why", "[cache]") {
+  Cache cache({.memory_bytes = 1U << 20U});
+  std::vector<std::unique_ptr<Source>> sources;
+  const auto fill = [&] {
+    for (int i = 0; i < 1000; ++i)
+      sources.push_back(std::make_unique<Source>(cache, SourceOptions{}));
+  };
+  CHECK_THROWS_WITH(fill(), Catch::Matchers::Contains("too little for one database more"));
+  CHECK(sources.size() >= 15);
+  CHECK(cache.stats().mark_bytes <= (1U << 20U) / 4 * 3);
+}
+
 TEST_CASE("cache: purge drops what is expired or invalidated, and nothing else", "[cache]") {
   ReadFixture f;
   (void)f.query("select 1").ttl(1s).fetch();

@@ -463,7 +463,8 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
 }
 
 Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope) {
-  return {*this, transaction, "borrowed:" + scope};
+  // No pins of the pool's begin like this: they begin with a role's name.
+  return {*this, transaction, "\nborrowed:" + scope};
 }
 
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {

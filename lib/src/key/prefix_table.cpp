@@ -12,14 +12,11 @@ struct PrefixTable::State final : KeyPrefix::Owner {
   std::unordered_map<std::string_view, const KeyPrefix*> known;
   std::atomic<std::size_t> bytes{0};
 
-  static std::size_t cost(const KeyPrefix& prefix) noexcept {
-    return prefix.bytes().size() + sizeof(KeyPrefix) + 64;  // map node, bucket, malloc
-  }
   void forget(const KeyPrefix& prefix) noexcept override {
     const std::lock_guard lock(mutex);
     const auto slot = known.find(prefix.bytes());
     if (slot != known.end() && slot->second == &prefix) known.erase(slot);
-    bytes.fetch_sub(cost(prefix), std::memory_order_relaxed);
+    bytes.fetch_sub(prefix.charge(), std::memory_order_relaxed);
   }
 };
 
@@ -27,10 +24,10 @@ PrefixTable::PrefixTable() : state_(std::make_shared<State>()) {}
 
 KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form form,
                                  const Scope& scope, std::string_view text) {
-  // Most calls find what they look for: encode into a buffer that this thread reuses, and look
-  // first.
-  thread_local std::string encoded;
-  encoded.clear();
+  // Most calls find what they look for: look first. (A buffer of the thread's would be gone for
+  // those who ask at the process's end.)
+  std::string encoded;
+  encoded.reserve(stored_type.size() + text.size() + 256);
   KeyPrefix::encode(encoded, stored_type, form, scope, text);
   const auto alive = [this](std::string_view bytes) -> KeyPrefixRef {
     const auto found = state_->known.find(bytes);
@@ -43,7 +40,7 @@ KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form f
   }
   auto made = std::make_unique<KeyPrefix>(stored_type, form, scope, text);
   made->set_owner(state_);
-  state_->bytes.fetch_add(State::cost(*made), std::memory_order_relaxed);
+  state_->bytes.fetch_add(made->charge(), std::memory_order_relaxed);
   const KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
   const std::lock_guard lock(state_->mutex);
   if (KeyPrefixRef known = alive(fresh->bytes())) return known;

@@ -29,7 +29,10 @@ Subscriber::Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Ma
       outbox_(outbox),
       doorbell_(doorbell),
       marks_(marks),
-      options_(options) {}
+      options_(options) {
+  detail::not_negative(options_.max_lag, "max_lag");
+  detail::not_negative(options_.poll_interval, "poll_interval");
+}
 
 Subscriber::~Subscriber() { stop(); }
 

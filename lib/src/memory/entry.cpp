@@ -17,6 +17,9 @@ constexpr std::size_t kIndexBytes = 20;
 
 constexpr std::size_t kMaxKinds = 1U << 16U;
 
+// Up to so many targets are looked through, more are sorted.
+constexpr std::size_t kFewTargets = 8;
+
 // A kind is written once, before its id is handed out; ids travel with the entries that carry them.
 struct Kinds {
   std::mutex mutex;  // guards count
@@ -50,6 +53,7 @@ const detail::StoredKind& detail::kind_of(std::uint16_t id) noexcept { return ki
 
 bool Entry::carries(std::span<const TargetId> targets) const noexcept {
   return std::ranges::all_of(targets, [carried = this->targets()](TargetId target) {
+    if (carried.size() > kFewTargets) return std::ranges::binary_search(carried, target);
     return std::ranges::find(carried, target) != carried.end();
   });
 }
@@ -73,7 +77,9 @@ Entry::Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool 
       count_(static_cast<std::uint16_t>(std::min<std::size_t>(count, kCountOutside))),
       align_log2_(std::countr_zero(detail::kind_of(kind).alignment) & 15),
       has_outside_(outside) {
-  std::ranges::copy(init.targets, const_cast<TargetId*>(targets().data()));
+  const std::span<TargetId> own(const_cast<TargetId*>(targets().data()), init.targets.size());
+  std::ranges::copy(init.targets, own.begin());
+  if (own.size() > kFewTargets) std::ranges::sort(own);
   std::ranges::copy(init.parameters, const_cast<char*>(parameters_begin()));
 }
 

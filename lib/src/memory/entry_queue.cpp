@@ -22,6 +22,7 @@ void RetiredEntries::add(const Entry& entry, std::size_t charge) noexcept {
   last_ = &entry;
   ++size_;
   bytes_ += charge;
+  prefix_bytes_ += entry.prefix_charge();
 }
 
 void RetiredEntries::append(RetiredEntries&& other) noexcept {
@@ -33,6 +34,7 @@ void RetiredEntries::append(RetiredEntries&& other) noexcept {
   last_ = other.last_;
   size_ += std::exchange(other.size_, 0);
   bytes_ += std::exchange(other.bytes_, 0);
+  prefix_bytes_ += std::exchange(other.prefix_bytes_, 0);
   other.first_ = other.last_ = nullptr;
 }
 
@@ -46,7 +48,7 @@ void RetiredEntries::release() noexcept {
   }
   const Entry* at = std::exchange(first_, nullptr);
   last_ = nullptr;
-  size_ = bytes_ = 0;
+  size_ = bytes_ = prefix_bytes_ = 0;
   while (at != nullptr) {
     const Entry* const entry = std::exchange(at, EntryQueue::next(*at));
     if (std::ranges::binary_search(held, entry))

@@ -77,6 +77,8 @@ class RetiredEntries {
   void append(RetiredEntries&& other) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  /// Of prefixes that nobody else owned when the entries came.
+  [[nodiscard]] std::size_t prefix_bytes() const noexcept { return prefix_bytes_; }
   /// Drops the references of those that no reader protects; keeps the others. May run destructors
   /// of values, which are user code: hold no lock.
   void release() noexcept;
@@ -86,6 +88,7 @@ class RetiredEntries {
   const Entry* last_ = nullptr;
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;
+  std::size_t prefix_bytes_ = 0;
 };
 
 }  // namespace querymark

@@ -68,7 +68,9 @@ bool supersedes(const Entry& resident, const Entry& entry) noexcept {
 MemoryTier::MemoryTier(std::size_t capacity)
     : capacity_(capacity),
       shard_mask_(static_cast<std::uint32_t>(shard_count(capacity) - 1)),
-      shards_(std::make_unique<Shard[]>(std::size_t{shard_mask_} + 1)) {}
+      shards_(std::make_unique<Shard[]>(std::size_t{shard_mask_} + 1)) {
+  for (Shard& shard : shards()) shard.leaving = &leaving_;
+}
 
 MemoryTier::~MemoryTier() {
   for (Shard& shard : shards()) {
@@ -78,6 +80,17 @@ MemoryTier::~MemoryTier() {
 }
 
 std::size_t MemoryTier::shard_capacity() const noexcept { return capacity() / shards().size(); }
+
+// Prefixes on their way out are not subtracted one by one: each entry that is evicted makes the
+// room that its own prefix took at once, or one shard would be emptied before the first of them is
+// gone. What they may come to (Shard::has_much_retired) is set aside instead.
+std::size_t MemoryTier::shard_room() const noexcept {
+  const std::size_t whole = capacity();
+  const std::size_t all = prefixes_ != nullptr ? prefixes_->bytes() : 0;
+  const std::size_t leaving = leaving_.load(std::memory_order_relaxed);
+  const std::size_t taken = all - std::min(all, leaving) + std::min(all, whole / 16);
+  return (whole - std::min(taken, whole)) / shards().size();
+}
 
 std::size_t MemoryTier::largest() const noexcept { return shard_capacity(); }
 
@@ -116,12 +129,14 @@ void MemoryTier::evict_from_main(Shard& shard) {
 
 // Ends: each turn takes a visit from an entry, moves one to main, or evicts one. Readers that keep
 // hitting could hold that off, so after enough turns visits don't count.
-void MemoryTier::make_room(Shard& shard, std::size_t capacity) {
+void MemoryTier::make_room(Shard& shard, std::size_t charge) {
   std::size_t turns = (shard.index.size() + 1) * (Shard::kMostVisits + 2);
-  while (shard.bytes() > capacity) {
+  while (!shard.empty()) {
+    const std::size_t room = shard_room();
+    if (shard.bytes() + charge <= room) return;
     const bool from_small =
         !shard.small.empty() &&
-        (shard.small.bytes() > shard_capacity() * kSmallPercent / 100 || shard.main.empty());
+        (shard.small.bytes() > room * kSmallPercent / 100 || shard.main.empty());
     if (turns > 0) {
       --turns;
       from_small ? evict_from_small(shard) : evict_from_main(shard);
@@ -132,10 +147,25 @@ void MemoryTier::make_room(Shard& shard, std::size_t capacity) {
   }
 }
 
+// Prefixes that came with entries of other shards may have left this one no room.
+void MemoryTier::make_room_everywhere() {
+  for (Shard& shard : shards()) {
+    std::unique_lock lock(shard.mutex);
+    make_room(shard, 0);
+    shard.release_retired(lock);
+  }
+}
+
 StoreStatus MemoryTier::insert(EntryRef entry) {
   const std::size_t charge = entry->charge();
   const std::size_t capacity = shard_capacity();
-  if (charge > capacity) return StoreStatus::oversize;
+  const std::size_t with_prefix =
+      charge + (prefixes_ != nullptr ? entry->key().prefix->charge() : 0);
+  if (with_prefix > capacity) return StoreStatus::oversize;
+  if (charge > shard_room()) {
+    make_room_everywhere();
+    if (charge > shard_room()) return StoreStatus::oversize;
+  }
   Shard& shard = shard_of(entry->hash());
   std::unique_lock lock(shard.mutex);
   const Entry* const resident = shard.index.find_like(*entry);
@@ -149,13 +179,13 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
                          std::memory_order_relaxed);
     const std::size_t old_charge = resident->charge();
     queue.remove(*resident, old_charge);
-    make_room(shard, capacity - charge);
+    make_room(shard, charge);
     shard.index.replace(*resident, *fresh);
-    shard.retired.add(*resident, old_charge);
+    shard.retire(*resident, old_charge);
     queue.push(*fresh, charge);
   } else {
     const bool known = shard.ghosts.take(fresh->hash());
-    make_room(shard, capacity - charge);
+    make_room(shard, charge);
     shard.index.insert(*fresh);
     (known ? shard.main : shard.small).push(*fresh, charge);
   }
@@ -190,11 +220,7 @@ std::size_t MemoryTier::purge(const std::function<bool(const Entry&)>& is_dead) 
 
 void MemoryTier::set_capacity(std::size_t capacity) {
   capacity_.store(capacity, std::memory_order_relaxed);
-  for (Shard& shard : shards()) {
-    std::unique_lock lock(shard.mutex);
-    make_room(shard, shard_capacity());
-    shard.release_retired(lock);
-  }
+  make_room_everywhere();
 }
 
 std::size_t MemoryTier::bytes() const {

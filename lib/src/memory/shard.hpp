@@ -24,9 +24,11 @@ struct MemoryTier::Shard {
   EntryQueue main{2};
   Ghosts ghosts;
   RetiredEntries retired;
+  std::atomic<std::size_t>* leaving = nullptr;  // the tier's; its part of this shard is retired's
   std::uint64_t evictions = 0;
 
   [[nodiscard]] std::size_t bytes() const noexcept { return small.bytes() + main.bytes(); }
+  [[nodiscard]] bool empty() const noexcept { return small.empty() && main.empty(); }
   [[nodiscard]] EntryQueue& queue_of(const Entry& entry) noexcept {
     return main.holds(entry) ? main : small;
   }
@@ -34,17 +36,26 @@ struct MemoryTier::Shard {
     const std::size_t charge = entry.charge();
     queue_of(entry).remove(entry, charge);
     index.erase(entry);
+    retire(entry, charge);
+  }
+  void retire(const Entry& entry, std::size_t charge) noexcept {
+    const std::size_t before = retired.prefix_bytes();
     retired.add(entry, charge);
+    leaving->fetch_add(retired.prefix_bytes() - before, std::memory_order_relaxed);
   }
   void remember(const Entry& entry) { ghosts.add(entry.hash(), index.size() * 9 / 10); }
   [[nodiscard]] bool has_much_retired(std::size_t capacity) const noexcept {
-    return retired.size() >= kRetiredBatch || retired.bytes() > capacity / 32;
+    return retired.size() >= kRetiredBatch ||
+           retired.bytes() + retired.prefix_bytes() > capacity / 32;
   }
   // Frees what it can, without the lock; what readers protect comes back.
   void release_retired(std::unique_lock<SpinMutex>& lock) {
     RetiredEntries batch(std::move(retired));
+    const std::size_t leave = batch.prefix_bytes();
     lock.unlock();
     batch.release();
+    // After they have gone: in between they count neither way.
+    leaving->fetch_sub(leave - batch.prefix_bytes(), std::memory_order_relaxed);
     lock.lock();
     retired.append(std::move(batch));
   }

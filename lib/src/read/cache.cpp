@@ -13,6 +13,9 @@
 namespace querymark {
 namespace {
 
+// 16 KiB: 100 targets invalidated in an entry's life kill one unrelated entry in a hundred.
+constexpr std::size_t kLeastMarkCells = 1024;
+
 const CacheOptions& checked(const CacheOptions& options) {
   if (options.memory_bytes < (1U << 20U))
     throw ConfigError("memory_bytes must be at least 1 MiB, not " +
@@ -24,6 +27,7 @@ const CacheOptions& checked(const CacheOptions& options) {
 
 Cache::Cache(CacheOptions options)
     : options_(std::move(options)), memory_(checked(options_).memory_bytes) {
+  memory_.set_prefixes(prefixes_);
   memory_.set_dead_test([this](const Entry& entry) { return is_dead(entry); });
 }
 
@@ -40,7 +44,7 @@ Source& Cache::local() {
   std::call_once(local_once_, [this] {
     constexpr std::size_t kCells = (1U << 20U) / MarkTable::kCellBytes;
     SourceOptions options;
-    options.mark_cells = std::min(kCells, options_.memory_bytes / 8 / MarkTable::kCellBytes);
+    options.mark_cells = std::min(kCells, mark_cells(0));
     auto source = std::make_unique<Source>(*this, std::move(options));
     source->marks().trust_until(MonotonicTime::max());  // its writers are in this process
     local_ = std::move(source);
@@ -65,17 +69,43 @@ std::size_t Cache::purge() {
   return memory_.purge([this](const Entry& entry) { return is_dead(entry); });
 }
 
+std::size_t Cache::mark_bytes() const {
+  std::size_t taken = 0;
+  for (const auto& [id, source] : sources_) taken += source.mark_bytes;
+  return taken;
+}
+
+std::size_t Cache::mark_cells(std::size_t asked) const {
+  const std::size_t half = options_.memory_bytes / 2;
+  const std::shared_lock lock(sources_mutex_);
+  const std::size_t taken = mark_bytes();
+  if (asked != 0) {
+    const std::size_t room = (half - std::min(taken, half)) / MarkTable::kCellBytes;
+    if (asked > std::max(room, kLeastMarkCells))
+      throw ConfigError("mark tables of " + std::to_string(asked) + " cells of " +
+                        std::to_string(MarkTable::kCellBytes) + " bytes, and of " +
+                        std::to_string(taken) +
+                        " bytes before them, would take more than half of memory_bytes = " +
+                        std::to_string(options_.memory_bytes) + "; raise it, or lower mark_cells");
+    return asked;
+  }
+  // A small table costs false invalidations, none costs the database: whoever comes late gets a
+  // little, and the entries have what is left.
+  const std::size_t left = half - std::min(taken, half);
+  const std::size_t share = sources_.empty() ? left / 2 : left / 4;
+  return std::clamp(share / MarkTable::kCellBytes, kLeastMarkCells, MarkTable::kDefaultSize);
+}
+
 MarkDomain Cache::attach(const Marks& marks, std::size_t mark_bytes) {
   std::size_t capacity = 0;
   MarkDomain domain{};
   {
     const std::unique_lock lock(sources_mutex_);
-    std::size_t taken = mark_bytes;
-    for (const auto& [id, source] : sources_) taken += source.mark_bytes;
-    if (taken > options_.memory_bytes / 2)
-      throw ConfigError("mark tables of " + std::to_string(taken) +
-                        " bytes would take more than half of memory_bytes = " +
-                        std::to_string(options_.memory_bytes) + "; raise it, or lower mark_cells");
+    const std::size_t taken = this->mark_bytes() + mark_bytes;
+    if (taken > options_.memory_bytes / 4 * 3)
+      throw ConfigError("memory_bytes = " + std::to_string(options_.memory_bytes) +
+                        " is too little for one database more: " + std::to_string(sources_.size()) +
+                        " have their mark tables in it; raise it");
     domain = static_cast<MarkDomain>(++last_domain_);
     sources_.emplace(domain, Attached{&marks, mark_bytes});
     capacity = options_.memory_bytes - taken;

@@ -16,6 +16,9 @@
 // What is invalidated after that, waiters find out themselves: they judge the value's stamp when
 // they get it.
 //
+// Nobody waits for a flight while leading one, so no circle of waiting can close: whoever is waited
+// for waits for no one (LeadingScope).
+//
 // Lock order: the table's mutex, then a flight's. A promoted waiter takes its new stamp under the
 // flight's mutex, before it asks the database; joiners that compare against it hold the same mutex.
 
@@ -29,7 +32,13 @@ std::string flight_key(const KeyView& key) {
   return bytes.append(key.parameters);
 }
 
+thread_local constinit unsigned leading = 0;
+
 }  // namespace
+
+LeadingScope::LeadingScope() noexcept { ++leading; }
+LeadingScope::~LeadingScope() { --leading; }
+bool LeadingScope::active() noexcept { return leading > 0; }
 
 FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
                                std::span<const TargetId> targets) {
@@ -42,6 +51,7 @@ FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
         slot->state_ == Flight::State::loading || slot->state_ == Flight::State::abandoned;
     if (under_way && slot->leader_ == std::this_thread::get_id()) return FlightReentrant{};
     if (under_way && marks.unchanged_since(slot->stamp_.generation, targets)) {
+      if (LeadingScope::active()) return FlightBusy{};
       ++slot->waiters_;
       return FlightWaiter(*this, marks, std::move(name), slot);
     }

@@ -14,6 +14,9 @@
 //   (resume(FlightResult)); what
 //     it can't take it loads anew, the second time on its own, so that no invalidation storm
 //     starves it
+//   - who was handed a value, or the lead, after waiting looks at the trust of now: what was
+//   trusted when the call began need not be any more (lead, resume(SharedValue),
+//   resume(FlightResult))
 //   - a load of one's own is returned even if a target was invalidated meanwhile: it is a plain
 //   read of the
 //     database that began after the call; only keeping it would be wrong
@@ -45,8 +48,8 @@ Stored stored_as(StoreStatus status) noexcept {
 ReadMachine::ReadMachine(Source& source, ReadRequest& request)
     : source_(source), request_(request) {}
 
-void ReadMachine::add_target(TargetId target) {
-  if (std::ranges::find(targets_ids_, target) == targets_ids_.end()) targets_ids_.push_back(target);
+bool ReadMachine::trusted_now() {
+  return source_.marks_.trusted(source_.cache_.clock().coarse_now());
 }
 
 Digest ReadMachine::shared_name() {
@@ -61,7 +64,7 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
           .hash = request_.hash,
           .domain = source_.domain_,
           .generation = generation,
-          .targets = targets_ids_,
+          .targets = target_ids_.values(),
           .loaded = loaded,
           .expires = std::min(expires, expires_limit_)};
 }
@@ -70,9 +73,13 @@ ReadMachine::Action ReadMachine::start() {
   began_ = source_.cache_.clock().coarse_now();
   request_.targets(targets_);
   targets_.push_back(key_target({request_.prefix.get(), request_.parameters}));
-  for (const Target& target : targets_) add_target(target.id());
-  required_ = targets_ids_;
-  if (!source_.cache_.enabled() || !request_.enabled) {
+  for (const Target& target : targets_) target_ids_.add(target.id());
+  if (target_ids_.size() > kMaxTargets)
+    throw ConfigError("a cached query can't declare more than " + std::to_string(kMaxTargets - 1) +
+                      " targets, and this one has " + std::to_string(targets_.size() - 1) +
+                      "; use a collection");
+  required_ = target_ids_.values();
+  if (!source_.cache_.enabled() || !request_.enabled || request_.ttl.count() <= 0) {
     bypass_ = Stored::disabled;
   } else if (!source_.marks_.trusted(began_)) {
     bypass_ = Stored::lagging;
@@ -93,14 +100,19 @@ ReadMachine::Action ReadMachine::enter() {
     waiter_.emplace(std::move(*waiter));
     return Await{&*waiter_};
   }
-  bypass_ = Stored::reentrant;
   stamp_ = source_.marks_.begin_load();
+  if (std::holds_alternative<FlightBusy>(entry)) return poll_next_tier();
+  bypass_ = Stored::reentrant;
   return load();
 }
 
 ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
   stamp_ = leader.stamp();
   leader_.emplace(std::move(leader));
+  if (!trusted_now()) {  // ended while this call waited for another's load
+    bypass_ = Stored::lagging;
+    return load();
+  }
   // The flight before this one may have stored the value between our look and our entry.
   if (EntryRef entry = source_.cache_.memory_.find({request_.prefix.get(), request_.parameters},
                                                    request_.hash)) {
@@ -115,8 +127,8 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
     if (verdict == Source::Verdict::targets_differ) {
       // Another call site declares other targets: load with both sets, and the shorter TTL wins. If
       // no entry can carry both, the call sites take turns.
-      if (targets_ids_.size() + entry->targets().size() <= kMaxTargets) {
-        for (const TargetId target : entry->targets()) add_target(target);
+      if (target_ids_.size() + entry->targets().size() <= kMaxTargets) {
+        for (const TargetId target : entry->targets()) target_ids_.add(target);
         expires_limit_ = entry->expires();
       }
     }
@@ -134,11 +146,19 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
   ++tier_;
   auto& counters = source_.cache_.counters_;
   const WallTime wall = source_.cache_.clock().wall_now();
+  if (!trusted_now()) {  // ended while the tier was asked
+    bypass_ = Stored::lagging;
+    return load();
+  }
   if (!value || value->expires <= wall) return poll_next_tier();
-  const std::vector<TargetId> own = targets_ids_;
-  for (const Target& target : value->targets) add_target(target.id());
-  const auto generation = source_.marks_.judge(value->stamp, targets_ids_);
-  if (generation) {
+  const Distinct<TargetId> own = target_ids_;
+  std::optional<std::uint64_t> generation;
+  // What no entry could carry is not worth a look.
+  if (value->targets.size() <= kMaxTargets) {
+    for (const Target& target : value->targets) target_ids_.add(target.id());
+    generation = source_.marks_.judge(value->stamp, target_ids_.values());
+  }
+  if (generation && target_ids_.size() <= kMaxTargets) {
     const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
     const auto ttl =
         std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
@@ -157,7 +177,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     }
   }
   counters.shared_stale.fetch_add(1);
-  targets_ids_ = own;
+  target_ids_ = own;
   return poll_next_tier();
 }
 
@@ -248,14 +268,22 @@ ReadMachine::Action ReadMachine::resume(FlightResult result) {
   if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
   EntryRef entry = std::move(std::get<EntryRef>(result));
   const MonotonicTime now = source_.cache_.clock().coarse_now();
-  if (source_.judge(*entry, now, request_.ttl, required_) == Source::Verdict::fresh) {
-    source_.cache_.counters_.joined.fetch_add(1);
-    return finish(entry, {.status = ReadStatus::joined,
+  const bool trusted = source_.marks_.trusted(now);
+  if (!trusted && source_.options_.lagging == Lagging::bypass) {
+    bypass_ = Stored::lagging;
+  } else if (source_.judge(*entry, now, request_.ttl, required_) == Source::Verdict::fresh) {
+    auto& counters = source_.cache_.counters_;
+    if (trusted)
+      counters.joined.fetch_add(1);
+    else
+      counters.degraded.add();
+    return finish(entry, {.status = trusted ? ReadStatus::joined : ReadStatus::degraded,
                           .source = ReadSource::database,
                           .stored = Stored::already,
                           .age = {}});
+  } else if (joins_ < kMaxJoins) {
+    return enter();
   }
-  if (joins_ < kMaxJoins) return enter();
   stamp_ = source_.marks_.begin_load();
   return load();
 }

@@ -1,6 +1,7 @@
 #include "querymark/read/source.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "../memory/shard.hpp"
 #include "querymark/read/read_machine.hpp"
@@ -10,17 +11,13 @@
 namespace querymark {
 namespace {
 
-std::size_t mark_cells(const CacheOptions& cache, const SourceOptions& source) {
-  if (source.mark_cells != 0) return source.mark_cells;
-  return std::min(MarkTable::kDefaultSize, cache.memory_bytes / 4 / MarkTable::kCellBytes);
-}
-
 // A namespace travels in receipts and stands in every row of the log.
 SourceOptions checked(SourceOptions options) {
   constexpr std::size_t kMaxSpace = 200;
   if (options.scope.space.size() > kMaxSpace || !is_plain_utf8(options.scope.space))
     throw ConfigError("a namespace must be UTF-8 without NUL, of at most " +
                       std::to_string(kMaxSpace) + " bytes");
+  detail::not_negative(options.default_ttl, "default_ttl");
   return options;
 }
 
@@ -34,7 +31,7 @@ struct Overloaded : Ts... {
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
       options_(checked(std::move(options))),
-      marks_(mark_cells(cache.options(), options_)),
+      marks_(cache.mark_cells(options_.mark_cells)),
       domain_(cache.attach(marks_, marks_.bytes())) {}
 
 Source::~Source() { cache_.detach(domain_); }
@@ -42,9 +39,11 @@ Source::~Source() { cache_.detach(domain_); }
 void Source::attach(std::shared_ptr<SharedTier> tier) { tiers_.push_back(std::move(tier)); }
 
 KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
-                            std::string_view text, std::string_view caller_scope) const {
+                            std::string_view text, std::string_view caller_scope,
+                            const std::string* session) const {
   Scope scope = options_.scope;
   scope.caller = caller_scope;
+  if (session != nullptr) scope.session = *session;
   if (form == KeyPrefix::Form::named) {
     // A key name is the caller's in the whole namespace: key intents carry it without database or
     // session.
@@ -66,7 +65,7 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   const std::chrono::nanoseconds age = entry->age(now);
   const Verdict verdict = judge(*entry, now, lookup.max_age, lookup.required);
   if (verdict != Verdict::fresh) [[unlikely]] {
-    refuse(*entry, verdict);
+    refuse(*entry, verdict, now);
     return false;
   }
   found.entry = std::move(entry);
@@ -83,7 +82,7 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   return true;
 }
 
-void Source::refuse(const Entry& entry, Verdict verdict) noexcept {
+void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept {
   Cache::Counters& counters = cache_.counters_;
   switch (verdict) {
     case Verdict::targets_differ:
@@ -91,6 +90,7 @@ void Source::refuse(const Entry& entry, Verdict verdict) noexcept {
       return;  // kept: see lead()
     case Verdict::expired:
       counters.expired.fetch_add(1);
+      if (!entry.expired_at(now)) return;  // for this caller alone, whose ttl is shorter
       break;
     case Verdict::invalidated:
       counters.invalidated.fetch_add(1);
@@ -119,6 +119,8 @@ ReadResult Source::read(ReadRequest& request) {
             [&](ReadMachine::Load& load) -> ReadMachine::Action {
               Loaded loaded;
               try {
+                std::optional<LeadingScope> leading;
+                if (machine.leads()) leading.emplace();
                 loaded = request.load(load.init);
               } catch (...) {  // whatever it is, everyone who shares the load gets it
                 machine.fail(std::current_exception());

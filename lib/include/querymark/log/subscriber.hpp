@@ -14,14 +14,15 @@
 #include "querymark/log/receipt.hpp"
 #include "querymark/log/wait.hpp"
 #include "querymark/mark/marks.hpp"
+#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
 struct SubscriberOptions {
-  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  TimeSpan max_lag{std::chrono::seconds(5)};  ///< Zero: freshness is never claimed.
   /// Longest pause between two polls of the thread, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. See PollPace.
-  std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
+  TimeSpan poll_interval{std::chrono::milliseconds(100)};
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
   std::size_t jump_after = 1'000'000;
@@ -35,6 +36,7 @@ struct SubscriberOptions {
 /// thread.
 class Subscriber {
  public:
+  /// Throws ConfigError for a negative max_lag or poll_interval.
   Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Marks& marks,
              SubscriberOptions options = {});
   Subscriber(const Subscriber&) = delete;

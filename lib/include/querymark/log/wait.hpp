@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "querymark/support/time_span.hpp"
+
 namespace querymark {
 
 /// How long, and for what, a caller waits after a write.
@@ -11,9 +13,10 @@ class Wait {
  public:
   /// Not at all.
   [[nodiscard]] static Wait none() { return {Scope::none, {}}; }
-  /// Until this process's marks include the write.
-  [[nodiscard]] static Wait local(std::chrono::nanoseconds timeout) {
-    return {Scope::local, timeout};
+  /// Until this process's marks include the write. Zero: a look, no wait. Throws ConfigError for a
+  /// negative timeout.
+  [[nodiscard]] static Wait local(TimeSpan timeout) {
+    return {Scope::local, detail::not_negative(timeout, "the timeout of a wait")};
   }
 
   /// A timeout is reported as `degraded`: the caller goes on with what it has.

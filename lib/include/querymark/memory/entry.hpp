@@ -108,6 +108,10 @@ class Entry {
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.
   [[nodiscard]] std::size_t charge() const noexcept;
+  /// Bytes of the prefix, if it goes with this entry.
+  [[nodiscard]] std::size_t prefix_charge() const noexcept {
+    return prefix_->has_one_owner() ? prefix_->charge() : 0;
+  }
 
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/entry.hpp"
 #include "querymark/support/store_status.hpp"
 
@@ -17,9 +18,13 @@ namespace querymark {
 /// Thread-safe. Finding takes no lock and writes to nothing that other threads read, except for the
 /// first hits of an entry. Everything else takes the mutex of one shard. The sum of the charges of
 /// all resident entries never exceeds the capacity, also while writers run; what evicted entries'
-/// holders still use is not counted, nor are up to 256 evicted entries of each shard that wait for
-/// readers to pass. The tier judges nothing: callers check domain, expiry and marks of what they
-/// find.
+/// holders still use is not counted, nor are up to 256 evicted entries of each shard (and no more
+/// than a 32nd of its bytes) that wait for readers to pass. The tier judges nothing: callers check
+/// domain, expiry and marks of what they find.
+///
+/// Prefixes take their room from the same capacity: those of resident entries, of queries that are
+/// prepared or under way, all that the table counts. Where they are many (SQL texts with values
+/// written into them) entries are evicted until both fit.
 ///
 /// Evicts by S3-FIFO (Yang and others, SOSP 2023), weighted by bytes: a scan passes through 7 %
 /// of the room. Entries that are dead go first as they are met.
@@ -45,6 +50,8 @@ class MemoryTier {
 
   /// Changes the capacity; evicts at once what no longer fits.
   void set_capacity(std::size_t capacity);
+  /// Whose prefixes count. Set before the first insert; must outlive the tier.
+  void set_prefixes(const PrefixTable& prefixes) noexcept { prefixes_ = &prefixes; }
   /// Tells eviction which entries are dead, so that they go first. Set before the first insert.
   void set_dead_test(std::function<bool(const Entry&)> is_dead) { is_dead_ = std::move(is_dead); }
 
@@ -63,9 +70,12 @@ class MemoryTier {
   /// `find`, for the read path to take into itself (shard.hpp).
   [[nodiscard]] inline EntryRef search(const KeyView& key, std::uint64_t hash) noexcept;
   [[nodiscard]] inline Shard& shard_of(std::uint32_t hash) const noexcept;
+  /// A shard's part of the capacity, and what prefixes leave of it.
   [[nodiscard]] std::size_t shard_capacity() const noexcept;
+  [[nodiscard]] std::size_t shard_room() const noexcept;
   [[nodiscard]] inline std::span<Shard> shards() const noexcept;
-  void make_room(Shard& shard, std::size_t capacity);
+  void make_room(Shard& shard, std::size_t charge);
+  void make_room_everywhere();
   void evict_from_small(Shard& shard);
   void evict_from_main(Shard& shard);
   [[nodiscard]] bool is_dead(const Entry& entry) const { return is_dead_ && is_dead_(entry); }
@@ -74,6 +84,9 @@ class MemoryTier {
   std::uint32_t shard_mask_;
   std::unique_ptr<Shard[]> shards_;
   std::function<bool(const Entry&)> is_dead_;
+  const PrefixTable* prefixes_ = nullptr;
+  // Bytes of prefixes that go with entries which are retired and yet to be released.
+  std::atomic<std::size_t> leaving_{0};
 };
 
 }  // namespace querymark

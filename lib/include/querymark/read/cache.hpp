@@ -26,8 +26,8 @@ struct GetOrLoadOptions;
 
 struct CacheOptions {
   std::string name = "querymark";
-  /// Everything counts: keys, values, tags, overhead, and the mark tables of the databases
-  /// attached.
+  /// Everything counts: keys, SQL texts, values, tags, overhead, and the mark tables of the
+  /// databases attached. Those take half of it at most, unless there are very many.
   std::size_t memory_bytes = 256U << 20U;
   const Clock* clock = &system_clock();
 };
@@ -51,7 +51,7 @@ class Cache {
 
   /// A value by its own key name, for any database client that has no adapter; see
   /// `get_or_load.hpp`. What makes such values stale is told by `invalidate`. The first call adds a
-  /// mark table of 1 MiB.
+  /// mark table of up to 1 MiB.
   template <class T, class Load>
   [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options,
                                       Load&& load);
@@ -78,6 +78,10 @@ class Cache {
   };
 
   [[nodiscard]] Source& local();
+  /// How many cells a further source's mark table gets, if it asks for none (0). Throws ConfigError
+  /// when it asks for more than there is room for.
+  [[nodiscard]] std::size_t mark_cells(std::size_t asked) const;
+  [[nodiscard]] std::size_t mark_bytes() const;  // of all tables; requires sources_mutex_
   MarkDomain attach(const Marks& marks, std::size_t mark_bytes);
   void detach(MarkDomain domain) noexcept;
   [[nodiscard]] bool is_dead(const Entry& entry) const;

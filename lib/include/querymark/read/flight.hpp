@@ -93,15 +93,31 @@ class FlightWaiter {
   std::shared_ptr<Flight> flight_;
 };
 
+/// While it lives, its thread runs a load that others may wait for, so reads inside that load wait
+/// for nobody else's: loads that ask for each other's keys, in however long a circle, would never
+/// end. Nests. A loader that reads on other threads and waits for them makes one on each.
+class LeadingScope {
+ public:
+  LeadingScope() noexcept;
+  LeadingScope(const LeadingScope&) = delete;
+  LeadingScope& operator=(const LeadingScope&) = delete;
+  ~LeadingScope();
+  /// True inside such a load, of any key of any database.
+  [[nodiscard]] static bool active() noexcept;
+};
+
 /// The caller's own load of this key has called for it again: joining would wait for itself.
 struct FlightReentrant {};
-using FlightEntry = std::variant<FlightLeader, FlightWaiter, FlightReentrant>;
+/// In flight, and the caller leads another load: it may not wait (see LeadingScope).
+struct FlightBusy {};
+using FlightEntry = std::variant<FlightLeader, FlightWaiter, FlightReentrant, FlightBusy>;
 
 /// The loads in flight of one database. Thread-safe; one mutex, taken on misses only.
 class FlightTable {
  public:
   /// Leads a new flight, or joins the one in flight if none of `targets` was invalidated since it
   /// began; a flight that may not be joined is replaced, and its end does not touch the newer one.
+  /// Who leads a load already joins none.
   [[nodiscard]] FlightEntry enter(const KeyView& key, const Marks& marks,
                                   std::span<const TargetId> targets);
   [[nodiscard]] std::size_t size() const;

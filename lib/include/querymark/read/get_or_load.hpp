@@ -1,6 +1,6 @@
 #pragma once
 
-#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,14 +11,15 @@
 #include "querymark/read/result.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/result/mapping.hpp"
+#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
 struct GetOrLoadOptions {
   std::vector<Target> tags;
-  std::chrono::nanoseconds ttl{};      ///< Zero: the source's default.
-  std::chrono::nanoseconds timeout{};  ///< Longest wait for another caller's load; zero: no limit.
-  std::string scope;                   ///< The caller's own part of the key, such as a tenant.
+  std::optional<TimeSpan> ttl;  ///< Zero: never served again. Nothing: the source's default.
+  TimeSpan timeout;             ///< Longest wait for another caller's load; zero: no limit.
+  std::string scope;            ///< The caller's own part of the key, such as a tenant.
 };
 
 namespace detail {
@@ -50,14 +51,17 @@ class ValueRequest final : public ReadRequest {
 /// The cached value under the caller's own key name, or what `load()` returns, by any database
 /// client or none. The same promises as for a query: single flight, and a load that an invalidation
 /// of its tags or of `key_named(name)` overtakes is not kept. `load` runs without any lock held and
-/// may call the cache again. Blocks; throws what `load` throws, and Timeout.
+/// may call the cache again. Blocks; throws what `load` throws, Timeout, and ConfigError for a
+/// negative ttl or timeout.
 template <class T, class Load>
 [[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name,
                                     const GetOrLoadOptions& options, Load&& load) {
   const KeyPrefixRef prefix =
       source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
   const KeyEncoder encoder(*prefix);  // a name has no parameters
-  const auto ttl = options.ttl.count() > 0 ? options.ttl : source.options().default_ttl;
+  const TimeSpan ttl =
+      detail::not_negative(options.ttl.value_or(source.options().default_ttl), "a ttl");
+  const auto timeout = detail::not_negative(options.timeout, "a timeout");
   std::vector<TargetId> required;
   required.reserve(options.tags.size());
   for (const Target& target : options.tags) required.push_back(target.id());
@@ -69,8 +73,7 @@ template <class T, class Load>
   request.prefix = prefix;
   request.hash = encoder.hash();
   request.ttl = ttl;
-  if (options.timeout.count() > 0)
-    request.deadline = detail::after(std::chrono::steady_clock::now(), options.timeout);
+  request.deadline = detail::deadline_of(timeout);
   return Cached<T>(source.read(request));
 }
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "querymark/key/parameter.hpp"
@@ -28,6 +29,10 @@ class Loader {
   /// otherwise. Throws Error.
   [[nodiscard]] virtual LoadedRows load(std::string_view sql,
                                         std::span<const ParameterView> parameters) = 0;
+  /// Under which session it loads, where that is not the source's: the session's part of each key.
+  /// Callers add their own scope to it and can't replace it. Null: the source's. Lives as long as
+  /// the loader.
+  [[nodiscard]] virtual const std::string* session() const noexcept { return nullptr; }
   /// True when each load sees a snapshot of its own, so that loads can't be shared.
   [[nodiscard]] virtual bool isolated() const { return false; }
 };

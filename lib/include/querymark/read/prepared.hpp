@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -12,6 +11,7 @@
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
@@ -42,10 +42,11 @@ class Prepared {
     return {state_->settings,
             std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
   }
-  /// How long a result may be served without an invalidation.
-  [[nodiscard]] Prepared ttl(std::chrono::nanoseconds ttl) const {
+  /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
+  /// Throws ConfigError when negative.
+  [[nodiscard]] Prepared ttl(TimeSpan ttl) const {
     Settings settings = state_->settings;
-    settings.ttl = ttl;
+    settings.ttl = detail::not_negative(ttl, "a ttl");
     return {std::move(settings), state_->taggers};
   }
   /// The caller's own part of the key, such as a tenant.
@@ -54,10 +55,11 @@ class Prepared {
     settings.scope = std::move(scope);
     return {std::move(settings), state_->taggers};
   }
-  /// Longest wait for another caller's load of the same query; then Timeout is thrown.
-  [[nodiscard]] Prepared timeout(std::chrono::nanoseconds timeout) const {
+  /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
+  /// limit. Throws ConfigError when negative.
+  [[nodiscard]] Prepared timeout(TimeSpan timeout) const {
     Settings settings = state_->settings;
-    settings.timeout = timeout;
+    settings.timeout = detail::not_negative(timeout, "a timeout");
     return {std::move(settings), state_->taggers};
   }
 
@@ -87,8 +89,8 @@ class Prepared {
     Loader* loader;
     std::string sql;
     std::string scope;
-    std::chrono::nanoseconds ttl;
-    std::chrono::nanoseconds timeout;
+    TimeSpan ttl;
+    TimeSpan timeout;
     [[no_unique_address]] Mapper mapper;
 
     template <class Other>
@@ -109,7 +111,8 @@ class Prepared {
   Prepared(Settings settings, std::tuple<Taggers...> taggers)
       : state_(std::make_shared<State>(std::move(settings), std::move(taggers), nullptr)) {
     const Settings& s = state_->settings;
-    state_->prefix = s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.scope);
+    state_->prefix =
+        s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.scope, s.loader->session());
   }
 
   [[nodiscard]] std::string type_name() const {
@@ -193,8 +196,7 @@ auto Prepared<T, Mapper, Taggers...>::load(const Lookup& lookup, bool enabled,
   request.hash = lookup.hash;
   request.ttl = settings.ttl;
   request.enabled = enabled;
-  if (settings.timeout.count() > 0)
-    request.deadline = detail::after(std::chrono::steady_clock::now(), settings.timeout);
+  request.deadline = detail::deadline_of(settings.timeout);
   return settings.source->read(request);
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +7,7 @@
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
@@ -29,10 +29,10 @@ class Query {
     targets_.push_back(std::move(target));
     return std::move(*this);
   }
-  /// How long the result may be served without an invalidation. At most the default makes no sense
-  /// to raise above the log's retention.
-  Query&& ttl(std::chrono::nanoseconds ttl) && {
-    ttl_ = ttl;
+  /// How long the result may be served without an invalidation; zero: never, and nothing is kept.
+  /// It makes no sense to raise it above the log's retention. Throws ConfigError when negative.
+  Query&& ttl(TimeSpan ttl) && {
+    ttl_ = detail::not_negative(ttl, "a ttl");
     return std::move(*this);
   }
   /// The caller's own part of the key, such as a tenant.
@@ -40,9 +40,10 @@ class Query {
     scope_ = std::move(scope);
     return std::move(*this);
   }
-  /// Longest wait for another caller's load of the same query; then Timeout is thrown.
-  Query&& timeout(std::chrono::nanoseconds timeout) && {
-    timeout_ = timeout;
+  /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
+  /// limit. Throws ConfigError when negative.
+  Query&& timeout(TimeSpan timeout) && {
+    timeout_ = detail::not_negative(timeout, "a timeout");
     return std::move(*this);
   }
   /// Reads the database and keeps nothing, if `off`.
@@ -78,8 +79,8 @@ class Query {
   std::string sql_;
   detail::ParameterList parameters_;
   std::vector<Target> targets_;
-  std::chrono::nanoseconds ttl_;
-  std::chrono::nanoseconds timeout_{};
+  TimeSpan ttl_;
+  TimeSpan timeout_;
   std::string scope_;
   bool enabled_ = true;
 };
@@ -87,8 +88,8 @@ class Query {
 template <class T, class Mapper>
 typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
-  const KeyPrefixRef prefix =
-      source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_, scope_);
+  const KeyPrefixRef prefix = source_.prefix(detail::stored_type_name<T, Mapper>(),
+                                             KeyPrefix::Form::sql, sql_, scope_, loader_.session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   if (enabled_ && !loader_.isolated()) {
@@ -108,13 +109,13 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   request.hash = encoder.hash();
   request.ttl = ttl_;
   request.enabled = enabled_;
-  if (timeout_.count() > 0)
-    request.deadline = detail::after(std::chrono::steady_clock::now(), timeout_);
+  request.deadline = detail::deadline_of(timeout_);
   return Handle(source_.read(request));
 }
 
 inline Target Query::key() const {
-  const KeyPrefixRef prefix = source_.prefix({}, KeyPrefix::Form::sql, sql_, scope_);
+  const KeyPrefixRef prefix =
+      source_.prefix({}, KeyPrefix::Form::sql, sql_, scope_, loader_.session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   return key_target(encoder.key());

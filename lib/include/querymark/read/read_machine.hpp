@@ -8,6 +8,7 @@
 #include "querymark/read/flight.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/distinct.hpp"
 
 namespace querymark {
 
@@ -44,6 +45,7 @@ class ReadMachine {
 
   ReadMachine(Source& source, ReadRequest& request);
 
+  /// Throws ConfigError when the caller declares more targets than an entry can carry.
   [[nodiscard]] Action start();
   [[nodiscard]] Action resume(FlightResult result);
   [[nodiscard]] Action resume(std::optional<SharedValue> value);
@@ -52,6 +54,8 @@ class ReadMachine {
   /// The load failed. All who share it get the same error; the driver rethrows it.
   void fail(const std::exception_ptr& error) noexcept;
 
+  /// Whether others may wait for the load that the driver runs.
+  [[nodiscard]] bool leads() const noexcept { return leader_.has_value(); }
   /// Requires Done.
   [[nodiscard]] ReadResult take_result() { return std::move(result_); }
 
@@ -60,20 +64,20 @@ class ReadMachine {
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action poll_next_tier();
   [[nodiscard]] Action load();
+  [[nodiscard]] bool trusted_now();
   [[nodiscard]] Action store_next_tier();
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
                                std::uint64_t generation) const;
   [[nodiscard]] Stored keep(const EntryRef& entry, const Loaded& loaded);
-  void add_target(TargetId target);
   [[nodiscard]] Digest shared_name();
 
   Source& source_;
   ReadRequest& request_;
   std::vector<Target> targets_;
   std::vector<TargetId> required_;  // the caller's own and the key's
-  std::vector<TargetId>
-      targets_ids_;  // what the entry will carry: `required_` and what others declared
+  Distinct<TargetId>
+      target_ids_;  // what the entry will carry: `required_` and what others declared
   MonotonicTime expires_limit_ = MonotonicTime::max();
   MonotonicTime began_;
   Stamp stamp_;

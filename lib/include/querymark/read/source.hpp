@@ -11,6 +11,7 @@
 #include "querymark/read/cache.hpp"
 #include "querymark/read/flight.hpp"
 #include "querymark/read/read_request.hpp"
+#include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
 namespace querymark {
@@ -23,9 +24,10 @@ enum class Lagging : std::uint8_t {
 
 struct SourceOptions {
   Scope scope;
-  std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
+  TimeSpan default_ttl{std::chrono::minutes(5)};  ///< Zero: nothing is served without a ttl.
   Lagging lagging = Lagging::bypass;
-  /// Cells of the mark table; zero: the default, or a quarter of a small memory budget.
+  /// Cells of the mark table. Zero: `MarkTable::kDefaultSize`, in a small cache a quarter of its
+  /// memory, and for each further source a quarter of what is left of half its memory.
   std::size_t mark_cells = 0;
 };
 
@@ -45,7 +47,8 @@ struct Lookup {
 /// Thread-safe, except that tiers are attached before the first read.
 class Source {
  public:
-  /// The cache must outlive the source.
+  /// The cache must outlive the source. Throws ConfigError for a namespace that can't travel, a
+  /// negative default_ttl, and mark cells beyond the cache's memory.
   Source(Cache& cache, SourceOptions options);
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
@@ -62,9 +65,10 @@ class Source {
     return tiers_;
   }
 
+  /// `session`: the key's part for what the session pins, where that is not the source's.
   [[nodiscard]] KeyPrefixRef prefix(std::string_view stored_type, KeyPrefix::Form form,
-                                    std::string_view text,
-                                    std::string_view caller_scope = {}) const;
+                                    std::string_view text, std::string_view caller_scope = {},
+                                    const std::string* session = nullptr) const;
 
   /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
   /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
@@ -80,8 +84,8 @@ class Source {
   [[nodiscard]] Verdict judge(const Entry& entry, MonotonicTime now,
                               std::chrono::nanoseconds max_age,
                               std::span<const TargetId> required) const noexcept;
-  /// Counts why, and drops the entry if nobody can use it.
-  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict) noexcept;
+  /// Counts why, and drops the entry if nobody can use it any more.
+  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept;
 
   Cache& cache_;
   SourceOptions options_;

@@ -93,7 +93,8 @@ class Database final : public Queryable {
   /// is an autocommitting one or on another database.
   [[nodiscard]] Staged stage(pqxx::transaction_base& transaction, const IntentBatch& intents);
   /// Cached queries that load in the caller's transaction. Its session is the caller's own, so
-  /// `scope` says in the key under what it reads: role, search_path, time zone, tenant.
+  /// `scope` says in the key under what it reads: role, search_path, time zone. A query's own
+  /// `.scope()`, such as a tenant, is added to it.
   [[nodiscard]] Borrowed borrow(pqxx::transaction_base& transaction, std::string scope);
 
   /// Removes everything of this namespace from this process's view, without telling others.
@@ -136,20 +137,20 @@ class Borrowed final : public Loader {
  public:
   template <BindableParameter... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return Query(database_.source(), *this, std::move(sql), detail::ParameterList(args...))
-        .scope(scope_);
+    return {database_.source(), *this, std::move(sql), detail::ParameterList(args...)};
   }
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] bool isolated() const override { return true; }
+  [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
 
  private:
   friend class Database;
-  Borrowed(Database& database, pqxx::transaction_base& transaction, std::string scope)
-      : database_(database), transaction_(transaction), scope_(std::move(scope)) {}
+  Borrowed(Database& database, pqxx::transaction_base& transaction, std::string session)
+      : database_(database), transaction_(transaction), session_(std::move(session)) {}
   Database& database_;
   pqxx::transaction_base& transaction_;
-  std::string scope_;
+  std::string session_;
 };
 
 }  // namespace querymark::postgres

@@ -23,12 +23,12 @@ struct SessionPins {
 
 struct Options {
   std::string space = "default";  ///< The namespace.
-  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  TimeSpan max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
-  std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
+  TimeSpan default_ttl{std::chrono::minutes(5)};
   /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
-  std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
+  TimeSpan poll_interval{std::chrono::milliseconds(100)};
   SessionPins session;
   std::size_t connections = 8;               ///< Most pooled connections; more callers wait.
   std::chrono::milliseconds patience{5000};  ///< Longest wait for a pooled connection.

@@ -17,12 +17,12 @@ enum class Synchronous : std::uint8_t {
 
 struct Options {
   std::string space = "default";  ///< The namespace.
-  std::chrono::nanoseconds max_lag{std::chrono::seconds(5)};
+  TimeSpan max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
-  std::chrono::nanoseconds default_ttl{std::chrono::minutes(5)};
+  TimeSpan default_ttl{std::chrono::minutes(5)};
   /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
-  std::chrono::nanoseconds poll_interval{std::chrono::milliseconds(100)};
+  TimeSpan poll_interval{std::chrono::milliseconds(100)};
   std::chrono::milliseconds busy_timeout{5000};
   Synchronous synchronous = Synchronous::full;
   std::size_t readers = 4;       ///< Most read connections; more callers wait.

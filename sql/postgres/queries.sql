@@ -31,6 +31,10 @@ select querymark.adopt($1::text, $2::text::xid8)
 -- name: backend
 select pg_catalog.pg_backend_pid()
 
+-- The names of types that are not the server's own, as a person would write them.
+-- name: type_names
+select t.oid, pg_catalog.format_type(t.oid, null) from pg_catalog.unnest($1::pg_catalog.oid[]) t (oid)
+
 -- What a pooled connection pins, since it changes results. NULL leaves what the server gives. $6: for this transaction
 -- only; behind a pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that
 -- names an unlogged table, as `session` does, fails before it runs.

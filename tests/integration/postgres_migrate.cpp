@@ -66,11 +66,11 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
         std::vector<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows",
                                  "look_at_schema", "replace_database_id", "replace_epoch",
                                  "temporary_objects", "write_at"});
-  // What only a server has: sessions, roles, snapshots, channels.
+  // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres_catalog, sqlite_catalog) ==
         std::vector<std::string>{"adopt", "backend", "begin_write", "listening", "load_state",
                                  "lock_migrations", "pin_log_session", "pin_own_session",
-                                 "pin_session", "ring", "session"});
+                                 "pin_session", "ring", "session", "type_names"});
 }
 
 TEST_CASE(

@@ -265,3 +265,22 @@ TEST_CASE("result set: an array among the cells is text, so the set can be decod
   CHECK(set[0][0].view() == "{1}");
   CHECK(ResultSet::decode(set.encoded()) == set);
 }
+
+TEST_CASE("result set: rows without columns are counted, and survive the encoding",
+          "[result_set]") {
+  ResultSetBuilder builder;
+  for (int i = 0; i < 3; ++i) builder.add_bare_row();
+  const ResultSet bare = std::move(builder).build();
+  CHECK(bare.columns() == 0);
+  REQUIRE(bare.size() == 3);
+  CHECK(bare[2].size() == 0);
+  CHECK_THROWS_AS(bare[2][0], TypeError);
+  const auto decoded = ResultSet::decode(bare.encoded());
+  REQUIRE(decoded);
+  CHECK(decoded->size() == 3);
+  CHECK_FALSE(*decoded == ResultSet());
+  ResultSetBuilder mixed;
+  mixed.add_column("a");
+  mixed.add_bare_row();
+  CHECK_THROWS_AS(std::move(mixed).build(), Error);
+}

@@ -217,7 +217,22 @@ ResultHandle Connection::ask_bound(std::string_view doing, std::string_view sql,
 }
 
 ResultSet Connection::query(std::string_view sql, std::span<const ParameterView> values) {
-  return rows_of(ask_bound("run a query", sql, values).get());
+  return named_rows(ask_bound("run a query", sql, values).get());
+}
+
+// One round trip more when a type is seen for the first time. The call's own tags stay.
+ResultSet Connection::named_rows(const PGresult* result) {
+  if (const auto unknown = unknown_types(result, type_names_); !unknown.empty()) {
+    const std::vector<std::string> tags = tags_;
+    const OwnedParameter oids = as_oids(unknown);
+    const ParameterView value = oids;
+    learn_types(
+        type_names_,
+        rows_of(
+            ask_bound("look up the names of types", statement("type_names"), {&value, 1}).get()));
+    tags_ = tags;
+  }
+  return rows_of(result, type_names_);
 }
 
 std::int64_t Connection::execute(std::string_view sql, std::span<const ParameterView> values) {
@@ -231,6 +246,7 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   const std::string text(sql);
   const Call call{"run a query", settings_.statement_timeout};
   Apart apart;
+  ResultHandle rows;
   guarded(call, [&](auto&& ended) {
     PGconn* const native = native_.get();
     bool sent =
@@ -241,7 +257,7 @@ Connection::Apart Connection::query_apart(std::string_view sql,
         PQsendQueryPrepared(native, leaving, 0, nullptr, nullptr, nullptr, 0) != 0 &&
         PQsendQueryParams(native, "rollback", 0, nullptr, nullptr, nullptr, nullptr, 0) != 0 &&
         PQpipelineSync(native) != 0;
-    ResultHandle begun, rows, left, ended_it, synced, failed;
+    ResultHandle begun, left, ended_it, synced, failed;
     for (ResultHandle* part : {&begun, &rows, &left, &ended_it})
       if (sent) take_results(*part, failed);
     if (sent) synced.reset(PQgetResult(native));
@@ -250,10 +266,10 @@ Connection::Apart Connection::query_apart(std::string_view sql,
     if (!in_step) lost_ = true;
     ended();
     if (!in_step || !rows) fail(call, failed.get());
-    apart.rows = rows_of(rows.get());
     if (!ended_it) lost_ = true;  // the rows are good, but nobody knows what their session is
     if (left) apart.left = rows_of(left.get());
   });
+  apart.rows = open() ? named_rows(rows.get()) : rows_of(rows.get(), type_names_);
   return apart;
 }
 

@@ -19,6 +19,7 @@
 #include "querymark/support/migrations.hpp"
 #include "querymark/support/wake_event.hpp"
 #include "sql_tokens.hpp"
+#include "values.hpp"
 
 namespace querymark::postgres {
 
@@ -132,6 +133,7 @@ class Connection {
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,
                          std::span<const ParameterView> values);
   ResultHandle run_named(std::string_view name, std::span<const ParameterView> values);
+  [[nodiscard]] ResultSet named_rows(const PGresult* result);
 
   ConnectString url_;
   Settings settings_;
@@ -140,6 +142,7 @@ class Connection {
   std::unique_ptr<Descriptor> socket_;           // a duplicate, for the watchdog
   std::set<std::string, std::less<>> prepared_;  // names of the statements that are
   std::vector<std::string> tags_;
+  TypeNames type_names_;  // of this database, as far as its results have shown them
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;

@@ -300,6 +300,7 @@ struct Database::State final : Loader {
   Source source;
   Subscriber subscriber;
   OwnWrites own;
+  SharedTypeNames type_names;  // of the low road
 };
 
 Database::Database(const std::string& url, Cache& cache, Options options)
@@ -478,7 +479,8 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
     loaded.keep = row[3].as<bool>() ? Stored::in_transaction : keep_of(reading);
-    loaded.rows = rows_of(exec_bound(transaction_, sql, parameters));
+    loaded.rows = database_.state_->type_names.rows_of(transaction_,
+                                                       exec_bound(transaction_, sql, parameters));
     return loaded;
   });
 }

@@ -1,5 +1,6 @@
 #include "querymark/postgres/types.hpp"
 
+#include "float_text.hpp"
 #include "values.hpp"
 
 namespace querymark::postgres {
@@ -99,7 +100,7 @@ class ArrayReader {
 }  // namespace
 
 ArrayBuilder& ArrayBuilder::add(ParameterView element) {
-  text_ += text_.empty() ? '{' : ',';
+  text_ += text_.empty() ? '{' : delimiter_;
   if (element.type() == ValueType::array)
     throw ConfigError("an array of arrays can't be a parameter; pass one array and its width");
   const auto text = text_of(element);
@@ -118,11 +119,17 @@ OwnedParameter ArrayBuilder::build() && {
   return {ParameterView::array(element_, {}), std::move(text_)};
 }
 
-ResultSet elements_of(const Field& array) {
+ResultSet elements_of(const Field& array, ElementsAs as) {
   if (array.type() != ValueType::text) array.fail("an array");
   const std::string_view type = array.declared_type();
   const bool named = type.ends_with("[]");
-  const std::string_view element_type = named ? type.substr(0, type.size() - 2) : "";
+  std::string_view element_type = named ? type.substr(0, type.size() - 2) : "";
+  if (named && !is_known_type(element_type)) {
+    // A domain, say, which is named by its own name and spelled as what it is over.
+    if (as == ElementsAs::number) element_type = "numeric";
+    if (as == ElementsAs::boolean) element_type = "boolean";
+    if (as == ElementsAs::bytes) element_type = "bytea";
+  }
   // All built-in types but one part their elements by commas.
   ArrayReader reader(array, array.view(), type == "box[]" ? ';' : ',');
   ResultSetBuilder builder;
@@ -141,7 +148,8 @@ std::string cell_text(const Field& cell) {
     case ValueType::int64:
       return std::to_string(cell.as<std::int64_t>());
     case ValueType::float64:
-      return *text_of(ParameterView::float64(cell.as<double>()));
+      return cell.declared_type() == "real" ? float_text(static_cast<float>(cell.as<double>()))
+                                            : float_text(cell.as<double>());
     case ValueType::bytes:
       return *text_of(ParameterView::bytes(cell.view()));
     case ValueType::text:

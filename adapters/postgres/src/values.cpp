@@ -1,6 +1,5 @@
 #include "values.hpp"
 
-#include <fmt/format.h>
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -13,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "connection.hpp"
+#include "float_text.hpp"
 #include "querymark/support/bytes.hpp"
 
 namespace querymark::postgres {
@@ -47,9 +48,9 @@ constexpr std::array<std::pair<unsigned, std::string_view>, 45> kTypeNames{
      {1042, "character"},
      {1043, "character varying"},
      {1082, "date"},
-     {1083, "time"},
-     {1114, "timestamp"},
-     {1184, "timestamptz"},
+     {1083, "time without time zone"},
+     {1114, "timestamp without time zone"},
+     {1184, "timestamp with time zone"},
      {1186, "interval"},
      {1700, "numeric"},
      {2950, "uuid"},
@@ -68,19 +69,47 @@ constexpr std::array<std::pair<unsigned, std::string_view>, 45> kTypeNames{
      {1014, "character[]"},
      {1015, "character varying[]"},
      {1182, "date[]"},
-     {1183, "time[]"},
-     {1115, "timestamp[]"},
-     {1185, "timestamptz[]"},
+     {1183, "time without time zone[]"},
+     {1115, "timestamp without time zone[]"},
+     {1185, "timestamp with time zone[]"},
      {1187, "interval[]"},
      {1231, "numeric[]"},
      {2951, "uuid[]"},
      {3807, "jsonb[]"},
      {1020, "box[]"}}};
 
-std::string type_name(unsigned type) {
+// Empty for one that is not in the list.
+std::string_view built_in_name(unsigned type) noexcept {
   for (const auto& [oid, name] : kTypeNames)
-    if (oid == type) return std::string(name);
-  return "oid:" + std::to_string(type);
+    if (oid == type) return name;
+  return {};
+}
+
+std::string type_name(unsigned type, const TypeNames& names) {
+  if (const std::string_view known = built_in_name(type); !known.empty()) return std::string(known);
+  const auto found = names.find(type);
+  return found == names.end() ? "oid:" + std::to_string(type) : found->second;
+}
+
+std::vector<unsigned> types_of(const pqxx::result& result) {
+  std::vector<unsigned> types;
+  const auto columns = result.columns();
+  for (auto column = columns - columns; column < columns; ++column)
+    types.push_back(result.column_type(column));
+  return types;
+}
+
+std::vector<unsigned> types_of(const pg_result* result) {
+  std::vector<unsigned> types;
+  for (int column = 0; column < PQnfields(result); ++column)
+    types.push_back(PQftype(result, column));
+  return types;
+}
+
+std::vector<unsigned> unknown_among(std::vector<unsigned> types, const TypeNames& names) {
+  std::erase_if(
+      types, [&](unsigned type) { return !built_in_name(type).empty() || names.contains(type); });
+  return types;
 }
 
 template <class Number>
@@ -169,7 +198,7 @@ std::optional<std::string> text_of(ParameterView value) {
     case ValueType::int64:
       return std::to_string(value.as_int64());
     case ValueType::float64:
-      return fmt::format("{}", value.as_float64());
+      return float_text(value.as_float64());
     case ValueType::text:
       if (value.as_view().find('\0') != std::string_view::npos)
         throw ConfigError("PostgreSQL text can't hold a NUL; pass Bytes for a bytea");
@@ -189,15 +218,19 @@ void add_cell(ResultSetBuilder& builder, std::string_view type,
   add_cell(builder, known == kTypeNames.end() ? 0 : known->first, text);
 }
 
-ResultSet rows_of(const pqxx::result& result) {
+bool is_known_type(std::string_view type) noexcept {
+  return std::ranges::find(kTypeNames, type, [](const auto& named) { return named.second; }) !=
+         kTypeNames.end();
+}
+
+ResultSet rows_of(const pqxx::result& result, const TypeNames& names) {
   ResultSetBuilder builder;
+  const std::vector<unsigned> types = types_of(result);
   const auto columns = result.columns();
-  std::vector<unsigned> types;
-  for (auto column = columns - columns; column < columns; ++column) {
-    types.push_back(result.column_type(column));
-    builder.add_column(result.column_name(column), type_name(types.back()));
-  }
+  for (auto column = columns - columns; column < columns; ++column)
+    builder.add_column(result.column_name(column), type_name(result.column_type(column), names));
   for (const auto& row : result) {
+    if (columns == 0) builder.add_bare_row();
     std::size_t column = 0;
     for (const auto& field : row)
       add_cell(builder, types[column++],
@@ -207,13 +240,14 @@ ResultSet rows_of(const pqxx::result& result) {
   return std::move(builder).build();
 }
 
-ResultSet rows_of(const pg_result* result) {
+ResultSet rows_of(const pg_result* result, const TypeNames& names) {
   ResultSetBuilder builder;
   const int columns = PQnfields(result);
   for (int column = 0; column < columns; ++column)
-    builder.add_column(PQfname(result, column), type_name(PQftype(result, column)));
+    builder.add_column(PQfname(result, column), type_name(PQftype(result, column), names));
   const int rows = PQntuples(result);
-  for (int row = 0; row < rows; ++row)
+  for (int row = 0; row < rows; ++row) {
+    if (columns == 0) builder.add_bare_row();
     for (int column = 0; column < columns; ++column) {
       std::optional<std::string_view> text;
       if (PQgetisnull(result, row, column) == 0)
@@ -221,7 +255,26 @@ ResultSet rows_of(const pg_result* result) {
                      static_cast<std::size_t>(PQgetlength(result, row, column)));
       add_cell(builder, PQftype(result, column), text);
     }
+  }
   return std::move(builder).build();
+}
+
+std::vector<unsigned> unknown_types(const pqxx::result& result, const TypeNames& names) {
+  return unknown_among(types_of(result), names);
+}
+
+std::vector<unsigned> unknown_types(const pg_result* result, const TypeNames& names) {
+  return unknown_among(types_of(result), names);
+}
+
+void learn_types(TypeNames& names, const ResultSet& answer) {
+  for (const Row row : answer) names[row[0].as<unsigned>()] = row[1].as<std::string>();
+}
+
+OwnedParameter as_oids(std::span<const unsigned> types) {
+  std::string text = "{";
+  for (const unsigned type : types) text += (text.size() > 1 ? "," : "") + std::to_string(type);
+  return {ParameterView::array(ValueType::int64, {}), text + '}'};
 }
 
 // The last versions of libpqxx 7 would have both called exec(), which earlier ones do not offer.
@@ -235,5 +288,24 @@ pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sq
 }
 
 #pragma GCC diagnostic pop
+
+ResultSet SharedTypeNames::rows_of(pqxx::transaction_base& transaction,
+                                   const pqxx::result& result) {
+  const auto known = [&] {
+    const std::lock_guard lock(mutex_);
+    return names_;
+  };
+  TypeNames names = known();
+  if (const auto unknown = unknown_types(result, names); !unknown.empty()) {
+    const OwnedParameter oids = as_oids(unknown);
+    const ParameterView value = oids;
+    const ResultSet answer =
+        postgres::rows_of(exec_bound(transaction, statement("type_names"), {&value, 1}));
+    const std::lock_guard lock(mutex_);
+    learn_types(names_, answer);
+    names = names_;
+  }
+  return postgres::rows_of(result, names);
+}
 
 }  // namespace querymark::postgres

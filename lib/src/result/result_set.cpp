@@ -26,6 +26,7 @@ constexpr std::size_t kChecked = 16;
 constexpr std::size_t kHeader = 32;
 constexpr std::size_t kColumnBytes = 16;
 constexpr std::size_t kSlotBytes = 8;
+constexpr std::uint64_t kMostBareRows = 1U << 24U;  // taken on trust: their number costs no bytes
 
 static_assert(std::endian::native == std::endian::little, "the encoding is read in place");
 
@@ -69,7 +70,8 @@ bool valid(ByteView in) noexcept {
   const std::uint64_t columns = load<std::uint32_t>(data + 16);
   const std::uint64_t rows = load<std::uint32_t>(data + 20);
   const std::uint64_t cells = columns * rows;
-  if (cells > in.size() || columns > in.size() || (columns == 0 && rows != 0)) return false;
+  if (cells > in.size() || columns > in.size()) return false;
+  if (columns == 0 && rows > kMostBareRows) return false;
   const Layout layout(columns, cells);
   if (layout.heap > in.size() || heap_offset(data) != layout.heap) return false;
   const std::uint64_t heap_size = in.size() - layout.heap;
@@ -254,9 +256,9 @@ std::size_t ResultSetBuilder::bytes() const noexcept {
 ResultSet ResultSetBuilder::build() && {
   const std::size_t columns = columns_.size() / 2;
   const std::size_t cells = slots_.size();
-  if (columns == 0 ? cells != 0 : cells % columns != 0)
+  if (columns == 0 ? cells != 0 : cells % columns != 0 || bare_rows_ != 0)
     throw Error("a result set was built with an incomplete row");
-  const std::size_t rows = columns == 0 ? 0 : cells / columns;
+  const std::size_t rows = columns == 0 ? bare_rows_ : cells / columns;
   if (std::max(rows, columns) > std::numeric_limits<std::uint32_t>::max())
     throw Error("a result set of more than 2^32-1 rows can't be held");
   const Layout layout(columns, cells);

@@ -183,6 +183,8 @@ class ResultSetBuilder {
   void add_column(std::string_view name, std::string_view declared_type = {});
   /// Cells come row by row, column by column.
   void add(ParameterView cell);
+  /// A row of a set without columns, which has no cells to tell it by (`select from t`).
+  void add_bare_row() noexcept { ++bare_rows_; }
   /// Bytes that the cells so far would take.
   [[nodiscard]] std::size_t bytes() const noexcept;
   /// Ends the building. Throws Error when the last row is incomplete or the set would exceed 4 GiB.
@@ -199,6 +201,7 @@ class ResultSetBuilder {
   std::string tags_;
   std::vector<std::uint64_t> slots_;
   std::string heap_;
+  std::size_t bare_rows_ = 0;
 };
 
 namespace detail {

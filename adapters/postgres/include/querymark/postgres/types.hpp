@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <pqxx/strconv>
@@ -18,7 +19,8 @@
 ///   - whatever libpqxx converts to and from text (`pqxx::string_traits`): your own types, and
 ///     enumerations declared with PQXX_DECLARE_ENUM_CONVERSION;
 ///   - std::vector of any type that is itself a parameter or a cell, std::optional for elements
-///     that may be NULL: one-dimensional arrays.
+///     that may be NULL: one-dimensional arrays. Of box, whose arrays alone are parted by
+///     semicolons, std::vector<postgres::Box> is one; texts go in as `$1::text[]::box[]`.
 /// NUMERIC is text; ask for a number, or a decimal type of your own, and it is read as that.
 
 namespace querymark::detail {
@@ -62,21 +64,58 @@ concept PqxxType =
     !detail::kIsVector<T> && !detail::kIsOptional<T> && !std::is_null_pointer_v<T> &&
     !std::same_as<T, std::nullopt_t> && detail::ConvertedByPqxx<T>;
 
+/// A box as PostgreSQL spells it: `(3,4),(1,2)`.
+struct Box {
+  std::string text;
+  friend bool operator==(const Box&, const Box&) = default;
+};
+
+/// What parts the elements of an array of such values (`typdelim` in pg_type). Specialise it for a
+/// type of your own that has another.
+template <class T>
+inline constexpr char kArrayDelimiter = ',';
+template <>
+inline constexpr char kArrayDelimiter<Box> = ';';
+template <class T>
+inline constexpr char kArrayDelimiter<std::optional<T>> = kArrayDelimiter<T>;
+
 /// Builds PostgreSQL's text of a one-dimensional array, such as `{1,NULL}` or `{"a","b\"c"}`.
 class ArrayBuilder {
  public:
+  explicit ArrayBuilder(char delimiter = ',') noexcept : delimiter_(delimiter) {}
   /// Throws ConfigError for an array, and for text with a NUL.
   ArrayBuilder& add(ParameterView element);
   [[nodiscard]] OwnedParameter build() &&;
 
  private:
+  char delimiter_;
   std::string text_;
   ValueType element_ = ValueType::null;
 };
 
-/// The elements of an array cell, one a row, typed as cells of the element's type are. Throws
-/// TypeError for what is no array or has more than one dimension.
-[[nodiscard]] ResultSet elements_of(const Field& array);
+/// How elements are read whose type the database has made: a domain's array is named by the domain,
+/// and nothing tells over what that is.
+enum class ElementsAs : std::uint8_t { text, number, boolean, bytes };
+
+/// That which `T` asks for.
+template <class T>
+[[nodiscard]] constexpr ElementsAs elements_as() noexcept {
+  if constexpr (detail::kIsOptional<T>)
+    return elements_as<typename T::value_type>();
+  else if constexpr (std::is_same_v<T, bool>)
+    return ElementsAs::boolean;
+  else if constexpr (std::is_arithmetic_v<T>)
+    return ElementsAs::number;
+  else if constexpr (std::is_same_v<T, Bytes> || std::is_same_v<T, detail::ByteVector>)
+    return ElementsAs::bytes;
+  else
+    return ElementsAs::text;
+}
+
+/// The elements of an array cell, one a row, typed as cells of the element's type are; `as` where
+/// that type is not one of the server's own. Throws TypeError for what is no array or has more than
+/// one dimension.
+[[nodiscard]] ResultSet elements_of(const Field& array, ElementsAs as = ElementsAs::text);
 
 /// A cell as PostgreSQL spells it. Throws TypeError for NULL.
 [[nodiscard]] std::string cell_text(const Field& cell);
@@ -108,11 +147,20 @@ struct FieldTraits<T> {
   }
 };
 
+template <>
+struct ParameterTraits<postgres::Box> {
+  static ParameterView view(const postgres::Box& box) { return ParameterView::text(box.text); }
+};
+template <>
+struct FieldTraits<postgres::Box> {
+  static postgres::Box read(const Field& cell) { return {postgres::cell_text(cell)}; }
+};
+
 template <class T>
   requires(BindableParameter<T> && !std::same_as<T, std::byte> && !detail::kIsVector<T>)
 struct ParameterTraits<std::vector<T>> {
   static OwnedParameter view(const std::vector<T>& values) {
-    postgres::ArrayBuilder builder;
+    postgres::ArrayBuilder builder(postgres::kArrayDelimiter<T>);
     for (const auto& value : values) builder.add(as_parameter<T>(value));
     return std::move(builder).build();
   }
@@ -123,7 +171,7 @@ template <class T>
            !detail::kIsVector<T>)
 struct FieldTraits<std::vector<T>> {
   static std::vector<T> read(const Field& cell) {
-    const ResultSet elements = postgres::elements_of(cell);
+    const ResultSet elements = postgres::elements_of(cell, postgres::elements_as<T>());
     std::vector<T> values;
     values.reserve(elements.size());
     for (const Row element : elements) values.push_back(element[0].as<T>());

@@ -11,30 +11,12 @@
 
 #include "support/rows.hpp"
 #include "support/shop.hpp"
+#include "support/tier_values.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-
-namespace {
-
-SharedValue value_of(std::string_view text, Epoch epoch, std::uint64_t horizon,
-                     const Target& target) {
-  ResultSetBuilder builder;
-  builder.add_column("text");
-  builder.add(ParameterView::text(text));
-  const WallTime now = system_clock().wall_now();
-  return {.stamp = {epoch, {horizon}, {}},
-          .stored = now,
-          .expires = now + 1h,
-          .targets = {target},
-          .rows = std::move(builder).build()};
-}
-
-Digest name(int i) { return sha256({"test", std::to_string(i)}); }
-
-}  // namespace
 
 TEST_CASE("file tier: what one process stores, another reads, also after a restart",
           "[file tier]") {

@@ -136,7 +136,8 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
                          .rows = random_set(choices)};
     for (std::size_t i = choices.below(4); i > 0; --i)
       original.targets.push_back(entity("product", choices.below(100)));
-    std::string damaged = encode_shared_value(original);
+    const SharedName under{"shop", sha256({"test"})};
+    std::string damaged = encode_shared_value(under, original);
     for (std::size_t i = 0; i <= choices.below(2); ++i) mutate(damaged, choices);
     if (damaged.size() > 16 && !choices.one_in(4)) {
       // The inner checksum too, at its usual place.
@@ -148,7 +149,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
       }
       reseal(damaged);
     }
-    if (const auto decoded = decode_shared_value(damaged)) {
+    if (const auto decoded = decode_shared_value(under, damaged)) {
       ++accepted;
       (void)read_all(decoded->rows);
       for (const Target& target : decoded->targets) {
@@ -156,7 +157,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
         REQUIRE(again);
         REQUIRE(*again == target);
       }
-      REQUIRE(decode_shared_value(encode_shared_value(*decoded)));
+      REQUIRE(decode_shared_value(under, encode_shared_value(under, *decoded)));
     }
   }
   CHECK(accepted > 500);

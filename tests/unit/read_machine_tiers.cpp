@@ -120,6 +120,29 @@ TEST_CASE("read machine: a promoted value lives no longer than its tier or its c
   CHECK_FALSE(f.find(request));
 }
 
+TEST_CASE("read machine: a shared value may be no older than its reader's time to live",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  request.ttl = 10s;
+  SharedValue value = f.shared(1, 11);  // its storer lets it live for a minute
+  f.clock.advance(10s);
+  {
+    ReadMachine machine(f.source, request);
+    (void)machine.start();
+    CHECK(is<ReadMachine::Load>(machine.resume(std::optional(value))));
+  }
+  value.stored += 4s;  // 6 s old
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  REQUIRE(is<ReadMachine::Done>(machine.resume(std::optional(value))));
+  f.clock.advance(3900ms);
+  CHECK(f.find(request) == 1);
+  f.clock.advance(100ms);
+  CHECK_FALSE(f.find(request));
+}
+
 TEST_CASE("read machine: an invalidation between poll and promotion refuses the shared value",
           "[read_machine]") {
   Fixture f;

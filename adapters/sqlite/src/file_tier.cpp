@@ -1,22 +1,31 @@
 #include "querymark/sqlite/file_tier.hpp"
 
+#include <array>
 #include <atomic>
 #include <exception>
 #include <filesystem>
 #include <mutex>
 
-#include "connection.hpp"
-#include "file_tier_sql.hpp"
+#include "breaker.hpp"
 #include "querymark/sqlite/url.hpp"
-#include "querymark/support/clock.hpp"
+#include "tier_file.hpp"
+#include "turn.hpp"
+
+// Who may hold up whom.
+//   get         takes any reader that is free (try_lock); none: skipped. In WAL mode SQLite's
+//   readers
+//               wait for no writer.
+//   put         takes the writer's turn within kPatience; else skipped
+//   invalidate  (the worker), newest, stats   wait for `applier`, a connection of their own
+// Each connection waits for other processes' locks up to busy_timeout, the deadline of a call. A
+// call that fails or ends late opens its breaker, one for reads and one for writes: then nobody
+// tries for a while, so a slow file costs one caller a deadline, not everybody. Readers that hang
+// in the operating system show by `since`: who finds one that is late does not try another.
+//
+// The lock of a reader, the writer's turn and the applier's mutex are never taken together.
 
 namespace querymark::sqlite {
 namespace {
-
-const SqlCatalog& tier_statements() {
-  static const SqlCatalog catalog(tier_sql::kQueries);
-  return catalog;
-}
 
 // What an entry takes beside its value: rows, two index entries, and per target a row and an index
 // entry.
@@ -24,78 +33,128 @@ std::size_t entry_bytes(std::size_t value, std::size_t targets) {
   return value + 200 + targets * 100;
 }
 
-constexpr int kEvictAtOnce = 64;
+constexpr std::size_t kReaders = 16;
+constexpr std::chrono::milliseconds kPatience{2};
+// Opening waits longer than reading: several processes may create the file at once.
+constexpr std::chrono::seconds kOpenTimeout{5};
+constexpr std::uint64_t kCheckEvery = 1024;  // stores between two looks at the counter of bytes
+
+std::string canonical(const std::string& path) {
+  std::error_code ignored;  // a folder that is missing is reported by open()
+  const std::string absolute = path_of(path);
+  const auto resolved = std::filesystem::weakly_canonical(absolute, ignored);
+  return resolved.empty() ? absolute : resolved.string();
+}
 
 }  // namespace
 
 struct FileTier::State {
-  std::string path;
+  State(const std::string& path, const FileTierOptions& opts)
+      : options(opts), file(canonical(path)) {}
+
+  struct Reader {
+    std::mutex mutex;
+    std::unique_ptr<TierConnection> connection;
+    std::atomic<std::int64_t> since{0};  // when its call began; zero: none runs
+  };
+
+  // Makes `connection` one to what the path leads to now.
+  TierConnection& follow(std::unique_ptr<TierConnection>& connection, Connection::Use use,
+                         TierFile::Wait wait) {
+    if (connection && file.current(*connection)) return *connection;
+    connection.reset();
+    connection = file.open(use, options.busy_timeout, wait);
+    return *connection;
+  }
+
+  // Runs `work` unless the breaker forbids it, and tells it what came of it. Whatever fails closes
+  // the connection: the next call opens it anew.
+  template <class Result, class Work>
+  Result guarded(Breaker& breaker, std::unique_ptr<TierConnection>& connection, Result failure,
+                 Work&& work) noexcept {
+    const MonotonicTime began = options.clock->now();
+    if (!breaker.allows(began)) {
+      skipped.fetch_add(1, std::memory_order_relaxed);
+      return failure;
+    }
+    try {
+      Result result = work();
+      const MonotonicTime ended = options.clock->now();
+      if (ended - began > options.busy_timeout)
+        breaker.failed(ended);
+      else
+        breaker.succeeded();
+      return result;
+    } catch (const std::exception&) {  // a tier that is down or corrupt: a miss or a loss, counted
+      failures.fetch_add(1, std::memory_order_relaxed);
+      breaker.failed(options.clock->now());
+      connection.reset();
+      return failure;
+    }
+  }
+
+  std::optional<SharedValue> read(TierConnection& tier, const Digest& name) {
+    const auto now = options.clock->wall_now().time_since_epoch().count();
+    const ResultSet found =
+        tier.query("get", {ParameterView::bytes(name.view()), as_parameter(now)});
+    if (found.empty()) return std::nullopt;
+    const Row row = found.row(0);
+    auto value = decode_shared_value({row[0].view(), name}, row[1].view());
+    (value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
+    return value;
+  }
+
+  StoreStatus write(TierConnection& tier, std::string_view space, const Digest& name,
+                    const SharedValue& value, const std::string& encoded, std::size_t bytes) {
+    const std::string epoch = value.stamp.epoch.hex();
+    const ParameterView name_bytes = ParameterView::bytes(name.view());
+    ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+    if (tier.number("has_later",
+                    {name_bytes, as_parameter(epoch), as_parameter(value.stamp.horizon.value)}) > 0)
+      return StoreStatus::superseded;
+    tier.execute("delete_name", {name_bytes});
+    const ResultSet inserted = tier.query_writing(
+        "insert_entry", {name_bytes, as_parameter(space), as_parameter(epoch),
+                         as_parameter(value.stamp.horizon.value),
+                         as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
+                         as_parameter(value.expires.time_since_epoch().count()),
+                         as_parameter(bytes), ParameterView::bytes(encoded)});
+    const auto seq = inserted.row(0)[0].as<std::int64_t>();
+    for (const Target& target : value.targets) {
+      const Digest hash = target.hash();
+      tier.execute("insert_target", {ParameterView::bytes(hash.view()), as_parameter(seq)});
+    }
+    if (stored.fetch_add(1, std::memory_order_relaxed) % kCheckEvery == 0)
+      tier.checked_total_bytes();
+    evicted.fetch_add(tier.make_room(options.max_bytes, options.clock->wall_now()),
+                      std::memory_order_relaxed);
+    transaction.commit();
+    return StoreStatus::stored;
+  }
+
   FileTierOptions options;
-  std::mutex mutex;  // guards connection
-  std::unique_ptr<Connection> connection;
-  std::atomic<std::uint64_t> reads{0}, hits{0}, corrupt{0}, failures{0}, stored{0}, evicted{0};
+  TierFile file;
 
-  // The rest requires the mutex.
-  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection->query(tier_statements().get(name), {values.begin(), values.size()});
-  }
-  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection->execute(tier_statements().get(name), {values.begin(), values.size()});
-  }
-  std::uint64_t number(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    const ResultSet set = query(name, values);
-    return set.row(0)[0].as<std::uint64_t>();
-  }
+  Breaker reads_breaker;
+  std::array<Reader, kReaders> readers;
 
-  void open() {
-    connection = std::make_unique<Connection>(
-        path, Connection::Use::write,
-        // Opening waits longer than reading: several processes may create the file at once.
-        Connection::Settings{.busy_timeout = std::chrono::seconds(5),
-                             .synchronous = Synchronous::normal,
-                             .write_ahead_log = false,
-                             .create = true});
-    require_tier();
-    connection->write_ahead();
-    run_migrations(tier_sql::kMigrations, migration_port(*connection, tier_statements(), path),
-                   false);
-    connection->set_busy_timeout(options.busy_timeout);
-  }
+  Breaker writes_breaker;
+  Turn writer_turn;  // whoever has it may use writer
+  std::unique_ptr<TierConnection> writer;
 
-  // Throws unless the file is a tier of a known version, or empty.
-  void require_tier() {
-    // One snapshot: another process may be creating the tier.
-    ScopedTransaction snapshot(*connection, ScopedTransaction::Kind::read);
-    const int found = find_schema_version(*connection, tier_statements());
-    const int newest = std::end(tier_sql::kMigrations)[-1].version;
-    if (found > newest)
-      throw SchemaError(path + " was made by a newer querymark (tier schema " +
-                        std::to_string(found) + ", this program knows " + std::to_string(newest) +
-                        "); upgrade the program, or use another file");
-    if (found == 0 && number("any_table") > 0)
-      throw ConfigError(path + " is a database, but no querymark file tier; name another file");
-    snapshot.commit();
-  }
+  std::mutex applier_mutex;  // guards applier
+  std::unique_ptr<TierConnection> applier;
 
-  void make_room() {
-    if (number("total_bytes") <= options.max_bytes) return;
-    const auto now = system_clock().wall_now().time_since_epoch().count();
-    evicted += static_cast<std::uint64_t>(
-        execute("delete_expired", {as_parameter(now), as_parameter(kEvictAtOnce)}));
-    while (number("total_bytes") > options.max_bytes)
-      evicted += static_cast<std::uint64_t>(execute("delete_oldest", {as_parameter(kEvictAtOnce)}));
-  }
+  std::atomic<std::uint64_t> reads{0}, hits{0}, corrupt{0}, failures{0}, skipped{0}, stored{0},
+      evicted{0};
 };
 
-FileTier::FileTier(const std::string& path, FileTierOptions options)
-    : state_(std::make_unique<State>()) {
+FileTier::FileTier(const std::string& path, FileTierOptions options) {
   if (options.max_entry_bytes == 0) options.max_entry_bytes = options.max_bytes / 8;
-  state_->options = options;
-  std::error_code ignored;  // a folder that is missing is reported by open()
-  const std::string absolute = path_of(path);
-  const auto canonical = std::filesystem::weakly_canonical(absolute, ignored);
-  state_->path = canonical.empty() ? absolute : canonical.string();
-  state_->open();
+  state_ = std::make_unique<State>(path, options);
+  state_->readers[0].connection =
+      state_->file.open(Connection::Use::read, kOpenTimeout, TierFile::Wait::yes);
+  state_->readers[0].connection->connection().set_busy_timeout(options.busy_timeout);
 }
 
 FileTier::FileTier(FileTier&&) noexcept = default;
@@ -103,59 +162,58 @@ FileTier& FileTier::operator=(FileTier&&) noexcept = default;
 FileTier::~FileTier() = default;
 
 std::string_view FileTier::label() const noexcept { return "file"; }
-const std::string& FileTier::path() const noexcept { return state_->path; }
+const std::string& FileTier::path() const noexcept { return state_->file.path(); }
+
+std::string FileTier::id() const {
+  State& state = *state_;
+  const std::lock_guard lock(state.applier_mutex);
+  state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
+  return state.file.id();
+}
 
 std::optional<SharedValue> FileTier::get(const Digest& name) noexcept {
   State& state = *state_;
   state.reads.fetch_add(1, std::memory_order_relaxed);
-  try {
-    const std::lock_guard lock(state.mutex);
-    const auto now = system_clock().wall_now().time_since_epoch().count();
-    const ResultSet found =
-        state.query("get", {ParameterView::bytes(name.view()), as_parameter(now)});
-    if (found.empty()) return std::nullopt;
-    auto value = decode_shared_value(found.row(0)[0].view());
-    (value ? state.hits : state.corrupt).fetch_add(1, std::memory_order_relaxed);
+  for (State::Reader& reader : state.readers) {
+    const std::unique_lock lock(reader.mutex, std::try_to_lock);
+    const auto now = state.options.clock->now().time_since_epoch();
+    if (!lock) {
+      const std::chrono::nanoseconds since(reader.since.load(std::memory_order_relaxed));
+      if (since.count() != 0 && now - since > state.options.busy_timeout) break;
+      continue;
+    }
+    reader.since.store(now.count(), std::memory_order_relaxed);
+    auto value =
+        state.guarded(state.reads_breaker, reader.connection, std::optional<SharedValue>(), [&] {
+          return state.read(
+              state.follow(reader.connection, Connection::Use::read, TierFile::Wait::no), name);
+        });
+    reader.since.store(0, std::memory_order_relaxed);
     return value;
-  } catch (const std::exception&) {  // a tier that is down or corrupt: a miss, counted
-    state.failures.fetch_add(1, std::memory_order_relaxed);
-    return std::nullopt;
   }
+  state.skipped.fetch_add(1, std::memory_order_relaxed);
+  return std::nullopt;
 }
 
 StoreStatus FileTier::put(std::string_view space, const Digest& name,
                           const SharedValue& value) noexcept {
   State& state = *state_;
   try {
-    const std::string encoded = encode_shared_value(value);
+    const std::string encoded = encode_shared_value({space, name}, value);
     const std::size_t bytes = entry_bytes(encoded.size(), value.targets.size());
     if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
-    const std::string epoch = value.stamp.epoch.hex();
-    const ParameterView name_bytes = ParameterView::bytes(name.view());
-    const std::lock_guard lock(state.mutex);
-    ScopedTransaction transaction(*state.connection, ScopedTransaction::Kind::write);
-    if (state.number("has_later", {name_bytes, as_parameter(epoch),
-                                   as_parameter(value.stamp.horizon.value)}) > 0)
-      return StoreStatus::superseded;
-    state.execute("delete_name", {name_bytes});
-    const ResultSet inserted = state.connection->query_writing(
-        tier_statements().get("insert_entry"),
-        std::initializer_list<ParameterView>{
-            name_bytes, as_parameter(space), as_parameter(epoch),
-            as_parameter(value.stamp.horizon.value),
-            as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
-            as_parameter(value.expires.time_since_epoch().count()), as_parameter(bytes),
-            ParameterView::bytes(encoded)});
-    const auto seq = inserted.row(0)[0].as<std::int64_t>();
-    for (const Target& target : value.targets) {
-      const Digest hash = target.hash();
-      state.execute("insert_target", {ParameterView::bytes(hash.view()), as_parameter(seq)});
+    if (!state.writer_turn.take(kPatience)) {
+      state.skipped.fetch_add(1, std::memory_order_relaxed);
+      return StoreStatus::failed;
     }
-    state.make_room();
-    transaction.commit();
-    state.stored.fetch_add(1, std::memory_order_relaxed);
-    return StoreStatus::stored;
-  } catch (const std::exception&) {  // a loss, counted
+    const StoreStatus status =
+        state.guarded(state.writes_breaker, state.writer, StoreStatus::failed, [&] {
+          return state.write(state.follow(state.writer, Connection::Use::write, TierFile::Wait::no),
+                             space, name, value, encoded, bytes);
+        });
+    state.writer_turn.give_up();
+    return status;
+  } catch (const std::exception&) {  // no memory for the copy: a loss, counted
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
@@ -165,25 +223,28 @@ void FileTier::invalidate(std::string_view space, Epoch epoch,
                           std::span<const SharedInvalidation> invalidations) {
   State& state = *state_;
   const std::string epoch_hex = epoch.hex();
-  const std::lock_guard lock(state.mutex);
-  ScopedTransaction transaction(*state.connection, ScopedTransaction::Kind::write);
+  const std::lock_guard lock(state.applier_mutex);
+  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
+  ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
   for (const SharedInvalidation& invalidation : invalidations) {
     const ParameterView position = as_parameter(invalidation.position.value);
     if (invalidation.target.is_flush()) {
-      state.execute("delete_namespace", {as_parameter(space), as_parameter(epoch_hex), position});
+      tier.execute("delete_namespace", {as_parameter(space), as_parameter(epoch_hex), position});
       continue;
     }
     const Digest hash = invalidation.target.hash();
-    state.execute("delete_target", {ParameterView::bytes(hash.view()), as_parameter(space),
-                                    as_parameter(epoch_hex), position});
+    tier.execute("delete_target", {ParameterView::bytes(hash.view()), as_parameter(space),
+                                   as_parameter(epoch_hex), position});
   }
   transaction.commit();
 }
 
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
-  const std::lock_guard lock(state_->mutex);
+  State& state = *state_;
+  const std::lock_guard lock(state.applier_mutex);
   const std::string hex = epoch.hex();
-  const ResultSet found = state_->query("newest", {as_parameter(hex)});
+  const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)
+                              .query("newest", {as_parameter(hex)});
   if (found.empty()) return std::nullopt;
   const Row row = found.row(0);
   return SharedStamp{epoch, Position{row[0].as<std::uint64_t>()},
@@ -196,11 +257,14 @@ FileTierStats FileTier::stats() const {
                       .hits = state.hits.load(),
                       .corrupt = state.corrupt.load(),
                       .failures = state.failures.load(),
+                      .skipped = state.skipped.load(),
                       .stored = state.stored.load(),
-                      .evicted = state.evicted.load()};
-  const std::lock_guard lock(state.mutex);
-  stats.entries = state.number("count");
-  stats.bytes = state.number("total_bytes");
+                      .evicted = state.evicted.load(),
+                      .replaced = state.file.replaced()};
+  const std::lock_guard lock(state.applier_mutex);
+  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
+  stats.entries = tier.number("count");
+  stats.bytes = tier.total_bytes();
   return stats;
 }
 

@@ -151,6 +151,9 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     return load();
   }
   if (!value || value->expires <= wall) return poll_next_tier();
+  // How old a value may be is the reader's to say, not who stored it.
+  const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
+  if (age >= request_.ttl) return poll_next_tier();
   const Distinct<TargetId> own = target_ids_;
   std::optional<std::uint64_t> generation;
   // What no entry could carry is not worth a look.
@@ -159,9 +162,8 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     generation = source_.marks_.judge(value->stamp, target_ids_.values());
   }
   if (generation && target_ids_.size() <= kMaxTargets) {
-    const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
-    const auto ttl =
-        std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), request_.ttl);
+    const auto ttl = std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall),
+                                                        request_.ttl - age);
     try {
       EntryRef entry = request_.materialize(
           value->rows, init(began_ - age, detail::after(began_, ttl), *generation));

@@ -4,8 +4,8 @@ namespace querymark {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x56534D51;  // "QMSV"
-constexpr std::uint16_t kVersion = 1;
-constexpr std::size_t kHeader = 16;  // magic, version, zero, checksum of the rest
+constexpr std::uint16_t kVersion = 2;         // 1 did not name what it was stored under
+constexpr std::size_t kHeader = 16;           // magic, version, zero, checksum of the rest
 
 std::optional<WallTime> wall_time(std::optional<std::int64_t> milliseconds) {
   constexpr std::int64_t kYear9999 = 253'402'300'799'000;
@@ -15,8 +15,10 @@ std::optional<WallTime> wall_time(std::optional<std::int64_t> milliseconds) {
 
 }  // namespace
 
-std::string encode_shared_value(const SharedValue& value) {
+std::string encode_shared_value(const SharedName& under, const SharedValue& value) {
   std::string body;
+  body.append(under.name.view());
+  detail::put_block(body, under.space);
   detail::put_integer(body, value.stamp.epoch.high);
   detail::put_integer(body, value.stamp.epoch.low);
   detail::put_integer(body, value.stamp.horizon.value);
@@ -38,13 +40,16 @@ std::string encode_shared_value(const SharedValue& value) {
   return encoded + body;
 }
 
-std::optional<SharedValue> decode_shared_value(ByteView encoded) {
+std::optional<SharedValue> decode_shared_value(const SharedName& under, ByteView encoded) {
   detail::ByteReader in(encoded);
   if (in.integer<std::uint32_t>() != kMagic || in.integer<std::uint16_t>() != kVersion ||
       in.integer<std::uint16_t>() != 0)
     return std::nullopt;
   const auto sum = in.integer<std::uint64_t>();
   if (!sum || *sum != checksum(in.rest())) return std::nullopt;
+  const auto name = in.take(under.name.view().size());
+  const auto space = in.block();
+  if (!name || *name != under.name.view() || !space || *space != under.space) return std::nullopt;
   const auto high = in.integer<std::uint64_t>();
   const auto low = in.integer<std::uint64_t>();
   const auto horizon = in.integer<std::uint64_t>();
@@ -52,7 +57,9 @@ std::optional<SharedValue> decode_shared_value(ByteView encoded) {
   const auto stored = wall_time(in.integer<std::int64_t>());
   const auto expires = wall_time(in.integer<std::int64_t>());
   const auto count = in.integer<std::uint32_t>();
-  if (!high || !low || !horizon || !witness || !stored || !expires || !count) return std::nullopt;
+  if (!high || !low || !horizon || !witness || !stored || !expires || !count ||
+      *count > kMaxTargets)
+    return std::nullopt;
   SharedValue value{.stamp = {{*high, *low}, {*horizon}, {*witness}},
                     .stored = *stored,
                     .expires = *expires,

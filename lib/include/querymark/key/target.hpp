@@ -66,6 +66,9 @@ class Target {
   std::string text_;
 };
 
+/// Most targets that one cached value can carry.
+inline constexpr std::size_t kMaxTargets = 1000;
+
 /// Escapes `%` and `:` in one segment.
 [[nodiscard]] std::string escape_segment(std::string_view segment);
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "querymark/key/key.hpp"
+#include "querymark/key/target.hpp"
 #include "querymark/memory/hazard.hpp"
 #include "querymark/memory/packed.hpp"
 #include "querymark/support/clock.hpp"
@@ -264,9 +265,6 @@ class EntryRef {
   const Entry* entry_ = nullptr;
   Hazard* hazard_ = nullptr;
 };
-
-/// Most targets that an entry can carry.
-inline constexpr std::size_t kMaxTargets = 1000;
 
 /// The untyped part of making an entry: `move` builds the values from `source` in place.
 [[nodiscard]] EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t count,

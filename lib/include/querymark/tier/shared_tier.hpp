@@ -25,16 +25,31 @@ struct SharedValue {
   ResultSet rows;
 };
 
-/// Encodes everything but the name; `decode_shared_value` reads it back. Versioned and checksummed.
-[[nodiscard]] std::string encode_shared_value(const SharedValue& value);
-/// Nothing when the bytes are not what `encode_shared_value` writes. Never reads out of bounds.
-[[nodiscard]] std::optional<SharedValue> decode_shared_value(ByteView encoded);
+/// Under what a shared tier holds a value.
+struct SharedName {
+  std::string_view space;  ///< The namespace whose flush removes the value.
+  Digest name;
+};
 
-/// A place for values outside the process, shared by several. Thread-safe; may block on I/O.
+/// Encodes the value together with its name and namespace; `decode_shared_value` reads it back.
+/// Versioned and checksummed.
+[[nodiscard]] std::string encode_shared_value(const SharedName& under, const SharedValue& value);
+/// Nothing when the bytes are not what `encode_shared_value` writes for a value under this very
+/// name, or carry more targets than an entry can. Never reads out of bounds. The time it takes is
+/// linear in the bytes.
+[[nodiscard]] std::optional<SharedValue> decode_shared_value(const SharedName& under,
+                                                             ByteView encoded);
+
+/// A place for values outside the process, shared by several. Thread-safe.
 ///
 /// Neither call throws for a tier that is down, full or corrupt: a read is then a counted miss, a
 /// write a counted loss. (What must never fail silently is invalidation; that is the worker's
 /// `Applier`.)
+///
+/// Neither call may hold up its callers for long, however slow the tier is: each ends by a deadline
+/// of the tier's own, nobody waits for another caller's call, and a tier that has just failed or
+/// overrun its deadline is passed by at once for a while. A miss costs a load; waiting costs
+/// everybody.
 class SharedTier {
  public:
   virtual ~SharedTier() = default;

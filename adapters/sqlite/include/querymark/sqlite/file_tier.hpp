@@ -7,6 +7,7 @@
 #include <string>
 
 #include "querymark/log/applier.hpp"
+#include "querymark/support/clock.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
 namespace querymark::sqlite {
@@ -16,15 +17,21 @@ struct FileTierOptions {
   std::size_t max_bytes = 256U << 20U;
   /// Largest single value; zero: an eighth of `max_bytes`.
   std::size_t max_entry_bytes = 0;
-  /// Longest wait for another process's write.
+  /// Deadline of one call: longest wait for another process's lock on the file. A caller that meets
+  /// it is the only one: others pass the tier by for a while.
   std::chrono::milliseconds busy_timeout{100};
+  const Clock* clock = &system_clock();
 };
 
 struct FileTierStats {
   std::uint64_t reads = 0, hits = 0;
   std::uint64_t corrupt = 0;   ///< Values that did not decode: counted misses.
   std::uint64_t failures = 0;  ///< Reads and writes that the file refused: misses and losses.
+  /// Reads and writes that did not even try: the tier was slow or failing a moment ago, or another
+  /// thread was writing. Misses and losses, too.
+  std::uint64_t skipped = 0;
   std::uint64_t stored = 0, evicted = 0;
+  std::uint64_t replaced = 0;  ///< Times that the file was found removed or replaced, and reopened.
   std::size_t entries = 0, bytes = 0;
 };
 
@@ -32,11 +39,21 @@ struct FileTierStats {
 /// SHA-256 names. It survives restarts. Readers judge what they find by their own marks, so the
 /// file need not be coherent; the worker's invalidations keep it small and honest.
 ///
-/// Thread-safe; one connection, one mutex. Movable; a moved-from tier may only be destroyed.
+/// Nobody waits for anybody: reads have connections of their own and are not held up by writers, a
+/// write that finds another one under way is dropped after a moment, and after a failure or a call
+/// beyond the deadline all calls pass the tier by for 50 ms, doubling up to 5 s while it does not
+/// recover. A file that is removed or replaced is noticed at the next call, and opened or made
+/// anew.
+///
+/// The file is created for its owner alone (0600); who shares it by several users is refused, since
+/// whoever may write it decides what everybody reads.
+///
+/// Thread-safe. Movable; a moved-from tier may only be destroyed.
 class FileTier final : public SharedTier {
  public:
   /// Opens or creates the file. Throws ConfigError when it is something else (nothing of it is
-  /// touched), SchemaError when a newer library made it, Error when it can't be opened.
+  /// touched), or when it or a file beside it (-wal, -shm, -journal) belongs to another user or can
+  /// be written by others; SchemaError when a newer library made it; Error when it can't be opened.
   explicit FileTier(const std::string& path, FileTierOptions options = {});
   FileTier(FileTier&&) noexcept;
   FileTier& operator=(FileTier&&) noexcept;
@@ -47,13 +64,17 @@ class FileTier final : public SharedTier {
   StoreStatus put(std::string_view space, const Digest& name,
                   const SharedValue& value) noexcept override;
 
-  /// Removes what the invalidations hit in `space`, in one transaction. Throws Error.
+  /// Removes what the invalidations hit in `space`, in one transaction. Waits for other writers, up
+  /// to `busy_timeout`. Throws Error.
   void invalidate(std::string_view space, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
   /// The latest stamp among the values of `epoch`, if any. Throws Error.
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const;
-  /// Absolute path: the tier's identity on this host.
+  /// Absolute path.
   [[nodiscard]] const std::string& path() const noexcept;
+  /// The tier's identity: a random number that is stored in it. Another file, a copy, or the same
+  /// file seen from another host has another one. Blocks when the file was replaced meanwhile.
+  [[nodiscard]] std::string id() const;
   [[nodiscard]] FileTierStats stats() const;
 
  private:
@@ -65,7 +86,8 @@ class FileTier final : public SharedTier {
 class FileTierApplier final : public Applier {
  public:
   FileTierApplier(FileTier& tier, std::string space) : tier_(tier), space_(std::move(space)) {}
-  [[nodiscard]] std::string name() const override { return "sqlite:" + tier_.path(); }
+  /// Names the tier, not its path: at the same path of another host lies another tier.
+  [[nodiscard]] std::string name() const override { return "file-tier:" + tier_.id(); }
   void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override {
     tier_.invalidate(space_, epoch, invalidations);
   }

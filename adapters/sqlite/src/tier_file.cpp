@@ -1,0 +1,170 @@
+#include "tier_file.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file_claim.hpp"
+#include "file_tier_sql.hpp"
+#include "querymark/support/clock.hpp"
+
+namespace querymark::sqlite {
+namespace {
+
+constexpr int kEvictAtOnce = 64;
+
+// Whoever owns a file may change it, and so does everybody whom its mode lets write: what it holds
+// is then theirs. SQLite takes what stands in the files beside a database for a part of it.
+void require_private(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const std::string file = path + suffix;
+    struct stat info{};
+    if (::stat(file.c_str(), &info) != 0) continue;  // missing; else opening it tells
+    if (info.st_uid != ::geteuid())
+      throw ConfigError(file + " belongs to another user (id " + std::to_string(info.st_uid) +
+                        "): what it holds can't be trusted; name a file of your own");
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+      throw ConfigError(file + " can be written by other users: what it holds can't be trusted; "
+                               "run: chmod 600 " + file);
+  }
+}
+
+// Throws unless the file is a tier of a known version, or empty.
+void require_tier(TierConnection& tier, const std::string& path) {
+  // One snapshot: another process may be creating the tier.
+  ScopedTransaction snapshot(tier.connection(), ScopedTransaction::Kind::read);
+  const int found = find_schema_version(tier.connection(), tier_statements());
+  const int newest = std::end(tier_sql::kMigrations)[-1].version;
+  if (found > newest)
+    throw SchemaError(path + " was made by a newer querymark (tier schema " +
+                      std::to_string(found) + ", this program knows " + std::to_string(newest) +
+                      "); upgrade the program, or use another file");
+  if (found == 0 && tier.number("any_table") > 0)
+    throw ConfigError(path + " is a database, but no querymark file tier; name another file");
+  snapshot.commit();
+}
+
+struct TierIdentity {
+  std::string id;
+  FileClaim claim;
+};
+
+TierIdentity identity_in(TierConnection& tier) {
+  const ResultSet set = tier.query("identity");
+  if (set.empty()) return {};
+  const Row row = set.row(0);
+  const auto text = [&](std::size_t column) {
+    return row[column].as<std::optional<std::string>>().value_or("");
+  };
+  return {text(0), {.file = text(1), .birth = text(2), .machine = text(3), .boot = text(4)}};
+}
+
+// The tier's id; a new one for a copy. Requires a connection that may write.
+std::string claim_tier(TierConnection& tier) {
+  const FileClaim now = claim_on(tier.connection().identity());
+  if (const TierIdentity found = identity_in(tier); found.claim == now) return found.id;
+  ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+  TierIdentity found = identity_in(tier);  // another process may have been faster
+  if (!same_file(found.claim, now)) found.id = Epoch::random().hex();
+  const auto optional = [](const std::string& text) {
+    return text.empty() ? ParameterView() : as_parameter(text);
+  };
+  tier.execute("claim_file", {as_parameter(found.id), as_parameter(now.file), optional(now.birth),
+                              optional(now.machine), optional(now.boot)});
+  transaction.commit();
+  return found.id;
+}
+
+}  // namespace
+
+const SqlCatalog& tier_statements() {
+  static const SqlCatalog catalog(tier_sql::kQueries);
+  return catalog;
+}
+
+std::uint64_t TierConnection::recount() {
+  execute("recount");
+  return number("total_bytes");
+}
+
+std::uint64_t TierConnection::total_bytes() {
+  const ResultSet set = query("total_bytes");
+  const auto counted = set.empty() ? std::nullopt : set.row(0)[0].as<std::optional<std::int64_t>>();
+  return counted && *counted >= 0 ? static_cast<std::uint64_t>(*counted) : recount();
+}
+
+std::uint64_t TierConnection::checked_total_bytes() {
+  // Both count the same entries, one by estimates, the other in whole pages.
+  constexpr std::uint64_t kSlack = 256U << 10U;
+  const std::uint64_t total = total_bytes();
+  const std::uint64_t used = number("used_bytes");
+  const bool plausible = total <= 2 * used + kSlack && used <= 2 * total + kSlack;
+  return plausible ? total : recount();
+}
+
+std::uint64_t TierConnection::make_room(std::uint64_t limit, WallTime now) {
+  if (total_bytes() <= limit || checked_total_bytes() <= limit) return 0;
+  auto evicted = static_cast<std::uint64_t>(execute(
+      "delete_expired", {as_parameter(now.time_since_epoch().count()), as_parameter(kEvictAtOnce)}));
+  // Each round but the last takes entries away, whatever the counter says.
+  while (total_bytes() > limit) {
+    const auto gone =
+        static_cast<std::uint64_t>(execute("delete_oldest", {as_parameter(kEvictAtOnce)}));
+    evicted += gone;
+    if (gone > 0) continue;
+    recount();
+    break;
+  }
+  return evicted;
+}
+
+TierFile::TierFile(std::string path) : path_(std::move(path)) {}
+
+bool TierFile::prepared(const std::optional<FileIdentity>& file) const {
+  const std::lock_guard lock(state_mutex_);
+  return file && file == prepared_;
+}
+
+std::string TierFile::id() const {
+  const std::lock_guard lock(state_mutex_);
+  return id_;
+}
+
+void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
+  require_private(path_);
+  TierConnection tier(path_, Connection::Use::write,
+                      {.busy_timeout = busy_timeout,
+                       .synchronous = Synchronous::normal,
+                       .write_ahead_log = false,
+                       .create = true});
+  require_tier(tier, path_);
+  tier.connection().write_ahead();
+  run_migrations(tier_sql::kMigrations,
+                 migration_port(tier.connection(), tier_statements(), path_), false);
+  require_private(path_);  // what somebody else has made meanwhile
+  std::string id = claim_tier(tier);
+  tier.checked_total_bytes();
+  const std::lock_guard lock(state_mutex_);
+  if (prepared_) replaced_.fetch_add(1);
+  prepared_ = tier.connection().identity();
+  id_ = std::move(id);
+}
+
+std::unique_ptr<TierConnection> TierFile::open(Connection::Use use,
+                                               std::chrono::milliseconds busy_timeout, Wait wait) {
+  if (!prepared(identity_of(path_))) {
+    std::unique_lock lock(prepare_mutex_, std::defer_lock);
+    if (wait == Wait::yes)
+      lock.lock();
+    else if (!lock.try_lock())
+      throw Error(path_ + " is being opened by another thread", {.retryable = true});
+    if (!prepared(identity_of(path_))) prepare(busy_timeout);
+  }
+  auto connection = std::make_unique<TierConnection>(
+      path_, use,
+      Connection::Settings{.busy_timeout = busy_timeout, .synchronous = Synchronous::normal});
+  if (!prepared(connection->connection().identity()))
+    throw Error(path_ + " was replaced while it was opened", {.retryable = true});
+  return connection;
+}
+
+}  // namespace querymark::sqlite

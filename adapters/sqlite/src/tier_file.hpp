@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "connection.hpp"
+#include "querymark/sqlite/file_tier.hpp"
+
+namespace querymark::sqlite {
+
+/// The tier's named statements.
+[[nodiscard]] const SqlCatalog& tier_statements();
+
+/// A file tier's connection with its statements, for one thread at a time.
+class TierConnection {
+ public:
+  TierConnection(const std::string& path, Connection::Use use, const Connection::Settings& settings)
+      : connection_(path, use, settings) {}
+
+  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
+    return connection_.query(tier_statements().get(name), {values.begin(), values.size()});
+  }
+  ResultSet query_writing(std::string_view name, std::initializer_list<ParameterView> values) {
+    return connection_.query_writing(tier_statements().get(name), {values.begin(), values.size()});
+  }
+  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
+    return connection_.execute(tier_statements().get(name), {values.begin(), values.size()});
+  }
+  std::uint64_t number(std::string_view name, std::initializer_list<ParameterView> values = {}) {
+    const ResultSet set = query(name, values);
+    return set.row(0)[0].as<std::uint64_t>();
+  }
+  /// Sum of the entries' bytes as the counter says.
+  std::uint64_t total_bytes();
+  /// The same; counted anew when the size of the file shows that the counter can't be right.
+  std::uint64_t checked_total_bytes();
+  /// Deletes the oldest entries until they take at most `limit` bytes; returns how many.
+  std::uint64_t make_room(std::uint64_t limit, WallTime now);
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+
+ private:
+  std::uint64_t recount();
+
+  Connection connection_;
+};
+
+/// Which file the tier is: opens connections to it, and proves first that it is a tier, of a known
+/// schema, of an owner that may be trusted, and whose identity it bears. Thread-safe.
+class TierFile {
+ public:
+  explicit TierFile(std::string path);
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// A connection to what the path leads to now. Where that is no file any more, or another one, it
+  /// is created, migrated and claimed first; `wait` for another thread that does the same, or throw
+  /// a retryable Error. Throws as the constructor of FileTier does.
+  enum class Wait : bool { no, yes };
+  [[nodiscard]] std::unique_ptr<TierConnection> open(Connection::Use use,
+                                                     std::chrono::milliseconds busy_timeout,
+                                                     Wait wait);
+  /// Whether the connection still leads to what the path leads to.
+  [[nodiscard]] bool current(TierConnection& connection) const noexcept {
+    return identity_of(path_) == connection.connection().identity();
+  }
+  /// As of the last `open`.
+  [[nodiscard]] std::string id() const;
+  /// Times that another file was found.
+  [[nodiscard]] std::uint64_t replaced() const noexcept { return replaced_.load(); }
+
+ private:
+  void prepare(std::chrono::milliseconds busy_timeout);  // requires prepare_mutex_
+  [[nodiscard]] bool prepared(const std::optional<FileIdentity>& file) const;
+
+  std::string path_;
+  std::mutex prepare_mutex_;     // one thread prepares; before state_mutex_
+  mutable std::mutex state_mutex_;  // guards what follows; held for moments
+  std::optional<FileIdentity> prepared_;
+  std::string id_;
+  std::atomic<std::uint64_t> replaced_{0};
+};
+
+}  // namespace querymark::sqlite

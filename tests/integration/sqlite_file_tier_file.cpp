@@ -1,0 +1,262 @@
+// Which file a tier is, whose it is, and what becomes of it while it is open.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "connection.hpp"
+#include "file_tier_sql.hpp"
+#include "querymark/sqlite/file_tier.hpp"
+#include "support/shop.hpp"
+#include "support/temp_dir.hpp"
+#include "support/tier_values.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string id_of(const std::string& path) { return sqlite::FileTier(path).id(); }
+
+void execute(const std::string& path, const std::string& sql) {
+  SQLite::Database(path, SQLite::OPEN_READWRITE, 5000).exec(sql);
+}
+
+std::int64_t number(const std::string& path, const std::string& sql) {
+  return SQLite::Database(path, SQLite::OPEN_READWRITE, 5000).execAndGet(sql).getInt64();
+}
+
+template <class Expected>
+std::string refusal(const std::string& path) {
+  try {
+    const sqlite::FileTier tier(path);
+    return "opened";
+  } catch (const Expected& failure) {
+    return failure.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("file tier: the worker's consumer is named by the tier, not by its path", "[file tier]") {
+  TempDir one;
+  TempDir other;
+  const std::string id = id_of(one.file("tier"));
+  CHECK(id.size() == 32);
+  CHECK(id_of(one.file("tier")) == id);
+  CHECK(id_of(other.file("tier")) != id);
+  sqlite::FileTier tier(one.file("tier"));
+  CHECK(sqlite::FileTierApplier(tier, "shop").name() == "file-tier:" + id);
+}
+
+TEST_CASE("file tier: a copy is another tier, a moved one the same", "[file tier]") {
+  TempDir dir;
+  const std::string id = id_of(dir.file("tier"));
+  fs::copy_file(dir.file("tier"), dir.file("copy"));
+  const std::string of_copy = id_of(dir.file("copy"));
+  CHECK(of_copy != id);
+  CHECK(id_of(dir.file("copy")) == of_copy);
+  fs::rename(dir.file("tier"), dir.file("moved"));
+  CHECK(id_of(dir.file("moved")) == id);
+  // The same bytes in the same inode on another host.
+  execute(dir.file("moved"),
+          "update querymark_tier_identity set machine_id = 'theirs', boot_seen = 'theirs'");
+  CHECK(id_of(dir.file("moved")) != id);
+}
+
+TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  tier.put("shop", name(1), value_of("one"));
+  tier.put("other", name(2), value_of("two"));
+  CHECK(text_in(tier.get(name(1))) == "one");
+  const std::string swap =
+      "update querymark_tier_entry set value = (select value from querymark_tier_entry where seq = "
+      "2) where seq = 1";
+  SECTION("another query's value") { execute(dir.file("tier"), swap); }
+  SECTION("another namespace") {
+    execute(dir.file("tier"), "update querymark_tier_entry set namespace = 'other' where seq = 1");
+  }
+  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(text_in(tier.get(name(2))) == "two");
+  CHECK(tier.stats().corrupt == 1);
+}
+
+TEST_CASE("file tier: a removed file is noticed, and made anew", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  const std::string id = tier.id();
+  tier.put("shop", name(1), value_of("one"));
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
+  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(tier.put("shop", name(1), value_of("again")) == StoreStatus::stored);
+  CHECK(text_in(tier.get(name(1))) == "again");
+  CHECK(number(dir.file("tier"), "select count(*) from querymark_tier_entry") == 1);
+  CHECK(tier.id() != id);
+  CHECK(tier.stats().replaced == 1);
+  CHECK(tier.stats().failures == 0);
+}
+
+TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  tier.put("shop", name(1), value_of("here"));
+  {
+    sqlite::FileTier next(dir.file("next"));
+    next.put("shop", name(1), value_of("there"));
+  }
+  for (const char* suffix : {"-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
+  fs::rename(dir.file("next"), dir.file("tier"));
+  CHECK(text_in(tier.get(name(1))) == "there");
+  CHECK(tier.id() == id_of(dir.file("tier")));
+}
+
+TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {
+  TempDir dir;
+  sqlite::FileTier tier(dir.file("tier"));
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
+  {
+    SQLite::Database other(dir.file("tier"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    other.exec("create table mine (x)");
+  }
+  fs::permissions(dir.file("tier"), fs::perms::owner_read | fs::perms::owner_write);
+  CHECK(tier.put("shop", name(1), value_of("one")) == StoreStatus::failed);
+  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(number(dir.file("tier"), "select count(*) from sqlite_master") == 1);
+}
+
+TEST_CASE("file tier: it is made for its owner alone, whatever the umask", "[file tier]") {
+  TempDir dir;
+  const mode_t before = ::umask(0);
+  sqlite::FileTier tier(dir.file("tier"));
+  tier.put("shop", name(1), value_of("one"));
+  ::umask(before);
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    CAPTURE(suffix);
+    CHECK((fs::status(dir.file("tier") + suffix).permissions() & fs::perms::all) ==
+          (fs::perms::owner_read | fs::perms::owner_write));
+  }
+}
+
+TEST_CASE("file tier: a file that others own or may write is refused, and so are those beside it",
+          "[file tier]") {
+  TempDir dir;
+  const std::string path = dir.file("tier");
+  static_cast<void>(id_of(path));
+  const std::string suffix = GENERATE("", "-wal", "-journal");
+  const std::string file = path + suffix;
+  if (!suffix.empty()) std::ofstream(file).flush();
+  SECTION("by its group") {
+    fs::permissions(file, fs::perms::group_write, fs::perm_options::add);
+    CHECK_THAT(refusal<ConfigError>(path), Contains("chmod 600") && Contains(file));
+  }
+  SECTION("by everybody") {
+    fs::permissions(file, fs::perms::others_write, fs::perm_options::add);
+    CHECK_THAT(refusal<ConfigError>(path), Contains("chmod 600") && Contains(file));
+  }
+  SECTION("another owner") {
+    if (::geteuid() != 0) return;  // only root can give files away
+    REQUIRE(::chown(file.c_str(), 65534, 65534) == 0);
+    CHECK_THAT(refusal<ConfigError>(path), Contains("another user") && Contains(file));
+  }
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "[file tier]") {
+  TempDir dir;
+  const std::string path = dir.file("tier");
+  sqlite::FileTier tier(path, {.max_bytes = 400'000});
+  const std::string body(2'000, 'x');
+  for (int i = 0; i < 50; ++i) tier.put("shop", name(i), value_of(body));
+  const auto counted = [&] {
+    return number(path, "select bytes from querymark_tier_size") ==
+           number(path, "select sum(bytes) from querymark_tier_entry");
+  };
+  REQUIRE(counted());
+  SECTION("far too much: nothing is evicted for it") {
+    execute(path, "update querymark_tier_size set bytes = 9000000000000000000");
+    CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
+    CHECK(tier.stats().entries == 51);
+  }
+  SECTION("a little too much") {
+    execute(path, "update querymark_tier_size set bytes = 500000");
+    CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
+  }
+  SECTION("more than there ever was, in a tier without entries") {
+    execute(path,
+            "delete from querymark_tier_entry; update querymark_tier_size set bytes = 500000");
+    CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
+  }
+  SECTION("negative") {
+    execute(path, "update querymark_tier_size set bytes = -9000000000000000000");
+    CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
+  }
+  SECTION("missing") {
+    execute(path, "delete from querymark_tier_size");
+    CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
+  }
+  SECTION("far too little: found when the file is opened") {
+    sqlite::FileTier large(dir.file("large"));
+    for (int i = 0; i < 500; ++i) large.put("shop", name(i), value_of(body));
+    execute(dir.file("large"), "update querymark_tier_size set bytes = 10");
+    const sqlite::FileTier again(dir.file("large"));
+    CHECK(again.stats().bytes > 1'000'000);
+  }
+  CHECK(tier.stats().failures == 0);
+  if (number(path, "select count(*) from querymark_tier_entry") > 0) CHECK(counted());
+}
+
+TEST_CASE("file tier: programs of schema 1 that run on and this one pass each other's values by",
+          "[file tier]") {
+  TempDir dir;
+  const std::string path = dir.file("tier");
+  std::ifstream file(QUERYMARK_TEST_DATA "/schema_1/file_tier_queries.sql");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const SqlCatalog old(text);
+  sqlite::Connection connection(path, sqlite::Connection::Use::write,
+                                {.write_ahead_log = true, .create = true});
+  run_migrations(std::span<const Migration>(sqlite::tier_sql::kMigrations).first(1),
+                 sqlite::migration_port(connection, old, path), false);
+  const auto far = (system_clock().wall_now() + std::chrono::hours(1)).time_since_epoch().count();
+  const auto put_old = [&](int i, std::uint64_t horizon, const std::string& value) {
+    const Digest digest = name(i);
+    const std::string epoch = Epoch{1, 1}.hex();
+    const ParameterView values[] = {ParameterView::bytes(digest.view()),
+                                    as_parameter("shop"),
+                                    as_parameter(epoch),
+                                    as_parameter(horizon),
+                                    as_parameter(0),
+                                    as_parameter(far),
+                                    as_parameter(500),
+                                    ParameterView::bytes(value)};
+    const ParameterView one[] = {ParameterView::bytes(digest.view())};
+    connection.execute(old.get("delete_name"), one);
+    static_cast<void>(connection.query_writing(old.get("insert_entry"), values));
+  };
+  const auto get_old = [&](int i) {
+    const Digest digest = name(i);
+    const ParameterView values[] = {ParameterView::bytes(digest.view()), as_parameter(0)};
+    return connection.query(old.get("get"), values).size();
+  };
+  put_old(1, 5, "of schema 1");
+  sqlite::FileTier tier(path);
+  CHECK(get_old(1) == 0);
+  put_old(1, 50, "of schema 1, with a later stamp");
+  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK_FALSE(tier.newest(Epoch{1, 1}));
+  CHECK(tier.put("shop", name(1), value_of("now")) == StoreStatus::stored);
+  CHECK(text_in(tier.get(name(1))) == "now");
+  CHECK(get_old(1) == 1);  // which it will not decode: another version
+  CHECK(tier.stats().corrupt == 0);
+  CHECK(tier.stats().failures == 0);
+  for (const std::string& statement : old.names()) {
+    CAPTURE(statement);
+    CHECK_NOTHROW(sqlite::prepare_checked(connection.native(), old.get(statement)));
+  }
+}

@@ -1,23 +1,30 @@
 #include "querymark/sqlite/doorbell.hpp"
 
 #include <poll.h>
+#include <sqlite3.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "connection.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/wake_event.hpp"
 
-// One thread waits. It sleeps in poll(2) on two descriptors: inotify on the folder (the WAL may be
-// created and deleted at any time, so the folder is watched and the file's name filtered), and an
-// eventfd that interrupt() writes. The idle connection belongs to the waiting thread.
+// One thread waits. It sleeps in poll(2) on two descriptors: inotify on the database and its WAL,
+// and an eventfd that interrupt() writes. The idle connection belongs to the waiting thread.
+//
+// Watched are the files that SQLite has opened, by the names that it resolved, not the folder: what
+// else is written there is nobody's business. The idle connection keeps the WAL in being. Where
+// there is none, in another journal mode, each commit writes the database file itself, and so does
+// the switch to WAL. Unlinking or renaming one of them is an event, too, and so is the name's next
+// look: then the watches are set anew.
 //
 // A write to the WAL is seen before the commit is visible: SQLite writes frames, syncs, and only
 // then publishes the commit in shared memory, which no notification reports. So after an event
@@ -41,12 +48,7 @@ constexpr std::chrono::microseconds kPause{200};
 
 struct FileDoorbell::State {
   explicit State(const std::string& db_path)
-      : path(path_of(db_path)), watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-    const std::filesystem::path absolute(path);
-    file_name = absolute.filename().string();
-    if (watch.get() >= 0)
-      watching = ::inotify_add_watch(watch.get(), absolute.parent_path().c_str(),
-                                     IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE) >= 0;
+      : path(path_of(db_path)), inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
     open();
   }
 
@@ -54,6 +56,28 @@ struct FileDoorbell::State {
     connection.reset();
     connection = std::make_unique<Connection>(path, Connection::Use::read, Connection::Settings{});
     seen = version();
+    set_watches();
+  }
+
+  // Watches what the name leads to now; false when there is something that can't be watched. Where
+  // there is nothing, what was there goes on being watched: whoever has it open may still write it.
+  bool watch(const std::string& name, int& descriptor) {
+    const int now = ::inotify_add_watch(inotify.get(), name.c_str(),
+                                        IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
+    if (now < 0) return errno == ENOENT || descriptor >= 0;
+    if (descriptor >= 0 && descriptor != now) ::inotify_rm_watch(inotify.get(), descriptor);
+    descriptor = now;
+    return true;
+  }
+
+  void set_watches() {
+    // As SQLite has resolved it, all symbolic links followed.
+    const char* name = sqlite3_db_filename(connection->native().getHandle(), "main");
+    const std::string file = name != nullptr ? name : path;
+    const bool database = watch(file, database_watch);
+    const bool wal = watch(file + "-wal", wal_watch);
+    watching = database && database_watch >= 0 && wal;
+    watches_stale = false;
   }
 
   std::int64_t version() {
@@ -66,13 +90,15 @@ struct FileDoorbell::State {
   // meets it too, and reports it.
   bool rung() {
     try {
+      looks.fetch_add(1, std::memory_order_relaxed);
       const auto file = identity_of(path);
       if (!file) return false;  // in the middle of a replacement
-      if (!connection || *file != connection->identity()) {
+      if (!connection || *file != connection->identity() || connection->moved()) {
         open();
         return true;
       }
       const std::int64_t now = version();
+      if (watches_stale || wal_watch < 0) set_watches();
       return std::exchange(seen, now) != now;
     } catch (const Error&) {
       connection.reset();
@@ -80,20 +106,22 @@ struct FileDoorbell::State {
     }
   }
 
-  // Empties the inotify queue; true when an event concerns this database.
+  // Empties the inotify queue; true when there was anything in it.
   bool drain_events() {
-    bool ours = false;
+    bool any = false;
     alignas(inotify_event) std::array<char, 4096> buffer;
     for (;;) {
-      const ssize_t size = ::read(watch.get(), buffer.data(), buffer.size());
-      if (size <= 0) return ours;
+      const ssize_t size = ::read(inotify.get(), buffer.data(), buffer.size());
+      if (size <= 0) return any;
+      any = true;
       for (ssize_t at = 0; at < size;) {
         inotify_event event{};
         std::memcpy(&event, buffer.data() + at, sizeof(event));
-        const std::string_view name(event.len > 0 ? buffer.data() + at + sizeof(event) : "");
-        ours = ours || (event.mask & IN_Q_OVERFLOW) != 0 ||
-               (name.starts_with(file_name) &&
-                (name.size() == file_name.size() || name.substr(file_name.size()) == "-wal"));
+        if ((event.mask & IN_IGNORED) != 0) {  // the file is gone for good
+          if (event.wd == database_watch) database_watch = -1;
+          if (event.wd == wal_watch) wal_watch = -1;
+        }
+        watches_stale = watches_stale || event.mask != IN_MODIFY;
         at += static_cast<ssize_t>(sizeof(event) + event.len);
       }
     }
@@ -103,7 +131,7 @@ struct FileDoorbell::State {
   bool sleep(Clock::time_point until, bool end_at_event) {
     const auto pause = until - Clock::now();
     if (pause <= Clock::duration::zero()) return wake.take();
-    std::array<pollfd, 2> fds{{{wake.fd(), POLLIN, 0}, {watch.get(), POLLIN, 0}}};
+    std::array<pollfd, 2> fds{{{wake.fd(), POLLIN, 0}, {inotify.get(), POLLIN, 0}}};
     const timespec limit{.tv_sec = pause.count() / 1'000'000'000,
                          .tv_nsec = pause.count() % 1'000'000'000};
     ::ppoll(fds.data(), end_at_event ? 2 : 1, &limit, nullptr);
@@ -111,10 +139,13 @@ struct FileDoorbell::State {
   }
 
   std::string path;
-  std::string file_name;
   WakeEvent wake;
-  Descriptor watch;
-  bool watching = false;
+  Descriptor inotify;
+  int database_watch = -1;
+  int wal_watch = -1;
+  bool watches_stale = false;
+  std::atomic<bool> watching{false};
+  std::atomic<std::uint64_t> looks{0};
   std::unique_ptr<Connection> connection;
   std::int64_t seen = 0;
   Clock::time_point next_ring{};  // not before
@@ -126,6 +157,8 @@ FileDoorbell::~FileDoorbell() = default;
 
 bool FileDoorbell::watches_file() const noexcept { return state_->watching; }
 
+std::uint64_t FileDoorbell::looks() const noexcept { return state_->looks; }
+
 void FileDoorbell::interrupt() { state_->wake.set(); }
 
 void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
@@ -133,7 +166,7 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // nanoseconds: the default is longer than the first look
   const auto deadline = Clock::now() + timeout;
   if (state.sleep(std::min(state.next_ring, deadline), false)) return;
-  std::chrono::nanoseconds look = state.watching ? std::chrono::nanoseconds::max() : kBlindLook;
+  std::chrono::nanoseconds look = std::chrono::nanoseconds::max();
   while (true) {
     const auto now = Clock::now();
     if (state.rung()) {
@@ -145,8 +178,8 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
     // Events that come between two quick looks are taken in together: a commit makes several, and
     // whoever wakes for each takes the time from the writer.
     const bool end_at_event = state.watching && look >= kPause;
+    if (!state.watching) look = kBlindLook;
     if (state.sleep(now + std::min<std::chrono::nanoseconds>(left, look), end_at_event)) return;
-    if (!state.watching) continue;
     if (state.drain_events())
       look = kFirstLook;
     else if (look < kLastLook)

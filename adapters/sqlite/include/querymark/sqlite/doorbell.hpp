@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -8,8 +9,10 @@
 namespace querymark::sqlite {
 
 /// Rings when another connection, of this or any process, has committed: `PRAGMA data_version` on
-/// an idle connection, looked at when the file system reports a write to the WAL (inotify), and
-/// every millisecond where that is not available. Thread-safe for one waiter and any number of
+/// an idle connection, looked at when the file system reports a write to the database or its WAL
+/// (inotify on the files that SQLite has opened, whatever symbolic links lead there), and every
+/// millisecond where that is not available. Also when the path leads to another file; a link on the
+/// way that is changed is noticed by the next wait. Thread-safe for one waiter and any number of
 /// interrupters.
 class FileDoorbell final : public Doorbell {
  public:
@@ -19,8 +22,11 @@ class FileDoorbell final : public Doorbell {
 
   void wait(std::chrono::nanoseconds timeout) override;
   void interrupt() override;
-  /// False: polling `data_version` every millisecond.
+  /// True while each file that a commit writes is watched. False: `data_version` is looked at every
+  /// millisecond.
   [[nodiscard]] bool watches_file() const noexcept;
+  /// Times that it has looked.
+  [[nodiscard]] std::uint64_t looks() const noexcept;
 
  private:
   struct State;

@@ -1,0 +1,127 @@
+#include "querymark/sqlite/doorbell.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A thread that waits at the doorbell. `asleep()` returns once it has looked and found nothing: what
+// happens from then on it can learn from an event alone, for its timeout is an hour.
+class Waiter {
+ public:
+  explicit Waiter(const std::string& path) : bell_(path) {}
+  ~Waiter() { bell_.interrupt(); }
+
+  void wait() {
+    const std::uint64_t before = bell_.looks();
+    rung_ = std::async(std::launch::async, [this] { bell_.wait(1h); });
+    while (bell_.looks() == before) std::this_thread::yield();
+  }
+  [[nodiscard]] bool rings() const { return rung_.wait_for(20s) == std::future_status::ready; }
+  [[nodiscard]] bool still_asleep() const {
+    return rung_.wait_for(0s) != std::future_status::ready;
+  }
+  [[nodiscard]] const sqlite::FileDoorbell& bell() const { return bell_; }
+
+ private:
+  sqlite::FileDoorbell bell_;
+  std::future<void> rung_;
+};
+
+void commit(const std::string& path) {
+  SQLite::Database(path, SQLite::OPEN_READWRITE, 5000).exec("update product set price = price + 1");
+}
+
+}  // namespace
+
+TEST_CASE("doorbell: a commit rings, whatever name leads to the database", "[doorbell]") {
+  const Shop shop;
+  fs::create_directory(shop.file("real"));
+  const std::string real = shop.file("real/shop.db");
+  fs::copy_file(shop.path(), real);
+  std::string name = real;
+  SECTION("its own") {}
+  SECTION("a symbolic link") {
+    name = shop.file("link.db");
+    fs::create_symlink("real/shop.db", name);
+  }
+  SECTION("a link to a link, in a linked folder") {
+    fs::create_symlink("real/shop.db", shop.file("first.db"));
+    fs::create_directory_symlink(fs::path(shop.path()).parent_path(), shop.file("folder"));
+    fs::create_symlink("first.db", shop.file("second.db"));
+    name = shop.file("folder/second.db");
+  }
+  SECTION("in rollback journal mode") {
+    SQLite::Database(real, SQLite::OPEN_READWRITE).exec("pragma journal_mode = delete");
+  }
+  Waiter waiter(name);
+  REQUIRE(waiter.bell().watches_file());
+  for (int i = 0; i < 3; ++i) {
+    waiter.wait();
+    commit(real);
+    CHECK(waiter.rings());
+  }
+}
+
+TEST_CASE("doorbell: it follows the switch to write-ahead logging", "[doorbell]") {
+  const Shop shop;
+  shop.execute("pragma journal_mode = delete");
+  Waiter waiter(shop.path());
+  REQUIRE(waiter.bell().watches_file());
+  waiter.wait();
+  SQLite::Database other(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  other.exec("pragma journal_mode = wal; update product set price = 1");
+  CHECK(waiter.rings());
+  waiter.wait();
+  other.exec("update product set price = 2");
+  CHECK(waiter.rings());
+}
+
+TEST_CASE("doorbell: a file renamed over the database rings, and so do commits in it",
+          "[doorbell]") {
+  const Shop shop;
+  Waiter waiter(shop.path());
+  for (int i = 0; i < 3; ++i) {
+    SQLite::Database(shop.path(), SQLite::OPEN_READWRITE).exec("pragma wal_checkpoint(truncate)");
+    fs::copy_file(shop.path(), shop.file("new.db"));
+    waiter.wait();
+    for (const char* suffix : {"-wal", "-shm"}) fs::remove(shop.path() + suffix);
+    fs::rename(shop.file("new.db"), shop.path());
+    CHECK(waiter.rings());
+    waiter.wait();
+    commit(shop.path());
+    CHECK(waiter.rings());
+    CHECK(waiter.bell().watches_file());
+  }
+}
+
+TEST_CASE("doorbell: what else is written in the folder costs nothing", "[doorbell]") {
+  const Shop shop;
+  Waiter waiter(shop.path());
+  waiter.wait();
+  const std::uint64_t before = waiter.bell().looks();
+  for (const std::string& name : {"log", "shop.db-wal.old", "shop.db.tmp"}) {
+    std::ofstream other(shop.file(name));
+    for (int i = 0; i < 2000; ++i) other << "a line of something else" << std::flush;
+  }
+  for (int i = 0; i < 100; ++i) {
+    std::ofstream(shop.file("shop.db-journal.tmp")) << i;
+    fs::remove(shop.file("shop.db-journal.tmp"));
+  }
+  CHECK(waiter.bell().looks() == before);
+  CHECK(waiter.still_asleep());
+  commit(shop.path());
+  CHECK(waiter.rings());
+}

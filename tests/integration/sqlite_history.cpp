@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -18,6 +19,12 @@ namespace fs = std::filesystem;
 namespace {
 
 Epoch epoch_of(Process& process) { return process.db.source().marks().cursor().epoch; }
+
+std::uint64_t inode_of(const std::string& path) {
+  struct stat info{};
+  REQUIRE(::stat(path.c_str(), &info) == 0);
+  return info.st_ino;
+}
 
 // A consistent copy of a live database, as the backup API makes it.
 void back_up(const std::string& from, const std::string& to) {
@@ -140,6 +147,39 @@ TEST_CASE("history: a lease that ends later than any may was taken by a wrong cl
   CHECK_THROWS_AS(log.claim("tier", "me", kLongestLease + 1ms), ConfigError);
   shop.execute("update querymark_consumer set lease_until = lease_until + 86400000");
   CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::claimed);
+}
+
+TEST_CASE(
+    "history: a receipt of a future that a cold copy took back is refused, though another write "
+    "has "
+    "its id",
+    "[history]") {
+  const Shop shop;
+  {
+    Process(shop).set_price(2, 1.0);
+  }  // the last one to close leaves no WAL
+  fs::copy_file(shop.path(), shop.file("cold"));
+  const Receipt vanished = Process(shop).set_price(1, 8.0);
+  // Nobody runs while the copy is put back, into the same inode.
+  const auto inode = inode_of(shop.path());
+  fs::copy_file(shop.file("cold"), shop.path(), fs::copy_options::overwrite_existing);
+  REQUIRE(inode_of(shop.path()) == inode);
+
+  Process writer(shop);
+  Process reader(shop);
+  const Receipt now = writer.set_price(2, 9.0);
+  REQUIRE(now.position == vanished.position);
+  REQUIRE(now.epoch == vanished.epoch);
+  CHECK(reader.db.wait(now, Wait::local(10s)).satisfied());
+  CHECK(reader.db.wait(vanished, Wait::local(10s)).status == WaitStatus::refused);
+  CHECK(writer.db.wait(vanished, Wait::local(10s)).status == WaitStatus::refused);
+  CHECK(writer.db.wait(now, Wait::local(10s)).satisfied());
+  CHECK(only(reader.price(1)) == 2.5);
+  // Once the row is pruned nobody can tell any more.
+  shop.execute(
+      "begin immediate; update querymark_meta set floor = (select max(id) + 1 from querymark_log);"
+      "delete from querymark_log; commit");
+  CHECK(reader.db.wait(vanished, Wait::local(10s)).satisfied());
 }
 
 TEST_CASE("history: two processes that find a restore agree on one new epoch", "[history]") {

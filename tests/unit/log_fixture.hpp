@@ -28,6 +28,7 @@ class FaultyOutbox final : public Outbox {
   [[nodiscard]] bool holds(const Receipt& receipt) override {
     return checked(), real_.holds(receipt);
   }
+  [[nodiscard]] bool refutes(const Receipt& /*receipt*/) override { return checked(), refuted; }
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override {
     return checked(), real_.claim(consumer, owner, lease);
@@ -45,6 +46,7 @@ class FaultyOutbox final : public Outbox {
   }
 
   std::atomic<bool> down{false};
+  bool refuted = false;
   std::atomic<int> reads{0};
   std::atomic<int> renewals{0};
   std::function<void()> before_read;

@@ -363,6 +363,21 @@ TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (h
   CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
 }
 
+TEST_CASE("wait: another process's receipt is refused where the log shows another write there",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  const Receipt receipt = f.write(kA);
+  f.outbox.refuted = true;
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).status == WaitStatus::refused);
+  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
+  f.outbox.down = true;  // then coverage decides
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+  f.outbox.down = false;
+  f.subscriber.remember_own(receipt);  // nobody need be asked
+  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
+}
+
 TEST_CASE("wait: a receipt in doubt may lie above what has ended, for its commit may yet run",
           "[subscriber]") {
   Fixture f;

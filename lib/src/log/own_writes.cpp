@@ -30,6 +30,7 @@ void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
 void OwnWrites::apply(const PendingWrite& write) {
   writes_.fetch_add(1);
   const Receipt& receipt = write.receipt;
+  subscriber_.remember_own(receipt);
   // Why no second read is needed. Under the write lock the log ended at this cursor (its last row
   // is the one that the cursor saw, of the same epoch: not rewound, not restored), then took the
   // write's own rows and nothing else, and the commit is acknowledged. So the rows between the two

@@ -1,8 +1,10 @@
 #include "querymark/log/subscriber.hpp"
 
+#include <algorithm>
 #include <exception>
 
 #include "querymark/log/poll_pace.hpp"
+#include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/thread.hpp"
 
@@ -16,8 +18,8 @@
 // them has ended). Whoever arrives at count n needs any successful poll with a number > n: it began
 // after the arrival. A failed one with such a number is an answer as well: were each of many
 // callers to ask a server that hangs, the last would wait for all their timeouts. state_mutex_
-// guards last_error_, failure_ and what is known of the horizon, and makes "check, then sleep on
-// covered_" atomic against a poll's end.
+// guards last_error_, failure_, own_ and what is known of the horizon, and makes "check, then sleep
+// on covered_" atomic against a poll's end.
 //
 // Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
@@ -253,15 +255,40 @@ void Subscriber::read_history() {
   }
 }
 
+void Subscriber::remember_own(const Receipt& receipt) noexcept {
+  const std::lock_guard lock(state_mutex_);
+  own_[own_count_++ % own_.size()] = {receipt.epoch, receipt.write};
+}
+
+bool Subscriber::is_own(const Receipt& receipt) const {
+  const std::lock_guard lock(state_mutex_);
+  return std::ranges::find(own_, std::pair(receipt.epoch, receipt.write)) != own_.end();
+}
+
+bool Subscriber::refuted(const Receipt& receipt) const {
+  try {
+    return outbox_.refutes(receipt);
+  } catch (const Error&) {
+    return false;  // nobody can be asked: coverage decides, as long as the polls let it be trusted
+  }
+}
+
 WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
   WaitOutcome outcome = wait_covered(receipt, wait);
   const bool asked = wait.scope() != Wait::Scope::none && receipt.intents > 0;
-  // A cursor covers the positions of rolled back transactions, too.
-  if (receipt.in_doubt && asked && outcome.satisfied() && !outbox_.holds(receipt)) {
+  if (!asked || !outcome.satisfied()) return outcome;
+  const auto refuse = [&](std::string_view reason) {
     outcome.status = WaitStatus::refused;
     outcome.pending = 1;
-    outcome.reason = "the write was rolled back, or the log no longer shows it";
-  }
+    outcome.reason = reason;
+    return outcome;
+  };
+  // A cursor covers the positions of rolled back transactions, too,
+  if (receipt.in_doubt && !outbox_.holds(receipt))
+    return refuse("the write was rolled back, or the log no longer shows it");
+  // and those that a history gave out which nobody saw end.
+  if (!receipt.in_doubt && !is_own(receipt) && refuted(receipt))
+    return refuse("the log shows another write at the receipt's position");
   return outcome;
 }
 

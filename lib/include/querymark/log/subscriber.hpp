@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "querymark/log/outbox.hpp"
 #include "querymark/log/receipt.hpp"
@@ -62,8 +64,11 @@ class Subscriber {
 
   /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up. A
   /// receipt in doubt is also looked for in the log, once its transaction has ended, and refused if
-  /// it is not there. Throws what the outbox throws.
+  /// it is not there; one of another process is refused where the log can show that its position
+  /// now belongs to another write. Throws what the outbox throws.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
+  /// An acknowledged write of this process: nobody need be asked for it.
+  void remember_own(const Receipt& receipt) noexcept;
 
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
   /// Failed polls and doorbells.
@@ -76,6 +81,8 @@ class Subscriber {
 
  private:
   [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
+  [[nodiscard]] bool is_own(const Receipt& receipt) const;
+  [[nodiscard]] bool refuted(const Receipt& receipt) const;
   void loop(const std::stop_token& stop) noexcept;
   /// True if the pause ended early.
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
@@ -94,12 +101,15 @@ class Subscriber {
 
   std::mutex poll_mutex_;  // one catch-up in flight
 
-  // Guards last_error_, failure_, horizon_ and held_since_; paired with covered_ and stopped_.
+  // Guards last_error_, failure_, horizon_, held_since_ and own_; paired with covered_ and
+  // stopped_.
   mutable std::mutex state_mutex_;
   std::condition_variable covered_;
   std::condition_variable_any stopped_;
   std::string last_error_;
-  std::exception_ptr failure_;  // of poll number polls_failed_
+  std::exception_ptr failure_;                        // of poll number polls_failed_
+  std::array<std::pair<Epoch, WriteId>, 256> own_{};  // the last own writes, in no order
+  std::size_t own_count_ = 0;
   Position horizon_;
   std::optional<MonotonicTime> held_since_;  // nothing: the last poll found no gap above horizon_
   std::atomic<std::uint64_t> polls_started_{0};

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A thread that waits at the doorbell. `asleep()` returns once it has looked and found nothing: what
-// happens from then on it can learn from an event alone, for its timeout is an hour.
+// A thread that waits at the doorbell. `asleep()` returns once it has looked and found nothing:
+// what happens from then on it can learn from an event alone, for its timeout is an hour.
 class Waiter {
  public:
   explicit Waiter(const std::string& path) : bell_(path) {}
@@ -112,7 +112,7 @@ TEST_CASE("doorbell: what else is written in the folder costs nothing", "[doorbe
   Waiter waiter(shop.path());
   waiter.wait();
   const std::uint64_t before = waiter.bell().looks();
-  for (const std::string& name : {"log", "shop.db-wal.old", "shop.db.tmp"}) {
+  for (const char* name : {"log", "shop.db-wal.old", "shop.db.tmp"}) {
     std::ofstream other(shop.file(name));
     for (int i = 0; i < 2000; ++i) other << "a line of something else" << std::flush;
   }

@@ -23,8 +23,10 @@ void require_private(const std::string& path) {
       throw ConfigError(file + " belongs to another user (id " + std::to_string(info.st_uid) +
                         "): what it holds can't be trusted; name a file of your own");
     if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-      throw ConfigError(file + " can be written by other users: what it holds can't be trusted; "
-                               "run: chmod 600 " + file);
+      throw ConfigError(file +
+                        " can be written by other users: what it holds can't be trusted; "
+                        "run: chmod 600 " +
+                        file);
   }
 }
 
@@ -103,8 +105,9 @@ std::uint64_t TierConnection::checked_total_bytes() {
 
 std::uint64_t TierConnection::make_room(std::uint64_t limit, WallTime now) {
   if (total_bytes() <= limit || checked_total_bytes() <= limit) return 0;
-  auto evicted = static_cast<std::uint64_t>(execute(
-      "delete_expired", {as_parameter(now.time_since_epoch().count()), as_parameter(kEvictAtOnce)}));
+  auto evicted = static_cast<std::uint64_t>(
+      execute("delete_expired",
+              {as_parameter(now.time_since_epoch().count()), as_parameter(kEvictAtOnce)}));
   // Each round but the last takes entries away, whatever the counter says.
   while (total_bytes() > limit) {
     const auto gone =
@@ -138,8 +141,8 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
                        .create = true});
   require_tier(tier, path_);
   tier.connection().write_ahead();
-  run_migrations(tier_sql::kMigrations,
-                 migration_port(tier.connection(), tier_statements(), path_), false);
+  run_migrations(tier_sql::kMigrations, migration_port(tier.connection(), tier_statements(), path_),
+                 false);
   require_private(path_);  // what somebody else has made meanwhile
   std::string id = claim_tier(tier);
   tier.checked_total_bytes();

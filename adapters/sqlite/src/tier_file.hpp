@@ -76,7 +76,7 @@ class TierFile {
   [[nodiscard]] bool prepared(const std::optional<FileIdentity>& file) const;
 
   std::string path_;
-  std::mutex prepare_mutex_;     // one thread prepares; before state_mutex_
+  std::mutex prepare_mutex_;        // one thread prepares; before state_mutex_
   mutable std::mutex state_mutex_;  // guards what follows; held for moments
   std::optional<FileIdentity> prepared_;
   std::string id_;

@@ -237,10 +237,11 @@ begin
   if present @> array['querymark_worker'] then
     grant select, insert, update on querymark.consumer to querymark_worker;
   end if;
-  if present @> array['querymark_worker', 'querymark_subscriber']
-     and not pg_has_role('querymark_worker', 'querymark_subscriber', 'member') then
+  if present @> array['querymark_worker', 'querymark_subscriber'] then
     begin
-      grant querymark_subscriber to querymark_worker;
+      if not pg_has_role('querymark_worker', 'querymark_subscriber', 'member') then
+        grant querymark_subscriber to querymark_worker;
+      end if;
     exception when insufficient_privilege then
       raise notice 'querymark: % may not make querymark_worker a member of querymark_subscriber; it was granted '
                    'the same rights here instead', current_user;

@@ -52,21 +52,22 @@ select pg_catalog.pg_is_in_recovery(),
 
 -- First on each session of our own (log, doorbell, migrations): what follows means what it says, no setting of the role
 -- or the database ends the session or a statement before its time ($1, in milliseconds), rows are never filtered
--- silently, and a client that is gone is noticed. The server gives up a statement when the client does.
+-- silently, and a client that is gone is noticed. The server gives up a statement when the client does. $2: for this
+-- transaction only; behind a pooling proxy the server session is other clients' too.
 -- name: pin_own_session
-select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
-       pg_catalog.set_config('statement_timeout', $1, false),
-       pg_catalog.set_config('lock_timeout', '0', false),
-       pg_catalog.set_config('idle_session_timeout', '0', false),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
-       pg_catalog.set_config('row_security', 'off', false),
-       pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
-       pg_catalog.set_config('default_transaction_read_only', 'off', false),
-       pg_catalog.set_config('default_transaction_deferrable', 'off', false),
-       pg_catalog.set_config('standard_conforming_strings', 'on', false),
-       pg_catalog.set_config('tcp_keepalives_idle', '60', false),
-       pg_catalog.set_config('tcp_keepalives_interval', '10', false),
-       pg_catalog.set_config('tcp_keepalives_count', '3', false)
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', $2::boolean),
+       pg_catalog.set_config('statement_timeout', $1, $2::boolean),
+       pg_catalog.set_config('lock_timeout', '0', $2::boolean),
+       pg_catalog.set_config('idle_session_timeout', '0', $2::boolean),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', $2::boolean),
+       pg_catalog.set_config('row_security', 'off', $2::boolean),
+       pg_catalog.set_config('default_transaction_isolation', 'read committed', $2::boolean),
+       pg_catalog.set_config('default_transaction_read_only', 'off', $2::boolean),
+       pg_catalog.set_config('default_transaction_deferrable', 'off', $2::boolean),
+       pg_catalog.set_config('standard_conforming_strings', 'on', $2::boolean),
+       pg_catalog.set_config('tcp_keepalives_idle', '60', $2::boolean),
+       pg_catalog.set_config('tcp_keepalives_interval', '10', $2::boolean),
+       pg_catalog.set_config('tcp_keepalives_count', '3', $2::boolean)
 
 -- The tail's plan is one for all sizes, and making or compiling it takes longer than running it: it is made once for
 -- a connection. The log may be all but empty then and full a moment later, so the plan must not be a scan of the table.

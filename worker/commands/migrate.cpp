@@ -22,16 +22,15 @@ struct Options {
 void run(const Options& options) {
   const auto [label, report] = migrate_database(options.db.url(), options.dry_run);
   if (options.json) {
-    const nlohmann::json out{{"database", label},
-                             {"from", report.from},
-                             {"to", report.to},
-                             {"applied", report.applied},
-                             {"dry_run", options.dry_run}};
+    const nlohmann::json out{{"database", label},         {"from", report.from},
+                             {"to", report.to},           {"applied", report.applied},
+                             {"notices", report.notices}, {"dry_run", options.dry_run}};
     say(out.dump() + '\n');
     return;
   }
   for (const std::string& name : report.applied)
     say(fmt::format("{} {}\n", options.dry_run ? "would apply" : "applied", name));
+  for (const std::string& notice : report.notices) say(notice + '\n');
   if (report.applied.empty())
     say(fmt::format("{} is at schema {}: nothing to do\n", label, report.to));
   else

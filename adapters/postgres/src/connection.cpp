@@ -362,19 +362,43 @@ std::string Connection::literal(ParameterView value) {
   return quoted.get();
 }
 
-void Connection::take_notifications(
+void Connection::collect_notices(std::vector<std::string>& notices) {
+  const auto collect = [](void* into, const PGresult* notice) {
+    if (const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY))
+      static_cast<std::vector<std::string>*>(into)->emplace_back(text);
+  };
+  PQsetNoticeReceiver(native_.get(), collect, &notices);
+}
+
+void Connection::send(const std::string& sql, std::initializer_list<ParameterView> values) {
+  const Call call{"send a statement", settings_.statement_timeout};
+  const Bound bound({values.begin(), values.size()});
+  guarded(call, [&](auto&& ended) {
+    const bool sent = send_bound(native_.get(), sql, bound) != 0;
+    ended();
+    if (!sent) fail(call, nullptr);
+  });
+}
+
+bool Connection::take_notifications(
     const std::function<void(std::string_view payload, int pid)>& notified) {
   const Call call{"listen", settings_.statement_timeout};
   guarded(call, [&](auto&& ended) {
     const bool alive = PQconsumeInput(native_.get()) != 0;
     ended();
     if (!alive) fail(call, nullptr);
+    while (PQisBusy(native_.get()) == 0) {
+      const ResultHandle result{PQgetResult(native_.get())};
+      if (!result) break;
+      if (is_failure(result.get())) fail(call, result.get());
+    }
   });
   struct Free {
     void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
   };
   while (const std::unique_ptr<PGnotify, Free> one{PQnotifies(native_.get())})
     notified(one->extra, one->be_pid);
+  return PQtransactionStatus(native_.get()) != PQTRANS_ACTIVE;
 }
 
 }  // namespace querymark::postgres

@@ -96,9 +96,15 @@ class Connection {
   [[nodiscard]] Backslash backslash();
   /// A literal for the one text that travels together with COMMIT.
   [[nodiscard]] std::string literal(ParameterView value);
-  /// Takes in what the server has sent on its own; `notified` gets the payload and the backend of
-  /// each notification.
-  void take_notifications(const std::function<void(std::string_view payload, int pid)>& notified);
+  /// Sends a small statement without waiting for its end, which take_notifications() takes in;
+  /// until then nothing else may be asked.
+  void send(const std::string& sql, std::initializer_list<ParameterView> values);
+  /// Takes in what the server has sent, and waits for nothing; `notified` gets the payload and the
+  /// backend of each notification. False while the end of what was sent has not come; throws when
+  /// it failed.
+  bool take_notifications(const std::function<void(std::string_view payload, int pid)>& notified);
+  /// From now on, adds the text of what the server notes to `notices`, which must outlive it.
+  void collect_notices(std::vector<std::string>& notices);
   /// False when the connection is gone, given up, or in a transaction, or when the server has said
   /// something unasked (it is shutting down).
   [[nodiscard]] bool usable() noexcept;

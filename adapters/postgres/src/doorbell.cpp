@@ -2,24 +2,29 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "connection.hpp"
 #include "querymark/postgres/url.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/thread.hpp"
 #include "querymark/support/wake_event.hpp"
 
-// One thread waits; the connection is its own. It sleeps in poll(2) on the connection's socket and
-// on an event that interrupt() and ring() set; two flags say which of them it was.
+// Two threads. The connector, started by the first wait, makes a connection whenever there is none,
+// and hands it over when it listens. The waiter has the connection from then on, and asks nothing
+// of it that it would have to wait for: it sleeps in poll(2) on the socket and on an event that
+// interrupt(), ring() and the connector set, sends NOTIFY without waiting for its end, and sends
+// the next one after that. So nothing that the connection does or fails to do holds a wait up.
 //
-// States of the connection: none -> listening -> none. LISTEN comes before wait() returns, and the
-// waiter reads the log after that: what was committed before LISTEN is found by that read, what
-// comes later rings.
+// States of the connection: wanted -> fresh (it listens) -> the waiter's -> lost, wanted. A wait
+// returns when it takes a fresh one, and the waiter reads the log then: what was committed before
+// LISTEN is found by that read, what comes later rings.
 //
-// problem_mutex is taken alone.
+// The mutex is taken alone.
 
 namespace querymark::postgres {
 namespace {
@@ -36,66 +41,98 @@ struct NotifyDoorbell::State {
   std::atomic<bool> interrupted{false};
   std::atomic<bool> to_ring{false};
 
-  mutable std::mutex problem_mutex;  // guards problem
+  mutable std::mutex mutex;  // guards problem, wanted, fresh
+  std::condition_variable_any asked;
   std::string problem = "not connected yet";
+  bool wanted = true;
+  std::unique_ptr<Connection> fresh;
 
-  // The waiting thread's.
+  // The waiter's.
   std::unique_ptr<Connection> connection;
-  Clock::time_point next_attempt;
+  std::optional<Clock::time_point> ring_sent;  // and not yet answered
 
-  void say(std::string text) {
-    const std::lock_guard lock(problem_mutex);
-    problem = std::move(text);
+  std::once_flag started;
+  std::jthread connector;
+
+  // --- the connector
+
+  [[nodiscard]] std::unique_ptr<Connection> listening() const {
+    auto made = std::make_unique<Connection>(
+        url, Connection::Settings{.connect_timeout = options.connect_timeout,
+                                  .statement_timeout = options.statement_timeout});
+    if (!made->proxied()) {
+      pin_own_session(*made, options.statement_timeout);
+      made->run("listen querymark");
+      const ResultSet heard = made->query(statement("listening"));
+      if (heard.row(0)[0].as<int>() > 0 && heard.row(0)[1].as<int>() == made->pid()) return made;
+    }
+    throw Error("LISTEN does not last on " + made->label() +
+                ": a pooling proxy lends server sessions per transaction; name the server itself "
+                "in direct_url");
   }
 
-  [[nodiscard]] Error lent() const {
-    return Error("LISTEN does not last on " + connection->label() +
-                 ": a pooling proxy lends server sessions per transaction; name the server itself "
-                 "in direct_url");
-  }
-
-  void hang_up(const std::string& why) noexcept {
-    connection.reset();
-    say(why);
-  }
-
-  // True when it listens anew.
-  bool connect() {
-    if (connection || Clock::now() < next_attempt) return false;
-    next_attempt = Clock::now() + options.reconnect_interval;
-    try {
-      connection = std::make_unique<Connection>(
-          url, Connection::Settings{.connect_timeout = options.connect_timeout,
-                                    .statement_timeout = options.statement_timeout});
-      pin_own_session(*connection, options.statement_timeout);
-      if (connection->proxied()) throw lent();
-      connection->run("listen querymark");
-      const ResultSet listening = connection->query(statement("listening"));
-      if (listening.row(0)[0].as<int>() == 0 || listening.row(0)[1].as<int>() != connection->pid())
-        throw lent();
-      say({});
-      return true;
-    } catch (const std::exception& failure) {
-      hang_up(failure.what());
-      return false;
+  void connect(const std::stop_token& stop) {
+    std::unique_lock lock(mutex);
+    while (asked.wait(lock, stop, [&] { return wanted; }) && !stop.stop_requested()) {
+      lock.unlock();
+      std::unique_ptr<Connection> made;
+      std::string failure;
+      try {
+        made = listening();
+      } catch (const std::exception& error) {
+        failure = error.what();
+      }
+      lock.lock();
+      problem = failure;
+      wanted = made == nullptr;
+      fresh = std::move(made);
+      if (fresh)
+        wake.set();
+      else
+        asked.wait_for(lock, stop, options.reconnect_interval, [] { return false; });
     }
   }
 
-  void ring_others() {
-    if (!connection || !to_ring.exchange(false)) return;
-    static_cast<void>(connection->query(statement("ring"), {as_parameter(space)}));
+  // --- the waiter
+
+  // True when there is a new connection, so the log is to be read.
+  bool take_fresh() {
+    if (connection) return false;
+    const std::lock_guard lock(mutex);
+    connection = std::move(fresh);
+    return connection != nullptr;
+  }
+
+  void hang_up(const std::string& why) {
+    connection.reset();
+    ring_sent.reset();
+    const std::lock_guard lock(mutex);
+    problem = why;
+    wanted = true;
+    asked.notify_one();
+  }
+
+  void send_ring() {
+    if (ring_sent || !to_ring.exchange(false)) return;
+    connection->send(statement("ring"), {as_parameter(space)});
+    ring_sent = Clock::now();
   }
 
   // True when somebody rang, or the connection is gone.
   bool answer() {
     try {
-      ring_others();
       bool rung = false;
-      connection->take_notifications([&](std::string_view payload, int pid) {
+      send_ring();
+      const bool idle = connection->take_notifications([&](std::string_view payload, int pid) {
         rung = rung || (pid != connection->pid() && payload == space);
       });
-      if (connection->open()) return rung;
-      hang_up("the connection was lost");
+      if (idle) {
+        ring_sent.reset();
+        send_ring();
+      }
+      const bool silent = ring_sent && Clock::now() - *ring_sent > options.statement_timeout;
+      if (connection->open() && !silent) return rung;
+      hang_up(silent ? "the server does not answer" : "the connection was lost");
     } catch (const std::exception& failure) {
       hang_up(failure.what());
     }
@@ -114,7 +151,7 @@ NotifyDoorbell::NotifyDoorbell(std::string url, std::string space, DoorbellOptio
 NotifyDoorbell::~NotifyDoorbell() = default;
 
 std::string NotifyDoorbell::problem() const {
-  const std::lock_guard lock(state_->problem_mutex);
+  const std::lock_guard lock(state_->mutex);
   return state_->problem;
 }
 
@@ -131,15 +168,15 @@ void NotifyDoorbell::ring() noexcept {
 void NotifyDoorbell::wait(std::chrono::nanoseconds timeout) {
   State& state = *state_;
   const auto deadline = Clock::now() + timeout;
+  std::call_once(state.started, [&] {
+    state.connector = start_thread([&state](const std::stop_token& stop) { state.connect(stop); });
+  });
   for (;;) {
     if (state.interrupted.exchange(false)) return;
-    if (state.connect()) return;
+    if (state.take_fresh()) return;
     if (state.connection && state.answer()) return;
-    auto left = deadline - Clock::now();
+    const auto left = deadline - Clock::now();
     if (left <= Clock::duration::zero()) return;
-    if (!state.connection)
-      left = std::min<Clock::duration>(
-          left, std::max<Clock::duration>(state.next_attempt - Clock::now(), Clock::duration{1}));
     std::array<pollfd, 2> fds{{{state.wake.fd(), POLLIN, 0},
                                {state.connection ? state.connection->socket() : -1, POLLIN, 0}}};
     const timespec limit{.tv_sec = left.count() / 1'000'000'000,

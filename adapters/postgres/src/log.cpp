@@ -86,10 +86,10 @@ struct Log::State {
     auto fresh = std::make_unique<Connection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                   .statement_timeout = options.statement_timeout});
-    pin_own_session(*fresh, options.statement_timeout);
     if (fresh->proxied())
       throw ConfigError("the log needs a server session of its own, and " + fresh->label() +
                         " leads to a pooling proxy; name the server itself in direct_url");
+    pin_own_session(*fresh, options.statement_timeout);
     require_schema(*fresh);
     static_cast<void>(fresh->query(statement("pin_log_session")));
     const std::string epoch = known ? known->epoch.hex() : std::string();

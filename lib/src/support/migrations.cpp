@@ -1,7 +1,5 @@
 #include "querymark/support/migrations.hpp"
 
-#include "querymark/support/error.hpp"
-
 namespace querymark {
 namespace {
 
@@ -34,7 +32,12 @@ MigrationReport run_migrations(std::span<const Migration> migrations, const Migr
       version = port.find_version();
       return migration.version > version;  // or another process was faster
     };
-    if (!dry_run && !port.run(without_transaction(migration, port.begin), proceed)) continue;
+    try {
+      if (!dry_run && !port.run(without_transaction(migration, port.begin), proceed)) continue;
+    } catch (const Error& failure) {
+      if (!port.dispensable || !port.dispensable(migration, failure)) throw;
+      continue;
+    }
     report.applied.emplace_back(migration.name);
   }
   return report;

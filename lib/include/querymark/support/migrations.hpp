@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/support/error.hpp"
 #include "querymark/support/sql_catalog.hpp"
 
 namespace querymark {
@@ -14,6 +15,8 @@ struct MigrationReport {
   int from = 0;                      ///< Version found; 0: no querymark schema.
   int to = 0;                        ///< Version after.
   std::vector<std::string> applied;  ///< Files, in order.
+  std::vector<std::string>
+      notices;  ///< What the database had to say: rights that it did not grant.
 };
 
 /// How a dialect runs migrations. Each call may block and throws Error.
@@ -25,6 +28,9 @@ struct MigrationPort {
   /// Runs `body` in a transaction that keeps other migrations out and first asks `proceed()`
   /// inside; nothing is run when that says no. Returns what it said.
   std::function<bool(const std::string& body, const std::function<bool()>& proceed)> run;
+  /// Whether a later migration does the work of one that failed so, as far as the database lets it.
+  /// May be empty: no.
+  std::function<bool(const Migration& failed, const Error& failure)> dispensable;
 };
 
 /// Brings the schema up to the last of `migrations`. Forward only; safe when several run at once.

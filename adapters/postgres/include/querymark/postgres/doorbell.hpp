@@ -15,17 +15,19 @@ struct DoorbellOptions {
 };
 
 /// Rings when another process has rung for the namespace: LISTEN and NOTIFY on a connection of its
-/// own, which is made by the waiting thread and made again after a loss. A wait returns after each
-/// (re)connection, so that whoever waits reads what was committed meanwhile.
+/// own, which a thread of its own makes, and makes again after a loss. A wait returns after
+/// each (re)connection, so that whoever waits reads what was committed meanwhile; it never waits
+/// for the connection itself.
 ///
 /// Thread-safe for one waiter and any number of ringers and interrupters. A hint: while it has no
 /// connection, or where a pooling proxy makes LISTEN impossible (`problem()` says so), waits last
 /// until their timeout.
 class NotifyDoorbell final : public Doorbell {
  public:
-  /// `url` leads to the server itself, not to a pooling proxy. Connects in the first wait; throws
-  /// ConfigError for a URL that can't be read.
+  /// `url` leads to the server itself, not to a pooling proxy. The first wait starts the thread
+  /// that connects; throws ConfigError for a URL that can't be read.
   NotifyDoorbell(std::string url, std::string space, DoorbellOptions options = {});
+  /// Joins the thread: blocks while that connects, at most for the connect timeout.
   ~NotifyDoorbell() override;
 
   void wait(std::chrono::nanoseconds timeout) override;

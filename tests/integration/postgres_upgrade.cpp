@@ -1,0 +1,212 @@
+// A database of an older schema, brought up to date while programs of then still run; and who may
+// migrate at all.
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <pqxx/transaction>
+#include <set>
+
+#include "postgres_sql.hpp"
+#include "querymark/support/sql_catalog.hpp"
+#include "support/daemon.hpp"
+#include "support/errors.hpp"
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+// The rows without the columns that move on by themselves: snapshots, horizons, backends.
+std::string table_of(const pqxx::result& rows, const std::set<int>& moving) {
+  std::string text;
+  for (const auto& row : rows) {
+    for (int column = 0; column < static_cast<int>(row.size()); ++column)
+      if (!moving.contains(column))
+        text += (row[column].is_null() ? "NULL" : row[column].c_str()) + std::string("|");
+    text += '\n';
+  }
+  return text;
+}
+
+// A database of schema 2: with a shop, a log, and a consumer.
+struct Old {
+  PostgresServer& server = PostgresServer::shared();
+  std::string name = server.create_bare_database();
+  std::string url = server.url(name);
+  // What programs of version 2 say.
+  SqlCatalog statements{text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_2.sql")};
+
+  Old() {
+    for (const Migration& migration : postgres::sql::kMigrations)
+      if (migration.version <= 2) run(std::string(migration.text));
+    run("create table product (id bigint primary key, name text not null, price float8 not null, "
+        "note text);"
+        "insert into product values (1, 'tea', 2.5, null);"
+        "select querymark.adopt();"
+        "insert into querymark.log (namespace, kind, target, write_id) values "
+        "('shop', 'entity', 'product:1', 5), ('shop', 'flush', '', 0), ('else', 'tag', 'x', 6);"
+        "insert into querymark.log (namespace, kind, target, reason) values "
+        "('shop', 'tag', repeat('t', 3000), repeat('r', 900));"
+        "insert into querymark.consumer (namespace, name, epoch, cursor) select 'shop', 'tier', "
+        "epoch, pg_current_snapshot() from querymark.meta");
+  }
+  void run(const std::string& sql) const {
+    pqxx::connection connection(url);
+    pqxx::nontransaction(connection).exec(sql);
+  }
+  [[nodiscard]] std::string text(const std::string& sql) const {
+    pqxx::connection connection(url);
+    return pqxx::nontransaction(connection).exec(sql)[0][0].c_str();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("postgres upgrade: statements of the older programs find what they found", "[upgrade]") {
+  const Old old;
+  // On sessions that stand and have prepared them, as programs do; and on new ones.
+  const std::map<std::string, std::string> calls{
+      {"meta", ""},
+      {"session", ""},
+      {"schema_present", ""},
+      {"log_page", "('shop', '0', '{}', null, '0', 0, 100)"},
+      {"confirm_write", "('5', 5)"},
+      {"load_state", ""},
+      {"consumer", "('shop', 'tier')"},
+      {"consumer_register", "('shop', 'another')"},
+      {"append", "('shop', '{tag,entity}', 'why', 8, '{a,product:2}')"},
+      {"consumer_claim", "('shop', 'tier', 'me', 7, 30000)"},
+      {"consumer_renew", "('shop', 'tier', 7, 30000)"},
+      {"consumer_release", "('shop', 'tier', 'me')"},
+  };
+  const auto answers = [&](pqxx::connection& connection, bool prepare) {
+    std::map<std::string, std::string> found;
+    for (const auto& [name, arguments] : calls) {
+      pqxx::nontransaction plain(connection);
+      if (prepare) plain.exec("prepare " + name + "_2 as " + old.statements.get(name));
+      plain.exec("begin");
+      pqxx::result rows = plain.exec("execute " + name + "_2 " + arguments);
+      plain.exec("rollback");
+      found[name] = table_of(rows, name == "log_page"     ? std::set{3, 4}
+                                   : name == "load_state" ? std::set{2}
+                                                          : std::set<int>{});
+    }
+    return found;
+  };
+  pqxx::connection standing(old.url);
+  const auto before = answers(standing, true);
+  const std::string meta = old.text("select database_id || epoch from querymark.meta");
+  CHECK(postgres::migrate(old.url).applied == std::vector<std::string>{"0003_identity.sql"});
+  pqxx::connection fresh(old.url);
+  for (pqxx::connection* connection : {&standing, &fresh}) {
+    const auto after = answers(*connection, connection == &fresh);
+    for (const auto& [name, text] : before) {
+      CAPTURE(name);
+      CHECK(after.at(name) == text);
+    }
+  }
+  CHECK(old.text("select database_id || epoch from querymark.meta") == meta);
+  // And adopt as they did.
+  CHECK(old.text("select querymark.adopt()").size() == 32);
+  CHECK(old.text("select querymark.adopt() = epoch from querymark.meta") == "t");
+}
+
+TEST_CASE(
+    "postgres upgrade: the data stays the same, in another epoch; a long target of before is a "
+    "flush, and is not fetched",
+    "[upgrade]") {
+  const Old old;
+  const std::string before = old.text("select database_id from querymark.meta");
+  postgres::migrate(old.url);
+  postgres::Log log(old.url, "shop");
+  CHECK(log.identity().database_id == before);
+  CHECK(old.text("select count(*) from querymark.consumer") == "1");
+  // The adoption has emptied the log; such a row may still come from a session that was open.
+  old.run(
+      "alter table querymark.log drop constraint log_target_size;"
+      "insert into querymark.log (namespace, kind, target) values ('shop', 'tag', repeat('t', "
+      "100000)), ('shop', 'tag', 'next')");
+  const TailPage page = log.read(
+      {.from = log.retained(), .upto = std::nullopt, .after = std::nullopt, .limit = 10});
+  REQUIRE(page.rows.size() == 2);
+  CHECK_FALSE(page.rows[0].target);
+  CHECK(page.rows[1].target == tag("next"));
+}
+
+TEST_CASE(
+    "postgres upgrade: a transaction that has written keeps a migration from its locks, which says "
+    "so and holds nobody up for long",
+    "[upgrade]") {
+  const Old old;
+  pqxx::connection own(old.url);
+  {
+    pqxx::work work(own);
+    work.exec("select querymark.invalidate('shop', 'tag', 'open')");
+    const std::string said = message_of([&] { postgres::migrate(old.url); });
+    CHECK_THAT(said, Contains("open transactions") && Contains("run it again") &&
+                         Contains("Nothing was changed"));
+    CHECK(old.text("select max(version) from querymark.schema") == "2");
+    work.commit();
+  }
+  postgres::migrate(old.url);
+  CHECK(old.text("select count(*) from querymark.log where target = 'open'") == "1");
+}
+
+TEST_CASE("postgres upgrade: who may not create a schema is told what is missing", "[upgrade]") {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string name = server.create_bare_database();
+  {
+    pqxx::connection connection(server.url(name));
+    pqxx::nontransaction(connection).exec(
+        "do $$ begin create role plain login; exception when duplicate_object then null; end $$");
+  }
+  CHECK_THAT(message_of([&] { postgres::migrate(server.url(name, "plain")); }),
+             Contains("needs CREATE on the database") && Contains("permission denied"));
+}
+
+TEST_CASE(
+    "postgres upgrade: a plain owner migrates where the group roles are another's, or missing",
+    "[upgrade]") {
+  PostgresServer server;
+  const bool exist = GENERATE(true, false);
+  CAPTURE(exist);
+  {
+    pqxx::connection connection(server.url("postgres"));
+    pqxx::nontransaction plain(connection);
+    plain.exec("create role owner login");
+    plain.exec("create database owned owner owner");
+  }
+  if (exist) {
+    const std::string first = server.create_bare_database();
+    postgres::migrate(server.url(first));
+  }
+  const std::string url = server.url("owned", "owner");
+  const MigrationReport report = postgres::migrate(url);
+  CHECK(report.to == postgres::schema_version());
+  CHECK(postgres::migrate(url).applied.empty());
+  if (!exist) {
+    REQUIRE(report.notices.size() >= 3);
+    CHECK_THAT(report.notices.front(), Contains("may not create the role"));
+    PgProcess process(url, PgProcess::quick());
+    CHECK(only(process.db.query("select 1").fetch_as<std::int64_t>()) == 1);
+    return;
+  }
+  {
+    pqxx::connection connection(server.url("postgres"));
+    pqxx::nontransaction plain(connection);
+    plain.exec("create role daemon login in role querymark_worker");
+    plain.exec("create role shop login in role querymark_writer, querymark_subscriber");
+  }
+  PgProcess process(server.url("owned", "shop"), PgProcess::quick());
+  const Receipt receipt =
+      process.db.write([](postgres::Transaction& tx) { tx.invalidate(tag("x")); }).receipt;
+  postgres::Log log(server.url("owned", "daemon"), "shop");
+  CHECK(log.holds(receipt));
+  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::claimed);
+}

@@ -14,7 +14,9 @@ using namespace querymark::test;
 
 namespace {
 
-std::uintmax_t log_bytes(const Shop& shop) { return std::filesystem::file_size(shop.path() + "-wal"); }
+std::uintmax_t log_bytes(const Shop& shop) {
+  return std::filesystem::file_size(shop.path() + "-wal");
+}
 
 // Reads one long query after the other: two of them leave no moment without a reader.
 class BusyReader {
@@ -78,9 +80,8 @@ TEST_CASE("sqlite: a write-ahead log that was long once is cut", "[sqlite]") {
   const Shop shop;
   shop.execute("create table event (body)");
   Process process(shop);
-  process.db.write([](sqlite::Transaction& tx) {
-    tx.execute("insert into event values (zeroblob(48000000))");
-  });
+  process.db.write(
+      [](sqlite::Transaction& tx) { tx.execute("insert into event values (zeroblob(48000000))"); });
   REQUIRE(log_bytes(shop) > 48'000'000);
   for (int i = 0; i < 2; ++i) process.set_price(1, i);
   CHECK(log_bytes(shop) < 34'000'000);

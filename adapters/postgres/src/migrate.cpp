@@ -56,7 +56,8 @@ bool in_transaction(Connection& connection, Action&& action) {
 int schema_version() noexcept { return std::end(sql::kMigrations)[-1].version; }
 
 const std::string& statement(std::string_view name) {
-  static const SqlCatalog catalog(sql::kQueries);
+  // Never destroyed: threads may still run statements at the process's end.
+  static const auto& catalog = *new SqlCatalog(sql::kQueries);
   return catalog.get(name);
 }
 

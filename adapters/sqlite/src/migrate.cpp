@@ -10,7 +10,8 @@ namespace querymark::sqlite {
 int schema_version() noexcept { return std::end(sql::kMigrations)[-1].version; }
 
 const SqlCatalog& statements() {
-  static const SqlCatalog catalog(sql::kQueries);
+  // Never destroyed: threads may still run statements at the process's end.
+  static const auto& catalog = *new SqlCatalog(sql::kQueries);
   return catalog;
 }
 

@@ -1,6 +1,7 @@
 #include "entry_queue.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace querymark {
 
@@ -40,18 +41,19 @@ void RetiredEntries::append(RetiredEntries&& other) noexcept {
 
 void RetiredEntries::release() noexcept {
   if (first_ == nullptr) return;
-  std::vector<const Entry*> held;
+  std::optional<std::vector<const Entry*>> held;
   try {
     held = protected_entries();
   } catch (const std::bad_alloc&) {
     return;  // they wait for the next time
   }
+  if (!held) return;
   const Entry* at = std::exchange(first_, nullptr);
   last_ = nullptr;
   size_ = bytes_ = prefix_bytes_ = 0;
   while (at != nullptr) {
     const Entry* const entry = std::exchange(at, EntryQueue::next(*at));
-    if (std::ranges::binary_search(held, entry))
+    if (std::ranges::binary_search(*held, entry))
       add(*entry, entry->charge());
     else
       (void)EntryRef::adopt(entry);

@@ -31,6 +31,11 @@
 // reader does not use the entry. Where the kernel refuses membarrier, H is an exchange and H, V, R,
 // S, all seq_cst, have one order: if V missed R, then H < V < R < S.
 //
+// Should the kernel refuse later on (a seccomp filter that is put in place at run time), that pass
+// frees nothing, and from then on readers use the exchange. A hazard that was stored without a
+// barrier just before is in nobody's way: by the next pass, hundreds of evictions or a purge later,
+// every store buffer has long been emptied.
+//
 // A later value of a hazard was stored after C, or is C itself, and reading it with acquire makes
 // all use of the entry happen before its destruction: that edge is acquire and release alone, so
 // thread sanitizer sees it. An address that is freed and used again for an entry of the same slot
@@ -52,8 +57,12 @@ namespace detail {
 thread_local constinit HazardRecord* this_thread_hazards = nullptr;
 std::atomic<bool> orphans_waiting{false};
 
-bool process_barrier_works =
-    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+std::atomic<bool> process_barrier_works{
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0};
+
+bool (*process_barrier)() noexcept = []() noexcept {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+};
 
 namespace {
 
@@ -110,9 +119,9 @@ void sweep_orphans() noexcept {
   {
     const std::lock_guard lock(orphans().mutex);
     std::vector<const Entry*>& waiting = orphans().entries;
-    const std::vector<const Entry*> held = protected_entries();
+    const auto held = protected_entries();
     const auto free = std::partition(waiting.begin(), waiting.end(), [&](const Entry* entry) {
-      return std::ranges::binary_search(held, entry);
+      return !held || std::ranges::binary_search(*held, entry);
     });
     released.assign(free, waiting.end());
     waiting.erase(free, waiting.end());
@@ -123,13 +132,15 @@ void sweep_orphans() noexcept {
 
 }  // namespace detail
 
-std::vector<const Entry*> protected_entries() {
+std::optional<std::vector<const Entry*>> protected_entries() {
   std::vector<const Entry*> held;
   const auto add = [&held](const Hazard& hazard) {
     if (const Entry* entry = hazard.load()) held.push_back(entry);
   };
-  if (detail::process_barrier_works)
-    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (detail::process_barrier_works.load(std::memory_order_relaxed) && !detail::process_barrier()) {
+    detail::process_barrier_works.store(false);
+    return std::nullopt;
+  }
   for (detail::HazardRecord* at = detail::all_records.load(); at != nullptr;
        at = at->next.load(std::memory_order_relaxed)) {
     for (const Hazard& hazard : at->handles) add(hazard);

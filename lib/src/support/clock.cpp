@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "boot_clock.hpp"
+
 namespace querymark {
 namespace {
 
@@ -11,25 +13,36 @@ std::chrono::nanoseconds read_clock(clockid_t id) noexcept {
   return std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec);
 }
 
+struct SystemReader {
+  static std::chrono::nanoseconds coarse_monotonic() noexcept {
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+  }
+  static std::chrono::nanoseconds monotonic() noexcept { return read_clock(CLOCK_MONOTONIC); }
+  static std::chrono::nanoseconds boottime() noexcept { return read_clock(CLOCK_BOOTTIME); }
+};
+
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] MonotonicTime now() const noexcept override {
-    return MonotonicTime(read_clock(CLOCK_MONOTONIC));
+    return MonotonicTime(boot_.precise());
   }
   [[nodiscard]] MonotonicTime coarse_now() const noexcept override {
-    return MonotonicTime(read_clock(CLOCK_MONOTONIC_COARSE));
+    return MonotonicTime(boot_.coarse());
   }
   [[nodiscard]] WallTime wall_now() const noexcept override {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now());
   }
+
+ private:
+  detail::BootClock<SystemReader> boot_;
 };
 
 }  // namespace
 
 const Clock& system_clock() noexcept {
-  static const SystemClock clock;
-  return clock;
+  static const auto* const clock = new SystemClock;  // threads may read it at the process's end
+  return *clock;
 }
 
 MonotonicTime ManualClock::now() const noexcept {

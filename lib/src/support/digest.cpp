@@ -18,6 +18,23 @@ struct FreeContext {
 };
 using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
 
+thread_local constinit bool thread_has_ended = false;
+
+struct ThreadContext {
+  Context context{EVP_MD_CTX_new()};
+  ~ThreadContext() { thread_has_ended = true; }
+};
+
+// The thread's own; for destructors that run later in the same thread, one for the call.
+EVP_MD_CTX* thread_context(Context& of_call) {
+  if (thread_has_ended) {
+    of_call.reset(EVP_MD_CTX_new());
+    return of_call.get();
+  }
+  thread_local const ThreadContext own;
+  return own.context.get();
+}
+
 // Fetching an algorithm costs more than hashing 200 bytes with it: do it once for the process.
 const EVP_MD* sha256_algorithm() {
   static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
@@ -41,18 +58,19 @@ struct HashSecret {
 }  // namespace
 
 Digest sha256(std::initializer_list<ByteView> parts) {
-  thread_local const Context context(EVP_MD_CTX_new());
-  require(context && EVP_DigestInit_ex2(context.get(), sha256_algorithm(), nullptr) == 1);
+  Context of_call;
+  EVP_MD_CTX* const context = thread_context(of_call);
+  require(context != nullptr && EVP_DigestInit_ex2(context, sha256_algorithm(), nullptr) == 1);
   for (ByteView part : parts) {
     unsigned char length[8];
     for (int i = 0; i < 8; ++i)
       length[i] =
           static_cast<unsigned char>(static_cast<std::uint64_t>(part.size()) >> (56 - 8 * i));
-    require(EVP_DigestUpdate(context.get(), length, sizeof(length)) == 1 &&
-            EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+    require(EVP_DigestUpdate(context, length, sizeof(length)) == 1 &&
+            EVP_DigestUpdate(context, part.data(), part.size()) == 1);
   }
   Digest digest;
-  require(EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) == 1);
+  require(EVP_DigestFinal_ex(context, digest.bytes.data(), nullptr) == 1);
   return digest;
 }
 

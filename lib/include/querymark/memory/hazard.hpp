@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,9 +29,11 @@ struct alignas(128) HazardRecord {
 extern thread_local constinit HazardRecord* this_thread_hazards;
 [[nodiscard]] HazardRecord& take_hazard_record();
 
-/// True when the kernel can make all threads of this process pass a barrier, so that readers need
-/// none of their own. Set once, before main.
-extern bool process_barrier_works;
+/// True while the kernel makes all threads of this process pass a barrier, so that readers need
+/// none of their own. Set before main; false for good once a barrier has failed.
+extern std::atomic<bool> process_barrier_works;
+/// Makes all threads pass a barrier; false when the kernel refuses. Replaced by tests alone.
+extern bool (*process_barrier)() noexcept;
 
 /// True while an entry waits whose cache is gone: whoever clears a hazard then looks after it.
 extern std::atomic<bool> orphans_waiting;
@@ -48,7 +51,7 @@ void sweep_orphans() noexcept;
 /// Announces that `entry` is about to be used. Until the place where it was found is looked at
 /// again, nothing is protected.
 inline void set_hazard(Hazard& hazard, const Entry* entry) noexcept {
-  if (detail::process_barrier_works) [[likely]] {
+  if (detail::process_barrier_works.load(std::memory_order_relaxed)) [[likely]] {
     hazard.store(entry, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // for the compiler alone: see hazard.cpp
   } else {
@@ -64,9 +67,9 @@ inline void clear_hazard(Hazard& hazard) noexcept {
 }
 
 /// All entries that some hazard protects now, sorted. What was taken out of the index before this
-/// call and is not among them can't be protected any more. Linear in the threads that ever ran at
-/// once; costs microseconds.
-[[nodiscard]] std::vector<const Entry*> protected_entries();
+/// call and is not among them can't be protected any more. Nothing when that can't be told this
+/// time: any of them may be. Linear in the threads that ever ran at once; costs microseconds.
+[[nodiscard]] std::optional<std::vector<const Entry*>> protected_entries();
 
 /// Takes over the index's references of entries that are still protected when their cache goes.
 void adopt_orphans(std::span<const Entry* const> entries);

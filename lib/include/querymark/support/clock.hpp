@@ -6,8 +6,9 @@
 
 namespace querymark {
 
-/// Nanoseconds of a monotonic clock; the zero point is unspecified. Never compared between
-/// processes.
+/// Nanoseconds of a monotonic clock that runs on while the machine sleeps; the zero point is
+/// unspecified. Never compared between processes, nor with `std::chrono::steady_clock::now()`,
+/// which stands still meanwhile: condition variables wait by that one.
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 /// Wall-clock time. Serves TTLs in shared tiers, and reports; no freshness rule depends on it.
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
@@ -17,15 +18,15 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono:
 class Clock {
  public:
   virtual ~Clock() = default;
-  /// Monotonic, precise (about 25 ns a call).
+  /// Monotonic, precise (about 25 ns a call), counting suspensions of the machine.
   [[nodiscard]] virtual MonotonicTime now() const noexcept = 0;
-  /// Monotonic, a few milliseconds coarse and never ahead of `now()` (about 5 ns a call): TTLs,
-  /// max_lag.
+  /// The same, a few milliseconds coarse and never ahead of `now()` (about 6 ns a call): TTLs,
+  /// max_lag. The first reading after a suspension counts it already.
   [[nodiscard]] virtual MonotonicTime coarse_now() const noexcept = 0;
   [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
 };
 
-/// The operating system's clocks. Lives for the whole process.
+/// The operating system's clocks. Never destroyed.
 [[nodiscard]] const Clock& system_clock() noexcept;
 
 /// A clock that moves only when told to; for tests. Thread-safe.

@@ -44,8 +44,8 @@ TEST_CASE("barrier: when the kernel refuses, nothing is freed in that pass, and 
   const KeyPrefixRef prefix = prefixes.intern("counted", KeyPrefix::Form::sql, {}, "select 1");
   MemoryTier tier(1U << 20U);
   const auto insert = [&] {
-    (void)tier.insert(make_entry<Counted>({.prefix = prefix, .parameters = "", .hash = 1},
-                                          Counted(&living), 0));
+    (void)tier.insert(
+        make_entry<Counted>({.prefix = prefix, .parameters = "", .hash = 1}, Counted(&living), 0));
   };
   const Kernel kernel([]() noexcept {
     ++barriers;

@@ -79,7 +79,8 @@ std::string claim_tier(TierConnection& tier) {
 }  // namespace
 
 const SqlCatalog& tier_statements() {
-  static const SqlCatalog catalog(tier_sql::kQueries);
+  // Never destroyed: threads may still run statements at the process's end.
+  static const auto& catalog = *new SqlCatalog(tier_sql::kQueries);
   return catalog;
 }
 

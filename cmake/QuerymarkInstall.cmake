@@ -4,6 +4,24 @@
 include(CMakePackageConfigHelpers)
 set(querymark_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/querymark")
 
+# The .pc files find the prefix from where they lie, so that `cmake --install --prefix` and a moved tree keep them
+# right; a folder that was given as an absolute path stays one.
+file(RELATIVE_PATH querymark_pc_up
+  "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(QUERYMARK_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+else()
+  string(REGEX REPLACE "/$" "" querymark_pc_up "${querymark_pc_up}")
+  set(QUERYMARK_PC_PREFIX "\${pcfiledir}/${querymark_pc_up}")
+endif()
+foreach(dir LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+    set(QUERYMARK_PC_${dir} "${CMAKE_INSTALL_${dir}}")
+  else()
+    set(QUERYMARK_PC_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+  endif()
+endforeach()
+
 # querymark_install_component(<name> <description> <headers> REQUIRES pkg-config modules... LIBS flags...)
 function(querymark_install_component name description headers)
   cmake_parse_arguments(arg "" "" "REQUIRES;LIBS" ${ARGN})

@@ -43,11 +43,18 @@ foreach(component IN LISTS components)
   list(APPEND modules querymark-${component})
   list(APPEND defines -DWITH_${component})
 endforeach()
-execute_process(
-  COMMAND "${CMAKE_COMMAND}" -E env "PKG_CONFIG_PATH=${pc_dir}" pkg-config
-          "--define-variable=prefix=${SCRATCH}/prefix" --cflags --libs ${modules}
-  OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-separate_arguments(flags UNIX_COMMAND "${flags}")
-must("${CXX}" -std=c++20 ${defines} "${SOURCE}/consumer/consumer.cpp" -o "${SCRATCH}/by_pkg_config" ${flags})
-must("${SCRATCH}/by_pkg_config" "${SCRATCH}/by_pkg_config.db")
-message(STATUS "${said}")
+# Twice: where it was installed, and moved from there.
+foreach(place prefix moved)
+  if(place STREQUAL "moved")
+    file(RENAME "${SCRATCH}/prefix" "${SCRATCH}/moved")
+    string(REPLACE "${SCRATCH}/prefix" "${SCRATCH}/moved" pc_dir "${pc_dir}")
+  endif()
+  execute_process(
+    COMMAND "${CMAKE_COMMAND}" -E env "PKG_CONFIG_PATH=${pc_dir}" pkg-config --cflags --libs ${modules}
+    OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  set(program "${SCRATCH}/by_pkg_config_${place}")
+  must("${CXX}" -std=c++20 ${defines} "${SOURCE}/consumer/consumer.cpp" -o "${program}" ${flags})
+  must("${program}" "${program}.db")
+  message(STATUS "${said}")
+endforeach()

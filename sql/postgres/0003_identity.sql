@@ -181,7 +181,7 @@ begin
         octet_length(target) using errcode = 'invalid_parameter_value';
     end if;
     if target ~ '%(?!25|3A)' then
-      raise exception 'querymark: % in the target % does not begin an escape; make targets by querymark.target(…)',
+      raise exception 'querymark: % in the target % does not begin an escape; make targets by querymark.target(...)',
         '%', quote_literal(left(target, 60)) using errcode = 'invalid_parameter_value';
     end if;
     if kind = 'entity' and strpos(target, ':') = 0 then

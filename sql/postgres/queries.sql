@@ -7,7 +7,7 @@
 -- it can fit better than the system's own. The log's, the doorbell's and migrations' sessions pin theirs to pg_catalog.
 -- What runs on a pooled or a caller's connection runs under the path that queries need, so those statements name the
 -- schema of each function, operator and type (keywords such as bigint and coalesce can't mean anything else). No
--- `is distinct from`, `in`, `case x when`, `using (…)` there: they look for an operator `=` on the path.
+-- `is distinct from`, `in`, `case x when`, `using (...)` there: they look for an operator `=` on the path.
 
 -- name: schema_present
 select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -168,8 +168,11 @@ select m.database_id, m.epoch,
 -- name: consumer_register
 insert into querymark.consumer (namespace, name) values ($1, $2) on conflict do nothing
 
+-- A lease that ends later than any may ($3, in milliseconds) is one of a clock that was wrong, and counts as ended.
 -- name: consumer
-select epoch, cursor::text, owner, owner is not null and lease_until > clock_timestamp()
+select epoch, cursor::text, owner,
+       owner is not null and lease_until > clock_timestamp()
+       and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond'
   from querymark.consumer
  where namespace = $1 and name = $2
 
@@ -182,7 +185,8 @@ update querymark.consumer c
   from (select namespace, name
           from querymark.consumer
          where namespace = $1 and name = $2
-           and (owner is null or owner = $3 or lease_until <= clock_timestamp())
+           and (owner is null or owner = $3 or lease_until <= clock_timestamp()
+                or lease_until > clock_timestamp() + $6::bigint * interval '1 millisecond')
            for update skip locked) free
  where c.namespace = free.namespace and c.name = free.name
 returning c.epoch, c.cursor::text

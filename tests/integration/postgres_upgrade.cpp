@@ -132,8 +132,8 @@ TEST_CASE(
       "alter table querymark.log drop constraint log_target_size;"
       "insert into querymark.log (namespace, kind, target) values ('shop', 'tag', repeat('t', "
       "100000)), ('shop', 'tag', 'next')");
-  const TailPage page = log.read(
-      {.from = log.retained(), .upto = std::nullopt, .after = std::nullopt, .limit = 10});
+  const TailPage page =
+      log.read({.from = log.retained(), .upto = std::nullopt, .after = std::nullopt, .limit = 10});
   REQUIRE(page.rows.size() == 2);
   CHECK_FALSE(page.rows[0].target);
   CHECK(page.rows[1].target == tag("next"));
@@ -163,8 +163,10 @@ TEST_CASE("postgres upgrade: who may not create a schema is told what is missing
   const std::string name = server.create_bare_database();
   {
     pqxx::connection connection(server.url(name));
-    pqxx::nontransaction(connection).exec(
-        "do $$ begin create role plain login; exception when duplicate_object then null; end $$");
+    pqxx::nontransaction(connection)
+        .exec(
+            "do $$ begin create role plain login; exception when duplicate_object then null; end "
+            "$$");
   }
   CHECK_THAT(message_of([&] { postgres::migrate(server.url(name, "plain")); }),
              Contains("needs CREATE on the database") && Contains("permission denied"));

@@ -174,7 +174,8 @@ struct Log::State {
     return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
   }
   std::optional<ConsumerRow> consumer(const std::string& name) {
-    const ResultSet set = query("consumer", {as_parameter(space), as_parameter(name)});
+    const ResultSet set = query(
+        "consumer", {as_parameter(space), as_parameter(name), as_parameter(kLongestLease.count())});
     if (set.empty()) return std::nullopt;
     const Row row = set.row(0);
     return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
@@ -266,6 +267,7 @@ TailPage Log::read(const TailRequest& request) {
 
 ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
                        std::chrono::milliseconds lease) {
+  require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   // A cheap read first: nothing is written when nothing is new.
   auto row = state_->consumer(consumer);
@@ -287,7 +289,8 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   const ResultSet taken = state_->query(
       "consumer_claim", {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner),
-                         as_parameter(stored(claim.token)), as_parameter(lease.count())});
+                         as_parameter(stored(claim.token)), as_parameter(lease.count()),
+                         as_parameter(kLongestLease.count())});
   if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
   const auto cursor = State::cursor_of(taken.row(0)[0], taken.row(0)[1]);
   // The snapshot that bounds the segment, in a later statement than the lock's.
@@ -309,6 +312,7 @@ bool Log::advance(const Claim& claim) {
 }
 
 bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
+  require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   return state_->execute("consumer_renew",
                          {as_parameter(state_->space), as_parameter(claim.consumer),

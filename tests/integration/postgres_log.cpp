@@ -1,0 +1,238 @@
+// The log as others may treat it: rows deleted by hand, sizes, clocks that were wrong, many open
+// transactions, odd names and encodings.
+
+#include <catch2/catch.hpp>
+#include <pqxx/nontransaction>
+#include <pqxx/transaction>
+
+#include "querymark/support/error.hpp"
+#include "support/errors.hpp"
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+TailRequest from(const Cursor& cursor) {
+  return {.from = cursor, .upto = std::nullopt, .after = std::nullopt, .limit = 5000};
+}
+
+// What the server says to a program of its own.
+std::string said_to(pqxx::connection& connection, const std::string& sql) {
+  try {
+    pqxx::nontransaction(connection).exec(sql);
+  } catch (const std::exception& failure) {
+    return failure.what();
+  }
+  return "nothing";
+}
+
+const char* const kPutPrice =
+    "update product set price = 6 where id = 1;"
+    "select querymark.invalidate('shop', 'entity', 'product:1')";
+
+}  // namespace
+
+TEST_CASE("postgres log: rows deleted by hand are missed by who has not read them, and only by them",
+          "[log]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  const Cursor suspended = log.now();
+  shop.execute(kPutPrice);
+  const Cursor awake = log.now();
+  const std::string how =
+      GENERATE("delete from querymark.log", "truncate querymark.log",
+               "set session_replication_role = replica; delete from querymark.log",
+               "delete from querymark.log where created_at < now() - interval '-1 day'",
+               "begin; delete from querymark.log; commit");
+  CAPTURE(how);
+  shop.execute(how);
+  CHECK(log.read(from(suspended)).status == TailStatus::pruned);
+  CHECK(log.read(from(log.now())).status == TailStatus::ok);
+  if (how.find("truncate") == std::string::npos)
+    CHECK(log.read(from(awake)).status == TailStatus::ok);
+}
+
+TEST_CASE("postgres log: deleting what a running transaction has not committed loses nothing",
+          "[log]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  const Cursor before = log.now();
+  pqxx::connection own(shop.url());
+  pqxx::work work(own);
+  work.exec(kPutPrice);
+  shop.execute("select querymark.invalidate('shop', 'tag', 'done')");
+  shop.execute("delete from querymark.log");
+  TailPage page = log.read(from(before));
+  CHECK(page.status == TailStatus::pruned);
+  work.commit();
+  page = log.read(from(page.upto));
+  // Read, or told as missed: never silently over.
+  CHECK((page.status == TailStatus::pruned || page.rows.size() == 1));
+}
+
+TEST_CASE("postgres log: deleting rows of a foreign history raises no floor above what comes",
+          "[log]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  shop.execute(
+      "insert into querymark.log (xid, namespace, kind, target) values "
+      "('99999999', 'shop', 'tag', 'from the future')");
+  process.db.catch_up();
+  shop.execute("delete from querymark.log where xid = '99999999'");
+  static_cast<void>(process.price(1));
+  process.db.catch_up();
+  process.db.catch_up();
+  CHECK(process.price(1).outcome().is_hit());
+  CHECK(shop.text("select floor < '99999999' from querymark.meta") == "t");
+}
+
+TEST_CASE("postgres log: a lease that ends absurdly late keeps nobody out", "[log]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  REQUIRE(log.claim("tier", "me", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
+  const std::string end = GENERATE("'2400-01-01'", "'infinity'", "now() + interval '3 days'");
+  shop.execute("update querymark.consumer set lease_until = " + end);
+  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::held_elsewhere);
+  CHECK_THROWS_AS(log.claim("tier", "you", 24h * 1000), ConfigError);
+}
+
+TEST_CASE("postgres log: no writer puts into it what all others would have to fetch", "[log]") {
+  const PgShop shop;
+  shop.execute("do $$ begin create role hand login in role querymark_writer; "
+               "exception when duplicate_object then null; end $$");
+  pqxx::connection hand(shop.server().url(shop.name(), "hand"));
+  const auto refused = [&](const std::string& sql) {
+    return said_to(hand, sql);
+  };
+  const std::string into = "insert into querymark.log (namespace, kind, target, reason) values ";
+  CHECK_THAT(refused(into + "('shop', 'tag', repeat('x', 1025), null)"), Contains("log_target_size"));
+  CHECK_THAT(refused(into + "('shop', 'flush', repeat('x', 200000000), null)"),
+             Contains("log_target_size"));
+  CHECK_THAT(refused(into + "('shop', 'tag', 'x', repeat('x', 501))"), Contains("log_reason_size"));
+  CHECK_THAT(refused(into + "(repeat('x', 201), 'tag', 'x', null)"),
+             Contains("log_namespace_size"));
+  pqxx::nontransaction(hand).exec(into +
+                                  "(repeat('x', 200), 'tag', repeat('x', 1024), repeat('x', 500))");
+
+  const auto told = [&](const std::string& arguments) {
+    return refused("select querymark.invalidate(" + arguments + ")");
+  };
+  CHECK_THAT(told("null, 'tag', 'x'"), Contains("the namespace is NULL"));
+  CHECK_THAT(told("repeat('x', 201), 'tag', 'x'"), Contains("200 bytes"));
+  CHECK_THAT(told("'shop', 'tags', 'x'"), Contains("'tags' is no kind of target") &&
+                                              Contains("use key, tag, entity, collection or flush"));
+  CHECK_THAT(told("'shop', null, 'x'"), Contains("NULL is no kind"));
+  CHECK_THAT(told("'shop', 'tag'"), Contains("NULL or empty") && Contains("the kind flush"));
+  CHECK_THAT(told("'shop', 'tag', null"), Contains("NULL or empty"));
+  CHECK_THAT(told("'shop', 'tag', repeat('x', 2000)"), Contains("2000 bytes"));
+  CHECK_THAT(told("'shop', 'tag', '50% off'"), Contains("querymark.target"));
+  CHECK_THAT(told("'shop', 'entity', 'product'"), Contains("has no id"));
+  CHECK_THAT(told("'shop', 'key', 'abc'"), Contains("sha256:"));
+  CHECK_THAT(told("'shop', 'tag', 'x', repeat('x', 501)"), Contains("501 bytes"));
+  CHECK(shop.number("select count(*) from querymark.log") == 1);
+  pqxx::nontransaction(hand).exec(
+      "select querymark.invalidate('shop', 'entity', querymark.target('a:b', '50%')),"
+      "querymark.invalidate('shop', 'flush'), querymark.invalidate('shop', 'key', 'name:x'),"
+      "querymark.invalidate('shop', 'collection', 'c', 'why')");
+  CHECK(shop.number("select count(*) from querymark.log") == 5);
+}
+
+TEST_CASE("postgres log: a target with a NULL segment is refused, not taken for another", "[log]") {
+  const PgShop shop;
+  pqxx::connection own(shop.url());
+  CHECK_THAT(said_to(own, "select querymark.target('tenant', null)"),
+             Contains("a segment of the target is NULL"));
+  CHECK_THAT(said_to(own, "select querymark.target(null)"), Contains("NULL"));
+  CHECK_THAT(said_to(own, "select querymark.target(variadic '{}'::text[])"),
+             Contains("needs a segment"));
+  CHECK_THAT(said_to(own, "select querymark.target(variadic null::text[])"),
+             Contains("needs a segment"));
+  CHECK(shop.text("select querymark.target('a:b', '50%', '')") == "a%3Ab:50%25:");
+}
+
+TEST_CASE("postgres log: rows that nobody may see are told, not taken for none", "[log]") {
+  const PgShop shop;
+  shop.execute("do $$ begin create role reader login in role querymark_subscriber; "
+               "exception when duplicate_object then null; end $$");
+  postgres::Log log(shop.server().url(shop.name(), "reader"), "shop");
+  const Cursor before = log.now();
+  shop.execute("alter table querymark.log enable row level security");
+  shop.execute("select querymark.invalidate('shop', 'tag', 'x')");
+  CHECK_THAT(message_of([&] { static_cast<void>(log.read(from(before))); }),
+             Contains("row-level security"));
+  shop.execute("alter table querymark.log disable row level security");
+  CHECK(log.read(from(before)).rows.size() == 1);
+}
+
+TEST_CASE("postgres log: rights that are revoked in flight are an error, and come back", "[log]") {
+  const PgShop shop;
+  shop.execute("do $$ begin create role shortly login in role querymark_subscriber; "
+               "exception when duplicate_object then null; end $$");
+  postgres::Log log(shop.server().url(shop.name(), "shortly"), "shop");
+  const Cursor before = log.now();
+  shop.execute("revoke select on querymark.log from querymark_subscriber");
+  CHECK_THAT(message_of([&] { static_cast<void>(log.read(from(before))); }),
+             Contains("permission denied"));
+  shop.execute("grant select on querymark.log to querymark_subscriber");
+  shop.execute(kPutPrice);
+  CHECK(log.read(from(before)).rows.size() == 1);
+  shop.execute("alter role shortly rename to renamed");
+  CHECK(log.read(from(before)).rows.size() == 1);
+  shop.execute("alter role renamed rename to shortly");
+}
+
+TEST_CASE("postgres log: ten thousand ids in progress are followed", "[log]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  pqxx::connection own(shop.url());
+  pqxx::work work(own);
+  const std::uint64_t first = std::stoull(work.exec("select pg_current_xact_id()")[0][0].c_str());
+  work.exec("select querymark.invalidate('shop', 'tag', 'late')");
+  const Cursor now = log.now();
+  std::vector<Position> running;
+  for (std::uint64_t id = first; id < first + 10'000; ++id) running.push_back({id});
+  shop.execute("do $$ begin for i in 1 .. 10010 loop perform pg_current_xact_id(); commit; "
+               "end loop; end $$");
+  const Cursor many{now.epoch, Snapshot({first}, {first + 10'000}, running), {}};
+  CHECK(log.read(from(many)).rows.empty());
+  work.commit();
+  const TailPage page = log.read(from(many));
+  REQUIRE(page.rows.size() == 1);
+  CHECK(page.rows[0].target == tag("late"));
+  CHECK(page.rows[0].position == Position{first});
+}
+
+TEST_CASE("postgres log: databases, namespaces and encodings of odd names", "[log]") {
+  PostgresServer& server = PostgresServer::shared();
+  pqxx::connection admin(server.url("postgres"));
+  static int count = 0;
+  const std::string name = "O'd \"d&b " + std::to_string(++count);
+  const std::string encoding = GENERATE("UTF8", "LATIN1", "SQL_ASCII");
+  CAPTURE(encoding);
+  pqxx::nontransaction(admin).exec("create database " + admin.quote_name(name) +
+                                   " template template0 locale 'C' encoding '" + encoding + "'");
+  const std::string url = server.url("O'd%20%22d%26b%20" + std::to_string(count));
+  postgres::migrate(url);
+  postgres::Options options = PgProcess::quick();
+  options.space = "it's \"ünï\"";
+  PgProcess process(url, options);
+  PgProcess other(url, options);
+  const Target target = entity("prödukt", "7:%");
+  const auto value = [&](PgProcess& at) {
+    return at.db.query("select 1").tag(target).fetch_as<std::int64_t>();
+  };
+  static_cast<void>(value(other));
+  CHECK(value(other).outcome().is_hit());
+  const Receipt receipt =
+      process.db.write([&](postgres::Transaction& tx) { tx.invalidate(target); }).receipt;
+  CHECK(other.db.wait(receipt, Wait::local(20s)).satisfied());
+  CHECK_FALSE(value(other).outcome().is_hit());
+  CHECK(other.db.stats().malformed_rows == 0);
+}

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 
 #include "support/rows.hpp"
 #include "support/shop.hpp"
@@ -180,6 +181,27 @@ TEST_CASE(
       "begin immediate; update querymark_meta set floor = (select max(id) + 1 from querymark_log);"
       "delete from querymark_log; commit");
   CHECK(reader.db.wait(vanished, Wait::local(10s)).satisfied());
+}
+
+TEST_CASE(
+    "history: a write-ahead log that is deleted under the open database ends trust and writes",
+    "[history]") {
+  const Shop shop;
+  Process process(shop);
+  process.set_price(1, 3.0);
+  CHECK(only(process.price(1)) == 3.0);
+  const std::string wal = shop.path() + "-wal";
+  REQUIRE(fs::exists(wal));
+  fs::rename(wal, shop.file("away"));
+  SECTION("deleted") {}
+  SECTION("and begun anew by others") { std::ofstream(wal) << ""; }
+  CHECK_THROWS_WITH(process.db.catch_up(), Catch::Contains("write-ahead log"));
+  CHECK_THROWS_WITH(process.set_price(1, 4.0), Catch::Contains("write-ahead log"));
+  CHECK_THAT(process.db.stats().last_error, Catch::Contains("write-ahead log"));
+  fs::rename(shop.file("away"), wal);
+  process.db.catch_up();
+  process.set_price(1, 5.0);
+  CHECK(only(process.price(1)) == 5.0);
 }
 
 TEST_CASE("history: two processes that find a restore agree on one new epoch", "[history]") {

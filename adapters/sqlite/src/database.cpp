@@ -77,10 +77,10 @@ struct Database::State final : Loader {
     return connection;
   }
 
-  // The path leads to another file than the writer's.
+  // The path leads to another file than the writer's, or others write another write-ahead log.
   [[nodiscard]] bool moved() {
     const Connection& connection = writer.connection();
-    return connection.moved() || identity_of(path) != connection.identity();
+    return connection.moved() || identity_of(path) != connection.identity() || log.split();
   }
 
   void drain() noexcept {

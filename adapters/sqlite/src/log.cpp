@@ -1,5 +1,8 @@
 #include "querymark/sqlite/log.hpp"
 
+#include <sqlite3.h>
+
+#include <atomic>
 #include <mutex>
 
 #include "connection.hpp"
@@ -52,6 +55,9 @@ struct Log::State {
   std::string database_id;
   Epoch adopted;  // the epoch under which the file was last proved to be its own
   std::unique_ptr<Connection> connection;
+  std::optional<FileIdentity> wal;  // the write-ahead log that is open, once there was one
+
+  std::atomic<bool> split{false};  // as of the last look
 
   // Everything below requires the mutex.
 
@@ -147,6 +153,30 @@ struct Log::State {
         path, Connection::Use::log, Connection::Settings{.busy_timeout = options.busy_timeout});
     require_schema(*connection, path);
     adopt();
+    wal = identity_of(wal_name());
+    split.store(false);
+  }
+
+  [[nodiscard]] std::string wal_name() const {
+    const char* file = sqlite3_db_filename(connection->native().getHandle(), "main");
+    return std::string(file != nullptr ? file : path.c_str()) + "-wal";
+  }
+
+  // While a connection is open nobody may delete the write-ahead log, and SQLite does not: who does
+  // all the same (a careless script; a second copy of SQLite in one process, or whoever closes a
+  // file past SQLite, by which all its locks are dropped) leaves this process with the old one, and
+  // others start a new one. Neither side sees the other's commits. A new connection would not help:
+  // within a process it shares the old one's index.
+  void require_whole() {
+    const auto now = identity_of(wal_name());
+    if (!wal) wal = now;
+    split.store(now != wal);
+    if (now != wal)
+      throw Error("the write-ahead log of " + path +
+                      " was deleted or replaced while it is open: commits of other processes can't "
+                      "be seen any more, and those of this one may be lost; close it everywhere, "
+                      "then open it anew",
+                  {.connection_lost = true});
   }
 
   [[nodiscard]] bool replaced() const {
@@ -155,7 +185,7 @@ struct Log::State {
   }
 
   void follow_path() {
-    if (!replaced()) return;
+    if (!replaced()) return require_whole();
     // Missing: in the middle of a replacement, or gone. What is open stays open until there is
     // another file.
     if (!identity_of(path))
@@ -203,6 +233,8 @@ Log::Log(const std::string& path, std::string space, LogOptions options)
 }
 
 Log::~Log() = default;
+
+bool Log::split() const noexcept { return state_->split.load(std::memory_order_relaxed); }
 
 std::string Log::database_id() const {
   const std::lock_guard lock(state_->mutex);

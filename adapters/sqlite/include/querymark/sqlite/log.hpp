@@ -46,6 +46,10 @@ class Log final : public Outbox {
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
+  /// True once a look at the log has found that the write-ahead log was deleted or replaced under
+  /// the open database: then nothing of other processes can be seen, each look throws, and what is
+  /// written may be lost.
+  [[nodiscard]] bool split() const noexcept;
   /// Of the file that is open.
   [[nodiscard]] std::string database_id() const;
 

@@ -106,24 +106,61 @@ TEST_CASE("sqlite: EXPLAIN and PRAGMA are answered, current, and not kept", "[sq
   CHECK(shop.number("select count(*) from product where price = 1") == 0);
   CHECK(cell(twice("select total_changes()")).as<int>() == 0);
   CHECK(cell(twice("select journal_mode from pragma_journal_mode")).view() == "wal");
-  // These tell of the connection's copy of the schema.
-  static_cast<void>(twice("pragma table_info(product)"));
-  static_cast<void>(twice("explain query plan select * from product where name = 'x'"));
-  static_cast<void>(read(process, "select * from pragma_table_info('product')"));
-  shop.execute("alter table product add column weight real");
-  shop.execute("create index by_name on product (name)");
-  CHECK(twice("pragma table_info(product)").size() == 5);
-  const Result plan = twice("explain query plan select * from product where name = 'x'");
-  CHECK_THAT(std::string(plan[0][3].view()), Contains("by_name"));
-  CHECK(read(process, "select * from pragma_table_info('product')").size() == 5);
-  process.db.write([&](sqlite::Transaction& tx) {
-    CHECK(tx.query("pragma table_info(product)").size() == 5);
-    tx.execute("alter table product drop column note");
-    CHECK(tx.query("pragma table_info(product)").size() == 4);
-  });
-  shop.execute("drop index by_name");
-  process.db.write(
-      [&](sqlite::Transaction& tx) { CHECK(tx.query("pragma index_list(product)").empty()); });
+}
+
+TEST_CASE("sqlite: what tells of the schema tells of the file's, not of the connection's copy",
+          "[sqlite]") {
+  const Shop shop;
+  shop.execute("create index some on product (name); create table part (id, of_id)");
+  Process process(shop, one_reader());
+  const std::string plan = "explain query plan select * from product where price = 1";
+  const std::string part = "create table part (id, of_id int references product (id))";
+  const auto plan_of = [&](auto&& query) {
+    const auto rows = query(plan);
+    return std::string(rows[0][3].view());
+  };
+  const auto seen = [&](const std::string& sql) {  // by a reader
+    return read(process, sql);
+  };
+  static_cast<void>(seen("select * from product, part"));
+  SECTION("by a pragma for keys") {
+    CHECK(seen("pragma foreign_key_list(part)").empty());
+    shop.execute("drop table part; " + part);
+    CHECK(seen("pragma foreign_key_list(part)").size() == 1);
+  }
+  SECTION("by a pragma for an index") {
+    CHECK(seen("pragma index_info(some)").size() == 1);
+    shop.execute("drop index some; create index some on product (name, price)");
+    CHECK(seen("pragma index_info(some)").size() == 2);
+  }
+  SECTION("by a pragma for columns") {
+    CHECK(seen("pragma table_info(product)").size() == 4);
+    shop.execute("alter table product add column weight real");
+    CHECK(seen("pragma table_info(product)").size() == 5);
+  }
+  SECTION("by a pragma as a table") {
+    CHECK(seen("select * from pragma_index_info('some')").size() == 1);
+    shop.execute("drop index some; create index some on product (name, price)");
+    CHECK(seen("select * from pragma_index_info('some')").size() == 2);
+  }
+  SECTION("by EXPLAIN") {
+    CHECK_THAT(plan_of(seen), !Contains("by_price"));
+    shop.execute("create index by_price on product (price)");
+    CHECK_THAT(plan_of(seen), Contains("by_price"));
+  }
+  SECTION("inside a write, and after its own changes") {
+    process.db.write([&](sqlite::Transaction& tx) {
+      CHECK(tx.query("pragma foreign_key_list(part)").empty());
+      tx.execute("create index other on product (note)");
+      CHECK(tx.query("pragma index_info(other)").size() == 1);
+    });
+    shop.execute("drop table part; " + part + "; create index by_price on product (price)");
+    process.db.write([&](sqlite::Transaction& tx) {
+      CHECK(tx.query("pragma foreign_key_list(part)").size() == 1);
+      CHECK_THAT(plan_of([&](const std::string& sql) { return tx.query(sql); }),
+                 Contains("by_price"));
+    });
+  }
 }
 
 TEST_CASE("sqlite: full-text and other virtual tables ask for pragmas of their own, and are kept",

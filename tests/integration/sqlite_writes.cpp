@@ -2,6 +2,7 @@
 // does.
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 
 #include <catch2/catch.hpp>
@@ -266,4 +267,18 @@ TEST_CASE("sqlite: a function may read through the cache, and not write through 
   CHECK(only(process.price(1)) == 6.0);
   other.set_price(2, 1.0);  // nothing is remembered
   CHECK(other.db.stats().in_doubt == 0);
+}
+
+TEST_CASE("sqlite: connections have caches of their own where the program asked for shared ones",
+          "[sqlite]") {
+  const Shop shop;
+  sqlite3_enable_shared_cache(1);
+  Process process(shop);
+  process.db.write([&](sqlite::Transaction& tx) {
+    tx.execute("update product set price = 6 where id = 1");
+    tx.invalidate(entity("product", 1));
+    CHECK(only(process.price(1)) == 2.5);
+  });
+  CHECK(only(process.price(1)) == 6.0);
+  sqlite3_enable_shared_cache(0);
 }

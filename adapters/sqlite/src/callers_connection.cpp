@@ -10,6 +10,20 @@
 #include "schema.hpp"
 
 namespace querymark::sqlite {
+namespace {
+
+// Also yes when the question can't be asked: then nothing is proved.
+bool says_yes(SQLite::Database& connection, std::string_view question) noexcept {
+  try {
+    PreparedStatement prepared = prepare_checked(connection, statements().get(question));
+    const ResultSet answer = run_query(prepared, {});
+    return answer.row(0)[0].as<bool>();
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+}  // namespace
 
 void require_same_file(SQLite::Database& connection, const std::string& path) {
   sqlite3* const raw = connection.getHandle();
@@ -47,21 +61,12 @@ bool has_own_view(SQLite::Database& connection) noexcept {
     return true;
   // Without a temporary database there is nothing that could be asked.
   unsigned version = 0;
-  if (sqlite3_file_control(raw, "temp", SQLITE_FCNTL_DATA_VERSION, &version) != SQLITE_OK)
-    return false;
-  try {
-    PreparedStatement any = prepare_checked(connection, statements().get("temporary_objects"));
-    const ResultSet found = run_query(any, {});
-    return found.row(0)[0].as<int>() != 0;
-  } catch (const std::exception&) {  // it can't be asked, so it can't be trusted
-    return true;
-  }
+  return sqlite3_file_control(raw, "temp", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK &&
+         says_yes(connection, "temporary_objects");
 }
 
-bool has_own_settings(SQLite::Database& connection) {
-  PreparedStatement look = prepare_checked(connection, statements().get("callers_settings"));
-  const ResultSet found = run_query(look, {});
-  return found.row(0)[0].as<int>() != 0;
+bool has_own_settings(SQLite::Database& connection) noexcept {
+  return says_yes(connection, "callers_settings");
 }
 
 bool has_unfinished_statement(SQLite::Database& connection) noexcept {

@@ -19,7 +19,7 @@ void require_query(std::string_view sql);
 /// told to take the file as unchangeable. Microseconds.
 [[nodiscard]] bool has_own_view(SQLite::Database& connection) noexcept;
 /// The same with what takes a statement to find out: settings that change what SQL means.
-[[nodiscard]] bool has_own_settings(SQLite::Database& connection);
+[[nodiscard]] bool has_own_settings(SQLite::Database& connection) noexcept;
 /// A statement that is not finished pins its snapshot.
 [[nodiscard]] bool has_unfinished_statement(SQLite::Database& connection) noexcept;
 

@@ -17,7 +17,10 @@ namespace {
 
 // Each connection is used by one thread at a time, which needs none of SQLite's own locks.
 int open_flags(const Connection::Settings& settings) {
-  return SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX |
+  // A cache of its own, also where the program has asked for shared ones: data_version tells
+  // nothing of what connections of one cache do, and their locks on tables are errors instead of
+  // waits.
+  return SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
          (settings.create ? SQLite::OPEN_CREATE : 0);
 }
 

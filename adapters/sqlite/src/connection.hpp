@@ -82,7 +82,8 @@ class Connection {
   void run(const std::string& sql);
   /// The same for one statement that is run often: prepared once.
   void run_again(std::string_view sql);
-  /// The library's own statement, from those that are prepared; valid until many others have been.
+  /// The library's own statement, from those that are prepared; valid until two others have been
+  /// asked for.
   [[nodiscard]] PreparedStatement& statement(std::string_view sql);
   /// Switches the file to write-ahead logging; waits for others that do, up to the busy timeout.
   void write_ahead();

@@ -190,6 +190,7 @@ Receipt Database::WriteSession::commit() {
       // In a rollback-journal file readers can hold COMMIT off: it is still open, and may be tried
       // again.
       const bool still_open = connection.in_transaction();
+      if (failure.connection_lost()) state.writer.retire();
       if (still_open && failure.retryable() && std::chrono::steady_clock::now() < deadline)
         continue;
       if (still_open) throw;  // rolled back by the session's end

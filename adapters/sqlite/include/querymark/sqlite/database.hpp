@@ -42,9 +42,11 @@ class Database final : public Queryable {
 
   /// Runs `function(tx)` in a write transaction (BEGIN IMMEDIATE) and commits the data together
   /// with the intents. Before it returns, this process's marks include the write. If the function
-  /// throws, everything is rolled back and the exception goes on. Blocks while another writer holds
-  /// the lock, up to `busy_timeout`. Throws Error; CommitInDoubt when the outcome is unknown. Never
-  /// retried by itself.
+  /// throws, everything is rolled back and the exception goes on. If SQLite itself has rolled back
+  /// on the way (see Transaction), the write fails with the error that did it, also when the
+  /// function has caught that. Blocks while another writer holds the lock, up to `busy_timeout`.
+  /// Throws Error; CommitInDoubt when the outcome is unknown; ConfigError inside another write of
+  /// the same thread to the same file. Never retried by itself.
   template <class Function>
   auto write(Function&& function) -> Written<std::invoke_result_t<Function&, Transaction&>> {
     WriteSession session(*this);
@@ -64,11 +66,11 @@ class Database final : public Queryable {
   // --- the low road: a caller's own connection
   // ---------------------------------------------------------
   /// Writes the intents in the caller's open transaction. Throws ConfigError when no transaction is
-  /// open, when the connection is to another file, or when it has attached files (a commit over
-  /// several WAL files is not atomic).
+  /// open, when the connection is to another file (also one that was at this path before), or when
+  /// it has attached files (a commit over several WAL files is not atomic).
   [[nodiscard]] Staged stage(SQLite::Database& connection, const IntentBatch& intents);
   /// Cached queries that load on the caller's connection. Throws as `stage` does, except for the
-  /// transaction.
+  /// transaction, and so does each load: the connection is looked at anew each time.
   [[nodiscard]] Borrowed borrow(SQLite::Database& connection);
 
   /// Removes everything of this namespace from this process's view, without telling others.
@@ -106,6 +108,14 @@ class Database final : public Queryable {
 /// database; what they read is kept if the transaction has written nothing and its snapshot is new
 /// enough. While another statement of the connection is unfinished (and so pins an old snapshot)
 /// nothing is kept.
+///
+/// What is kept goes to everybody, so it must be what the database's own connections would have
+/// read. While the connection has temporary tables or views, or was opened `immutable`, its queries
+/// always read it and keep nothing; neither do queries that only this connection can answer (its
+/// own functions), that ask for its state (`last_insert_rowid()`), or that run under its own
+/// settings for LIKE or uncommitted reads. Own functions and collations that stand in for built-in
+/// ones are the caller's to keep equal. Only queries and EXPLAIN run; anything else throws
+/// ConfigError.
 class Borrowed final : public Loader {
  public:
   template <BindableParameter... Args>

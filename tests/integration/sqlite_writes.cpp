@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <thread>
 
@@ -224,6 +225,45 @@ TEST_CASE("sqlite: temporary tables can't stand in for the log", "[sqlite]") {
     tx.execute("update product set price = 6 where id = 1");
     tx.invalidate(entity("product", 1));
   });
+  CHECK(shop.number("select count(*) from querymark_log") == 1);
+}
+
+TEST_CASE("sqlite: what is part of the transaction may be set inside a write", "[sqlite]") {
+  const Shop shop;
+  shop.execute("create table part (id integer primary key, of_id int references product (id))");
+  Process process(shop);
+  process.db.write([](sqlite::Transaction& tx) {
+    tx.execute("pragma user_version = 7");
+    tx.execute("pragma defer_foreign_keys = on");
+    tx.execute("insert into part values (1, 50)");
+    tx.execute("insert into product values (50, 'lid', 1, null)");
+    tx.invalidate(collection("product"));
+  });
+  CHECK(shop.number("pragma user_version") == 7);
+  const std::string said = failure_of(process, [](sqlite::Transaction& tx) {
+    tx.execute("pragma user_version = 8");
+    tx.execute("pragma defer_foreign_keys = on");
+    tx.execute("insert into part values (2, 51)");
+  });
+  CHECK_THAT(said, Contains("SQLITE_CONSTRAINT_FOREIGNKEY"));
+  CHECK(shop.number("pragma user_version") == 7);
+}
+
+TEST_CASE("sqlite: a file that is replaced during a write takes the write with it", "[sqlite]") {
+  const Shop shop;
+  const std::string copy = shop.file("copy.db");
+  shop.execute("vacuum into '" + copy + "'");
+  SQLite::Database(copy, SQLite::OPEN_READWRITE).exec("pragma journal_mode = wal");
+  Process process(shop);
+  const std::string said = failure_of(process, [&](sqlite::Transaction& tx) {
+    tx.execute("update product set price = 66 where id = 1");
+    tx.invalidate(entity("product", 1));
+    for (const char* more : {"-wal", "-shm"}) std::filesystem::remove(shop.path() + more);
+    std::filesystem::rename(copy, shop.path());
+  });
+  CHECK_THAT(said, Contains("was replaced during the write") && !Contains("IN DOUBT"));
+  process.set_price(2, 8.0);
+  CHECK(only(process.price(1)) == 2.5);
   CHECK(shop.number("select count(*) from querymark_log") == 1);
 }
 

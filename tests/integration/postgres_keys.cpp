@@ -51,8 +51,9 @@ TEST_CASE("postgres: a key intent as programs of version 0.1 write it flushes", 
   PgProcess reader(shop);
   CHECK(only(price_of(reader, 1)) == 2.5);
   shop.execute("update product set price = 3.5 where id = 1");
-  shop.execute("insert into querymark.log (namespace, kind, target) values ('shop', 'key', "
-               "'sha256:' || repeat('0', 64))");
+  shop.execute(
+      "insert into querymark.log (namespace, kind, target) values ('shop', 'key', "
+      "'sha256:' || repeat('0', 64))");
   reader.db.catch_up();
   CHECK(only(price_of(reader, 1)) == 3.5);
   CHECK(reader.db.stats().malformed_rows == 0);
@@ -68,8 +69,7 @@ TEST_CASE("postgres: a query's own scope does not replace that of the connection
   pqxx::nontransaction(own).exec("set search_path = special, public");
   pqxx::work work(own);
   auto borrowed = process.db.borrow(work, "admin");
-  const Rows<double> seen =
-      borrowed.query(kPrice, 1).scope("tenant 7").ttl(1h).fetch_as<double>();
+  const Rows<double> seen = borrowed.query(kPrice, 1).scope("tenant 7").ttl(1h).fetch_as<double>();
   REQUIRE(seen[0] == 99.0);
   REQUIRE(seen.outcome().stored == Stored::yes);
   CHECK(only(process.db.query(kPrice, 1).scope("tenant 7").ttl(1h).fetch_as<double>()) == 2.5);

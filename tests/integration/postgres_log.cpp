@@ -37,8 +37,9 @@ const char* const kPutPrice =
 
 }  // namespace
 
-TEST_CASE("postgres log: rows deleted by hand are missed by who has not read them, and only by them",
-          "[log]") {
+TEST_CASE(
+    "postgres log: rows deleted by hand are missed by who has not read them, and only by them",
+    "[log]") {
   const PgShop shop;
   postgres::Log log(shop.url(), "shop");
   const Cursor suspended = log.now();
@@ -105,14 +106,14 @@ TEST_CASE("postgres log: a lease that ends absurdly late keeps nobody out", "[lo
 
 TEST_CASE("postgres log: no writer puts into it what all others would have to fetch", "[log]") {
   const PgShop shop;
-  shop.execute("do $$ begin create role hand login in role querymark_writer; "
-               "exception when duplicate_object then null; end $$");
+  shop.execute(
+      "do $$ begin create role hand login in role querymark_writer; "
+      "exception when duplicate_object then null; end $$");
   pqxx::connection hand(shop.server().url(shop.name(), "hand"));
-  const auto refused = [&](const std::string& sql) {
-    return said_to(hand, sql);
-  };
+  const auto refused = [&](const std::string& sql) { return said_to(hand, sql); };
   const std::string into = "insert into querymark.log (namespace, kind, target, reason) values ";
-  CHECK_THAT(refused(into + "('shop', 'tag', repeat('x', 1025), null)"), Contains("log_target_size"));
+  CHECK_THAT(refused(into + "('shop', 'tag', repeat('x', 1025), null)"),
+             Contains("log_target_size"));
   CHECK_THAT(refused(into + "('shop', 'flush', repeat('x', 200000000), null)"),
              Contains("log_target_size"));
   CHECK_THAT(refused(into + "('shop', 'tag', 'x', repeat('x', 501))"), Contains("log_reason_size"));
@@ -126,8 +127,9 @@ TEST_CASE("postgres log: no writer puts into it what all others would have to fe
   };
   CHECK_THAT(told("null, 'tag', 'x'"), Contains("the namespace is NULL"));
   CHECK_THAT(told("repeat('x', 201), 'tag', 'x'"), Contains("200 bytes"));
-  CHECK_THAT(told("'shop', 'tags', 'x'"), Contains("'tags' is no kind of target") &&
-                                              Contains("use key, tag, entity, collection or flush"));
+  CHECK_THAT(told("'shop', 'tags', 'x'"),
+             Contains("'tags' is no kind of target") &&
+                 Contains("use key, tag, entity, collection or flush"));
   CHECK_THAT(told("'shop', null, 'x'"), Contains("NULL is no kind"));
   CHECK_THAT(told("'shop', 'tag'"), Contains("NULL or empty") && Contains("the kind flush"));
   CHECK_THAT(told("'shop', 'tag', null"), Contains("NULL or empty"));
@@ -159,8 +161,9 @@ TEST_CASE("postgres log: a target with a NULL segment is refused, not taken for 
 
 TEST_CASE("postgres log: rows that nobody may see are told, not taken for none", "[log]") {
   const PgShop shop;
-  shop.execute("do $$ begin create role reader login in role querymark_subscriber; "
-               "exception when duplicate_object then null; end $$");
+  shop.execute(
+      "do $$ begin create role reader login in role querymark_subscriber; "
+      "exception when duplicate_object then null; end $$");
   postgres::Log log(shop.server().url(shop.name(), "reader"), "shop");
   const Cursor before = log.now();
   shop.execute("alter table querymark.log enable row level security");
@@ -173,8 +176,9 @@ TEST_CASE("postgres log: rows that nobody may see are told, not taken for none",
 
 TEST_CASE("postgres log: rights that are revoked in flight are an error, and come back", "[log]") {
   const PgShop shop;
-  shop.execute("do $$ begin create role shortly login in role querymark_subscriber; "
-               "exception when duplicate_object then null; end $$");
+  shop.execute(
+      "do $$ begin create role shortly login in role querymark_subscriber; "
+      "exception when duplicate_object then null; end $$");
   postgres::Log log(shop.server().url(shop.name(), "shortly"), "shop");
   const Cursor before = log.now();
   shop.execute("revoke select on querymark.log from querymark_subscriber");
@@ -198,8 +202,9 @@ TEST_CASE("postgres log: ten thousand ids in progress are followed", "[log]") {
   const Cursor now = log.now();
   std::vector<Position> running;
   for (std::uint64_t id = first; id < first + 10'000; ++id) running.push_back({id});
-  shop.execute("do $$ begin for i in 1 .. 10010 loop perform pg_current_xact_id(); commit; "
-               "end loop; end $$");
+  shop.execute(
+      "do $$ begin for i in 1 .. 10010 loop perform pg_current_xact_id(); commit; "
+      "end loop; end $$");
   const Cursor many{now.epoch, Snapshot({first}, {first + 10'000}, running), {}};
   CHECK(log.read(from(many)).rows.empty());
   work.commit();

@@ -16,10 +16,10 @@ using postgres::Connection;
 namespace {
 
 const std::string kHiding[] = {
-    " ",    "\n",      "\r",  "\t",     "--",   "--x\n", "/*",     "*/",   "'",    "''",   "\\",
-    "E'",   "e'",      "N'",  "U&'",    "B'",   "$$",    "$a$",    "$1$",  "a$$",  "\"",   "\"\"",
-    "U&\"", "\\0061",  "é",   "\xC2\xA0", "+",  "/",     "-",      "*",    "||",   "'a'",  "1",
-    "1e",   "'\n'",    "\\'", "'--\n'", "(",    ")",     "\v",     "\f",   "--\r", "$a$$a$"};
+    " ",    "\n",     "\r",  "\t",       "--", "--x\n", "/*",  "*/",  "'",    "''",    "\\",
+    "E'",   "e'",     "N'",  "U&'",      "B'", "$$",    "$a$", "$1$", "a$$",  "\"",    "\"\"",
+    "U&\"", "\\0061", "é",   "\xC2\xA0", "+",  "/",     "-",   "*",   "||",   "'a'",   "1",
+    "1e",   "'\n'",   "\\'", "'--\n'",   "(",  ")",     "\v",  "\f",  "--\r", "$a$$a$"};
 
 std::string pieces(Choices& choices, std::size_t most) {
   std::string text;
@@ -71,10 +71,10 @@ TEST_CASE("statement texts: no call with an effect hides, and none is seen where
   const std::string calls[] = {", nextval" + sequence, ", pg_catalog.NEXTVAL/**/\n" + sequence,
                                ", \"nextval\"" + sequence, ", U&\"next\\0076al\"" + sequence};
   const std::pair<std::string, std::string> hiding[] = {
-      {"--", "\n"},    {"--", "\r"},      {"/*", "*/"},          {"/*/*", "*/*/"},
-      {", '", "'"},    {", E'", "'"},     {", E'\\'", "'"},      {", '\\'", "'"},
-      {", '''", "'"},  {", $a$", "$a$"},  {", $$'", "$$"},       {" as \"", "\""},
-      {", U&'", "'"},  {", 'a'\n'", "'"}, {", E'a'\n'\\'", "'"}, {", 'a' '", "'"}};
+      {"--", "\n"},   {"--", "\r"},      {"/*", "*/"},          {"/*/*", "*/*/"},
+      {", '", "'"},   {", E'", "'"},     {", E'\\'", "'"},      {", '\\'", "'"},
+      {", '''", "'"}, {", $a$", "$a$"},  {", $$'", "$$"},       {" as \"", "\""},
+      {", U&'", "'"}, {", 'a'\n'", "'"}, {", E'a'\n'\\'", "'"}, {", 'a' '", "'"}};
   const std::uint64_t first = Choices::first_seed();
   int ran = 0;
   int moved = 0;
@@ -111,16 +111,17 @@ TEST_CASE("statement texts: no call with an effect hides, and none is seen where
 TEST_CASE("statement texts: none that ends the transaction passes", "[property]") {
   const PgShop shop;
   Connection connection(shop.url(), {});
-  const std::string ends[] = {"commit", "ROLLBACK", "end", "abort", "rollback and chain",
-                              "commit work", "rollback to a", "select 1", "release a"};
+  const std::string ends[] = {"commit",        "ROLLBACK",           "end",
+                              "abort",         "rollback and chain", "commit work",
+                              "rollback to a", "select 1",           "release a"};
   const std::uint64_t first = Choices::first_seed();
   int ended = 0;
   int went_on = 0;
   for (std::uint64_t seed = first; seed < first + 2000; ++seed) {
     Choices choices(seed);
     const auto around = [&] {
-      static const std::string kAround[] = {";", " ", "\n", "--'\r", "/*'*/", "--\"\n", "/*/**/*/",
-                                            "\f", "$$"};
+      static const std::string kAround[] = {";",      " ",        "\n", "--'\r", "/*'*/",
+                                            "--\"\n", "/*/**/*/", "\f", "$$"};
       std::string text;
       for (std::size_t i = choices.below(4); i > 0; --i)
         text += kAround[choices.below(std::size(kAround))];

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "querymark/support/thread.hpp"
+
 // States of a guard: watching -> (fired: asked to cancel, still in guards_) -> shut, or ended.
 // A guard is in guards_ from its construction until it shuts its socket or ends; both happen under
 // mutex_, so a guard that has ended never shuts a socket down.
@@ -28,7 +30,7 @@ bool cancel_elsewhere(std::shared_ptr<pg_cancel> cancel) noexcept {
     return false;
   }
   try {
-    std::thread([request = std::move(cancel)] {
+    start_thread([request = std::move(cancel)] {
       std::array<char, 256> complaint{};
       PQcancel(request.get(), complaint.data(), static_cast<int>(complaint.size()));
       cancels.fetch_sub(1);
@@ -47,7 +49,7 @@ Watchdog& Watchdog::instance() {
   return *watchdog;
 }
 
-Watchdog::Watchdog() : thread_([this](const std::stop_token& stop) { loop(stop); }) {}
+Watchdog::Watchdog() : thread_(start_thread([this](const std::stop_token& stop) { loop(stop); })) {}
 
 Watchdog::~Watchdog() {
   thread_.request_stop();

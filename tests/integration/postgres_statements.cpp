@@ -245,6 +245,19 @@ TEST_CASE("postgres statements: a write keeps its transaction and its session", 
              Contains("more than one statement"));
 }
 
+TEST_CASE("postgres statements: a wrong number of parameters names both numbers and the text",
+          "[postgres]") {
+  const auto counted = [](const char* sql, std::size_t given) {
+    return message_of([&] { postgres::require_parameters(sql, Backslash::plain, given); });
+  };
+  CHECK(counted("select $1, '$3', $2, $$ $4 $$ -- $5", 2) == kFine);
+  CHECK(counted("select 1", 0) == kFine);
+  CHECK_THAT(counted("select $1 + $2", 1),
+             Contains("the SQL has 2 parameters, 1 were given: select $1 + $2"));
+  CHECK_THAT(counted("select 1", 1), Contains("the SQL has 0 parameters, 1 were given"));
+  CHECK_THAT(counted("select $99999999999999999999", 1), Contains("1 were given"));
+}
+
 TEST_CASE("postgres statements: no locale changes what a word is", "[postgres]") {
   const std::string before = std::setlocale(LC_ALL, nullptr);
   const TempDir dir;  // a locale in which the small I has no dot: I is not its capital

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <initializer_list>
+#include <limits>
 #include <vector>
 
 #include "effects.hpp"
@@ -179,6 +180,14 @@ void require_no_command(const SqlToken& first, std::string_view sql) {
     refuse(kReadOnly, sql);
 }
 
+// The n of `$n`; one that is too large for any list is the largest.
+std::size_t number_of(std::string_view sql, const SqlToken& parameter) {
+  const char* const begin = sql.data() + parameter.begin + 1;
+  std::size_t number = 0;
+  const auto parsed = std::from_chars(begin, sql.data() + parameter.end, number);
+  return parsed.ec == std::errc() ? number : std::numeric_limits<std::size_t>::max();
+}
+
 bool reads_rows(const SqlToken& token) {
   return one_of(token, {"select", "with", "values", "table"});
 }
@@ -281,6 +290,17 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
   statement.finish();
 }
 
+void require_parameters(std::string_view sql, Backslash backslash, std::size_t given) {
+  std::size_t asked = 0;
+  SqlTokens tokens(sql, backslash);
+  while (const auto token = tokens.next())
+    if (token->kind == SqlToken::Kind::parameter) asked = std::max(asked, number_of(sql, *token));
+  if (asked != given)
+    throw ConfigError("the SQL has " + std::to_string(asked) + " parameters, " +
+                          std::to_string(given) + " were given: " + std::string(sql),
+                      {.native_code = "08P01"});
+}
+
 std::string with_literals(std::string_view sql, std::span<const ParameterView> values,
                           const std::function<std::string(ParameterView)>& quote,
                           Backslash backslash) {
@@ -289,10 +309,8 @@ std::string with_literals(std::string_view sql, std::span<const ParameterView> v
   SqlTokens tokens(sql, backslash);
   while (const auto token = tokens.next()) {
     if (token->kind != SqlToken::Kind::parameter) continue;
-    const std::string_view digits = sql.substr(token->begin + 1, token->end - token->begin - 1);
-    std::size_t number = 0;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (parsed.ec != std::errc() || number == 0 || number > values.size())
+    const std::size_t number = number_of(sql, *token);
+    if (number == 0 || number > values.size())
       throw ConfigError("the SQL names a parameter that was not given: " + std::string(sql));
     text.append(sql.substr(copied, token->begin - copied));
     // The space keeps "$1" of "$1and" apart from the word; a cast or comma does not mind.

@@ -30,6 +30,11 @@ Reading require_reading(std::string_view sql, Backslash backslash);
 /// DISCARD, LISTEN, DEALLOCATE, a cursor WITH HOLD...), and more than one statement.
 void require_inside_transaction(std::string_view sql, Backslash backslash);
 
+/// Throws ConfigError, with both numbers and the text, when `given` is not the number of parameters
+/// that the statement asks for: that of its highest `$n`. Not for statements with a routine's body,
+/// where `$n` is the routine's.
+void require_parameters(std::string_view sql, Backslash backslash, std::size_t given);
+
 /// The text of `sql` with each `$n` outside quotes and comments replaced by `quote(values[n - 1])`:
 /// for the one statement that travels together with COMMIT. `quote` returns a complete literal.
 /// Requires that each `$n` has a value; throws ConfigError otherwise.

@@ -67,8 +67,14 @@ TEST_CASE("postgres: bad SQL and bad parameters get a clear error", "[postgres]"
   CHECK_THAT(said("select from where"), Contains("syntax error"));
   CHECK_THAT(said(""), Contains("holds no statement"));
   CHECK_THAT(said("select 1; delete from product"), Contains("more than one statement"));
-  CHECK_THAT(said("select $1::int"), Contains("requires 1"));
-  CHECK_THAT(said("select 1", 5), Contains("requires 0"));
+  CHECK_THAT(said("select $1::int"),
+             Contains("the SQL has 1 parameters, 0 were given: select $1::int"));
+  CHECK_THAT(said("select 1", 5), Contains("the SQL has 0 parameters, 1 were given: select 1"));
+  CHECK_THAT(
+      message_of([&] {
+        db.write([](auto& tx) { tx.execute("update product set price = $1 where id = $2", 1); });
+      }),
+      Contains("the SQL has 2 parameters, 1 were given: update product"));
   CHECK_THAT(said("delete from product"), Contains("must only read"));
   CHECK_THAT(said("with gone as (delete from product returning *) select * from gone"),
              Contains("write through write()"));

@@ -9,6 +9,7 @@
 
 #include "errors.hpp"
 #include "refusal.hpp"
+#include "statement_text.hpp"
 #include "values.hpp"
 #include "watchdog.hpp"
 
@@ -141,6 +142,7 @@ void Connection::fail(const Call& call, const PGresult* result) {
   const std::string message =
       result != nullptr ? PQresultErrorMessage(result) : PQerrorMessage(native_.get());
   const std::string state = result != nullptr ? state_of(result) : std::string();
+  if (state == "08P01" && !call.sql.empty()) require_parameters(call.sql, backslash(), call.given);
   raise(std::string(call.doing) + " on " + url_.label, url_.scrub(message),
         state.empty() && !open() ? "08006" : state, open());
 }
@@ -212,8 +214,9 @@ ResultHandle Connection::ask_bound(std::string_view doing, std::string_view sql,
                                    std::span<const ParameterView> values) {
   const Bound bound(values);
   const std::string text(sql);
-  return ask({doing, settings_.statement_timeout},
-             [&](PGconn* native) { return send_bound(native, text, bound); });
+  return ask(
+      {.doing = doing, .timeout = settings_.statement_timeout, .sql = text, .given = values.size()},
+      [&](PGconn* native) { return send_bound(native, text, bound); });
 }
 
 ResultSet Connection::query(std::string_view sql, std::span<const ParameterView> values) {
@@ -244,7 +247,10 @@ Connection::Apart Connection::query_apart(std::string_view sql,
                                           const char* leaving) {
   const Bound bound(values);
   const std::string text(sql);
-  const Call call{"run a query", settings_.statement_timeout};
+  const Call call{.doing = "run a query",
+                  .timeout = settings_.statement_timeout,
+                  .sql = text,
+                  .given = values.size()};
   Apart apart;
   ResultHandle rows;
   guarded(call, [&](auto&& ended) {

@@ -128,6 +128,8 @@ class Connection {
     std::string_view doing;
     std::chrono::milliseconds timeout;
     bool cancellable = true;
+    std::string_view sql{};  ///< A caller's, for the message of a wrong number of parameters.
+    std::size_t given = 0;
   };
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);

@@ -80,7 +80,7 @@ struct Database::State final : Loader {
   // The path leads to another file than the writer's, or others write another write-ahead log.
   [[nodiscard]] bool moved() {
     const Connection& connection = writer.connection();
-    return connection.moved() || identity_of(path) != connection.identity() || log.split();
+    return identity_of(path) != connection.identity() || log.split();
   }
 
   void drain() noexcept {
@@ -178,7 +178,7 @@ Receipt Database::WriteSession::commit() {
       enqueue(state.options.space, intents, state.source.marks().cursor(), connection.native(),
               connection.statement(statements().get("log_state")),
               connection.statement(statements().get("append")));
-  if (state.moved())
+  if (connection.moved() || state.log.split())
     throw Error("the file behind " + state.path + " was replaced during the write; rolled back",
                 {.retryable = true, .connection_lost = true});
   const auto deadline = std::chrono::steady_clock::now() + state.options.busy_timeout;

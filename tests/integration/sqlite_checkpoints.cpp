@@ -1,5 +1,7 @@
 // The write-ahead log stays within bounds, whoever reads.
 
+#include "checkpoints.hpp"
+
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <atomic>
@@ -74,6 +76,12 @@ TEST_CASE("sqlite: the write-ahead log stays bounded under readers that never pa
   }
   // What all of it would take is twice as much and more.
   CHECK(largest < kWrites * kPagesEach * kPage / 2);
+}
+
+TEST_CASE("sqlite: checkpoints are due by pages, or by bytes where pages are large", "[sqlite]") {
+  CHECK(sqlite::Checkpoints::due(512) == 4000);
+  CHECK(sqlite::Checkpoints::due(4096) == 4000);
+  CHECK(sqlite::Checkpoints::due(65536) == 256);
 }
 
 TEST_CASE("sqlite: a write-ahead log that was long once is cut", "[sqlite]") {

@@ -3,12 +3,14 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <string>
 
 #include "connection.hpp"
 
 namespace querymark::sqlite {
 
-Checkpoints::Checkpoints(Connection& connection) : connection_(connection) {
+Checkpoints::Checkpoints(Connection& connection)
+    : connection_(connection), due_(due(std::stoi(connection.pragma("pragma page_size")))) {
   sqlite3_wal_hook(connection.native().getHandle(), &Checkpoints::after_commit, this);
 }
 
@@ -20,17 +22,18 @@ int Checkpoints::after_commit(void* self, sqlite3* database, const char* schema,
 
 void Checkpoints::look(sqlite3* database, const char* schema, int pages) noexcept {
   if (pages < last_) {
-    next_ = kDue;
+    next_ = due_;
     wait_ = std::max(wait_ / 2, kFirstWait);
   }
   last_ = pages;
   if (pages < next_) return;
-  if (pages < kTooLong) {
-    next_ = pages + kAgain;
+  const int too_long = 4 * due_;
+  if (pages < too_long) {
+    next_ = pages + due_ / 8;
     sqlite3_wal_checkpoint_v2(database, schema, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     return;
   }
-  next_ = pages + kWaitAgain;
+  next_ = pages + due_;
   const auto patience = connection_.busy_timeout();
   connection_.set_busy_timeout(std::min(wait_, patience));
   sqlite3_wal_checkpoint_v2(database, schema, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);

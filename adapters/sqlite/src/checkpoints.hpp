@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 struct sqlite3;
@@ -14,7 +15,7 @@ class Connection;
 ///
 /// States, by the pages that are in the log after a commit:
 ///   short      nothing is done
-///   due        tries without waiting, again whenever the log has grown by a few hundred pages
+///   due        tries without waiting, again whenever the log has grown by an eighth of that
 ///   too long   waits for the readers of before to end, with the write lock held so that no reader
 ///              comes to need more of the log; not for long at first, and longer each time that it
 ///              was in vain
@@ -31,22 +32,26 @@ class Checkpoints {
   /// too long, so that it need not be allocated again and again.
   static constexpr long long kKeptBytes = 32LL << 20;
 
+  /// From how many pages on a checkpoint is due. Each intent adds two pages to a write of one, so
+  /// SQLite's 1000 would sync that much more often. At most as many as the first block of the log's
+  /// index holds: reads look no further than before. At most 16 MiB of larger pages.
+  [[nodiscard]] static constexpr int due(int page_bytes) noexcept {
+    constexpr int kMostPages = 4000;
+    constexpr int kMostBytes = 16 << 20;
+    return std::min(kMostPages, kMostBytes / std::max(page_bytes, 1));
+  }
+
  private:
   static int after_commit(void* self, sqlite3* database, const char* schema, int pages);
   void look(sqlite3* database, const char* schema, int pages) noexcept;
 
-  // Each intent adds two pages to a write of one, so SQLite's 1000 would sync that much more often.
-  // As many as the first block of the log's index holds: reads look no further than before.
-  static constexpr int kDue = 4000;
-  static constexpr int kTooLong = 4 * kDue;
-  static constexpr int kAgain = 500;
-  static constexpr int kWaitAgain = kDue;
   static constexpr std::chrono::milliseconds kFirstWait{10};
   static constexpr std::chrono::milliseconds kLongestWait{250};
 
   Connection& connection_;
+  int due_;
   int last_ = 0;
-  int next_ = kDue;
+  int next_ = due_;
   std::chrono::milliseconds wait_ = kFirstWait;
 };
 

@@ -35,6 +35,7 @@ TEST_CASE("postgres urls: people are shown where it leads and no password", "[po
         "postgresql://me@a,b:1,2/shop");
   CHECK(label_of("postgresql://[::1]:5432/shop?user=me@server") ==
         "postgresql://me@server@::1:5432/shop");
+  CHECK(label_of("postgresql://me:s#e?s:a=me&@h/shop") == "postgresql://me@h/shop");
   const postgres::ConnectString url =
       postgres::parse_url("postgresql://me:%73esame@h/shop?sslpassword=other", {});
   CHECK(url.scrub("a sesame and an other") == "a *** and an ***");
@@ -53,10 +54,11 @@ TEST_CASE("postgres urls: an option that libpq does not know is named", "[postgr
 TEST_CASE("postgres urls: part of a password is never taken for a host, a port or an option",
           "[postgres]") {
   for (const char* url : {"postgresql://me:ses@me@h/shop", "postgresql://me:s/esame@h/shop",
-                          "postgresql://me:s#esame@h/shop?foo=bar", "postgresql://me:sesame/shop",
-                          "postgresql://me:1?esame=1@h?foo=bar", "postgresql://me:%zzsesame@h/shop",
-                          "postgresql://me:sesame@[h/shop", "host=h password=two words sesame",
-                          "host=h password='sesame", "sesame", "host=h port=sesame"}) {
+                          "postgresql://me:s@esa/mesame@h/shop", "postgresql://me:1/x?esame@h/shop",
+                          "postgresql://me:sesame/shop", "postgresql://me:s?esame=1@h?foo=bar",
+                          "postgresql://me:%zzsesame@h/shop", "postgresql://me:sesame@[h/shop",
+                          "host=h password=two words sesame", "host=h password='sesame", "sesame",
+                          "host=h port=sesame"}) {
     CAPTURE(url);
     const std::string text = said(url);
     CHECK(text != "nothing was thrown");

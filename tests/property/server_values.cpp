@@ -37,11 +37,13 @@ double number(Choices& choices) {
 
 // Characters that mean something to arrays, strings or people, and any others.
 std::string text(Choices& choices) {
-  static const std::string kPieces[] = {"{",  "}",  ",",    "\"", "\\", "'",  ";",  " ",    "NULL",
-                                        "\n", "\r", "\x01", "\t", "$1", "--", "/*", "é",    "日本",
-                                        "😀", "",   "[1:1]={", "=", "%", "\x7f", "\v", "\xEF\xBF\xBF"};
+  static const std::string kPieces[] = {
+      "{",  "}",  ",",       "\"", "\\", "'",    ";",  " ",           "NULL",
+      "\n", "\r", "\x01",    "\t", "$1", "--",   "/*", "é",           "日本",
+      "😀", "",   "[1:1]={", "=",  "%",  "\x7f", "\v", "\xEF\xBF\xBF"};
   std::string out;
-  for (std::size_t i = choices.below(8); i > 0; --i) out += kPieces[choices.below(std::size(kPieces))];
+  for (std::size_t i = choices.below(8); i > 0; --i)
+    out += kPieces[choices.below(std::size(kPieces))];
   return out;
 }
 
@@ -82,14 +84,13 @@ TEST_CASE("server values: what goes in comes out, alone and in arrays, bound and
     const Bytes raw{choices.bytes(40)};
     const auto raws = several(choices, [&] { return Bytes{choices.bytes(9)}; });
     const auto whole = static_cast<std::int64_t>(bits(choices));
-    const auto wholes =
-        several(choices, [&] { return static_cast<std::int64_t>(bits(choices)); });
+    const auto wholes = several(choices, [&] { return static_cast<std::int64_t>(bits(choices)); });
     const auto flags = several(choices, [&] { return choices.one_in(2); });
     const OwnedParameter owned[] = {as_parameter(numbers), as_parameter(words), as_parameter(raws),
                                     as_parameter(wholes), as_parameter(flags)};
-    const vector<ParameterView> values{as_parameter(one),  owned[0], as_parameter(word),
-                                       owned[1],           as_parameter(raw), owned[2],
-                                       as_parameter(whole), owned[3], owned[4]};
+    const vector<ParameterView> values{as_parameter(one), owned[0], as_parameter(word),  owned[1],
+                                       as_parameter(raw), owned[2], as_parameter(whole), owned[3],
+                                       owned[4]};
     const bool quoted = choices.one_in(2);
     const ResultSet rows =
         quoted ? connection.run(postgres::with_literals(

@@ -52,34 +52,38 @@ constexpr std::string_view kUnescaped =
     "the connection URL can't be read: in a user name or password, percent-encode what has a "
     "meaning in URLs (@ is %40, / is %2F, : is %3A, ? is %3F, # is %23)";
 
-// The parts of `scheme://authority/path?query`.
+// The parts of `scheme://user@host/path?query`, as libpq finds them.
 struct UrlParts {
   explicit UrlParts(std::string_view url) {
     std::string_view rest = url.substr(url.find("://") + 3);
-    authority = rest.substr(0, rest.find_first_of("/?#"));
-    rest.remove_prefix(authority.size());
+    const std::size_t stop = rest.find_first_of("@/");
+    if (stop != std::string_view::npos && rest[stop] == '@') {
+      has_user = true;
+      rest.remove_prefix(stop + 1);
+    }
+    host = rest.substr(0, rest.find_first_of("/?"));
+    rest.remove_prefix(host.size());
     path = rest.substr(0, rest.find('?'));
     rest.remove_prefix(path.size());
     query = rest.substr(std::min<std::size_t>(rest.size(), 1));
   }
-  std::string_view authority;
+  bool has_user = false;
+  std::string_view host;
   std::string_view path;
   std::string_view query;
 };
 
-// libpq ends the user's part at the first @, and the authority at the first slash: the rest of a
-// password with one of them would become a host's or a database's name, and be shown.
+// libpq ends the user's part at the first @ or slash: the rest of a password with one of them would
+// become a host's or a database's name, and be shown.
 void require_escaped(const UrlParts& url) {
-  const auto ats = std::ranges::count(url.authority, '@');
-  if (ats > 1 || (ats == 0 && url.path.find('@') != std::string_view::npos))
-    throw ConfigError(std::string(kUnescaped));
+  for (const std::string_view part : {url.host, url.path})
+    if (part.find('@') != std::string_view::npos) throw ConfigError(std::string(kUnescaped));
 }
 
 // Throws for the first option of a URL's query that libpq does not know.
 void require_known_options(const UrlParts& url) {
-  const bool hides_password = url.query.find('@') != std::string_view::npos &&
-                              url.authority.find('@') == std::string_view::npos &&
-                              url.authority.find(':') != std::string_view::npos;
+  const bool hides_password = !url.has_user && url.query.find('@') != std::string_view::npos &&
+                              url.host.find(':') != std::string_view::npos;
   if (hides_password) throw ConfigError(std::string(kUnescaped));
   for (std::string_view rest = url.query; !rest.empty();) {
     const std::string_view option = rest.substr(0, rest.find('&'));

@@ -46,10 +46,14 @@ PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
 
 PostgresServer::PostgresServer(std::vector<std::string> settings)
     : PostgresServer(Empty{}, std::move(settings)) {
+  make_data();
+  start();
+}
+
+void PostgresServer::make_data() const {
   complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",
             "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
            dir_.file("log"));
-  start();
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
@@ -75,6 +79,20 @@ void PostgresServer::keep_copy() const {
 
 void PostgresServer::put_copy_back() const {
   copy_folder(dir_.file("kept"), dir_.file("data"), dir_.file("log"));
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::upgrade_of(const PostgresServer& stopped) {
+  std::unique_ptr<PostgresServer> upgraded(new PostgresServer(Empty{}, stopped.settings_));
+  upgraded->make_data();
+  const std::string folder = upgraded->dir_.path().string();
+  const std::string bin = programs();
+  // It leaves scripts where it runs.
+  complete({"/bin/sh", "-c",
+            "cd " + folder + " && " + bin + "pg_upgrade -b " + bin + " -B " + bin + " -d " +
+                stopped.dir_.file("data") + " -D " + folder + "/data -U tester -s " + folder},
+           upgraded->dir_.file("log"));
+  upgraded->start();
+  return upgraded;
 }
 
 bool PostgresServer::installed() { return !programs().empty(); }

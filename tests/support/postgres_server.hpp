@@ -27,6 +27,9 @@ class PostgresServer {
   /// Another server on a copy of what `stopped`, which must not run, left in its folder.
   [[nodiscard]] static std::unique_ptr<PostgresServer> copy_of(const PostgresServer& stopped);
 
+  /// Another server, to which pg_upgrade has brought what `stopped`, which must not run, left.
+  [[nodiscard]] static std::unique_ptr<PostgresServer> upgrade_of(const PostgresServer& stopped);
+
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static PostgresServer& shared();
 
@@ -65,6 +68,7 @@ class PostgresServer {
  private:
   struct Empty {};
   PostgresServer(Empty, std::vector<std::string> settings);  // without data yet
+  void make_data() const;
   // The first column of the first row, if there is one.
   std::string ask(const std::string& sql) const;
   void await(const std::string& sql) const;

@@ -183,6 +183,34 @@ TEST_CASE(
   CHECK(reader.db.wait(vanished, Wait::local(10s)).satisfied());
 }
 
+TEST_CASE("history: what is read while the path leads elsewhere for a moment is of that history",
+          "[history]") {
+  const Shop shop;
+  sqlite::Options options = Process::quick();
+  options.poll_interval = 1h;
+  options.max_lag = 4h;
+  back_up(shop.path(), shop.file("other"));
+  SQLite::Database(shop.file("other"), SQLite::OPEN_READWRITE)
+      .exec("update product set price = 42 where id = 1");
+  const auto rename_all = [](const std::string& from, const std::string& to) {
+    for (const char* suffix : {"", "-wal", "-shm"})
+      if (fs::exists(from + suffix)) fs::rename(from + suffix, to + suffix);
+  };
+  Process process(shop, options);
+  const Epoch before = epoch_of(process);
+  rename_all(shop.path(), shop.file("away"));
+  rename_all(shop.file("other"), shop.path());
+  CHECK(only(process.price(1)) == 42.0);  // opens its first read connection
+  CHECK(epoch_of(process) != before);
+  rename_all(shop.path(), shop.file("other"));
+  rename_all(shop.file("away"), shop.path());
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 2.5);
+  process.set_price(1, 3.0);
+  CHECK(only(process.price(1)) == 3.0);
+  CHECK(shop.number("select price from product where id = 1") == 3);
+}
+
 TEST_CASE(
     "history: a write-ahead log that is deleted under the open database ends trust and writes",
     "[history]") {

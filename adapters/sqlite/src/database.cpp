@@ -33,6 +33,10 @@
 
 namespace querymark::sqlite {
 
+namespace {
+constexpr int kFollowAttempts = 10;
+}  // namespace
+
 struct Database::State final : Loader {
   State(const std::string& where, Cache& cache, const Options& opts)
       : options(opts),
@@ -41,9 +45,7 @@ struct Database::State final : Loader {
               .patience = options.busy_timeout,
               .exhausted = "all " + std::to_string(options.readers) + " read connections to " +
                            path + " stayed busy: raise readers, or look for slow queries"},
-             [this] {
-               return std::make_unique<Connection>(path, Connection::Use::read, settings());
-             }),
+             [this] { return open_reader(); }),
         writer([this] { return open_writer(); }),
         log(path, options.space,
             {.busy_timeout = options.busy_timeout,
@@ -80,7 +82,20 @@ struct Database::State final : Loader {
   // The path leads to another file than the writer's, or others write another write-ahead log.
   [[nodiscard]] bool moved() {
     const Connection& connection = writer.connection();
-    return identity_of(path) != connection.identity() || log.split();
+    return identity_of(path) != connection.identity() || !log.is_of(connection.identity()) ||
+           log.split();
+  }
+
+  // A connection to the file whose log the marks follow: what is read from another one must not get
+  // their stamps, though the path led there for a moment. The log follows it first.
+  [[nodiscard]] std::unique_ptr<Connection> open_reader() {
+    for (int attempt = 0; attempt < kFollowAttempts; ++attempt) {
+      auto connection = std::make_unique<Connection>(path, Connection::Use::read, settings());
+      if (log.is_of(connection->identity())) return connection;
+      subscriber.catch_up();
+    }
+    throw Error("the file behind " + path + " is replaced again and again",
+                {.retryable = true, .connection_lost = true});
   }
 
   void drain() noexcept {
@@ -155,8 +170,12 @@ Database::WriteSession::WriteSession(Database& database) {
   State& state = *database.state_;
   open_ = std::make_unique<Open>(state);  // from here on the turn is given up with it
   state.writer.renew();
-  if (state.moved()) {
-    state.subscriber.catch_up();  // finds the new file, and drains
+  for (int attempt = 0; state.moved(); ++attempt) {
+    if (attempt == kFollowAttempts)
+      throw Error("the file behind " + state.path + " is replaced again and again",
+                  {.retryable = true, .connection_lost = true});
+    state.subscriber.catch_up();  // the log follows the path, and then the writer the log
+    state.writer.retire();
     state.writer.renew();
   }
   state.writer.begin();

@@ -58,6 +58,8 @@ struct Log::State {
   std::optional<FileIdentity> wal;  // the write-ahead log that is open, once there was one
 
   std::atomic<bool> split{false};  // as of the last look
+  mutable std::mutex file_mutex;   // guards open_file; innermost
+  FileIdentity open_file;          // the connection's
 
   // Everything below requires the mutex.
 
@@ -155,6 +157,8 @@ struct Log::State {
     adopt();
     wal = identity_of(wal_name());
     split.store(false);
+    const std::lock_guard lock(file_mutex);
+    open_file = connection->identity();
   }
 
   [[nodiscard]] std::string wal_name() const {
@@ -233,6 +237,11 @@ Log::Log(const std::string& path, std::string space, LogOptions options)
 }
 
 Log::~Log() = default;
+
+bool Log::is_of(const FileIdentity& file) const noexcept {
+  const std::lock_guard lock(state_->file_mutex);
+  return state_->open_file == file;
+}
 
 bool Log::split() const noexcept { return state_->split.load(std::memory_order_relaxed); }
 

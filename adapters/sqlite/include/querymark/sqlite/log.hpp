@@ -10,6 +10,8 @@
 
 namespace querymark::sqlite {
 
+struct FileIdentity;
+
 struct LogOptions {
   std::chrono::milliseconds busy_timeout{5000};
   /// The opener writes below synchronous=FULL: from now on a reboot starts a new epoch.
@@ -46,6 +48,8 @@ class Log final : public Outbox {
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
+  /// Whether this is the log in that file: what is read from another one has nothing to do with it.
+  [[nodiscard]] bool is_of(const FileIdentity& file) const noexcept;
   /// True once a look at the log has found that the write-ahead log was deleted or replaced under
   /// the open database: then nothing of other processes can be seen, each look throws, and what is
   /// written may be lost.

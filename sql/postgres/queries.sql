@@ -19,9 +19,9 @@ select coalesce(max(version), 0) from querymark.schema
 -- name: meta
 select database_id, epoch, floor::text from querymark.meta where id = 1
 
--- Serializes migrations; released at the end of their transaction.
+-- Serializes migrations; released at the end of their transaction. Anybody may hold this lock, and nobody for long.
 -- name: lock_migrations
-select pg_advisory_xact_lock(hashtextextended('querymark migrate', 0))
+select set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(hashtextextended('querymark migrate', 0))
 
 -- What the caller's cursor knows: its epoch, and the first id that it has not seen given out ('' and 0 for none).
 -- name: adopt

@@ -62,7 +62,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "postgres clones: a publication that brings another database's identity here starts a new epoch "
+    "postgres clones: a publication that brings another database's identity here starts a new "
+    "epoch "
     "of other data",
     "[clones]") {
   PostgresServer server({"wal_level=logical"});

@@ -136,6 +136,10 @@ TEST_CASE(
       log.read({.from = log.retained(), .upto = std::nullopt, .after = std::nullopt, .limit = 10});
   REQUIRE(page.rows.size() == 2);
   CHECK_FALSE(page.rows[0].target);
+  pqxx::connection connection(old.url);
+  pqxx::nontransaction plain(connection);
+  plain.exec("prepare tail as " + SqlCatalog(postgres::sql::kQueries).get("log_page"));
+  CHECK(plain.exec("execute tail('shop', '0', '{}', null, '0', 0, 10)")[0][9].is_null());
   CHECK(page.rows[1].target == tag("next"));
 }
 
@@ -156,6 +160,16 @@ TEST_CASE(
   }
   postgres::migrate(old.url);
   CHECK(old.text("select count(*) from querymark.log where target = 'open'") == "1");
+}
+
+TEST_CASE("postgres upgrade: who holds the lock of migrations holds them up for seconds only",
+          "[upgrade]") {
+  const Old old;
+  pqxx::connection own(old.url);
+  pqxx::work work(own);
+  work.exec("select pg_advisory_lock(hashtextextended('querymark migrate', 0))");
+  CHECK_THAT(message_of([&] { postgres::migrate(old.url); }),
+             Contains("another migration") && Contains("run it again"));
 }
 
 TEST_CASE("postgres upgrade: who may not create a schema is told what is missing", "[upgrade]") {

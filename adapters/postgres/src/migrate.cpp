@@ -42,12 +42,13 @@ bool in_transaction(Connection& connection, Action&& action) {
                     end,
                 {.native_code = state});
   if (state == "55P03" || state == "40P01")
-    throw Error(begin +
-                    "open transactions keep querymark's tables busy, and every write would have "
-                    "queued behind the migration; end them (select pid, xact_start, query from "
-                    "pg_stat_activity order by 2), then run it again" +
-                    end,
-                {.retryable = true, .native_code = state});
+    throw Error(
+        begin +
+            "open transactions (or another migration) keep querymark's tables busy, and every "
+            "write would have queued behind this one; end them (select pid, xact_start, query from "
+            "pg_stat_activity order by 2), then run it again" +
+            end,
+        {.retryable = true, .native_code = state});
   throw;
 }
 
@@ -88,9 +89,9 @@ MigrationPort migration_port(Connection& connection) {
           .run =
               [&connection](const std::string& body, const std::function<bool()>& proceed) {
                 return in_transaction(connection, [&] {
-                  static_cast<void>(connection.query(statement("lock_migrations")));
-                  if (!proceed()) return false;
                   try {
+                    static_cast<void>(connection.query(statement("lock_migrations")));
+                    if (!proceed()) return false;
                     connection.run(body);
                   } catch (const Error& failure) {
                     explain(connection, failure);

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
@@ -306,6 +307,20 @@ TEST_CASE("sqlite: a function may read through the cache, and not write through 
   });
   CHECK(only(process.price(1)) == 6.0);
   other.set_price(2, 1.0);  // nothing is remembered
+  // Refused at once, also while another thread has the turn there and waits for this one's lock.
+  std::thread waiting;
+  process.db.write([&](sqlite::Transaction&) {
+    std::atomic<bool> begun{false};
+    waiting = std::thread([&] {
+      begun.store(true);
+      begun.notify_one();
+      other.set_price(3, 1.0);
+    });
+    begun.wait(false);
+    CHECK_THAT(message_of([&] { other.set_price(1, 1.0); }), Contains("write() inside write()"));
+  });
+  waiting.join();
+  CHECK(only(process.price(3)) == 1.0);
   CHECK(other.db.stats().in_doubt == 0);
 }
 

@@ -160,7 +160,8 @@ DatabaseStats Database::stats() const { return state_->own.stats(); }
 // --- writing ------------------------------------------------------------
 
 struct Database::WriteSession::Open {
-  explicit Open(State& owner) : state(owner), session(owner.writer, owner.options.busy_timeout) {}
+  explicit Open(State& owner)
+      : state(owner), session(owner.writer, owner.path, owner.options.busy_timeout) {}
 
   State& state;
   Writer::Session session;

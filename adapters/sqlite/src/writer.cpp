@@ -18,9 +18,20 @@ std::vector<FileIdentity>& locked_by_this_thread() {
 
 Writer::Writer(Open open) : open_(std::move(open)), connection_(open_()) {}
 
-Writer::Session::Session(Writer& writer, std::chrono::milliseconds patience) : writer_(writer) {
+Writer::Session::Session(Writer& writer, const std::string& path,
+                         std::chrono::milliseconds patience)
+    : writer_(writer) {
   if (writer.turn_.is_mine())
     throw ConfigError("write() inside write(): use the transaction that is open");
+  // Before the turn is waited for: whoever has it may wait for this thread's lock.
+  const auto& locked = locked_by_this_thread();
+  if (!locked.empty()) {
+    const auto file = identity_of(path);
+    if (file && std::ranges::find(locked, *file) != locked.end())
+      throw ConfigError(
+          "write() inside write(): this thread already writes to that file, through another "
+          "Database; use the transaction that is open");
+  }
   if (!writer.turn_.take(patience))
     throw Error("another thread's write() did not end within busy_timeout",
                 {.retryable = true, .native_code = "SQLITE_BUSY"});
@@ -42,14 +53,9 @@ void Writer::renew() {
 }
 
 void Writer::begin() {
-  auto& locked = locked_by_this_thread();
-  if (std::ranges::find(locked, connection_->identity()) != locked.end())
-    throw ConfigError(
-        "write() inside write(): this thread already writes to that file, through another "
-        "Database; use the transaction that is open");
   intents_ = {};
   broken_.reset();
-  locked.push_back(connection_->identity());
+  locked_by_this_thread().push_back(connection_->identity());
   begun_ = true;
   connection_->run_again("begin immediate");
 }

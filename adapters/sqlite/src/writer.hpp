@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "connection.hpp"
@@ -39,8 +40,9 @@ class Writer {
   /// The turn to write, waited for up to `patience`. Its end rolls back what is open.
   class Session {
    public:
-    /// Thread-safe. Throws ConfigError when this thread is writing already.
-    Session(Writer& writer, std::chrono::milliseconds patience);
+    /// Thread-safe. Throws ConfigError when this thread is writing already to the file at `path`,
+    /// also through another writer: it would wait for itself.
+    Session(Writer& writer, const std::string& path, std::chrono::milliseconds patience);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session();
@@ -53,8 +55,7 @@ class Writer {
   void retire() noexcept { stale_.store(true); }
   /// Opens the file anew if that was asked for. When opening fails, the next write tries again.
   void renew();
-  /// Begins a transaction (BEGIN IMMEDIATE). Throws ConfigError when this thread writes to the same
-  /// file through another writer: it would wait for itself.
+  /// Begins a transaction (BEGIN IMMEDIATE).
   void begin();
   [[nodiscard]] Connection& connection() noexcept { return *connection_; }
   [[nodiscard]] const IntentBatch& intents() const noexcept { return intents_; }

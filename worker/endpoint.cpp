@@ -39,8 +39,15 @@ std::string_view scheme_of(std::string_view url) {
 // for something else must not become an empty database. Shows nothing behind a colon.
 std::string sqlite_path(const std::string& url, std::string_view use) {
   const std::string_view scheme = scheme_of(url);
-  if (scheme == "sqlite") return sqlite::path_of(url);
   std::error_code unknown;
+  if (scheme == "sqlite") {
+    const std::string path = sqlite::path_of(url);
+    const std::size_t option = path.find('?');
+    if (option != std::string::npos && path.find('=', option) != std::string::npos &&
+        !std::filesystem::exists(path, unknown))
+      throw ConfigError("sqlite:PATH takes no options, and there is no such file: " + path);
+    return path;
+  }
   if (!url.empty() && std::filesystem::exists(url, unknown))
     return sqlite::path_of("sqlite:" + url);
   if (!scheme.empty())

@@ -188,6 +188,8 @@ TEST_CASE("cli: a database is not made from what was meant for something else", 
   CHECK_THAT(bare.output, Contains("\"shop\" has no scheme") && Contains("sqlite:PATH"));
   CHECK_THAT(in_dir("me@sesame").output, Contains("no scheme") && !Contains("sesame"));
   CHECK_THAT(in_dir("").output, Contains("no database is named"));
+  CHECK_THAT(in_dir("sqlite:shop.db?mode=ro").output, Contains("takes no options"));
+  CHECK_THAT(in_dir("file:shop.db").output, Contains("unknown URL scheme \"file:\""));
   CHECK(std::filesystem::is_empty(dir.path()));
   CHECK(in_dir("sqlite:shop").code == 0);
   CHECK_THAT(in_dir("shop").output, Contains("nothing to do"));

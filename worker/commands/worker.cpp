@@ -107,7 +107,9 @@ void add_worker(CLI::App& app, ExitCode& code) {
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Log lines as JSON objects");
-  command->footer("Any number may run: one holds the lease, the others stand by.");
+  command->footer(
+      "Any number may run: one holds the lease, the others stand by (and with --once exit with "
+      "4).");
   command->callback([options, &code] { code = run(*options); });
 }
 

@@ -1,6 +1,7 @@
 // Databases and tiers of schema 1, and the programs of its release that still run on them.
 // tests/data/schema_1 holds their statements.
 
+#include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <catch2/catch.hpp>
@@ -216,6 +217,27 @@ TEST_CASE("upgrade: a program of schema 1 that runs on writes, reads and drains 
   REQUIRE(again.status == ClaimStatus::claimed);
   CHECK_FALSE(again.claim.flush_first);
   CHECK(now.source().marks().cursor().epoch.hex() == epoch);
+}
+
+TEST_CASE("upgrade: a backup of schema 1 restored under a running program says what to do",
+          "[upgrade]") {
+  TempDir dir;
+  make_schema_1(dir.file("backup.db"));
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  sqlite::migrate(path);
+  Cache cache({.memory_bytes = 64U << 20U});
+  sqlite::Database db(path, cache, Process::quick());
+  const Epoch before = db.source().marks().cursor().epoch;
+  {
+    SQLite::Database source(dir.file("backup.db"), SQLite::OPEN_READWRITE, 5000);
+    SQLite::Database target(path, SQLite::OPEN_READWRITE, 5000);
+    SQLite::Backup(target, source).executeStep();
+  }
+  CHECK_THROWS_WITH(db.catch_up(), Catch::Contains("schema 1") && Catch::Contains("migrate"));
+  sqlite::migrate(path);
+  db.catch_up();
+  CHECK(db.source().marks().cursor().epoch != before);
 }
 
 TEST_CASE("upgrade: a program of schema 1 that is started anew is told to upgrade", "[upgrade]") {

@@ -84,9 +84,14 @@ struct Log::State {
             .volatile_boot = row[3].as<std::optional<std::string>>()};
   }
 
-  // As the file says.
+  // As the file says. Where it was restored from a backup of another schema, that is what to say.
   LogState look(std::uint64_t cursor_id) {
-    return state_of(query("log_state", {as_parameter(cursor_id)}), path);
+    try {
+      return state_of(query("log_state", {as_parameter(cursor_id)}), path);
+    } catch (const Error& failure) {
+      if (!failure.connection_lost() && !failure.retryable()) require_schema(*connection, path);
+      throw;
+    }
   }
 
   // An epoch that is new here may have come with the content of another file.

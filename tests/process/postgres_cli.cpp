@@ -120,6 +120,27 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
   CHECK(only(newcomer.price(1)) == 4.0);
 }
 
+TEST_CASE("cli: a PostgreSQL lease keeps others out, unless a wrong clock has made it endless",
+          "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  const std::string tier = dir.file("tier");
+  PgProcess process(shop);
+  process.db.attach(sqlite::FileTier(tier));
+  REQUIRE(worker_once(shop, tier).code == 0);
+  process.set_price(1, 4.0);
+  const std::string taken =
+      "update querymark.consumer set owner = 'other', token = 7, lease_until = ";
+  shop.execute(taken + "clock_timestamp() + interval '10 minutes'");
+  const Finished standby = worker_once(shop, tier);
+  CHECK(standby.code == 4);
+  CHECK_THAT(standby.output, Contains("another worker holds the lease"));
+  shop.execute(taken + "'infinity'");
+  const Finished drained = worker_once(shop, tier);
+  CHECK(drained.code == 0);
+  CHECK_THAT(drained.output, Contains("applied=1"));
+}
+
 TEST_CASE(
     "cli: a running worker follows the doorbell, survives the loss of its connections, and "
     "releases its lease on SIGTERM",

@@ -121,6 +121,28 @@ TEST_CASE("postgres doorbell: a ring before the connection stands is sent once i
   CHECK(doorbell.problem().empty());
 }
 
+TEST_CASE("postgres doorbell: half a connection is noticed by its silence, and made anew",
+          "[doorbell]") {
+  const PgShop shop;
+  TcpGate gate(shop.server().port());
+  postgres::NotifyDoorbell doorbell(gate.url(shop.name()), "shop",
+                                    {.statement_timeout = 500ms, .probe_interval = 1ms});
+  doorbell.wait(20s);
+  REQUIRE(doorbell.problem().empty());
+  for (int i = 0; i < 20; ++i) doorbell.wait(1ms);
+  CHECK(doorbell.problem().empty());  // probes are answered
+  gate.set_rule([](bool, const std::string&) { return TcpGate::Verdict::drop; });
+  for (int i = 0; i < 20'000 && doorbell.problem().empty(); ++i) doorbell.wait(1ms);
+  CHECK(doorbell.problem() == "the server does not answer");
+  gate.set_rule({});
+  gate.cut_all();
+  while (!doorbell.problem().empty()) doorbell.wait(1s);
+  pqxx::connection own(shop.url());
+  pqxx::nontransaction(own).exec("select querymark.ring('shop')");
+  doorbell.wait(20s);
+  CHECK(doorbell.problem().empty());
+}
+
 TEST_CASE(
     "postgres doorbell: settings of its role end neither its session or statements nor the log's",
     "[doorbell]") {

@@ -41,6 +41,15 @@ TEST_CASE("postgres urls: people are shown where it leads and no password", "[po
   CHECK(url.scrub("a sesame and an other") == "a *** and an ***");
 }
 
+TEST_CASE("postgres urls: a peer that is gone is noticed by keepalives, as often as the URL says",
+          "[postgres]") {
+  CHECK_THAT(postgres::parse_url("postgresql://h/shop", {}).keywords,
+             Contains("keepalives_idle='60'") && Contains("keepalives_interval='10'") &&
+                 Contains("keepalives_count='3'"));
+  CHECK_THAT(postgres::parse_url("postgresql://h/shop?keepalives_idle=7", {}).keywords,
+             Contains("keepalives_idle='7'") && !Contains("'60'"));
+}
+
 TEST_CASE("postgres urls: an option that libpq does not know is named", "[postgres]") {
   CHECK_THAT(said("postgresql://h/shop?foo=bar"), Contains("does not know: foo;"));
   CHECK_THAT(said("postgresql://me:sesame@h/shop?sslmode=require&search_path=x"),

@@ -19,6 +19,8 @@
 // of it that it would have to wait for: it sleeps in poll(2) on the socket and on an event that
 // interrupt(), ring() and the connector set, sends NOTIFY without waiting for its end, and sends
 // the next one after that. So nothing that the connection does or fails to do holds a wait up.
+// After a silence it sends an empty statement, a probe; what is not answered in time ends the
+// connection.
 //
 // States of the connection: wanted -> fresh (it listens) -> the waiter's -> lost, wanted. A wait
 // returns when it takes a fresh one, and the waiter reads the log then: what was committed before
@@ -49,7 +51,8 @@ struct NotifyDoorbell::State {
 
   // The waiter's.
   std::unique_ptr<Connection> connection;
-  std::optional<Clock::time_point> ring_sent;  // and not yet answered
+  std::optional<Clock::time_point> sent;  // when what was sent last, and not yet answered
+  Clock::time_point heard;                // when the server last answered, or rang
 
   std::once_flag started;
   std::jthread connector;
@@ -63,8 +66,9 @@ struct NotifyDoorbell::State {
     if (!made->proxied()) {
       pin_own_session(*made, options.statement_timeout);
       made->run("listen querymark");
-      const ResultSet heard = made->query(statement("listening"));
-      if (heard.row(0)[0].as<int>() > 0 && heard.row(0)[1].as<int>() == made->pid()) return made;
+      const ResultSet channels = made->query(statement("listening"));
+      if (channels.row(0)[0].as<int>() > 0 && channels.row(0)[1].as<int>() == made->pid())
+        return made;
     }
     throw Error("LISTEN does not last on " + made->label() +
                 ": a pooling proxy lends server sessions per transaction; name the server itself "
@@ -100,37 +104,46 @@ struct NotifyDoorbell::State {
     if (connection) return false;
     const std::lock_guard lock(mutex);
     connection = std::move(fresh);
+    heard = Clock::now();
     return connection != nullptr;
   }
 
   void hang_up(const std::string& why) {
     connection.reset();
-    ring_sent.reset();
+    sent.reset();
     const std::lock_guard lock(mutex);
     problem = why;
     wanted = true;
     asked.notify_one();
   }
 
-  void send_ring() {
-    if (ring_sent || !to_ring.exchange(false)) return;
-    connection->send(statement("ring"), {as_parameter(space)});
-    ring_sent = Clock::now();
+  void send_what_is_due() {
+    if (sent) return;
+    const auto now = Clock::now();
+    if (to_ring.exchange(false))
+      connection->send(statement("ring"), {as_parameter(space)});
+    else if (now - heard > options.probe_interval)
+      connection->send("", {});
+    else
+      return;
+    sent = now;
   }
 
   // True when somebody rang, or the connection is gone.
   bool answer() {
     try {
       bool rung = false;
-      send_ring();
-      const bool idle = connection->take_notifications([&](std::string_view payload, int pid) {
+      send_what_is_due();
+      const bool answered = connection->take_notifications([&](std::string_view payload, int pid) {
+        heard = Clock::now();
         rung = rung || (pid != connection->pid() && payload == space);
       });
-      if (idle) {
-        ring_sent.reset();
-        send_ring();
+      if (answered && sent) {
+        heard = Clock::now();
+        sent.reset();
+        send_what_is_due();
       }
-      const bool silent = ring_sent && Clock::now() - *ring_sent > options.statement_timeout;
+      const bool silent = sent && Clock::now() - *sent > options.statement_timeout;
       if (connection->open() && !silent) return rung;
       hang_up(silent ? "the server does not answer" : "the connection was lost");
     } catch (const std::exception& failure) {

@@ -198,6 +198,11 @@ ConnectString parse_url(const std::string& url, std::chrono::milliseconds connec
   }
   if (!given.contains("fallback_application_name"))
     given["fallback_application_name"] = "querymark";
+  // A peer that is gone without a word is noticed in minutes, not after the system's two hours.
+  for (const auto& [keyword, value] : {std::pair{"keepalives_idle", "60"},
+                                       {"keepalives_interval", "10"},
+                                       {"keepalives_count", "3"}})
+    given.try_emplace(keyword, value);
   given["client_encoding"] = "UTF8";  // as all texts here: parameters, targets, cells
   ConnectString result;
   for (const char* secret : {"password", "sslpassword"})

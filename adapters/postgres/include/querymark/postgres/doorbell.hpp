@@ -12,6 +12,9 @@ struct DoorbellOptions {
   std::chrono::milliseconds statement_timeout{5000};  ///< Client-side.
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds reconnect_interval{1000};  ///< Shortest time between two attempts.
+  /// A silence after which the server is asked whether it is still there: what only listens would
+  /// not notice that a firewall or a failover has left it with half a connection.
+  std::chrono::milliseconds probe_interval{30'000};
 };
 
 /// Rings when another process has rung for the namespace: LISTEN and NOTIFY on a connection of its

@@ -212,6 +212,34 @@ TEST_CASE("history: what is read while the path leads elsewhere for a moment is 
 }
 
 TEST_CASE(
+    "history: what a caller's connection reads from a file that the log does not follow yet is "
+    "not kept",
+    "[history]") {
+  const Shop shop;
+  sqlite::Options options = Process::quick();
+  options.poll_interval = 1h;
+  options.max_lag = 4h;
+  Process process(shop, options);
+  CHECK(only(process.price(2)) == 7.0);  // has a read connection to the file
+  back_up(shop.path(), shop.file("other"));
+  for (const char* suffix : {"-wal", "-shm"}) fs::remove(shop.path() + suffix);
+  fs::rename(shop.file("other"), shop.path());
+  SQLite::Database own(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  own.exec("update product set price = 42 where id = 1");
+  sqlite::Borrowed borrowed = process.db.borrow(own);
+  const auto read = [&] {
+    return borrowed.query("select price from product where id = 1")
+        .tag(entity("product", 1))
+        .fetch_as<double>();
+  };
+  const auto first = read();
+  CHECK(first[0] == 42.0);
+  CHECK(first.outcome().stored != Stored::yes);  // whether or not the doorbell was faster
+  process.db.catch_up();
+  CHECK(read().outcome().stored == Stored::yes);
+}
+
+TEST_CASE(
     "history: a write-ahead log that is deleted under the open database ends trust and writes",
     "[history]") {
   const Shop shop;

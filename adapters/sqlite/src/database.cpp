@@ -86,6 +86,13 @@ struct Database::State final : Loader {
            log.split();
   }
 
+  // Whether the marks follow the file of this connection.
+  [[nodiscard]] bool follows(sqlite3* connection) const {
+    const char* name = sqlite3_db_filename(connection, "main");
+    const auto file = name != nullptr ? identity_of(name) : std::nullopt;
+    return file && log.is_of(*file);
+  }
+
   // A connection to the file whose log the marks follow: what is read from another one must not get
   // their stamps, though the path led there for a moment. The log follows it first.
   [[nodiscard]] std::unique_ptr<Connection> open_reader() {
@@ -304,9 +311,9 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
   loaded.rows = run_query(prepared, parameters);
   // A function of the caller's may have done anything on the connection, and the file may have been
   // replaced under it.
-  if (loaded.keep == Stored::yes &&
-      (sqlite3_total_changes64(raw) != changes ||
-       (sqlite3_get_autocommit(raw) != 0) != autocommit || has_moved(raw)))
+  if (loaded.keep == Stored::yes && (sqlite3_total_changes64(raw) != changes ||
+                                     (sqlite3_get_autocommit(raw) != 0) != autocommit ||
+                                     has_moved(raw) || !database_.state_->follows(raw)))
     loaded.keep = Stored::not_covered;
   return loaded;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <barrier>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <thread>
 
 #include "unit/read_fixture.hpp"
@@ -87,6 +88,47 @@ TEST_CASE("nested loads: what a load reads it still finds, keeps and leads", "[n
   CHECK_THROWS_AS((void)get_or_load<int>(f.source, "bad", {}, []() -> int { throw Error("no"); }),
                   Error);
   CHECK_FALSE(LeadingScope::active());
+}
+
+namespace {
+
+struct Number {
+  std::int64_t n;
+};
+
+// What mappers read, by the SQL of the row that they map.
+std::function<void()> on_map;
+
+struct ReadingMapper {
+  Number operator()(const Row& row) const {
+    if (on_map) on_map();
+    return {row[0].as<std::int64_t>()};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("nested loads: a mapper that reads waits for nobody either, also for a tier's value",
+          "[nested]") {
+  ReadFixture f;
+  const auto tier = std::make_shared<test::FakeTier>();
+  f.source.attach(tier);
+  const auto mapped = [&] { return f.query("select n").fetch_as<Number>(ReadingMapper{}); };
+  int led = 0;
+  on_map = [&] { led += LeadingScope::active() ? 1 : 0; };
+  (void)mapped();
+  CHECK(led == 1);  // a load's
+  REQUIRE(tier->values.size() == 1);
+  f.cache.purge();
+  Source other(f.cache, {.scope = f.source.options().scope, .mark_cells = 1024});
+  other.marks().restart(ReadFixture::upto(10));
+  other.marks().trust_until(MonotonicTime::max());
+  other.attach(tier);
+  const Rows<Number> shared =
+      Query(other, f.loader, "select n", detail::ParameterList()).fetch_as<Number>(ReadingMapper{});
+  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(led == 2);
+  on_map = {};
 }
 
 TEST_CASE("nested loads: a key that is in flight is loaded once more, and kept", "[nested]") {

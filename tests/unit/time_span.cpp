@@ -38,6 +38,20 @@ TEST_CASE("time span: a negative one is refused by name, where it makes no sense
   CHECK_THROWS_AS(detail::not_negative(std::chrono::hours::min(), "a ttl"), ConfigError);
 }
 
+TEST_CASE("time span: a timeout is at most what every timer holds, and never below zero",
+          "[time_span]") {
+  constexpr std::chrono::milliseconds kLongest{0x7FFF'FFFF};
+  CHECK(PatienceSpan(std::chrono::hours::max()) == kLongest);
+  CHECK(PatienceSpan(std::chrono::milliseconds::max()) == kLongest);
+  CHECK(PatienceSpan(std::chrono::days(25)) == kLongest);
+  CHECK(PatienceSpan(std::chrono::days(24)) == std::chrono::days(24));
+  CHECK(PatienceSpan(7ms) == 7ms);
+  CHECK(PatienceSpan() == 0ms);
+  CHECK_THROWS_AS(PatienceSpan(-1ms), ConfigError);
+  CHECK_THROWS_AS(PatienceSpan(std::chrono::hours::min()), ConfigError);
+  static_assert(!std::is_convertible_v<std::chrono::microseconds, PatienceSpan>);
+}
+
 TEST_CASE("time span: a wait without end has no deadline", "[time_span]") {
   CHECK_FALSE(detail::deadline_of({}));
   CHECK_FALSE(detail::deadline_of(std::chrono::hours::max()));

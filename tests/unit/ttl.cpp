@@ -93,3 +93,23 @@ TEST_CASE("timeout: below zero is refused, for ever waits", "[ttl]") {
   CHECK(Wait::local(kForEver).timeout() == std::chrono::nanoseconds::max());
   CHECK_THROWS_AS(Wait::local(-1ms), ConfigError);
 }
+
+TEST_CASE("ttl: a shared value's age counts in memory too, however long the machine has run",
+          "[ttl]") {
+  ReadFixture f;
+  const auto tier = std::make_shared<test::FakeTier>();
+  f.source.attach(tier);
+  const auto ask = [&](TimeSpan ttl) { return f.query("select 1").ttl(ttl).fetch().outcome(); };
+  (void)ask(240h);
+  REQUIRE(tier->values.size() == 1);
+  // Another process stored it 100 hours ago, before this machine was started.
+  SharedValue& value = tier->values.begin()->second;
+  value.stored -= 100h;
+  value.stamp.horizon = {100};
+  f.source.marks().restart(ReadFixture::upto(50));  // memory is flushed
+  const Outcome promoted = ask(200h);
+  REQUIRE(promoted.source == ReadSource::shared_tier);
+  CHECK(promoted.age == 100h);
+  CHECK(ask(200h).source == ReadSource::memory);
+  CHECK(ask(50h).source != ReadSource::memory);
+}

@@ -108,6 +108,10 @@ ReadResult Source::read(ReadRequest& request) {
   ReadMachine::Action action = machine.start();
   for (;;) {
     if (std::holds_alternative<ReadMachine::Done>(action)) return machine.take_result();
+    // All of the caller's code that runs on the way may read: loaders, mappers, destructors of what
+    // is evicted.
+    std::optional<LeadingScope> leading;
+    if (machine.leads()) leading.emplace();
     action = std::visit(
         Overloaded{
             [&](ReadMachine::Await& await) -> ReadMachine::Action {
@@ -119,8 +123,6 @@ ReadResult Source::read(ReadRequest& request) {
             [&](ReadMachine::Load& load) -> ReadMachine::Action {
               Loaded loaded;
               try {
-                std::optional<LeadingScope> leading;
-                if (machine.leads()) leading.emplace();
                 loaded = request.load(load.init);
               } catch (...) {  // whatever it is, everyone who shares the load gets it
                 machine.fail(std::current_exception());

@@ -21,13 +21,15 @@ struct SystemReader {
   static std::chrono::nanoseconds boottime() noexcept { return read_clock(CLOCK_BOOTTIME); }
 };
 
+// When the machine was started. Values from shared tiers are older than that, some of them, and the
+// time of their load must not lie before the clock's zero.
+constexpr MonotonicTime kBoot{std::chrono::hours(24 * 366)};
+
 class SystemClock final : public Clock {
  public:
-  [[nodiscard]] MonotonicTime now() const noexcept override {
-    return MonotonicTime(boot_.precise());
-  }
+  [[nodiscard]] MonotonicTime now() const noexcept override { return kBoot + boot_.precise(); }
   [[nodiscard]] MonotonicTime coarse_now() const noexcept override {
-    return MonotonicTime(boot_.coarse());
+    return kBoot + boot_.coarse();
   }
   [[nodiscard]] WallTime wall_now() const noexcept override {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(

@@ -10,14 +10,16 @@
 #include "querymark/log/applier.hpp"
 #include "querymark/log/outbox.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
 struct WorkerOptions {
-  std::chrono::milliseconds lease{30'000};
-  std::chrono::milliseconds poll_interval{1'000};  ///< Backstop when no doorbell rings.
-  std::chrono::milliseconds backoff_start{50};     ///< Doubles with each failure, full jitter.
-  std::chrono::milliseconds backoff_limit{30'000};
+  PatienceSpan lease{std::chrono::seconds(30)};
+  PatienceSpan poll_interval{std::chrono::seconds(1)};  ///< Backstop when no doorbell rings.
+  PatienceSpan backoff_start{
+      std::chrono::milliseconds(50)};  ///< Doubles with each failure, full jitter.
+  PatienceSpan backoff_limit{std::chrono::seconds(30)};
   std::size_t page_size = 5000;
   /// Called after each round that did something, and after each failure (with its text). May be
   /// empty.

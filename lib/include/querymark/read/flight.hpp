@@ -95,7 +95,8 @@ class FlightWaiter {
 
 /// While it lives, its thread runs a load that others may wait for, so reads inside that load wait
 /// for nobody else's: loads that ask for each other's keys, in however long a circle, would never
-/// end. Nests. A loader that reads on other threads and waits for them makes one on each.
+/// end. Nests; ends on the thread where it began. A loader that reads on other threads and waits
+/// for them makes one on each.
 class LeadingScope {
  public:
   LeadingScope() noexcept;

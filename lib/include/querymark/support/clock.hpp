@@ -6,8 +6,8 @@
 
 namespace querymark {
 
-/// Nanoseconds of a monotonic clock that runs on while the machine sleeps; the zero point is
-/// unspecified. Never compared between processes, nor with `std::chrono::steady_clock::now()`,
+/// Nanoseconds of a monotonic clock that runs on while the machine sleeps; its zero point lies more
+/// than a year back. Never compared between processes, nor with `std::chrono::steady_clock::now()`,
 /// which stands still meanwhile: condition variables wait by that one.
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 /// Wall-clock time. Serves TTLs in shared tiers, and reports; no freshness rule depends on it.
@@ -41,7 +41,8 @@ class ManualClock final : public Clock {
   void skew_wall(std::chrono::milliseconds by) noexcept;
 
  private:
-  std::atomic<std::int64_t> elapsed_{1'000'000'000};
+  std::atomic<std::int64_t> elapsed_{
+      std::chrono::nanoseconds(std::chrono::hours(24 * 366)).count()};
   std::atomic<std::int64_t> wall_ms_{1'700'000'000'000};
 };
 

@@ -35,6 +35,28 @@ class TimeSpan : public std::chrono::nanoseconds {
   }
 };
 
+/// How long something may take that others wait for: milliseconds, from any whole number of hours,
+/// seconds... At most 24 days, the longest that PostgreSQL's own timeouts hold: what is longer is
+/// that long. A value type.
+class PatienceSpan : public std::chrono::milliseconds {
+ public:
+  constexpr PatienceSpan() noexcept : std::chrono::milliseconds(0) {}
+  /// Throws ConfigError when negative.
+  template <class Rep, class Period>
+    requires(std::is_convertible_v<std::chrono::duration<Rep, Period>, TimeSpan> &&
+             std::ratio_divide<Period, std::milli>::den == 1)
+  constexpr PatienceSpan(std::chrono::duration<Rep, Period> span)  // like chrono's own
+      : std::chrono::milliseconds(bounded(span)) {}
+
+ private:
+  static constexpr std::chrono::milliseconds bounded(TimeSpan span) {
+    constexpr std::chrono::milliseconds kLongest{std::numeric_limits<std::int32_t>::max()};
+    if (span.count() < 0) throw ConfigError("a timeout can't be negative");
+    if (span >= kLongest) return kLongest;
+    return std::chrono::duration_cast<std::chrono::milliseconds>(span);
+  }
+};
+
 namespace detail {
 
 /// `span`, or ConfigError when it is negative; `what` names it: "a ttl".

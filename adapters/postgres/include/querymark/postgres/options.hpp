@@ -30,13 +30,14 @@ struct Options {
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
   TimeSpan poll_interval{std::chrono::milliseconds(100)};
   SessionPins session;
-  std::size_t connections = 8;               ///< Most pooled connections; more callers wait.
-  std::chrono::milliseconds patience{5000};  ///< Longest wait for a pooled connection.
-  std::chrono::milliseconds connect_timeout{5000};
+  std::size_t connections = 8;  ///< Most pooled connections; more callers wait.
+  PatienceSpan patience{
+      std::chrono::milliseconds(5000)};  ///< Longest wait for a pooled connection.
+  PatienceSpan connect_timeout{std::chrono::milliseconds(5000)};
   /// Client-side, for each statement of queries and writes; zero: none.
-  std::chrono::milliseconds statement_timeout{0};
+  PatienceSpan statement_timeout{std::chrono::milliseconds(0)};
   /// Client-side, for each statement of the subscriber and the doorbell.
-  std::chrono::milliseconds log_timeout{5000};
+  PatienceSpan log_timeout{std::chrono::milliseconds(5000)};
   /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they need a server
   /// session each, for prepared statements and notifications, and refuse the proxy. Queries and
   /// writes work through it, with four round trips more: each pins and proves the session it is

@@ -8,6 +8,7 @@
 
 #include "querymark/log/applier.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
 namespace querymark::sqlite {
@@ -19,7 +20,7 @@ struct FileTierOptions {
   std::size_t max_entry_bytes = 0;
   /// Deadline of one call: longest wait for another process's lock on the file. A caller that meets
   /// it is the only one: others pass the tier by for a while.
-  std::chrono::milliseconds busy_timeout{100};
+  PatienceSpan busy_timeout{std::chrono::milliseconds(100)};
   const Clock* clock = &system_clock();
 };
 

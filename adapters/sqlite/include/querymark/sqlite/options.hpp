@@ -23,7 +23,7 @@ struct Options {
   /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
   TimeSpan poll_interval{std::chrono::milliseconds(100)};
-  std::chrono::milliseconds busy_timeout{5000};
+  PatienceSpan busy_timeout{std::chrono::milliseconds(5000)};
   Synchronous synchronous = Synchronous::full;
   std::size_t readers = 4;       ///< Most read connections; more callers wait.
   bool require_intents = false;  ///< Refuse a write without intents.

@@ -15,12 +15,11 @@
 #include "writer.hpp"
 
 // Threads and locks.
-//   readers   take a connection from the pool; the pool's mutex is held for moments only
-//   writers   take turns (Writer::Session), whoever has it uses the one writing connection;
-//   SQLite's own write lock
-//             keeps other processes out
-//   subscriber's thread   sleeps in the doorbell (which owns an idle connection), reads the log
-//   through `log`
+//   readers    take a connection from the pool; the pool's mutex is held for moments only
+//   writers    take turns (Writer::Session), whoever has it uses the one writing connection;
+//              SQLite's own write lock keeps other processes out
+//   subscriber's thread    sleeps in the doorbell (which owns an idle connection), reads the log
+//              through `log`
 //
 // A write: BEGIN IMMEDIATE -> the caller's function -> epoch and intents -> COMMIT -> marks, with
 // the cursor moved over the own rows when they follow it directly -> otherwise catch up with the

@@ -35,20 +35,44 @@ select pg_catalog.pg_backend_pid()
 -- name: type_names
 select t.oid, pg_catalog.format_type(t.oid, null) from pg_catalog.unnest($1::pg_catalog.oid[]) t (oid)
 
--- What a pooled connection pins, since it changes results. NULL leaves what the server gives. $6: for this transaction
--- only; behind a pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that
--- names an unlogged table, as `session` does, fails before it runs.
+-- Sets settings of a pooled session ($1 to $2), since they change results. $3: for this transaction only; behind a
+-- pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that names an
+-- unlogged table, as `session` does, fails before it runs.
 -- name: pin_session
-select pg_catalog.pg_is_in_recovery(),
-       pg_catalog.set_config('role', coalesce($1, pg_catalog.current_setting('role')), $6::boolean),
-       pg_catalog.set_config('search_path', coalesce($2, pg_catalog.current_setting('search_path')), $6::boolean),
-       pg_catalog.set_config('TimeZone', coalesce($3, pg_catalog.current_setting('TimeZone')), $6::boolean),
-       pg_catalog.set_config('DateStyle', coalesce($4, pg_catalog.current_setting('DateStyle')), $6::boolean),
-       pg_catalog.set_config('IntervalStyle', coalesce($5, pg_catalog.current_setting('IntervalStyle')), $6::boolean),
-       pg_catalog.set_config('bytea_output', 'hex', $6::boolean),
-       pg_catalog.set_config('default_transaction_isolation', 'read committed', $6::boolean),
-       pg_catalog.set_config('default_transaction_deferrable', 'off', $6::boolean),
-       pg_catalog.set_config('default_transaction_read_only', 'on', $6::boolean)
+select pg_catalog.pg_is_in_recovery(), pg_catalog.count(pg_catalog.set_config(p.name, p.value, $3::boolean))
+  from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as p (name, value)
+
+-- What settings are; null for custom ones that nobody has set.
+-- name: settings_now
+select array(select pg_catalog.current_setting(c.name, true)
+               from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as c (name, n)
+              order by c.n)
+
+-- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction
+-- lets large objects pass), and the answer of `prove_session`. What a rollback leaves: locks of the session.
+-- name: leave_read
+select pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_conf_load_time()::pg_catalog.text,
+       pg_catalog.pg_advisory_unlock_all()
+
+-- name: leave_read_customs
+select pg_catalog.pg_current_xact_id_if_assigned() is not null,
+       pg_catalog.concat_ws(pg_catalog.chr(10), pg_catalog.pg_conf_load_time(),
+                            array(select pg_catalog.current_setting(c.name, true)
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))),
+       pg_catalog.pg_advisory_unlock_all()
+
+-- What a session is whose settings were reset to what it came with and pinned again: its answer when it is fresh is the
+-- measure for all later ones. A reset leads to the server's present configuration, so that must not have been loaded
+-- anew. A session never forgets a custom setting ($1) that was set in it: it becomes '' where it was null.
+-- name: prove_session
+select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time()),
+       pg_catalog.pg_advisory_unlock_all()
+
+-- name: prove_session_customs
+select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time(),
+                            array(select pg_catalog.current_setting(c.name, true)
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))),
+       pg_catalog.pg_advisory_unlock_all()
 
 -- First on each session of our own (log, doorbell, migrations): what follows means what it says, no setting of the role
 -- or the database ends the session or a statement before its time ($1, in milliseconds), rows are never filtered
@@ -76,13 +100,76 @@ select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_gen
        set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
        set_config('enable_indexscan', 'on', false), set_config('enable_nestloop', 'on', false)
 
--- What the pins came to, and the proof that the connection leads to the history that its caller knows.
+-- Where the connection leads, and whether that is the history that its caller may know.
 -- name: session
-select h.database_id, h.epoch, h.adopted,
-       pg_catalog.concat_ws(pg_catalog.chr(10), current_user, pg_catalog.current_setting('search_path'),
-                            pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'),
-                            pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('bytea_output'))
-  from querymark.history h
+select h.database_id, h.epoch, h.adopted from querymark.history h
+
+-- What of a session can change results, a row for each: the users; the settings that always count (the third column is
+-- true); and all others that are not the server's own, but for those that change no result.
+--
+-- Custom settings (`app.tenant`) are hidden from pg_settings. They are looked for by name: those of $1, those that the
+-- database and the role come with, and those that functions and policies speak of. (Not views: what shows their text
+-- runs statements of its own, on the caller's search_path.)
+-- name: session_settings
+with standing (name) as materialized (
+  select pg_catalog.unnest(array['role', 'search_path', 'TimeZone', 'timezone_abbreviations', 'DateStyle',
+    'IntervalStyle', 'extra_float_digits', 'bytea_output', 'row_security', 'default_text_search_config', 'lc_monetary',
+    'lc_numeric', 'lc_time', 'xmlbinary', 'xmloption', 'array_nulls', 'transform_null_equals',
+    'standard_conforming_strings', 'backslash_quote', 'quote_all_identifiers', 'gin_fuzzy_search_limit'])
+), spoken (text) as (
+  select p.prosrc
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
+   where n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema', 'querymark'])
+  union all
+  select pg_catalog.array_to_string(p.proconfig, pg_catalog.chr(10))
+    from pg_catalog.pg_proc p
+   where p.proconfig is not null
+  union all
+  select pg_catalog.concat(pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+                           pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+    from pg_catalog.pg_policy p
+), custom (name) as (
+  select pg_catalog.unnest($1::pg_catalog.text[])
+  union
+  select pg_catalog.split_part(c.setting, '=', 1)
+    from pg_catalog.pg_db_role_setting s
+    left join pg_catalog.pg_database d on d.oid operator(pg_catalog.=) s.setdatabase
+    left join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) s.setrole,
+         pg_catalog.unnest(s.setconfig) as c (setting)
+   where (d.oid is null or d.datname operator(pg_catalog.=) pg_catalog.current_database())
+     and (r.oid is null or r.rolname operator(pg_catalog.=) session_user)
+  union
+  select m.found[1]
+    from spoken s, pg_catalog.regexp_matches(
+           s.text, '(?:''|^|\mset\s+(?:local\s+|session\s+)?)([a-z_][a-z0-9_$]*(?:[.][a-z_][a-z0-9_$]*)+)', 'gin') as m (found)
+), settings (name, value, standing) as (
+  select 'current_user', current_user::pg_catalog.text, false
+  union all
+  select 'session_user', session_user::pg_catalog.text, false
+  union all
+  select t.name, pg_catalog.current_setting(t.name), true from standing t
+  union all
+  select s.name, s.setting, false
+    from pg_catalog.pg_settings s
+   where s.source operator(pg_catalog.<>) all (array['default', 'override', 'environment variable', 'command line',
+                                                     'configuration file'])
+     and s.name operator(pg_catalog.<>) all (array(select t.name from standing t))
+     and s.name operator(pg_catalog.<>) all (array['application_name', 'client_encoding', 'client_min_messages',
+           'default_transaction_isolation', 'default_transaction_deferrable', 'default_transaction_read_only',
+           'statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
+           'transaction_timeout', 'client_connection_check_interval', 'tcp_keepalives_idle', 'tcp_keepalives_interval',
+           'tcp_keepalives_count', 'tcp_user_timeout', 'synchronous_commit', 'transaction_isolation',
+           'transaction_deferrable', 'transaction_read_only', 'jit'])
+  union all
+  select c.name, pg_catalog.current_setting(c.name, true), false
+    from custom c
+   where c.name operator(pg_catalog.~) '[.]' and pg_catalog.current_setting(c.name, true) is not null
+     and not exists (select from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) c.name)
+)
+select s.name, s.value, s.standing,
+       array(select c.name from custom c where c.name operator(pg_catalog.~) '[.]' order by 1)
+  from settings s
+ order by s.name
 
 -- name: log_state
 select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text, pg_backend_pid(), h.database_id
@@ -146,22 +233,35 @@ select $1::pg_catalog.text, u.kind, u.target, $3::pg_catalog.text, $4::bigint
        with ordinality as u (kind, target, n)
  order by u.n
 
--- Whether a write is in the log, and what is known of its transaction otherwise.
+-- Whether a write is in the log, and what is known of its transaction otherwise. A write without intents leaves no rows:
+-- only the server can tell what became of it, and only of ids that it has given out in this history.
 -- name: confirm_write
-select m.epoch,
+select h.epoch,
        exists (select from querymark.log l
                 where l.xid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.xid8
                   and l.write_id operator(pg_catalog.=) $2::bigint),
        pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
-       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) m.floor
-  from querymark.meta m
- where m.id operator(pg_catalog.=) 1
+       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) h.floor,
+       case when h.adopted and $1::pg_catalog.text::pg_catalog.xid8
+                 operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+            then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end
+  from querymark.history h
 
--- What a load inside a caller's transaction may be stamped with.
+-- The transaction that is open now.
+-- name: write_position
+select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+
+-- What a load inside a caller's transaction may be stamped with, whether temporary tables may hide others, and what
+-- the session is ($1: its settings by name).
 -- name: load_state
 select m.database_id, m.epoch,
        pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
-       pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_is_in_recovery()
+       pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_is_in_recovery(),
+       exists (select from pg_catalog.pg_class c
+                where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()),
+       pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user,
+                            array(select pg_catalog.current_setting(c.name, true)
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name)))
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 

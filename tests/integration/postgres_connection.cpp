@@ -27,10 +27,14 @@ TEST_CASE("postgres connection: a named statement is prepared once, any other ne
     CHECK(prepared_on(connection) == 0);
   }
   for (int i = 0; i < 3; ++i)
-    CHECK(connection.query_named("consumer", {as_parameter("shop"), as_parameter("a")}).empty());
+    CHECK(connection
+              .query_named("consumer", {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
+              .empty());
   CHECK(connection.execute_named("consumer_register", {as_parameter("shop"), as_parameter("a")}) ==
         1);
-  CHECK(connection.query_named("consumer", {as_parameter("shop"), as_parameter("a")}).size() == 1);
+  CHECK(
+      connection.query_named("consumer", {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
+          .size() == 1);
   CHECK(prepared_on(connection) == 2);
   CHECK(connection
             .query("select name from pg_prepared_statements where name = 'consumer' and "
@@ -63,7 +67,8 @@ TEST_CASE("postgres connection: an error in a named statement leaves the connect
 }
 
 TEST_CASE(
-    "postgres: a pooled session prepares the two statements of a write, and nothing of queries",
+    "postgres: a pooled session prepares what each write and read of it sends, and nothing of "
+    "queries",
     "[postgres]") {
   const PgShop shop;
   postgres::Options options = PgProcess::quick();
@@ -75,5 +80,6 @@ TEST_CASE(
       process.db.query("select name from pg_prepared_statements order by name")
           .fetch_as<std::string>();
   CHECK(std::vector<std::string>(names.begin(), names.end()) ==
-        std::vector<std::string>{"querymark_append", "querymark_begin"});
+        std::vector<std::string>{"querymark_append", "querymark_begin", "querymark_leave",
+                                 "querymark_prove"});
 }

@@ -68,9 +68,11 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                                  "temporary_objects", "write_at"});
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres_catalog, sqlite_catalog) ==
-        std::vector<std::string>{"adopt", "backend", "begin_write", "listening", "load_state",
-                                 "lock_migrations", "pin_log_session", "pin_own_session",
-                                 "pin_session", "ring", "session", "type_names"});
+        std::vector<std::string>{
+            "adopt", "backend", "begin_write", "leave_read", "leave_read_customs", "listening",
+            "load_state", "lock_migrations", "pin_log_session", "pin_own_session", "pin_session",
+            "prove_session", "prove_session_customs", "ring", "session", "session_settings",
+            "settings_now", "type_names", "write_position"});
 }
 
 TEST_CASE(

@@ -237,3 +237,78 @@ TEST_CASE("connection pool: a drain leaves the room that returns need", "[pool]"
     CHECK(f.closed.size() == 3U * static_cast<std::size_t>(round + 1));
   }
 }
+
+namespace {
+
+// A database that takes `most` connections, and says so by name.
+struct Crowded {
+  explicit Crowded(int most_connections, std::chrono::milliseconds patience = 1h)
+      : most(most_connections),
+        pool({.limit = 8, .patience = patience, .exhausted = "all are busy"}, [this] {
+          ++asked;
+          asked.notify_all();
+          if (standing.fetch_add(1) >= most) {
+            --standing;
+            throw Error("too many connections", {.retryable = true, .connection_lost = true});
+          }
+          auto connection = std::make_unique<FakeConnection>(++opened);
+          connection->on_close = [this](int) { --standing; };
+          return connection;
+        }) {}
+
+  void await_asked(int times) const {
+    for (int seen = asked; seen < times; seen = asked) asked.wait(seen);
+  }
+
+  const int most;
+  std::atomic<int> asked{0}, standing{0}, opened{0};
+  Pool pool;
+};
+
+}  // namespace
+
+TEST_CASE("connection pool: who is refused a connection waits for one that stands", "[pool]") {
+  Crowded crowded(1);
+  auto lease = std::make_optional(crowded.pool.acquire());
+  std::vector<std::future<int>> waiting;
+  for (int i = 0; i < 4; ++i)
+    waiting.push_back(
+        std::async(std::launch::async, [&] { return crowded.pool.acquire()->number; }));
+  crowded.await_asked(2);
+  lease.reset();
+  for (auto& one : waiting) CHECK(one.get() == 1);
+  CHECK(crowded.opened == 1);
+  CHECK(crowded.standing == 1);  // nothing that stood was thrown away
+}
+
+TEST_CASE("connection pool: a refusal is an error when no connection stands, or none comes back",
+          "[pool]") {
+  Crowded none(0);
+  CHECK_THROWS_WITH(none.pool.acquire(), "too many connections");
+  Crowded busy(1, 0ms);
+  const auto lease = busy.pool.acquire();
+  CHECK_THROWS_WITH(busy.pool.acquire(), "too many connections");
+  CHECK(busy.standing == 1);
+}
+
+TEST_CASE("connection pool: when the last one that stood is lost, whoever waits for it opens anew",
+          "[pool]") {
+  Crowded crowded(1);
+  auto lease = std::make_optional(crowded.pool.acquire());
+  auto waiting = std::async(std::launch::async, [&] { return crowded.pool.acquire()->number; });
+  crowded.await_asked(2);
+  (*lease)->good = false;
+  lease.reset();
+  CHECK(waiting.get() == 2);
+}
+
+TEST_CASE("connection pool: what was opened and must not be used is an error at once", "[pool]") {
+  bool refuse = false;
+  Pool pool({.limit = 2, .patience = 1h, .exhausted = "all are busy"}, [&] {
+    if (refuse) throw ConfigError("other settings than before");
+    return std::make_unique<FakeConnection>(1);
+  });
+  const auto lease = pool.acquire();
+  refuse = true;
+  CHECK_THROWS_WITH(pool.acquire(), "other settings than before");
+}

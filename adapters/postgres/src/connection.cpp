@@ -314,9 +314,9 @@ std::int64_t Connection::execute_named(std::string_view name,
   return affected(run_named(name, {values.begin(), values.size()}).get());
 }
 
-ResultSet Connection::run(const std::string& text) {
+ResultSet Connection::run(const std::string& text, std::chrono::milliseconds timeout) {
   const std::string doing = "run \"" + text.substr(0, 40) + '"';
-  return rows_of(ask({doing, settings_.statement_timeout}, [&](PGconn* native) {
+  return rows_of(ask({doing, timeout}, [&](PGconn* native) {
                    return PQsendQuery(native, text.c_str());
                  }).get());
 }
@@ -331,21 +331,11 @@ bool Connection::finished(std::string_view tag) const noexcept {
   return std::ranges::find(tags_, tag) != tags_.end();
 }
 
-void Connection::prepare_writes() {
-  try {
-    static_cast<void>(run("prepare querymark_begin as " + statement("begin_write") +
-                          "; prepare querymark_append as " + statement("append")));
-    writes_prepared_ = true;
-  } catch (const Error& failure) {
-    if (failure.connection_lost()) throw;
-  }
-}
-
 void Connection::rollback() noexcept {
-  constexpr std::chrono::milliseconds kPatience{2000};
   try {
     if (!open() || standing() == Standing::none) return;
-    ask({"roll back", kPatience}, [&](PGconn* native) { return PQsendQuery(native, "rollback"); });
+    ask({"roll back", kRollbackPatience},
+        [&](PGconn* native) { return PQsendQuery(native, "rollback"); });
   } catch (const std::exception&) {
     lost_ = true;  // the server rolls back when the connection closes
   }

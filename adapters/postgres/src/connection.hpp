@@ -71,7 +71,8 @@ class Connection {
   std::int64_t execute_named(std::string_view name,
                              std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
-  ResultSet run(const std::string& text);
+  ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
+  ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
   /// The same for a text that holds COMMIT: at its timeout the connection is cut, but nothing is
   /// cancelled, since a commit that waits for a standby would then count as done.
   ResultSet run_commit(const std::string& text);
@@ -80,13 +81,8 @@ class Connection {
   [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return tags_; }
   [[nodiscard]] bool finished(std::string_view tag) const noexcept;
 
-  /// Prepares the statements `querymark_begin` and `querymark_append` for `run`, so that a write
-  /// plans neither. Does nothing where the server refuses. Not for a proxied connection, which has
-  /// no session of its own.
-  void prepare_writes();
-  [[nodiscard]] bool writes_prepared() const noexcept { return writes_prepared_; }
-  /// Another session than the one that prepared them.
-  void forget_prepared_writes() noexcept { writes_prepared_ = false; }
+  /// For what must not block for long, such as a destructor's rollback.
+  static constexpr std::chrono::milliseconds kRollbackPatience{2000};
   /// Rolls back within two seconds, or gives the connection up. Never throws.
   void rollback() noexcept;
   /// It is closed, not kept, when whoever has it gives it back.
@@ -154,7 +150,6 @@ class Connection {
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
-  bool writes_prepared_ = false;
 };
 
 /// How migrations run on this connection, which must outlive the port.

@@ -27,7 +27,8 @@ std::string_view advice(std::string_view state) {
 
 ErrorTraits traits_of(const std::string& state, bool connection_open) {
   const std::string_view kind = std::string_view(state).substr(0, 2);
-  const bool transient = kind == "53" || kind == "40" || state == "55P03" || state == "57P03";
+  const bool transient = kind == "53" || kind == "40" || state == "55P03" || state == "57P03" ||
+                         (!connection_open && kind == "08");
   return {.retryable = transient,
           .connection_lost = !connection_open,
           .outcome_unknown = false,

@@ -5,9 +5,11 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +32,7 @@ struct PoolOptions {
 template <class Connection>
 class ConnectionPool {
  public:
+  using Clock = std::chrono::steady_clock;
   using Open = std::function<std::unique_ptr<Connection>()>;
 
   /// `open` may block and throw; it is called without the pool's lock.
@@ -59,29 +62,28 @@ class ConnectionPool {
   };
 
   /// Blocks while all are lent, up to the patience; then throws Timeout. Throws what opening
-  /// throws.
+  /// throws; but when the database refuses one connection more while others stand, waits for one of
+  /// those instead, and throws only when none comes back in time.
   [[nodiscard]] Lease acquire() {
+    const auto deadline = Clock::now() + options_.patience;
     std::unique_lock lock(mutex_);
-    if (!returned_.wait_for(lock, options_.patience, [this] { return lent_ < options_.limit; }))
-      throw Timeout(options_.exhausted);
-    ++lent_;
-    std::uint64_t generation = generation_;
-    while (!idle_.empty()) {
-      Idle idle = std::move(idle_.back());
-      idle_.pop_back();
-      lock.unlock();  // looking and closing may take a while
-      if (idle.generation == generation && usable(*idle.connection))
-        return {*this, std::move(idle.connection), generation};
-      idle.connection.reset();
+    for (;;) {
+      await_turn(lock, deadline);
+      ++lent_;
+      if (auto idle = take_idle(lock))
+        return {*this, std::move(idle->connection), idle->generation};
+      if (!may_open()) {  // what was idle is gone
+        --lent_;
+        continue;
+      }
+      const std::uint64_t generation = generation_;
+      lock.unlock();
+      std::unique_ptr<Connection> connection = open(lock);
       lock.lock();
-      generation = generation_;
-    }
-    lock.unlock();
-    try {
-      return {*this, open_(), generation};
-    } catch (...) {  // the place is given back, the error goes on
-      give_back(nullptr, generation);
-      throw;
+      if (!connection) continue;
+      ++standing_;
+      refusal_ = nullptr;
+      return {*this, std::move(connection), generation};
     }
   }
 
@@ -108,6 +110,69 @@ class ConnectionPool {
       return true;
   }
 
+  /// Waits until a connection may be lent or opened.
+  void await_turn(std::unique_lock<std::mutex>& lock, Clock::time_point deadline) {
+    while (lent_ == options_.limit || (idle_.empty() && !may_open())) {
+      if (Clock::now() >= deadline) {
+        if (lent_ < options_.limit) std::rethrow_exception(refusal_);
+        throw Timeout(options_.exhausted);
+      }
+      const bool refused = lent_ < options_.limit;
+      returned_.wait_until(lock, refused ? std::min(deadline, next_opening_) : deadline);
+    }
+  }
+
+  /// While connections stand, one that was refused is not asked for again at each call.
+  [[nodiscard]] bool may_open() const noexcept {
+    return standing_ == 0 || !refusal_ || Clock::now() >= next_opening_;
+  }
+
+  /// The last idle connection that is usable, if there is one.
+  std::optional<Idle> take_idle(std::unique_lock<std::mutex>& lock) {
+    while (!idle_.empty()) {
+      Idle idle = std::move(idle_.back());
+      idle_.pop_back();
+      const bool fresh = idle.generation == generation_;
+      lock.unlock();  // looking and closing may take a while
+      if (fresh && usable(*idle.connection)) return idle;
+      idle.connection.reset();
+      lock.lock();
+      --standing_;
+    }
+    return std::nullopt;
+  }
+
+  /// Null when it was refused while others stand; the place is given back then, and when it throws.
+  std::unique_ptr<Connection> open(std::unique_lock<std::mutex>& lock) {
+    const auto give_up = [&](bool wait) {
+      lock.lock();
+      --lent_;
+      wait = wait && standing_ > 0;
+      if (wait) {
+        refusal_ = std::current_exception();
+        next_opening_ = Clock::now() + kPause;
+      }
+      lock.unlock();
+      returned_.notify_all();
+      return wait;
+    };
+    try {
+      return open_();
+    } catch (const ConfigError&) {  // no refusal: a connection that was opened must not be used
+      give_up(false);
+      throw;
+    } catch (const SchemaError&) {
+      give_up(false);
+      throw;
+    } catch (const Error&) {
+      if (!give_up(true)) throw;
+      return nullptr;
+    } catch (...) {
+      give_up(false);
+      throw;
+    }
+  }
+
   /// An idle connection from before the last drain, for the caller to close; null when none is
   /// left.
   std::unique_ptr<Connection> take_stale() noexcept {
@@ -117,17 +182,29 @@ class ConnectionPool {
     if (stale == idle_.end()) return nullptr;
     auto connection = std::move(stale->connection);
     idle_.erase(stale);
+    --standing_;
     return connection;
   }
 
   void give_back(std::unique_ptr<Connection> connection, std::uint64_t generation) noexcept {
     if (connection && !usable(*connection)) connection.reset();
-    const std::lock_guard lock(mutex_);  // `connection`, if still here at the end, closes after it
-    --lent_;
-    if (connection && generation == generation_)
-      idle_.push_back({std::move(connection), generation});
-    returned_.notify_one();
+    bool kept = false;
+    {
+      const std::lock_guard lock(mutex_);
+      --lent_;
+      kept = connection && generation == generation_;
+      if (kept)
+        idle_.push_back({std::move(connection), generation});
+      else
+        --standing_;
+    }
+    if (kept)
+      returned_.notify_one();
+    else
+      returned_.notify_all();  // it may have been the last that others waited for
   }
+
+  static constexpr std::chrono::seconds kPause{1};  // between two openings that are refused
 
   PoolOptions options_;
   Open open_;
@@ -135,7 +212,10 @@ class ConnectionPool {
   std::condition_variable returned_;
   std::vector<Idle> idle_;  // never more than `limit` with the lent ones, and never regrown
   std::size_t lent_ = 0;
+  std::size_t standing_ = 0;  // connections that are open: idle, or lent
   std::uint64_t generation_ = 0;
+  std::exception_ptr refusal_;  // what the last opening threw while others stood
+  Clock::time_point next_opening_;
 };
 
 }  // namespace querymark

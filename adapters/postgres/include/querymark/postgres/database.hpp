@@ -4,6 +4,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "querymark/log/own_writes.hpp"
 #include "querymark/log/staged.hpp"
@@ -92,9 +93,11 @@ class Database final : public Queryable {
   /// Writes the intents in the caller's open transaction. Throws ConfigError when the transaction
   /// is an autocommitting one or on another database.
   [[nodiscard]] Staged stage(pqxx::transaction_base& transaction, const IntentBatch& intents);
-  /// Cached queries that load in the caller's transaction. Its session is the caller's own, so
-  /// `scope` says in the key under what it reads: role, search_path, time zone. A query's own
-  /// `.scope()`, such as a tenant, is added to it.
+  /// Cached queries that load in the caller's transaction. Its session is the caller's own: the
+  /// settings and users that it has now are part of the key, and what it reads after they have
+  /// changed, or beside temporary tables, is not kept. `scope` adds what else the key must say; a
+  /// query's own `.scope()`, such as a tenant, is added to both. Blocks for two statements; throws
+  /// Error.
   [[nodiscard]] Borrowed borrow(pqxx::transaction_base& transaction, std::string scope);
 
   /// Removes everything of this namespace from this process's view, without telling others.
@@ -122,6 +125,7 @@ class Database final : public Queryable {
 
    private:
     struct Open;
+    std::shared_ptr<void> writing_;  // this thread is inside write()
     std::unique_ptr<Open> open_;
   };
 
@@ -150,7 +154,12 @@ class Borrowed final : public Loader {
       : database_(database), transaction_(transaction), session_(std::move(session)) {}
   Database& database_;
   pqxx::transaction_base& transaction_;
+  /// The state of log and session, as the caller's transaction sees it.
+  [[nodiscard]] ResultSet look();
+
   std::string session_;
+  std::vector<std::string> settings_;  // names of what the session was asked for
+  std::string answer_;                 // what it said
 };
 
 }  // namespace querymark::postgres

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -11,14 +12,22 @@
 namespace querymark::postgres {
 
 /// What the pool pins on each of its connections, since it changes results, and so is part of each
-/// key. Nothing: what the server gives the role (it is pinned and keyed all the same). bytea_output
-/// is always `hex`.
+/// key. Nothing: what the server gives the role. That is pinned and part of the key all the same,
+/// as is every other setting that the URL, the database or the role brings, custom ones included.
+/// bytea_output is always `hex`. When the server comes to give new sessions other settings (ALTER
+/// ROLE … SET, a changed configuration), they are refused with ConfigError, and those that stand go
+/// on as they are; pin the setting here, or restart the program.
 struct SessionPins {
   std::optional<std::string> role;
   std::optional<std::string> search_path;
   std::optional<std::string> time_zone;
   std::optional<std::string> date_style;
   std::optional<std::string> interval_style;
+  /// Further settings by name, such as {"app.tenant", "7"}. A session never forgets a custom
+  /// setting that a write has set, also with SET LOCAL: it becomes '' where it was NULL, so the
+  /// connection is closed after that write. One that is pinned here, to '' if need be, costs
+  /// nothing.
+  std::map<std::string, std::string> settings;
 };
 
 struct Options {
@@ -34,13 +43,15 @@ struct Options {
   PatienceSpan patience{
       std::chrono::milliseconds(5000)};  ///< Longest wait for a pooled connection.
   PatienceSpan connect_timeout{std::chrono::milliseconds(5000)};
-  /// Client-side, for each statement of queries and writes; zero: none.
+  /// Client-side, for each statement of queries and writes; zero: none. A statement that takes
+  /// longer is cancelled on the server, and its connection closed; COMMIT is not cancelled, but in
+  /// doubt.
   PatienceSpan statement_timeout{std::chrono::milliseconds(0)};
   /// Client-side, for each statement of the subscriber and the doorbell.
   PatienceSpan log_timeout{std::chrono::milliseconds(5000)};
   /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they need a server
   /// session each, for prepared statements and notifications, and refuse the proxy. Queries and
-  /// writes work through it, with four round trips more: each pins and proves the session it is
+  /// writes work through it, with six round trips more: each pins and proves the session it is
   /// lent. Empty: the main URL.
   std::string direct_url;
   bool require_intents = false;  ///< Refuse a write without intents.

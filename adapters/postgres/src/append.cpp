@@ -1,0 +1,43 @@
+#include "append.hpp"
+
+#include <vector>
+
+#include "querymark/postgres/types.hpp"
+#include "querymark/support/error.hpp"
+#include "snapshot_text.hpp"
+
+namespace querymark::postgres {
+
+Epoch epoch_of(std::string_view text) {
+  const auto epoch = Epoch::parse(text);
+  if (!epoch) throw SchemaError("the epoch in querymark.meta is not 32 hexadecimal digits");
+  return *epoch;
+}
+
+PendingWrite pending_of(const ResultSet& begun, const std::string& space) {
+  if (begun.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+  PendingWrite pending = begin_pending(space, epoch_of(begun.row(0)[1].view()));
+  pending.receipt.position = parse_position(begun.row(0)[2].view());
+  return pending;
+}
+
+void add_intents(PendingWrite& pending, const IntentBatch& intents) {
+  for (const Target& target : intents.targets()) pending.add(target, pending.receipt.position);
+}
+
+Append::Append(const PendingWrite& pending, const IntentBatch& intents)
+    : space(pending.receipt.space) {
+  std::vector<std::string> kind_names;
+  std::vector<std::string> target_texts;
+  for (const Target& target : intents.targets()) {
+    kind_names.emplace_back(to_string(target.kind()));
+    target_texts.push_back(target.text());
+  }
+  kinds = as_parameter(kind_names);
+  targets = as_parameter(target_texts);
+  values = {as_parameter(space), kinds,
+            intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
+            as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};
+}
+
+}  // namespace querymark::postgres

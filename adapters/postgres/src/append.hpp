@@ -1,0 +1,33 @@
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/log/intent.hpp"
+#include "querymark/log/own_writes.hpp"
+#include "querymark/result/result_set.hpp"
+
+namespace querymark::postgres {
+
+/// The epoch in querymark.meta. Throws SchemaError when it is none.
+[[nodiscard]] Epoch epoch_of(std::string_view text);
+
+/// A pending write from the row of `begin_write`. Throws SchemaError when there is none.
+[[nodiscard]] PendingWrite pending_of(const ResultSet& begun, const std::string& space);
+/// Puts all intents at the transaction's position.
+void add_intents(PendingWrite& pending, const IntentBatch& intents);
+
+/// The values of the statement `append`; keeps the texts that they point into.
+struct Append {
+  Append(const PendingWrite& pending, const IntentBatch& intents);
+  Append(const Append&) = delete;
+  Append& operator=(const Append&) = delete;
+
+  std::string space;
+  OwnedParameter kinds;
+  OwnedParameter targets;
+  std::array<ParameterView, 5> values;
+};
+
+}  // namespace querymark::postgres

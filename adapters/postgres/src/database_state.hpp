@@ -1,0 +1,151 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "connect_string.hpp"
+#include "pooled_connection.hpp"
+#include "querymark/postgres/database.hpp"
+#include "querymark/postgres/doorbell.hpp"
+#include "querymark/postgres/log.hpp"
+#include "querymark/support/connection_pool.hpp"
+#include "session.hpp"
+#include "statement_text.hpp"
+#include "values.hpp"
+
+// Threads and locks.
+//   readers, writers      take a connection from the pool; the pool's mutex is held for moments
+//   only subscriber's thread   sleeps in the doorbell (which owns a connection), reads the log
+//   through `log` session_mutex         guards what the first pooled connection found; taken alone
+//
+// A write: BEGIN, which also takes the transaction's id and the epoch -> the caller's function ->
+// intents and COMMIT in one round trip -> marks (apply_own) -> ring the doorbell -> catch up with
+// the log.
+//
+// A changed history: Log finds it and calls drain(), so idle connections close and lent ones close
+// at their return. Only then do the marks restart. Whoever takes a connection after that gets one
+// that was opened after the change and has proved the new epoch; a load on a connection lent before
+// has a stamp from before the restart.
+
+namespace querymark::postgres {
+
+/// Whether a statement's rows may be kept.
+[[nodiscard]] constexpr Stored keep_of(Reading reading) noexcept {
+  return reading == Reading::rows ? Stored::yes : Stored::uncacheable;
+}
+
+struct Database::State final : Loader {
+  State(const std::string& where, Cache& cache, Options opts)
+      : options(std::move(opts)),
+        url(where),
+        log_url(options.direct_url.empty() ? url : options.direct_url),
+        label(parse_url(url, {}).label),
+        pool({.limit = options.connections,
+              .patience = options.patience,
+              .exhausted = "all " + std::to_string(options.connections) + " connections to " +
+                           label + " stayed busy: raise `connections`, or look for slow queries"},
+             [this] { return open_session(); }),
+        log(log_url, options.space,
+            {.statement_timeout = options.log_timeout,
+             .connect_timeout = options.connect_timeout,
+             .on_history_change = [this] { pool.drain(); }}),
+        doorbell(
+            log_url, options.space,
+            {.statement_timeout = options.log_timeout, .connect_timeout = options.connect_timeout}),
+        source(cache, {.scope = first_scope(),
+                       .default_ttl = options.default_ttl,
+                       .lagging = options.lagging,
+                       .mark_cells = options.mark_cells}),
+        subscriber(options.space, log, doorbell, source.marks(),
+                   {.max_lag = options.max_lag,
+                    .poll_interval = options.poll_interval,
+                    .clock = &cache.clock()}),
+        own(source.marks(), subscriber) {
+    subscriber.start();
+    following.store(true);
+    require_one_database();
+  }
+
+  // Opens the first pooled connection: what it finds is what all others must find.
+  Scope first_scope();
+  // A transaction of its own for `action`, rolled back at its end.
+  template <class Action>
+  static auto reading(PooledConnection& connection, Action&& action) {
+    connection.run("begin isolation level read committed read only");
+    try {
+      auto result = action();
+      connection.run("rollback");
+      return result;
+    } catch (...) {  // rolled back, then rethrown
+      connection.rollback();
+      throw;
+    }
+  }
+  std::unique_ptr<PooledConnection> open_session();
+  // Pins the session and checks where the connection leads. False: to another epoch than this
+  // process's.
+  bool prove(PooledConnection& connection);
+  // The same for a server session that a proxy lends for this transaction.
+  bool prove_lent(PooledConnection& connection);
+  bool leads_here(PooledConnection& connection);
+  [[nodiscard]] ConfigError changed(const std::string& what) const;
+  // The first connection was opened before there was a history to compare it with.
+  void require_one_database();
+  // A caller's own connection must lead to this database.
+  void require_same(std::string_view id);
+
+  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override;
+  LoadedRows read(PooledConnection& connection, std::string_view sql,
+                  std::span<const ParameterView> parameters);
+  std::optional<LoadedRows> read_proxied(PooledConnection& connection, std::string_view sql,
+                                         std::span<const ParameterView> parameters);
+
+  // Runs `action` on a lent connection, and again on another as long as it fails because the
+  // connection is gone: the server may have closed any number of idle ones. It must be safe to
+  // repeat.
+  template <class Action>
+  auto on_standing(Action&& action) {
+    for (std::size_t tries = 0;; ++tries) {
+      auto connection = pool.acquire();  // failing to open is not losing
+      try {
+        return action(connection);
+      } catch (const ConfigError&) {
+        throw;
+      } catch (const Error& failure) {
+        if (!failure.connection_lost() || failure.native_code() == "timeout" ||
+            tries > options.connections)
+          throw;
+      }
+    }
+  }
+
+  void settle(const PendingWrite& pending) {
+    own.apply(pending);
+    if (!pending.updates.empty()) doorbell.ring();
+  }
+  [[nodiscard]] Error leads_elsewhere() const;
+
+  Options options;
+  std::string url;
+  std::string log_url;
+  std::string label;
+  std::mutex session_mutex;  // guards the next three
+  std::string database_id;
+  std::optional<SessionState> session;
+  std::optional<std::string> lent_look;  // of a proxy's session: what the settings are
+  std::atomic<bool> following{false};
+  ConnectionPool<PooledConnection> pool;
+  Log log;
+  NotifyDoorbell doorbell;
+  Source source;
+  Subscriber subscriber;
+  OwnWrites own;
+  SharedTypeNames type_names;  // of the low road
+};
+
+}  // namespace querymark::postgres

@@ -1,0 +1,91 @@
+#include <array>
+#include <pqxx/nontransaction>
+
+#include "append.hpp"
+#include "database_state.hpp"
+#include "errors.hpp"
+#include "querymark/postgres/types.hpp"
+#include "snapshot_text.hpp"
+#include "statement_text.hpp"
+#include "values.hpp"
+
+// The low road: a caller's own libpqxx transaction. Its session, and its end, are the caller's.
+
+namespace querymark::postgres {
+
+Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& intents) {
+  if (dynamic_cast<pqxx::nontransaction*>(&transaction) != nullptr)
+    throw ConfigError(
+        "a nontransaction commits each statement by itself; stage intents in a pqxx::work");
+  State& state = *state_;
+  return translated("stage intents", transaction, [&] {
+    require_utf8(transaction.conn().get_client_encoding());
+    const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
+    PendingWrite pending = pending_of(begun, state.options.space);
+    state.require_same(begun.row(0)[0].view());
+    add_intents(pending, intents);
+    if (!intents.empty()) {
+      const Append append(pending, intents);
+      static_cast<void>(exec_bound(transaction, statement("append"), append.values));
+    }
+    return Staged(state.own, std::move(pending), [this](const Receipt& receipt) {
+      if (receipt.intents == 0) return;
+      switch (resolve(receipt)) {
+        case WriteFate::committed:
+          state_->doorbell.ring();
+          return;
+        case WriteFate::running:
+          throw Error("the transaction is still open: commit it, then call committed()");
+        case WriteFate::rolled_back:
+          throw Error("the staged intents are not in the log: their transaction was rolled back");
+        case WriteFate::unknown:
+          throw Error("the database's history has changed since the intents were staged");
+      }
+    });
+  });
+}
+
+Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope) {
+  return translated("look at the caller's session", transaction, [&] {
+    const OwnedParameter no_names = as_parameter(std::vector<std::string>());
+    const std::array<ParameterView, 1> values{no_names};
+    const SessionState session(
+        rows_of(exec_bound(transaction, statement("session_settings"), values)));
+    // No session of the pool's begins like this.
+    Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
+    borrowed.settings_ = session.names();
+    const ResultSet state = borrowed.look();
+    borrowed.answer_ = state.row(0)[6].as<std::string>();
+    return borrowed;
+  });
+}
+
+ResultSet Borrowed::look() {
+  const OwnedParameter names = as_parameter(settings_);
+  const std::array<ParameterView, 1> values{names};
+  ResultSet state = rows_of(exec_bound(transaction_, statement("load_state"), values));
+  if (state.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+  return state;
+}
+
+LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
+  return translated("run a query in the caller's transaction", transaction_, [&] {
+    const Reading reading = require_reading(sql, backslash_of(transaction_.conn()));
+    // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
+    const ResultSet state = look();
+    const Row row = state.row(0);
+    database_.state_->require_same(row[0].view());
+    LoadedRows loaded;
+    loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
+    // It reads under the name of the session that was borrowed, and of no table but the database's.
+    const bool as_borrowed = row[6].view() == answer_ && !row[5].as<bool>();
+    loaded.keep = row[3].as<bool>() ? Stored::in_transaction
+                  : !as_borrowed    ? Stored::uncacheable
+                                    : keep_of(reading);
+    loaded.rows = database_.state_->type_names.rows_of(transaction_,
+                                                       exec_bound(transaction_, sql, parameters));
+    return loaded;
+  });
+}
+
+}  // namespace querymark::postgres

@@ -1,0 +1,106 @@
+#include "open_write.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <vector>
+
+#include "pooled_connection.hpp"
+#include "querymark/support/ascii.hpp"
+#include "session.hpp"
+#include "sql_tokens.hpp"
+#include "statement_text.hpp"
+
+// States: standing -> failed (a statement failed; ROLLBACK TO a savepoint leads back) -> ended.
+// Which of them it is, the server says with each answer; only between standing and ended, when a
+// command may have begun another transaction at once (AND CHAIN), the id tells.
+
+namespace querymark::postgres {
+namespace {
+
+std::string excerpt(std::string_view sql) {
+  constexpr std::size_t kLongest = 200;
+  return std::string(sql.substr(0, kLongest)) + (sql.size() > kLongest ? "..." : "");
+}
+
+bool holds(std::string_view lower, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(
+      words, [&](std::string_view word) { return lower.find(word) != std::string_view::npos; });
+}
+
+}  // namespace
+
+template <class Action>
+auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values, Action&& action) {
+  if (ended_) refuse();
+  require_inside_transaction(sql, connection_.backslash());
+  distrust_after(sql, values);
+  try {
+    auto result = action();
+    look_after(sql);
+    return result;
+  } catch (const Error& failure) {
+    if (!ended_) {
+      blamed_ = excerpt(sql);
+      failure_ = failure.what();
+      traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
+      ended_ = connection_.standing() == Connection::Standing::none ||
+               connection_.standing() == Connection::Standing::lost;
+    }
+    throw;
+  }
+}
+
+// What can't be cleared in the session, or seen afterwards, is guessed from the text; a wrong guess
+// costs a connection.
+void OpenWrite::distrust_after(std::string_view sql, std::span<const ParameterView> values) {
+  const auto first = SqlTokens(sql, connection_.backslash()).next();
+  const bool runs_code = first && (first->is("do") || first->is("call"));
+  const std::string lower = ascii::to_lower(sql);
+  if (runs_code && holds(lower, {"prepare", "deallocate", "discard"}))
+    connection_.distrust_prepared();
+  if (!runs_code && !(first && first->is("set")) && !holds(lower, {"set_config"})) return;
+  std::vector<std::string> names = customs_set_by(sql);
+  for (const ParameterView value : values)
+    if (value.type() == ValueType::text && value.as_view().find('.') != std::string_view::npos)
+      names.emplace_back(value.as_view());
+  connection_.distrust_customs(names);
+}
+
+void OpenWrite::look_after(std::string_view sql) {
+  static constexpr std::array<std::string_view, 4> kEnding{"COMMIT", "ROLLBACK",
+                                                           "PREPARE TRANSACTION", "COPY"};
+  const bool odd = std::ranges::any_of(connection_.tags(), [](const std::string& tag) {
+    return std::ranges::find(kEnding, tag) != kEnding.end();
+  });
+  if (connection_.standing() == Connection::Standing::open) {
+    if (!odd) return;
+    // ROLLBACK TO a savepoint, too, says ROLLBACK.
+    const ResultSet now = connection_.query(statement("write_position"));
+    if (now.row(0)[0].view() == position_) return;
+  }
+  ended_ = true;
+  blamed_ = excerpt(sql);
+  failure_ = "it ended the transaction that write() had begun";
+  refuse();
+}
+
+std::int64_t OpenWrite::execute(std::string_view sql, std::span<const ParameterView> values) {
+  return run(sql, values, [&] { return connection_.execute(sql, values); });
+}
+
+ResultSet OpenWrite::query(std::string_view sql, std::span<const ParameterView> values) {
+  return run(sql, values, [&] { return connection_.query(sql, values); });
+}
+
+void OpenWrite::require_standing() const {
+  if (ended_ || connection_.standing() != Connection::Standing::open) refuse();
+}
+
+void OpenWrite::refuse() const {
+  throw Error("nothing is committed: the transaction had failed before, at \"" + blamed_ +
+                  "\": " + failure_,
+              traits_);
+}
+
+}  // namespace querymark::postgres

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/result/result_set.hpp"
+#include "querymark/support/error.hpp"
+
+namespace querymark::postgres {
+
+class PooledConnection;
+
+/// The transaction of one write, while the caller's function runs in it: knows after each statement
+/// whether it still stands, so that nothing is ever committed outside it, or in its name. Not
+/// thread-safe.
+class OpenWrite {
+ public:
+  /// `position` is the transaction's id, as text. The connection must outlive the object.
+  OpenWrite(PooledConnection& connection, std::string position)
+      : connection_(connection), position_(std::move(position)) {}
+  OpenWrite(const OpenWrite&) = delete;
+  OpenWrite& operator=(const OpenWrite&) = delete;
+
+  /// One statement of the caller's. Throws ConfigError for what must not run inside write(), and
+  /// Error; also for every later statement once the transaction has ended.
+  std::int64_t execute(std::string_view sql, std::span<const ParameterView> values);
+  [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> values);
+
+  /// Throws, with the statement that is to blame, unless the transaction can be committed.
+  void require_standing() const;
+
+ private:
+  template <class Action>
+  auto run(std::string_view sql, std::span<const ParameterView> values, Action&& action);
+  void distrust_after(std::string_view sql, std::span<const ParameterView> values);
+  void look_after(std::string_view sql);
+  [[noreturn]] void refuse() const;
+
+  PooledConnection& connection_;
+  std::string position_;
+  std::string blamed_;   // the last statement that failed, or the one that ended the transaction
+  std::string failure_;  // what was said of it
+  ErrorTraits traits_;
+  bool ended_ = false;
+};
+
+}  // namespace querymark::postgres

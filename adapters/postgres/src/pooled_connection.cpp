@@ -1,0 +1,198 @@
+#include "pooled_connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "querymark/postgres/types.hpp"
+#include "querymark/support/ascii.hpp"
+#include "statement_text.hpp"
+
+namespace querymark::postgres {
+namespace {
+
+constexpr std::string_view begin_of(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::repeatable_read:
+      return "begin isolation level repeatable read read write; ";
+    case Isolation::serializable:
+      return "begin isolation level serializable read write; ";
+    case Isolation::read_committed:
+      break;
+  }
+  return "begin isolation level read committed read write; ";
+}
+
+// DISCARD ALL, which can't travel with other statements, but for what is prepared and for the
+// users: `prove_session` at the end tells when those are others.
+constexpr std::string_view kClear =
+    "; reset all; close all; unlisten *; discard temp; discard sequences";
+
+}  // namespace
+
+void PooledConnection::pin(const SettingList& settings) {
+  const ResultSet pinned =
+      query(statement("pin_session"),
+            {as_parameter(settings.names), as_parameter(settings.values), as_parameter(proxied())});
+  if (pinned.row(0)[0].as<bool>())
+    throw Error(label() +
+                    " is a standby, where positions can't be trusted; connect to the primary "
+                    "(target_session_attrs=read-write in the URL)",
+                {.connection_lost = true});
+}
+
+ResultSet PooledConnection::find_history() {
+  ResultSet found = query(statement("session"));
+  if (found.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+  return found;
+}
+
+SessionState PooledConnection::find_session(const SettingList& pinned) {
+  std::vector<std::string> customs = custom_names(startup_options());
+  for (const std::string& name : pinned.names)
+    if (name.find('.') != std::string::npos) customs.push_back(name);
+  return SessionState(query(statement("session_settings"), {as_parameter(customs)}));
+}
+
+ResultSet PooledConnection::look(const std::vector<std::string>& names) {
+  ResultSet found = query(statement("load_state"), {as_parameter(names)});
+  if (found.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
+  return found;
+}
+
+void PooledConnection::settle(const SettingList& settings,
+                              const std::vector<std::string>& customs) {
+  run("reset all");
+  const auto now = [this](const std::vector<std::string>& names) {
+    const ResultSet answer = query(statement("settings_now"), {as_parameter(names)});
+    return answer.row(0)[0].as<std::vector<std::optional<std::string>>>();
+  };
+  const auto values = now(settings.names);
+  resettable_ = settings.names;
+  if (!customs.empty()) {
+    const auto given = now(customs);
+    for (std::size_t i = 0; i < customs.size(); ++i)
+      if (given[i]) resettable_.push_back(customs[i]);
+  }
+  clear_ = kClear;
+  SettingList others;
+  for (std::size_t i = 0; i < settings.names.size(); ++i) {
+    if (values[i] == settings.values[i]) continue;
+    if (settings.names[i] == "default_transaction_read_only")
+      clear_ += "; set default_transaction_read_only = " + settings.values[i];
+    else
+      others.add(settings.names[i], settings.values[i]);
+  }
+  const auto quote = [this](ParameterView value) { return literal(value); };
+  const OwnedParameter looked_at = as_parameter(customs);
+  const std::array<ParameterView, 1> names{looked_at};
+  std::string text = "prepare querymark_begin as " + statement("begin_write") +
+                     "; prepare querymark_append as " + statement("append");
+  if (customs.empty())
+    text += "; prepare querymark_leave as " + statement("leave_read") +
+            "; prepare querymark_prove as " + statement("prove_session");
+  else
+    text += "; prepare querymark_leave as " +
+            with_literals(statement("leave_read_customs"), names, quote) +
+            "; prepare querymark_prove as " +
+            with_literals(statement("prove_session_customs"), names, quote);
+  if (!others.names.empty()) {
+    const OwnedParameter other_names = as_parameter(others.names);
+    const OwnedParameter other_values = as_parameter(others.values);
+    const std::array<ParameterView, 3> pins{other_names, other_values, as_parameter(false)};
+    text += "; prepare querymark_pin as " + with_literals(statement("pin_session"), pins, quote);
+    clear_ += "; execute querymark_pin";
+  }
+  clear_ += "; execute querymark_prove";
+  run(text);
+  const ResultSet proved = run("rollback" + clear_);
+  settled_ = proved.row(0)[0].as<std::string>();
+  const ResultSet left = run("execute querymark_leave");
+  left_ = left.row(0)[1].as<std::string>();
+  prepared_ = true;
+}
+
+void PooledConnection::distrust_customs(const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (std::ranges::none_of(resettable_,
+                             [&](const std::string& known) { return ascii::equal(known, name); }))
+      prepared_ = false;
+}
+
+PooledConnection::Read PooledConnection::read(std::string_view sql,
+                                              std::span<const ParameterView> values) {
+  try {
+    Apart apart = query_apart(sql, values, "querymark_leave");
+    const bool answered = !apart.left.empty();
+    const bool proved = answered && apart.left.row(0)[1].view() == left_;
+    if (!proved) give_up();
+    return {std::move(apart.rows), answered && apart.left.row(0)[0].as<bool>(), proved};
+  } catch (...) {  // its transaction goes, then rethrown
+    abandon();
+    throw;
+  }
+}
+
+ResultSet PooledConnection::begin(Isolation isolation) {
+  const std::string begin(begin_of(isolation));
+  if (prepared_) {
+    try {
+      return run(begin + "execute querymark_begin");
+    } catch (const Error& failure) {
+      // There is no such prepared statement, or it no longer fits the schema.
+      if (failure.native_code() != "26000" && failure.native_code() != "0A000") throw;
+      rollback();
+      prepared_ = false;
+    }
+  }
+  return run(begin + statement("begin_write"));
+}
+
+std::string PooledConnection::append_text(std::span<const ParameterView> values) {
+  return with_literals(prepared_ ? std::string_view("execute querymark_append($1, $2, $3, $4, $5)")
+                                 : std::string_view(statement("append")),
+                       values, [&](ParameterView value) { return literal(value); });
+}
+
+std::string PooledConnection::with_clearing(std::string text) const {
+  // What has lost its prepared statements is closed instead of cleared.
+  if (prepared_) text += clear_;
+  return text;
+}
+
+void PooledConnection::check(const ResultSet& answer) noexcept {
+  if (proxied()) return;  // the server session is given back to the proxy
+  try {
+    if (prepared_ && answer.row(0)[0].view() == settled_) return;
+  } catch (const std::exception&) {  // no row: not what it was
+  }
+  give_up();
+}
+
+void PooledConnection::commit(std::string before) {
+  const std::string text = with_clearing((before.empty() ? "" : before + "; ") + "commit");
+  ResultSet answer;
+  try {
+    answer = run_commit(text);
+  } catch (const Error&) {
+    if (!finished("COMMIT")) throw;
+    give_up();  // the commit stands; only what came after it has failed
+    return;
+  }
+  // The tag of a COMMIT that found its transaction failed is ROLLBACK.
+  if (!finished("COMMIT"))
+    throw Error("the server has rolled the transaction back instead of committing it");
+  check(answer);
+}
+
+void PooledConnection::abandon() noexcept {
+  if (!open()) return;
+  try {
+    check(run(with_clearing("rollback"), kRollbackPatience));
+  } catch (const std::exception&) {
+    give_up();  // the server rolls back when the connection closes
+  }
+}
+
+}  // namespace querymark::postgres

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "connection.hpp"
+#include "querymark/postgres/options.hpp"
+#include "session.hpp"
+
+namespace querymark::postgres {
+
+/// A connection of the pool: its session is pinned, and comes back to the pool as it was lent, or
+/// not at all. Behind a proxy, pins last for one transaction. Not thread-safe.
+///
+/// What a read leaves is undone by the rollback of its transaction, but for locks of the session.
+/// What a write leaves (settings, temporary tables, cursors, locks, LISTEN) is cleared in the very
+/// text that commits, and the session then compared with what it was.
+class PooledConnection final : public Connection {
+ public:
+  using Connection::Connection;
+
+  /// Sets `settings`. Throws Error on a standby.
+  void pin(const SettingList& settings);
+  /// The row of `session`: where the connection leads.
+  [[nodiscard]] ResultSet find_history();
+  /// What the session is, after `pinned` was set. Costs milliseconds: looks at all settings,
+  /// functions and policies.
+  [[nodiscard]] SessionState find_session(const SettingList& pinned);
+  /// The row of `load_state`, with what the settings `names` are.
+  [[nodiscard]] ResultSet look(const std::vector<std::string>& names);
+  /// From now on the session is brought back to `settings`, which it has, and to what it came with.
+  /// `customs`: names of custom settings that must stay what they are. Not for a proxied
+  /// connection.
+  void settle(const SettingList& settings, const std::vector<std::string>& customs);
+
+  struct Read {
+    ResultSet rows;
+    bool wrote = false;   ///< It has taken a transaction id; what it wrote is undone.
+    bool proved = false;  ///< The session was what it should be when it ended.
+  };
+  /// One statement with bound parameters in a read-only transaction of its own; one round trip.
+  /// Requires a settled session.
+  [[nodiscard]] Read read(std::string_view sql, std::span<const ParameterView> values);
+  /// Begins a transaction that writes; returns the row of `begin_write`.
+  [[nodiscard]] ResultSet begin(Isolation isolation);
+  /// The statement `append` with its values, as text.
+  [[nodiscard]] std::string append_text(std::span<const ParameterView> values);
+  /// Runs `before` (empty, or one statement) and commits, and clears the session. Returns when the
+  /// commit is known to stand. Throws what failed; then the transaction is rolled back, unless the
+  /// connection is lost.
+  void commit(std::string before);
+  /// Rolls back, and clears the session. Never throws.
+  void abandon() noexcept;
+  /// The caller's SQL may have prepared statements, or deallocated this connection's: it is closed
+  /// when it is given back.
+  void distrust_prepared() noexcept { prepared_ = false; }
+  /// The caller's SQL may have set these custom settings; the same, unless a reset brings them
+  /// back.
+  void distrust_customs(const std::vector<std::string>& names);
+
+ private:
+  [[nodiscard]] std::string with_clearing(std::string text) const;
+  void check(const ResultSet& answer) noexcept;
+
+  bool prepared_ = false;
+  std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
+  std::string clear_;    // statements that bring the session back, after a COMMIT or ROLLBACK
+  std::string settled_;  // what `prove_session` answers on the fresh session
+  std::string left_;     // what `leave_read` answers on it
+};
+
+}  // namespace querymark::postgres

@@ -9,9 +9,12 @@
 #include <functional>
 
 #include "connection.hpp"
+#include "support/shop.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace querymark;
+using querymark::test::Process;
+using querymark::test::Shop;
 using querymark::test::TempDir;
 namespace fs = std::filesystem;
 
@@ -120,4 +123,22 @@ TEST_CASE("identity: what the library creates belongs to its owner alone, whatev
     }
   }
   ::umask(before);
+}
+
+TEST_CASE("sqlite: waits of any length stay within what clocks can count", "[sqlite]") {
+  using std::chrono::milliseconds;
+  const Shop shop;
+  for (const auto& [asked, taken] :
+       {std::pair{milliseconds::max(), milliseconds(std::chrono::hours(24))},
+        std::pair{milliseconds::min(), milliseconds(0)},
+        std::pair{milliseconds(30), milliseconds(30)}}) {
+    const sqlite::Connection connection(shop.path(), sqlite::Connection::Use::read,
+                                        {.busy_timeout = asked});
+    CHECK(connection.busy_timeout() == taken);
+  }
+  sqlite::Options options = Process::quick();
+  options.busy_timeout = milliseconds::max();
+  Process process(shop, options);
+  process.set_price(1, 4.0);
+  CHECK(process.price(1).outcome().stored == Stored::yes);
 }

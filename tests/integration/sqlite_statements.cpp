@@ -106,6 +106,9 @@ TEST_CASE("sqlite: EXPLAIN and PRAGMA are answered, current, and not kept", "[sq
   CHECK(shop.number("select count(*) from product where price = 1") == 0);
   CHECK(cell(twice("select total_changes()")).as<int>() == 0);
   CHECK(cell(twice("select journal_mode from pragma_journal_mode")).view() == "wal");
+  // A table of that kind of name is one like any other.
+  shop.execute("create table pragma_notes (x)");
+  CHECK(process.db.query("select * from pragma_notes").fetch().outcome().stored == Stored::yes);
 }
 
 TEST_CASE("sqlite: what tells of the schema tells of the file's, not of the connection's copy",

@@ -66,7 +66,7 @@ Connection::Opened Connection::open(const std::string& path, const Settings& set
     const auto before = identity_of(path);
     SQLite::Database database = translated("open " + path, [&] {
       return SQLite::Database(path, open_flags(settings),
-                              static_cast<int>(settings.busy_timeout.count()));
+                              static_cast<int>(bounded(settings.busy_timeout).count()));
     });
     const bool moved = has_moved(database.getHandle());
     if (before && before == identity_of(path) && !moved) return {std::move(database), *before};
@@ -99,7 +99,7 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
 }
 
 void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
-  busy_timeout_ = timeout;
+  busy_timeout_ = bounded(timeout);
   sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
 }
 

@@ -2,6 +2,7 @@
 
 #include <SQLiteCpp/Database.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -37,6 +38,12 @@ struct FileIdentity {
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::string& path) noexcept;
 /// True when the path by which `database` was opened leads to another file now, or to none.
 [[nodiscard]] bool has_moved(sqlite3* database) noexcept;
+
+/// A wait as long as the clocks' arithmetic can do with: at least nothing, at most a day.
+[[nodiscard]] constexpr std::chrono::milliseconds bounded(std::chrono::milliseconds wait) noexcept {
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24);
+  return std::clamp(wait, std::chrono::milliseconds(0), kLongest);
+}
 
 /// One connection with its statements. Not thread-safe. All members throw Error, never
 /// SQLite::Exception.

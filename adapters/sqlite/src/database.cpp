@@ -36,9 +36,18 @@ namespace {
 constexpr int kFollowAttempts = 10;
 }  // namespace
 
+namespace {
+
+Options checked(Options options) {
+  options.busy_timeout = bounded(options.busy_timeout);
+  return options;
+}
+
+}  // namespace
+
 struct Database::State final : Loader {
   State(const std::string& where, Cache& cache, const Options& opts)
-      : options(opts),
+      : options(checked(opts)),
         path(path_of(where)),
         pool({.limit = options.readers,
               .patience = options.busy_timeout,

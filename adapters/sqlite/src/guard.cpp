@@ -139,7 +139,7 @@ int Guard::decide(int action, const char* first, const char* second,
       constexpr std::string_view kPrefix = "pragma_";
       const std::string_view table = text_of(first);
       if (table.size() > kPrefix.size() && ascii::equal(table.substr(0, kPrefix.size()), kPrefix) &&
-          !among(kTellOfSchema, table.substr(kPrefix.size())))
+          among(kAsk, table.substr(kPrefix.size())))
         tells_of_connection_ = true;
       return SQLITE_OK;
     }

@@ -94,3 +94,13 @@ TEST_CASE("poll pace: jitter shortens a pause by up to a quarter", "[poll_pace]"
     CHECK(pace.pause(random) >= 48ms);
   }
 }
+
+TEST_CASE("poll pace: no lag at all does not mean polls without a pause", "[poll_pace]") {
+  const PollPace never_trusted(80ms, 0s);
+  CHECK(never_trusted.pause(kNoJitter) == 80ms);
+  const PollPace impatient(0s, 3s);
+  CHECK(impatient.pause(kNoJitter) >= 1ms);
+  const PollPace patient(nanoseconds::max(), nanoseconds::max());
+  CHECK(patient.pause(kNoJitter) == nanoseconds::max() / 3);
+  CHECK(patient.pause(kMostJitter) > 0ns);
+}

@@ -121,6 +121,14 @@ TEST_CASE("target: a malformed row of the log is rejected", "[target]") {
   CHECK_FALSE(Target::from_log("tag", std::string(Target::kMaxText + 1, 'x')));
   CHECK_FALSE(Target::from_log("entity", "product"));
   CHECK_FALSE(Target::from_log("key", "product:7"));
+  CHECK_FALSE(Target::from_log("key", "name:"));
+  CHECK_FALSE(Target::from_log("key", "name:prices:eu"));  // key_named escapes the second colon
+  CHECK(Target::from_log("key", "name:prices%3Aeu") == key_named("prices:eu"));
+  CHECK_FALSE(Target::from_log("key", "query:"));
+  CHECK_FALSE(Target::from_log("key", "query:" + std::string(63, 'a')));
+  CHECK_FALSE(Target::from_log("key", "query:" + std::string(64, 'A')));
+  CHECK_FALSE(Target::from_log("key", "query:" + std::string(65, 'a')));
+  CHECK(Target::from_log("key", "query:" + std::string(64, 'a')));
   CHECK(Target::from_log("tag", "a%25%3A"));
   CHECK(Target::from_log("flush", ""));
 }

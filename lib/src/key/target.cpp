@@ -17,6 +17,17 @@ bool is_canonical(std::string_view text) noexcept {
   return true;
 }
 
+// One that `key_named` or `key_of` could have made. Another one, from a writer of its own spelling,
+// would hit nothing.
+bool is_key(std::string_view text) noexcept {
+  constexpr std::string_view kName = "name:";
+  constexpr std::string_view kQuery = "query:";
+  if (text.starts_with(kName))
+    return text.size() > kName.size() && text.find(':', kName.size()) == std::string_view::npos;
+  if (!text.starts_with(kQuery) || text.size() != kQuery.size() + 2 * sizeof(Digest)) return false;
+  return text.find_first_not_of("0123456789abcdef", kQuery.size()) == std::string_view::npos;
+}
+
 [[noreturn]] void reject(std::string_view text) {
   const std::string shown = to_hex(text.substr(0, 32));
   if (text.empty()) throw ConfigError("a target needs a name: its text is empty");
@@ -77,8 +88,7 @@ std::optional<Target> Target::from_log(std::string_view kind, std::string_view t
     if (found == TargetKind::entity && text.find(':') == std::string_view::npos)
       return std::nullopt;
     if (found == TargetKind::key && text.starts_with("sha256:")) return flush_all();
-    if (found == TargetKind::key && !text.starts_with("query:") && !text.starts_with("name:"))
-      return std::nullopt;
+    if (found == TargetKind::key && !is_key(text)) return std::nullopt;
     return Target(found, std::string(text));
   }
   return std::nullopt;

@@ -19,7 +19,8 @@ nanoseconds doubled(nanoseconds pause, nanoseconds limit) noexcept {
 }  // namespace
 
 PollPace::PollPace(nanoseconds interval, nanoseconds max_lag) noexcept
-    : longest_(std::max(std::min(interval, max_lag / 3), kLeast)),
+    // Without a lag to keep, nothing is ever trusted: polls need not hurry.
+    : longest_(std::max(max_lag.count() > 0 ? std::min(interval, max_lag / 3) : interval, kLeast)),
       shortest_(std::max(longest_ / 8, kLeast)),
       longest_after_failure_(std::max(longest_, std::min(kLongestAfterFailure, max_lag / 3))),
       pause_(longest_) {}

@@ -32,8 +32,9 @@ class Target {
   static constexpr std::size_t kMaxText = 1024;
 
   /// Reads what a log row or a shared tier holds. Nothing when the kind is unknown or the text is
-  /// not canonical: empty, too long, not UTF-8, or with a stray `%`. A key in the spelling of
-  /// version 0.1, `sha256:<hex>`, named a query in one session alone: it is read as a flush.
+  /// not canonical: empty, too long, not UTF-8, with a stray `%`, or a key of another form. A key
+  /// in the spelling of version 0.1, `sha256:<hex>`, named a query in one session alone: it is read
+  /// as a flush.
   [[nodiscard]] static std::optional<Target> from_log(std::string_view kind, std::string_view text);
 
   [[nodiscard]] TargetKind kind() const noexcept { return kind_; }

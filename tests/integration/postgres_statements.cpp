@@ -369,3 +369,26 @@ TEST_CASE("postgres: a session with backslash escapes reads its own texts", "[po
              Contains("lo_create() has an effect"));
   CHECK(shop.number("select count(*) from pg_largeobject_metadata") == 0);
 }
+
+TEST_CASE("postgres low road: what a function has written or set is not kept", "[low road]") {
+  const PgShop shop;
+  shop.execute(
+      "create table made (x int);"
+      "create function bump() returns int language sql volatile as 'insert into made values (1) "
+      "returning x';"
+      "create function settle() returns text language sql volatile as $$ select "
+      "set_config('DateStyle', 'German', true) $$");
+  PgProcess process(shop);
+  pqxx::connection own(shop.url());
+  for (const auto& [sql, why] : {std::pair("select bump()", Stored::in_transaction),
+                                 std::pair("select settle()", Stored::uncacheable)}) {
+    CAPTURE(sql);
+    for (int i = 0; i < 2; ++i) {
+      pqxx::work work(own);
+      auto borrowed = process.db.borrow(work, "own");
+      const Result result = borrowed.query(sql).fetch();
+      CHECK(result.outcome().status != ReadStatus::hit);
+      CHECK(result.outcome().stored == why);
+    }
+  }
+}

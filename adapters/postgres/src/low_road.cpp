@@ -78,12 +78,18 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
     // It reads under the name of the session that was borrowed, and of no table but the database's.
-    const bool as_borrowed = row[6].view() == answer_ && !row[5].as<bool>();
-    loaded.keep = row[3].as<bool>() ? Stored::in_transaction
-                  : !as_borrowed    ? Stored::uncacheable
-                                    : keep_of(reading);
+    const auto judged = [&](const Row& seen) {
+      if (seen[3].as<bool>()) return Stored::in_transaction;
+      const bool as_borrowed = seen[6].view() == answer_ && !seen[5].as<bool>();
+      return as_borrowed ? keep_of(reading) : Stored::uncacheable;
+    };
+    loaded.keep = judged(row);
     loaded.rows = database_.state_->type_names.rows_of(transaction_,
                                                        exec_bound(transaction_, sql, parameters));
+    if (loaded.keep == Stored::yes) {  // a function may have written, or have changed the session
+      const ResultSet after = look();
+      loaded.keep = judged(after.row(0));
+    }
     return loaded;
   });
 }

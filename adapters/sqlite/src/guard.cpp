@@ -17,6 +17,9 @@ constexpr std::string_view kReading =
 constexpr std::string_view kWriting =
     "write() begins and ends the transaction itself: return from the function to commit, throw to "
     "roll back, and use savepoints for parts of it";
+constexpr std::string_view kReadingPragma =
+    "a cached query must leave the database and its connection, which others share, as they are: "
+    "what is stored is set in write(), and for settings there are options";
 constexpr std::string_view kSetting =
     "this setting belongs to a connection that others share: set what there is an option for in "
     "the options";
@@ -158,7 +161,7 @@ int Guard::decide_pragma(std::string_view name, const char* argument) noexcept {
       return SQLITE_OK;
     }
   }
-  return refuse(kSetting);
+  return refuse(rules_ == Rules::reading ? kReadingPragma : kSetting);
 }
 
 }  // namespace querymark::sqlite

@@ -5,12 +5,16 @@
 namespace querymark::postgres {
 namespace {
 
-std::string_view advice(std::string_view state) {
+std::string_view advice(std::string_view state, std::string_view doing) {
   if (state == "28P01" || state == "28000") return "; check user and password (or ~/.pgpass)";
   if (state == "3D000") return "; the database does not exist";
-  if (state == "42501")
-    return "; grant the role one of querymark_writer, querymark_subscriber, querymark_worker (see "
-           "sql/postgres/0002_roles.sql), and its rights on your own tables";
+  if (state == "42501") {
+    // The worker's statements all bear this name; the message is in the server's language.
+    if (doing.find("\"consumer") != std::string_view::npos)
+      return "; grant querymark_worker to the worker's role";
+    return "; an application's role needs querymark_subscriber to read and querymark_writer to "
+           "write (grant them to it), and its rights on your own tables";
+  }
   if (state == "25006")
     return "; the transaction only reads: write through write(), and on a primary "
            "(target_session_attrs=read-write in the URL)";
@@ -63,7 +67,7 @@ void raise(std::string_view doing, const std::string& message, const std::string
   const ErrorTraits traits = traits_of(state, connection_open);
   const std::string text = "cannot " + std::string(doing) + ": " + trimmed(message) +
                            (state.empty() ? "" : " (SQLSTATE " + state + ')') +
-                           std::string(advice(state));
+                           std::string(advice(state, doing));
   // Wrong SQL and wrong parameters are the caller's; nothing is gained by repeating.
   const bool wrong = state == "42601" || state == "42703" || state == "42P02" || state == "42P18" ||
                      state == "25006" || state == "08P01";

@@ -32,21 +32,23 @@ bool holds(std::string_view lower, std::initializer_list<std::string_view> words
 
 template <class Action>
 auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values, Action&& action) {
-  if (ended_) refuse();
+  require_ours("what ran before");
   require_inside_transaction(sql, connection_.backslash());
   distrust_after(sql, values);
   try {
     auto result = action();
-    look_after(sql);
+    require_ours(sql);
     return result;
   } catch (const Error& failure) {
-    if (!ended_) {
+    const bool after_another = failure.native_code() == "25P02";  // the first is to blame
+    if (!ended_ && !after_another) {
       blamed_ = excerpt(sql);
       failure_ = failure.what();
       traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
+    }
+    if (!ended_)
       ended_ = connection_.standing() == Connection::Standing::none ||
                connection_.standing() == Connection::Standing::lost;
-    }
     throw;
   }
 }
@@ -67,20 +69,23 @@ void OpenWrite::distrust_after(std::string_view sql, std::span<const ParameterVi
   connection_.distrust_customs(names);
 }
 
-void OpenWrite::look_after(std::string_view sql) {
-  static constexpr std::array<std::string_view, 4> kEnding{"COMMIT", "ROLLBACK",
-                                                           "PREPARE TRANSACTION", "COPY"};
-  const bool odd = std::ranges::any_of(connection_.tags(), [](const std::string& tag) {
-    return std::ranges::find(kEnding, tag) != kEnding.end();
-  });
-  if (connection_.standing() == Connection::Standing::open) {
+void OpenWrite::require_ours(std::string_view last) {
+  static constexpr std::array<std::string_view, 3> kEnding{"COMMIT", "ROLLBACK",
+                                                           "PREPARE TRANSACTION"};
+  if (ended_) refuse();
+  const Connection::Standing standing = connection_.standing();
+  if (standing == Connection::Standing::failed) return;  // or ROLLBACK TO could not run
+  if (standing == Connection::Standing::open) {
+    const bool odd = std::ranges::any_of(
+        kEnding, [&](std::string_view tag) { return connection_.finished(tag); });
     if (!odd) return;
     // ROLLBACK TO a savepoint, too, says ROLLBACK.
     const ResultSet now = connection_.query(statement("write_position"));
-    if (now.row(0)[0].view() == position_) return;
+    const auto position = now.row(0)[0];
+    if (!position.is_null() && position.view() == position_) return;
   }
   ended_ = true;
-  blamed_ = excerpt(sql);
+  blamed_ = excerpt(last);
   failure_ = "it ended the transaction that write() had begun";
   refuse();
 }
@@ -93,8 +98,9 @@ ResultSet OpenWrite::query(std::string_view sql, std::span<const ParameterView> 
   return run(sql, values, [&] { return connection_.query(sql, values); });
 }
 
-void OpenWrite::require_standing() const {
-  if (ended_ || connection_.standing() != Connection::Standing::open) refuse();
+void OpenWrite::require_standing() {
+  require_ours("what ran before");
+  if (connection_.standing() != Connection::Standing::open) refuse();
 }
 
 void OpenWrite::refuse() const {

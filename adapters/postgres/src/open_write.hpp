@@ -30,13 +30,13 @@ class OpenWrite {
   [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> values);
 
   /// Throws, with the statement that is to blame, unless the transaction can be committed.
-  void require_standing() const;
+  void require_standing();
 
  private:
   template <class Action>
   auto run(std::string_view sql, std::span<const ParameterView> values, Action&& action);
   void distrust_after(std::string_view sql, std::span<const ParameterView> values);
-  void look_after(std::string_view sql);
+  void require_ours(std::string_view last);
   [[noreturn]] void refuse() const;
 
   PooledConnection& connection_;

@@ -117,7 +117,7 @@ void Subscriber::catch_up() {
   if (polls_done_.load() > arrival) return;  // one that began after this call has ended well
   if (polls_failed_.load() > arrival) {
     const std::lock_guard state_lock(state_mutex_);
-    std::rethrow_exception(failure_);
+    throw Error(failure_.what, failure_.traits);
   }
   poll();
 }
@@ -157,28 +157,31 @@ void Subscriber::poll() {
   const MonotonicTime began = options_.clock->now();
   try {
     read_log(began);
+  } catch (const Error& failure) {
+    fail_poll(number, {failure.what(),
+                       {.retryable = failure.retryable(),
+                        .connection_lost = failure.connection_lost(),
+                        .outcome_unknown = failure.outcome_unknown(),
+                        .native_code = failure.native_code()}});
+    throw;
   } catch (const std::exception& failure) {
-    note_failure(failure.what());
-    end_poll(number, std::current_exception());
+    fail_poll(number, {failure.what(), {}});
     throw;
   } catch (...) {
-    note_failure("the log could not be read");
-    end_poll(number, std::current_exception());
+    fail_poll(number, {"the log could not be read", {}});
     throw;
   }
-  end_poll(number, nullptr);
-}
-
-void Subscriber::end_poll(std::uint64_t number, std::exception_ptr failure) noexcept {
   const std::lock_guard lock(state_mutex_);
-  failure_ = std::move(failure);
-  if (failure_) {
-    polls_failed_.store(number);
-    return;
-  }
   last_error_.clear();
   polls_done_.store(number);
   covered_.notify_all();
+}
+
+void Subscriber::fail_poll(std::uint64_t number, Failure failure) noexcept {
+  note_failure(failure.what.c_str());
+  const std::lock_guard lock(state_mutex_);
+  failure_ = std::move(failure);
+  polls_failed_.store(number);
 }
 
 void Subscriber::read_log(MonotonicTime began) {

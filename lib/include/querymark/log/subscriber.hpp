@@ -5,7 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -52,9 +51,10 @@ class Subscriber {
   void stop() noexcept;
 
   /// Applies everything that was committed before the call. Blocks for one read of the log; callers
-  /// that arrive during one share the next, its failure too. Throws what the outbox throws; the
-  /// marks then stand where they stood. A log that ends before the cursor, in the same epoch, is
-  /// another history that nobody has told of: the marks restart there, and Error is thrown.
+  /// that arrive during one share the next, its failure too (as an Error of the same traits).
+  /// Throws what the outbox throws; the marks then stand where they stood. A log that ends before
+  /// the cursor, in the same epoch, is another history that nobody has told of: the marks restart
+  /// there, and Error is thrown.
   void catch_up();
   /// The same for who can do without: nothing is thrown, and while polls fail it rings the
   /// subscriber's thread instead of waiting for another failure. False: not caught up.
@@ -88,7 +88,12 @@ class Subscriber {
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
   void poll();                         // requires poll_mutex_
   void read_log(MonotonicTime began);  // requires poll_mutex_
-  void end_poll(std::uint64_t number, std::exception_ptr failure) noexcept;
+  /// What the callers who share a failed poll are told, each by an Error of his own.
+  struct Failure {
+    std::string what;
+    ErrorTraits traits;
+  };
+  void fail_poll(std::uint64_t number, Failure failure) noexcept;
   void note_failure(const char* what) noexcept;
   void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
@@ -107,7 +112,7 @@ class Subscriber {
   std::condition_variable covered_;
   std::condition_variable_any stopped_;
   std::string last_error_;
-  std::exception_ptr failure_;                        // of poll number polls_failed_
+  Failure failure_;                                   // of poll number polls_failed_
   std::array<std::pair<Epoch, WriteId>, 256> own_{};  // the last own writes, in no order
   std::size_t own_count_ = 0;
   Position horizon_;

@@ -251,12 +251,18 @@ select h.epoch,
 -- name: write_position
 select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
 
--- What a load inside a caller's transaction may be stamped with, whether temporary tables may hide others, and what
--- the session is ($1: its settings by name).
+-- What a load inside a caller's transaction may be stamped with, whether the epoch is that of its server (a copy or a
+-- clone that nobody has adopted bears the original's; the view `history` can't be asked on a standby), whether temporary
+-- tables may hide others, and what the session is ($1: its settings by name).
 -- name: load_state
 select m.database_id, m.epoch,
        pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
-       pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_is_in_recovery(),
+       pg_catalog.pg_current_xact_id_if_assigned() is not null,
+       pg_catalog.pg_is_in_recovery()
+       or coalesce(m.started_at operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()
+                   and m.database_oid operator(pg_catalog.=) (
+                     select d.oid from pg_catalog.pg_database d
+                      where d.datname operator(pg_catalog.=) pg_catalog.current_database()), false),
        exists (select from pg_catalog.pg_class c
                 where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()),
        pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user,

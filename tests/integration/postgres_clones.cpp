@@ -3,7 +3,9 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <pqxx/nontransaction>
+#include <pqxx/transaction>
 
+#include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -92,4 +94,61 @@ TEST_CASE(
   run(target.url(), "alter subscription here disable");
   run(target.url(), "alter subscription here set (slot_name = none)");
   run(target.url(), "drop subscription here");
+}
+
+TEST_CASE(
+    "postgres clones: a caller's transaction on a copy is not taken for one on the original, "
+    "adopted "
+    "or not",
+    "[clones]") {
+  PostgresServer server;
+  const PgShop shop(server);
+  static_cast<void>(identity(shop.url()));
+  shop.await("select count(*) = 1 from pg_stat_activity where datname = '" + shop.name() + "'");
+  run(server.url("postgres"), "create database copied template " + shop.name());
+  run(server.url("copied"), "update product set price = 99");
+  const std::string which = GENERATE("template", "adopted template", "clone");
+  CAPTURE(which);
+  std::unique_ptr<PostgresServer> clone;
+  std::string url = server.url("copied");
+  if (which == "adopted template") static_cast<void>(identity(url));
+  if (which == "clone") {
+    server.stop(SIGINT);
+    clone = PostgresServer::copy_of(server);
+    server.start();
+    url = clone->url(shop.name());
+  }
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  pqxx::connection own(url);
+  pqxx::work work(own);
+  CHECK_THAT(message_of([&] { static_cast<void>(process.db.borrow(work, "own")); }),
+             Catch::Contains("the transaction is not on"));
+  pqxx::connection right(shop.url());
+  pqxx::work right_work(right);
+  auto borrowed = process.db.borrow(right_work, "own");
+  CHECK(only(borrowed.query("select price from product where id = 2").fetch_as<double>()) == 7.0);
+}
+
+TEST_CASE("postgres clones: a caller's transaction after a restart reads, kept once it is followed",
+          "[clones]") {
+  PostgresServer server;
+  const PgShop shop(server);
+  PgProcess process(shop);
+  static_cast<void>(process.price(1));
+  server.stop(SIGINT);
+  server.start();
+  pqxx::connection own(shop.url());
+  pqxx::work work(own);
+  auto borrowed = process.db.borrow(work, "own");
+  const auto price = [&] {
+    return borrowed.query("select price from product where id = 2")
+        .tag(tag("x"))
+        .fetch_as<double>();
+  };
+  CHECK(only(price()) == 7.0);
+  catch_up(process);
+  const auto loaded = price();
+  CHECK(only(loaded) == 7.0);
+  CHECK(loaded.outcome().stored == Stored::yes);
 }

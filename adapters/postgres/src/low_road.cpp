@@ -54,7 +54,20 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
     // No session of the pool's begins like this.
     Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
     borrowed.settings_ = session.names();
-    const ResultSet state = borrowed.look();
+    ResultSet state = borrowed.look();
+    state_->require_same(state.row(0)[0].view());
+    if (!state.row(0)[4].as<bool>()) {
+      try {
+        state_->subscriber.catch_up();
+      } catch (const Error&) {  // the server has just restarted: its loads are not kept
+        borrowed.answer_ = state.row(0)[6].as<std::string>();
+        return borrowed;
+      }
+      state = borrowed.look();
+      if (!state.row(0)[4].as<bool>())
+        throw ConfigError("the transaction is not on " + state_->label +
+                          ", but on a copy of that database, or it began before a restart");
+    }
     borrowed.answer_ = state.row(0)[6].as<std::string>();
     return borrowed;
   });
@@ -77,10 +90,12 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     database_.state_->require_same(row[0].view());
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
-    // It reads under the name of the session that was borrowed, and of no table but the database's.
+    // It reads under the name of the session that was borrowed, and of no table but the database's
+    // own, whose epoch is this server's.
     const auto judged = [&](const Row& seen) {
       if (seen[3].as<bool>()) return Stored::in_transaction;
-      const bool as_borrowed = seen[6].view() == answer_ && !seen[5].as<bool>();
+      const bool as_borrowed =
+          seen[6].view() == answer_ && !seen[5].as<bool>() && seen[4].as<bool>();
       return as_borrowed ? keep_of(reading) : Stored::uncacheable;
     };
     loaded.keep = judged(row);

@@ -85,6 +85,7 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
       guard_(database_.getHandle()) {
   translated("open " + path, [&] {
     set_busy_timeout(settings.busy_timeout);
+    sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
     // Before anything else, so that what is no database is told as that.
     database_.exec(statements().get("look_at_schema"));
     if (settings.write_ahead_log) write_ahead();
@@ -100,7 +101,6 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
 
 void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
   busy_timeout_ = bounded(timeout);
-  sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
 }
 
 void Connection::write_ahead() {

@@ -6,8 +6,8 @@ bytes), then the parameters. Parameter: u8 type, then nothing (null), u8 (boolea
 little-endian (int64, float64 by its bits), a block (text, bytes), or u8 element type and a block
 (array). Name: SHA-256 over the parts
 "querymark-key-v1", query bytes, parameter bytes, each after its length as u64 big-endian.
-Name in a key target: likewise over "querymark-key-target-v2", the query bytes before the session's
-block, those after it, parameter bytes; for a caller's own key name the text.
+Name in a key target: likewise over "querymark-key-target-v2", the query bytes before the database's
+block, those after the session's, parameter bytes; for a caller's own key name the text.
 Target: SHA-256 over "querymark-target-v1", class ("key", "tag" or "flush"), text, likewise.
 """
 import hashlib
@@ -112,7 +112,7 @@ def main():
         for form, scope, text, parameters in KEYS:
             query = bytes([form]) + b"".join(block(p) for p in scope) + block(text)
             encoded = b"".join(parameter(*p) for p in parameters)
-            head = bytes([form]) + block(scope[0]) + block(scope[1])
+            head = bytes([form]) + block(scope[0])
             tail = block(scope[3]) + block(text)
             target = ("name:" + text.decode() if form == NAMED else
                       "query:" + sha(b"querymark-key-target-v2", head, tail, encoded))

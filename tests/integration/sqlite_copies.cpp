@@ -151,6 +151,28 @@ TEST_CASE("copies: another database's backup, put into an open one, does not bri
   CHECK(here.db.wait(receipt, Wait::local(10s)).status == WaitStatus::refused);
 }
 
+TEST_CASE("copies: a process that saw a restore and one that came after it reach each other by key",
+          "[copies]") {
+  const Shop shop;
+  execute(shop.path(), "update product set note = 'first' where id = 1");
+  Tenant old(shop.path());
+  back_up(shop.path(), shop.file("restored"));
+  for (const char* suffix : {"-wal", "-shm"}) fs::remove(shop.path() + suffix);
+  fs::rename(shop.file("restored"), shop.path());
+  old.db.catch_up();
+  Tenant newcomer(shop.path());
+  CHECK(old.note() == "first");
+  const Receipt receipt =
+      newcomer.db
+          .write([&](sqlite::Transaction& tx) {
+            tx.execute("update product set note = 'second' where id = 1");
+            tx.invalidate(newcomer.db.query("select note from product where id = 1").key());
+          })
+          .receipt;
+  REQUIRE(old.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(old.note() == "second");
+}
+
 TEST_CASE("copies: processes that open a fresh copy at once agree on its identity", "[copies]") {
   constexpr int kOpeners = 4;
   for (int round = 0; round < 10; ++round) {

@@ -4,8 +4,10 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
 #include "errors.hpp"
@@ -28,9 +30,16 @@ constexpr mode_t kOwnerOnly = 0600;
 
 // Makes an empty file that its owner alone can read, whatever the umask; SQLite gives the -wal and
 // -shm files the same mode. By mknod: whoever opens and closes a database past SQLite drops the
-// locks that other connections of this process hold on it.
+// locks that other connections of this process hold on it. Where mknod is not to be had the file is
+// opened, as one that nobody else has yet.
 void create_private(const std::string& path) noexcept {
-  if (::mknod(path.c_str(), S_IFREG | kOwnerOnly, 0) == 0) ::chmod(path.c_str(), kOwnerOnly);
+  if (::mknod(path.c_str(), S_IFREG | kOwnerOnly, 0) != 0) {
+    if (errno == EEXIST) return;
+    const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kOwnerOnly);
+    if (file < 0) return;  // SQLite tells why
+    ::close(file);
+  }
+  ::chmod(path.c_str(), kOwnerOnly);
 }
 
 }  // namespace

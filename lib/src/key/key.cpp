@@ -36,9 +36,9 @@ KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope
   encode(bytes_, stored_type, form, scope, text);
   constexpr std::size_t kLength = sizeof(std::uint32_t);
   query_offset_ = 1 + kLength + stored_type.size();
-  session_offset_ =
-      query_offset_ + 1 + kLength + scope.space.size() + kLength + scope.database.size();
-  session_end_ = session_offset_ + kLength + scope.session.size();
+  database_offset_ = query_offset_ + 1 + kLength + scope.space.size();
+  session_end_ =
+      database_offset_ + kLength + scope.database.size() + kLength + scope.session.size();
   text_offset_ = bytes_.size() - text.size();
   static const std::uint64_t secret = random_u64() | 1U;
   seed_ = {.hash = process_hash(bytes_), .secret = secret};
@@ -65,7 +65,7 @@ namespace {
 
 // Apart from query_name's by its first part, so that neither can pass for the other.
 Digest name_in_any_session(const KeyView& key) {
-  return sha256({"querymark-key-target-v2", key.prefix->before_session(),
+  return sha256({"querymark-key-target-v2", key.prefix->before_database(),
                  key.prefix->after_session(), key.parameters});
 }
 

@@ -43,9 +43,9 @@ class KeyPrefix {
   [[nodiscard]] ByteView query_bytes() const noexcept {
     return ByteView(bytes_).substr(query_offset_);
   }
-  /// The two parts of `query_bytes()` around the session's.
-  [[nodiscard]] ByteView before_session() const noexcept {
-    return ByteView(bytes_).substr(query_offset_, session_offset_ - query_offset_);
+  /// The two parts of `query_bytes()` around the database's and the session's.
+  [[nodiscard]] ByteView before_database() const noexcept {
+    return ByteView(bytes_).substr(query_offset_, database_offset_ - query_offset_);
   }
   [[nodiscard]] ByteView after_session() const noexcept {
     return ByteView(bytes_).substr(session_end_);
@@ -98,7 +98,7 @@ class KeyPrefix {
   std::shared_ptr<Owner> owner_;
   std::string bytes_;
   std::size_t query_offset_ = 0;
-  std::size_t session_offset_ = 0;
+  std::size_t database_offset_ = 0;
   std::size_t session_end_ = 0;
   std::size_t text_offset_ = 0;
   Form form_;
@@ -123,8 +123,10 @@ struct KeyView {
 [[nodiscard]] Digest query_name(const KeyView& key);
 
 /// The target that a key intent for this query hits: whatever the session under which a reader runs
-/// it, since who writes need not know the roles and time zones of those who read. (The key itself
-/// keeps the session: results differ by it.) Costs as much as `query_name`.
+/// it, since who writes need not know the roles and time zones of those who read; and without the
+/// database's id, which the log that carries the intent implies, and of which a process that has
+/// run since before a restore may know the one before. (The key itself keeps both.) Costs as much
+/// as `query_name`.
 [[nodiscard]] Target key_target(const KeyView& key);
 
 }  // namespace querymark

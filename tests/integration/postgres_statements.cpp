@@ -220,8 +220,12 @@ TEST_CASE("postgres statements: a write keeps its transaction and its session", 
                           ";set time zone 'UTC'", "declare c cursor with hold for select 1",
                           "declare c scroll cursor WITH HOLD for select 1"})
     CHECK_THAT(writing(sql), Contains("SET LOCAL"));
-  CHECK_THAT(writing("set transaction isolation level serializable"),
-             Contains("WriteOptions::isolation"));
+  for (const char* sql :
+       {"set transaction isolation level serializable", "begin isolation level serializable",
+        "SET LOCAL TRANSACTION isolation level serializable",
+        "set local transaction_isolation = serializable", "set transaction_read_only = off",
+        "set session transaction isolation level serializable"})
+    CHECK_THAT(writing(sql), Contains("WriteOptions::isolation"));
   CHECK_THAT(writing("/**/copy t from stdin"), Contains("COPY") && Contains("stage()"));
   CHECK_THAT(writing("update t set x = 1; commit"), Contains("more than one statement"));
   CHECK_THAT(writing("select 1;;--\r;rollback"), Contains("more than one statement"));

@@ -266,13 +266,15 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
            statement.ahead()->kind == SqlToken::Kind::text;
     lasts = !ends;
   } else if (first.is("set")) {
-    const SqlToken second = take();
-    if (second.is("transaction"))
+    SqlToken second = take();
+    lasts = !one_of(second, {"local", "constraints"});
+    if (one_of(second, {"local", "session"}) && statement.ahead()) second = *statement.ahead();
+    if (one_of(second, {"transaction", "transaction_isolation", "transaction_read_only",
+                        "transaction_deferrable"}))
       refuse(
           "SET TRANSACTION comes too late, since the transaction has begun: give its isolation in "
           "WriteOptions::isolation",
           sql);
-    lasts = !one_of(second, {"local", "constraints"});
   } else if (first.is("declare")) {
     SqlToken before;
     while (const auto token = statement.next()) {
@@ -280,7 +282,11 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
       before = *token;
     }
   }
-  if (ends) refuse("write() begins and ends the transaction itself; it refuses", sql);
+  if (ends)
+    refuse(
+        "write() begins and ends the transaction itself (WriteOptions::isolation is its isolation, "
+        "an exception rolls it back); it refuses",
+        sql);
   if (lasts)
     refuse(
         "the connection goes back to a pool, so its session must stay as it is: use SET LOCAL, or "

@@ -264,8 +264,7 @@ TEST_CASE("postgres low road: another database is refused", "[low road]") {
   pqxx::connection own(elsewhere.url());
   pqxx::work work(own);
   CHECK_THROWS_WITH(process.db.stage(work, one()), Contains("is not on"));
-  auto borrowed = process.db.borrow(work, "x");
-  CHECK_THROWS_WITH(borrowed.query("select 1").fetch(), Contains("is not on"));
+  CHECK_THROWS_WITH(process.db.borrow(work, "x"), Contains("is not on"));
 }
 
 TEST_CASE("postgres low road: a fresh snapshot may fill, under a scope of its own", "[low road]") {

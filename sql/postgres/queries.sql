@@ -110,6 +110,7 @@ select h.database_id, h.epoch, h.adopted from querymark.history h
 -- Custom settings (`app.tenant`) are hidden from pg_settings. They are looked for by name: those of $1, those that the
 -- database and the role come with, and those that functions and policies speak of. (Not views: what shows their text
 -- runs statements of its own, on the caller's search_path.)
+-- The fourth column: names that somebody may set. A session must be asked for each after each call, so there are few.
 -- name: session_settings
 with standing (name) as materialized (
   select pg_catalog.unnest(array['role', 'search_path', 'TimeZone', 'timezone_abbreviations', 'DateStyle',
@@ -121,17 +122,17 @@ with standing (name) as materialized (
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
    where n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema', 'querymark'])
   union all
-  select pg_catalog.array_to_string(p.proconfig, pg_catalog.chr(10))
+  select pg_catalog.concat('set ', pg_catalog.array_to_string(p.proconfig, ' set '))
     from pg_catalog.pg_proc p
    where p.proconfig is not null
   union all
   select pg_catalog.concat(pg_catalog.pg_get_expr(p.polqual, p.polrelid),
                            pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
     from pg_catalog.pg_policy p
-), custom (name) as (
-  select pg_catalog.unnest($1::pg_catalog.text[])
+), custom (name, is_set) as (
+  select pg_catalog.unnest($1::pg_catalog.text[]), true
   union
-  select pg_catalog.split_part(c.setting, '=', 1)
+  select pg_catalog.split_part(c.setting, '=', 1), true
     from pg_catalog.pg_db_role_setting s
     left join pg_catalog.pg_database d on d.oid operator(pg_catalog.=) s.setdatabase
     left join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) s.setrole,
@@ -139,9 +140,11 @@ with standing (name) as materialized (
    where (d.oid is null or d.datname operator(pg_catalog.=) pg_catalog.current_database())
      and (r.oid is null or r.rolname operator(pg_catalog.=) session_user)
   union
-  select m.found[1]
-    from spoken s, pg_catalog.regexp_matches(
-           s.text, '(?:''|^|\mset\s+(?:local\s+|session\s+)?)([a-z_][a-z0-9_$]*(?:[.][a-z_][a-z0-9_$]*)+)', 'gin') as m (found)
+  select m.found[2], m.found[1] operator(pg_catalog.<>) ''''
+    from spoken s, pg_catalog.regexp_matches(  -- no backslashes: they mean what the session says
+           s.text,
+           '(set_config[[:space:]]*[(][[:space:]]*''|[[:<:]]set[[:space:]]+(?:(?:local|session)[[:space:]]+)?|'')' operator(pg_catalog.||)
+           '([a-z_][a-z0-9_$]*(?:[.][a-z_][a-z0-9_$]*)+)', 'gi') as m (found)
 ), settings (name, value, standing) as (
   select 'current_user', current_user::pg_catalog.text, false
   union all
@@ -162,12 +165,12 @@ with standing (name) as materialized (
            'transaction_deferrable', 'transaction_read_only', 'jit'])
   union all
   select c.name, pg_catalog.current_setting(c.name, true), false
-    from custom c
+    from (select distinct d.name from custom d) c
    where c.name operator(pg_catalog.~) '[.]' and pg_catalog.current_setting(c.name, true) is not null
      and not exists (select from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) c.name)
 )
 select s.name, s.value, s.standing,
-       array(select c.name from custom c where c.name operator(pg_catalog.~) '[.]' order by 1)
+       array(select distinct c.name from custom c where c.is_set and c.name operator(pg_catalog.~) '[.]' order by 1)
   from settings s
  order by s.name
 

@@ -5,6 +5,8 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
+#include "connection.hpp"
+#include "querymark/postgres/types.hpp"
 #include "session.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
@@ -201,6 +203,27 @@ TEST_CASE("postgres session: what a function leaves behind a read is undone", "[
   CHECK(text(process.db, "select speak()") == "7");
   CHECK(text(process.db, state) == before);  // a setting that can't be forgotten costs a connection
   CHECK(process.price(1).outcome().stored == Stored::yes);
+}
+
+TEST_CASE(
+    "postgres session: a connection is asked for the custom settings that code sets, no others",
+    "[session]") {
+  const PgShop shop;
+  shop.execute(
+      "create function a() returns text language sql as $$ select current_setting('app.read', "
+      "true) "
+      "|| 'public.product' $$;"
+      "create function b() returns text language sql as $$ select SET_CONFIG( 'app.written', '1', "
+      "true) $$;"
+      "create function c() returns text language plpgsql as $$ begin set local app.spoken = 1; "
+      "return "
+      "''; end $$;"
+      "create function d() returns int language sql set app.own = '1' as 'select 1'");
+  postgres::Connection connection(shop.url(), {});
+  const OwnedParameter none = as_parameter(std::vector<std::string>());
+  const postgres::SessionState state(
+      connection.query(postgres::statement("session_settings"), {none}));
+  CHECK(state.customs == std::vector<std::string>{"app.own", "app.spoken", "app.written"});
 }
 
 TEST_CASE("postgres session: a read costs one round trip, and an error in it leaves no transaction",

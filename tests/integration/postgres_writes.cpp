@@ -1,8 +1,8 @@
-// Whose transaction is it? A write knows after each statement whether what it began still stands, and
-// nothing is ever committed outside it, or in its name.
+// Whose transaction is it? A write knows after each statement whether what it began still stands,
+// and nothing is ever committed outside it, or in its name.
 
-#include <catch2/catch.hpp>
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <memory>
 #include <mutex>
 #include <pqxx/nontransaction>
@@ -118,8 +118,8 @@ TEST_CASE("postgres write: what became of a write without intents, the server te
   Receipt aborted = committed;
   pqxx::connection own(shop.url());
   pqxx::nontransaction plain(own);
-  aborted.position.value = std::stoull(
-      plain.exec("begin; select pg_current_xact_id()::text")[0][0].as<std::string>());
+  aborted.position.value =
+      std::stoull(plain.exec("begin; select pg_current_xact_id()::text")[0][0].as<std::string>());
   CHECK(process.db.resolve(aborted) == postgres::WriteFate::running);
   plain.exec("rollback");
   CHECK(process.db.resolve(aborted) == postgres::WriteFate::rolled_back);
@@ -154,8 +154,9 @@ TEST_CASE("postgres write: a schema that moves under prepared statements costs n
   const PgShop shop;
   PgProcess process(shop, one_connection());
   process.set_price(1, 3.0);
-  shop.execute("alter table querymark.meta add column later int; alter table querymark.meta drop "
-               "column later; alter table querymark.log add column later int");
+  shop.execute(
+      "alter table querymark.meta add column later int; alter table querymark.meta drop "
+      "column later; alter table querymark.log add column later int");
   process.set_price(1, 5.0);
   CHECK(only(process.price(1)) == 5.0);
 }
@@ -198,6 +199,6 @@ TEST_CASE("postgres write: a database that a global owns ends with the process",
   options.poll_interval = 1ms;
   global_cache = std::make_unique<Cache>(CacheOptions{.memory_bytes = 64U << 20U});
   global_database = std::make_unique<postgres::Database>(shop.url(), *global_cache, options);
-  CHECK(only(global_database->query("select price from product where id = 1")
-                 .fetch_as<double>()) == 2.5);
+  CHECK(only(global_database->query("select price from product where id = 1").fetch_as<double>()) ==
+        2.5);
 }

@@ -63,7 +63,7 @@ std::vector<std::string> customs_set_by(std::string_view sql) {
     const std::size_t begin = at;
     while (at < sql.size() && is_part(sql[at])) ++at;
     if (at == begin) {
-      if (!ascii::is_blank(sql[at])) before = sql[at] == '\'' ? "'" : "";
+      if (!ascii::is_blank(sql[at])) before.assign(sql[at] == '\'' ? 1 : 0, '\'');
       ++at;
       continue;
     }

@@ -1,13 +1,9 @@
 #include <pqxx/connection>
-#include <pqxx/nontransaction>
-#include <pqxx/prepared_statement>
-#include <pqxx/result>
-#include <pqxx/stream_to>
-#include <pqxx/transaction>
 #include <tuple>
 #include <vector>
 
 #include "backends.hpp"
+#include "pqxx_versions.hpp"
 #include "querymark/postgres/postgres.hpp"
 #include "store_of.hpp"
 
@@ -81,9 +77,7 @@ class PostgresClient final : public PlainClient {
   void ask(std::size_t number, std::span<const std::string> arguments,
            const std::function<void(const Row&)>& row) override {
     pqxx::nontransaction plain(connection_);
-    const pqxx::result found =
-        plain.exec_prepared(std::to_string(number),
-                            pqxx::prepare::make_dynamic_params(arguments.begin(), arguments.end()));
+    const pqxx::result found = run_prepared(plain, std::to_string(number), arguments);
     for (const pqxx::row& one : found) row(PostgresRow(one));
   }
 
@@ -98,9 +92,9 @@ class PostgresLoading final : public Loading {
   explicit PostgresLoading(const std::string& url)
       : connection_(url),
         work_(connection_),
-        packages_(begin(work_), "package",
-                  std::vector<std::string>{"id", "name", "version", "section", "size",
-                                           "installed_size", "maintainer"}) {}
+        packages_(stream_into(
+            begin(work_), "package",
+            {"id", "name", "version", "section", "size", "installed_size", "maintainer"})) {}
 
   void add_package(std::int64_t id, const PackageRecord& record) override {
     packages_ << std::make_tuple(id, record.name, record.version, record.section, record.size,
@@ -112,8 +106,7 @@ class PostgresLoading final : public Loading {
   }
   void finish() override {
     packages_.complete();
-    pqxx::stream_to stream(work_, "dependency",
-                           std::vector<std::string>{"package_id", "depends_on", "kind"});
+    pqxx::stream_to stream = stream_into(work_, "dependency", {"package_id", "depends_on", "kind"});
     for (const auto& dependency : dependencies_) stream << dependency;
     stream.complete();
     work_.exec(kIndexes);

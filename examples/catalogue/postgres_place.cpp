@@ -6,11 +6,11 @@
 #include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/nontransaction>
-#include <pqxx/result>
 #include <stdexcept>
 #include <vector>
 
 #include "backend.hpp"
+#include "pqxx_versions.hpp"
 #include "querymark/postgres/migrate.hpp"
 #include "querymark/postgres/url.hpp"
 #include "support/postgres_server.hpp"
@@ -47,7 +47,8 @@ pqxx::connection& connect(std::optional<pqxx::connection>& connection, const std
 
 Survey survey(pqxx::connection& connection) {
   pqxx::nontransaction plain(connection);
-  const pqxx::row row = plain.exec_params1(kSurvey, kPostgresSchema);
+  const pqxx::result found = run_bound(plain, kSurvey, kPostgresSchema);
+  const pqxx::row row = found.at(0);
   std::string roles = row[6].c_str();  // {a,b}
   roles = roles.substr(1, roles.size() - 2);
   return {.user = row[0].c_str(),
@@ -116,8 +117,8 @@ class PostgresPlace final : public Place {
       plain.exec("set client_min_messages to warning");  // no word on what a cascade drops
       plain.exec(fmt::format("drop schema if exists {} cascade", kPostgresSchema));
       if (found_.querymark) {
-        plain.exec_params("delete from querymark.log where namespace = $1", kNamespace);
-        plain.exec_params("delete from querymark.consumer where namespace = $1", kNamespace);
+        run_bound(plain, "delete from querymark.log where namespace = $1", kNamespace);
+        run_bound(plain, "delete from querymark.consumer where namespace = $1", kNamespace);
         return;
       }
       plain.exec("drop schema if exists querymark cascade");

@@ -40,7 +40,7 @@ PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
     : settings_(std::move(settings)), port_(free_port()) {
   if (!installed())
     throw std::runtime_error(
-        "the programs of a PostgreSQL server are missing: apt-get install postgresql-15");
+        "the programs of a PostgreSQL server are missing: apt-get install postgresql");
   give_away(dir_);
 }
 

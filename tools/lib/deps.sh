@@ -4,14 +4,25 @@
 #
 #   querymark_install_build_deps   what a build needs
 #   querymark_install_test_deps    and what the tests need too
-#   querymark_install_server       the programs of a PostgreSQL server, for one of our own
+#   querymark_install_server       the programs of a PostgreSQL server, to start one of our own
+#   querymark_install_fuzz_deps    a build by clang, and its fuzzing runtime
 #   querymark_install_bench_deps   a build, and the peers that the benchmarks compare with
 
+# Debian 12's own Boost (1.74) is too old, so it has a package of another name there.
+querymark_boost_package=libboost-dev
+querymark_server_packages=postgresql
+case $(. /etc/os-release 2>/dev/null && echo "${ID:-}${VERSION_ID:-}") in
+  debian12)
+    querymark_boost_package=libboost1.81-dev
+    querymark_server_packages=postgresql-15
+    ;;
+esac
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
-  libpqxx-dev libpq-dev libboost1.81-dev libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
+  libpqxx-dev libpq-dev $querymark_boost_package libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev ccache"
-querymark_server_packages="postgresql-15"
-querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 locales util-linux $querymark_server_packages"
+querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 locales util-linux
+  $querymark_server_packages"
+querymark_fuzz_packages="clang-19 libclang-rt-19-dev"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
   $querymark_server_packages"
 
@@ -72,6 +83,11 @@ querymark_install_test_deps() {
 querymark_install_server() {
   # shellcheck disable=SC2086
   querymark_install $querymark_server_packages
+}
+
+querymark_install_fuzz_deps() {
+  # shellcheck disable=SC2086
+  querymark_install $querymark_build_packages $querymark_fuzz_packages
 }
 
 querymark_install_bench_deps() {

@@ -3,6 +3,8 @@
 -- the first and the last statement by its own transaction.
 begin;
 
+set local search_path = pg_catalog, pg_temp;  -- no overload in the caller's path is called
+
 create schema querymark;
 
 create table querymark.schema (

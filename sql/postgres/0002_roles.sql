@@ -6,6 +6,8 @@
 -- rights of this file, or run the programs as the schema's owner.
 begin;
 
+set local search_path = pg_catalog, pg_temp;  -- no overload in the caller's path is called
+
 do $$
 declare
   role text;

@@ -181,12 +181,9 @@ TEST_CASE("postgres names: migrations run by psql call nobody else's code (hard 
           "[names]") {
   const Hostile hostile;
   for (const Migration& migration : postgres::sql::kMigrations) {
-    // The first two are released, and leave the path to whoever runs them.
-    const std::string options =
-        migration.version <= 2 ? "options=-csearch_path%3Dpg_catalog,pg_temp" : "options=";
-    const Finished psql = run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
-                               hostile.url + "?" + options, "-f",
-                               QUERYMARK_SQL_DIR "/postgres/" + std::string(migration.name)});
+    const Finished psql =
+        run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", hostile.url, "-f",
+             QUERYMARK_SQL_DIR "/postgres/" + std::string(migration.name)});
     CAPTURE(psql.output);
     REQUIRE(psql.code == 0);
   }

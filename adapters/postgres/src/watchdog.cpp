@@ -14,6 +14,10 @@
 // A guard is in guards_ from its construction until it shuts its socket or ends; both happen under
 // mutex_, so a guard that has ended never shuts a socket down.
 //
+// The thread sleeps until wakes_at_, also when the guard that it was set for has ended: waking it
+// for each of many short statements would cost more than they do. Only an earlier deadline wakes
+// it.
+//
 // libpq's cancel request connects and waits without a limit, so each has a thread of its own, which
 // holds nothing but the request; a server that swallows them costs kMostCancels threads.
 
@@ -60,22 +64,22 @@ void Watchdog::loop(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (guards_.empty()) {
+      wakes_at_ = TimePoint::max();
       changed_.wait(lock, stop, [this] { return !guards_.empty(); });
       continue;
     }
     const auto first = guards_.begin();
-    const auto deadline = first->first;
-    if (std::chrono::steady_clock::now() >= deadline) {
+    if (std::chrono::steady_clock::now() >= first->first) {
       fire(first);
       continue;
     }
-    changed_.wait_until(lock, stop, deadline, [this, deadline] {
-      return guards_.empty() || guards_.begin()->first < deadline;
-    });
+    wakes_at_ = first->first;
+    changed_.wait_until(lock, stop, wakes_at_,
+                        [this] { return !guards_.empty() && guards_.begin()->first < wakes_at_; });
   }
 }
 
-void Watchdog::fire(std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator due) {
+void Watchdog::fire(std::multimap<TimePoint, Guard*>::iterator due) {
   Guard& guard = *due->second;
   auto node = guards_.extract(due);
   guard.fired_ = true;
@@ -96,8 +100,7 @@ Watchdog::Guard::Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds
   const std::lock_guard lock(watchdog_.mutex_);
   at_ = watchdog_.guards_.emplace(std::chrono::steady_clock::now() + timeout, this);
   watching_ = true;
-  // Only a new first deadline makes the thread sleep too long.
-  if (at_ == watchdog_.guards_.begin()) watchdog_.changed_.notify_one();
+  if (at_->first < watchdog_.wakes_at_) watchdog_.changed_.notify_one();
 }
 
 bool Watchdog::Guard::end() noexcept {

@@ -17,6 +17,8 @@ namespace querymark::postgres {
 /// the whole process. Thread-safe.
 class Watchdog {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   /// Never destroyed: connections may be used while statics die.
   [[nodiscard]] static Watchdog& instance();
 
@@ -48,16 +50,18 @@ class Watchdog {
     bool watching_ = false;
     bool fired_ = false;  // guarded by the watchdog's mutex
     bool shut_ = false;   // guarded by the watchdog's mutex
-    std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator at_;
+    std::multimap<TimePoint, Guard*>::iterator at_;
   };
 
  private:
   void loop(const std::stop_token& stop);
-  void fire(std::multimap<std::chrono::steady_clock::time_point, Guard*>::iterator due);
+  void fire(std::multimap<TimePoint, Guard*>::iterator due);
 
-  std::mutex mutex_;  // guards guards_, each guard's fired_, shut_ and, once fired, its at_
+  // Guards guards_, wakes_at_, each guard's fired_, shut_ and, once fired, its at_.
+  std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::multimap<std::chrono::steady_clock::time_point, Guard*> guards_;
+  std::multimap<TimePoint, Guard*> guards_;
+  TimePoint wakes_at_ = TimePoint::max();  // when the thread looks by itself; max: when it is told
   std::jthread thread_;
 };
 

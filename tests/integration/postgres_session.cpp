@@ -68,8 +68,9 @@ TEST_CASE("postgres session: what the URL's options set is part of the key", "[s
   CHECK(key_of(shop.url() + glue + "application_name=shop") == plain);
 }
 
-TEST_CASE("postgres session: what comes with the role or the database is part of the key",
-          "[session]") {
+TEST_CASE(
+    "postgres session: what comes with the role or the database is part of the key (hard case 35)",
+    "[session]") {
   const PgShop shop;
   make_role(shop, "tenant_of_a_role");
   const std::string url = shop.server().url(shop.name(), "tenant_of_a_role");

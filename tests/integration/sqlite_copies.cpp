@@ -65,8 +65,10 @@ void open_once(const std::string& path) { static_cast<void>(sqlite::Log(path, "s
 
 }  // namespace
 
-TEST_CASE("copies: databases made from one migrated template share neither tier nor receipts",
-          "[copies]") {
+TEST_CASE(
+    "copies: databases made from one migrated template share neither tier nor receipts (hard case "
+    "33)",
+    "[copies]") {
   const Shop shop;
   const bool opened = GENERATE(false, true);
   CAPTURE(opened);

@@ -70,7 +70,8 @@ TEST_CASE("file tier: a copy is another tier, a moved one the same", "[file tier
   CHECK(id_of(dir.file("moved")) != id);
 }
 
-TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss", "[file tier]") {
+TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss (hard case 43)",
+          "[file tier]") {
   TempDir dir;
   sqlite::FileTier tier(dir.file("tier"));
   tier.put("shop", name(1), value_of("one"));

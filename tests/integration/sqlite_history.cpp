@@ -67,7 +67,8 @@ TEST_CASE(
   CHECK(process.db.wait(old_receipt, Wait::local(10s)).status == WaitStatus::refused);
 }
 
-TEST_CASE("history: a restore is found though every row bears the same write id", "[history]") {
+TEST_CASE("history: a restore is found though every row bears the same write id (hard case 34)",
+          "[history]") {
   const Shop shop;
   const std::string trigger = GENERATE(
       // as it was once recommended, with a constant, and as it is recommended

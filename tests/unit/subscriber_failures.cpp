@@ -102,8 +102,10 @@ struct Caller {
 
 }  // namespace
 
-TEST_CASE("subscriber: ten writers behind a log that hangs wait for one failed poll, not for ten",
-          "[subscriber]") {
+TEST_CASE(
+    "subscriber: ten writers behind a log that hangs wait for one failed poll, not for ten (hard "
+    "case 40)",
+    "[subscriber]") {
   Fixture f;
   HangingReads reads(f.outbox);
   constexpr int kWriters = 10;

@@ -21,8 +21,10 @@ struct Fixture : MachineFixture {
 
 }  // namespace
 
-TEST_CASE("trust: who joined a load is not handed its value as fresh after trust has ended",
-          "[trust]") {
+TEST_CASE(
+    "trust: who joined a load is not handed its value as fresh after trust has ended (hard case "
+    "41)",
+    "[trust]") {
   Fixture f;
   ReadMachine leader(f.source, f.request);
   ReadMachine joiner(f.source, f.request);

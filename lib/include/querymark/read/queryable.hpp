@@ -20,7 +20,8 @@ class Queryable {
 
   /// A query with its parameters: `.tag(...)`, `.ttl(...)`, then `.fetch()` or `.fetch_as<T>()`.
   /// The SQL goes to the database verbatim, parameters are bound in order. It must be one statement
-  /// that reads.
+  /// that reads; what tells of the server or the schema (EXPLAIN, SHOW, a PRAGMA that reads) is
+  /// answered and not kept.
   template <BindableParameter... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
     return {source(), loader(), std::move(sql), detail::ParameterList(args...)};

@@ -302,6 +302,22 @@ TEST_CASE("connection pool: when the last one that stood is lost, whoever waits 
   CHECK(waiting.get() == 2);
 }
 
+TEST_CASE("connection pool: who is refused while the last one that stood is lost opens anew",
+          "[pool]") {
+  std::optional<Pool::Lease> lease;
+  int opened = 0;
+  Pool pool({.limit = 2, .patience = 1h, .exhausted = "all are busy"}, [&] {
+    if (++opened == 2) {
+      (*lease)->good = false;
+      lease.reset();
+      throw Error("too many connections", {.retryable = true, .connection_lost = true});
+    }
+    return std::make_unique<FakeConnection>(opened);
+  });
+  lease.emplace(pool.acquire());
+  CHECK(pool.acquire()->number == 3);
+}
+
 TEST_CASE("connection pool: what was opened and must not be used is an error at once", "[pool]") {
   bool refuse = false;
   Pool pool({.limit = 2, .patience = 1h, .exhausted = "all are busy"}, [&] {

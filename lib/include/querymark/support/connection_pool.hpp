@@ -77,8 +77,9 @@ class ConnectionPool {
         continue;
       }
       const std::uint64_t generation = generation_;
+      const bool others = standing_ > 0;
       lock.unlock();
-      std::unique_ptr<Connection> connection = open(lock);
+      std::unique_ptr<Connection> connection = open(lock, others);
       lock.lock();
       if (!connection) continue;
       ++standing_;
@@ -142,12 +143,13 @@ class ConnectionPool {
     return std::nullopt;
   }
 
-  /// Null when it was refused while others stand; the place is given back then, and when it throws.
-  std::unique_ptr<Connection> open(std::unique_lock<std::mutex>& lock) {
+  /// Null when it was refused while others stood, who may be the reason: also when the last of them
+  /// has gone meanwhile, and it may succeed now. The place is given back then, and when it throws.
+  std::unique_ptr<Connection> open(std::unique_lock<std::mutex>& lock, bool others) {
     const auto give_up = [&](bool wait) {
       lock.lock();
       --lent_;
-      wait = wait && standing_ > 0;
+      wait = wait && (others || standing_ > 0);
       if (wait) {
         refusal_ = std::current_exception();
         next_opening_ = Clock::now() + kPause;

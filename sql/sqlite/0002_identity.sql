@@ -1,5 +1,6 @@
 -- Copies of a file get an identity of their own, each row of the log a proof, and what a row may hold bounds.
 -- Programs of the release before go on with this schema while they run; started anew they ask to be upgraded.
+-- By hand: sqlite3 -bail -cmd '.dbconfig defensive off' shop.db < 0002_identity.sql
 begin immediate;
 
 -- file_identity alone may come back: inode numbers are given out again, and a disk is copied with them.

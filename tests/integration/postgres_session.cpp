@@ -191,16 +191,21 @@ TEST_CASE("postgres session: what a function leaves behind a read is undone", "[
       "(select count(*) from pg_locks where locktype = 'advisory'), "
       "(select count(*) from pg_largeobject_metadata where oid = 770077))";
   const std::string before = text(process.db, state);
-  for (const char* what :
-       {"set search_path = other", "set default_transaction_read_only = off",
-        "declare held cursor with hold for select 1", "listen gossip",
-        "select pg_advisory_lock(4711)", "select lo_create(770077)", "deallocate all"}) {
+  for (const char* what : {"set search_path = other", "set default_transaction_read_only = off",
+                           "declare held cursor with hold for select 1", "listen gossip",
+                           "select pg_advisory_lock(4711)", "deallocate all"}) {
     CAPTURE(what);
-    const Result read = process.db.query("select leave($1)", what).fetch();
+    static_cast<void>(process.db.query("select leave($1)", what).fetch());
     CHECK(text(process.db, state) == before);
-    if (std::string_view(what).find("lo_create") != std::string_view::npos)
-      CHECK(read.outcome().stored == Stored::in_transaction);  // it did not last
   }
+  // From PostgreSQL 16 on the server refuses large objects in a read-only transaction by itself.
+  const std::string creating = "select lo_create(770077)";
+  if (shop.number("select current_setting('server_version_num')::int") >= 160'000)
+    CHECK_THROWS_AS(process.db.query("select leave($1)", creating).fetch(), ConfigError);
+  else  // it does not last
+    CHECK(process.db.query("select leave($1)", creating).fetch().outcome().stored ==
+          Stored::in_transaction);
+  CHECK(text(process.db, state) == before);
   CHECK(text(process.db, "select speak()") == "7");
   CHECK(text(process.db, state) == before);  // a setting that can't be forgotten costs a connection
   CHECK(process.price(1).outcome().stored == Stored::yes);

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -107,5 +108,35 @@ IntentBatch batch(const Targets&... targets) {
   (intents.add(targets), ...);
   return intents;
 }
+
+/// A process that has read everything, whose polls are counted and whose commits are its own.
+struct OwnWriter {
+  ManualClock clock;
+  MemoryOutbox real{"shop", clock};
+  FaultyOutbox outbox{real};
+  FakeDoorbell doorbell;
+  Marks marks{4096};
+  Subscriber subscriber{"shop", outbox, doorbell, marks, {.clock = &clock}};
+  OwnWrites own{marks, subscriber};
+
+  OwnWriter() { marks.restart(real.now()); }
+
+  /// An own, acknowledged commit; its rows follow `from` if that is given.
+  PendingWrite commit(const Target& target, std::optional<Cursor> from = std::nullopt) {
+    PendingWrite pending;
+    pending.receipt = real.append(batch(target));
+    pending.updates = {{target.id(), pending.receipt.position}};
+    pending.follows = from;
+    return pending;
+  }
+  void settle(const PendingWrite& pending) {
+    own.apply(pending);
+    own.follow(pending);
+  }
+  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
+    const TargetId id = target.id();
+    return marks.unchanged_since(stamp, {&id, 1});
+  }
+};
 
 }  // namespace querymark::test

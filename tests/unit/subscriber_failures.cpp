@@ -16,35 +16,11 @@ namespace {
 
 using namespace querymark;
 using namespace std::chrono_literals;
-using test::batch;
-using test::FakeDoorbell;
 using test::FaultyOutbox;
+using Fixture = test::OwnWriter;
 
 const Target kA = tag("a");
 const Target kB = tag("b");
-
-struct Fixture {
-  ManualClock clock;
-  MemoryOutbox real{"shop", clock};
-  FaultyOutbox outbox{real};
-  FakeDoorbell doorbell;
-  Marks marks{4096};
-  Subscriber subscriber{"shop", outbox, doorbell, marks, {.clock = &clock}};
-  OwnWrites own{marks, subscriber};
-
-  Fixture() { marks.restart(real.now()); }
-
-  PendingWrite commit(const Target& target) {
-    PendingWrite pending;
-    pending.receipt = real.append(batch(target));
-    pending.updates = {{target.id(), pending.receipt.position}};
-    return pending;
-  }
-  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
-    const TargetId id = target.id();
-    return marks.unchanged_since(stamp, {&id, 1});
-  }
-};
 
 // Reads that hang until they are let go, and then fail.
 struct HangingReads {

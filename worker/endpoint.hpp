@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "querymark/log/applier.hpp"
+#include "querymark/deliver/applier.hpp"
 #include "querymark/log/outbox.hpp"
 #include "querymark/support/migrations.hpp"
 

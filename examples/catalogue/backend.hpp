@@ -10,10 +10,10 @@
 
 #include "control_file.hpp"
 #include "querymark/log/receipt.hpp"
-#include "querymark/log/transaction.hpp"
-#include "querymark/log/wait.hpp"
 #include "querymark/read/queryable.hpp"
 #include "querymark/sqlite/file_tier.hpp"
+#include "querymark/wait/wait.hpp"
+#include "querymark/write/transaction.hpp"
 
 /// What differs between the databases that the catalogue can live in. The questions and the changes
 /// don't: their SQL is the same text for all, with `$1` for a parameter, which SQLite knows too

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "querymark/log/transaction.hpp"
+#include "querymark/write/transaction.hpp"
 #include "questions.hpp"
 
 /// The writes of the catalogue. Each changes the data and declares what that makes stale, in one

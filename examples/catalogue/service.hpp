@@ -7,8 +7,8 @@
 
 #include "backend.hpp"
 #include "changes.hpp"
-#include "querymark/log/written.hpp"
 #include "querymark/read/cache.hpp"
+#include "querymark/write/written.hpp"
 #include "questions.hpp"
 
 namespace catalogue {

@@ -1,4 +1,4 @@
-#include "querymark/log/own_writes.hpp"
+#include "querymark/write/own_writes.hpp"
 
 #include <catch2/catch.hpp>
 

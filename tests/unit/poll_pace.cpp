@@ -1,4 +1,4 @@
-#include "querymark/log/poll_pace.hpp"
+#include "querymark/follow/poll_pace.hpp"
 
 #include <catch2/catch.hpp>
 

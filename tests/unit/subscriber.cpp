@@ -1,4 +1,4 @@
-#include "querymark/log/subscriber.hpp"
+#include "querymark/follow/subscriber.hpp"
 
 #include <catch2/catch.hpp>
 #include <future>

@@ -7,7 +7,7 @@
 #include <latch>
 #include <thread>
 
-#include "querymark/log/subscriber.hpp"
+#include "querymark/follow/subscriber.hpp"
 #include "unit/log_fixture.hpp"
 
 // What a subscriber and its callers do while the log can't be read, or lies.

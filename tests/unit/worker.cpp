@@ -1,4 +1,4 @@
-#include "querymark/log/worker.hpp"
+#include "querymark/deliver/worker.hpp"
 
 #include <catch2/catch.hpp>
 #include <future>

@@ -10,7 +10,7 @@
 #include "database_option.hpp"
 #include "endpoint.hpp"
 #include "log_lines.hpp"
-#include "querymark/log/worker.hpp"
+#include "querymark/deliver/worker.hpp"
 #include "querymark/support/error.hpp"
 #include "signals.hpp"
 

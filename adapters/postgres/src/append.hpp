@@ -5,8 +5,8 @@
 
 #include "querymark/key/parameter.hpp"
 #include "querymark/log/intent.hpp"
-#include "querymark/log/own_writes.hpp"
 #include "querymark/result/result_set.hpp"
+#include "querymark/write/own_writes.hpp"
 
 namespace querymark::postgres {
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "connection.hpp"
-#include "querymark/log/own_writes.hpp"
+#include "querymark/write/own_writes.hpp"
 
 namespace querymark::sqlite {
 

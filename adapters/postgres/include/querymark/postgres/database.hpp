@@ -6,15 +6,15 @@
 #include <utility>
 #include <vector>
 
-#include "querymark/log/own_writes.hpp"
-#include "querymark/log/staged.hpp"
-#include "querymark/log/wait.hpp"
-#include "querymark/log/written.hpp"
 #include "querymark/postgres/options.hpp"
 #include "querymark/postgres/transaction.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/read/queryable.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/wait/wait.hpp"
+#include "querymark/write/own_writes.hpp"
+#include "querymark/write/staged.hpp"
+#include "querymark/write/written.hpp"
 
 namespace pqxx {
 class transaction_base;

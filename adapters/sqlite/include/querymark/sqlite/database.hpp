@@ -5,14 +5,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "querymark/log/own_writes.hpp"
-#include "querymark/log/staged.hpp"
-#include "querymark/log/wait.hpp"
-#include "querymark/log/written.hpp"
 #include "querymark/read/queryable.hpp"
 #include "querymark/sqlite/file_tier.hpp"
 #include "querymark/sqlite/options.hpp"
 #include "querymark/sqlite/transaction.hpp"
+#include "querymark/wait/wait.hpp"
+#include "querymark/write/own_writes.hpp"
+#include "querymark/write/staged.hpp"
+#include "querymark/write/written.hpp"
 
 namespace SQLite {
 class Database;

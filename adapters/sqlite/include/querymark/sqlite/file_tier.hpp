@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "querymark/log/applier.hpp"
+#include "querymark/deliver/applier.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"

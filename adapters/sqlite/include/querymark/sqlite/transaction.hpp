@@ -1,6 +1,6 @@
 #pragma once
 
-#include "querymark/log/transaction.hpp"
+#include "querymark/write/transaction.hpp"
 
 namespace querymark::sqlite {
 

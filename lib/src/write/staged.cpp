@@ -1,4 +1,4 @@
-#include "querymark/log/staged.hpp"
+#include "querymark/write/staged.hpp"
 
 #include "querymark/support/error.hpp"
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <memory>
 
-#include "querymark/log/own_writes.hpp"
+#include "querymark/write/own_writes.hpp"
 
 namespace querymark {
 

@@ -1,4 +1,4 @@
-#include "querymark/log/worker.hpp"
+#include "querymark/deliver/worker.hpp"
 
 #include <algorithm>
 #include <condition_variable>

@@ -7,7 +7,7 @@
 #include <stop_token>
 #include <string>
 
-#include "querymark/log/applier.hpp"
+#include "querymark/deliver/applier.hpp"
 #include "querymark/log/outbox.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"

@@ -1,4 +1,4 @@
-#include "querymark/log/wait.hpp"
+#include "querymark/wait/wait.hpp"
 
 namespace querymark {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "querymark/follow/subscriber.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/log/receipt.hpp"
-#include "querymark/log/subscriber.hpp"
 #include "querymark/mark/marks.hpp"
 
 namespace querymark {

@@ -13,9 +13,9 @@
 
 #include "querymark/log/outbox.hpp"
 #include "querymark/log/receipt.hpp"
-#include "querymark/log/wait.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/support/time_span.hpp"
+#include "querymark/wait/wait.hpp"
 
 namespace querymark {
 

@@ -1,9 +1,9 @@
-#include "querymark/log/subscriber.hpp"
+#include "querymark/follow/subscriber.hpp"
 
 #include <algorithm>
 #include <exception>
 
-#include "querymark/log/poll_pace.hpp"
+#include "querymark/follow/poll_pace.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/thread.hpp"

@@ -69,7 +69,7 @@ ItemDatabase::ItemDatabase(std::uint32_t items)
 
 postgres::Options postgres_item_options() {
   postgres::Options options;
-  options.space = "bench";
+  options.namespace_name = "bench";
   options.max_lag = std::chrono::minutes(1);
   return options;
 }

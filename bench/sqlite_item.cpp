@@ -32,7 +32,7 @@ ItemFile::ItemFile(std::uint32_t items) : path_(scratch_.file("items.db")) {
 
 sqlite::Options item_options() {
   sqlite::Options options;
-  options.space = "bench";
+  options.namespace_name = "bench";
   options.synchronous = sqlite::Synchronous::normal;
   options.max_lag = std::chrono::minutes(1);  // a stolen core must not turn hits into bypasses
   return options;

@@ -61,15 +61,15 @@ std::string database_path(const std::string& url) { return sqlite_path(url, kUse
 
 }  // namespace
 
-LogEndpoint open_log(const std::string& url, const std::string& space) {
+LogEndpoint open_log(const std::string& url, const std::string& namespace_name) {
 #ifdef QUERYMARK_WITH_POSTGRES
   if (is_postgres(url))
-    return {std::make_unique<postgres::Log>(url, space),
-            std::make_unique<postgres::NotifyDoorbell>(url, space)};
+    return {std::make_unique<postgres::Log>(url, namespace_name),
+            std::make_unique<postgres::NotifyDoorbell>(url, namespace_name)};
 #endif
   const std::string path = database_path(url);
   LogEndpoint endpoint;
-  endpoint.outbox = std::make_unique<sqlite::Log>(path, space);
+  endpoint.outbox = std::make_unique<sqlite::Log>(path, namespace_name);
   endpoint.doorbell = std::make_unique<sqlite::FileDoorbell>(path);
   return endpoint;
 }
@@ -82,7 +82,7 @@ MigrationOutcome migrate_database(const std::string& url, bool dry_run) {
   return {path, sqlite::migrate(path, dry_run)};
 }
 
-TargetEndpoint open_target(const std::string& url, const std::string& space) {
+TargetEndpoint open_target(const std::string& url, const std::string& namespace_name) {
   if (is_postgres(url))
     throw ConfigError(
         "a shared tier is a file: use sqlite:PATH of a file tier; what was given is a "
@@ -91,7 +91,7 @@ TargetEndpoint open_target(const std::string& url, const std::string& space) {
   auto tier = std::make_shared<sqlite::FileTier>(
       sqlite_path(url, "use sqlite:PATH of a file tier"),
       sqlite::FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
-  auto applier = std::make_unique<sqlite::FileTierApplier>(*tier, space);
+  auto applier = std::make_unique<sqlite::FileTierApplier>(*tier, namespace_name);
   return {std::move(tier), std::move(applier)};
 }
 

@@ -28,8 +28,8 @@ struct MigrationOutcome {
 };
 
 /// Throws ConfigError for an unknown scheme, SchemaError, Error.
-[[nodiscard]] LogEndpoint open_log(const std::string& url, const std::string& space);
+[[nodiscard]] LogEndpoint open_log(const std::string& url, const std::string& namespace_name);
 [[nodiscard]] MigrationOutcome migrate_database(const std::string& url, bool dry_run);
-[[nodiscard]] TargetEndpoint open_target(const std::string& url, const std::string& space);
+[[nodiscard]] TargetEndpoint open_target(const std::string& url, const std::string& namespace_name);
 
 }  // namespace querymark::cli

@@ -132,7 +132,7 @@ class PostgresBackend final : public Backend {
   [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache) const override {
     return std::make_unique<StoreOf<qm::postgres::Database>>(
         url_, cache,
-        qm::postgres::Options{.space = kNamespace,
+        qm::postgres::Options{.namespace_name = kNamespace,
                               .session = {.search_path = kPostgresSchema},
                               .require_intents = true});
   }

@@ -120,7 +120,7 @@ class SqliteBackend final : public Backend {
   [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache) const override {
     return std::make_unique<StoreOf<qm::sqlite::Database>>(
         path_, cache,
-        qm::sqlite::Options{.space = kNamespace,
+        qm::sqlite::Options{.namespace_name = kNamespace,
                             .synchronous = qm::sqlite::Synchronous::normal,
                             .require_intents = true});
   }

@@ -173,7 +173,7 @@ TEMPLATE_TEST_CASE("database: receipts wait in another process, and foreign ones
   ahead.position.value += 1000;
   CHECK(reader.db.wait(ahead, Wait::local(10s)).status == WaitStatus::refused);
   Receipt elsewhere = receipt;
-  elsewhere.space = "other";
+  elsewhere.namespace_name = "other";
   CHECK(reader.db.wait(elsewhere, Wait::local(10s)).status == WaitStatus::refused);
 }
 
@@ -181,7 +181,7 @@ TEMPLATE_TEST_CASE("database: namespaces do not see each other's invalidations o
                    "[database]", QUERYMARK_WORLDS) {
   const TestType world;
   auto other = TestType::Process::quick();
-  other.space = "other";
+  other.namespace_name = "other";
   typename TestType::Process mine(world.shop);
   typename TestType::Process theirs(world.shop, other);
   static_cast<void>(mine.price(1));

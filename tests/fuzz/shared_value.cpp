@@ -8,7 +8,7 @@
 using namespace querymark;
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const SharedName under{.space = "shop", .name = sha256({"a query"})};
+  static const SharedName under{.namespace_name = "shop", .name = sha256({"a query"})};
   std::string input(fuzz::view_of(data, size));
   // The name that it is asked for by stands behind the header: no fuzzer guesses it.
   constexpr std::size_t kHeader = 16;
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::require(again->stamp == value->stamp && again->rows == value->rows &&
                     again->targets == value->targets && again->expires == value->expires,
                 "and is the same");
-  const SharedName other{.space = "shop", .name = sha256({"another"})};
+  const SharedName other{.namespace_name = "shop", .name = sha256({"another"})};
   fuzz::require(!decode_shared_value(other, encode_shared_value(under, *value)),
                 "nobody gets it under another name");
   return 0;

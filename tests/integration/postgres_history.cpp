@@ -28,7 +28,7 @@ TEST_CASE(
   Receipt lost;
   {
     pqxx::work work(victim);
-    lost = {.space = "shop",
+    lost = {.namespace_name = "shop",
             .epoch = before,
             .position = {std::stoull(work.exec("select pg_current_xact_id()")[0][0].c_str())},
             .write = {77},

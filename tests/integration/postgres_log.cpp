@@ -226,7 +226,7 @@ TEST_CASE("postgres log: databases, namespaces and encodings of odd names", "[lo
   const std::string url = server.url("O'd%20%22d%26b%20" + std::to_string(count));
   postgres::migrate(url);
   postgres::Options options = PgProcess::quick();
-  options.space = "it's \"ünï\"";
+  options.namespace_name = "it's \"ünï\"";
   PgProcess process(url, options);
   PgProcess other(url, options);
   const Target target = entity("prödukt", "7:%");

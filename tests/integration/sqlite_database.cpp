@@ -133,7 +133,7 @@ TEST_CASE("sqlite: opening says which command mends the schema", "[sqlite]") {
              !Contains("secret"));
   CHECK_THROWS_AS(sqlite::Database(":memory:", cache), ConfigError);
   sqlite::Options endless = Process::quick();
-  endless.space = std::string(201, 'x');
+  endless.namespace_name = std::string(201, 'x');
   const Shop migrated;
   CHECK_THROWS_AS(sqlite::Database(migrated.path(), cache, endless), ConfigError);
   const std::string text = dir.file("text.db");

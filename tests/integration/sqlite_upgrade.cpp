@@ -110,10 +110,10 @@ TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its trigge
 
 TEST_CASE("upgrade: what a row of the log may hold is bounded by the schema", "[upgrade]") {
   const Shop shop;
-  const auto insert = [&](const std::string& space, const std::string& kind,
+  const auto insert = [&](const std::string& namespace_name, const std::string& kind,
                           const std::string& target, const std::string& reason) {
-    shop.execute("insert into querymark_log (namespace, kind, target, reason) values ('" + space +
-                 "', '" + kind + "', '" + target + "', '" + reason + "')");
+    shop.execute("insert into querymark_log (namespace, kind, target, reason) values ('" +
+                 namespace_name + "', '" + kind + "', '" + target + "', '" + reason + "')");
   };
   const auto text = [](std::size_t size) { return std::string(size, 'x'); };
   CHECK_NOTHROW(insert(text(200), "tag", text(1024), text(500)));

@@ -26,7 +26,7 @@ struct Sqlite {
 
   static qm::sqlite::Options options() {
     qm::sqlite::Options options;
-    options.space = "shop";
+    options.namespace_name = "shop";
     options.synchronous = qm::sqlite::Synchronous::normal;
     return options;
   }
@@ -40,7 +40,7 @@ struct Postgres {
 
   static qm::postgres::Options options() {
     qm::postgres::Options options;
-    options.space = "shop";
+    options.namespace_name = "shop";
     return options;
   }
 };

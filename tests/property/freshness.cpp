@@ -379,7 +379,7 @@ class World {
   ManualClock clock_;
   Cache cache_{{.name = "freshness", .memory_bytes = 1U << 20U, .clock = &clock_}};
   Source source_{cache_,
-                 {.scope = {.space = "shop", .database = {}, .session = {}, .caller = {}},
+                 {.scope = {.namespace_name = "shop", .database = {}, .session = {}, .caller = {}},
                   .mark_cells = 4096}};
   std::shared_ptr<FakeTier> tier_;
   std::vector<std::pair<Digest, SharedValue>> filed_;

@@ -36,7 +36,7 @@ Described random_query(Choices& choices) {
   const auto form = choices.one_in(4) ? KeyPrefix::Form::named : KeyPrefix::Form::sql;
   Described query;
   for (const std::string* text :
-       {&type, &scope.space, &scope.database, &scope.session, &scope.caller, &sql})
+       {&type, &scope.namespace_name, &scope.database, &scope.session, &scope.caller, &sql})
     describe(query.meaning, *text);
   query.meaning += form == KeyPrefix::Form::named ? "named" : "sql";
   query.encoded = KeyPrefix(type, form, scope, sql).bytes();

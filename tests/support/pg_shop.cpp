@@ -58,7 +58,7 @@ void await_listening(const postgres::Database& db) {
 
 postgres::Options PgProcess::quick() {
   postgres::Options options;
-  options.space = "shop";
+  options.namespace_name = "shop";
   options.connections = 4;
   options.mark_cells = 1U << 16U;
   return options;

@@ -36,7 +36,7 @@ std::string Shop::text(const std::string& sql) const {
 
 sqlite::Options Process::quick() {
   sqlite::Options options;
-  options.space = "shop";
+  options.namespace_name = "shop";
   options.synchronous = sqlite::Synchronous::normal;
   options.mark_cells = 1U << 16U;
   return options;

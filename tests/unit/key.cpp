@@ -45,7 +45,7 @@ struct Parameters {
   }
 };
 
-const Scope kShop{.space = "shop", .database = "db-1", .session = {}, .caller = {}};
+const Scope kShop{.namespace_name = "shop", .database = "db-1", .session = {}, .caller = {}};
 
 template <class... Args>
 std::string encoded(const Args&... args) {

@@ -55,7 +55,8 @@ TEST_CASE("nested loads: a circle of loads that ask for each other's keys ends",
 
 TEST_CASE("nested loads: a circle through two databases of one cache ends too", "[nested]") {
   ReadFixture f;
-  Source other(f.cache, {.scope = {.space = "other", .database = {}, .session = {}, .caller = {}}});
+  Source other(f.cache,
+               {.scope = {.namespace_name = "other", .database = {}, .session = {}, .caller = {}}});
   other.marks().trust_until(MonotonicTime::max());
   std::barrier both_lead(2);
   const auto read = [&](Source& mine, Source& others) {

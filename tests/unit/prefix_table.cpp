@@ -11,7 +11,7 @@ namespace {
 
 using namespace querymark;
 
-const Scope kScope{.space = "shop", .database = {}, .session = {}, .caller = {}};
+const Scope kScope{.namespace_name = "shop", .database = {}, .session = {}, .caller = {}};
 
 KeyPrefixRef intern(PrefixTable& table, std::string_view text, std::string_view type = "rows") {
   return table.intern(type, KeyPrefix::Form::sql, kScope, text);

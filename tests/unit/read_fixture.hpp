@@ -48,15 +48,15 @@ class FakeTier final : public SharedTier {
     if (found == values.end()) return std::nullopt;
     return found->second;
   }
-  StoreStatus put(std::string_view space, const Digest& name,
+  StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override {
-    last_space = space;
+    last_namespace = namespace_name;
     values.insert_or_assign(name, value);
     return StoreStatus::stored;
   }
 
   std::map<Digest, SharedValue> values;
-  std::string last_space;
+  std::string last_namespace;
 };
 
 inline const Epoch kEpoch{7, 7};
@@ -64,10 +64,11 @@ inline const Epoch kEpoch{7, 7};
 /// A cache and a source whose marks are trusted and stand at position 10 of `kEpoch`.
 struct ReadFixture {
   explicit ReadFixture(Lagging lagging = Lagging::bypass)
-      : source(cache, {.scope = {.space = "shop", .database = "db", .session = {}, .caller = {}},
-                       .default_ttl = std::chrono::minutes(5),
-                       .lagging = lagging,
-                       .mark_cells = 16'384}) {
+      : source(cache,
+               {.scope = {.namespace_name = "shop", .database = "db", .session = {}, .caller = {}},
+                .default_ttl = std::chrono::minutes(5),
+                .lagging = lagging,
+                .mark_cells = 16'384}) {
     source.marks().restart(upto(10));
     source.marks().trust_until(MonotonicTime::max());
   }

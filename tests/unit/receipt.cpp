@@ -7,8 +7,12 @@ namespace {
 
 using namespace querymark;
 
-Receipt sample(std::string space = "shop") {
-  return {std::move(space), {0x0123456789abcdefULL, 0xfedcba9876543210ULL}, {0x1f}, {0x9c41}, 2};
+Receipt sample(std::string namespace_name = "shop") {
+  return {std::move(namespace_name),
+          {0x0123456789abcdefULL, 0xfedcba9876543210ULL},
+          {0x1f},
+          {0x9c41},
+          2};
 }
 
 }  // namespace
@@ -23,11 +27,12 @@ TEST_CASE("receipt: its text form is fixed", "[receipt]") {
 
 TEST_CASE("receipt: its text reads back and is safe in a URL, a header and a cookie", "[receipt]") {
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  for (const std::string& space :
+  for (const std::string& namespace_name :
        {std::string("shop"), std::string(), std::string("a.b%c;d=e, \"f\""), std::string("Größe"),
         std::string("\0\n\x7f", 3), std::string("a-b_C9")}) {
-    for (const Receipt& receipt : {sample(space), Receipt{space, {}, {}, {}, 0},
-                                   Receipt{space, {kMost, kMost}, {kMost}, {kMost}, 0xFFFFFFFFU}}) {
+    for (const Receipt& receipt :
+         {sample(namespace_name), Receipt{namespace_name, {}, {}, {}, 0},
+          Receipt{namespace_name, {kMost, kMost}, {kMost}, {kMost}, 0xFFFFFFFFU}}) {
       const std::string text = receipt.str();
       CAPTURE(text);
       CHECK(text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -333,7 +333,7 @@ TEST_CASE("wait: a receipt that can't become true is refused", "[subscriber]") {
     CHECK_THAT(std::string(outcome.reason), Catch::Contains(why));
   };
   Receipt receipt = good;
-  receipt.space = "other";
+  receipt.namespace_name = "other";
   refused(receipt, "namespace");
   receipt = good;
   receipt.epoch = {9, 9};

@@ -19,7 +19,7 @@ namespace {
 
 struct Options {
   DatabaseOption db;
-  std::string space = "default";
+  std::string namespace_name = "default";
   std::string target;
   bool once = false;
   bool json = false;
@@ -53,8 +53,8 @@ ExitCode drain(Worker& worker, const LogLines& log, const std::stop_token& stop)
 ExitCode run(const Options& options) {
   const StopOnSignal signals;
   const LogLines log(options.json);
-  const LogEndpoint source = open_log(options.db.url(), options.space);
-  const TargetEndpoint target = open_target(options.target, options.space);
+  const LogEndpoint source = open_log(options.db.url(), options.namespace_name);
+  const TargetEndpoint target = open_target(options.target, options.namespace_name);
   WorkerOptions settings;
   settings.lease = std::chrono::milliseconds(options.lease_ms);
   settings.poll_interval = std::chrono::milliseconds(options.poll_ms);
@@ -70,7 +70,7 @@ ExitCode run(const Options& options) {
                {{"claimed", round.claimed}, {"applied", round.applied}, {"dead", round.dead}});
   };
   Worker worker(*source.outbox, *target.applier, source.doorbell.get(), settings);
-  log.info("worker started", {{"namespace", options.space},
+  log.info("worker started", {{"namespace", options.namespace_name},
                               {"target", target.applier->name()},
                               {"owner", worker.owner()}});
   ExitCode code = kSuccess;
@@ -95,7 +95,8 @@ void add_worker(CLI::App& app, ExitCode& code) {
   CLI::App* command = app.add_subcommand(
       "worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
   options->db.add_to(*command, "Database with the log");
-  command->add_option("--namespace", options->space, "Namespace to drain")->capture_default_str();
+  command->add_option("--namespace", options->namespace_name, "Namespace to drain")
+      ->capture_default_str();
   command->add_option("--target", options->target, "Shared tier: sqlite:PATH of a file tier")
       ->required();
   command->add_flag("--once", options->once, "Drain what is there and exit");

@@ -14,9 +14,9 @@ Epoch epoch_of(std::string_view text) {
   return *epoch;
 }
 
-PendingWrite pending_of(const ResultSet& begun, const std::string& space) {
+PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name) {
   if (begun.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-  PendingWrite pending = begin_pending(space, epoch_of(begun.row(0)[1].view()));
+  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)[1].view()));
   pending.receipt.position = parse_position(begun.row(0)[2].view());
   return pending;
 }
@@ -26,7 +26,7 @@ void add_intents(PendingWrite& pending, const IntentBatch& intents) {
 }
 
 Append::Append(const PendingWrite& pending, const IntentBatch& intents)
-    : space(pending.receipt.space) {
+    : namespace_name(pending.receipt.namespace_name) {
   std::vector<std::string> kind_names;
   std::vector<std::string> target_texts;
   for (const Target& target : intents.targets()) {
@@ -35,7 +35,7 @@ Append::Append(const PendingWrite& pending, const IntentBatch& intents)
   }
   kinds = as_parameter(kind_names);
   targets = as_parameter(target_texts);
-  values = {as_parameter(space), kinds,
+  values = {as_parameter(namespace_name), kinds,
             intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
             as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};
 }

@@ -14,7 +14,7 @@ namespace querymark::postgres {
 [[nodiscard]] Epoch epoch_of(std::string_view text);
 
 /// A pending write from the row of `begin_write`. Throws SchemaError when there is none.
-[[nodiscard]] PendingWrite pending_of(const ResultSet& begun, const std::string& space);
+[[nodiscard]] PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name);
 /// Puts all intents at the transaction's position.
 void add_intents(PendingWrite& pending, const IntentBatch& intents);
 
@@ -24,7 +24,7 @@ struct Append {
   Append(const Append&) = delete;
   Append& operator=(const Append&) = delete;
 
-  std::string space;
+  std::string namespace_name;
   OwnedParameter kinds;
   OwnedParameter targets;
   std::array<ParameterView, 5> values;

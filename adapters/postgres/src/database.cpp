@@ -8,7 +8,7 @@ namespace querymark::postgres {
 Scope Database::State::first_scope() {
   static_cast<void>(pool.acquire());
   const std::lock_guard lock(session_mutex);
-  return {options.space, database_id, session->key(), {}};
+  return {options.namespace_name, database_id, session->key(), {}};
 }
 
 std::unique_ptr<PooledConnection> Database::State::open_session() {

@@ -37,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 struct NotifyDoorbell::State {
   std::string url;
-  std::string space;
+  std::string namespace_name;
   DoorbellOptions options;
   WakeEvent wake;
   std::atomic<bool> interrupted{false};
@@ -121,7 +121,7 @@ struct NotifyDoorbell::State {
     if (sent) return;
     const auto now = Clock::now();
     if (to_ring.exchange(false))
-      connection->send(statement("ring"), {as_parameter(space)});
+      connection->send(statement("ring"), {as_parameter(namespace_name)});
     else if (now - heard > options.probe_interval)
       connection->send("", {});
     else
@@ -136,7 +136,7 @@ struct NotifyDoorbell::State {
       send_what_is_due();
       const bool answered = connection->take_notifications([&](std::string_view payload, int pid) {
         heard = Clock::now();
-        rung = rung || (pid != connection->pid() && payload == space);
+        rung = rung || (pid != connection->pid() && payload == namespace_name);
       });
       if (answered && sent) {
         heard = Clock::now();
@@ -153,11 +153,11 @@ struct NotifyDoorbell::State {
   }
 };
 
-NotifyDoorbell::NotifyDoorbell(std::string url, std::string space, DoorbellOptions options)
+NotifyDoorbell::NotifyDoorbell(std::string url, std::string namespace_name, DoorbellOptions options)
     : state_(std::make_unique<State>()) {
   static_cast<void>(label_of(url));  // throws for a bad one
   state_->url = std::move(url);
-  state_->space = std::move(space);
+  state_->namespace_name = std::move(namespace_name);
   state_->options = options;
 }
 

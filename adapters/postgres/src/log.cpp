@@ -73,7 +73,7 @@ std::int64_t stored(WriteId id) { return static_cast<std::int64_t>(id.value); }
 
 struct Log::State {
   std::string url;
-  std::string space;
+  std::string namespace_name;
   LogOptions options;
   std::mutex mutex;  // guards connection
   std::unique_ptr<Connection> connection;
@@ -146,10 +146,11 @@ struct Log::State {
     const std::string low_text = std::to_string(low);
     const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
     const std::string resume_text = std::to_string(last_page.value);
-    const ResultSet set = query(
-        "log_page", {as_parameter(space), as_parameter(low_text), as_parameter(in_progress),
-                     upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
-                     as_parameter(after ? after->id : 0), as_parameter(limit)});
+    const ResultSet set =
+        query("log_page",
+              {as_parameter(namespace_name), as_parameter(low_text), as_parameter(in_progress),
+               upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
+               as_parameter(after ? after->id : 0), as_parameter(limit)});
     require_meta(set);
     Page found{state_of(set.row(0)), {}};
     for (const Row row : set) {
@@ -174,8 +175,8 @@ struct Log::State {
     return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
   }
   std::optional<ConsumerRow> consumer(const std::string& name) {
-    const ResultSet set = query(
-        "consumer", {as_parameter(space), as_parameter(name), as_parameter(kLongestLease.count())});
+    const ResultSet set = query("consumer", {as_parameter(namespace_name), as_parameter(name),
+                                             as_parameter(kLongestLease.count())});
     if (set.empty()) return std::nullopt;
     const Row row = set.row(0);
     return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
@@ -184,10 +185,10 @@ struct Log::State {
   }
 };
 
-Log::Log(std::string url, std::string space, LogOptions options)
+Log::Log(std::string url, std::string namespace_name, LogOptions options)
     : state_(std::make_unique<State>()) {
   state_->url = std::move(url);
-  state_->space = std::move(space);
+  state_->namespace_name = std::move(namespace_name);
   state_->options = std::move(options);
   static_cast<void>(state_->standing());
 }
@@ -272,7 +273,8 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   // A cheap read first: nothing is written when nothing is new.
   auto row = state_->consumer(consumer);
   if (!row) {
-    state_->execute("consumer_register", {as_parameter(state_->space), as_parameter(consumer)});
+    state_->execute("consumer_register",
+                    {as_parameter(state_->namespace_name), as_parameter(consumer)});
     row = state_->consumer(consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark.consumer");
   }
@@ -288,9 +290,9 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   }
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   const ResultSet taken = state_->query(
-      "consumer_claim", {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner),
-                         as_parameter(stored(claim.token)), as_parameter(lease.count()),
-                         as_parameter(kLongestLease.count())});
+      "consumer_claim", {as_parameter(state_->namespace_name), as_parameter(consumer),
+                         as_parameter(owner), as_parameter(stored(claim.token)),
+                         as_parameter(lease.count()), as_parameter(kLongestLease.count())});
   if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
   const auto cursor = State::cursor_of(taken.row(0)[0], taken.row(0)[1]);
   // The snapshot that bounds the segment, in a later statement than the lock's.
@@ -307,7 +309,7 @@ bool Log::advance(const Claim& claim) {
   const std::string cursor = snapshot_text(claim.upto.snapshot);
   return state_->execute(
              "consumer_advance",
-             {as_parameter(state_->space), as_parameter(claim.consumer),
+             {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
               as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor)}) == 1;
 }
 
@@ -315,14 +317,14 @@ bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   return state_->execute("consumer_renew",
-                         {as_parameter(state_->space), as_parameter(claim.consumer),
+                         {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Log::release(const std::string& consumer, const std::string& owner) {
   const std::lock_guard lock(state_->mutex);
-  state_->execute("consumer_release",
-                  {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner)});
+  state_->execute("consumer_release", {as_parameter(state_->namespace_name), as_parameter(consumer),
+                                       as_parameter(owner)});
 }
 
 }  // namespace querymark::postgres

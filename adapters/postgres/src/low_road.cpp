@@ -21,7 +21,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
   return translated("stage intents", transaction, [&] {
     require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
-    PendingWrite pending = pending_of(begun, state.options.space);
+    PendingWrite pending = pending_of(begun, state.options.namespace_name);
     state.require_same(begun.row(0)[0].view());
     add_intents(pending, intents);
     if (!intents.empty()) {

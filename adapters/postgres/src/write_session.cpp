@@ -56,7 +56,7 @@ Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
   state.on_standing([&](auto& connection) {
     PendingWrite begun;
     try {
-      begun = pending_of(connection->begin(isolation), state.options.space);
+      begun = pending_of(connection->begin(isolation), state.options.namespace_name);
       if (connection->proxied()) static_cast<void>(state.prove_lent(*connection));
     } catch (...) {  // rolled back, then rethrown
       connection->abandon();

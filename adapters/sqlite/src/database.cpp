@@ -55,16 +55,16 @@ struct Database::State final : Loader {
                            path + " stayed busy: raise readers, or look for slow queries"},
              [this] { return open_reader(); }),
         writer([this] { return open_writer(); }),
-        log(path, options.space,
+        log(path, options.namespace_name,
             {.busy_timeout = options.busy_timeout,
              .volatile_commits = options.synchronous != Synchronous::full,
              .on_history_change = [this] { drain(); }}),
         doorbell(path),
-        source(cache, {.scope = {options.space, log.database_id(), {}, {}},
+        source(cache, {.scope = {options.namespace_name, log.database_id(), {}, {}},
                        .default_ttl = options.default_ttl,
                        .lagging = options.lagging,
                        .mark_cells = options.mark_cells}),
-        subscriber(options.space, log, doorbell, source.marks(),
+        subscriber(options.namespace_name, log, doorbell, source.marks(),
                    {.max_lag = options.max_lag,
                     .poll_interval = options.poll_interval,
                     .clock = &cache.clock()}),
@@ -210,8 +210,8 @@ Receipt Database::WriteSession::commit() {
   const IntentBatch& intents = state.writer.intents();
   state.own.admit(intents, state.options.require_intents);
   PendingWrite pending =
-      enqueue(state.options.space, intents, state.source.marks().cursor(), connection.native(),
-              connection.statement(statements().get("log_state")),
+      enqueue(state.options.namespace_name, intents, state.source.marks().cursor(),
+              connection.native(), connection.statement(statements().get("log_state")),
               connection.statement(statements().get("append")));
   if (connection.moved() || state.log.split())
     throw Error("the file behind " + state.path + " was replaced during the write; rolled back",
@@ -270,8 +270,8 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
   PreparedStatement look = prepare_checked(connection, statements().get("log_state"));
   PreparedStatement append = prepare_checked(connection, statements().get("append"));
-  PendingWrite pending = enqueue(state_->options.space, intents, state_->source.marks().cursor(),
-                                 connection, look, append);
+  PendingWrite pending = enqueue(state_->options.namespace_name, intents,
+                                 state_->source.marks().cursor(), connection, look, append);
   // The transaction goes on: a savepoint may yet take rows back.
   pending.follows.reset();
   return Staged(state_->own, std::move(pending),

@@ -9,13 +9,13 @@
 
 namespace querymark::sqlite {
 
-PendingWrite enqueue(const std::string& space, const IntentBatch& intents, const Cursor& cursor,
-                     SQLite::Database& connection, PreparedStatement& look,
+PendingWrite enqueue(const std::string& namespace_name, const IntentBatch& intents,
+                     const Cursor& cursor, SQLite::Database& connection, PreparedStatement& look,
                      PreparedStatement& append) {
   const std::uint64_t seen = last_id(cursor);
   const ParameterView cursor_id[] = {as_parameter(seen)};
   const LogState before = state_of(run_query(look, cursor_id), connection.getFilename());
-  PendingWrite pending = begin_pending(space, before.epoch);
+  PendingWrite pending = begin_pending(namespace_name, before.epoch);
   if (intents.empty()) return pending;
 
   sqlite3* const raw = connection.getHandle();
@@ -23,9 +23,9 @@ PendingWrite enqueue(const std::string& space, const IntentBatch& intents, const
   const ParameterView reason =
       intents.reason().empty() ? ParameterView() : as_parameter(intents.reason());
   for (const Target& target : intents.targets()) {
-    const ParameterView values[] = {as_parameter(space), as_parameter(to_string(target.kind())),
-                                    as_parameter(target.text()), reason,
-                                    as_parameter(stored(pending.receipt.write))};
+    const ParameterView values[] = {
+        as_parameter(namespace_name), as_parameter(to_string(target.kind())),
+        as_parameter(target.text()), reason, as_parameter(stored(pending.receipt.write))};
     const Position at{static_cast<std::uint64_t>(run_insert(append, values))};
     if (at.value <= std::max(before.last, pending.receipt.position.value))
       throw Error("the log took fewer rows than there are intents");

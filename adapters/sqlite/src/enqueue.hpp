@@ -16,7 +16,7 @@ namespace querymark::sqlite {
 /// transaction and of other namespaces make the ids or the number of changes differ; and a cursor
 /// whose row is not the one that it saw (the file was rewound) proves nothing. It holds if COMMIT
 /// comes next.
-[[nodiscard]] PendingWrite enqueue(const std::string& space, const IntentBatch& intents,
+[[nodiscard]] PendingWrite enqueue(const std::string& namespace_name, const IntentBatch& intents,
                                    const Cursor& cursor, SQLite::Database& connection,
                                    PreparedStatement& look, PreparedStatement& append);
 

@@ -104,7 +104,7 @@ struct FileTier::State {
     return value;
   }
 
-  StoreStatus write(TierConnection& tier, std::string_view space, const Digest& name,
+  StoreStatus write(TierConnection& tier, std::string_view namespace_name, const Digest& name,
                     const SharedValue& value, const std::string& encoded, std::size_t bytes) {
     const std::string epoch = value.stamp.epoch.hex();
     const ParameterView name_bytes = ParameterView::bytes(name.view());
@@ -114,7 +114,7 @@ struct FileTier::State {
       return StoreStatus::superseded;
     tier.execute("delete_name", {name_bytes});
     const ResultSet inserted = tier.query_writing(
-        "insert_entry", {name_bytes, as_parameter(space), as_parameter(epoch),
+        "insert_entry", {name_bytes, as_parameter(namespace_name), as_parameter(epoch),
                          as_parameter(value.stamp.horizon.value),
                          as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
                          as_parameter(value.expires.time_since_epoch().count()),
@@ -195,11 +195,11 @@ std::optional<SharedValue> FileTier::get(const Digest& name) noexcept {
   return std::nullopt;
 }
 
-StoreStatus FileTier::put(std::string_view space, const Digest& name,
+StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept {
   State& state = *state_;
   try {
-    const std::string encoded = encode_shared_value({space, name}, value);
+    const std::string encoded = encode_shared_value({namespace_name, name}, value);
     const std::size_t bytes = entry_bytes(encoded.size(), value.targets.size());
     if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
     if (!state.writer_turn.take(kPatience)) {
@@ -209,7 +209,7 @@ StoreStatus FileTier::put(std::string_view space, const Digest& name,
     const StoreStatus status =
         state.guarded(state.writes_breaker, state.writer, StoreStatus::failed, [&] {
           return state.write(state.follow(state.writer, Connection::Use::write, TierFile::Wait::no),
-                             space, name, value, encoded, bytes);
+                             namespace_name, name, value, encoded, bytes);
         });
     state.writer_turn.give_up();
     return status;
@@ -219,7 +219,7 @@ StoreStatus FileTier::put(std::string_view space, const Digest& name,
   }
 }
 
-void FileTier::invalidate(std::string_view space, Epoch epoch,
+void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
                           std::span<const SharedInvalidation> invalidations) {
   State& state = *state_;
   const std::string epoch_hex = epoch.hex();
@@ -229,11 +229,12 @@ void FileTier::invalidate(std::string_view space, Epoch epoch,
   for (const SharedInvalidation& invalidation : invalidations) {
     const ParameterView position = as_parameter(invalidation.position.value);
     if (invalidation.target.is_flush()) {
-      tier.execute("delete_namespace", {as_parameter(space), as_parameter(epoch_hex), position});
+      tier.execute("delete_namespace",
+                   {as_parameter(namespace_name), as_parameter(epoch_hex), position});
       continue;
     }
     const Digest hash = invalidation.target.hash();
-    tier.execute("delete_target", {ParameterView::bytes(hash.view()), as_parameter(space),
+    tier.execute("delete_target", {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
                                    as_parameter(epoch_hex), position});
   }
   transaction.commit();

@@ -49,7 +49,7 @@ struct ConsumerRow {
 
 struct Log::State {
   std::string path;
-  std::string space;
+  std::string namespace_name;
   LogOptions options;
   std::mutex mutex;  // guards what follows
   std::string database_id;
@@ -219,7 +219,7 @@ struct Log::State {
   }
 
   std::optional<ConsumerRow> consumer(const std::string& name) {
-    const ResultSet set = query("consumer", {as_parameter(space), as_parameter(name)});
+    const ResultSet set = query("consumer", {as_parameter(namespace_name), as_parameter(name)});
     if (set.empty()) return std::nullopt;
     const Row row = set.row(0);
     ConsumerRow found;
@@ -233,10 +233,10 @@ struct Log::State {
   }
 };
 
-Log::Log(const std::string& path, std::string space, LogOptions options)
+Log::Log(const std::string& path, std::string namespace_name, LogOptions options)
     : state_(std::make_unique<State>()) {
   state_->path = path_of(path);
-  state_->space = std::move(space);
+  state_->namespace_name = std::move(namespace_name);
   state_->options = std::move(options);
   state_->open();
 }
@@ -305,9 +305,9 @@ TailPage Log::read(const TailRequest& request) {
   }
   page.upto = request.upto.value_or(state.cursor());
   const std::uint64_t after = request.after ? request.after->id : from;
-  const ResultSet rows =
-      state_->query("log_page", {as_parameter(after), as_parameter(last_id(page.upto)),
-                                 as_parameter(state_->space), as_parameter(request.limit + 1)});
+  const ResultSet rows = state_->query(
+      "log_page", {as_parameter(after), as_parameter(last_id(page.upto)),
+                   as_parameter(state_->namespace_name), as_parameter(request.limit + 1)});
   for (const Row row : rows) {
     if (page.rows.size() == request.limit) {
       page.more = true;
@@ -369,7 +369,8 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   // A cheap read first: no write lock is taken when nothing is new.
   auto row = state_->consumer(consumer);
   if (!row) {
-    state_->execute("consumer_register", {as_parameter(state_->space), as_parameter(consumer)});
+    state_->execute("consumer_register",
+                    {as_parameter(state_->namespace_name), as_parameter(consumer)});
     row = state_->consumer(consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark_consumer");
   }
@@ -387,9 +388,9 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
     ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::write);
     row = state_->consumer(consumer);
     if (!row || row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
-    state_->execute("consumer_claim",
-                    {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner),
-                     as_parameter(stored(claim.token)), as_parameter(lease.count())});
+    state_->execute("consumer_claim", {as_parameter(state_->namespace_name), as_parameter(consumer),
+                                       as_parameter(owner), as_parameter(stored(claim.token)),
+                                       as_parameter(lease.count())});
     transaction.commit();
   }
   // The snapshot that bounds the segment, in a later statement than the lock's.
@@ -408,7 +409,7 @@ bool Log::advance(const Claim& claim) {
   const std::string epoch = claim.upto.epoch.hex();
   return state_->execute(
              "consumer_advance",
-             {as_parameter(state_->space), as_parameter(claim.consumer),
+             {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
               as_parameter(stored(claim.token)), as_parameter(epoch),
               as_parameter(last_id(claim.upto)), as_parameter(stored(claim.upto.last_write))}) == 1;
 }
@@ -417,14 +418,14 @@ bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
   const std::lock_guard lock(state_->mutex);
   return state_->execute("consumer_renew",
-                         {as_parameter(state_->space), as_parameter(claim.consumer),
+                         {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Log::release(const std::string& consumer, const std::string& owner) {
   const std::lock_guard lock(state_->mutex);
-  state_->execute("consumer_release",
-                  {as_parameter(state_->space), as_parameter(consumer), as_parameter(owner)});
+  state_->execute("consumer_release", {as_parameter(state_->namespace_name), as_parameter(consumer),
+                                       as_parameter(owner)});
 }
 
 }  // namespace querymark::sqlite

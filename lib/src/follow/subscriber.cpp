@@ -25,9 +25,9 @@
 
 namespace querymark {
 
-Subscriber::Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Marks& marks,
+Subscriber::Subscriber(std::string namespace_name, Outbox& outbox, Doorbell& doorbell, Marks& marks,
                        SubscriberOptions options)
-    : space_(std::move(space)),
+    : namespace_name_(std::move(namespace_name)),
       outbox_(outbox),
       doorbell_(doorbell),
       marks_(marks),
@@ -305,7 +305,7 @@ WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
   };
   if (wait.scope() == Wait::Scope::none || receipt.intents == 0)
     return finish(WaitStatus::satisfied);
-  if (receipt.space != space_)
+  if (receipt.namespace_name != namespace_name_)
     return finish(WaitStatus::refused, "the receipt is of another namespace");
 
   const std::uint64_t arrival = polls_started_.load();

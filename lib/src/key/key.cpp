@@ -25,7 +25,8 @@ void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form for
   sink.push_back(kKeyVersion);
   put_checked_block(sink, stored_type);
   sink.push_back(static_cast<char>(form));
-  for (const std::string* part : {&scope.space, &scope.database, &scope.session, &scope.caller})
+  for (const std::string* part :
+       {&scope.namespace_name, &scope.database, &scope.session, &scope.caller})
     put_checked_block(sink, *part);
   put_checked_block(sink, text);
 }
@@ -36,7 +37,7 @@ KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope
   encode(bytes_, stored_type, form, scope, text);
   constexpr std::size_t kLength = sizeof(std::uint32_t);
   query_offset_ = 1 + kLength + stored_type.size();
-  database_offset_ = query_offset_ + 1 + kLength + scope.space.size();
+  database_offset_ = query_offset_ + 1 + kLength + scope.namespace_name.size();
   session_end_ =
       database_offset_ + kLength + scope.database.size() + kLength + scope.session.size();
   text_offset_ = bytes_.size() - text.size();

@@ -15,8 +15,8 @@ void require_lease(std::chrono::milliseconds lease) {
         " s; renew it instead");
 }
 
-MemoryOutbox::MemoryOutbox(std::string space, const Clock& clock)
-    : space_(std::move(space)), clock_(clock) {}
+MemoryOutbox::MemoryOutbox(std::string namespace_name, const Clock& clock)
+    : namespace_name_(std::move(namespace_name)), clock_(clock) {}
 
 Receipt MemoryOutbox::append(const IntentBatch& intents) {
   const WriteId write{random_u64()};
@@ -26,7 +26,7 @@ Receipt MemoryOutbox::append(const IntentBatch& intents) {
     last_write_ = write;
     rows_.push_back({.id = last_.value, .position = last_, .write = write, .target = target});
   }
-  return {space_, epoch_, last_, write, static_cast<std::uint32_t>(intents.size())};
+  return {namespace_name_, epoch_, last_, write, static_cast<std::uint32_t>(intents.size())};
 }
 
 void MemoryOutbox::append_malformed() {

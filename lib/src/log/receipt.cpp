@@ -18,9 +18,9 @@ bool is_plain(char c) noexcept {
 
 // Percent-encodes everything that is not safe in a URL, a header and a cookie alike; the dot too,
 // which separates the fields.
-std::string encode_space(std::string_view space) {
+std::string encode_namespace(std::string_view namespace_name) {
   std::string out;
-  for (char c : space) {
+  for (char c : namespace_name) {
     if (is_plain(c))
       out += c;
     else
@@ -29,7 +29,7 @@ std::string encode_space(std::string_view space) {
   return out;
 }
 
-std::optional<std::string> decode_space(std::string_view text) {
+std::optional<std::string> decode_namespace(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
@@ -63,7 +63,7 @@ std::optional<Integer> parse_number(std::string_view text, int base) {
 }  // namespace
 
 std::string Receipt::str() const {
-  return std::string(kVersion) + '.' + encode_space(space) + '.' + epoch.hex() + '.' +
+  return std::string(kVersion) + '.' + encode_namespace(namespace_name) + '.' + epoch.hex() + '.' +
          hex_number(position.value) + '.' + hex_number(write.value) + '.' +
          std::to_string(intents) + (in_doubt ? ".d" : "");
 }
@@ -78,13 +78,14 @@ std::optional<Receipt> Receipt::parse(std::string_view text) {
   }
   const bool in_doubt = fields.size() == 7 && fields[6] == "d";
   if ((fields.size() != 6 && !in_doubt) || fields[0] != kVersion) return std::nullopt;
-  const auto space = decode_space(fields[1]);
+  const auto namespace_name = decode_namespace(fields[1]);
   const auto epoch = Epoch::parse(fields[2]);
   const auto position = parse_number<std::uint64_t>(fields[3], 16);
   const auto write = parse_number<std::uint64_t>(fields[4], 16);
   const auto intents = parse_number<std::uint32_t>(fields[5], 10);
-  if (!space || !epoch || !position || !write || !intents) return std::nullopt;
-  Receipt receipt{*space, *epoch, Position{*position}, WriteId{*write}, *intents, in_doubt};
+  if (!namespace_name || !epoch || !position || !write || !intents) return std::nullopt;
+  Receipt receipt{*namespace_name, *epoch,   Position{*position},
+                  WriteId{*write}, *intents, in_doubt};
   // Leading zeros, upper case and needless escapes: no receipt has two spellings.
   if (receipt.str() != text) return std::nullopt;
   return receipt;

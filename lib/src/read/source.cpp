@@ -13,10 +13,11 @@ namespace {
 
 // A namespace travels in receipts and stands in every row of the log.
 SourceOptions checked(SourceOptions options) {
-  constexpr std::size_t kMaxSpace = 200;
-  if (options.scope.space.size() > kMaxSpace || !is_plain_utf8(options.scope.space))
+  constexpr std::size_t kMaxNamespace = 200;
+  if (options.scope.namespace_name.size() > kMaxNamespace ||
+      !is_plain_utf8(options.scope.namespace_name))
     throw ConfigError("a namespace must be UTF-8 without NUL, of at most " +
-                      std::to_string(kMaxSpace) + " bytes");
+                      std::to_string(kMaxNamespace) + " bytes");
   detail::not_negative(options.default_ttl, "default_ttl");
   return options;
 }
@@ -131,7 +132,7 @@ ReadResult Source::read(ReadRequest& request) {
               return machine.resume(std::move(loaded));
             },
             [&](ReadMachine::StoreShared& store) -> ReadMachine::Action {
-              store.tier->put(options_.scope.space, store.name, store.value);
+              store.tier->put(options_.scope.namespace_name, store.name, store.value);
               return machine.resume_stored();
             },
             [](ReadMachine::Done&) -> ReadMachine::Action { return ReadMachine::Done{}; },

@@ -18,7 +18,7 @@ std::optional<WallTime> wall_time(std::optional<std::int64_t> milliseconds) {
 std::string encode_shared_value(const SharedName& under, const SharedValue& value) {
   std::string body;
   body.append(under.name.view());
-  detail::put_block(body, under.space);
+  detail::put_block(body, under.namespace_name);
   detail::put_integer(body, value.stamp.epoch.high);
   detail::put_integer(body, value.stamp.epoch.low);
   detail::put_integer(body, value.stamp.horizon.value);
@@ -48,8 +48,10 @@ std::optional<SharedValue> decode_shared_value(const SharedName& under, ByteView
   const auto sum = in.integer<std::uint64_t>();
   if (!sum || *sum != checksum(in.rest())) return std::nullopt;
   const auto name = in.take(under.name.view().size());
-  const auto space = in.block();
-  if (!name || *name != under.name.view() || !space || *space != under.space) return std::nullopt;
+  const auto namespace_name = in.block();
+  if (!name || *name != under.name.view() || !namespace_name ||
+      *namespace_name != under.namespace_name)
+    return std::nullopt;
   const auto high = in.integer<std::uint64_t>();
   const auto low = in.integer<std::uint64_t>();
   const auto horizon = in.integer<std::uint64_t>();

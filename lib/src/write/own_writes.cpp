@@ -13,8 +13,8 @@ void PendingWrite::add(const Target& target, Position position) {
   ++receipt.intents;
 }
 
-PendingWrite begin_pending(std::string space, Epoch epoch) {
-  return {.receipt = {std::move(space), epoch, {}, WriteId{random_u64()}, 0},
+PendingWrite begin_pending(std::string namespace_name, Epoch epoch) {
+  return {.receipt = {std::move(namespace_name), epoch, {}, WriteId{random_u64()}, 0},
           .updates = {},
           .follows = std::nullopt};
 }

@@ -38,7 +38,7 @@ struct SubscriberOptions {
 class Subscriber {
  public:
   /// Throws ConfigError for a negative max_lag or poll_interval.
-  Subscriber(std::string space, Outbox& outbox, Doorbell& doorbell, Marks& marks,
+  Subscriber(std::string namespace_name, Outbox& outbox, Doorbell& doorbell, Marks& marks,
              SubscriberOptions options = {});
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
@@ -98,7 +98,7 @@ class Subscriber {
   void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
-  std::string space_;
+  std::string namespace_name_;
   Outbox& outbox_;
   Doorbell& doorbell_;
   Marks& marks_;

@@ -16,7 +16,7 @@ namespace querymark {
 /// `get_or_load` caches whose writers live in the same process. Thread-safe.
 class MemoryOutbox final : public Outbox {
  public:
-  explicit MemoryOutbox(std::string space, const Clock& clock = system_clock());
+  explicit MemoryOutbox(std::string namespace_name, const Clock& clock = system_clock());
 
   /// Appends the batch as one committed transaction.
   Receipt append(const IntentBatch& intents);
@@ -48,7 +48,7 @@ class MemoryOutbox final : public Outbox {
   [[nodiscard]] bool lost_rows(const Cursor& from) const;
   [[nodiscard]] Consumer* held(const Claim& claim);
 
-  std::string space_;
+  std::string namespace_name_;
   const Clock& clock_;
   std::mutex mutex_;  // guards everything below
   Epoch epoch_ = Epoch::random();

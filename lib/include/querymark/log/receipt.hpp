@@ -13,7 +13,7 @@ namespace querymark {
 /// What a write returns: enough for anyone with access to the same database to wait until the
 /// write's invalidations have been applied where it matters. A value type.
 struct Receipt {
-  std::string space;  ///< The namespace.
+  std::string namespace_name;
   Epoch epoch;
   Position position;
   WriteId write;

@@ -27,7 +27,7 @@ struct SharedValue {
 
 /// Under what a shared tier holds a value.
 struct SharedName {
-  std::string_view space;  ///< The namespace whose flush removes the value.
+  std::string_view namespace_name;  ///< The namespace whose flush removes the value.
   Digest name;
 };
 
@@ -55,8 +55,8 @@ class SharedTier {
   virtual ~SharedTier() = default;
   [[nodiscard]] virtual std::string_view label() const noexcept = 0;
   [[nodiscard]] virtual std::optional<SharedValue> get(const Digest& name) noexcept = 0;
-  /// `space` is the namespace whose flush removes the value.
-  virtual StoreStatus put(std::string_view space, const Digest& name,
+  /// `namespace_name` is the namespace whose flush removes the value.
+  virtual StoreStatus put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept = 0;
 };
 

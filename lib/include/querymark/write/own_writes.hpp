@@ -27,7 +27,7 @@ struct PendingWrite {
 };
 
 /// An empty pending write of a fresh write id.
-[[nodiscard]] PendingWrite begin_pending(std::string space, Epoch epoch);
+[[nodiscard]] PendingWrite begin_pending(std::string namespace_name, Epoch epoch);
 
 struct DatabaseStats {
   std::uint64_t writes = 0;

@@ -29,7 +29,7 @@ class NotifyDoorbell final : public Doorbell {
  public:
   /// `url` leads to the server itself, not to a pooling proxy. The first wait starts the thread
   /// that connects; throws ConfigError for a URL that can't be read.
-  NotifyDoorbell(std::string url, std::string space, DoorbellOptions options = {});
+  NotifyDoorbell(std::string url, std::string namespace_name, DoorbellOptions options = {});
   /// Joins the thread: blocks while that connects, at most for the connect timeout.
   ~NotifyDoorbell() override;
 

@@ -39,7 +39,7 @@ struct LogIdentity {
 class Log final : public Outbox {
  public:
   /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.
-  Log(std::string url, std::string space, LogOptions options = {});
+  Log(std::string url, std::string namespace_name, LogOptions options = {});
   ~Log() override;
 
   /// The database and its history, as the log's connection finds them now. Blocks for a statement.

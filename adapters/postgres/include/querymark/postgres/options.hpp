@@ -31,7 +31,7 @@ struct SessionPins {
 };
 
 struct Options {
-  std::string space = "default";  ///< The namespace.
+  std::string namespace_name = "default";  ///< Keys, intents and receipts stay within it.
   TimeSpan max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
   TimeSpan default_ttl{std::chrono::minutes(5)};

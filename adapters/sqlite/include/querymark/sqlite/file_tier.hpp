@@ -62,12 +62,12 @@ class FileTier final : public SharedTier {
 
   [[nodiscard]] std::string_view label() const noexcept override;
   [[nodiscard]] std::optional<SharedValue> get(const Digest& name) noexcept override;
-  StoreStatus put(std::string_view space, const Digest& name,
+  StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
 
-  /// Removes what the invalidations hit in `space`, in one transaction. Waits for other writers, up
-  /// to `busy_timeout`. Throws Error.
-  void invalidate(std::string_view space, Epoch epoch,
+  /// Removes what the invalidations hit in `namespace_name`, in one transaction. Waits for other
+  /// writers, up to `busy_timeout`. Throws Error.
+  void invalidate(std::string_view namespace_name, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
   /// The latest stamp among the values of `epoch`, if any. Throws Error.
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const;
@@ -86,16 +86,17 @@ class FileTier final : public SharedTier {
 /// A file tier as the worker's target: the invalidations of one namespace.
 class FileTierApplier final : public Applier {
  public:
-  FileTierApplier(FileTier& tier, std::string space) : tier_(tier), space_(std::move(space)) {}
+  FileTierApplier(FileTier& tier, std::string namespace_name)
+      : tier_(tier), namespace_name_(std::move(namespace_name)) {}
   /// Names the tier, not its path: at the same path of another host lies another tier.
   [[nodiscard]] std::string name() const override { return "file-tier:" + tier_.id(); }
   void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override {
-    tier_.invalidate(space_, epoch, invalidations);
+    tier_.invalidate(namespace_name_, epoch, invalidations);
   }
 
  private:
   FileTier& tier_;
-  std::string space_;
+  std::string namespace_name_;
 };
 
 }  // namespace querymark::sqlite

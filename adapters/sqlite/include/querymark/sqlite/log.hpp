@@ -31,7 +31,7 @@ class Log final : public Outbox {
   /// Opens, checks the schema, and adopts the file: one that was never opened before, or is a copy
   /// of another one, however made, gets a database id and an epoch of its own; a reboot after
   /// commits below FULL starts a new epoch. Throws SchemaError, Error.
-  Log(const std::string& path, std::string space, LogOptions options = {});
+  Log(const std::string& path, std::string namespace_name, LogOptions options = {});
   ~Log() override;
 
   [[nodiscard]] Cursor now() override;

@@ -16,7 +16,7 @@ enum class Synchronous : std::uint8_t {
 };
 
 struct Options {
-  std::string space = "default";  ///< The namespace.
+  std::string namespace_name = "default";  ///< Keys, intents and receipts stay within it.
   TimeSpan max_lag{std::chrono::seconds(5)};
   Lagging lagging = Lagging::bypass;
   TimeSpan default_ttl{std::chrono::minutes(5)};

@@ -10,13 +10,13 @@
 namespace querymark::bench {
 namespace {
 
-GetOrLoadOptions tagged(std::string_view tag_name) {
+ReadOptions tagged(std::string_view tag_name) {
   return {.tags = {tag(tag_name)}, .ttl = std::chrono::hours(1)};
 }
 
 Figure time_invalidation(const Options& options, Cache& cache, std::string_view name,
                          std::size_t entries) {
-  const GetOrLoadOptions with = tagged(name);
+  const ReadOptions with = tagged(name);
   const auto read = [&](std::size_t i) {
     return cache.get_or_load<int>(std::string(name) + std::to_string(i), with, [] { return 1; });
   };

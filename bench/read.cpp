@@ -19,7 +19,7 @@ double time_file_tier(const ItemFile& file) {
   std::uint32_t from_tier = 0;
   const double ns = elapsed_ns([&] {
     for (std::uint32_t i = 0; i < kReads; ++i)
-      if (query(key_of(i).view()).outcome().source == ReadSource::shared_tier) ++from_tier;
+      if (query(key_of(i).view()).outcome().origin == Origin::shared_tier) ++from_tier;
   });
   static bool filled = false;  // the first pass fills the tier
   if (filled && from_tier < kReads) throw std::runtime_error("the file tier lost entries");

@@ -215,7 +215,7 @@ void Exercise::read_one(const nlohmann::json& announced) {
 void Exercise::cache_old_answers(const Sample& sample, bool graph) {
   for (int i = 0; i < 2; ++i)
     each_question(sample, graph, [&](const auto& cached, const auto& /*directly*/) {
-      if (i == 1 && cached.outcome().source == qm::ReadSource::memory) ++tally_.old_answers_cached;
+      if (i == 1 && cached.outcome().origin == qm::Origin::memory) ++tally_.old_answers_cached;
     });
 }
 

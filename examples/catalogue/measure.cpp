@@ -125,7 +125,7 @@ Measurement measure(const std::string& database, const std::string& tier,
     for (const Sample& sample : samples) {
       qm::Outcome outcome;
       const double us = time_us([&] { outcome = asked[i].outcome(fresh, sample); });
-      if (outcome.is_hit() && outcome.source == qm::ReadSource::shared_tier) times.push_back(us);
+      if (outcome.is_hit() && outcome.origin == qm::Origin::shared_tier) times.push_back(us);
       checkpoint();
     }
     all_tier.insert(all_tier.end(), times.begin(), times.end());

@@ -38,7 +38,7 @@ TEMPLATE_TEST_CASE("database: a query is a miss, then a hit with the same rows",
   CHECK(miss.outcome().status == ReadStatus::miss);
   CHECK(miss.outcome().stored == Stored::yes);
   const Result hit = fetch();
-  CHECK(hit.outcome().source == ReadSource::memory);
+  CHECK(hit.outcome().origin == Origin::memory);
   CHECK(hit.set() == miss.set());
   REQUIRE(hit.size() == 2);
   CHECK(hit[0]["name"].view() == "tea");

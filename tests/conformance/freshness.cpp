@@ -92,7 +92,7 @@ TEMPLATE_TEST_CASE("rule 3: a shared value stamped below the floor is a miss (ha
   typename TestType::Process newcomer(world.shop);
   newcomer.db.attach(world.tier());
   const auto read = newcomer.price(1);
-  CHECK(read.outcome().source == ReadSource::database);
+  CHECK(read.outcome().origin == Origin::database);
   CHECK(newcomer.cache.stats().shared_stale == 1);
 }
 
@@ -112,7 +112,7 @@ TEMPLATE_TEST_CASE(
   typename TestType::Process newcomer(world.shop);
   newcomer.db.attach(world.tier());
   CHECK(only(newcomer.price(1)) == 4.0);
-  CHECK(newcomer.price(2).outcome().source == ReadSource::shared_tier);
+  CHECK(newcomer.price(2).outcome().origin == Origin::shared_tier);
 }
 
 TEMPLATE_TEST_CASE("rule 4: a transaction reads its own writes past the cache and fills nothing",
@@ -165,7 +165,7 @@ TEMPLATE_TEST_CASE("rule 5: skewed wall clocks serve no invalidated value", "[fr
         .template fetch_as<double>();
   };
   static_cast<void>(price(writer));
-  CHECK(price(reader).outcome().source == ReadSource::shared_tier);
+  CHECK(price(reader).outcome().origin == Origin::shared_tier);
   const auto written = writer.write([](auto& tx) {
     tx.execute("update product set price = 11 where id = 1");
     tx.invalidate(entity("product", 1));
@@ -231,7 +231,7 @@ TEMPLATE_TEST_CASE(
   process.db.attach(world.tier());
   static_cast<void>(process.price(1));
   process.db.flush_local();
-  CHECK(process.price(1).outcome().source == ReadSource::database);
+  CHECK(process.price(1).outcome().origin == Origin::database);
   // Once the cursor has passed the flush's position, what was loaded since then may be shared
   // again.
   process.db.flush_local();
@@ -239,7 +239,7 @@ TEMPLATE_TEST_CASE(
   static_cast<void>(process.price(2));
   typename TestType::Process other(world.shop);
   other.db.attach(world.tier());
-  CHECK(other.price(2).outcome().source == ReadSource::shared_tier);
+  CHECK(other.price(2).outcome().origin == Origin::shared_tier);
 }
 
 TEMPLATE_TEST_CASE("a load right after an own write is stamped above it (hard case 28)",
@@ -254,7 +254,7 @@ TEMPLATE_TEST_CASE("a load right after an own write is stamped above it (hard ca
   static_cast<void>(process.price(1));
   REQUIRE(other.db.wait(receipt, Wait::local(10s)).satisfied());
   const auto shared = other.price(1);
-  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(shared[0] == 4.5);
 }
 

@@ -89,7 +89,7 @@ TEST_CASE("failover: the primary dies, the standby is promoted, the process foll
   CHECK(process.db.resolve(old) == postgres::WriteFate::unknown);
   // Neither memory nor the shared tier counts any more: their stamps are of another history.
   for (const std::int64_t id : {1, 2, 3})
-    CHECK(process.price(id).outcome().source == ReadSource::database);
+    CHECK(process.price(id).outcome().origin == Origin::database);
   CHECK(only(process.price(3)) == 31.0);
   CHECK(process.price(3).outcome().is_hit());
 

@@ -59,7 +59,7 @@ TEST_CASE(
   Holder holder(where == "same database" ? shop.url() : "", where == "prepared elsewhere");
   const Receipt receipt = process.set_price(1, 4.0);
   CHECK(only(process.price(1)) == 4.0);
-  CHECK(process.price(1).outcome().source == ReadSource::memory);
+  CHECK(process.price(1).outcome().origin == Origin::memory);
   process.db.catch_up();
   CHECK(process.db.stats().horizon_age > 0s);
 
@@ -68,9 +68,9 @@ TEST_CASE(
   CHECK(other.db.wait(receipt, Wait::local(10s)).satisfied());  // visible, whatever the horizon
   const auto fresh = other.price(1);
   CHECK(fresh[0] == 4.0);
-  CHECK(fresh.outcome().source == ReadSource::database);
-  CHECK(other.price(1).outcome().source == ReadSource::memory);
-  CHECK(other.price(2).outcome().source == ReadSource::shared_tier);  // not written since
+  CHECK(fresh.outcome().origin == Origin::database);
+  CHECK(other.price(1).outcome().origin == Origin::memory);
+  CHECK(other.price(2).outcome().origin == Origin::shared_tier);  // not written since
 
   holder.end();
   process.set_price(1, 5.0);
@@ -80,5 +80,5 @@ TEST_CASE(
   attached(newcomer);
   const auto shared = newcomer.price(1);
   CHECK(shared[0] == 5.0);
-  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
 }

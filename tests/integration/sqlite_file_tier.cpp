@@ -24,20 +24,20 @@ TEST_CASE("file tier: what one process stores, another reads, also after a resta
   {
     Process first(shop);
     first.db.attach(sqlite::FileTier(shop.file("tier")));
-    CHECK(first.price(1).outcome().source == ReadSource::database);
+    CHECK(first.price(1).outcome().origin == Origin::database);
   }
   Process second(shop);
   second.db.attach(sqlite::FileTier(shop.file("tier")));
   const auto shared = second.price(1);
-  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(shared[0] == 2.5);
-  CHECK(second.price(1).outcome().source == ReadSource::memory);
+  CHECK(second.price(1).outcome().origin == Origin::memory);
   CHECK(second.cache.stats().shared_hits == 1);
   // The same query untyped, and under another type, is the same shared value.
   const auto untyped = second.db.query("select price from product where id = ?", 1)
                            .tag(entity("product", 1))
                            .fetch();
-  CHECK(untyped.outcome().source == ReadSource::shared_tier);
+  CHECK(untyped.outcome().origin == Origin::shared_tier);
 }
 
 TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "[file tier]") {
@@ -52,7 +52,7 @@ TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "
   REQUIRE(reader.db.wait(receipt, Wait::local(10s)).satisfied());
   const auto fresh = reader.price(1);
   CHECK(fresh[0] == 3.25);
-  CHECK(fresh.outcome().source == ReadSource::database);
+  CHECK(fresh.outcome().origin == Origin::database);
   CHECK(reader.cache.stats().shared_stale == 1);
 }
 
@@ -134,7 +134,7 @@ TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[fil
   reader.db.attach(sqlite::FileTier(shop.file("tier")));
   const auto read = reader.price(1);
   CHECK(read[0] == 2.5);
-  CHECK(read.outcome().source == ReadSource::database);
+  CHECK(read.outcome().origin == Origin::database);
 }
 
 TEST_CASE("file tier: a file overwritten with garbage while open costs misses only",

@@ -116,7 +116,7 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
 
   PgProcess newcomer(shop);
   newcomer.db.attach(sqlite::FileTier(tier));
-  CHECK(newcomer.price(2).outcome().source == ReadSource::shared_tier);
+  CHECK(newcomer.price(2).outcome().origin == Origin::shared_tier);
   CHECK(only(newcomer.price(1)) == 4.0);
 }
 

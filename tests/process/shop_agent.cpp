@@ -86,7 +86,7 @@ class Agent {
   }
   std::string get(std::int64_t id) {
     const auto rows = by_id_(id);
-    return fmt::format("{} {}", rows[0], to_string(rows.outcome().source));
+    return fmt::format("{} {}", rows[0], to_string(rows.outcome().origin));
   }
   std::string direct(std::int64_t id) {
     const auto rows = db_.query(On::kPriceOf, id).uncached().template fetch_as<double>();

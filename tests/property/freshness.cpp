@@ -61,26 +61,28 @@ constexpr std::size_t kReaders = 3;
 
 using Versions = std::array<std::int64_t, kKeys>;
 
-class VersionRequest final : public ReadRequest {
+// What a request refers to, so that it is made first.
+struct VersionParts {
+  KeyPrefixRef prefix;
+  ReadOptions said;
+};
+
+class VersionRequest final : VersionParts, public ReadRequest {
  public:
   VersionRequest(const Source& source, std::size_t key, std::vector<Target> declared,
                  std::size_t weight)
-      : declared_(std::move(declared)), weight_(weight) {
-    prefix = source.prefix("version", KeyPrefix::Form::sql, "select " + std::to_string(key));
-    hash = KeyEncoder(*prefix).hash();
-    ttl = std::chrono::seconds(30);
-  }
-  [[nodiscard]] KeyView view() const { return {prefix.get(), {}}; }
-  [[nodiscard]] const std::vector<Target>& declared() const { return declared_; }
+      : VersionParts{source.prefix("version", KeyPrefix::Form::sql,
+                                   "select " + std::to_string(key)),
+                     {.tags = std::move(declared), .ttl = std::chrono::seconds(30)}},
+        ReadRequest(KeyEncoder(*prefix).call(), said),
+        weight_(weight) {}
 
-  void targets(std::vector<Target>& out) const override { out = declared_; }
   Loaded load(const EntryInit& /*init*/) override { throw std::logic_error("driven by hand"); }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return make_entry(init, rows, weight_);
   }
 
  private:
-  std::vector<Target> declared_;
   std::size_t weight_;
 };
 
@@ -143,7 +145,7 @@ class World {
   [[nodiscard]] Target own_target(std::size_t key) const { return entity("row", key); }
   [[nodiscard]] Target group_target(std::size_t key) const { return collection("half", key % 2); }
   [[nodiscard]] Target query_target(std::size_t key) {
-    return key_target(VersionRequest(source_, key, {}, 0).view());
+    return key_target(VersionRequest(source_, key, {}, 0).call.view);
   }
   [[nodiscard]] Cursor cursor() const {
     std::vector<Position> running;
@@ -260,10 +262,8 @@ class World {
       required.push_back(target.id());
     }
     ReadResult found;
-    if (source_.find({.key = reading.request->view(),
-                      .hash = reading.request->hash,
-                      .max_age = reading.request->ttl,
-                      .required = required},
+    const VersionRequest& request = *reading.request;
+    if (source_.find({.call = request.call, .options = request.options, .required = required},
                      found))
       return finish(reading, found.entry);
     reading.machine = std::make_unique<ReadMachine>(source_, *reading.request);
@@ -461,7 +461,7 @@ TEST_CASE("freshness: readers and writers on real threads agree", "[freshness]")
         for (std::size_t i = r; writing.load() > 0; ++i) {
           const std::size_t key = i % kKeys;
           const std::int64_t floor = applied[key].load();
-          const GetOrLoadOptions options{.tags = {entity("row", key)}};
+          const ReadOptions options{.tags = {entity("row", key)}};
           const Cached<std::int64_t> value = cache.get_or_load<std::int64_t>(
               "row " + std::to_string(key), options, [&] { return versions[key].load(); });
           if (*value < floor) violations.fetch_add(1);

@@ -16,8 +16,7 @@ struct Fixture {
   Cache cache{{.name = "values", .memory_bytes = 4U << 20U, .clock = &clock}};
   int loads = 0;
 
-  [[nodiscard]] Cached<std::string> get(std::string_view name,
-                                        const GetOrLoadOptions& options = {}) {
+  [[nodiscard]] Cached<std::string> get(std::string_view name, const ReadOptions& options = {}) {
     return cache.get_or_load<std::string>(name, options,
                                           [this] { return "value " + std::to_string(++loads); });
   }
@@ -47,7 +46,7 @@ TEST_CASE("get_or_load: another type under the same name is another value", "[ge
 
 TEST_CASE("get_or_load: its name, its tags and a flush invalidate it", "[get_or_load]") {
   Fixture f;
-  const GetOrLoadOptions tagged{.tags = {tag("a"), tag("b")}};
+  const ReadOptions tagged{.tags = {tag("a"), tag("b")}};
   (void)f.get("prices", tagged);
   int loads = 1;
   for (const Target& target : {key_named("prices"), tag("a"), tag("b"), flush_all()}) {
@@ -130,7 +129,7 @@ TEST_CASE("get_or_load: a caller waits for another's load no longer than it want
 
 TEST_CASE("get_or_load: a wait without end is no wait that has ended", "[get_or_load]") {
   Fixture f;
-  const GetOrLoadOptions patient{.timeout = std::chrono::nanoseconds::max()};
+  const ReadOptions patient{.timeout = std::chrono::nanoseconds::max()};
   std::promise<void> loading;
   std::promise<void> go_on;
   auto leader = std::async(std::launch::async, [&] {

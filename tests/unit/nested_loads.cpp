@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using test::elsewhere;
 using test::ReadFixture;
 
-const GetOrLoadOptions kPatient{.timeout = 20s};
+const ReadOptions kPatient{.timeout = 20s};
 
 std::string name_of(int i) { return "value " + std::to_string(i); }
 
@@ -127,7 +127,7 @@ TEST_CASE("nested loads: a mapper that reads waits for nobody either, also for a
   other.attach(tier);
   const Rows<Number> shared =
       Query(other, f.loader, "select n", detail::ParameterList()).fetch_as<Number>(ReadingMapper{});
-  CHECK(shared.outcome().source == ReadSource::shared_tier);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(led == 2);
   on_map = {};
 }

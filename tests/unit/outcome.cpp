@@ -12,16 +12,16 @@ using namespace std::chrono_literals;
 
 TEST_CASE("outcome: one line tells people what happened", "[outcome]") {
   CHECK(describe({.status = ReadStatus::hit,
-                  .source = ReadSource::memory,
+                  .origin = Origin::memory,
                   .stored = Stored::already,
                   .age = 3s}) == "hit from memory, 3 s old");
   CHECK(describe({.status = ReadStatus::miss, .stored = Stored::oversize}) ==
         "miss from database, not stored: oversize");
   CHECK(describe({.status = ReadStatus::degraded,
-                  .source = ReadSource::memory,
+                  .origin = Origin::memory,
                   .stored = Stored::already,
                   .age = 125s}) == "degraded from memory, 2 min old");
-  CHECK(describe({.status = ReadStatus::hit, .source = ReadSource::shared_tier, .age = 7h}) ==
+  CHECK(describe({.status = ReadStatus::hit, .origin = Origin::shared_tier, .age = 7h}) ==
         "hit from shared tier, 7 h old");
   CHECK(fmt::format("{}", Outcome{}) == "miss from database");
 }

@@ -23,7 +23,7 @@ TEST_CASE("read machine: a miss loads, stores and is a hit the next time", "[rea
   const ReadResult result = machine.take_result();
   CHECK(value_of(result) == 42);
   CHECK(result.outcome.status == ReadStatus::miss);
-  CHECK(result.outcome.source == ReadSource::database);
+  CHECK(result.outcome.origin == Origin::database);
   CHECK(result.outcome.stored == Stored::yes);
   f.clock.advance(3s);
   CHECK(f.find(request) == 42);
@@ -58,7 +58,7 @@ TEST_CASE("read machine: an intent for the query's own key kills a load in fligh
   NumberRequest request(f.source, {});
   ReadMachine machine(f.source, request);
   Action action = machine.start();
-  f.invalidate(key_target(request.key()));
+  f.invalidate(key_target(request.call.view));
   (void)machine.resume(brought(action, 42));
   CHECK(machine.take_result().outcome.stored == Stored::invalidated);
   CHECK_FALSE(f.find(request));
@@ -120,7 +120,7 @@ TEST_CASE("read machine: targets that the entry lacks are a miss, then both sets
   Fixture f;
   NumberRequest with_a(f.source, {kA});
   NumberRequest with_b(f.source, {kB});
-  with_a.ttl = 10s;
+  with_a.said.ttl = 10s;
   {
     ReadMachine machine(f.source, with_a);
     Action action = machine.start();

@@ -20,31 +20,25 @@ using Action = ReadMachine::Action;
 inline const Target kA = tag("a");
 inline const Target kB = tag("b");
 
+// What a request refers to, so that it is made first.
+struct RequestParts {
+  KeyPrefixRef prefix;
+  ReadOptions said;
+};
+
 // A request for the one number of a query.
-class NumberRequest final : public ReadRequest {
+class NumberRequest final : public RequestParts, public ReadRequest {
  public:
   NumberRequest(const Source& source, std::vector<Target> declared,
                 std::string_view sql = "select n")
-      : declared_(std::move(declared)) {
-    prefix = source.prefix("rows", KeyPrefix::Form::sql, sql);
-    hash = KeyEncoder(*prefix).hash();
-    ttl = 5min;
-  }
-  void targets(std::vector<Target>& out) const override { out = declared_; }
+      : RequestParts{source.prefix("rows", KeyPrefix::Form::sql, sql),
+                     {.tags = std::move(declared), .ttl = 5min}},
+        ReadRequest(KeyEncoder(*prefix).call(), said) {}
   Loaded load(const EntryInit& /*init*/) override { throw std::logic_error("driven by hand"); }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     if (rows.columns() != 1) throw TypeError("one column, please");
     return make_entry(init, rows, rows.heap_bytes());
   }
-  [[nodiscard]] KeyView key() const { return {prefix.get(), parameters}; }
-  [[nodiscard]] std::vector<TargetId> required() const {
-    std::vector<TargetId> ids;
-    for (const Target& target : declared_) ids.push_back(target.id());
-    return ids;
-  }
-
- private:
-  std::vector<Target> declared_;
 };
 
 struct MachineFixture : ReadFixture {
@@ -52,12 +46,9 @@ struct MachineFixture : ReadFixture {
 
   // The hit path: the number, or nothing.
   std::optional<std::int64_t> find(const NumberRequest& request) {
-    const std::vector<TargetId> required = request.required();
+    const std::vector<TargetId> required = ids_of(request.options.tags);
     ReadResult found;
-    if (!source.find({.key = request.key(),
-                      .hash = request.hash,
-                      .max_age = request.ttl,
-                      .required = required},
+    if (!source.find({.call = request.call, .options = request.options, .required = required},
                      found))
       return std::nullopt;
     outcome = found.outcome;

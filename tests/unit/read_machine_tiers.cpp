@@ -18,7 +18,7 @@ TEST_CASE("read machine: a value from a shared tier is promoted, and judged from
   ReadMachine machine(f.source, request);
   Action action = machine.start();
   REQUIRE(is<ReadMachine::PollTier>(action));
-  CHECK(std::get<ReadMachine::PollTier>(action).name == query_name(request.key()));
+  CHECK(std::get<ReadMachine::PollTier>(action).name == query_name(request.call.view));
   f.clock.advance(2s);
   SharedValue value = f.shared(42, 11);
   value.stored = f.clock.wall_now() - 3s;
@@ -26,12 +26,12 @@ TEST_CASE("read machine: a value from a shared tier is promoted, and judged from
   const ReadResult result = machine.take_result();
   CHECK(value_of(result) == 42);
   CHECK(result.outcome.status == ReadStatus::hit);
-  CHECK(result.outcome.source == ReadSource::shared_tier);
+  CHECK(result.outcome.origin == Origin::shared_tier);
   CHECK(result.outcome.stored == Stored::yes);
   CHECK(result.outcome.age == 3s);
   CHECK(f.cache.stats().shared_hits == 1);
   CHECK(f.find(request) == 42);
-  CHECK(f.outcome.source == ReadSource::memory);
+  CHECK(f.outcome.origin == Origin::memory);
   f.invalidate(kA);
   CHECK_FALSE(f.find(request));
 }
@@ -125,7 +125,7 @@ TEST_CASE("read machine: a shared value may be no older than its reader's time t
   Fixture f;
   f.source.attach(std::make_shared<FakeTier>());
   NumberRequest request(f.source, {kA});
-  request.ttl = 10s;
+  request.said.ttl = 10s;
   SharedValue value = f.shared(1, 11);  // its storer lets it live for a minute
   f.clock.advance(10s);
   {
@@ -175,9 +175,9 @@ TEST_CASE("read machine: a load is offered to every shared tier, stamped as of b
     REQUIRE(is<ReadMachine::StoreShared>(action));
     const auto& store = std::get<ReadMachine::StoreShared>(action);
     CHECK(store.tier == f.source.tiers()[i].get());
-    CHECK(store.name == query_name(request.key()));
+    CHECK(store.name == query_name(request.call.view));
     CHECK(store.value.stamp == SharedStamp{kEpoch, {11}, {}});
-    CHECK(store.value.targets == std::vector<Target>{kA, key_target(request.key())});
+    CHECK(store.value.targets == std::vector<Target>{kA, key_target(request.call.view)});
     CHECK(store.value.rows == number(42));
     CHECK(store.value.expires == f.clock.wall_now() + 5min);
     action = machine.resume_stored();

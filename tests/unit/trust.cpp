@@ -64,7 +64,7 @@ TEST_CASE("trust: a waiter that comes to lead after trust has ended passes the c
   Fixture f;
   const auto tier = std::make_shared<FakeTier>();
   f.source.attach(tier);
-  tier->values.emplace(query_name(f.request.key()), f.shared(7, 20, {kA}));
+  tier->values.emplace(query_name(f.request.call.view), f.shared(7, 20, {kA}));
   std::optional<ReadMachine> leader(std::in_place, f.source, f.request);
   ReadMachine joiner(f.source, f.request);
   (void)leader->start();

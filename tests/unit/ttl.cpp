@@ -65,7 +65,8 @@ TEST_CASE("ttl: a caller with a shorter one drops nobody else's value", "[ttl]")
   const KeyPrefixRef prefix = f.source.prefix(
       detail::stored_type_name<ResultSet, detail::NoMapper>(), KeyPrefix::Form::sql, "select 1");
   const KeyEncoder encoder(*prefix);
-  CHECK_FALSE(f.source.find({.key = encoder.key(), .hash = encoder.hash(), .max_age = 5s}, found));
+  const ReadOptions impatient{.ttl = 5s};
+  CHECK_FALSE(f.source.find({.call = encoder.call(), .options = impatient}, found));
   CHECK(patient().outcome().is_hit());
 }
 
@@ -108,8 +109,8 @@ TEST_CASE("ttl: a shared value's age counts in memory too, however long the mach
   value.stamp.horizon = {100};
   f.source.marks().restart(ReadFixture::upto(50));  // memory is flushed
   const Outcome promoted = ask(200h);
-  REQUIRE(promoted.source == ReadSource::shared_tier);
+  REQUIRE(promoted.origin == Origin::shared_tier);
   CHECK(promoted.age == 100h);
-  CHECK(ask(200h).source == ReadSource::memory);
-  CHECK(ask(50h).source != ReadSource::memory);
+  CHECK(ask(200h).origin == Origin::memory);
+  CHECK(ask(50h).origin != Origin::memory);
 }

@@ -113,4 +113,11 @@ TargetId Target::id() const noexcept {
   return static_cast<TargetId>((process_hash(text_) * salt) >> 32U);
 }
 
+std::vector<TargetId> ids_of(std::span<const Target> targets) {
+  std::vector<TargetId> ids;
+  ids.reserve(targets.size());
+  for (const Target& target : targets) ids.push_back(target.id());
+  return ids;
+}
+
 }  // namespace querymark

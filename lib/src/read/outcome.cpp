@@ -29,13 +29,13 @@ std::string_view to_string(ReadStatus status) noexcept {
   return "unknown";
 }
 
-std::string_view to_string(ReadSource source) noexcept {
-  switch (source) {
-    case ReadSource::database:
+std::string_view to_string(Origin origin) noexcept {
+  switch (origin) {
+    case Origin::database:
       return "database";
-    case ReadSource::memory:
+    case Origin::memory:
       return "memory";
-    case ReadSource::shared_tier:
+    case Origin::shared_tier:
       return "shared tier";
   }
   return "unknown";
@@ -71,7 +71,7 @@ std::string_view to_string(Stored stored) noexcept {
 
 std::string describe(const Outcome& outcome) {
   std::string text =
-      fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.source));
+      fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.origin));
   if (outcome.is_hit()) text += fmt::format(", {} old", describe_age(outcome.age));
   if (outcome.stored != Stored::yes && outcome.stored != Stored::already)
     text += fmt::format(", not stored: {}", to_string(outcome.stored));

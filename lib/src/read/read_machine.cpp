@@ -46,22 +46,22 @@ Stored stored_as(StoreStatus status) noexcept {
 }  // namespace
 
 ReadMachine::ReadMachine(Source& source, ReadRequest& request)
-    : source_(source), request_(request) {}
+    : source_(source), request_(request), ttl_(source.max_age(request.options)) {}
 
 bool ReadMachine::trusted_now() {
   return source_.marks_.trusted(source_.cache_.clock().coarse_now());
 }
 
 Digest ReadMachine::shared_name() {
-  if (!name_) name_ = query_name({request_.prefix.get(), request_.parameters});
+  if (!name_) name_ = query_name(request_.call.view);
   return *name_;
 }
 
 EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
                             std::uint64_t generation) const {
-  return {.prefix = request_.prefix,
-          .parameters = request_.parameters,
-          .hash = request_.hash,
+  return {.prefix = KeyPrefixRef(request_.call.view.prefix),
+          .parameters = request_.call.view.parameters,
+          .hash = request_.call.hash,
           .domain = source_.domain_,
           .generation = generation,
           .targets = target_ids_.values(),
@@ -71,20 +71,21 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
 
 ReadMachine::Action ReadMachine::start() {
   began_ = source_.cache_.clock().coarse_now();
-  request_.targets(targets_);
-  targets_.push_back(key_target({request_.prefix.get(), request_.parameters}));
+  targets_ = request_.options.tags;
+  request_.add_targets(targets_);
+  targets_.push_back(key_target(request_.call.view));
   for (const Target& target : targets_) target_ids_.add(target.id());
   if (target_ids_.size() > kMaxTargets)
     throw ConfigError("a cached query can't declare more than " + std::to_string(kMaxTargets - 1) +
                       " targets, and this one has " + std::to_string(targets_.size() - 1) +
                       "; use a collection");
   required_ = target_ids_.values();
-  if (!source_.cache_.enabled() || !request_.enabled || request_.ttl.count() <= 0) {
+  if (!source_.cache_.enabled() || !request_.options.cached || ttl_.count() <= 0) {
     bypass_ = Stored::disabled;
   } else if (!source_.marks_.trusted(began_)) {
     bypass_ = Stored::lagging;
   }
-  if (bypass_ != Stored::yes || request_.alone) {
+  if (bypass_ || request_.alone) {
     stamp_ = source_.marks_.begin_load();
     return load();
   }
@@ -92,8 +93,7 @@ ReadMachine::Action ReadMachine::start() {
 }
 
 ReadMachine::Action ReadMachine::enter() {
-  FlightEntry entry = source_.flights_.enter({request_.prefix.get(), request_.parameters},
-                                             source_.marks_, required_);
+  FlightEntry entry = source_.flights_.enter(request_.call.view, source_.marks_, required_);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
     ++joins_;
@@ -114,13 +114,12 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
     return load();
   }
   // The flight before this one may have stored the value between our look and our entry.
-  if (EntryRef entry = source_.cache_.memory_.find({request_.prefix.get(), request_.parameters},
-                                                   request_.hash)) {
-    const auto verdict = source_.judge(*entry, began_, request_.ttl, required_);
+  if (EntryRef entry = source_.cache_.memory_.find(request_.call.view, request_.call.hash)) {
+    const auto verdict = source_.verdict(*entry, began_, ttl_, required_);
     if (verdict == Source::Verdict::fresh) {
       source_.cache_.counters_.hits.add();
       return finish(entry, {.status = ReadStatus::hit,
-                            .source = ReadSource::memory,
+                            .origin = Origin::memory,
                             .stored = Stored::already,
                             .age = entry->age(began_)});
     }
@@ -153,7 +152,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
   if (!value || value->expires <= wall) return poll_next_tier();
   // How old a value may be is the reader's to say, not who stored it.
   const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
-  if (age >= request_.ttl) return poll_next_tier();
+  if (age >= ttl_) return poll_next_tier();
   const Distinct<TargetId> own = target_ids_;
   std::optional<std::uint64_t> generation;
   // What no entry could carry is not worth a look.
@@ -162,15 +161,15 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     generation = source_.marks_.judge(value->stamp, target_ids_.values());
   }
   if (generation && target_ids_.size() <= kMaxTargets) {
-    const auto ttl = std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall),
-                                                        request_.ttl - age);
+    const auto ttl =
+        std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), ttl_ - age);
     try {
       EntryRef entry = request_.materialize(
           value->rows, init(began_ - age, detail::after(began_, ttl), *generation));
       const StoreStatus kept = source_.cache_.memory_.insert(entry);
       counters.shared_hits.fetch_add(1);
       return finish(entry, {.status = ReadStatus::hit,
-                            .source = ReadSource::shared_tier,
+                            .origin = Origin::shared_tier,
                             .stored = stored_as(kept),
                             .age = age});
     } catch (const std::exception&) {
@@ -184,14 +183,14 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
 }
 
 ReadMachine::Action ReadMachine::load() {
-  return Load{init(began_, detail::after(began_, request_.ttl), stamp_.generation)};
+  return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
 }
 
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
 // value would be dead at its first hit anyway.
 Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
   auto& counters = source_.cache_.counters_;
-  if (bypass_ != Stored::yes) return bypass_;
+  if (bypass_) return *bypass_;
   if (loaded.keep != Stored::yes) return loaded.keep;
   if (loaded.snapshot) {
     const auto generation = source_.marks_.judge(*loaded.snapshot, entry->targets());
@@ -212,14 +211,13 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
   // Waiters judge a value by the stamp of the load that they share. One that ran in an older
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
   if (loaded.keep != Stored::yes || kept == Stored::not_covered) leader_.reset();
-  const bool bypassed = bypass_ != Stored::yes;
+  const bool bypassed = bypass_.has_value();
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
   const bool share = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
                      loaded.rows && !source_.tiers_.empty();
   if (share) {
     const WallTime wall = source_.cache_.clock().wall_now();
-    const auto ttl =
-        within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(request_.ttl));
+    const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(ttl_));
     to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
                             .stored = wall,
                             .expires = wall + ttl,
@@ -229,7 +227,7 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
   tier_ = 0;
   const Action done =
       finish(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
-                                       .source = ReadSource::database,
+                                       .origin = Origin::database,
                                        .stored = kept,
                                        .age = {}});
   return share ? store_next_tier() : done;
@@ -273,14 +271,14 @@ ReadMachine::Action ReadMachine::resume(FlightResult result) {
   const bool trusted = source_.marks_.trusted(now);
   if (!trusted && source_.options_.lagging == Lagging::bypass) {
     bypass_ = Stored::lagging;
-  } else if (source_.judge(*entry, now, request_.ttl, required_) == Source::Verdict::fresh) {
+  } else if (source_.verdict(*entry, now, ttl_, required_) == Source::Verdict::fresh) {
     auto& counters = source_.cache_.counters_;
     if (trusted)
       counters.joined.fetch_add(1);
     else
       counters.degraded.add();
     return finish(entry, {.status = trusted ? ReadStatus::joined : ReadStatus::degraded,
-                          .source = ReadSource::database,
+                          .origin = Origin::database,
                           .stored = Stored::already,
                           .age = {}});
   } else if (joins_ < kMaxJoins) {

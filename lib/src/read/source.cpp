@@ -55,25 +55,23 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
 }
 
 bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
-  if (!cache_.enabled()) [[unlikely]]
+  if (!cache_.enabled() || !lookup.options.cached) [[unlikely]]
     return false;
   const MonotonicTime now = cache_.clock().coarse_now();
   const bool trusted = marks_.trusted(now);
   if (!trusted && options_.lagging == Lagging::bypass) return false;
-  EntryRef entry = cache_.memory_.search(lookup.key, lookup.hash);
+  EntryRef entry = cache_.memory_.search(lookup.call.view, lookup.call.hash);
   if (!entry) [[unlikely]]
     return false;
   const std::chrono::nanoseconds age = entry->age(now);
-  const Verdict verdict = judge(*entry, now, lookup.max_age, lookup.required);
-  if (verdict != Verdict::fresh) [[unlikely]] {
-    refuse(*entry, verdict, now);
+  const Verdict found_out = verdict(*entry, now, max_age(lookup.options), lookup.required);
+  if (found_out != Verdict::fresh) [[unlikely]] {
+    refuse(*entry, found_out, now);
     return false;
   }
   found.entry = std::move(entry);
-  found.outcome = {.status = ReadStatus::hit,
-                   .source = ReadSource::memory,
-                   .stored = Stored::already,
-                   .age = age};
+  found.outcome = {
+      .status = ReadStatus::hit, .origin = Origin::memory, .stored = Stored::already, .age = age};
   if (trusted) [[likely]] {
     cache_.counters_.hits.add();
   } else {
@@ -105,6 +103,7 @@ void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noex
 
 // The blocking driver: does what the machine says, and tells it what came of it.
 ReadResult Source::read(ReadRequest& request) {
+  const auto deadline = detail::deadline_of(request.options.timeout);
   ReadMachine machine(*this, request);
   ReadMachine::Action action = machine.start();
   for (;;) {
@@ -116,7 +115,7 @@ ReadResult Source::read(ReadRequest& request) {
     action = std::visit(
         Overloaded{
             [&](ReadMachine::Await& await) -> ReadMachine::Action {
-              return machine.resume(await.waiter->wait(request.deadline));
+              return machine.resume(await.waiter->wait(deadline));
             },
             [&](ReadMachine::PollTier& poll) -> ReadMachine::Action {
               return machine.resume(poll.tier->get(poll.name));

@@ -118,6 +118,12 @@ struct KeyView {
   }
 };
 
+/// The key of one call, as the read path carries it. Not owning.
+struct CallKey {
+  KeyView view;
+  std::uint64_t hash = 0;  ///< Of the view, inside this process.
+};
+
 /// SHA-256 name of the query under which shared tiers know it. Independent of the stored type.
 /// About 0.3 µs: for misses and intents, never for a hit.
 [[nodiscard]] Digest query_name(const KeyView& key);

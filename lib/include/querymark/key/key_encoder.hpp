@@ -97,6 +97,9 @@ class KeyEncoder {
   /// For use inside this process only: equal keys have equal hashes. Never stored, never sent.
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
+  /// Both. Valid as long as the encoder, and until the next `add`.
+  [[nodiscard]] CallKey call() const noexcept { return {key(), hash_}; }
+
   /// What `encode_parameter` writes to: of no use to others, since the hash must know it too.
   [[gnu::always_inline]] void append(const char* data, std::size_t size) {
     if (size > capacity_ - size_) [[unlikely]]

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,8 @@ class Target {
   TargetKind kind_;
   std::string text_;
 };
+
+[[nodiscard]] std::vector<TargetId> ids_of(std::span<const Target> targets);
 
 /// Most targets that one cached value can carry.
 inline constexpr std::size_t kMaxTargets = 1000;

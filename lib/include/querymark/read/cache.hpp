@@ -22,7 +22,7 @@ class Source;
 class Target;
 template <class T>
 class Cached;
-struct GetOrLoadOptions;
+struct ReadOptions;
 
 struct CacheOptions {
   std::string name = "querymark";
@@ -53,7 +53,7 @@ class Cache {
   /// `get_or_load.hpp`. What makes such values stale is told by `invalidate`. The first call adds a
   /// mark table of up to 1 MiB.
   template <class T, class Load>
-  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options,
+  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load);
   /// Invalidates values of this cache's own `get_or_load`, in this process. Returns when no later
   /// read can see them. Databases have their own, durable way: `write`.

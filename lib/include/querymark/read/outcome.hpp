@@ -18,7 +18,7 @@ enum class ReadStatus : std::uint8_t {
 };
 
 /// Where the value came from.
-enum class ReadSource : std::uint8_t { database, memory, shared_tier };
+enum class Origin : std::uint8_t { database, memory, shared_tier };
 
 /// Whether memory kept the value, and why not.
 enum class Stored : std::uint8_t {
@@ -38,7 +38,7 @@ enum class Stored : std::uint8_t {
 /// What happened on one read.
 struct Outcome {
   ReadStatus status = ReadStatus::miss;
-  ReadSource source = ReadSource::database;
+  Origin origin = Origin::database;
   Stored stored = Stored::yes;
   std::chrono::nanoseconds age{};  ///< Since the value was loaded; zero when it was just now.
 
@@ -48,7 +48,7 @@ struct Outcome {
 };
 
 [[nodiscard]] std::string_view to_string(ReadStatus status) noexcept;
-[[nodiscard]] std::string_view to_string(ReadSource source) noexcept;
+[[nodiscard]] std::string_view to_string(Origin origin) noexcept;
 [[nodiscard]] std::string_view to_string(Stored stored) noexcept;
 /// One line for people: "hit from memory, 3 s old", "miss from database, not stored: oversize".
 [[nodiscard]] std::string describe(const Outcome& outcome);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -10,10 +11,24 @@
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
+#include "querymark/read/read_options.hpp"
 #include "querymark/read/source.hpp"
-#include "querymark/support/time_span.hpp"
 
 namespace querymark {
+
+namespace detail {
+
+/// What a prepared query is, whatever makes its tags.
+template <class Mapper>
+struct PreparedSetup {
+  Source* source;
+  Loader* loader;
+  std::string sql;
+  ReadOptions options;
+  [[no_unique_address]] Mapper mapper;
+};
+
+}  // namespace detail
 
 /// A query whose SQL is encoded once. Calling it encodes the parameters into a buffer on the stack;
 /// a hit does not allocate. Tags are built on a miss only, by callables that take the query's
@@ -31,36 +46,31 @@ class Prepared {
 
   /// Made by a database's `prepare`.
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
-      : Prepared(
-            Settings{
-                &source, &loader, std::move(sql), {}, source.options().default_ttl, {}, mapper},
-            std::tuple<>{}) {}
+      : Prepared(Setup{&source, &loader, std::move(sql), {}, mapper}, std::tuple<>{}) {}
 
-  /// Adds a tag: a Target, or a callable that makes one from the parameters.
-  template <class Tagger>
-  [[nodiscard]] Prepared<T, Mapper, Taggers..., Tagger> tag(Tagger tagger) const {
-    return {state_->settings,
-            std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+  // See ReadOptions.
+
+  [[nodiscard]] Prepared tag(Target target) const {
+    return with([&](ReadOptions& options) { options.tags.push_back(std::move(target)); });
   }
-  /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
+  /// `tagger` makes a target from the parameters.
+  template <class Tagger>
+    requires(!std::same_as<Tagger, Target>)
+  [[nodiscard]] Prepared<T, Mapper, Taggers..., Tagger> tag(Tagger tagger) const {
+    return {state_->setup, std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+  }
   /// Throws ConfigError when negative.
   [[nodiscard]] Prepared ttl(TimeSpan ttl) const {
-    Settings settings = state_->settings;
-    settings.ttl = detail::not_negative(ttl, "a ttl");
-    return {std::move(settings), state_->taggers};
+    return with([&](ReadOptions& options) { options.ttl = detail::not_negative(ttl, "a ttl"); });
   }
-  /// The caller's own part of the key, such as a tenant.
   [[nodiscard]] Prepared scope(std::string scope) const {
-    Settings settings = state_->settings;
-    settings.scope = std::move(scope);
-    return {std::move(settings), state_->taggers};
+    return with([&](ReadOptions& options) { options.scope = std::move(scope); });
   }
-  /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
-  /// limit. Throws ConfigError when negative.
+  /// Throws ConfigError when negative.
   [[nodiscard]] Prepared timeout(TimeSpan timeout) const {
-    Settings settings = state_->settings;
-    settings.timeout = detail::not_negative(timeout, "a timeout");
-    return {std::move(settings), state_->taggers};
+    return with([&](ReadOptions& options) {
+      options.timeout = detail::not_negative(timeout, "a timeout");
+    });
   }
 
   /// Switches caching of this query off and on at run time, for all copies of this handle.
@@ -84,69 +94,50 @@ class Prepared {
   template <class, class, class...>
   friend class Prepared;
 
-  struct Settings {
-    Source* source;
-    Loader* loader;
-    std::string sql;
-    std::string scope;
-    TimeSpan ttl;
-    TimeSpan timeout;
-    [[no_unique_address]] Mapper mapper;
-
-    template <class Other>
-    operator Other() const {  // the same settings for a query with one more tagger
-      return {source, loader, sql, scope, ttl, timeout, mapper};
-    }
-  };
+  using Setup = detail::PreparedSetup<Mapper>;
   struct State {
-    Settings settings;
+    Setup setup;
     std::tuple<Taggers...> taggers;
     KeyPrefixRef prefix;
     std::atomic<bool> enabled{true};
   };
 
-  static constexpr bool kConstantTags =
-      ((std::is_empty_v<Taggers> || std::is_same_v<Taggers, Target>) && ...);
+  static constexpr bool kConstantTags = (std::is_empty_v<Taggers> && ...);
 
-  Prepared(Settings settings, std::tuple<Taggers...> taggers)
-      : state_(std::make_shared<State>(std::move(settings), std::move(taggers), nullptr)) {
-    const Settings& s = state_->settings;
-    state_->prefix =
-        s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.scope, s.loader->session());
+  Prepared(Setup setup, std::tuple<Taggers...> taggers)
+      : state_(std::make_shared<State>(std::move(setup), std::move(taggers), nullptr)) {
+    const Setup& s = state_->setup;
+    state_->prefix = s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.options.scope,
+                                      s.loader->session());
+  }
+
+  template <class Change>
+  [[nodiscard]] Prepared with(Change change) const {
+    Setup setup = state_->setup;
+    change(setup.options);
+    return {std::move(setup), state_->taggers};
   }
 
   [[nodiscard]] std::string type_name() const {
     std::string name = detail::stored_type_name<T, Mapper>();
-    const auto add = [&name](const auto& tagger) {
-      name += '/';
-      using Tagger = std::remove_cvref_t<decltype(tagger)>;
-      if constexpr (std::is_same_v<Tagger, Target>)
-        name.append(to_string(tagger.kind()))
-            .append(":" + std::to_string(tagger.text().size()) +
-                    ":")  // or texts could run together
-            .append(tagger.text());
-      else
-        name += detail::type_tag<Tagger>();
-    };
-    std::apply([&](const auto&... taggers) { (add(taggers), ...); }, state_->taggers);
+    for (const Target& tag : state_->setup.options.tags)
+      name.append("/")
+          .append(to_string(tag.kind()))
+          .append(":" + std::to_string(tag.text().size()) + ":")  // or texts could run together
+          .append(tag.text());
+    (name.append("/").append(detail::type_tag<Taggers>()), ...);
     return name;
   }
 
   template <class... Args>
-  void build_targets(std::vector<Target>& out, const Args&... args) const {
-    const auto build = [&](const auto& tagger) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(tagger)>, Target>)
-        out.push_back(tagger);
-      else
-        out.push_back(tagger(args...));
-    };
-    std::apply([&](const auto&... taggers) { (build(taggers), ...); }, state_->taggers);
+  void add_targets(std::vector<Target>& targets, const Args&... args) const {
+    std::apply([&](const auto&... tagger) { (targets.push_back(tagger(args...)), ...); },
+               state_->taggers);
   }
 
   /// What a miss does: out of the way of hits.
   template <class... Args>
-  [[nodiscard, gnu::noinline]] ReadResult load(const Lookup& lookup, bool enabled,
-                                               const Args&... args) const;
+  [[nodiscard, gnu::noinline]] ReadResult load(const CallKey& call, const Args&... args) const;
 
   std::shared_ptr<State> state_;
 };
@@ -155,49 +146,41 @@ template <class T, class Mapper, class... Taggers>
 template <class... Args>
 auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> Handle {
   State& state = *state_;
-  const Settings& settings = state.settings;
+  const Setup& setup = state.setup;
   KeyEncoder encoder(*state.prefix);
   (encoder.add(as_parameter(args)), ...);
-  Lookup lookup{
-      .key = encoder.key(), .hash = encoder.hash(), .max_age = settings.ttl, .required = {}};
-  const bool enabled = state.enabled.load(std::memory_order_relaxed);
+  const CallKey call = encoder.call();
   Handle handle{ReadResult{}};
   ReadResult& read = detail::InPlace::of(handle);
   bool hit = false;
-  if (enabled) [[likely]] {
+  if (state.enabled.load(std::memory_order_relaxed)) [[likely]] {
     if constexpr (kConstantTags) {
-      hit = settings.source->find(lookup, read);
+      hit = setup.source->find({.call = call, .options = setup.options}, read);
     } else {
-      std::vector<Target> declared;
-      build_targets(declared, args...);
-      std::vector<TargetId> required;
-      for (const Target& target : declared) required.push_back(target.id());
-      lookup.required = required;
-      hit = settings.source->find(lookup, read);
+      std::vector<Target> declared = setup.options.tags;
+      add_targets(declared, args...);
+      const std::vector<TargetId> required = ids_of(declared);
+      hit =
+          setup.source->find({.call = call, .options = setup.options, .required = required}, read);
     }
   }
   if (!hit) [[unlikely]]
-    read = load(lookup, enabled, args...);
+    read = load(call, args...);
   return handle;
 }
 
 template <class T, class Mapper, class... Taggers>
 template <class... Args>
-auto Prepared<T, Mapper, Taggers...>::load(const Lookup& lookup, bool enabled,
-                                           const Args&... args) const -> ReadResult {
-  State& state = *state_;
-  const Settings& settings = state.settings;
+auto Prepared<T, Mapper, Taggers...>::load(const CallKey& call, const Args&... args) const
+    -> ReadResult {
+  const Setup& setup = state_->setup;
+  ReadOptions options = setup.options;
+  options.cached = options.cached && state_->enabled.load(std::memory_order_relaxed);
   const detail::CallParameters<Args...> values(args...);
-  const auto targets = [&](std::vector<Target>& out) { build_targets(out, args...); };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(*settings.loader, values.views(),
-                                                             settings.mapper, targets);
-  request.prefix = state.prefix;
-  request.parameters = lookup.key.parameters;
-  request.hash = lookup.hash;
-  request.ttl = settings.ttl;
-  request.enabled = enabled;
-  request.deadline = detail::deadline_of(settings.timeout);
-  return settings.source->read(request);
+  const auto from_parameters = [&](std::vector<Target>& targets) { add_targets(targets, args...); };
+  detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
+      call, options, *setup.loader, values.views(), setup.mapper, from_parameters);
+  return setup.source->read(request);
 }
 
 }  // namespace querymark

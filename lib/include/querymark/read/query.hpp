@@ -6,8 +6,8 @@
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
+#include "querymark/read/read_options.hpp"
 #include "querymark/read/source.hpp"
-#include "querymark/support/time_span.hpp"
 
 namespace querymark {
 
@@ -21,34 +21,30 @@ class Query {
       : source_(source),
         loader_(loader),
         sql_(std::move(sql)),
-        parameters_(std::move(parameters)),
-        ttl_(source.options().default_ttl) {}
+        parameters_(std::move(parameters)) {}
 
-  /// Declares a target whose invalidation must reach this result.
+  // See ReadOptions.
+
   Query&& tag(Target target) && {
-    targets_.push_back(std::move(target));
+    options_.tags.push_back(std::move(target));
     return std::move(*this);
   }
-  /// How long the result may be served without an invalidation; zero: never, and nothing is kept.
-  /// It makes no sense to raise it above the log's retention. Throws ConfigError when negative.
+  /// Throws ConfigError when negative.
   Query&& ttl(TimeSpan ttl) && {
-    ttl_ = detail::not_negative(ttl, "a ttl");
+    options_.ttl = detail::not_negative(ttl, "a ttl");
     return std::move(*this);
   }
-  /// The caller's own part of the key, such as a tenant.
   Query&& scope(std::string scope) && {
-    scope_ = std::move(scope);
+    options_.scope = std::move(scope);
     return std::move(*this);
   }
-  /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
-  /// limit. Throws ConfigError when negative.
+  /// Throws ConfigError when negative.
   Query&& timeout(TimeSpan timeout) && {
-    timeout_ = detail::not_negative(timeout, "a timeout");
+    options_.timeout = detail::not_negative(timeout, "a timeout");
     return std::move(*this);
   }
-  /// Reads the database and keeps nothing, if `off`.
   Query&& uncached(bool off = true) && {
-    enabled_ = !off;
+    options_.cached = !off;
     return std::move(*this);
   }
 
@@ -78,44 +74,33 @@ class Query {
   Loader& loader_;
   std::string sql_;
   detail::ParameterList parameters_;
-  std::vector<Target> targets_;
-  TimeSpan ttl_;
-  TimeSpan timeout_;
-  std::string scope_;
-  bool enabled_ = true;
+  ReadOptions options_;
 };
 
 template <class T, class Mapper>
 typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
-  const KeyPrefixRef prefix = source_.prefix(detail::stored_type_name<T, Mapper>(),
-                                             KeyPrefix::Form::sql, sql_, scope_, loader_.session());
+  const KeyPrefixRef prefix =
+      source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_,
+                     options_.scope, loader_.session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
-  if (enabled_ && !loader_.isolated()) {
-    std::vector<TargetId> required;
-    required.reserve(targets_.size());
-    for (const Target& target : targets_) required.push_back(target.id());
+  const CallKey call = encoder.call();
+  if (!loader_.isolated()) {
+    const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
-    const Lookup lookup{
-        .key = encoder.key(), .hash = encoder.hash(), .max_age = ttl_, .required = required};
-    if (source_.find(lookup, found)) return Handle(std::move(found));
+    if (source_.find({.call = call, .options = options_, .required = required}, found))
+      return Handle(std::move(found));
   }
-  const auto targets = [this](std::vector<Target>& out) { out = targets_; };
-  detail::QueryRequest<T, Mapper, decltype(targets)> request(loader_, parameters_.views(), mapper,
-                                                             targets);
-  request.prefix = prefix;
-  request.parameters = encoder.key().parameters;
-  request.hash = encoder.hash();
-  request.ttl = ttl_;
-  request.enabled = enabled_;
-  request.deadline = detail::deadline_of(timeout_);
+  const auto no_more = [](std::vector<Target>& /*targets*/) {};
+  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader_,
+                                                             parameters_.views(), mapper, no_more);
   return Handle(source_.read(request));
 }
 
 inline Target Query::key() const {
   const KeyPrefixRef prefix =
-      source_.prefix({}, KeyPrefix::Form::sql, sql_, scope_, loader_.session());
+      source_.prefix({}, KeyPrefix::Form::sql, sql_, options_.scope, loader_.session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   return key_target(encoder.key());

@@ -34,20 +34,26 @@ struct StoredAs<ResultSet, NoMapper> {
   }
 };
 
-/// A read of SQL rows; `Targets` is a callable that appends the declared targets.
+/// A read of SQL rows; `Targets` is a callable that appends the targets that the options do not
+/// name.
 template <class T, class Mapper, class Targets>
 class QueryRequest final : public ReadRequest {
  public:
-  QueryRequest(Loader& loader, std::span<const ParameterView> values, const Mapper& mapper,
-               const Targets& targets)
-      : loader_(loader), values_(values), mapper_(mapper), targets_(targets) {
+  QueryRequest(const CallKey& call_key, const ReadOptions& read_options, Loader& loader,
+               std::span<const ParameterView> values, const Mapper& mapper, const Targets& targets)
+      : ReadRequest(call_key, read_options),
+        loader_(loader),
+        values_(values),
+        mapper_(mapper),
+        targets_(targets) {
     alone = loader.isolated();
   }
 
-  void targets(std::vector<Target>& out) const override { targets_(out); }
+  void add_targets(std::vector<Target>& targets) const override { targets_(targets); }
   Loaded load(const EntryInit& init) override {
-    require_no_nul(prefix->text());
-    LoadedRows loaded = loader_.load(prefix->text(), values_);
+    const std::string_view sql = call.view.prefix->text();
+    require_no_nul(sql);
+    LoadedRows loaded = loader_.load(sql, values_);
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, init);
     return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep};
   }

@@ -43,7 +43,7 @@ class Queryable {
   }
   /// A value by the caller's own key name, made stale by this database's log. See `get_or_load`.
   template <class T, class Load>
-  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const GetOrLoadOptions& options,
+  [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load) {
     return querymark::get_or_load<T>(source(), name, options, std::forward<Load>(load));
   }

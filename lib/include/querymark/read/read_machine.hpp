@@ -74,6 +74,7 @@ class ReadMachine {
 
   Source& source_;
   ReadRequest& request_;
+  std::chrono::nanoseconds ttl_;
   std::vector<Target> targets_;
   std::vector<TargetId> required_;  // the caller's own and the key's
   Distinct<TargetId>
@@ -87,7 +88,7 @@ class ReadMachine {
   std::optional<SharedValue> to_share_;
   std::size_t tier_ = 0;
   unsigned joins_ = 0;
-  Stored bypass_ = Stored::yes;  // why the cache is passed by; `yes`: it is not
+  std::optional<Stored> bypass_;  // why the cache is passed by, if it is
   ReadResult result_;
 };
 

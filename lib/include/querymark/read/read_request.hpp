@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "querymark/mark/stamp.hpp"
 #include "querymark/memory/entry.hpp"
 #include "querymark/read/outcome.hpp"
+#include "querymark/read/read_options.hpp"
 #include "querymark/result/result_set.hpp"
 
 namespace querymark {
@@ -28,24 +28,28 @@ struct Loaded {
 /// the value. Lives on the caller's stack for the length of the call.
 class ReadRequest {
  public:
+  ReadRequest(const ReadRequest&) = delete;
+  ReadRequest& operator=(const ReadRequest&) = delete;
   virtual ~ReadRequest() = default;
 
-  /// Targets that the caller declares; the key's own comes on top. Called once, on a miss.
-  virtual void targets(std::vector<Target>& out) const = 0;
+  /// Appends the targets that its options do not name, such as those made from the parameters; the
+  /// key's own comes on top. Called once, on a miss.
+  virtual void add_targets(std::vector<Target>& /*targets*/) const {}
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
   /// Makes the entry from what a shared tier holds. Throws TypeError when the rows do not fit.
   [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows,
                                              const EntryInit& init) const = 0;
 
-  KeyPrefixRef prefix;
-  ByteView parameters;
-  std::uint64_t hash = 0;
-  std::chrono::nanoseconds ttl{};
-  std::optional<std::chrono::steady_clock::time_point> deadline;
-  bool enabled = true;    ///< This query may use the cache.
+  const CallKey call;
+  const ReadOptions& options;
   bool alone = false;     ///< Neither joins nor leads: the load sees a snapshot of its own.
   bool shareable = true;  ///< Shared tiers may hold the value.
+
+ protected:
+  /// Both, and the key's prefix, must outlive the request.
+  ReadRequest(const CallKey& call_key, const ReadOptions& read_options) noexcept
+      : call(call_key), options(read_options) {}
 };
 
 /// A served value.

@@ -10,6 +10,7 @@
 #include "querymark/mark/marks.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/flight.hpp"
+#include "querymark/read/read_options.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
@@ -33,12 +34,10 @@ struct SourceOptions {
 
 /// What a read asks memory for.
 struct Lookup {
-  KeyView key;
-  std::uint64_t hash = 0;
-  /// Older entries are not served.
-  std::chrono::nanoseconds max_age{};
+  CallKey call;
+  const ReadOptions& options;
   /// The entry must carry these. Empty where targets are a function of the key.
-  std::span<const TargetId> required;
+  std::span<const TargetId> required{};
 };
 
 /// One database (or other origin of data) in one namespace, as the cache sees it: its marks, its
@@ -59,6 +58,11 @@ class Source {
   [[nodiscard]] const Marks& marks() const noexcept { return marks_; }
   [[nodiscard]] const SourceOptions& options() const noexcept { return options_; }
 
+  /// How old a value may be that such a read is served.
+  [[nodiscard]] std::chrono::nanoseconds max_age(const ReadOptions& options) const noexcept {
+    return options.ttl ? *options.ttl : options_.default_ttl;
+  }
+
   /// Consulted on a miss, in the order of attachment.
   void attach(std::shared_ptr<SharedTier> tier);
   [[nodiscard]] const std::vector<std::shared_ptr<SharedTier>>& tiers() const noexcept {
@@ -75,15 +79,15 @@ class Source {
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
 
   /// Serves the request from memory, a shared tier, another's load or its own. Blocks. Throws what
-  /// the load throws, and Timeout past the request's deadline while it waits for another's load.
+  /// the load throws, and Timeout when it waits for another's load longer than its options allow.
   [[nodiscard]] ReadResult read(ReadRequest& request);
 
  private:
   friend class ReadMachine;
   enum class Verdict : std::uint8_t { fresh, other_domain, expired, targets_differ, invalidated };
-  [[nodiscard]] Verdict judge(const Entry& entry, MonotonicTime now,
-                              std::chrono::nanoseconds max_age,
-                              std::span<const TargetId> required) const noexcept;
+  [[nodiscard]] Verdict verdict(const Entry& entry, MonotonicTime now,
+                                std::chrono::nanoseconds max_age,
+                                std::span<const TargetId> required) const noexcept;
   /// Counts why, and drops the entry if nobody can use it any more.
   [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept;
 
@@ -95,9 +99,9 @@ class Source {
   std::vector<std::shared_ptr<SharedTier>> tiers_;
 };
 
-inline Source::Verdict Source::judge(const Entry& entry, MonotonicTime now,
-                                     std::chrono::nanoseconds max_age,
-                                     std::span<const TargetId> required) const noexcept {
+inline Source::Verdict Source::verdict(const Entry& entry, MonotonicTime now,
+                                       std::chrono::nanoseconds max_age,
+                                       std::span<const TargetId> required) const noexcept {
   if (entry.domain() != domain_) return Verdict::other_domain;
   // The entry's TTL is its loader's; a caller with a shorter one gets what it asked for.
   if (entry.expired_at(now) || entry.age(now) >= max_age) return Verdict::expired;

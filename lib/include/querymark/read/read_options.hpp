@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "querymark/key/target.hpp"
+#include "querymark/support/time_span.hpp"
+
+// For users.
+
+namespace querymark {
+
+/// What the cache must know about a read besides its key: the same for ad-hoc queries, prepared
+/// queries and values under a name of one's own. A value type.
+struct ReadOptions {
+  /// Targets whose invalidation must reach the result.
+  std::vector<Target> tags{};
+  /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
+  /// Nothing: the source's default. It makes no sense to raise it above the log's retention.
+  std::optional<TimeSpan> ttl{};
+  /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
+  /// limit.
+  TimeSpan timeout{};
+  /// The caller's own part of the key, such as a tenant.
+  std::string scope{};
+  /// False: reads the database and keeps nothing.
+  bool cached = true;
+};
+
+namespace detail {
+
+/// `options`, or ConfigError for a negative ttl or timeout.
+inline const ReadOptions& checked(const ReadOptions& options) {
+  if (options.ttl) not_negative(*options.ttl, "a ttl");
+  not_negative(options.timeout, "a timeout");
+  return options;
+}
+
+}  // namespace detail
+}  // namespace querymark

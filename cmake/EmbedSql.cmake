@@ -1,11 +1,12 @@
 # querymark_embed_sql(<target> <namespace> <folder>)
 #
-# Embeds the .sql files of a folder: numbered files (NNNN_name.sql) become `kMigrations`, in order;
-# queries.sql becomes `kQueries`. The generated header is "<last part of folder>_sql.hpp".
+# Embeds the SQL of a dialect: migrations/NNNN_name.sql become `kMigrations`, in order; each statement of queries/*.sql
+# becomes a constant that bears its name, and all of them `kStatements`. The generated header is
+# "<last part of folder>_sql.hpp". So a misspelt name does not compile; a test finds statements that nobody uses.
 function(querymark_embed_sql target namespace folder)
   get_filename_component(stem "${folder}" NAME)
   set(out "${CMAKE_CURRENT_BINARY_DIR}/generated/${stem}_sql.hpp")
-  file(GLOB files CONFIGURE_DEPENDS "${folder}/*.sql")
+  file(GLOB files CONFIGURE_DEPENDS "${folder}/migrations/*.sql" "${folder}/queries/*.sql")
   add_custom_command(
     OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" -DOUT=${out} -DNAMESPACE=${namespace} -DFOLDER=${folder}

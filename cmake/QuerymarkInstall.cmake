@@ -43,14 +43,14 @@ querymark_install_component(core "A query-result cache that a database keeps hon
 if(QUERYMARK_SQLITE)
   querymark_install_component(sqlite "querymark on SQLite" adapters/sqlite/include/querymark
     REQUIRES querymark-core sqlite3 LIBS -lSQLiteCpp)
-  install(DIRECTORY sql/sqlite DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql"
-          FILES_MATCHING PATTERN "[0-9]*.sql")
+  install(DIRECTORY sql/sqlite/migrations
+          DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/sqlite")
 endif()
 if(QUERYMARK_POSTGRES)
   querymark_install_component(postgres "querymark on PostgreSQL" adapters/postgres/include/querymark
     REQUIRES querymark-core libpqxx libpq)
-  install(DIRECTORY sql/postgres DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql"
-          FILES_MATCHING PATTERN "[0-9]*.sql")
+  install(DIRECTORY sql/postgres/migrations
+          DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/postgres")
 endif()
 if(QUERYMARK_WORKER)
   install(TARGETS querymark_worker RUNTIME)

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "postgres_sql.hpp"
 #include "support/pg_shop.hpp"
 
 using namespace querymark;
@@ -23,18 +24,20 @@ TEST_CASE("postgres connection: a named statement is prepared once, any other ne
   const PgShop shop;
   Connection connection(shop.url(), {});
   for (int i = 0; i < 3; ++i) {
-    static_cast<void>(connection.query(postgres::statement("log_state")));
+    static_cast<void>(connection.query(postgres::sql::log_state));
     CHECK(prepared_on(connection) == 0);
   }
   for (int i = 0; i < 3; ++i)
     CHECK(connection
-              .query_named("consumer", {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
+              .query_named(postgres::sql::consumer,
+                           {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
               .empty());
-  CHECK(connection.execute_named("consumer_register", {as_parameter("shop"), as_parameter("a")}) ==
-        1);
-  CHECK(
-      connection.query_named("consumer", {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
-          .size() == 1);
+  CHECK(connection.execute_named(postgres::sql::consumer_register,
+                                 {as_parameter("shop"), as_parameter("a")}) == 1);
+  CHECK(connection
+            .query_named(postgres::sql::consumer,
+                         {as_parameter("shop"), as_parameter("a"), as_parameter(1)})
+            .size() == 1);
   CHECK(prepared_on(connection) == 2);
   CHECK(connection
             .query("select name from pg_prepared_statements where name = 'consumer' and "
@@ -46,9 +49,9 @@ TEST_CASE("postgres connection: a statement that another session prepared ends t
           "[postgres]") {
   const PgShop shop;
   Connection connection(shop.url(), {});
-  static_cast<void>(connection.query_named("log_state"));
+  static_cast<void>(connection.query_named(postgres::sql::log_state));
   static_cast<void>(connection.run("deallocate all"));  // as behind a pooling proxy
-  CHECK_THROWS_WITH(connection.query_named("log_state"),
+  CHECK_THROWS_WITH(connection.query_named(postgres::sql::log_state),
                     Contains("26000") && Contains("direct_url"));
   CHECK_FALSE(connection.open());
 }
@@ -59,7 +62,8 @@ TEST_CASE("postgres connection: an error in a named statement leaves the connect
   Connection connection(shop.url(), {});
   const auto renew = [&](ParameterView token) {
     return connection.execute_named(
-        "consumer_renew", {as_parameter("shop"), as_parameter("a"), token, as_parameter(1)});
+        postgres::sql::consumer_renew,
+        {as_parameter("shop"), as_parameter("a"), token, as_parameter(1)});
   };
   CHECK_THROWS_WITH(renew(as_parameter("x")), Contains("22P02"));
   CHECK(connection.open());

@@ -6,6 +6,8 @@
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
+#include <set>
+#include <span>
 
 #include "postgres_sql.hpp"
 #include "querymark/support/error.hpp"
@@ -29,8 +31,9 @@ TEST_CASE("postgres migrate: each file also works alone through psql and records
           "[migrate]") {
   const std::string url = bare_database();
   for (const Migration& migration : postgres::sql::kMigrations) {
-    const Finished psql = run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url,
-                               "-f", QUERYMARK_SQL_DIR "/postgres/" + std::string(migration.name)});
+    const Finished psql =
+        run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f",
+             QUERYMARK_SQL_DIR "/postgres/migrations/" + std::string(migration.name)});
     CAPTURE(psql.output);
     REQUIRE(psql.code == 0);
   }
@@ -41,38 +44,35 @@ TEST_CASE("postgres statements: every named statement prepares on a freshly migr
           "[migrate]") {
   const std::string url = bare_database();
   postgres::migrate(url);
-  const SqlCatalog catalog(postgres::sql::kQueries);
   pqxx::connection connection(url);
-  for (const std::string& name : catalog.names()) {
-    CAPTURE(name);
+  for (const SqlStatement& statement : postgres::sql::kStatements) {
+    CAPTURE(statement.name);
     pqxx::nontransaction plain(connection);
-    CHECK_NOTHROW(plain.exec("prepare p as " + catalog.get(name)));
+    CHECK_NOTHROW(plain.exec(std::string("prepare p as ") + statement.text));
     plain.exec("deallocate p");
   }
 }
 
 TEST_CASE("statements: what means the same bears the same name in both dialects", "[migrate]") {
-  const SqlCatalog postgres_catalog(postgres::sql::kQueries);
-  const SqlCatalog sqlite_catalog(sqlite::sql::kQueries);
-  const auto only_in = [](const SqlCatalog& one, const SqlCatalog& other) {
-    std::vector<std::string> found;
-    const auto names = other.names();
-    for (const std::string& name : one.names())
-      if (std::find(names.begin(), names.end(), name) == names.end()) found.push_back(name);
+  using Statements = std::span<const SqlStatement>;
+  const auto only_in = [](Statements one, Statements other) {
+    std::set<std::string> found;
+    for (const SqlStatement& statement : one) found.emplace(statement.name);
+    for (const SqlStatement& statement : other) found.erase(statement.name);
     return found;
   };
   // What only a file has: an inode, a boot, a rewind, a copy of the schema in each connection.
-  CHECK(only_in(sqlite_catalog, postgres_catalog) ==
-        std::vector<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows",
-                                 "look_at_schema", "replace_database_id", "replace_epoch",
-                                 "temporary_objects", "write_at"});
+  CHECK(only_in(sqlite::sql::kStatements, postgres::sql::kStatements) ==
+        std::set<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows",
+                              "look_at_schema", "meta", "replace_database_id", "replace_epoch",
+                              "temporary_objects", "write_at"});
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
-  CHECK(only_in(postgres_catalog, sqlite_catalog) ==
-        std::vector<std::string>{
-            "adopt", "backend", "begin_write", "leave_read", "leave_read_customs", "listening",
-            "load_state", "lock_migrations", "pin_log_session", "pin_own_session", "pin_session",
-            "prove_session", "prove_session_customs", "ring", "session", "session_settings",
-            "settings_now", "type_names", "write_position"});
+  CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
+        std::set<std::string>{"adopt", "backend", "begin_write", "leave_read", "leave_read_customs",
+                              "listening", "load_state", "lock_migrations", "pin_log_session",
+                              "pin_own_session", "pin_session", "prove_session",
+                              "prove_session_customs", "ring", "session", "session_settings",
+                              "settings_now", "type_names", "write_position"});
 }
 
 TEST_CASE(
@@ -89,10 +89,9 @@ TEST_CASE(
       "3)::text::xid8, "
       "'shop', 'tag', 't' || i from generate_series(0, 999999) i");
   plain.exec("analyze querymark.log");
-  const SqlCatalog catalog(postgres::sql::kQueries);
   plain.exec("set jit = off");
-  plain.exec("prepare tail (text, text, text, text, text, bigint, bigint) as " +
-             catalog.get("log_page"));
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ") +
+             postgres::sql::log_page.text);
   // The last rows read by each scan of the log, with those that a filter removed.
   const auto read = [&](const std::string& arguments, int returned) {
     std::string text;
@@ -136,13 +135,12 @@ TEST_CASE(
   postgres::migrate(url);
   pqxx::connection connection(url);
   pqxx::nontransaction plain(connection);
-  const SqlCatalog catalog(postgres::sql::kQueries);
-  plain.exec(catalog.get("pin_log_session"));
+  plain.exec(postgres::sql::pin_log_session.text);
   plain.exec(
       "insert into querymark.log (xid, namespace, kind, target) values ('3', 'x', 'tag', 't')");
   plain.exec("analyze querymark.log");
-  plain.exec("prepare tail (text, text, text, text, text, bigint, bigint) as " +
-             catalog.get("log_page"));
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ") +
+             postgres::sql::log_page.text);
   const std::string call = "execute tail ('shop', '20000', '{}', '30000:30000:', '0', 0, 5000)";
   plain.exec(call);
   plain.exec(

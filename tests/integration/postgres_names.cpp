@@ -1,6 +1,7 @@
 // What our own SQL means, where somebody else has put functions, operators, types and relations
 // ahead of the system's own: never theirs.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <pqxx/nontransaction>
@@ -8,7 +9,6 @@
 #include <set>
 
 #include "postgres_sql.hpp"
-#include "querymark/support/sql_catalog.hpp"
 #include "support/child.hpp"
 #include "support/daemon.hpp"
 #include "support/pg_shop.hpp"
@@ -44,22 +44,12 @@ struct Hostile {
 };
 
 // They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`.
-const std::set<std::string> kOnOwnSessions{"adopt",
-                                           "consumer",
-                                           "consumer_advance",
-                                           "consumer_claim",
-                                           "consumer_register",
-                                           "consumer_release",
-                                           "consumer_renew",
-                                           "listening",
-                                           "lock_migrations",
-                                           "log_page",
-                                           "log_state",
-                                           "meta",
-                                           "pin_log_session",
-                                           "ring",
-                                           "schema_present",
-                                           "schema_version"};
+const std::set<std::string> kOnOwnSessions{
+    "adopt",          "consumer",          "consumer_advance",
+    "consumer_claim", "consumer_register", "consumer_release",
+    "consumer_renew", "listening",         "lock_migrations",
+    "log_page",       "log_state",         "pin_log_session",
+    "ring",           "schema_present",    "schema_version"};
 
 }  // namespace
 
@@ -80,16 +70,17 @@ TEST_CASE(
     "[names]") {
   const Hostile hostile;
   postgres::migrate(hostile.url);
-  const SqlCatalog catalog(postgres::sql::kQueries);
-  for (const std::string& name : kOnOwnSessions) CHECK_NOTHROW(catalog.get(name));
+  for (const std::string& name : kOnOwnSessions)
+    CHECK(std::ranges::any_of(postgres::sql::kStatements,
+                              [&](const SqlStatement& one) { return one.name == name; }));
   pqxx::connection connection(hostile.url);
-  for (const std::string& name : catalog.names()) {
-    if (kOnOwnSessions.contains(name)) continue;
-    CAPTURE(name);
+  for (const SqlStatement& statement : postgres::sql::kStatements) {
+    if (kOnOwnSessions.contains(statement.name)) continue;
+    CAPTURE(statement.name);
     pqxx::work work(connection);
     // The types of its parameters, as they are meant.
     work.exec("set local search_path = pg_catalog");
-    work.exec("prepare p as " + catalog.get(name));
+    work.exec(std::string("prepare p as ") + statement.text);
     const std::string parameters =
         work.exec(
                 "select coalesce(string_agg('pg_catalog.' || quote_ident(t.typname), ', ' order "
@@ -101,7 +92,7 @@ TEST_CASE(
     // A body that is kept parsed records what its names came to.
     work.exec("set local search_path = evil, public, pg_catalog");
     CHECK_NOTHROW(work.exec("create function public.probe(" + parameters +
-                            ") returns void begin atomic " + catalog.get(name) + "; end"));
+                            ") returns void begin atomic " + statement.text + "; end"));
     work.exec("set local search_path = pg_catalog");
     const auto theirs = work.exec(
         "select coalesce(string_agg(pg_describe_object(d.refclassid, d.refobjid, 0), ', '), '') "
@@ -183,7 +174,7 @@ TEST_CASE("postgres names: migrations run by psql call nobody else's code (hard 
   for (const Migration& migration : postgres::sql::kMigrations) {
     const Finished psql =
         run({"/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", hostile.url, "-f",
-             QUERYMARK_SQL_DIR "/postgres/" + std::string(migration.name)});
+             QUERYMARK_SQL_DIR "/postgres/migrations/" + std::string(migration.name)});
     CAPTURE(psql.output);
     REQUIRE(psql.code == 0);
   }

@@ -6,6 +6,7 @@
 #include <pqxx/transaction>
 
 #include "connection.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "session.hpp"
 #include "support/errors.hpp"
@@ -227,8 +228,7 @@ TEST_CASE(
       "create function d() returns int language sql set app.own = '1' as 'select 1'");
   postgres::Connection connection(shop.url(), {});
   const OwnedParameter none = as_parameter(std::vector<std::string>());
-  const postgres::SessionState state(
-      connection.query(postgres::statement("session_settings"), {none}));
+  const postgres::SessionState state(connection.query(postgres::sql::session_settings, {none}));
   CHECK(state.customs == std::vector<std::string>{"app.own", "app.spoken", "app.written"});
 }
 

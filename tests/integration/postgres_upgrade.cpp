@@ -9,11 +9,11 @@
 #include <set>
 
 #include "postgres_sql.hpp"
-#include "querymark/support/sql_catalog.hpp"
 #include "support/daemon.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
+#include "support/sql_file.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -40,7 +40,7 @@ struct Old {
   std::string name = server.create_bare_database();
   std::string url = server.url(name);
   // What programs of version 2 say.
-  SqlCatalog statements{text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_2.sql")};
+  SqlFile statements{text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_2.sql")};
 
   Old() {
     for (const Migration& migration : postgres::sql::kMigrations)
@@ -138,7 +138,7 @@ TEST_CASE(
   CHECK_FALSE(page.rows[0].target);
   pqxx::connection connection(old.url);
   pqxx::nontransaction plain(connection);
-  plain.exec("prepare tail as " + SqlCatalog(postgres::sql::kQueries).get("log_page"));
+  plain.exec(std::string("prepare tail as ") + postgres::sql::log_page.text);
   CHECK(plain.exec("execute tail('shop', '0', '{}', null, '0', 0, 10)")[0][9].is_null());
   CHECK(page.rows[1].target == tag("next"));
 }

@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "log_state.hpp"
-#include "schema.hpp"
+#include "sqlite_sql.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
@@ -41,10 +41,8 @@ struct Writer {
 
   Shop shop;
   SQLite::Database connection{shop.path(), SQLite::OPEN_READWRITE, 5000};
-  PreparedStatement look =
-      sqlite::prepare_checked(connection, sqlite::statements().get("log_state"));
-  PreparedStatement append =
-      sqlite::prepare_checked(connection, sqlite::statements().get("append"));
+  PreparedStatement look = sqlite::prepare_checked(connection, sqlite::sql::log_state);
+  PreparedStatement append = sqlite::prepare_checked(connection, sqlite::sql::append);
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "file_tier_sql.hpp"
 #include "querymark/sqlite/file_tier.hpp"
 #include "support/shop.hpp"
+#include "support/sql_file.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tier_values.hpp"
 
@@ -222,11 +223,14 @@ TEST_CASE("file tier: programs of schema 1 that run on and this one pass each ot
   const std::string path = dir.file("tier");
   std::ifstream file(QUERYMARK_TEST_DATA "/schema_1/file_tier_queries.sql");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const SqlCatalog old(text);
+  const SqlFile old(text);
   sqlite::Connection connection(path, sqlite::Connection::Use::write,
                                 {.write_ahead_log = true, .create = true});
-  run_migrations(std::span<const Migration>(sqlite::tier_sql::kMigrations).first(1),
-                 sqlite::migration_port(connection, old, path), false);
+  run_migrations(
+      std::span<const Migration>(sqlite::tier_sql::kMigrations).first(1),
+      sqlite::migration_port(
+          connection, {sqlite::tier_sql::schema_present, sqlite::tier_sql::schema_version}, path),
+      false);
   const auto far = (system_clock().wall_now() + std::chrono::hours(1)).time_since_epoch().count();
   const auto put_old = [&](int i, std::uint64_t horizon, const std::string& value) {
     const Digest digest = name(i);

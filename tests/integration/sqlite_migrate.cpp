@@ -20,8 +20,8 @@ TEST_CASE("migrate: each file also works alone through the sqlite3 shell and rec
   for (const Migration& migration : sqlite::sql::kMigrations) {
     // Newer shells keep the schema's table from changes unless told otherwise.
     const std::string command = "sqlite3 -bail -cmd '.dbconfig defensive off' '" + path +
-                                "' < '" QUERYMARK_SQL_DIR "/sqlite/" + std::string(migration.name) +
-                                "'";
+                                "' < '" QUERYMARK_SQL_DIR "/sqlite/migrations/" +
+                                std::string(migration.name) + "'";
     REQUIRE(std::system(command.c_str()) == 0);
   }
   CHECK(sqlite::migrate(path).applied.empty());
@@ -31,26 +31,27 @@ TEST_CASE("statements: every named statement prepares on a freshly migrated data
           "[migrate]") {
   TempDir dir;
   const auto check = [&](const std::string& file, std::span<const Migration> migrations,
-                         std::string_view queries) {
-    const SqlCatalog catalog(queries);
+                         std::span<const SqlStatement> statements,
+                         const sqlite::SchemaQueries& schema) {
     sqlite::Connection connection(dir.file(file), sqlite::Connection::Use::write, {.create = true});
-    run_migrations(migrations, sqlite::migration_port(connection, catalog, file), false);
-    CHECK(catalog.names().size() > 5);
-    for (const std::string& name : catalog.names()) {
-      CAPTURE(name);
-      CHECK_NOTHROW(sqlite::prepare_checked(connection.native(), catalog.get(name)));
+    run_migrations(migrations, sqlite::migration_port(connection, schema, file), false);
+    CHECK(statements.size() > 5);
+    for (const SqlStatement& statement : statements) {
+      CAPTURE(statement.name);
+      CHECK_NOTHROW(sqlite::prepare_checked(connection.native(), statement));
     }
   };
-  check("log.db", sqlite::sql::kMigrations, sqlite::sql::kQueries);
-  check("tier.db", sqlite::tier_sql::kMigrations, sqlite::tier_sql::kQueries);
+  check("log.db", sqlite::sql::kMigrations, sqlite::sql::kStatements,
+        {sqlite::sql::schema_present, sqlite::sql::schema_version});
+  check("tier.db", sqlite::tier_sql::kMigrations, sqlite::tier_sql::kStatements,
+        {sqlite::tier_sql::schema_present, sqlite::tier_sql::schema_version});
 }
 
 TEST_CASE("statements: consumers read the log by ranges of ids, never by a scan", "[migrate]") {
   TempDir dir;
   sqlite::migrate(dir.file("a.db"));
   SQLite::Database database(dir.file("a.db"), SQLite::OPEN_READWRITE);
-  const SqlCatalog catalog(sqlite::sql::kQueries);
-  SQLite::Statement plan(database, "explain query plan " + catalog.get("log_page"));
+  SQLite::Statement plan(database, std::string("explain query plan ") + sqlite::sql::log_page.text);
   std::string text;
   while (plan.executeStep()) text += plan.getColumn(3).getString() + '\n';
   CHECK_THAT(text, Catch::Contains("SEARCH querymark_log USING INTEGER PRIMARY KEY"));

@@ -9,10 +9,10 @@
 #include <sstream>
 
 #include "connection.hpp"
-#include "schema.hpp"
 #include "sqlite_sql.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
+#include "support/sql_file.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace querymark;
@@ -20,6 +20,8 @@ using namespace querymark::test;
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr sqlite::SchemaQueries kSchema{sqlite::sql::schema_present, sqlite::sql::schema_version};
 
 std::string text_of(const std::string& name) {
   std::ifstream file(std::string(QUERYMARK_TEST_DATA) + "/schema_1/" + name);
@@ -56,15 +58,14 @@ class OldProgram {
   }
 
  private:
-  SqlCatalog sql_;
+  SqlFile sql_;
   sqlite::Connection connection_;
 };
 
 void make_schema_1(const std::string& path) {
   const std::span<const Migration> all(sqlite::sql::kMigrations);
   sqlite::Connection connection(path, sqlite::Connection::Use::write, {.create = true});
-  run_migrations(all.first(1), sqlite::migration_port(connection, sqlite::statements(), path),
-                 false);
+  run_migrations(all.first(1), sqlite::migration_port(connection, kSchema, path), false);
   connection.run(
       "create table product (id integer primary key, name text, price real, note text);"
       "insert into product values (1, 'tea', 2.5, null), (2, 'cup', 7, '');"
@@ -245,8 +246,7 @@ TEST_CASE("upgrade: a program of schema 1 that is started anew is told to upgrad
   const std::string path = dir.file("a.db");
   sqlite::migrate(path);
   sqlite::Connection connection(path, sqlite::Connection::Use::write, {});
-  const SqlCatalog old(text_of("sqlite_queries.sql"));
-  const MigrationPort port = sqlite::migration_port(connection, old, path);
+  const MigrationPort port = sqlite::migration_port(connection, kSchema, path);
   try {
     fail_schema(port, port.find_version(), 1);
   } catch (const SchemaError& failure) {
@@ -258,7 +258,7 @@ TEST_CASE("upgrade: every statement of schema 1 still prepares on the upgraded d
           "[upgrade]") {
   const Shop shop;
   sqlite::Connection connection(shop.path(), sqlite::Connection::Use::write, {});
-  const SqlCatalog old(text_of("sqlite_queries.sql"));
+  const SqlFile old(text_of("sqlite_queries.sql"));
   CHECK(old.names().size() > 15);
   for (const std::string& name : old.names()) {
     CAPTURE(name);

@@ -8,7 +8,6 @@
 #include "querymark/support/digest.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
-#include "querymark/support/sql_catalog.hpp"
 #include "querymark/support/sql_text.hpp"
 
 namespace {
@@ -130,14 +129,4 @@ TEST_CASE("counter: no increment is lost between threads", "[counter]") {
       });
   }
   CHECK(counter.get() == 40'000);
-}
-
-TEST_CASE("sql catalog: statements are found by their names", "[sql_catalog]") {
-  const SqlCatalog catalog(
-      "-- a file\n-- name: one\nselect 1;\n\n-- name: two\n-- why\nselect\n 2\n");
-  CHECK(catalog.get("one") == "\nselect 1");
-  CHECK(catalog.get("two") == "\n-- why\nselect\n 2");
-  CHECK(catalog.names() == std::vector<std::string>{"one", "two"});
-  CHECK_THROWS_AS(catalog.get("three"), ConfigError);
-  CHECK_THROWS_AS(SqlCatalog("-- name: a\nselect 1;\n-- name: a\nselect 2;\n"), ConfigError);
 }

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "errors.hpp"
+#include "postgres_sql.hpp"
 #include "refusal.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
@@ -82,7 +83,7 @@ Connection::Connection(const std::string& url, const Settings& settings)
   pid_ = PQbackendPID(native_.get());
   cancel_ = {PQgetCancel(native_.get()), FreeCancel{}};
   socket_ = std::make_unique<Descriptor>(::fcntl(PQsocket(native_.get()), F_DUPFD_CLOEXEC, 0));
-  const ResultSet backend = query(statement("backend"));
+  const ResultSet backend = query(sql::backend);
   proxied_ = backend.row(0)[0].as<int>() != pid_;
 }
 
@@ -231,8 +232,7 @@ ResultSet Connection::named_rows(const PGresult* result) {
     const ParameterView value = oids;
     learn_types(
         type_names_,
-        rows_of(
-            ask_bound("look up the names of types", statement("type_names"), {&value, 1}).get()));
+        rows_of(ask_bound("look up the names of types", sql::type_names, {&value, 1}).get()));
     tags_ = tags;
   }
   return rows_of(result, type_names_);
@@ -279,20 +279,18 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   return apart;
 }
 
-ResultHandle Connection::run_named(std::string_view name, std::span<const ParameterView> values) {
-  const std::string text(name);
-  const std::string doing = "run \"" + text + '"';
+ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {
+  const std::string doing = "run \"" + std::string(sql.name) + '"';
   const Call call{doing, settings_.statement_timeout};
   const Bound bound(values);
   try {
-    if (!prepared_.contains(name)) {
-      ask(call, [&](PGconn* native) {
-        return PQsendPrepare(native, text.c_str(), statement(name).c_str(), 0, nullptr);
-      });
-      prepared_.insert(text);
+    if (!prepared_.contains(std::string_view(sql.name))) {
+      ask(call,
+          [&](PGconn* native) { return PQsendPrepare(native, sql.name, sql.text, 0, nullptr); });
+      prepared_.insert(sql.name);
     }
     return ask(call, [&](PGconn* native) {
-      return PQsendQueryPrepared(native, text.c_str(), bound.size(), bound.pointers.data(), nullptr,
+      return PQsendQueryPrepared(native, sql.name, bound.size(), bound.pointers.data(), nullptr,
                                  nullptr, 0);
     });
   } catch (const Error& failure) {
@@ -304,14 +302,14 @@ ResultHandle Connection::run_named(std::string_view name, std::span<const Parame
   }
 }
 
-ResultSet Connection::query_named(std::string_view name,
+ResultSet Connection::query_named(const SqlStatement& sql,
                                   std::initializer_list<ParameterView> values) {
-  return rows_of(run_named(name, {values.begin(), values.size()}).get());
+  return rows_of(run_named(sql, {values.begin(), values.size()}).get());
 }
 
-std::int64_t Connection::execute_named(std::string_view name,
+std::int64_t Connection::execute_named(const SqlStatement& sql,
                                        std::initializer_list<ParameterView> values) {
-  return affected(run_named(name, {values.begin(), values.size()}).get());
+  return affected(run_named(sql, {values.begin(), values.size()}).get());
 }
 
 ResultSet Connection::run(const std::string& text, std::chrono::milliseconds timeout) {
@@ -366,7 +364,7 @@ void Connection::collect_notices(std::vector<std::string>& notices) {
   PQsetNoticeReceiver(native_.get(), collect, &notices);
 }
 
-void Connection::send(const std::string& sql, std::initializer_list<ParameterView> values) {
+void Connection::send(const char* sql, std::initializer_list<ParameterView> values) {
   const Call call{"send a statement", settings_.statement_timeout};
   const Bound bound({values.begin(), values.size()});
   guarded(call, [&](auto&& ended) {

@@ -66,9 +66,9 @@ class Connection {
                                   const char* leaving);
   /// One of the adapter's named statements, prepared at its first use on this connection: planned
   /// once, not at each call. Needs a server session of its own (no pooling proxy between).
-  [[nodiscard]] ResultSet query_named(std::string_view name,
+  [[nodiscard]] ResultSet query_named(const SqlStatement& sql,
                                       std::initializer_list<ParameterView> values = {});
-  std::int64_t execute_named(std::string_view name,
+  std::int64_t execute_named(const SqlStatement& sql,
                              std::initializer_list<ParameterView> values = {});
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
@@ -94,7 +94,7 @@ class Connection {
   [[nodiscard]] std::string literal(ParameterView value);
   /// Sends a small statement without waiting for its end, which take_notifications() takes in;
   /// until then nothing else may be asked.
-  void send(const std::string& sql, std::initializer_list<ParameterView> values);
+  void send(const char* sql, std::initializer_list<ParameterView> values);
   /// Takes in what the server has sent, and waits for nothing; `notified` gets the payload and the
   /// backend of each notification. False while the end of what was sent has not come; throws when
   /// it failed.
@@ -136,7 +136,7 @@ class Connection {
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,
                          std::span<const ParameterView> values);
-  ResultHandle run_named(std::string_view name, std::span<const ParameterView> values);
+  ResultHandle run_named(const SqlStatement& sql, std::span<const ParameterView> values);
   [[nodiscard]] ResultSet named_rows(const PGresult* result);
 
   ConnectString url_;
@@ -162,7 +162,5 @@ void require_schema(Connection& connection);
 /// Throws ConfigError unless texts travel as UTF-8: intents in another encoding would name other
 /// targets than those that were meant.
 void require_utf8(std::string_view client_encoding);
-/// The adapter's named statements.
-[[nodiscard]] const std::string& statement(std::string_view name);
 
 }  // namespace querymark::postgres

@@ -1,6 +1,7 @@
 #include "database_state.hpp"
 
 #include "append.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/postgres/url.hpp"
 
@@ -179,7 +180,7 @@ WriteFate Database::resolve(const Receipt& receipt) {
   const std::string position = std::to_string(receipt.position.value);
   const ResultSet found = state_->on_standing([&](auto& connection) {
     return connection->query(
-        statement("confirm_write"),
+        sql::confirm_write,
         {as_parameter(position), as_parameter(static_cast<std::int64_t>(receipt.write.value))});
   });
   if (found.empty()) return WriteFate::unknown;

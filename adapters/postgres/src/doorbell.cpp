@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "connection.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/postgres/url.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/thread.hpp"
@@ -66,7 +67,7 @@ struct NotifyDoorbell::State {
     if (!made->proxied()) {
       pin_own_session(*made, options.statement_timeout);
       made->run("listen querymark");
-      const ResultSet channels = made->query(statement("listening"));
+      const ResultSet channels = made->query(sql::listening);
       if (channels.row(0)[0].as<int>() > 0 && channels.row(0)[1].as<int>() == made->pid())
         return made;
     }
@@ -121,7 +122,7 @@ struct NotifyDoorbell::State {
     if (sent) return;
     const auto now = Clock::now();
     if (to_ring.exchange(false))
-      connection->send(statement("ring"), {as_parameter(namespace_name)});
+      connection->send(sql::ring.text, {as_parameter(namespace_name)});
     else if (now - heard > options.probe_interval)
       connection->send("", {});
     else

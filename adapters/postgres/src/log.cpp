@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
@@ -91,23 +92,23 @@ struct Log::State {
                         " leads to a pooling proxy; name the server itself in direct_url");
     pin_own_session(*fresh, options.statement_timeout);
     require_schema(*fresh);
-    static_cast<void>(fresh->query(statement("pin_log_session")));
+    static_cast<void>(fresh->query(sql::pin_log_session));
     const std::string epoch = known ? known->epoch.hex() : std::string();
     const std::string limit = std::to_string(known ? known->snapshot.limit().value : 0);
-    static_cast<void>(fresh->query(statement("adopt"), {as_parameter(epoch), as_parameter(limit)}));
+    static_cast<void>(fresh->query(sql::adopt, {as_parameter(epoch), as_parameter(limit)}));
     connection = std::move(fresh);
     return *connection;
   }
 
-  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().query_named(name, values);
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return standing().query_named(sql, values);
   }
-  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return standing().execute_named(name, values);
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return standing().execute_named(sql, values);
   }
 
   LogState look() {
-    const ResultSet set = query("log_state");
+    const ResultSet set = query(sql::log_state);
     require_meta(set);
     return state_of(set.row(0));
   }
@@ -147,7 +148,7 @@ struct Log::State {
     const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
     const std::string resume_text = std::to_string(last_page.value);
     const ResultSet set =
-        query("log_page",
+        query(sql::log_page,
               {as_parameter(namespace_name), as_parameter(low_text), as_parameter(in_progress),
                upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
                as_parameter(after ? after->id : 0), as_parameter(limit)});
@@ -175,8 +176,8 @@ struct Log::State {
     return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
   }
   std::optional<ConsumerRow> consumer(const std::string& name) {
-    const ResultSet set = query("consumer", {as_parameter(namespace_name), as_parameter(name),
-                                             as_parameter(kLongestLease.count())});
+    const ResultSet set = query(sql::consumer, {as_parameter(namespace_name), as_parameter(name),
+                                                as_parameter(kLongestLease.count())});
     if (set.empty()) return std::nullopt;
     const Row row = set.row(0);
     return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
@@ -220,8 +221,8 @@ Cursor Log::retained() {
 bool Log::holds(const Receipt& receipt) {
   const std::lock_guard lock(state_->mutex);
   const std::string position = std::to_string(receipt.position.value);
-  const ResultSet found =
-      state_->query("confirm_write", {as_parameter(position), as_parameter(stored(receipt.write))});
+  const ResultSet found = state_->query(
+      sql::confirm_write, {as_parameter(position), as_parameter(stored(receipt.write))});
   State::require_meta(found);
   return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
 }
@@ -273,7 +274,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   // A cheap read first: nothing is written when nothing is new.
   auto row = state_->consumer(consumer);
   if (!row) {
-    state_->execute("consumer_register",
+    state_->execute(sql::consumer_register,
                     {as_parameter(state_->namespace_name), as_parameter(consumer)});
     row = state_->consumer(consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark.consumer");
@@ -290,9 +291,9 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   }
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   const ResultSet taken = state_->query(
-      "consumer_claim", {as_parameter(state_->namespace_name), as_parameter(consumer),
-                         as_parameter(owner), as_parameter(stored(claim.token)),
-                         as_parameter(lease.count()), as_parameter(kLongestLease.count())});
+      sql::consumer_claim, {as_parameter(state_->namespace_name), as_parameter(consumer),
+                            as_parameter(owner), as_parameter(stored(claim.token)),
+                            as_parameter(lease.count()), as_parameter(kLongestLease.count())});
   if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
   const auto cursor = State::cursor_of(taken.row(0)[0], taken.row(0)[1]);
   // The snapshot that bounds the segment, in a later statement than the lock's.
@@ -308,7 +309,7 @@ bool Log::advance(const Claim& claim) {
   const std::string epoch = claim.upto.epoch.hex();
   const std::string cursor = snapshot_text(claim.upto.snapshot);
   return state_->execute(
-             "consumer_advance",
+             sql::consumer_advance,
              {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
               as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor)}) == 1;
 }
@@ -316,15 +317,15 @@ bool Log::advance(const Claim& claim) {
 bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
   const std::lock_guard lock(state_->mutex);
-  return state_->execute("consumer_renew",
+  return state_->execute(sql::consumer_renew,
                          {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Log::release(const std::string& consumer, const std::string& owner) {
   const std::lock_guard lock(state_->mutex);
-  state_->execute("consumer_release", {as_parameter(state_->namespace_name), as_parameter(consumer),
-                                       as_parameter(owner)});
+  state_->execute(sql::consumer_release, {as_parameter(state_->namespace_name),
+                                          as_parameter(consumer), as_parameter(owner)});
 }
 
 }  // namespace querymark::postgres

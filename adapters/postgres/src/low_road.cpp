@@ -4,6 +4,7 @@
 #include "append.hpp"
 #include "database_state.hpp"
 #include "errors.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "snapshot_text.hpp"
 #include "statement_text.hpp"
@@ -20,13 +21,13 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
   State& state = *state_;
   return translated("stage intents", transaction, [&] {
     require_utf8(transaction.conn().get_client_encoding());
-    const ResultSet begun = rows_of(exec_bound(transaction, statement("begin_write"), {}));
+    const ResultSet begun = rows_of(exec_bound(transaction, sql::begin_write, {}));
     PendingWrite pending = pending_of(begun, state.options.namespace_name);
     state.require_same(begun.row(0)[0].view());
     add_intents(pending, intents);
     if (!intents.empty()) {
       const Append append(pending, intents);
-      static_cast<void>(exec_bound(transaction, statement("append"), append.values));
+      static_cast<void>(exec_bound(transaction, sql::append, append.values));
     }
     return Staged(state.own, std::move(pending), [this](const Receipt& receipt) {
       if (receipt.intents == 0) return;
@@ -49,8 +50,7 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
   return translated("look at the caller's session", transaction, [&] {
     const OwnedParameter no_names = as_parameter(std::vector<std::string>());
     const std::array<ParameterView, 1> values{no_names};
-    const SessionState session(
-        rows_of(exec_bound(transaction, statement("session_settings"), values)));
+    const SessionState session(rows_of(exec_bound(transaction, sql::session_settings, values)));
     // No session of the pool's begins like this.
     Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
     borrowed.settings_ = session.names();
@@ -76,7 +76,7 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
 ResultSet Borrowed::look() {
   const OwnedParameter names = as_parameter(settings_);
   const std::array<ParameterView, 1> values{names};
-  ResultSet state = rows_of(exec_bound(transaction_, statement("load_state"), values));
+  ResultSet state = rows_of(exec_bound(transaction_, sql::load_state, values));
   if (state.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
   return state;
 }

@@ -8,9 +8,9 @@ namespace querymark::postgres {
 namespace {
 
 int find_version(Connection& connection) {
-  const ResultSet present = connection.query(statement("schema_present"));
+  const ResultSet present = connection.query(sql::schema_present);
   if (present.row(0)[0].as<int>() == 0) return 0;
-  const ResultSet version = connection.query(statement("schema_version"));
+  const ResultSet version = connection.query(sql::schema_version);
   return version.row(0)[0].as<int>();
 }
 
@@ -56,17 +56,10 @@ bool in_transaction(Connection& connection, Action&& action) {
 
 int schema_version() noexcept { return std::end(sql::kMigrations)[-1].version; }
 
-const std::string& statement(std::string_view name) {
-  // Never destroyed: threads may still run statements at the process's end.
-  static const auto& catalog = *new SqlCatalog(sql::kQueries);
-  return catalog.get(name);
-}
-
 void pin_own_session(Connection& connection, std::chrono::milliseconds statement_timeout) {
   const std::string milliseconds = std::to_string(statement_timeout.count());
-  static_cast<void>(
-      connection.query(statement("pin_own_session"),
-                       {as_parameter(milliseconds), as_parameter(connection.proxied())}));
+  static_cast<void>(connection.query(
+      sql::pin_own_session, {as_parameter(milliseconds), as_parameter(connection.proxied())}));
 }
 
 MigrationPort migration_port(Connection& connection) {
@@ -90,7 +83,7 @@ MigrationPort migration_port(Connection& connection) {
               [&connection](const std::string& body, const std::function<bool()>& proceed) {
                 return in_transaction(connection, [&] {
                   try {
-                    static_cast<void>(connection.query(statement("lock_migrations")));
+                    static_cast<void>(connection.query(sql::lock_migrations));
                     if (!proceed()) return false;
                     connection.run(body);
                   } catch (const Error& failure) {

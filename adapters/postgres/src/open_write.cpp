@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pooled_connection.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/support/ascii.hpp"
 #include "session.hpp"
 #include "sql_tokens.hpp"
@@ -80,7 +81,7 @@ void OpenWrite::require_ours(std::string_view last) {
         kEnding, [&](std::string_view tag) { return connection_.finished(tag); });
     if (!odd) return;
     // ROLLBACK TO a savepoint, too, says ROLLBACK.
-    const ResultSet now = connection_.query(statement("write_position"));
+    const ResultSet now = connection_.query(sql::write_position);
     const auto position = now.row(0)[0];
     if (!position.is_null() && position.view() == position_) return;
   }

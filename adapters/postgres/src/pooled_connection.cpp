@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/ascii.hpp"
 #include "statement_text.hpp"
@@ -33,7 +34,7 @@ constexpr std::string_view kClear =
 
 void PooledConnection::pin(const SettingList& settings) {
   const ResultSet pinned =
-      query(statement("pin_session"),
+      query(sql::pin_session,
             {as_parameter(settings.names), as_parameter(settings.values), as_parameter(proxied())});
   if (pinned.row(0)[0].as<bool>())
     throw Error(label() +
@@ -43,7 +44,7 @@ void PooledConnection::pin(const SettingList& settings) {
 }
 
 ResultSet PooledConnection::find_history() {
-  ResultSet found = query(statement("session"));
+  ResultSet found = query(sql::session);
   if (found.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
   return found;
 }
@@ -52,11 +53,11 @@ SessionState PooledConnection::find_session(const SettingList& pinned) {
   std::vector<std::string> customs = custom_names(startup_options());
   for (const std::string& name : pinned.names)
     if (name.find('.') != std::string::npos) customs.push_back(name);
-  return SessionState(query(statement("session_settings"), {as_parameter(customs)}));
+  return SessionState(query(sql::session_settings, {as_parameter(customs)}));
 }
 
 ResultSet PooledConnection::look(const std::vector<std::string>& names) {
-  ResultSet found = query(statement("load_state"), {as_parameter(names)});
+  ResultSet found = query(sql::load_state, {as_parameter(names)});
   if (found.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
   return found;
 }
@@ -65,7 +66,7 @@ void PooledConnection::settle(const SettingList& settings,
                               const std::vector<std::string>& customs) {
   run("reset all");
   const auto now = [this](const std::vector<std::string>& names) {
-    const ResultSet answer = query(statement("settings_now"), {as_parameter(names)});
+    const ResultSet answer = query(sql::settings_now, {as_parameter(names)});
     return answer.row(0)[0].as<std::vector<std::optional<std::string>>>();
   };
   const auto values = now(settings.names);
@@ -87,21 +88,25 @@ void PooledConnection::settle(const SettingList& settings,
   const auto quote = [this](ParameterView value) { return literal(value); };
   const OwnedParameter looked_at = as_parameter(customs);
   const std::array<ParameterView, 1> names{looked_at};
-  std::string text = "prepare querymark_begin as " + statement("begin_write") +
-                     "; prepare querymark_append as " + statement("append");
-  if (customs.empty())
-    text += "; prepare querymark_leave as " + statement("leave_read") +
-            "; prepare querymark_prove as " + statement("prove_session");
-  else
-    text += "; prepare querymark_leave as " +
-            with_literals(statement("leave_read_customs"), names, quote) +
-            "; prepare querymark_prove as " +
-            with_literals(statement("prove_session_customs"), names, quote);
+  std::string text;
+  const auto prepare = [&text](const char* name, std::string_view statement) {
+    text.append(text.empty() ? "prepare " : "; prepare ").append(name).append(" as ");
+    text += statement;
+  };
+  prepare("querymark_begin", sql::begin_write);
+  prepare("querymark_append", sql::append);
+  if (customs.empty()) {
+    prepare("querymark_leave", sql::leave_read);
+    prepare("querymark_prove", sql::prove_session);
+  } else {
+    prepare("querymark_leave", with_literals(sql::leave_read_customs, names, quote));
+    prepare("querymark_prove", with_literals(sql::prove_session_customs, names, quote));
+  }
   if (!others.names.empty()) {
     const OwnedParameter other_names = as_parameter(others.names);
     const OwnedParameter other_values = as_parameter(others.values);
     const std::array<ParameterView, 3> pins{other_names, other_values, as_parameter(false)};
-    text += "; prepare querymark_pin as " + with_literals(statement("pin_session"), pins, quote);
+    prepare("querymark_pin", with_literals(sql::pin_session, pins, quote));
     clear_ += "; execute querymark_pin";
   }
   clear_ += "; execute querymark_prove";
@@ -146,13 +151,13 @@ ResultSet PooledConnection::begin(Isolation isolation) {
       prepared_ = false;
     }
   }
-  return run(begin + statement("begin_write"));
+  return run(begin + sql::begin_write.text);
 }
 
 std::string PooledConnection::append_text(std::span<const ParameterView> values) {
-  return with_literals(prepared_ ? std::string_view("execute querymark_append($1, $2, $3, $4, $5)")
-                                 : std::string_view(statement("append")),
-                       values, [&](ParameterView value) { return literal(value); });
+  return with_literals(
+      prepared_ ? "execute querymark_append($1, $2, $3, $4, $5)" : sql::append.text, values,
+      [&](ParameterView value) { return literal(value); });
 }
 
 std::string PooledConnection::with_clearing(std::string text) const {

@@ -14,6 +14,7 @@
 
 #include "connection.hpp"
 #include "float_text.hpp"
+#include "postgres_sql.hpp"
 #include "querymark/support/bytes.hpp"
 
 namespace querymark::postgres {
@@ -300,7 +301,7 @@ ResultSet SharedTypeNames::rows_of(pqxx::transaction_base& transaction,
     const OwnedParameter oids = as_oids(unknown);
     const ParameterView value = oids;
     const ResultSet answer =
-        postgres::rows_of(exec_bound(transaction, statement("type_names"), {&value, 1}));
+        postgres::rows_of(exec_bound(transaction, sql::type_names, {&value, 1}));
     const std::lock_guard lock(mutex_);
     learn_types(names_, answer);
     names = names_;

@@ -7,15 +7,15 @@
 #include "connection.hpp"
 #include "errors.hpp"
 #include "querymark/support/ascii.hpp"
-#include "schema.hpp"
+#include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
 
 // Also yes when the question can't be asked: then nothing is proved.
-bool says_yes(SQLite::Database& connection, std::string_view question) noexcept {
+bool says_yes(SQLite::Database& connection, const SqlStatement& question) noexcept {
   try {
-    PreparedStatement prepared = prepare_checked(connection, statements().get(question));
+    PreparedStatement prepared = prepare_checked(connection, question);
     const ResultSet answer = run_query(prepared, {});
     return answer.row(0)[0].as<bool>();
   } catch (const std::exception&) {
@@ -62,11 +62,11 @@ bool has_own_view(SQLite::Database& connection) noexcept {
   // Without a temporary database there is nothing that could be asked.
   unsigned version = 0;
   return sqlite3_file_control(raw, "temp", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK &&
-         says_yes(connection, "temporary_objects");
+         says_yes(connection, sql::temporary_objects);
 }
 
 bool has_own_settings(SQLite::Database& connection) noexcept {
-  return says_yes(connection, "callers_settings");
+  return says_yes(connection, sql::callers_settings);
 }
 
 bool has_unfinished_statement(SQLite::Database& connection) noexcept {

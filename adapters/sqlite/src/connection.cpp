@@ -12,7 +12,7 @@
 
 #include "errors.hpp"
 #include "querymark/support/random.hpp"
-#include "schema.hpp"
+#include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -96,7 +96,7 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
     set_busy_timeout(settings.busy_timeout);
     sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
     // Before anything else, so that what is no database is told as that.
-    database_.exec(statements().get("look_at_schema"));
+    database_.exec(sql::look_at_schema.text);
     if (settings.write_ahead_log) write_ahead();
     if (use != Use::read)
       pragma("pragma journal_size_limit = " + std::to_string(Checkpoints::kKeptBytes));
@@ -240,19 +240,19 @@ ScopedTransaction::ScopedTransaction(Connection& connection, Kind kind) : connec
   connection.run_again(kind == Kind::write ? "begin immediate" : "begin");
 }
 
-int find_schema_version(Connection& connection, const SqlCatalog& sql) {
-  const ResultSet present = connection.query(sql.get("schema_present"), {});
+int find_schema_version(Connection& connection, const SchemaQueries& schema) {
+  const ResultSet present = connection.query(schema.present, {});
   if (present.row(0)[0].as<int>() == 0) return 0;
-  const ResultSet version = connection.query(sql.get("schema_version"), {});
+  const ResultSet version = connection.query(schema.version, {});
   return version.row(0)[0].as<int>();
 }
 
-MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+MigrationPort migration_port(Connection& connection, const SchemaQueries& schema,
                              const std::string& path) {
   return {.label = path,
           .url = "sqlite:" + path,
           .begin = "begin immediate;",
-          .find_version = [&] { return find_schema_version(connection, sql); },
+          .find_version = [&connection, schema] { return find_schema_version(connection, schema); },
           .run =
               [&connection](const std::string& body, const std::function<bool()>& proceed) {
                 ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);

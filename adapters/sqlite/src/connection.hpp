@@ -17,8 +17,8 @@
 #include "querymark/read/loader.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/sqlite/options.hpp"
+#include "querymark/support/embedded_sql.hpp"
 #include "querymark/support/migrations.hpp"
-#include "querymark/support/sql_catalog.hpp"
 #include "statement_cache.hpp"
 
 namespace querymark::sqlite {
@@ -153,10 +153,16 @@ class ScopedTransaction {
   Connection& connection_;
 };
 
+/// What tells a schema's version: whether it is there, and which.
+struct SchemaQueries {
+  SqlStatement present;
+  SqlStatement version;
+};
+
 /// How migrations run on this connection, which must outlive the port; `path` is for messages.
-[[nodiscard]] MigrationPort migration_port(Connection& connection, const SqlCatalog& sql,
+[[nodiscard]] MigrationPort migration_port(Connection& connection, const SchemaQueries& schema,
                                            const std::string& path);
 /// The schema's version, 0 when there is none.
-[[nodiscard]] int find_schema_version(Connection& connection, const SqlCatalog& sql);
+[[nodiscard]] int find_schema_version(Connection& connection, const SchemaQueries& schema);
 
 }  // namespace querymark::sqlite

@@ -12,6 +12,7 @@
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/connection_pool.hpp"
 #include "schema.hpp"
+#include "sqlite_sql.hpp"
 #include "writer.hpp"
 
 // Threads and locks.
@@ -209,10 +210,9 @@ Receipt Database::WriteSession::commit() {
   Connection& connection = state.writer.connection();
   const IntentBatch& intents = state.writer.intents();
   state.own.admit(intents, state.options.require_intents);
-  PendingWrite pending =
-      enqueue(state.options.namespace_name, intents, state.source.marks().cursor(),
-              connection.native(), connection.statement(statements().get("log_state")),
-              connection.statement(statements().get("append")));
+  PendingWrite pending = enqueue(
+      state.options.namespace_name, intents, state.source.marks().cursor(), connection.native(),
+      connection.statement(sql::log_state), connection.statement(sql::append));
   if (connection.moved() || state.log.split())
     throw Error("the file behind " + state.path + " was replaced during the write; rolled back",
                 {.retryable = true, .connection_lost = true});
@@ -256,7 +256,7 @@ void confirm(SQLite::Database& connection, const std::string& path, const Receip
   if (receipt.intents == 0) return;
   const ParameterView values[] = {as_parameter(receipt.position.value),
                                   as_parameter(static_cast<std::int64_t>(receipt.write.value))};
-  PreparedStatement prepared = prepare_checked(connection, statements().get("confirm_write"));
+  PreparedStatement prepared = prepare_checked(connection, sql::confirm_write);
   const ResultSet found = run_query(prepared, values);
   if (found.row(0)[0].as<int>() != 1)
     throw Error("the staged intents are not in the log: their transaction was rolled back");
@@ -268,8 +268,8 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
   require_same_file(connection, state_->path);
   if (sqlite3_get_autocommit(connection.getHandle()) != 0)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
-  PreparedStatement look = prepare_checked(connection, statements().get("log_state"));
-  PreparedStatement append = prepare_checked(connection, statements().get("append"));
+  PreparedStatement look = prepare_checked(connection, sql::log_state);
+  PreparedStatement append = prepare_checked(connection, sql::append);
   PendingWrite pending = enqueue(state_->options.namespace_name, intents,
                                  state_->source.marks().cursor(), connection, look, append);
   // The transaction goes on: a savepoint may yet take rows back.
@@ -304,7 +304,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     // The transaction's snapshot begins with its first read: let that be the read of its own
     // position.
     const ParameterView no_cursor[] = {as_parameter(0)};
-    PreparedStatement prepared = prepare_checked(connection_, statements().get("log_state"));
+    PreparedStatement prepared = prepare_checked(connection_, sql::log_state);
     const LogState state = state_of(run_query(prepared, no_cursor), database_.path());
     loaded.snapshot = SharedStamp{state.epoch, Position{state.last + 1}, state.last_witness};
   } else if (has_unfinished_statement(connection_)) {

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "breaker.hpp"
+#include "file_tier_sql.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "tier_file.hpp"
 #include "turn.hpp"
@@ -96,7 +97,7 @@ struct FileTier::State {
   std::optional<SharedValue> read(TierConnection& tier, const Digest& name) {
     const auto now = options.clock->wall_now().time_since_epoch().count();
     const ResultSet found =
-        tier.query("get", {ParameterView::bytes(name.view()), as_parameter(now)});
+        tier.query(tier_sql::get, {ParameterView::bytes(name.view()), as_parameter(now)});
     if (found.empty()) return std::nullopt;
     const Row row = found.row(0);
     auto value = decode_shared_value({row[0].view(), name}, row[1].view());
@@ -109,20 +110,20 @@ struct FileTier::State {
     const std::string epoch = value.stamp.epoch.hex();
     const ParameterView name_bytes = ParameterView::bytes(name.view());
     ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
-    if (tier.number("has_later",
+    if (tier.number(tier_sql::has_later,
                     {name_bytes, as_parameter(epoch), as_parameter(value.stamp.horizon.value)}) > 0)
       return StoreStatus::superseded;
-    tier.execute("delete_name", {name_bytes});
+    tier.execute(tier_sql::delete_name, {name_bytes});
     const ResultSet inserted = tier.query_writing(
-        "insert_entry", {name_bytes, as_parameter(namespace_name), as_parameter(epoch),
-                         as_parameter(value.stamp.horizon.value),
-                         as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
-                         as_parameter(value.expires.time_since_epoch().count()),
-                         as_parameter(bytes), ParameterView::bytes(encoded)});
+        tier_sql::insert_entry, {name_bytes, as_parameter(namespace_name), as_parameter(epoch),
+                                 as_parameter(value.stamp.horizon.value),
+                                 as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
+                                 as_parameter(value.expires.time_since_epoch().count()),
+                                 as_parameter(bytes), ParameterView::bytes(encoded)});
     const auto seq = inserted.row(0)[0].as<std::int64_t>();
     for (const Target& target : value.targets) {
       const Digest hash = target.hash();
-      tier.execute("insert_target", {ParameterView::bytes(hash.view()), as_parameter(seq)});
+      tier.execute(tier_sql::insert_target, {ParameterView::bytes(hash.view()), as_parameter(seq)});
     }
     if (stored.fetch_add(1, std::memory_order_relaxed) % kCheckEvery == 0)
       tier.checked_total_bytes();
@@ -229,13 +230,14 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
   for (const SharedInvalidation& invalidation : invalidations) {
     const ParameterView position = as_parameter(invalidation.position.value);
     if (invalidation.target.is_flush()) {
-      tier.execute("delete_namespace",
+      tier.execute(tier_sql::delete_namespace,
                    {as_parameter(namespace_name), as_parameter(epoch_hex), position});
       continue;
     }
     const Digest hash = invalidation.target.hash();
-    tier.execute("delete_target", {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
-                                   as_parameter(epoch_hex), position});
+    tier.execute(tier_sql::delete_target,
+                 {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
+                  as_parameter(epoch_hex), position});
   }
   transaction.commit();
 }
@@ -245,7 +247,7 @@ std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
   const std::lock_guard lock(state.applier_mutex);
   const std::string hex = epoch.hex();
   const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)
-                              .query("newest", {as_parameter(hex)});
+                              .query(tier_sql::newest, {as_parameter(hex)});
   if (found.empty()) return std::nullopt;
   const Row row = found.row(0);
   return SharedStamp{epoch, Position{row[0].as<std::uint64_t>()},
@@ -264,7 +266,7 @@ FileTierStats FileTier::stats() const {
                       .replaced = state.file.replaced()};
   const std::lock_guard lock(state.applier_mutex);
   TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  stats.entries = tier.number("count");
+  stats.entries = tier.number(tier_sql::count);
   stats.bytes = tier.total_bytes();
   return stats;
 }

@@ -11,6 +11,7 @@
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/random.hpp"
 #include "schema.hpp"
+#include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -63,15 +64,15 @@ struct Log::State {
 
   // Everything below requires the mutex.
 
-  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection->query(statements().get(name), {values.begin(), values.size()});
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return connection->query(sql, {values.begin(), values.size()});
   }
-  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection->execute(statements().get(name), {values.begin(), values.size()});
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return connection->execute(sql, {values.begin(), values.size()});
   }
 
   Meta meta() {
-    const ResultSet set = query("meta");
+    const ResultSet set = query(sql::meta);
     if (set.empty())
       throw SchemaError(path + ": querymark_meta is empty; restore it or migrate anew");
     const Row row = set.row(0);
@@ -87,7 +88,7 @@ struct Log::State {
   // As the file says. Where it was restored from a backup of another schema, that is what to say.
   LogState look(std::uint64_t cursor_id) {
     try {
-      return state_of(query("log_state", {as_parameter(cursor_id)}), path);
+      return state_of(query(sql::log_state, {as_parameter(cursor_id)}), path);
     } catch (const Error& failure) {
       if (!failure.connection_lost() && !failure.retryable()) require_schema(*connection, path);
       throw;
@@ -104,8 +105,8 @@ struct Log::State {
 
   void start_epoch() {
     const std::string epoch = Epoch::random().hex();
-    execute("replace_epoch", {as_parameter(epoch)});
-    execute("empty_log");
+    execute(sql::replace_epoch, {as_parameter(epoch)});
+    execute(sql::empty_log);
   }
 
   [[nodiscard]] Adoption needed(const Meta& found, const FileClaim& now) const {
@@ -133,15 +134,16 @@ struct Log::State {
       need = needed(found, now);
       if (need == Adoption::new_identity) {
         const std::string id = Epoch::random().hex();
-        execute("replace_database_id", {as_parameter(id)});
+        execute(sql::replace_database_id, {as_parameter(id)});
       }
       if (need == Adoption::new_identity || need == Adoption::new_epoch) start_epoch();
       const auto optional = [](const std::string& text) {
         return text.empty() ? ParameterView() : as_parameter(text);
       };
       const bool keep_boot = options.volatile_commits || found.volatile_boot;
-      execute("claim_file", {as_parameter(now.file), optional(now.birth), optional(now.machine),
-                             optional(now.boot), keep_boot ? optional(now.boot) : ParameterView()});
+      execute(sql::claim_file,
+              {as_parameter(now.file), optional(now.birth), optional(now.machine),
+               optional(now.boot), keep_boot ? optional(now.boot) : ParameterView()});
       transaction.commit();
     } catch (const Error& failure) {
       if (!failure.native_code().starts_with("SQLITE_READONLY")) throw;
@@ -214,12 +216,12 @@ struct Log::State {
 
   // True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
   bool has_gap(std::uint64_t after, std::uint64_t last) {
-    const ResultSet set = query("log_rows", {as_parameter(after), as_parameter(last)});
+    const ResultSet set = query(sql::log_rows, {as_parameter(after), as_parameter(last)});
     return set.row(0)[0].as<std::uint64_t>() != last - after;
   }
 
   std::optional<ConsumerRow> consumer(const std::string& name) {
-    const ResultSet set = query("consumer", {as_parameter(namespace_name), as_parameter(name)});
+    const ResultSet set = query(sql::consumer, {as_parameter(namespace_name), as_parameter(name)});
     if (set.empty()) return std::nullopt;
     const Row row = set.row(0);
     ConsumerRow found;
@@ -306,8 +308,8 @@ TailPage Log::read(const TailRequest& request) {
   page.upto = request.upto.value_or(state.cursor());
   const std::uint64_t after = request.after ? request.after->id : from;
   const ResultSet rows = state_->query(
-      "log_page", {as_parameter(after), as_parameter(last_id(page.upto)),
-                   as_parameter(state_->namespace_name), as_parameter(request.limit + 1)});
+      sql::log_page, {as_parameter(after), as_parameter(last_id(page.upto)),
+                      as_parameter(state_->namespace_name), as_parameter(request.limit + 1)});
   for (const Row row : rows) {
     if (page.rows.size() == request.limit) {
       page.more = true;
@@ -336,8 +338,8 @@ bool Log::holds(const Receipt& receipt) {
   ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::read);
   if (state_->look(0).epoch != receipt.epoch) return false;
   const ResultSet found = state_->query(
-      "confirm_write", {as_parameter(receipt.position.value),
-                        as_parameter(static_cast<std::int64_t>(receipt.write.value))});
+      sql::confirm_write, {as_parameter(receipt.position.value),
+                           as_parameter(static_cast<std::int64_t>(receipt.write.value))});
   return found.row(0)[0].as<int>() == 1;
 }
 
@@ -348,7 +350,7 @@ bool Log::refutes(const Receipt& receipt) {
   const LogState state = state_->look(0);
   if (state.epoch != receipt.epoch) return true;
   if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
-  const ResultSet found = state_->query("write_at", {as_parameter(receipt.position.value)});
+  const ResultSet found = state_->query(sql::write_at, {as_parameter(receipt.position.value)});
   return found.empty() || write_id_of(found.row(0)[0].as<std::int64_t>()) != receipt.write;
 }
 
@@ -369,7 +371,7 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
   // A cheap read first: no write lock is taken when nothing is new.
   auto row = state_->consumer(consumer);
   if (!row) {
-    state_->execute("consumer_register",
+    state_->execute(sql::consumer_register,
                     {as_parameter(state_->namespace_name), as_parameter(consumer)});
     row = state_->consumer(consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark_consumer");
@@ -388,9 +390,10 @@ ClaimResult Log::claim(const std::string& consumer, const std::string& owner,
     ScopedTransaction transaction(*state_->connection, ScopedTransaction::Kind::write);
     row = state_->consumer(consumer);
     if (!row || row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
-    state_->execute("consumer_claim", {as_parameter(state_->namespace_name), as_parameter(consumer),
-                                       as_parameter(owner), as_parameter(stored(claim.token)),
-                                       as_parameter(lease.count())});
+    state_->execute(
+        sql::consumer_claim,
+        {as_parameter(state_->namespace_name), as_parameter(consumer), as_parameter(owner),
+         as_parameter(stored(claim.token)), as_parameter(lease.count())});
     transaction.commit();
   }
   // The snapshot that bounds the segment, in a later statement than the lock's.
@@ -408,7 +411,7 @@ bool Log::advance(const Claim& claim) {
   const std::lock_guard lock(state_->mutex);
   const std::string epoch = claim.upto.epoch.hex();
   return state_->execute(
-             "consumer_advance",
+             sql::consumer_advance,
              {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
               as_parameter(stored(claim.token)), as_parameter(epoch),
               as_parameter(last_id(claim.upto)), as_parameter(stored(claim.upto.last_write))}) == 1;
@@ -417,15 +420,15 @@ bool Log::advance(const Claim& claim) {
 bool Log::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
   const std::lock_guard lock(state_->mutex);
-  return state_->execute("consumer_renew",
+  return state_->execute(sql::consumer_renew,
                          {as_parameter(state_->namespace_name), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Log::release(const std::string& consumer, const std::string& owner) {
   const std::lock_guard lock(state_->mutex);
-  state_->execute("consumer_release", {as_parameter(state_->namespace_name), as_parameter(consumer),
-                                       as_parameter(owner)});
+  state_->execute(sql::consumer_release, {as_parameter(state_->namespace_name),
+                                          as_parameter(consumer), as_parameter(owner)});
 }
 
 }  // namespace querymark::sqlite

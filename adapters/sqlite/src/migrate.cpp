@@ -6,14 +6,13 @@
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
+namespace {
+
+constexpr SchemaQueries kSchema{sql::schema_present, sql::schema_version};
+
+}  // namespace
 
 int schema_version() noexcept { return std::end(sql::kMigrations)[-1].version; }
-
-const SqlCatalog& statements() {
-  // Never destroyed: threads may still run statements at the process's end.
-  static const auto& catalog = *new SqlCatalog(sql::kQueries);
-  return catalog;
-}
 
 MigrationReport migrate(const std::string& where, bool dry_run) {
   const std::string path = path_of(where);
@@ -25,13 +24,13 @@ MigrationReport migrate(const std::string& where, bool dry_run) {
   }
   Connection connection(path, Connection::Use::write,
                         {.busy_timeout = std::chrono::seconds(10), .create = true});
-  return run_migrations(sql::kMigrations, migration_port(connection, statements(), path), dry_run);
+  return run_migrations(sql::kMigrations, migration_port(connection, kSchema, path), dry_run);
 }
 
 void require_schema(Connection& connection, const std::string& path) {
-  const int found = find_schema_version(connection, statements());
+  const int found = find_schema_version(connection, kSchema);
   if (found != schema_version())
-    fail_schema(migration_port(connection, statements(), path), found, schema_version());
+    fail_schema(migration_port(connection, kSchema, path), found, schema_version());
 }
 
 }  // namespace querymark::sqlite

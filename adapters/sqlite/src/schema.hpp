@@ -6,8 +6,6 @@
 
 namespace querymark::sqlite {
 
-/// The adapter's named statements.
-[[nodiscard]] const SqlCatalog& statements();
 /// Throws SchemaError unless the schema has this library's version.
 void require_schema(Connection& connection, const std::string& path);
 

@@ -11,6 +11,7 @@ namespace querymark::sqlite {
 namespace {
 
 constexpr int kEvictAtOnce = 64;
+constexpr SchemaQueries kSchema{tier_sql::schema_present, tier_sql::schema_version};
 
 // Whoever owns a file may change it, and so does everybody whom its mode lets write: what it holds
 // is then theirs. SQLite takes what stands in the files beside a database for a part of it.
@@ -34,13 +35,13 @@ void require_private(const std::string& path) {
 void require_tier(TierConnection& tier, const std::string& path) {
   // One snapshot: another process may be creating the tier.
   ScopedTransaction snapshot(tier.connection(), ScopedTransaction::Kind::read);
-  const int found = find_schema_version(tier.connection(), tier_statements());
+  const int found = find_schema_version(tier.connection(), kSchema);
   const int newest = std::end(tier_sql::kMigrations)[-1].version;
   if (found > newest)
     throw SchemaError(path + " was made by a newer querymark (tier schema " +
                       std::to_string(found) + ", this program knows " + std::to_string(newest) +
                       "); upgrade the program, or use another file");
-  if (found == 0 && tier.number("any_table") > 0)
+  if (found == 0 && tier.number(tier_sql::any_table) > 0)
     throw ConfigError(path + " is a database, but no querymark file tier; name another file");
   snapshot.commit();
 }
@@ -51,7 +52,7 @@ struct TierIdentity {
 };
 
 TierIdentity identity_in(TierConnection& tier) {
-  const ResultSet set = tier.query("identity");
+  const ResultSet set = tier.query(tier_sql::identity);
   if (set.empty()) return {};
   const Row row = set.row(0);
   const auto text = [&](std::size_t column) {
@@ -70,27 +71,22 @@ std::string claim_tier(TierConnection& tier) {
   const auto optional = [](const std::string& text) {
     return text.empty() ? ParameterView() : as_parameter(text);
   };
-  tier.execute("claim_file", {as_parameter(found.id), as_parameter(now.file), optional(now.birth),
-                              optional(now.machine), optional(now.boot)});
+  tier.execute(tier_sql::claim_file,
+               {as_parameter(found.id), as_parameter(now.file), optional(now.birth),
+                optional(now.machine), optional(now.boot)});
   transaction.commit();
   return found.id;
 }
 
 }  // namespace
 
-const SqlCatalog& tier_statements() {
-  // Never destroyed: threads may still run statements at the process's end.
-  static const auto& catalog = *new SqlCatalog(tier_sql::kQueries);
-  return catalog;
-}
-
 std::uint64_t TierConnection::recount() {
-  execute("recount");
-  return number("total_bytes");
+  execute(tier_sql::recount);
+  return number(tier_sql::total_bytes);
 }
 
 std::uint64_t TierConnection::total_bytes() {
-  const ResultSet set = query("total_bytes");
+  const ResultSet set = query(tier_sql::total_bytes);
   const auto counted = set.empty() ? std::nullopt : set.row(0)[0].as<std::optional<std::int64_t>>();
   return counted && *counted >= 0 ? static_cast<std::uint64_t>(*counted) : recount();
 }
@@ -99,7 +95,7 @@ std::uint64_t TierConnection::checked_total_bytes() {
   // Both count the same entries, one by estimates, the other in whole pages.
   constexpr std::uint64_t kSlack = 256U << 10U;
   const std::uint64_t total = total_bytes();
-  const std::uint64_t used = number("used_bytes");
+  const std::uint64_t used = number(tier_sql::used_bytes);
   const bool plausible = total <= 2 * used + kSlack && used <= 2 * total + kSlack;
   return plausible ? total : recount();
 }
@@ -107,12 +103,12 @@ std::uint64_t TierConnection::checked_total_bytes() {
 std::uint64_t TierConnection::make_room(std::uint64_t limit, WallTime now) {
   if (total_bytes() <= limit || checked_total_bytes() <= limit) return 0;
   auto evicted = static_cast<std::uint64_t>(
-      execute("delete_expired",
+      execute(tier_sql::delete_expired,
               {as_parameter(now.time_since_epoch().count()), as_parameter(kEvictAtOnce)}));
   // Each round but the last takes entries away, whatever the counter says.
   while (total_bytes() > limit) {
     const auto gone =
-        static_cast<std::uint64_t>(execute("delete_oldest", {as_parameter(kEvictAtOnce)}));
+        static_cast<std::uint64_t>(execute(tier_sql::delete_oldest, {as_parameter(kEvictAtOnce)}));
     evicted += gone;
     if (gone > 0) continue;
     recount();
@@ -142,8 +138,7 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
                        .create = true});
   require_tier(tier, path_);
   tier.connection().write_ahead();
-  run_migrations(tier_sql::kMigrations, migration_port(tier.connection(), tier_statements(), path_),
-                 false);
+  run_migrations(tier_sql::kMigrations, migration_port(tier.connection(), kSchema, path_), false);
   require_private(path_);  // what somebody else has made meanwhile
   std::string id = claim_tier(tier);
   tier.checked_total_bytes();

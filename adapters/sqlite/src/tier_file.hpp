@@ -12,26 +12,23 @@
 
 namespace querymark::sqlite {
 
-/// The tier's named statements.
-[[nodiscard]] const SqlCatalog& tier_statements();
-
 /// A file tier's connection with its statements, for one thread at a time.
 class TierConnection {
  public:
   TierConnection(const std::string& path, Connection::Use use, const Connection::Settings& settings)
       : connection_(path, use, settings) {}
 
-  ResultSet query(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection_.query(tier_statements().get(name), {values.begin(), values.size()});
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return connection_.query(sql, {values.begin(), values.size()});
   }
-  ResultSet query_writing(std::string_view name, std::initializer_list<ParameterView> values) {
-    return connection_.query_writing(tier_statements().get(name), {values.begin(), values.size()});
+  ResultSet query_writing(const SqlStatement& sql, std::initializer_list<ParameterView> values) {
+    return connection_.query_writing(sql, {values.begin(), values.size()});
   }
-  std::int64_t execute(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    return connection_.execute(tier_statements().get(name), {values.begin(), values.size()});
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    return connection_.execute(sql, {values.begin(), values.size()});
   }
-  std::uint64_t number(std::string_view name, std::initializer_list<ParameterView> values = {}) {
-    const ResultSet set = query(name, values);
+  std::uint64_t number(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
+    const ResultSet set = query(sql, values);
     return set.row(0)[0].as<std::uint64_t>();
   }
   /// Sum of the entries' bytes as the counter says.

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "querymark/support/embedded_sql.hpp"
 #include "querymark/support/error.hpp"
-#include "querymark/support/sql_catalog.hpp"
 
 namespace querymark {
 

@@ -1,0 +1,113 @@
+-- The log and its state. Positions (xid8) and snapshots travel as text. What has the meaning of a statement of the
+-- SQLite adapter bears its name. Which of them name the schema of all they use, and why, is said in session.sql.
+
+-- What the caller's cursor knows: its epoch, and the first id that it has not seen given out ('' and 0 for none).
+-- name: adopt
+select querymark.adopt($1::text, $2::text::xid8)
+
+-- name: log_state
+select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text, pg_backend_pid(), h.database_id
+  from querymark.history h
+
+-- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), at most $7,
+-- together with the state of the log in the same snapshot. A page begins after the last row of the page before:
+--   the rest of that row's transaction     ($5, after id $6)
+--   the cursor's ids in progress above it  ($3)
+--   all ids from the cursor's xmax on      (above $2, which is xmax - 1, or the last page's last id if that is more)
+-- Ordered branches, because an OR reads the whole index under a generic plan; and one bound of each kind per branch,
+-- because a scan with two lower bounds may start at the wrong one. The upper bound keeps out rows of a foreign
+-- history (pg_restore, logical replication), whose ids may lie in the future.
+-- A target longer than any that the library makes comes as null, malformed: it is never fetched, so a page has a bound
+-- in bytes, too.
+-- name: log_page
+with state as materialized (
+  select h.database_id, h.epoch, h.adopted, h.floor, pg_current_snapshot() as snapshot,
+         coalesce($4::text::pg_snapshot, pg_current_snapshot()) as upto
+    from querymark.history h
+)
+select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(), s.database_id,
+       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end, r.write_id
+  from state s
+  left join lateral (
+    select * from (
+      (select l.id, l.xid, l.kind, l.target, l.write_id
+         from querymark.log l
+        where l.xid = $5::text::xid8 and l.id > $6::bigint
+          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        order by l.xid, l.id limit $7::bigint)
+      union all
+      (select l.id, l.xid, l.kind, l.target, l.write_id
+         from querymark.log l
+        where l.xid = any ($3::text[]::xid8[])
+          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        order by l.xid, l.id limit $7::bigint)
+      union all
+      (select l.id, l.xid, l.kind, l.target, l.write_id
+         from querymark.log l
+        where l.xid > $2::text::xid8 and l.xid < pg_snapshot_xmax(s.upto)
+          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        order by l.xid, l.id limit $7::bigint)
+    ) branches
+    order by xid, id limit $7::bigint
+  ) r on true
+ order by r.xid, r.id
+
+-- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
+-- is lost in the middle of COMMIT.
+-- name: begin_write
+select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text
+  from querymark.meta m
+ where m.id operator(pg_catalog.=) 1
+
+-- All intents of a transaction in one statement: $2 and $5 are arrays of kinds and targets.
+-- name: append
+insert into querymark.log (namespace, kind, target, reason, write_id)
+select $1::pg_catalog.text, u.kind, u.target, $3::pg_catalog.text, $4::bigint
+  from rows from (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.text[]))
+       with ordinality as u (kind, target, n)
+ order by u.n
+
+-- Whether a write is in the log, and what is known of its transaction otherwise. A write without intents leaves no rows:
+-- only the server can tell what became of it, and only of ids that it has given out in this history.
+-- name: confirm_write
+select h.epoch,
+       exists (select from querymark.log l
+                where l.xid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.xid8
+                  and l.write_id operator(pg_catalog.=) $2::bigint),
+       pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
+       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) h.floor,
+       case when h.adopted and $1::pg_catalog.text::pg_catalog.xid8
+                 operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+            then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end
+  from querymark.history h
+
+-- The transaction that is open now.
+-- name: write_position
+select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+
+-- What a load inside a caller's transaction may be stamped with, whether the epoch is that of its server (a copy or a
+-- clone that nobody has adopted bears the original's; the view `history` can't be asked on a standby), whether temporary
+-- tables may hide others, and what the session is ($1: its settings by name).
+-- name: load_state
+select m.database_id, m.epoch,
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
+       pg_catalog.pg_current_xact_id_if_assigned() is not null,
+       pg_catalog.pg_is_in_recovery()
+       or coalesce(m.started_at operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()
+                   and m.database_oid operator(pg_catalog.=) (
+                     select d.oid from pg_catalog.pg_database d
+                      where d.datname operator(pg_catalog.=) pg_catalog.current_database()), false),
+       exists (select from pg_catalog.pg_class c
+                where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()),
+       pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user,
+                            array(select pg_catalog.current_setting(c.name, true)
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name)))
+  from querymark.meta m
+ where m.id operator(pg_catalog.=) 1
+
+-- LISTEN belongs to a server session: behind a proxy that lends sessions per transaction it is lost.
+-- name: listening
+select count(*), pg_backend_pid() from pg_listening_channels() c where c = 'querymark'
+
+-- name: ring
+select pg_notify('querymark', $1)

@@ -1,0 +1,59 @@
+-- The log, and whose it is. What runs on the writer or on a caller's connection names the schema `main`: a
+-- temporary table of that name would come first.
+
+-- sqlite_sequence knows the highest id ever given out, also when its row has been pruned. ?1 is the id of
+-- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
+-- name: log_state
+select m.epoch, m.floor, s.last,
+       (select coalesce(witness, write_id) from main.querymark_log where id = s.last),
+       (select coalesce(witness, write_id) from main.querymark_log where id = ?1)
+  from main.querymark_meta m,
+       (select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last) s
+ where m.id = 1
+
+-- A target longer than any that the library writes is left where it is: its row counts as malformed.
+-- name: log_page
+select id, kind, case when length(cast(target as blob)) <= 1024 then target end, write_id
+  from querymark_log
+ where id > ?1 and id <= ?2 and namespace = ?3
+ order by id
+ limit ?4
+
+-- Rows of all namespaces: ids leave no gaps, so each that is missing was taken away.
+-- name: log_rows
+select count(*) from querymark_log where id > ?1 and id <= ?2
+
+-- One intent; run for each, which costs less than unfolding a list would.
+-- name: append
+insert into main.querymark_log (namespace, kind, target, reason, write_id, witness)
+values (?1, ?2, ?3, ?4, ?5, ?5)
+
+-- name: confirm_write
+select count(*) from main.querymark_log where id = ?1 and write_id = ?2
+
+-- Who has the id: the write of a receipt, or one that came after a restore.
+-- name: write_at
+select write_id from querymark_log where id = ?1
+
+-- name: meta
+select database_id, epoch, file_identity, boot_id, file_birth, machine_id, boot_seen
+  from querymark_meta
+ where id = 1
+
+-- name: claim_file
+update querymark_meta
+   set file_identity = ?1, file_birth = ?2, machine_id = ?3, boot_seen = ?4, boot_id = ?5
+ where id = 1
+
+-- name: replace_database_id
+update querymark_meta set database_id = ?1 where id = 1
+
+-- A new history: old positions mean nothing any more, so the old log goes.
+-- name: replace_epoch
+update querymark_meta
+   set epoch = ?1,
+       floor = 1 + coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0)
+ where id = 1
+
+-- name: empty_log
+delete from querymark_log

@@ -32,7 +32,8 @@ endfunction()
 function(querymark_settings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                                            -Wnon-virtual-dtor -Wold-style-cast
-                                           -Wno-missing-field-initializers)
+                                           -Wno-missing-field-initializers
+                                           $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
   if(QUERYMARK_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)

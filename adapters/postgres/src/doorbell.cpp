@@ -5,13 +5,14 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
-#include <mutex>
+#include <mutex>  // call_once
 #include <optional>
 
 #include "connection.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/url.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/mutex.hpp"
 #include "querymark/support/thread.hpp"
 #include "querymark/support/wake_event.hpp"
 
@@ -44,11 +45,11 @@ struct NotifyDoorbell::State {
   std::atomic<bool> interrupted{false};
   std::atomic<bool> to_ring{false};
 
-  mutable std::mutex mutex;  // guards problem, wanted, fresh
+  mutable Mutex mutex;
   std::condition_variable_any asked;
-  std::string problem = "not connected yet";
-  bool wanted = true;
-  std::unique_ptr<Connection> fresh;
+  std::string problem QUERYMARK_GUARDED_BY(mutex) = "not connected yet";
+  bool wanted QUERYMARK_GUARDED_BY(mutex) = true;
+  std::unique_ptr<Connection> fresh QUERYMARK_GUARDED_BY(mutex);
 
   // The waiter's.
   std::unique_ptr<Connection> connection;
@@ -77,8 +78,9 @@ struct NotifyDoorbell::State {
   }
 
   void connect(const std::stop_token& stop) {
-    std::unique_lock lock(mutex);
-    while (asked.wait(lock, stop, [&] { return wanted; }) && !stop.stop_requested()) {
+    MutexLock lock(mutex);
+    while (asked.wait(lock, stop, [&]() QUERYMARK_REQUIRES(mutex) { return wanted; }) &&
+           !stop.stop_requested()) {
       lock.unlock();
       std::unique_ptr<Connection> made;
       std::string failure;
@@ -103,7 +105,7 @@ struct NotifyDoorbell::State {
   // True when there is a new connection, so the log is to be read.
   bool take_fresh() {
     if (connection) return false;
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     connection = std::move(fresh);
     heard = Clock::now();
     return connection != nullptr;
@@ -112,7 +114,7 @@ struct NotifyDoorbell::State {
   void hang_up(const std::string& why) {
     connection.reset();
     sent.reset();
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     problem = why;
     wanted = true;
     asked.notify_one();
@@ -165,7 +167,7 @@ NotifyDoorbell::NotifyDoorbell(std::string url, std::string namespace_name, Door
 NotifyDoorbell::~NotifyDoorbell() = default;
 
 std::string NotifyDoorbell::problem() const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return state_->problem;
 }
 

@@ -293,7 +293,7 @@ pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sq
 ResultSet SharedTypeNames::rows_of(pqxx::transaction_base& transaction,
                                    const pqxx::result& result) {
   const auto known = [&] {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return names_;
   };
   TypeNames names = known();
@@ -302,7 +302,7 @@ ResultSet SharedTypeNames::rows_of(pqxx::transaction_base& transaction,
     const ParameterView value = oids;
     const ResultSet answer =
         postgres::rows_of(exec_bound(transaction, sql::type_names, {&value, 1}));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     learn_types(names_, answer);
     names = names_;
   }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <optional>
 #include <pqxx/connection>
 #include <pqxx/result>
@@ -13,6 +12,7 @@
 
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
+#include "querymark/support/mutex.hpp"
 
 struct pg_result;  // libpq's PGresult
 
@@ -48,8 +48,8 @@ class SharedTypeNames {
   [[nodiscard]] ResultSet rows_of(pqxx::transaction_base& transaction, const pqxx::result& result);
 
  private:
-  std::mutex mutex_;
-  TypeNames names_;
+  Mutex mutex_;
+  TypeNames names_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 /// Runs one statement with bound parameters on any kind of libpqxx transaction; throws libpqxx's

@@ -61,11 +61,11 @@ Watchdog::~Watchdog() {
 }
 
 void Watchdog::loop(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!stop.stop_requested()) {
     if (guards_.empty()) {
       wakes_at_ = TimePoint::max();
-      changed_.wait(lock, stop, [this] { return !guards_.empty(); });
+      changed_.wait(lock, stop, [this]() QUERYMARK_REQUIRES(mutex_) { return !guards_.empty(); });
       continue;
     }
     const auto first = guards_.begin();
@@ -74,8 +74,9 @@ void Watchdog::loop(const std::stop_token& stop) {
       continue;
     }
     wakes_at_ = first->first;
-    changed_.wait_until(lock, stop, wakes_at_,
-                        [this] { return !guards_.empty() && guards_.begin()->first < wakes_at_; });
+    changed_.wait_until(lock, stop, wakes_at_, [this]() QUERYMARK_REQUIRES(mutex_) {
+      return !guards_.empty() && guards_.begin()->first < wakes_at_;
+    });
   }
 }
 
@@ -97,15 +98,15 @@ Watchdog::Guard::Guard(Watchdog& watchdog, int socket, std::chrono::milliseconds
                        std::shared_ptr<pg_cancel> cancel)
     : watchdog_(watchdog), socket_(socket), cancel_(std::move(cancel)) {
   if (timeout.count() <= 0) return;
-  const std::lock_guard lock(watchdog_.mutex_);
+  const MutexLock lock(watchdog_.mutex_);
   at_ = watchdog_.guards_.emplace(std::chrono::steady_clock::now() + timeout, this);
   watching_ = true;
   if (at_->first < watchdog_.wakes_at_) watchdog_.changed_.notify_one();
 }
 
 bool Watchdog::Guard::end() noexcept {
+  const MutexLock lock(watchdog_.mutex_);
   if (!watching_) return fired_;
-  const std::lock_guard lock(watchdog_.mutex_);
   watching_ = false;
   if (!shut_) watchdog_.guards_.erase(at_);
   return fired_;

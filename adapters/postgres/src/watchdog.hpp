@@ -4,8 +4,9 @@
 #include <condition_variable>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
+
+#include "querymark/support/mutex.hpp"
 
 struct pg_cancel;  // libpq's PGcancel
 
@@ -48,20 +49,22 @@ class Watchdog {
     int socket_;
     std::shared_ptr<pg_cancel> cancel_;  // null when there is none, or it was asked for
     bool watching_ = false;
-    bool fired_ = false;  // guarded by the watchdog's mutex
-    bool shut_ = false;   // guarded by the watchdog's mutex
+    bool fired_ QUERYMARK_GUARDED_BY(watchdog_.mutex_) = false;
+    bool shut_ QUERYMARK_GUARDED_BY(watchdog_.mutex_) = false;
     std::multimap<TimePoint, Guard*>::iterator at_;
   };
 
  private:
   void loop(const std::stop_token& stop);
-  void fire(std::multimap<TimePoint, Guard*>::iterator due);
+  void fire(std::multimap<TimePoint, Guard*>::iterator due)
+      QUERYMARK_REQUIRES(mutex_) QUERYMARK_UNCHECKED;  // the guard's watchdog is this one
 
-  // Guards guards_, wakes_at_, each guard's fired_, shut_ and, once fired, its at_.
-  std::mutex mutex_;
+  // Guards also what stands in each guard: fired_, shut_ and, once fired, its at_.
+  Mutex mutex_;
   std::condition_variable_any changed_;
-  std::multimap<TimePoint, Guard*> guards_;
-  TimePoint wakes_at_ = TimePoint::max();  // when the thread looks by itself; max: when it is told
+  std::multimap<TimePoint, Guard*> guards_ QUERYMARK_GUARDED_BY(mutex_);
+  // When the thread looks by itself; max: when it is told.
+  TimePoint wakes_at_ QUERYMARK_GUARDED_BY(mutex_) = TimePoint::max();
   std::jthread thread_;
 };
 

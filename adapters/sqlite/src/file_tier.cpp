@@ -4,11 +4,11 @@
 #include <atomic>
 #include <exception>
 #include <filesystem>
-#include <mutex>
 
 #include "breaker.hpp"
 #include "file_tier_sql.hpp"
 #include "querymark/sqlite/url.hpp"
+#include "querymark/support/mutex.hpp"
 #include "tier_file.hpp"
 #include "turn.hpp"
 
@@ -54,8 +54,8 @@ struct FileTier::State {
       : options(opts), file(canonical(path)) {}
 
   struct Reader {
-    std::mutex mutex;
-    std::unique_ptr<TierConnection> connection;
+    Mutex mutex;
+    std::unique_ptr<TierConnection> connection QUERYMARK_GUARDED_BY(mutex);
     std::atomic<std::int64_t> since{0};  // when its call began; zero: none runs
   };
 
@@ -68,8 +68,8 @@ struct FileTier::State {
     return *connection;
   }
 
-  // Runs `work` unless the breaker forbids it, and tells it what came of it. Whatever fails closes
-  // the connection: the next call opens it anew.
+  // Runs `work` on the connection unless the breaker forbids it, and tells it what came of it.
+  // Whatever fails closes the connection: the next call opens it anew.
   template <class Result, class Work>
   Result guarded(Breaker& breaker, std::unique_ptr<TierConnection>& connection, Result failure,
                  Work&& work) noexcept {
@@ -79,7 +79,7 @@ struct FileTier::State {
       return failure;
     }
     try {
-      Result result = work();
+      Result result = work(connection);
       const MonotonicTime ended = options.clock->now();
       if (ended - began > options.busy_timeout)
         breaker.failed(ended);
@@ -143,8 +143,8 @@ struct FileTier::State {
   Turn writer_turn;  // whoever has it may use writer
   std::unique_ptr<TierConnection> writer;
 
-  std::mutex applier_mutex;  // guards applier
-  std::unique_ptr<TierConnection> applier;
+  Mutex applier_mutex;
+  std::unique_ptr<TierConnection> applier QUERYMARK_GUARDED_BY(applier_mutex);
 
   std::atomic<std::uint64_t> reads{0}, hits{0}, corrupt{0}, failures{0}, skipped{0}, stored{0},
       evicted{0};
@@ -167,7 +167,7 @@ const std::string& FileTier::path() const noexcept { return state_->file.path();
 
 std::string FileTier::id() const {
   State& state = *state_;
-  const std::lock_guard lock(state.applier_mutex);
+  const MutexLock lock(state.applier_mutex);
   state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
   return state.file.id();
 }
@@ -176,18 +176,19 @@ std::optional<SharedValue> FileTier::get(const Digest& name) noexcept {
   State& state = *state_;
   state.reads.fetch_add(1, std::memory_order_relaxed);
   for (State::Reader& reader : state.readers) {
-    const std::unique_lock lock(reader.mutex, std::try_to_lock);
     const auto now = state.options.clock->now().time_since_epoch();
-    if (!lock) {
+    if (!reader.mutex.try_lock()) {
       const std::chrono::nanoseconds since(reader.since.load(std::memory_order_relaxed));
       if (since.count() != 0 && now - since > state.options.busy_timeout) break;
       continue;
     }
+    const MutexLock lock(reader.mutex, std::adopt_lock);
     reader.since.store(now.count(), std::memory_order_relaxed);
-    auto value =
-        state.guarded(state.reads_breaker, reader.connection, std::optional<SharedValue>(), [&] {
-          return state.read(
-              state.follow(reader.connection, Connection::Use::read, TierFile::Wait::no), name);
+    auto value = state.guarded(
+        state.reads_breaker, reader.connection, std::optional<SharedValue>(),
+        [&](auto& connection) {
+          return state.read(state.follow(connection, Connection::Use::read, TierFile::Wait::no),
+                            name);
         });
     reader.since.store(0, std::memory_order_relaxed);
     return value;
@@ -207,9 +208,9 @@ StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
       state.skipped.fetch_add(1, std::memory_order_relaxed);
       return StoreStatus::failed;
     }
-    const StoreStatus status =
-        state.guarded(state.writes_breaker, state.writer, StoreStatus::failed, [&] {
-          return state.write(state.follow(state.writer, Connection::Use::write, TierFile::Wait::no),
+    const StoreStatus status = state.guarded(
+        state.writes_breaker, state.writer, StoreStatus::failed, [&](auto& connection) {
+          return state.write(state.follow(connection, Connection::Use::write, TierFile::Wait::no),
                              namespace_name, name, value, encoded, bytes);
         });
     state.writer_turn.give_up();
@@ -224,7 +225,7 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
                           std::span<const SharedInvalidation> invalidations) {
   State& state = *state_;
   const std::string epoch_hex = epoch.hex();
-  const std::lock_guard lock(state.applier_mutex);
+  const MutexLock lock(state.applier_mutex);
   TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
   ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
   for (const SharedInvalidation& invalidation : invalidations) {
@@ -244,7 +245,7 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
 
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
   State& state = *state_;
-  const std::lock_guard lock(state.applier_mutex);
+  const MutexLock lock(state.applier_mutex);
   const std::string hex = epoch.hex();
   const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)
                               .query(tier_sql::newest, {as_parameter(hex)});
@@ -264,7 +265,7 @@ FileTierStats FileTier::stats() const {
                       .stored = state.stored.load(),
                       .evicted = state.evicted.load(),
                       .replaced = state.file.replaced()};
-  const std::lock_guard lock(state.applier_mutex);
+  const MutexLock lock(state.applier_mutex);
   TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
   stats.entries = tier.number(tier_sql::count);
   stats.bytes = tier.total_bytes();

@@ -120,12 +120,12 @@ std::uint64_t TierConnection::make_room(std::uint64_t limit, WallTime now) {
 TierFile::TierFile(std::string path) : path_(std::move(path)) {}
 
 bool TierFile::prepared(const std::optional<FileIdentity>& file) const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return file && file == prepared_;
 }
 
 std::string TierFile::id() const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return id_;
 }
 
@@ -142,7 +142,7 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
   require_private(path_);  // what somebody else has made meanwhile
   std::string id = claim_tier(tier);
   tier.checked_total_bytes();
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   if (prepared_) replaced_.fetch_add(1);
   prepared_ = tier.connection().identity();
   id_ = std::move(id);
@@ -151,11 +151,11 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
 std::unique_ptr<TierConnection> TierFile::open(Connection::Use use,
                                                std::chrono::milliseconds busy_timeout, Wait wait) {
   if (!prepared(identity_of(path_))) {
-    std::unique_lock lock(prepare_mutex_, std::defer_lock);
     if (wait == Wait::yes)
-      lock.lock();
-    else if (!lock.try_lock())
+      prepare_mutex_.lock();
+    else if (!prepare_mutex_.try_lock())
       throw Error(path_ + " is being opened by another thread", {.retryable = true});
+    const MutexLock lock(prepare_mutex_, std::adopt_lock);
     if (!prepared(identity_of(path_))) prepare(busy_timeout);
   }
   auto connection = std::make_unique<TierConnection>(

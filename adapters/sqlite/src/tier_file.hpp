@@ -3,12 +3,12 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "connection.hpp"
 #include "querymark/sqlite/file_tier.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark::sqlite {
 
@@ -69,14 +69,14 @@ class TierFile {
   [[nodiscard]] std::uint64_t replaced() const noexcept { return replaced_.load(); }
 
  private:
-  void prepare(std::chrono::milliseconds busy_timeout);  // requires prepare_mutex_
+  void prepare(std::chrono::milliseconds busy_timeout) QUERYMARK_REQUIRES(prepare_mutex_);
   [[nodiscard]] bool prepared(const std::optional<FileIdentity>& file) const;
 
   std::string path_;
-  std::mutex prepare_mutex_;        // one thread prepares; before state_mutex_
-  mutable std::mutex state_mutex_;  // guards what follows; held for moments
-  std::optional<FileIdentity> prepared_;
-  std::string id_;
+  Mutex prepare_mutex_;        // one thread prepares; before state_mutex_
+  mutable Mutex state_mutex_;  // held for moments
+  std::optional<FileIdentity> prepared_ QUERYMARK_GUARDED_BY(state_mutex_);
+  std::string id_ QUERYMARK_GUARDED_BY(state_mutex_);
   std::atomic<std::uint64_t> replaced_{0};
 };
 

@@ -2,8 +2,9 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <mutex>
 #include <thread>
+
+#include "querymark/support/mutex.hpp"
 
 namespace querymark::sqlite {
 
@@ -14,29 +15,29 @@ class Turn {
  public:
   /// Waits for the turn; false when it does not come in time.
   [[nodiscard]] bool take(std::chrono::milliseconds patience) {
-    std::unique_lock lock(mutex_);
-    if (!freed_.wait_for(lock, patience, [this] { return holder_ == std::thread::id(); }))
-      return false;
+    MutexLock lock(mutex_);
+    const auto free = [this]() QUERYMARK_REQUIRES(mutex_) { return holder_ == std::thread::id(); };
+    if (!freed_.wait_for(lock.native(), patience, free)) return false;
     holder_ = std::this_thread::get_id();
     return true;
   }
   /// Requires that the calling thread has it.
   void give_up() noexcept {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       holder_ = std::thread::id();
     }
     freed_.notify_one();
   }
   [[nodiscard]] bool is_mine() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return holder_ == std::this_thread::get_id();
   }
 
  private:
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable freed_;
-  std::thread::id holder_;
+  std::thread::id holder_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark::sqlite

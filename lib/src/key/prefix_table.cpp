@@ -1,5 +1,7 @@
 #include "querymark/key/prefix_table.hpp"
 
+#include "querymark/support/mutex.hpp"
+
 namespace querymark {
 
 // State: `known` maps the bytes of a prefix to the prefix, without owning it. A prefix is inserted
@@ -8,12 +10,12 @@ namespace querymark {
 // found a prefix that could not be referenced any more). The map's key views the prefix's own
 // bytes, so a slot is always erased or replaced, key included, before those bytes are freed.
 struct PrefixTable::State final : KeyPrefix::Owner {
-  mutable std::mutex mutex;
-  std::unordered_map<std::string_view, const KeyPrefix*> known;
+  Mutex mutex;
+  std::unordered_map<std::string_view, const KeyPrefix*> known QUERYMARK_GUARDED_BY(mutex);
   std::atomic<std::size_t> bytes{0};
 
   void forget(const KeyPrefix& prefix) noexcept override {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     const auto slot = known.find(prefix.bytes());
     if (slot != known.end() && slot->second == &prefix) known.erase(slot);
     bytes.fetch_sub(prefix.charge(), std::memory_order_relaxed);
@@ -29,20 +31,21 @@ KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form f
   std::string encoded;
   encoded.reserve(stored_type.size() + text.size() + 256);
   KeyPrefix::encode(encoded, stored_type, form, scope, text);
-  const auto alive = [this](std::string_view bytes) -> KeyPrefixRef {
+  const auto alive = [this](std::string_view bytes)
+                         QUERYMARK_REQUIRES(state_->mutex) -> KeyPrefixRef {
     const auto found = state_->known.find(bytes);
     if (found == state_->known.end() || !found->second->add_reference_if_alive()) return {};
     return {found->second, false};
   };
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     if (KeyPrefixRef known = alive(encoded)) return known;
   }
   auto made = std::make_unique<KeyPrefix>(stored_type, form, scope, text);
   made->set_owner(state_);
   state_->bytes.fetch_add(made->charge(), std::memory_order_relaxed);
   const KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   if (KeyPrefixRef known = alive(fresh->bytes())) return known;
   state_->known.erase(fresh->bytes());  // a dying one waits for the mutex: take its key out first
   state_->known.emplace(fresh->bytes(), fresh.get());

@@ -58,7 +58,7 @@ bool Marks::unchanged_since(std::uint64_t stamp, std::span<const TargetId> targe
 
 Stamp Marks::begin_load() const {
   Stamp stamp{.generation = generation(), .shared = {}};
-  const std::lock_guard lock(cursor_mutex_);
+  const MutexLock lock(cursor_mutex_);
   stamp.shared = {cursor_.epoch, cursor_.snapshot.horizon(), cursor_.last_write};
   return stamp;
 }
@@ -67,7 +67,7 @@ std::optional<std::uint64_t> Marks::judge(const SharedStamp& stamp,
                                           std::span<const TargetId> targets) const {
   const std::uint64_t seen = generation();
   {
-    const std::lock_guard lock(cursor_mutex_);
+    const MutexLock lock(cursor_mutex_);
     if (stamp.epoch != cursor_.epoch || stamp.horizon < floor_) return std::nullopt;
   }
   const auto below = [&](Position known) { return known < stamp.horizon; };
@@ -113,9 +113,9 @@ class Marks::Batch {
 };
 
 void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept {
-  const std::lock_guard lock(apply_mutex_);
-  const Snapshot& at = cursor_.snapshot;
-  const bool known_epoch = epoch == cursor_.epoch;
+  const MutexLock lock(apply_mutex_);
+  const Snapshot& at = applied().snapshot;
+  const bool known_epoch = epoch == applied().epoch;
   {
     Batch batch(*this);
     if (known_epoch && updates.size() > kMaxOwnRows) {
@@ -141,15 +141,15 @@ void Marks::remember(std::span<const MarkUpdate> updates) noexcept {
   if (own_.size() + updates.size() > kMaxRemembered) return;
   try {
     for (const MarkUpdate& update : updates)
-      if (!cursor_.snapshot.covers(update.position)) own_.insert(update);
+      if (!applied().snapshot.covers(update.position)) own_.insert(update);
   } catch (const std::bad_alloc&) {
     return;  // what is not remembered is applied once more
   }
 }
 
 void Marks::apply_unconfirmed(std::span<const MarkUpdate> updates) noexcept {
-  const std::lock_guard lock(apply_mutex_);
-  const Position limit = cursor_.snapshot.limit();
+  const MutexLock lock(apply_mutex_);
+  const Position limit = applied().snapshot.limit();
   Batch batch(*this);
   for (const MarkUpdate& update : updates)
     batch.add(update, update.position == Position{} ? limit : update.position);
@@ -158,8 +158,8 @@ void Marks::apply_unconfirmed(std::span<const MarkUpdate> updates) noexcept {
 bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
                        const Cursor& upto) {
   Cursor next = upto;  // allocates, so before anything changes
-  const std::lock_guard lock(apply_mutex_);
-  if (cursor_ != from) return false;
+  const MutexLock lock(apply_mutex_);
+  if (applied() != from) return false;
   Batch(*this).add(updates);
   move_cursor(next);
   return true;
@@ -168,52 +168,52 @@ bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
 void Marks::apply_rows(std::span<const MarkUpdate> updates) noexcept {
   Batch batch(*this);
   for (const MarkUpdate& update : updates)
-    if (!cursor_.snapshot.covers(update.position) && own_.erase(update) == 0)
+    if (!applied().snapshot.covers(update.position) && own_.erase(update) == 0)
       batch.add(update, update.position);
 }
 
 void Marks::apply_page(Epoch epoch, std::span<const MarkUpdate> updates) {
-  const std::lock_guard lock(apply_mutex_);
-  if (epoch == cursor_.epoch) apply_rows(updates);
+  const MutexLock lock(apply_mutex_);
+  if (epoch == applied().epoch) apply_rows(updates);
 }
 
 void Marks::apply_log(std::span<const MarkUpdate> updates, const Cursor& upto) {
   Cursor next = upto;
-  const std::lock_guard lock(apply_mutex_);
-  if (upto.epoch != cursor_.epoch || !upto.snapshot.contains(cursor_.snapshot)) return;
+  const MutexLock lock(apply_mutex_);
+  if (upto.epoch != applied().epoch || !upto.snapshot.contains(applied().snapshot)) return;
   apply_rows(updates);
   move_cursor(next);
 }
 
 void Marks::move_cursor(Cursor& upto) noexcept {
   forget_covered(upto.snapshot);
-  const std::lock_guard lock(cursor_mutex_);
+  const MutexLock lock(cursor_mutex_);
   std::swap(cursor_, upto);
 }
 
 void Marks::learn_history(Epoch epoch, std::span<const MarkUpdate> updates,
                           std::optional<Position> floor) {
-  const std::lock_guard lock(apply_mutex_);
-  if (cursor_.epoch != epoch) return;
+  const MutexLock lock(apply_mutex_);
+  if (applied().epoch != epoch) return;
   for (const MarkUpdate& update : updates) {
     if (!update.is_flush())
       table_.raise_position(*update.target, update.position);
     else if (flush_position_.load(std::memory_order_relaxed) < update.position.value)
       flush_position_.store(update.position.value, std::memory_order_relaxed);
   }
-  const std::lock_guard cursor_lock(cursor_mutex_);
+  const MutexLock cursor_lock(cursor_mutex_);
   if (floor && *floor < floor_) floor_ = *floor;
 }
 
 void Marks::restart(const Cursor& now) {
   Cursor next = now;
   const Position limit = now.snapshot.limit();
-  const std::lock_guard lock(apply_mutex_);
+  const MutexLock lock(apply_mutex_);
   own_.clear();
   const std::uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
   flush_generation_.store(generation, std::memory_order_relaxed);
   generation_.store(generation, std::memory_order_release);
-  const std::lock_guard cursor_lock(cursor_mutex_);
+  const MutexLock cursor_lock(cursor_mutex_);
   if (next.epoch != cursor_.epoch) {
     table_.clear_positions();
     flush_position_.store(0, std::memory_order_release);
@@ -232,17 +232,17 @@ void Marks::forget_covered(const Snapshot& snapshot) noexcept {
 }
 
 Cursor Marks::cursor() const {
-  const std::lock_guard lock(cursor_mutex_);
+  const MutexLock lock(cursor_mutex_);
   return cursor_;
 }
 
 Position Marks::floor() const {
-  const std::lock_guard lock(cursor_mutex_);
+  const MutexLock lock(cursor_mutex_);
   return floor_;
 }
 
 std::size_t Marks::remembered() const {
-  const std::lock_guard lock(apply_mutex_);
+  const MutexLock lock(apply_mutex_);
   return own_.size();
 }
 

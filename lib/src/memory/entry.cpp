@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 
 #include "entry_blocks.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 namespace {
@@ -22,8 +22,8 @@ constexpr std::size_t kFewTargets = 8;
 
 // A kind is written once, before its id is handed out; ids travel with the entries that carry them.
 struct Kinds {
-  std::mutex mutex;  // guards count
-  std::size_t count = 0;
+  Mutex mutex;
+  std::size_t count QUERYMARK_GUARDED_BY(mutex) = 0;
   std::array<detail::StoredKind, kMaxKinds> all;
 };
 
@@ -43,10 +43,11 @@ void check_entry_sizes(const EntryInit& init) {
 }  // namespace
 
 std::uint16_t detail::register_kind(const StoredKind& kind) {
-  const std::lock_guard lock(kinds().mutex);
-  if (kinds().count == kMaxKinds) throw ConfigError("too many types of cached values");
-  kinds().all[kinds().count] = kind;
-  return static_cast<std::uint16_t>(kinds().count++);
+  Kinds& known = kinds();
+  const MutexLock lock(known.mutex);
+  if (known.count == kMaxKinds) throw ConfigError("too many types of cached values");
+  known.all[known.count] = kind;
+  return static_cast<std::uint16_t>(known.count++);
 }
 
 const detail::StoredKind& detail::kind_of(std::uint16_t id) noexcept { return kinds().all[id]; }

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include "querymark/memory/entry.hpp"
+#include "querymark/support/mutex.hpp"
 
 // Hazard pointers (Michael 2004): a reader may use an entry without writing to it, so two threads
 // that read one entry share no written line.
@@ -78,8 +78,8 @@ struct GiveBack {
 };
 
 struct Orphans {
-  std::mutex mutex;  // guards entries
-  std::vector<const Entry*> entries;
+  Mutex mutex;
+  std::vector<const Entry*> entries QUERYMARK_GUARDED_BY(mutex);
 };
 
 // Never destroyed: handles may outlive everything else.
@@ -117,8 +117,9 @@ HazardRecord& take_hazard_record() {
 void sweep_orphans() noexcept {
   std::vector<const Entry*> released;
   {
-    const std::lock_guard lock(orphans().mutex);
-    std::vector<const Entry*>& waiting = orphans().entries;
+    Orphans& all = orphans();
+    const MutexLock lock(all.mutex);
+    std::vector<const Entry*>& waiting = all.entries;
     const auto held = protected_entries();
     const auto free = std::partition(waiting.begin(), waiting.end(), [&](const Entry* entry) {
       return !held || std::ranges::binary_search(*held, entry);
@@ -152,9 +153,9 @@ std::optional<std::vector<const Entry*>> protected_entries() {
 
 void adopt_orphans(std::span<const Entry* const> entries) {
   {
-    const std::lock_guard lock(detail::orphans().mutex);
-    auto& waiting = detail::orphans().entries;
-    waiting.insert(waiting.end(), entries.begin(), entries.end());
+    detail::Orphans& all = detail::orphans();
+    const MutexLock lock(all.mutex);
+    all.entries.insert(all.entries.end(), entries.begin(), entries.end());
     detail::orphans_waiting.store(true, std::memory_order_relaxed);
   }
   detail::sweep_orphans();

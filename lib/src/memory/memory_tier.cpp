@@ -98,7 +98,7 @@ EntryRef MemoryTier::find(const KeyView& key, std::uint64_t hash) noexcept {
   return search(key, hash);
 }
 
-void MemoryTier::evict_from_small(Shard& shard) {
+void MemoryTier::evict_from_small(Shard& shard) QUERYMARK_REQUIRES(shard.mutex) {
   const Entry& entry = *shard.small.oldest();
   const bool used = entry.visits_.load(std::memory_order_relaxed) > 0;
   if (used && !is_dead(entry)) {
@@ -113,7 +113,7 @@ void MemoryTier::evict_from_small(Shard& shard) {
   ++shard.evictions;
 }
 
-void MemoryTier::evict_from_main(Shard& shard) {
+void MemoryTier::evict_from_main(Shard& shard) QUERYMARK_REQUIRES(shard.mutex) {
   const Entry& entry = *shard.main.oldest();
   const std::uint8_t visits = entry.visits_.load(std::memory_order_relaxed);
   if (visits > 0 && !is_dead(entry)) {
@@ -129,7 +129,7 @@ void MemoryTier::evict_from_main(Shard& shard) {
 
 // Ends: each turn takes a visit from an entry, moves one to main, or evicts one. Readers that keep
 // hitting could hold that off, so after enough turns visits don't count.
-void MemoryTier::make_room(Shard& shard, std::size_t charge) {
+void MemoryTier::make_room(Shard& shard, std::size_t charge) QUERYMARK_REQUIRES(shard.mutex) {
   std::size_t turns = (shard.index.size() + 1) * (Shard::kMostVisits + 2);
   while (!shard.empty()) {
     const std::size_t room = shard_room();
@@ -150,9 +150,9 @@ void MemoryTier::make_room(Shard& shard, std::size_t charge) {
 // Prefixes that came with entries of other shards may have left this one no room.
 void MemoryTier::make_room_everywhere() {
   for (Shard& shard : shards()) {
-    std::unique_lock lock(shard.mutex);
+    const ExclusiveLock lock(shard.mutex);
     make_room(shard, 0);
-    shard.release_retired(lock);
+    shard.release_retired();
   }
 }
 
@@ -167,7 +167,7 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
     if (charge > shard_room()) return StoreStatus::oversize;
   }
   Shard& shard = shard_of(entry->hash());
-  std::unique_lock lock(shard.mutex);
+  const ExclusiveLock lock(shard.mutex);
   const Entry* const resident = shard.index.find_like(*entry);
   if (resident == entry.get()) return StoreStatus::stored;
   if (resident != nullptr && supersedes(*resident, *entry)) return StoreStatus::superseded;
@@ -189,23 +189,23 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
     shard.index.insert(*fresh);
     (known ? shard.main : shard.small).push(*fresh, charge);
   }
-  if (shard.has_much_retired(capacity)) shard.release_retired(lock);
+  if (shard.has_much_retired(capacity)) shard.release_retired();
   return StoreStatus::stored;
 }
 
 void MemoryTier::erase(const Entry& entry) noexcept {
   Shard& shard = shard_of(entry.hash());
-  std::unique_lock lock(shard.mutex);
+  const ExclusiveLock lock(shard.mutex);
   if (!shard.index.holds(entry)) return;
   if (shard.main.holds(entry)) shard.remember(entry);
   shard.remove(entry);
-  if (shard.has_much_retired(shard_capacity())) shard.release_retired(lock);
+  if (shard.has_much_retired(shard_capacity())) shard.release_retired();
 }
 
 std::size_t MemoryTier::purge(const std::function<bool(const Entry&)>& is_dead) {
   std::size_t count = 0;
   for (Shard& shard : shards()) {
-    std::unique_lock lock(shard.mutex);
+    const ExclusiveLock lock(shard.mutex);
     for (const EntryQueue* queue : {&shard.small, &shard.main})
       for (const Entry* at = queue->oldest(); at != nullptr;) {
         const Entry& entry = *std::exchange(at, EntryQueue::next(*at));
@@ -213,7 +213,7 @@ std::size_t MemoryTier::purge(const std::function<bool(const Entry&)>& is_dead) 
         shard.remove(entry);
         ++count;
       }
-    shard.release_retired(lock);
+    shard.release_retired();
   }
   return count;
 }
@@ -226,7 +226,7 @@ void MemoryTier::set_capacity(std::size_t capacity) {
 std::size_t MemoryTier::bytes() const {
   std::size_t total = 0;
   for (Shard& shard : shards()) {
-    const std::lock_guard lock(shard.mutex);
+    const ExclusiveLock lock(shard.mutex);
     total += shard.bytes();
   }
   return total;
@@ -235,7 +235,7 @@ std::size_t MemoryTier::bytes() const {
 std::size_t MemoryTier::entries() const {
   std::size_t total = 0;
   for (Shard& shard : shards()) {
-    const std::lock_guard lock(shard.mutex);
+    const ExclusiveLock lock(shard.mutex);
     total += shard.index.size();
   }
   return total;
@@ -244,7 +244,7 @@ std::size_t MemoryTier::entries() const {
 std::uint64_t MemoryTier::evictions() const noexcept {
   std::uint64_t total = 0;
   for (Shard& shard : shards()) {
-    const std::lock_guard lock(shard.mutex);
+    const ExclusiveLock lock(shard.mutex);
     total += shard.evictions;
   }
   return total;

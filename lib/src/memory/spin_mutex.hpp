@@ -2,22 +2,24 @@
 
 #include <mutex>
 
+#include "querymark/support/mutex.hpp"
+
 namespace querymark {
 
 /// A mutex that looks a few hundred nanoseconds long whether it comes free before it lets the
 /// thread sleep: for sections shorter than going to sleep and being woken, which costs
 /// microseconds.
-class SpinMutex {
+class QUERYMARK_THREAD_SAFETY(capability("mutex")) SpinMutex {
  public:
-  void lock() {
+  void lock() QUERYMARK_ACQUIRE() {
     for (int tries = 0; tries < kTries; ++tries) {
       if (mutex_.try_lock()) return;
       for (int i = 0; i < kPauses; ++i) pause();
     }
     mutex_.lock();
   }
-  [[nodiscard]] bool try_lock() { return mutex_.try_lock(); }
-  void unlock() { mutex_.unlock(); }
+  [[nodiscard]] bool try_lock() QUERYMARK_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+  void unlock() QUERYMARK_RELEASE() { mutex_.unlock(); }
 
  private:
   static constexpr int kTries = 20;

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -14,6 +13,7 @@
 #include "querymark/mark/snapshot.hpp"
 #include "querymark/mark/stamp.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -121,12 +121,16 @@ class Marks {
   [[nodiscard]] std::atomic<std::uint64_t>& coarse(TargetId target) const noexcept {
     return coarse_[static_cast<std::uint32_t>(target) & coarse_mask_];
   }
-  // All of them require apply_mutex_.
   class Batch;
-  void apply_rows(std::span<const MarkUpdate> updates) noexcept;
-  void remember(std::span<const MarkUpdate> updates) noexcept;
-  void forget_covered(const Snapshot& snapshot) noexcept;
-  void move_cursor(Cursor& upto) noexcept;
+  void apply_rows(std::span<const MarkUpdate> updates) noexcept QUERYMARK_REQUIRES(apply_mutex_);
+  void remember(std::span<const MarkUpdate> updates) noexcept QUERYMARK_REQUIRES(apply_mutex_);
+  void forget_covered(const Snapshot& snapshot) noexcept QUERYMARK_REQUIRES(apply_mutex_);
+  void move_cursor(Cursor& upto) noexcept QUERYMARK_REQUIRES(apply_mutex_);
+  // For appliers: it changes under both mutexes, so each of them is enough to read it.
+  [[nodiscard]] const Cursor& applied() const noexcept
+      QUERYMARK_REQUIRES(apply_mutex_) QUERYMARK_UNCHECKED {
+    return cursor_;
+  }
 
   MarkTable table_;
   // Per cell the highest generation of any target that falls into it: most looks end here. At most
@@ -140,20 +144,18 @@ class Marks {
   alignas(64) std::atomic<std::int64_t> trusted_until_{0};
   std::atomic<std::uint64_t> restarts_{0};
 
-  mutable std::mutex apply_mutex_;  // appliers take turns; guards the stores above and own_
+  mutable Mutex apply_mutex_;  // appliers take turns; the stores above are made under it
   // By position, so that what a snapshot's horizon covers is a range at the front.
   struct ByPosition {
     [[nodiscard]] bool operator()(const MarkUpdate& a, const MarkUpdate& b) const noexcept {
       return std::tie(a.position, a.target) < std::tie(b.position, b.target);
     }
   };
-  std::set<MarkUpdate, ByPosition> own_;
+  std::set<MarkUpdate, ByPosition> own_ QUERYMARK_GUARDED_BY(apply_mutex_);
 
-  // Guards cursor_ and floor_; taken after apply_mutex_. They change under both, so whoever holds
-  // apply_mutex_ may read them.
-  mutable std::mutex cursor_mutex_;
-  Cursor cursor_;
-  Position floor_{1};
+  mutable Mutex cursor_mutex_;  // taken after apply_mutex_; both are held when these change
+  Cursor cursor_ QUERYMARK_GUARDED_BY(cursor_mutex_);
+  Position floor_ QUERYMARK_GUARDED_BY(cursor_mutex_){1};
 };
 
 }  // namespace querymark

@@ -8,13 +8,13 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "querymark/support/error.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -66,12 +66,21 @@ class ConnectionPool {
   /// those instead, and throws only when none comes back in time.
   [[nodiscard]] Lease acquire() {
     const auto deadline = Clock::now() + options_.patience;
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     for (;;) {
-      await_turn(lock, deadline);
+      await_turn(lock.native(), deadline);
       ++lent_;
-      if (auto idle = take_idle(lock))
-        return {*this, std::move(idle->connection), idle->generation};
+      while (!idle_.empty()) {
+        Idle idle = std::move(idle_.back());
+        idle_.pop_back();
+        const bool fresh = idle.generation == generation_;
+        lock.unlock();  // looking and closing may take a while
+        if (fresh && usable(*idle.connection))
+          return {*this, std::move(idle.connection), idle.generation};
+        idle.connection.reset();
+        lock.lock();
+        --standing_;
+      }
       if (!may_open()) {  // what was idle is gone
         --lent_;
         continue;
@@ -79,7 +88,7 @@ class ConnectionPool {
       const std::uint64_t generation = generation_;
       const bool others = standing_ > 0;
       lock.unlock();
-      std::unique_ptr<Connection> connection = open(lock, others);
+      std::unique_ptr<Connection> connection = open(others);
       lock.lock();
       if (!connection) continue;
       ++standing_;
@@ -91,7 +100,7 @@ class ConnectionPool {
   /// Blocks while connections close.
   void drain() noexcept {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       ++generation_;
     }
     while (take_stale()) {
@@ -112,7 +121,8 @@ class ConnectionPool {
   }
 
   /// Waits until a connection may be lent or opened.
-  void await_turn(std::unique_lock<std::mutex>& lock, Clock::time_point deadline) {
+  void await_turn(std::unique_lock<std::mutex>& lock, Clock::time_point deadline)
+      QUERYMARK_REQUIRES(mutex_) {
     while (lent_ == options_.limit || (idle_.empty() && !may_open())) {
       if (Clock::now() >= deadline) {
         if (lent_ < options_.limit) std::rethrow_exception(refusal_);
@@ -124,37 +134,23 @@ class ConnectionPool {
   }
 
   /// While connections stand, one that was refused is not asked for again at each call.
-  [[nodiscard]] bool may_open() const noexcept {
+  [[nodiscard]] bool may_open() const noexcept QUERYMARK_REQUIRES(mutex_) {
     return standing_ == 0 || !refusal_ || Clock::now() >= next_opening_;
-  }
-
-  /// The last idle connection that is usable, if there is one.
-  std::optional<Idle> take_idle(std::unique_lock<std::mutex>& lock) {
-    while (!idle_.empty()) {
-      Idle idle = std::move(idle_.back());
-      idle_.pop_back();
-      const bool fresh = idle.generation == generation_;
-      lock.unlock();  // looking and closing may take a while
-      if (fresh && usable(*idle.connection)) return idle;
-      idle.connection.reset();
-      lock.lock();
-      --standing_;
-    }
-    return std::nullopt;
   }
 
   /// Null when it was refused while others stood, who may be the reason: also when the last of them
   /// has gone meanwhile, and it may succeed now. The place is given back then, and when it throws.
-  std::unique_ptr<Connection> open(std::unique_lock<std::mutex>& lock, bool others) {
+  std::unique_ptr<Connection> open(bool others) {
     const auto give_up = [&](bool wait) {
-      lock.lock();
-      --lent_;
-      wait = wait && (others || standing_ > 0);
-      if (wait) {
-        refusal_ = std::current_exception();
-        next_opening_ = Clock::now() + kPause;
+      {
+        const MutexLock lock(mutex_);
+        --lent_;
+        wait = wait && (others || standing_ > 0);
+        if (wait) {
+          refusal_ = std::current_exception();
+          next_opening_ = Clock::now() + kPause;
+        }
       }
-      lock.unlock();
       returned_.notify_all();
       return wait;
     };
@@ -178,9 +174,9 @@ class ConnectionPool {
   /// An idle connection from before the last drain, for the caller to close; null when none is
   /// left.
   std::unique_ptr<Connection> take_stale() noexcept {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto stale = std::ranges::find_if(
-        idle_, [this](const Idle& idle) { return idle.generation != generation_; });
+        idle_, [now = generation_](const Idle& idle) { return idle.generation != now; });
     if (stale == idle_.end()) return nullptr;
     auto connection = std::move(stale->connection);
     idle_.erase(stale);
@@ -192,7 +188,7 @@ class ConnectionPool {
     if (connection && !usable(*connection)) connection.reset();
     bool kept = false;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       --lent_;
       kept = connection && generation == generation_;
       if (kept)
@@ -210,14 +206,17 @@ class ConnectionPool {
 
   PoolOptions options_;
   Open open_;
-  std::mutex mutex_;  // guards all below; nothing is opened, looked at or closed under it
+  Mutex mutex_;  // nothing is opened, looked at or closed under it
   std::condition_variable returned_;
-  std::vector<Idle> idle_;  // never more than `limit` with the lent ones, and never regrown
-  std::size_t lent_ = 0;
-  std::size_t standing_ = 0;  // connections that are open: idle, or lent
-  std::uint64_t generation_ = 0;
-  std::exception_ptr refusal_;  // what the last opening threw while others stood
-  Clock::time_point next_opening_;
+  // Never more than `limit` with the lent ones, and never regrown.
+  std::vector<Idle> idle_ QUERYMARK_GUARDED_BY(mutex_);
+  std::size_t lent_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  // Connections that are open: idle, or lent.
+  std::size_t standing_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  std::uint64_t generation_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  // What the last opening threw while others stood.
+  std::exception_ptr refusal_ QUERYMARK_GUARDED_BY(mutex_);
+  Clock::time_point next_opening_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark

@@ -52,16 +52,25 @@ bool shop(const std::string& path) {
 #include <cstdlib>
 #include <filesystem>
 
-// Runs the example on a temporary database: it is a test as well.
-int main() {
-  std::string folder = (std::filesystem::temp_directory_path() / "querymark-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) return EXIT_FAILURE;
-  bool as_promised = false;
+namespace {
+
+bool run(const std::string& path) {
   try {
-    as_promised = shop(folder + "/shop.db");
+    return shop(path);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "quickstart: {}\n", failure.what());
+    return false;
   }
+}
+
+}  // namespace
+
+// Runs the example on the file that is given, or on a temporary one: it is a test as well.
+int main(int argc, char** argv) {
+  if (argc > 1) return run(argv[1]) ? EXIT_SUCCESS : EXIT_FAILURE;
+  std::string folder = (std::filesystem::temp_directory_path() / "querymark-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return EXIT_FAILURE;
+  const bool as_promised = run(folder + "/shop.db");
   std::filesystem::remove_all(folder);
   return as_promised ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,50 +1,17 @@
 #include "querymark/follow/subscriber.hpp"
 
 #include <catch2/catch.hpp>
-#include <future>
 
-#include "unit/log_fixture.hpp"
+#include "unit/subscriber_fixture.hpp"
 
 namespace {
 
 using namespace querymark;
 using namespace std::chrono_literals;
-using test::batch;
-using test::FakeDoorbell;
-using test::FaultyOutbox;
+using Fixture = test::SubscriberFixture;
 
 const Target kA = tag("a");
 const Target kB = tag("b");
-
-struct Fixture {
-  explicit Fixture(SubscriberOptions given = {}) : options(given) {}
-
-  ManualClock clock;
-  SubscriberOptions options;
-  MemoryOutbox real{"shop", clock};
-  FaultyOutbox outbox{real};
-  FakeDoorbell doorbell;
-  Marks marks{4096};
-  Subscriber subscriber{"shop", outbox, doorbell, marks, with_clock()};
-
-  [[nodiscard]] SubscriberOptions with_clock() const {
-    SubscriberOptions steered = options;
-    steered.clock = &clock;
-    return steered;
-  }
-
-  // As start() does, but without the thread.
-  void attach() { marks.restart(real.now()); }
-  Receipt write(const Target& target) { return real.append(batch(target)); }
-  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
-    const TargetId id = target.id();
-    return marks.unchanged_since(stamp, {&id, 1});
-  }
-  [[nodiscard]] bool accepts(std::uint64_t horizon, const Target& target) const {
-    const TargetId id = target.id();
-    return marks.judge({marks.cursor().epoch, {horizon}, {}}, {&id, 1}).has_value();
-  }
-};
 
 }  // namespace
 
@@ -291,107 +258,6 @@ TEST_CASE("subscriber: pages that fail halfway are read again", "[subscriber]") 
   for (int i = 0; i < 5; ++i) CHECK_FALSE(f.unchanged(stamp, entity("p", i)));
 }
 
-TEST_CASE("wait: what the marks include already is satisfied without asking", "[subscriber]") {
-  Fixture f;
-  f.attach();
-  const Receipt receipt = f.write(kA);
-  f.subscriber.catch_up();
-  f.outbox.down = true;
-  const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(0ns));
-  CHECK(outcome.satisfied());
-  CHECK(outcome.pending == 0);
-}
-
-TEST_CASE("wait: nothing to wait for is satisfied at once", "[subscriber]") {
-  Fixture f;
-  f.attach();
-  f.outbox.down = true;
-  CHECK(f.subscriber.wait(f.write(kA), Wait::none()).satisfied());
-  Receipt empty = f.write(kA);
-  empty.intents = 0;
-  CHECK(f.subscriber.wait(empty, Wait::local(1s)).satisfied());
-}
-
-TEST_CASE("wait: without a thread the caller catches up itself", "[subscriber]") {
-  Fixture f;
-  f.attach();
-  const std::uint64_t stamp = f.marks.generation();
-  CHECK(f.subscriber.wait(f.write(kA), Wait::local(1s)).satisfied());
-  CHECK_FALSE(f.unchanged(stamp, kA));
-  f.outbox.down = true;
-  CHECK_THROWS_AS(f.subscriber.wait(f.write(kA), Wait::local(1s)), Error);
-}
-
-TEST_CASE("wait: a receipt that can't become true is refused", "[subscriber]") {
-  Fixture f;
-  f.attach();
-  const Receipt good = f.write(kA);
-  const auto refused = [&](const Receipt& receipt, const char* why) {
-    const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(1h));
-    CHECK(outcome.status == WaitStatus::refused);
-    CHECK(outcome.pending == 1);
-    CHECK_THAT(std::string(outcome.reason), Catch::Contains(why));
-  };
-  Receipt receipt = good;
-  receipt.namespace_name = "other";
-  refused(receipt, "namespace");
-  receipt = good;
-  receipt.epoch = {9, 9};
-  refused(receipt, "epoch");
-  receipt = good;
-  receipt.position.value += 1;
-  refused(receipt, "ahead");
-  f.real.replace_history();
-  f.subscriber.catch_up();
-  refused(good, "epoch");
-}
-
-TEST_CASE("wait: a receipt in doubt is refused unless the log shows its write (hard case 17)",
-          "[subscriber]") {
-  Fixture f;
-  f.attach();
-  Receipt receipt = f.write(kA);
-  receipt.in_doubt = true;
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
-  receipt.write.value ^= 1;  // rolled back, and its position given to another write
-  const WaitOutcome outcome = f.subscriber.wait(receipt, Wait::local(1h));
-  CHECK(outcome.status == WaitStatus::refused);
-  CHECK_THAT(std::string(outcome.reason), Catch::Contains("rolled back"));
-  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
-  receipt.in_doubt = false;  // acknowledged: coverage is enough
-  f.outbox.down = true;
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
-}
-
-TEST_CASE("wait: another process's receipt is refused where the log shows another write there",
-          "[subscriber]") {
-  Fixture f;
-  f.attach();
-  const Receipt receipt = f.write(kA);
-  f.outbox.refuted = true;
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).status == WaitStatus::refused);
-  CHECK(f.subscriber.wait(receipt, Wait::none()).satisfied());
-  f.outbox.down = true;  // then coverage decides
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
-  f.outbox.down = false;
-  f.subscriber.remember_own(receipt);  // nobody need be asked
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
-}
-
-TEST_CASE("wait: a receipt in doubt may lie above what has ended, for its commit may yet run",
-          "[subscriber]") {
-  Fixture f;
-  f.attach();
-  Receipt receipt = f.write(kA);
-  receipt.in_doubt = true;
-  receipt.position.value += 1;
-  CHECK(f.subscriber.wait(receipt, Wait::local(0s)).status == WaitStatus::timed_out);
-  const Receipt ended = f.write(kA);
-  REQUIRE(ended.position == receipt.position);
-  receipt.write = ended.write;
-  CHECK(f.subscriber.wait(receipt, Wait::local(1h)).satisfied());
-}
-
 TEST_CASE("subscriber: a horizon that stands still below the limit has an age (hard case 20)",
           "[subscriber]") {
   Fixture f;
@@ -408,70 +274,6 @@ TEST_CASE("subscriber: a horizon that stands still below the limit has an age (h
   CHECK(poll(Snapshot({6}, {9}, {Position{6}, Position{8}})) == 2s);
   CHECK(poll(Snapshot({8}, {9}, {{8}})) == 1s);  // it moved: another one holds it now
   CHECK(poll(Snapshot({9}, {9}, {})) == 0s);
-}
-
-TEST_CASE("wait: a position that is still in progress is waited for, not refused", "[subscriber]") {
-  Fixture f;
-  const Epoch epoch = f.real.now().epoch;
-  f.marks.restart({epoch, Snapshot({5}, {8}, {{5}}), {}});
-  const Receipt running{"shop", epoch, {5}, {1}, 1};
-  f.outbox.end = Cursor{epoch, Snapshot({5}, {10}, {{5}, {8}}), {}};
-  CHECK(f.subscriber.wait(running, Wait::local(1ms)).status == WaitStatus::timed_out);
-  CHECK(f.marks.cursor() == *f.outbox.end);
-  f.outbox.end = Cursor{epoch, Snapshot({8}, {10}, {{8}}), {}};
-  CHECK(f.subscriber.wait(running, Wait::local(1ms)).satisfied());
-}
-
-TEST_CASE("wait: a timeout is reported, degraded or an error, as asked", "[subscriber]") {
-  Fixture f;
-  f.subscriber.start();
-  f.doorbell.await_waits(1);
-  f.outbox.down = true;
-  const Receipt receipt = f.write(kA);
-  const WaitOutcome plain = f.subscriber.wait(receipt, Wait::local(1ms));
-  CHECK(plain.status == WaitStatus::timed_out);
-  CHECK(plain.pending == 1);
-  CHECK(plain.elapsed >= 1ms);
-  CHECK(f.subscriber.wait(receipt, Wait::local(1ms).best_effort()).status == WaitStatus::degraded);
-  CHECK_THROWS_AS(f.subscriber.wait(receipt, Wait::local(1ms).strict()), Timeout);
-  f.subscriber.stop();
-  CHECK(f.subscriber.failures() > 0);
-  CHECK(f.subscriber.last_error() == "the database is gone");
-}
-
-TEST_CASE("wait: a wait without end does not overflow into one that has ended", "[subscriber]") {
-  Fixture f({.max_lag = std::chrono::nanoseconds::max()});
-  f.subscriber.start();
-  f.doorbell.await_waits(1);
-  CHECK(f.marks.trusted(f.clock.now()));
-  CHECK(f.subscriber.wait(f.write(kA), Wait::local(std::chrono::nanoseconds::max())).satisfied());
-  CHECK(f.marks.trusted(f.clock.now() + std::chrono::hours(24 * 365)));
-}
-
-TEST_CASE("wait: the thread is woken by the wait, not by a poll interval", "[subscriber]") {
-  Fixture f({.poll_interval = std::chrono::hours(1)});
-  f.subscriber.start();
-  f.doorbell.await_waits(1);
-  std::vector<std::future<WaitStatus>> waiters;
-  const Receipt receipt = f.write(kA);
-  for (int i = 0; i < 4; ++i)
-    waiters.push_back(std::async(
-        std::launch::async, [&] { return f.subscriber.wait(receipt, Wait::local(1h)).status; }));
-  for (auto& waiter : waiters) CHECK(waiter.get() == WaitStatus::satisfied);
-}
-
-TEST_CASE("wait: another caller's catch-up satisfies it", "[subscriber]") {
-  Fixture f;
-  f.subscriber.start();
-  f.doorbell.await_waits(1);
-  f.outbox.down = true;  // the thread can't
-  const Receipt receipt = f.write(kA);
-  auto waiter = std::async(std::launch::async,
-                           [&] { return f.subscriber.wait(receipt, Wait::local(1h)).status; });
-  f.doorbell.await_waits(2);  // the wait has woken the thread, which failed
-  f.outbox.down = false;
-  f.subscriber.catch_up();
-  CHECK(waiter.get() == WaitStatus::satisfied);
 }
 
 TEST_CASE("subscriber: its thread applies what the doorbell tells, and stops cleanly",

@@ -9,12 +9,19 @@
 namespace querymark::cli {
 namespace {
 
+// Blanks around a name are a shell's or an editor's.
+std::string trimmed(std::string_view text) {
+  while (!text.empty() && ascii::is_blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && ascii::is_blank(text.front())) text.remove_prefix(1);
+  return std::string(text);
+}
+
 std::string first_line_of(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line) && !file.eof())
     throw ConfigError("can't read the file of --db-file: " + path);
-  while (!line.empty() && ascii::is_blank(line.back())) line.pop_back();
+  line = trimmed(line);
   if (line.empty()) throw ConfigError("the first line of the file of --db-file is empty: " + path);
   return line;
 }
@@ -32,10 +39,11 @@ void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
 }
 
 std::string DatabaseOption::url() const {
-  if (!url_.empty()) return url_;
+  if (const std::string url = trimmed(url_); !url.empty()) return url;
   if (!file_.empty()) return first_line_of(file_);
   const char* variable = std::getenv("QUERYMARK_DB");
-  if (variable != nullptr && *variable != '\0') return variable;
+  if (variable == nullptr) variable = "";
+  if (const std::string url = trimmed(variable); !url.empty()) return url;
   throw ConfigError(
       "no database is named: give --db, --db-file, or the environment variable QUERYMARK_DB");
 }

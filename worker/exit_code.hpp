@@ -17,7 +17,7 @@ enum ExitCode : int {
 /// For `--help`.
 inline constexpr const char* kExitCodes =
     "Exit codes: 0 success, 1 failure, 2 usage, 3 database unreachable, 4 another worker holds the "
-    "lease, 5 output could not be written.";
+    "lease (worker --once), 5 output could not be written.";
 
 /// The code for an error that reached main(): ConfigError is usage, a lost connection unreachable.
 [[nodiscard]] ExitCode exit_code_of(const std::exception& failure) noexcept;

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <vector>
 
+#include "arguments.hpp"
 #include "commands/migrate.hpp"
 #include "commands/worker.hpp"
 #include "exit_code.hpp"
@@ -12,21 +13,10 @@
 #include "output.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
-#include "suggest.hpp"
 
 namespace {
 
 using namespace querymark::cli;
-
-// CLI11 would only miss a command.
-void require_known_command(const CLI::App& app, const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments[0].starts_with('-')) return;
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  if (std::ranges::find(names, arguments[0]) == names.end())
-    throw querymark::ConfigError("unknown command " + arguments[0] + "; did you mean " +
-                                 suggest(arguments[0], names) + "?");
-}
 
 ExitCode run(const std::vector<std::string>& arguments) {
   CLI::App app("The worker daemon and the operator's commands", "querymark");
@@ -37,7 +27,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
   add_migrate(app);
   add_worker(app, code);
   try {
-    require_known_command(app, arguments);
+    require_known(app, arguments);
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& failure) {
     if (failure.get_exit_code() != 0)

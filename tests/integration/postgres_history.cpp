@@ -202,11 +202,11 @@ TEST_CASE(
                " set default_transaction_isolation = 'repeatable read'");
   PgProcess process(shop);
   postgres::Log log(shop.url(), "shop");
-  const ClaimResult first = log.claim("tier", "me", 30s);
+  const ClaimResult first = log.claims()->claim("tier", "me", 30s);
   REQUIRE(first.status == ClaimStatus::claimed);
-  REQUIRE(log.advance(first.claim));
+  REQUIRE(log.claims()->advance(first.claim));
   const Receipt receipt = process.set_price(1, 4.0);
-  const ClaimResult second = log.claim("tier", "me", 30s);
+  const ClaimResult second = log.claims()->claim("tier", "me", 30s);
   REQUIRE(second.status == ClaimStatus::claimed);
   CHECK(second.claim.upto.snapshot.covers(receipt.position));
   CHECK(only(process.price(1)) == 4.0);

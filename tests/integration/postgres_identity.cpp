@@ -112,10 +112,10 @@ TEST_CASE(
   CHECK(identity(shop.url()).epoch == page.upto.epoch);
 
   // A worker's durable cursor, too.
-  REQUIRE(log.advance(log.claim("tier", "me", 30s).claim));
+  REQUIRE(log.claims()->advance(log.claims()->claim("tier", "me", 30s).claim));
   shop.execute("update querymark.consumer set cursor = '" + std::to_string(ahead.value) + ":" +
                std::to_string(ahead.value) + ":'");
-  const ClaimResult claimed = log.claim("tier", "me", 30s);
+  const ClaimResult claimed = log.claims()->claim("tier", "me", 30s);
   REQUIRE(claimed.status == ClaimStatus::claimed);
   CHECK(claimed.claim.flush_first);
   CHECK(claimed.claim.upto.epoch != page.upto.epoch);

@@ -95,13 +95,13 @@ TEST_CASE("postgres log: deleting rows of a foreign history raises no floor abov
 TEST_CASE("postgres log: a lease that ends absurdly late keeps nobody out", "[log]") {
   const PgShop shop;
   postgres::Log log(shop.url(), "shop");
-  REQUIRE(log.claim("tier", "me", 30s).status == ClaimStatus::claimed);
-  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
+  REQUIRE(log.claims()->claim("tier", "me", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claims()->claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
   const std::string end = GENERATE("'2400-01-01'", "'infinity'", "now() + interval '3 days'");
   shop.execute("update querymark.consumer set lease_until = " + end);
-  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::claimed);
-  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::held_elsewhere);
-  CHECK_THROWS_AS(log.claim("tier", "you", 24h * 1000), ConfigError);
+  CHECK(log.claims()->claim("tier", "you", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claims()->claim("tier", "me", 30s).status == ClaimStatus::held_elsewhere);
+  CHECK_THROWS_AS(log.claims()->claim("tier", "you", 24h * 1000), ConfigError);
 }
 
 TEST_CASE("postgres log: no writer puts into it what all others would have to fetch", "[log]") {

@@ -149,11 +149,11 @@ TEST_CASE(
     process.db.catch_up();
 
     postgres::Log log(hostile.url, "shop");
-    const ClaimResult claim = log.claim("tier", "me", 30s);
+    const ClaimResult claim = log.claims()->claim("tier", "me", 30s);
     REQUIRE(claim.status == ClaimStatus::claimed);
-    CHECK(log.renew(claim.claim, 30s));
-    CHECK(log.advance(claim.claim));
-    log.release("tier", "me");
+    CHECK(log.claims()->renew(claim.claim, 30s));
+    CHECK(log.claims()->advance(claim.claim));
+    log.claims()->release("tier", "me");
     CHECK(log.holds(written));
     CHECK(log.retained().epoch == log.now().epoch);
   }

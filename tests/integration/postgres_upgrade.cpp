@@ -224,5 +224,5 @@ TEST_CASE(
       process.db.write([](postgres::Transaction& tx) { tx.invalidate(tag("x")); }).receipt;
   postgres::Log log(server.url("owned", "daemon"), "shop");
   CHECK(log.holds(receipt));
-  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claims()->claim("tier", "me", 30s).status == ClaimStatus::claimed);
 }

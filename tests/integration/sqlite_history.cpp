@@ -99,7 +99,7 @@ TEST_CASE("history: rows deleted by hand, without raising the floor, are a flush
   const Shop shop;
   Process process(shop);
   sqlite::Log log(shop.path(), "shop");
-  REQUIRE(log.advance(log.claim("tier", "me", 30s).claim));
+  REQUIRE(log.claims()->advance(log.claims()->claim("tier", "me", 30s).claim));
   CHECK(only(process.price(1)) == 2.5);
   const auto restarts = process.db.stats().restarts;
   const bool newest_too = GENERATE(false, true);
@@ -116,11 +116,11 @@ TEST_CASE("history: rows deleted by hand, without raising the floor, are a flush
   process.db.catch_up();
   CHECK(process.db.stats().restarts == restarts + 1);
   // The worker's target is flushed, once, too.
-  const ClaimResult next = log.claim("tier", "me", 30s);
+  const ClaimResult next = log.claims()->claim("tier", "me", 30s);
   REQUIRE(next.status == ClaimStatus::claimed);
   CHECK(next.claim.flush_first);
-  REQUIRE(log.advance(next.claim));
-  CHECK(log.claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
+  REQUIRE(log.claims()->advance(next.claim));
+  CHECK(log.claims()->claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
 }
 
 TEST_CASE("history: rows deleted by hand between two pages are a flush", "[history]") {
@@ -144,11 +144,11 @@ TEST_CASE("history: a lease that ends later than any may was taken by a wrong cl
           "[history]") {
   const Shop shop;
   sqlite::Log log(shop.path(), "shop");
-  REQUIRE(log.claim("tier", "me", kLongestLease).status == ClaimStatus::claimed);
-  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
-  CHECK_THROWS_AS(log.claim("tier", "me", kLongestLease + 1ms), ConfigError);
+  REQUIRE(log.claims()->claim("tier", "me", kLongestLease).status == ClaimStatus::claimed);
+  CHECK(log.claims()->claim("tier", "you", 30s).status == ClaimStatus::held_elsewhere);
+  CHECK_THROWS_AS(log.claims()->claim("tier", "me", kLongestLease + 1ms), ConfigError);
   shop.execute("update querymark_consumer set lease_until = lease_until + 86400000");
-  CHECK(log.claim("tier", "you", 30s).status == ClaimStatus::claimed);
+  CHECK(log.claims()->claim("tier", "you", 30s).status == ClaimStatus::claimed);
 }
 
 TEST_CASE(
@@ -261,6 +261,25 @@ TEST_CASE("history: a file renamed over the database is followed, by reads, writ
   process.set_price(1, 43.0);
   CHECK(shop.number("select price from product where id = 1") == 43);
   CHECK(only(process.price(1)) == 43.0);
+}
+
+TEST_CASE("history: while what lies at the path is no database, claims fail and give way later",
+          "[history]") {
+  const Shop shop;
+  sqlite::Log log(shop.path(), "shop");
+  const auto claims = log.claims();
+  const ClaimResult held = claims->claim("tier", "me", 30s);
+  REQUIRE(held.status == ClaimStatus::claimed);
+  fs::remove(shop.path() + "-wal");
+  fs::remove(shop.path() + "-shm");
+  fs::rename(shop.path(), shop.file("away"));
+  std::ofstream(shop.path()) << std::string(200, 'x');
+  CHECK_THROWS_AS(log.now(), Error);
+  CHECK_THROWS_AS(claims->renew(held.claim, 30s), Error);
+  CHECK_THROWS_AS(claims->advance(held.claim), Error);
+  CHECK_THROWS_AS(claims->release("tier", "me"), Error);
+  fs::rename(shop.file("away"), shop.path());
+  CHECK(claims->claim("tier", "me", 30s).status == ClaimStatus::claimed);
 }
 
 TEST_CASE("history: a write that comes before the poll follows the renamed file too", "[history]") {

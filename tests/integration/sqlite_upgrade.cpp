@@ -205,16 +205,16 @@ TEST_CASE("upgrade: a program of schema 1 that runs on writes, reads and drains 
   };
   CHECK(drain_old() == 1);
   old.write("product:2", 0);
-  const ClaimResult claimed = log.claim("tier", "new", 30s);
+  const ClaimResult claimed = log.claims()->claim("tier", "new", 30s);
   REQUIRE(claimed.status == ClaimStatus::claimed);
   CHECK_FALSE(claimed.claim.flush_first);
-  CHECK(log.advance(claimed.claim));
+  CHECK(log.claims()->advance(claimed.claim));
   const auto consumer = old.query("consumer", {as_parameter("shop"), as_parameter("tier")});
   CHECK(consumer.row(0)[1].as<std::uint64_t>() == claimed.claim.upto.snapshot.limit().value - 1);
   CHECK(consumer.row(0)[2].as<std::int64_t>() == 0);  // no proof for it, instead of a wrong one
   CHECK(drain_old() == 1);
   old.write("product:2", 0);
-  const ClaimResult again = log.claim("tier", "new", 30s);
+  const ClaimResult again = log.claims()->claim("tier", "new", 30s);
   REQUIRE(again.status == ClaimStatus::claimed);
   CHECK_FALSE(again.claim.flush_first);
   CHECK(now.source().marks().cursor().epoch.hex() == epoch);

@@ -167,11 +167,12 @@ TEST_CASE("cli: a worker paused past its lease changes nothing when it goes on",
   const Shop shop;
   sqlite::Log log(shop.path(), "shop");
   // A claim whose owner sleeps until another has claimed anew: the guarded advance must fail.
-  const ClaimResult paused = log.claim("sqlite:tier", "paused", std::chrono::milliseconds(0));
+  const ClaimResult paused =
+      log.claims()->claim("sqlite:tier", "paused", std::chrono::milliseconds(0));
   REQUIRE(paused.status == ClaimStatus::claimed);
-  const ClaimResult heir = log.claim("sqlite:tier", "heir", std::chrono::seconds(30));
+  const ClaimResult heir = log.claims()->claim("sqlite:tier", "heir", std::chrono::seconds(30));
   REQUIRE(heir.status == ClaimStatus::claimed);
-  CHECK_FALSE(log.advance(paused.claim));
+  CHECK_FALSE(log.claims()->advance(paused.claim));
   CHECK(shop.number("select count(*) from querymark_consumer where epoch is not null") == 0);
-  CHECK(log.advance(heir.claim));
+  CHECK(log.claims()->advance(heir.claim));
 }

@@ -176,7 +176,7 @@ class World {
     if (choices_.one_in(2)) return;  // somebody else's, or the writer is slow
     std::vector<MarkUpdate> updates;
     for (const Target& target : write.intents)
-      if (!dropped()) updates.push_back(update(target, write.position));
+      if (!dropped()) updates.push_back(MarkUpdate::of(target, write.position));
     if (choices_.one_in(4))
       source_.marks().apply_unconfirmed(updates);
     else
@@ -186,9 +186,6 @@ class World {
 
   // --- what this process hears
   [[nodiscard]] bool dropped() { return drops_invalidations_ && choices_.one_in(2); }
-  [[nodiscard]] static MarkUpdate update(const Target& target, Position position) {
-    return {target.is_flush() ? std::nullopt : std::optional(target.id()), position};
-  }
   void applied(const Write& write) {
     for (const Target& target : write.intents) {
       for (std::size_t key = 0; key < kKeys; ++key) {
@@ -215,7 +212,7 @@ class World {
       if (from.snapshot.covers(write.position) || !to.snapshot.covers(write.position)) continue;
       writes.push_back(&write);
       for (const Target& target : write.intents)
-        if (!dropped()) updates.push_back(update(target, write.position));
+        if (!dropped()) updates.push_back(MarkUpdate::of(target, write.position));
     }
     source_.marks().apply_log(updates, to);
     for (const Write* write : writes) applied(*write);
@@ -243,7 +240,8 @@ class World {
     if (!complete_intents_) return;
     std::vector<MarkUpdate> updates;
     for (const Write& write : log_)
-      for (const Target& target : write.intents) updates.push_back(update(target, write.position));
+      for (const Target& target : write.intents)
+        updates.push_back(MarkUpdate::of(target, write.position));
     source_.marks().learn_history(epoch_, updates, Position{1});
   }
 

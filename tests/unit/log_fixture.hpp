@@ -13,7 +13,7 @@
 namespace querymark::test {
 
 /// An outbox in front of another that can be told to fail, or to do something at each read.
-class FaultyOutbox final : public Outbox {
+class FaultyOutbox final : public LogReader, public LogClaims {
  public:
   explicit FaultyOutbox(MemoryOutbox& real) : real_(real) {}
 

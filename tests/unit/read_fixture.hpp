@@ -79,8 +79,7 @@ struct ReadFixture {
   /// What a write does to this process: the log shows an invalidation at the next position.
   void invalidate(const Target& target) {
     const Position position = source.marks().cursor().snapshot.limit();
-    const MarkUpdate update{target.is_flush() ? std::nullopt : std::optional(target.id()),
-                            position};
+    const MarkUpdate update = MarkUpdate::of(target, position);
     source.marks().apply_log({&update, 1}, upto(position.value));
   }
   template <class T>

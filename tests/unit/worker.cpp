@@ -55,7 +55,7 @@ struct Fixture {
       if (!error.empty()) errors.emplace_back(error);
     };
   }
-  [[nodiscard]] Worker worker() { return {outbox, applier, nullptr, options}; }
+  [[nodiscard]] Worker worker() { return {{outbox, outbox}, applier, options}; }
   // Past the flush with which a new target begins.
   void register_target(Worker& worker) {
     (void)worker.run_once();
@@ -89,7 +89,7 @@ TEST_CASE("worker: what is new is applied once and counted", "[worker]") {
   const WorkerRound round = worker.run_once();
   CHECK(round.claimed == 3);
   CHECK(round.applied == 3);
-  CHECK(round.dead == 0);
+  CHECK(round.malformed == 0);
   CHECK_FALSE(round.idle());
   CHECK(f.applier.texts() == Texts{"a", "b", "c"});
   CHECK(worker.run_once().idle());
@@ -126,8 +126,7 @@ TEST_CASE("worker: a flush swallows what came before it and nothing after", "[wo
   CHECK(f.applier.applied[0].position == flush.position);
 }
 
-TEST_CASE("worker: a malformed row becomes a flush, is counted dead and blocks nobody",
-          "[worker]") {
+TEST_CASE("worker: a malformed row becomes a flush, is counted and blocks nobody", "[worker]") {
   Fixture f;
   Worker worker = f.worker();
   f.register_target(worker);
@@ -136,7 +135,7 @@ TEST_CASE("worker: a malformed row becomes a flush, is counted dead and blocks n
   f.outbox.append(batch(tag("b")));
   const WorkerRound round = worker.run_once();
   CHECK(round.claimed == 3);
-  CHECK(round.dead == 1);
+  CHECK(round.malformed == 1);
   CHECK(round.applied == 2);
   CHECK(f.applier.texts() == Texts{"*", "b"});
   CHECK(worker.run_once().idle());
@@ -165,14 +164,14 @@ TEST_CASE("worker: a failing target keeps the cursor, loses nothing and kills no
     const WorkerRound round = worker.run_once();
     CHECK(round.retried == 3);
     CHECK(round.applied == 0);
-    CHECK(round.dead == 0);
+    CHECK(round.malformed == 0);
     CHECK_FALSE(round.fenced);
   }
   CHECK(f.errors == Texts(3, "connection refused"));
   CHECK(f.applier.applied.empty());
   CHECK(worker.run_once().applied == 2);
   CHECK(f.applier.texts() == Texts{"*"});
-  CHECK(worker.totals().dead == 1);
+  CHECK(worker.totals().malformed == 1);
 }
 
 TEST_CASE("worker: a target that fails in the middle gets the whole segment again", "[worker]") {
@@ -254,7 +253,7 @@ TEST_CASE("worker: a long segment renews its lease at half its time", "[worker]"
   Fixture f;
   FaultyOutbox watched(f.outbox);
   f.options.page_size = 1;
-  Worker worker(watched, f.applier, nullptr, f.options);
+  Worker worker({watched, watched}, f.applier, f.options);
   Worker other = f.worker();
   f.register_target(worker);
   for (int i = 0; i < 6; ++i) f.outbox.append(batch(entity("p", i)));
@@ -285,7 +284,7 @@ TEST_CASE("worker: another history starts with a flush", "[worker]") {
 TEST_CASE("worker: a history that changes under the claim moves no cursor", "[worker]") {
   Fixture f;
   FaultyOutbox watched(f.outbox);
-  Worker worker(watched, f.applier, nullptr, f.options);
+  Worker worker({watched, watched}, f.applier, f.options);
   f.register_target(worker);
   f.outbox.append(batch(tag("a")));
   watched.before_read = [&] { f.outbox.replace_history(); };
@@ -311,7 +310,7 @@ TEST_CASE("worker: its thread works, sleeps in the doorbell, and releases the le
           "[worker]") {
   Fixture f;
   FakeDoorbell doorbell;
-  Worker worker(f.outbox, f.applier, &doorbell, f.options);
+  Worker worker({f.outbox, f.outbox, &doorbell}, f.applier, f.options);
   std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
   doorbell.await_waits(1);
   f.outbox.append(batch(tag("a")));
@@ -336,7 +335,7 @@ TEST_CASE("worker: a database that is gone is reported and asked again", "[worke
   f.options.on_round = [&](const WorkerRound&, std::string_view error) {
     if (!error.empty() && ++failures == 3) outbox.down = false;
   };
-  Worker worker(outbox, f.applier, &doorbell, f.options);
+  Worker worker({outbox, outbox, &doorbell}, f.applier, f.options);
   std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
   doorbell.await_waits(1);  // it got through
   thread.request_stop();
@@ -355,7 +354,7 @@ TEST_CASE("worker: a stop ends its pause after a failure", "[worker]") {
   f.options.on_round = [&](const WorkerRound& round, std::string_view) {
     if (round.retried > 0) failed.set_value();
   };
-  Worker worker(f.outbox, f.applier, &doorbell, f.options);
+  Worker worker({f.outbox, f.outbox, &doorbell}, f.applier, f.options);
   std::jthread thread([&](const std::stop_token& stop) { worker.run(stop); });
   failed.get_future().wait();
   thread.request_stop();

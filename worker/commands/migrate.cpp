@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "backends/backend.hpp"
 #include "database_option.hpp"
-#include "endpoint.hpp"
+#include "exit_code.hpp"
 #include "output.hpp"
 
 namespace querymark::cli {
@@ -20,7 +21,8 @@ struct Options {
 };
 
 void run(const Options& options) {
-  const auto [label, report] = migrate_database(options.db.url(), options.dry_run);
+  const std::string url = options.db.url();
+  const auto [label, report] = backend_of_log(url).migrate(url, options.dry_run);
   if (options.json) {
     const nlohmann::json out{{"database", label},         {"from", report.from},
                              {"to", report.to},           {"applied", report.applied},
@@ -47,7 +49,7 @@ void add_migrate(CLI::App& app) {
   options->db.add_to(*command, "Database, created when missing if it is SQLite's");
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
   command->add_flag("--json", options->json, "One JSON object on stdout");
-  command->footer("Forward only, and safe when several run at once.");
+  command->footer(std::string("Forward only, and safe when several run at once.\n") + kExitCodes);
   command->callback([options] { run(*options); });
 }
 

@@ -1,14 +1,12 @@
 #include "commands/worker.hpp"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "backends/backend.hpp"
 #include "database_option.hpp"
-#include "endpoint.hpp"
 #include "log_lines.hpp"
 #include "querymark/deliver/worker.hpp"
 #include "querymark/support/error.hpp"
@@ -34,17 +32,17 @@ struct ReleaseAtEnd {
 };
 
 // Drains what is there. A standby drains nothing: the lease is another's.
-ExitCode drain(Worker& worker, const LogLines& log, const std::stop_token& stop) {
+ExitCode drain(Worker& worker, const LogLines& lines, const std::stop_token& stop) {
   for (;;) {
     const WorkerRound round = worker.run_once();
     if (round.standby) {
-      log.warn("another worker holds the lease; what is left was not drained");
+      lines.warn("another worker holds the lease; what is left was not drained");
       return kStandby;
     }
     if (round.retried > 0) throw Error("the target failed; what is left stays in the log");
     if (round.idle()) return kSuccess;
     if (stop.stop_requested()) {
-      log.warn("stopped by a signal; what is left stays in the log");
+      lines.warn("stopped by a signal; what is left stays in the log");
       return kFailure;
     }
   }
@@ -52,39 +50,43 @@ ExitCode drain(Worker& worker, const LogLines& log, const std::stop_token& stop)
 
 ExitCode run(const Options& options) {
   const StopOnSignal signals;
-  const LogLines log(options.json);
-  const LogEndpoint source = open_log(options.db.url(), options.namespace_name);
-  const TargetEndpoint target = open_target(options.target, options.namespace_name);
+  const LogLines lines(options.json);
+  const std::string url = options.db.url();
+  const Backend& database = backend_of_log(url);
+  const Backend& tier = backend_of_target(options.target);
+  const LogEndpoint log = database.open_log(url, options.namespace_name);
+  const TargetEndpoint target = tier.open_target(options.target, options.namespace_name);
   WorkerOptions settings;
   settings.lease = std::chrono::milliseconds(options.lease_ms);
   settings.poll_interval = std::chrono::milliseconds(options.poll_ms);
-  settings.on_round = [&log](const WorkerRound& round, std::string_view error) {
+  settings.on_round = [&lines](const WorkerRound& round, std::string_view error) {
     if (!error.empty())
-      log.warn("round failed, will try again", {{"retried", round.retried}, {"error", error}});
+      lines.warn("round failed, will try again", {{"retried", round.retried}, {"error", error}});
     else if (round.fenced)
-      log.warn("lost the lease in the middle of a segment; its new owner applies it");
+      lines.warn("lost the lease in the middle of a segment; its new owner applies it");
     else if (round.flushed)
-      log.info("flushed the namespace on the target, which is new or has missed rows");
+      lines.info("flushed the namespace on the target, which is new or has missed rows");
     else
-      log.info("applied",
-               {{"claimed", round.claimed}, {"applied", round.applied}, {"dead", round.dead}});
+      lines.info(
+          "applied",
+          {{"claimed", round.claimed}, {"applied", round.applied}, {"malformed", round.malformed}});
   };
-  Worker worker(*source.outbox, *target.applier, source.doorbell.get(), settings);
-  log.info("worker started", {{"namespace", options.namespace_name},
-                              {"target", target.applier->name()},
-                              {"owner", worker.owner()}});
+  Worker worker({*log.reader, *log.claims, log.doorbell.get()}, *target.applier, settings);
+  lines.info("worker started", {{"namespace", options.namespace_name},
+                                {"target", target.applier->name()},
+                                {"owner", worker.owner()}});
   ExitCode code = kSuccess;
   if (options.once) {
     const ReleaseAtEnd release{worker};
-    code = drain(worker, log, signals.token());
+    code = drain(worker, lines, signals.token());
   } else {
     worker.run(signals.token());
   }
-  const WorkerRound totals = worker.totals();
-  log.info("worker stopped", {{"claimed", totals.claimed},
-                              {"applied", totals.applied},
-                              {"retried", totals.retried},
-                              {"dead", totals.dead}});
+  const WorkerCounts totals = worker.totals();
+  lines.info("worker stopped", {{"claimed", totals.claimed},
+                                {"applied", totals.applied},
+                                {"retried", totals.retried},
+                                {"malformed", totals.malformed}});
   return code;
 }
 
@@ -108,9 +110,8 @@ void add_worker(CLI::App& app, ExitCode& code) {
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Log lines as JSON objects");
-  command->footer(
-      "Any number may run: one holds the lease, the others stand by (and with --once exit with "
-      "4).");
+  command->footer(std::string("Any number may run: one holds the lease, the others stand by.\n") +
+                  kExitCodes);
   command->callback([options, &code] { code = run(*options); });
 }
 

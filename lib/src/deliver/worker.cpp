@@ -46,12 +46,8 @@ std::string new_owner() {
 
 }  // namespace
 
-Worker::Worker(Outbox& outbox, Applier& applier, Doorbell* doorbell, WorkerOptions options)
-    : outbox_(outbox),
-      applier_(applier),
-      doorbell_(doorbell),
-      options_(std::move(options)),
-      owner_(new_owner()) {}
+Worker::Worker(WorkerLog log, Applier& applier, WorkerOptions options)
+    : log_(log), applier_(applier), options_(std::move(options)), owner_(new_owner()) {}
 
 void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
   if (claim.flush_first) {
@@ -64,19 +60,19 @@ void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
   TailRequest request{
       .from = claim.from, .upto = claim.upto, .after = std::nullopt, .limit = options_.page_size};
   for (bool more = true; more && !round.fenced;) {
-    const TailPage page = outbox_.read(request);
+    const TailPage page = log_.reader.read(request);
     if (page.status != TailStatus::ok) {
       // The history changed under the claim: leave the cursor, the next claim starts with a flush.
       round.fenced = true;
       return;
     }
     round.claimed += page.rows.size();
-    const auto invalidations = coalesce(page.rows, round.dead);
+    const auto invalidations = coalesce(page.rows, round.malformed);
     if (!invalidations.empty()) applier_.apply(page.upto.epoch, invalidations);
     more = page.more;
     if (more) request.after = page.rows.back();
     if (more && options_.clock->now() - renewed > options_.lease / 2) {
-      round.fenced = !outbox_.renew(claim, options_.lease);
+      round.fenced = !log_.claims.renew(claim, options_.lease);
       renewed = options_.clock->now();
     }
   }
@@ -85,7 +81,7 @@ void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
 WorkerRound Worker::run_once() {
   WorkerRound round;
   std::string error;
-  const ClaimResult result = outbox_.claim(applier_.name(), owner_, options_.lease);
+  const ClaimResult result = log_.claims.claim(applier_.name(), owner_, options_.lease);
   round.standby = result.status == ClaimStatus::held_elsewhere;
   if (result.status == ClaimStatus::claimed) {
     try {
@@ -94,15 +90,15 @@ WorkerRound Worker::run_once() {
       // An outage of the target: the cursor stays, the segment is read again.
       error = failure.what();
       round.retried = std::max<std::uint64_t>(round.claimed, 1);
-      round.dead = 0;
+      round.malformed = 0;
     }
-    if (error.empty() && !round.fenced) round.fenced = !outbox_.advance(result.claim);
+    if (error.empty() && !round.fenced) round.fenced = !log_.claims.advance(result.claim);
     if (round.fenced) {
       round.claimed = 0;  // the new owner's work now
-      round.dead = 0;
+      round.malformed = 0;
       round.flushed = false;
     } else if (error.empty()) {
-      round.applied = round.claimed - round.dead;
+      round.applied = round.claimed - round.malformed;
     }
   }
   last_error_ = error;
@@ -114,7 +110,7 @@ void Worker::count(const WorkerRound& round, std::string_view error) {
   claimed_ += round.claimed;
   applied_ += round.applied;
   retried_ += round.retried;
-  dead_ += round.dead;
+  malformed_ += round.malformed;
   if (options_.on_round && (!round.idle() || !error.empty())) options_.on_round(round, error);
 }
 
@@ -129,7 +125,7 @@ std::chrono::milliseconds Worker::backoff() {
 void Worker::run(const std::stop_token& stop) {
   // An own condition variable would miss the doorbell; the callback turns a stop into a ring.
   const std::stop_callback wake(stop, [this] {
-    if (doorbell_ != nullptr) doorbell_->interrupt();
+    if (log_.doorbell != nullptr) log_.doorbell->interrupt();
   });
   std::mutex mutex;
   std::condition_variable_any stopped;
@@ -141,8 +137,8 @@ void Worker::run(const std::stop_token& stop) {
       if (!failed) {
         failures_ = 0;
         if (!round.idle()) continue;
-        if (doorbell_ != nullptr) {
-          doorbell_->wait(options_.poll_interval);
+        if (log_.doorbell != nullptr) {
+          log_.doorbell->wait(options_.poll_interval);
           continue;
         }
       }
@@ -161,20 +157,18 @@ void Worker::run(const std::stop_token& stop) {
 
 void Worker::release() {
   try {
-    outbox_.release(applier_.name(), owner_);
+    log_.claims.release(applier_.name(), owner_);
   } catch (const std::exception& failure) {
     last_error_ = failure.what();  // the lease ends by itself
     count({}, last_error_);
   }
 }
 
-WorkerRound Worker::totals() const {
-  WorkerRound totals;
-  totals.claimed = claimed_.load();
-  totals.applied = applied_.load();
-  totals.retried = retried_.load();
-  totals.dead = dead_.load();
-  return totals;
+WorkerCounts Worker::totals() const {
+  return {.claimed = claimed_.load(),
+          .applied = applied_.load(),
+          .retried = retried_.load(),
+          .malformed = malformed_.load()};
 }
 
 }  // namespace querymark

@@ -25,10 +25,10 @@
 
 namespace querymark {
 
-Subscriber::Subscriber(std::string namespace_name, Outbox& outbox, Doorbell& doorbell, Marks& marks,
+Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doorbell, Marks& marks,
                        SubscriberOptions options)
     : namespace_name_(std::move(namespace_name)),
-      outbox_(outbox),
+      log_(log),
       doorbell_(doorbell),
       marks_(marks),
       options_(options) {
@@ -42,7 +42,7 @@ void Subscriber::start() {
   {
     const std::lock_guard lock(poll_mutex_);
     const MonotonicTime began = options_.clock->now();
-    marks_.restart(outbox_.now());
+    marks_.restart(log_.now());
     marks_.trust_until(detail::after(began, options_.max_lag));
   }
   thread_ = start_thread([this](const std::stop_token& stop) { loop(stop); });
@@ -146,8 +146,8 @@ std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) 
   updates.reserve(rows.size());
   for (const LogRow& row : rows) {
     if (!row.target) malformed_.fetch_add(1, std::memory_order_relaxed);
-    const bool everything = !row.target || row.target->is_flush();
-    updates.push_back({everything ? std::nullopt : std::optional(row.target->id()), row.position});
+    updates.push_back(row.target ? MarkUpdate::of(*row.target, row.position)
+                                 : MarkUpdate::everything(row.position));
   }
   return updates;
 }
@@ -189,7 +189,7 @@ void Subscriber::read_log(MonotonicTime began) {
   TailRequest request{
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
   for (std::size_t rows = 0;;) {
-    const TailPage page = outbox_.read(request);
+    const TailPage page = log_.read(request);
     news_.fetch_add(page.status == TailStatus::ok ? page.rows.size() : 1);
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
@@ -204,7 +204,7 @@ void Subscriber::read_log(MonotonicTime began) {
     }
     rows += page.rows.size();
     if (page.more && rows > options_.jump_after) {
-      marks_.restart(outbox_.now());
+      marks_.restart(log_.now());
       break;
     }
     const std::vector<MarkUpdate> updates = updates_of(page.rows);
@@ -239,14 +239,12 @@ std::chrono::nanoseconds Subscriber::horizon_age() const {
 void Subscriber::read_history() {
   const std::lock_guard lock(poll_mutex_);
   const Cursor known = marks_.cursor();
-  TailRequest request{.from = outbox_.retained(),
-                      .upto = known,
-                      .after = std::nullopt,
-                      .limit = options_.page_size};
+  TailRequest request{
+      .from = log_.retained(), .upto = known, .after = std::nullopt, .limit = options_.page_size};
   if (request.from.epoch != known.epoch) return;  // the next poll restarts
   const Position floor = request.from.snapshot.limit();
   for (std::size_t rows = 0;;) {
-    const TailPage page = outbox_.read(request);
+    const TailPage page = log_.read(request);
     rows += page.rows.size();
     // Pruned or replaced meanwhile, or more than is worth reading: older values stay unknown, thus
     // misses.
@@ -270,7 +268,7 @@ bool Subscriber::is_own(const Receipt& receipt) const {
 
 bool Subscriber::refuted(const Receipt& receipt) const {
   try {
-    return outbox_.refutes(receipt);
+    return log_.refutes(receipt);
   } catch (const Error&) {
     return false;  // nobody can be asked: coverage decides, as long as the polls let it be trusted
   }
@@ -287,7 +285,7 @@ WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
     return outcome;
   };
   // A cursor covers the positions of rolled back transactions, too,
-  if (receipt.in_doubt && !outbox_.holds(receipt))
+  if (receipt.in_doubt && !log_.holds(receipt))
     return refuse("the write was rolled back, or the log no longer shows it");
   // and those that a history gave out which nobody saw end.
   if (!receipt.in_doubt && !is_own(receipt) && refuted(receipt))

@@ -7,14 +7,6 @@
 
 namespace querymark {
 
-void require_lease(std::chrono::milliseconds lease) {
-  if (lease < std::chrono::milliseconds(0) || lease > kLongestLease)
-    throw ConfigError(
-        "a lease lasts at most " +
-        std::to_string(std::chrono::duration_cast<std::chrono::seconds>(kLongestLease).count()) +
-        " s; renew it instead");
-}
-
 MemoryOutbox::MemoryOutbox(std::string namespace_name, const Clock& clock)
     : namespace_name_(std::move(namespace_name)), clock_(clock) {}
 

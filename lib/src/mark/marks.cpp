@@ -9,10 +9,9 @@
 // generation_ G is the number of batches applied. To apply a batch an applier holds apply_mutex_,
 // writes the cells of all its targets (and the flush mark) with G + 1 by relaxed stores, then
 // publishes G + 1 with release. A reader that loads generation_ = g with acquire therefore sees
-// every mark with a generation
-// <= g. It may see marks of g + 1 early: they exceed every stamp <= g, so they can only cost a
-// miss. The coarse filter is written like the cells, with the same generations: one of its cells is
-// never behind the mark of a target that falls into it.
+// every mark of a generation up to g. It may see marks of g + 1 early: they exceed every stamp up
+// to g, so they can only cost a miss. The coarse filter is written like the cells, with the same
+// generations: one of its cells is never behind the mark of a target that falls into it.
 //
 // A hit compares stamp == generation() first: equal means that no batch was published since the
 // stamp was taken. Otherwise it reads the cells (`unchanged_since`) and may raise the stamp to the

@@ -53,7 +53,7 @@ Source& Cache::local() {
 }
 
 void Cache::invalidate(const Target& target) {
-  const MarkUpdate update{target.is_flush() ? std::nullopt : std::optional(target.id()), {}};
+  const MarkUpdate update = MarkUpdate::of(target);
   local().marks().apply_unconfirmed({&update, 1});
 }
 

@@ -8,7 +8,7 @@
 namespace querymark {
 
 void PendingWrite::add(const Target& target, Position position) {
-  updates.push_back({target.is_flush() ? std::nullopt : std::optional(target.id()), position});
+  updates.push_back(MarkUpdate::of(target, position));
   receipt.position = std::max(receipt.position, position);
   ++receipt.intents;
 }
@@ -57,7 +57,7 @@ void OwnWrites::doubt(const PendingWrite& write) {
 }
 
 void OwnWrites::flush_local() {
-  const MarkUpdate everything{std::nullopt, {}};
+  const MarkUpdate everything = MarkUpdate::everything();
   marks_.apply_unconfirmed({&everything, 1});
 }
 

@@ -8,7 +8,9 @@
 #include <string>
 
 #include "querymark/deliver/applier.hpp"
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/doorbell.hpp"
+#include "querymark/log/log_claims.hpp"
+#include "querymark/log/log_reader.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 
@@ -27,12 +29,23 @@ struct WorkerOptions {
   const Clock* clock = &system_clock();
 };
 
+/// The log as a worker needs it. What it refers to must outlive the worker.
+struct WorkerLog {
+  LogReader& reader;
+  LogClaims& claims;
+  Doorbell* doorbell = nullptr;  ///< Without one, the worker looks every `poll_interval`.
+};
+
+/// Rows of the log by what became of them.
+struct WorkerCounts {
+  std::uint64_t claimed = 0;    ///< Read under a claim.
+  std::uint64_t applied = 0;    ///< Their invalidation is in the target and recorded as done.
+  std::uint64_t retried = 0;    ///< Given back: the target failed, they will be read again.
+  std::uint64_t malformed = 0;  ///< Replaced by a flush of the target.
+};
+
 /// What one round of the worker came to.
-struct WorkerRound {
-  std::uint64_t claimed = 0;  ///< Rows read under a claim.
-  std::uint64_t applied = 0;  ///< Rows whose invalidation is in the target and recorded as done.
-  std::uint64_t retried = 0;  ///< Rows given back: the target failed, they will be read again.
-  std::uint64_t dead = 0;     ///< Malformed rows: replaced by a flush of the target.
+struct WorkerRound : WorkerCounts {
   bool flushed = false;  ///< The target was new, or the log had lost rows: it was emptied instead.
   bool standby = false;  ///< Another worker holds the lease.
   bool fenced = false;   ///< The lease was lost meanwhile: the new owner does the work again.
@@ -52,11 +65,10 @@ struct WorkerRound {
 /// `run_once` and `run` are for one thread at a time; the counters may be read from any.
 class Worker {
  public:
-  /// The outbox, the applier and the doorbell must outlive the worker; the doorbell may be null.
-  Worker(Outbox& outbox, Applier& applier, Doorbell* doorbell = nullptr,
-         WorkerOptions options = {});
+  /// The applier must outlive the worker.
+  Worker(WorkerLog log, Applier& applier, WorkerOptions options = {});
 
-  /// One claim, applied. Returns at once when nothing is new. Throws what the outbox throws; a
+  /// One claim, applied. Returns at once when nothing is new. Throws what the log throws; a
   /// failure of the target is not thrown but counted in `retried` (the text goes to `on_round`).
   WorkerRound run_once();
   /// Rounds until `stop` is requested; then releases the lease. Never throws for a failing database
@@ -65,7 +77,8 @@ class Worker {
   /// Releases the lease, if held. Called by `run` at its end.
   void release();
 
-  [[nodiscard]] WorkerRound totals() const;
+  /// Of all rounds so far. From any thread.
+  [[nodiscard]] WorkerCounts totals() const;
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
 
  private:
@@ -73,14 +86,13 @@ class Worker {
   void count(const WorkerRound& round, std::string_view error);
   [[nodiscard]] std::chrono::milliseconds backoff();
 
-  Outbox& outbox_;
+  WorkerLog log_;
   Applier& applier_;
-  Doorbell* doorbell_;
   WorkerOptions options_;
   std::string owner_;
   std::string last_error_;
   unsigned failures_ = 0;
-  std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, dead_{0};
+  std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, malformed_{0};
 };
 
 }  // namespace querymark

@@ -11,7 +11,8 @@
 #include <thread>
 #include <utility>
 
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/doorbell.hpp"
+#include "querymark/log/log_reader.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/support/time_span.hpp"
@@ -33,26 +34,26 @@ struct SubscriberOptions {
 /// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its
 /// own and whenever somebody asks (`catch_up`).
 ///
-/// Thread-safe. The outbox, the doorbell and the marks must outlive it; its destructor stops the
+/// Thread-safe. The log, the doorbell and the marks must outlive it; its destructor stops the
 /// thread.
 class Subscriber {
  public:
   /// Throws ConfigError for a negative max_lag or poll_interval.
-  Subscriber(std::string namespace_name, Outbox& outbox, Doorbell& doorbell, Marks& marks,
+  Subscriber(std::string namespace_name, LogReader& log, Doorbell& doorbell, Marks& marks,
              SubscriberOptions options = {});
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber();
 
   /// Takes the first snapshot (the marks know nothing older) and starts the thread. Throws what the
-  /// outbox throws; then nothing has started.
+  /// log throws; then nothing has started.
   void start();
   /// Stops and joins the thread. Idempotent. Waiters return `timed_out` at their deadline.
   void stop() noexcept;
 
   /// Applies everything that was committed before the call. Blocks for one read of the log; callers
   /// that arrive during one share the next, its failure too (as an Error of the same traits).
-  /// Throws what the outbox throws; the marks then stand where they stood. A log that ends before
+  /// Throws what the log throws; the marks then stand where they stood. A log that ends before
   /// the cursor, in the same epoch, is another history that nobody has told of: the marks restart
   /// there, and Error is thrown.
   void catch_up();
@@ -65,7 +66,7 @@ class Subscriber {
   /// Waits until the marks include the receipt's write. No polling: woken by whoever catches up. A
   /// receipt in doubt is also looked for in the log, once its transaction has ended, and refused if
   /// it is not there; one of another process is refused where the log can show that its position
-  /// now belongs to another write. Throws what the outbox throws.
+  /// now belongs to another write. Throws what the log throws.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
   /// An acknowledged write of this process: nobody need be asked for it.
   void remember_own(const Receipt& receipt) noexcept;
@@ -99,7 +100,7 @@ class Subscriber {
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string namespace_name_;
-  Outbox& outbox_;
+  LogReader& log_;
   Doorbell& doorbell_;
   Marks& marks_;
   SubscriberOptions options_;

@@ -6,15 +6,16 @@
 #include <vector>
 
 #include "querymark/log/intent.hpp"
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/log_claims.hpp"
+#include "querymark/log/log_reader.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/support/clock.hpp"
 
 namespace querymark {
 
-/// An outbox without a database, with the same contract: for users' own tests, and for
+/// An outbox without a database, with the same contracts: for users' own tests, and for
 /// `get_or_load` caches whose writers live in the same process. Thread-safe.
-class MemoryOutbox final : public Outbox {
+class MemoryOutbox final : public LogReader, public LogClaims {
  public:
   explicit MemoryOutbox(std::string namespace_name, const Clock& clock = system_clock());
 

@@ -10,20 +10,13 @@
 #include <utility>
 
 #include "querymark/mark/mark_table.hpp"
+#include "querymark/mark/mark_update.hpp"
 #include "querymark/mark/snapshot.hpp"
 #include "querymark/mark/stamp.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/mutex.hpp"
 
 namespace querymark {
-
-/// One invalidation as the marks see it. A flush has no target.
-struct MarkUpdate {
-  std::optional<TargetId> target;
-  Position position;
-
-  [[nodiscard]] bool is_flush() const noexcept { return !target.has_value(); }
-};
 
 /// The marks of one database history in one namespace: the one place where "is this value stale?"
 /// is decided. Holds the mark table, the flush mark, the subscriber's cursor, the floor, and the
@@ -41,7 +34,6 @@ class Marks {
   explicit Marks(std::size_t cells = MarkTable::kDefaultSize);
 
   // --- hits
-  // ------------------------------------------------------------------------------------------
   /// The last published generation. An entry whose stamp equals it can't be stale.
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_acquire);
@@ -56,7 +48,6 @@ class Marks {
   }
 
   // --- loads
-  // -----------------------------------------------------------------------------------------
   /// The stamp for a load that asks the database after this call. Never blocks on an applier's
   /// work.
   [[nodiscard]] Stamp begin_load() const;
@@ -67,7 +58,6 @@ class Marks {
                                                    std::span<const TargetId> targets) const;
 
   // --- appliers
-  // --------------------------------------------------------------------------------------
   /// Applies an own, acknowledged commit before the log shows it, and remembers each (position,
   /// target), so that the log's copy is skipped. What the cursor covers already is dropped: the log
   /// was faster. A commit of another epoch is applied as an unpositioned one and not remembered.
@@ -99,7 +89,6 @@ class Marks {
   void restart(const Cursor& now);
 
   // --- cursor
-  // ----------------------------------------------------------------------------------------
   [[nodiscard]] Cursor cursor() const;
   [[nodiscard]] Position floor() const;
   /// Times that the marks were restarted: start, epoch changes, jumps.

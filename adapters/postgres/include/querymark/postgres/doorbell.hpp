@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/doorbell.hpp"
 
 namespace querymark::postgres {
 

@@ -5,9 +5,12 @@
 #include <memory>
 #include <string>
 
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/log_claims.hpp"
+#include "querymark/log/log_reader.hpp"
 
 namespace querymark::postgres {
+
+class LogConnection;
 
 struct LogOptions {
   /// For each statement: a server that stays silent longer counts as lost; the server itself gives
@@ -36,7 +39,7 @@ struct LogIdentity {
 ///
 /// Its statements are prepared, so `url` leads to the server itself, not to a proxy that lends
 /// server sessions per transaction.
-class Log final : public Outbox {
+class Log final : public LogReader {
  public:
   /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.
   Log(std::string url, std::string namespace_name, LogOptions options = {});
@@ -48,18 +51,14 @@ class Log final : public Outbox {
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
-  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
-                                  std::chrono::milliseconds lease) override;
-  [[nodiscard]] bool advance(const Claim& claim) override;
-  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
-  void release(const std::string& consumer, const std::string& owner) override;
 
+  /// What workers claim of this log, over the same connection, which stands as long as either.
+  [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// The server process that serves the log's connection now; 0 when there is none.
   [[nodiscard]] int backend_pid() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<LogConnection> log_;
 };
 
 }  // namespace querymark::postgres

@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 
-#include "querymark/log/outbox.hpp"
+#include "querymark/log/log_claims.hpp"
+#include "querymark/log/log_reader.hpp"
 #include "querymark/mark/stamp.hpp"
 
 namespace querymark::sqlite {
 
+class LogFile;
 struct FileIdentity;
 
 struct LogOptions {
@@ -26,7 +28,7 @@ struct LogOptions {
 /// the one opened, its epoch is the cursor's, the cursor's row still has the witness that the
 /// cursor saw, and no row behind it is missing. Rows that were deleted without raising the floor,
 /// or an id that was left out, count as pruned.
-class Log final : public Outbox {
+class Log final : public LogReader {
  public:
   /// Opens, checks the schema, and adopts the file: one that was never opened before, or is a copy
   /// of another one, however made, gets a database id and an epoch of its own; a reboot after
@@ -39,12 +41,9 @@ class Log final : public Outbox {
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] bool refutes(const Receipt& receipt) override;
-  [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
-                                  std::chrono::milliseconds lease) override;
-  [[nodiscard]] bool advance(const Claim& claim) override;
-  [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
-  void release(const std::string& consumer, const std::string& owner) override;
 
+  /// What workers claim of this log, over the same connection, which stands as long as either.
+  [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
@@ -58,8 +57,7 @@ class Log final : public Outbox {
   [[nodiscard]] std::string database_id() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<LogFile> file_;
 };
 
 }  // namespace querymark::sqlite

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "querymark/key/target.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/mark/snapshot.hpp"
+
+// For writers of ports: what a database's adapter implements so that subscribers can follow it.
 
 namespace querymark {
 
@@ -46,37 +46,11 @@ struct TailPage {
   Position floor;     ///< Rows at or above are retained.
 };
 
-/// No lease may be longer, so one that ends later was taken while a clock was wrong, and counts as
-/// ended.
-inline constexpr std::chrono::milliseconds kLongestLease = std::chrono::hours(1);
-/// Throws ConfigError for a lease that is negative or longer.
-void require_lease(std::chrono::milliseconds lease);
-
-/// A segment of the log that a worker has claimed for one shared target. Valid until its lease ends
-/// or its consumer is claimed anew; every use is guarded by the token.
-struct Claim {
-  std::string consumer;
-  WriteId token;
-  Cursor from;
-  Cursor upto;
-  /// The target is new, or the log's history changed or was pruned past it: flush it instead of
-  /// reading.
-  bool flush_first = false;
-};
-
-enum class ClaimStatus : std::uint8_t { claimed, nothing_new, held_elsewhere };
-
-struct ClaimResult {
-  ClaimStatus status = ClaimStatus::nothing_new;
-  Claim claim;  ///< Meaningful when claimed.
-};
-
-/// The log of one namespace as consumers see it: a small port with one implementation per database
-/// and one in memory (`MemoryOutbox`). Implementations are thread-safe, may block on I/O, and throw
-/// Error.
-class Outbox {
+/// The log of one namespace as whoever follows it sees it. One implementation per database and one
+/// in memory (`MemoryOutbox`). Implementations are thread-safe, may block on I/O, and throw Error.
+class LogReader {
  public:
-  virtual ~Outbox() = default;
+  virtual ~LogReader() = default;
 
   /// The newest cursor, for a consumer that starts.
   [[nodiscard]] virtual Cursor now() = 0;
@@ -95,29 +69,6 @@ class Outbox {
     static_cast<void>(receipt);
     return false;
   }
-
-  /// Claims what is new for `consumer`, registering it when unknown. Takes a fresh token and a
-  /// lease of `lease` by the database's clock, at most `kLongestLease`. `owner` may claim again
-  /// while its own lease runs.
-  [[nodiscard]] virtual ClaimResult claim(const std::string& consumer, const std::string& owner,
-                                          std::chrono::milliseconds lease) = 0;
-  /// Moves the consumer's cursor to the claim's end. False: fenced, somebody else has claimed
-  /// since.
-  [[nodiscard]] virtual bool advance(const Claim& claim) = 0;
-  /// Extends the lease. False: fenced.
-  [[nodiscard]] virtual bool renew(const Claim& claim, std::chrono::milliseconds lease) = 0;
-  /// Ends the owner's lease, so that another worker need not wait for it. No effect when fenced.
-  virtual void release(const std::string& consumer, const std::string& owner) = 0;
-};
-
-/// Tells a consumer that the log may have grown. A hint: it may be lost, early or spurious.
-class Doorbell {
- public:
-  virtual ~Doorbell() = default;
-  /// Returns when something may have been committed, after `timeout`, or after `interrupt()`.
-  virtual void wait(std::chrono::nanoseconds timeout) = 0;
-  /// Ends the current or the next wait. Thread-safe.
-  virtual void interrupt() = 0;
 };
 
 }  // namespace querymark

@@ -1,0 +1,102 @@
+#include "claims.hpp"
+
+#include "log_connection.hpp"
+#include "postgres_sql.hpp"
+#include "querymark/postgres/types.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+#include "snapshot_text.hpp"
+
+namespace querymark::postgres {
+namespace {
+
+// A cursor that covers nothing new for this many ids is moved along, so that its list of ids in
+// progress does not grow old.
+constexpr std::uint64_t kIdleStride = 65'536;
+
+struct ConsumerRow {
+  std::optional<Cursor> cursor;
+  bool held = false;
+  std::string owner;
+};
+
+std::optional<Cursor> cursor_of(const Field& epoch, const Field& snapshot) {
+  if (epoch.is_null()) return std::nullopt;
+  return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
+}
+
+std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& name) {
+  const ResultSet set =
+      log.query(sql::consumer, {as_parameter(log.namespace_name()), as_parameter(name),
+                                as_parameter(kLongestLease.count())});
+  if (set.empty()) return std::nullopt;
+  const Row row = set.row(0);
+  return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
+                     .held = row[3].as<bool>(),
+                     .owner = row[2].as<std::optional<std::string>>().value_or("")};
+}
+
+}  // namespace
+
+ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
+                          std::chrono::milliseconds lease) {
+  require_lease(lease);
+  const auto lock = log_->lock();
+  // A cheap read first: nothing is written when nothing is new.
+  auto row = consumer_of(*log_, consumer);
+  if (!row) {
+    log_->execute(sql::consumer_register,
+                  {as_parameter(log_->namespace_name()), as_parameter(consumer)});
+    row = consumer_of(*log_, consumer);
+    if (!row) throw Error("the consumer " + consumer + " vanished from querymark.consumer");
+  }
+  if (row->held && row->owner != owner) return {ClaimStatus::held_elsewhere, {}};
+  if (row->cursor) {
+    const auto found = log_->page(*row->cursor, std::nullopt, std::nullopt, 1);
+    const bool current = log_->proves(found.state) && found.state.epoch == row->cursor->epoch &&
+                         !rewound(*row->cursor, found.state) &&
+                         !pruned_past(*row->cursor, found.state.floor);
+    const bool fresh =
+        found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
+    if (current && found.rows.empty() && fresh) return {ClaimStatus::nothing_new, {}};
+  }
+  Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
+  const ResultSet taken = log_->query(
+      sql::consumer_claim, {as_parameter(log_->namespace_name()), as_parameter(consumer),
+                            as_parameter(owner), as_parameter(stored(claim.token)),
+                            as_parameter(lease.count()), as_parameter(kLongestLease.count())});
+  if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
+  const auto cursor = cursor_of(taken.row(0)[0], taken.row(0)[1]);
+  // The snapshot that bounds the segment, in a later statement than the lock's.
+  const LogState now = log_->state(cursor);
+  claim.upto = now.cursor();
+  claim.flush_first = !cursor || cursor->epoch != now.epoch || pruned_past(*cursor, now.floor);
+  claim.from = claim.flush_first ? claim.upto : *cursor;
+  return {ClaimStatus::claimed, claim};
+}
+
+bool Claims::advance(const Claim& claim) {
+  const auto lock = log_->lock();
+  const std::string epoch = claim.upto.epoch.hex();
+  const std::string cursor = snapshot_text(claim.upto.snapshot);
+  return log_->execute(
+             sql::consumer_advance,
+             {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
+              as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor)}) == 1;
+}
+
+bool Claims::renew(const Claim& claim, std::chrono::milliseconds lease) {
+  require_lease(lease);
+  const auto lock = log_->lock();
+  return log_->execute(sql::consumer_renew,
+                       {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
+                        as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
+}
+
+void Claims::release(const std::string& consumer, const std::string& owner) {
+  const auto lock = log_->lock();
+  log_->execute(sql::consumer_release, {as_parameter(log_->namespace_name()),
+                                        as_parameter(consumer), as_parameter(owner)});
+}
+
+}  // namespace querymark::postgres

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "connection.hpp"
+#include "querymark/postgres/log.hpp"
+#include "querymark/support/embedded_sql.hpp"
+
+namespace querymark::postgres {
+
+/// Where the log stands, with the proof of whose log it is.
+struct LogState {
+  Epoch epoch;
+  bool adopted = false;  // the epoch is this server's and its incarnation's
+  Position floor;
+  Snapshot snapshot;
+  int pid = 0;
+  std::string database_id;
+
+  [[nodiscard]] Cursor cursor() const { return {epoch, snapshot, {}}; }
+};
+
+/// Throw SchemaError, Error.
+[[nodiscard]] Epoch epoch_of(const Field& field);
+[[nodiscard]] Snapshot snapshot_of(const Field& field);
+
+/// The server has yet to give out ids that the cursor knows: it was put back to an earlier state.
+[[nodiscard]] bool rewound(const Cursor& known, const LogState& found);
+/// What a consumer with this cursor has not seen may have been pruned: the floor lies above an id
+/// that was in progress, or that had yet to be given out.
+[[nodiscard]] bool pruned_past(const Cursor& cursor, Position floor);
+
+[[nodiscard]] inline std::int64_t stored(WriteId id) noexcept {
+  return static_cast<std::int64_t>(id.value);
+}
+
+/// The connection over which `Log` reads and `Claims` moves consumers, both under its mutex: one
+/// session at the primary, opened anew when asked after a loss, which adopts the history first.
+class LogConnection {
+ public:
+  /// Connects, checks the schema, adopts. Throws SchemaError, ConfigError, Error.
+  LogConnection(std::string url, std::string namespace_name, LogOptions options);
+
+  [[nodiscard]] const std::string& namespace_name() const noexcept { return namespace_name_; }
+
+  /// For everything below.
+  [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  /// The server process at the other end; 0 when there is none.
+  [[nodiscard]] int backend_pid() const noexcept;
+
+  /// The state, after making sure that the epoch is this history's, and that of whoever has
+  /// `known`.
+  [[nodiscard]] LogState state(const std::optional<Cursor>& known = std::nullopt);
+  /// Whether the server that answered is the one that the connection was opened to, and the epoch
+  /// its own: behind a proxy that switches servers the backend changes under a standing connection.
+  [[nodiscard]] bool proves(const LogState& found) const;
+
+  struct Page {
+    LogState state;
+    std::vector<LogRow> rows;
+  };
+  /// Rows that `from` does not cover, at most `limit`, and the state in the same snapshot.
+  [[nodiscard]] Page page(const Cursor& from, const std::optional<Cursor>& upto,
+                          const std::optional<LogRow>& after, std::size_t limit);
+  /// Whoever has connections to the old history closes them.
+  void tell_history_changed() const;
+
+ private:
+  [[nodiscard]] Connection& standing(const std::optional<Cursor>& known = std::nullopt);
+  [[nodiscard]] LogState look();
+
+  std::string url_;
+  std::string namespace_name_;
+  LogOptions options_;
+  std::mutex mutex_;  // guards connection_
+  std::unique_ptr<Connection> connection_;
+};
+
+/// Throws SchemaError when the answer of a statement that reads querymark.meta is empty.
+void require_meta(const ResultSet& set);
+
+}  // namespace querymark::postgres

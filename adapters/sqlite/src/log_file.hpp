@@ -1,0 +1,97 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "connection.hpp"
+#include "file_claim.hpp"
+#include "log_state.hpp"
+#include "querymark/sqlite/log.hpp"
+#include "querymark/support/embedded_sql.hpp"
+
+namespace querymark::sqlite {
+
+/// The file in which a log stands: one connection, which follows the path to whatever file lies
+/// there, and the proofs that the file's history is its own. `Log` reads through it and `Claims`
+/// moves consumers, both under its mutex.
+class LogFile {
+ public:
+  /// Opens, checks the schema, and adopts the file. Throws SchemaError, Error.
+  LogFile(const std::string& path, std::string namespace_name, LogOptions options);
+
+  /// Whether the file at the connection's end is that one. Thread-safe.
+  [[nodiscard]] bool is_of(const FileIdentity& file) const noexcept;
+  /// As of the last look. Thread-safe.
+  [[nodiscard]] bool split() const noexcept { return split_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const std::string& namespace_name() const noexcept { return namespace_name_; }
+
+  /// For everything below.
+  [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+
+  [[nodiscard]] const std::string& database_id() const noexcept { return database_id_; }
+  /// Throws Error when what lies at the path could not be opened.
+  [[nodiscard]] Connection& connection();
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+
+  /// Opens what lies at the path if that is another file by now. Throws Error where it can't be
+  /// reached, or its write-ahead log is not the one that others use.
+  void follow_path();
+  /// Where the log stands; an epoch that is new here is adopted first.
+  [[nodiscard]] LogState state(std::uint64_t cursor_id);
+  /// The same as the file says, for a look inside a transaction.
+  [[nodiscard]] LogState look(std::uint64_t cursor_id);
+  /// Starts a new epoch unless another process was faster.
+  void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen);
+  /// True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
+  [[nodiscard]] bool has_gap(std::uint64_t after, std::uint64_t last);
+  /// Whoever has connections to the old history closes them.
+  void tell_history_changed() const;
+
+ private:
+  struct Meta {
+    std::string database_id;
+    Epoch epoch;
+    FileClaim claim;
+    std::optional<std::string> volatile_boot;  // set once anyone commits below FULL
+  };
+  // What a file needs before it is trusted to be what its rows say.
+  enum class Adoption : std::uint8_t {
+    none,
+    refresh,       // it is the file that was claimed; something of the claim is new
+    new_epoch,     // a reboot may have taken commits back
+    new_identity,  // a copy, or never opened: what it says of itself is another file's
+  };
+
+  [[nodiscard]] Meta meta();
+  [[nodiscard]] Adoption needed(const Meta& found, const FileClaim& now) const;
+  void adopt();
+  [[nodiscard]] Meta claim_file(const FileClaim& now);
+  void start_epoch();
+  void open();
+  [[nodiscard]] std::string wal_name() const;
+  void require_whole();
+  [[nodiscard]] bool replaced() const;
+
+  std::string path_;
+  std::string namespace_name_;
+  LogOptions options_;
+
+  std::mutex mutex_;  // guards what follows
+  std::string database_id_;
+  Epoch adopted_;  // the epoch under which the file was last proved to be its own
+  std::unique_ptr<Connection> connection_;
+  std::optional<FileIdentity> wal_;  // the write-ahead log that is open, once there was one
+
+  std::atomic<bool> split_{false};
+  mutable std::mutex file_mutex_;  // guards open_file_; innermost
+  FileIdentity open_file_;         // the connection's
+};
+
+}  // namespace querymark::sqlite

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <memory>
+
+#include "support/shop.hpp"
+#ifdef QUERYMARK_TEST_POSTGRES
+#include "support/pg_shop.hpp"
+#endif
+
+namespace querymark::test {
+
+/// The log of the namespace "shop" in memory, and what differs between the databases in a test that
+/// runs on all of them.
+struct MemoryLog {
+  MemoryOutbox outbox_{"shop"};
+  LogReader& reader() { return outbox_; }
+  LogClaims& claims() { return outbox_; }
+  Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
+  void malformed() { outbox_.append_malformed(); }
+  void prune(Position floor) { outbox_.prune(floor); }
+  void lose_history() { outbox_.replace_history(); }
+};
+
+/// The same on SQLite.
+struct SqliteLog {
+  Shop shop;
+  Process process{shop};
+  sqlite::Log log{shop.path(), "shop"};
+  std::unique_ptr<LogClaims> held = log.claims();
+  LogReader& reader() { return log; }
+  LogClaims& claims() { return *held; }
+  Receipt write(const IntentBatch& intents) {
+    return process.db
+        .write([&](auto& tx) {
+          for (const Target& target : intents.targets()) tx.invalidate(target);
+        })
+        .receipt;
+  }
+  void malformed() {
+    shop.execute(
+        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', '%', "
+        "3)");
+  }
+  void prune(Position floor) {
+    shop.execute("update querymark_meta set floor = " + std::to_string(floor.value));
+    shop.execute("delete from querymark_log where id < " + std::to_string(floor.value));
+  }
+  void lose_history() {
+    shop.execute(
+        "begin immediate; delete from querymark_log; "
+        "delete from sqlite_sequence where name = 'querymark_log'; commit");
+  }
+};
+
+#ifdef QUERYMARK_TEST_POSTGRES
+/// The same on PostgreSQL.
+struct PostgresLog {
+  PgShop shop;
+  PgProcess process{shop};
+  postgres::Log log{shop.url(), "shop"};
+  std::unique_ptr<LogClaims> held = log.claims();
+  LogReader& reader() { return log; }
+  LogClaims& claims() { return *held; }
+  Receipt write(const IntentBatch& intents) {
+    return process.db
+        .write([&](auto& tx) {
+          for (const Target& target : intents.targets()) tx.invalidate(target);
+        })
+        .receipt;
+  }
+  void malformed() {
+    shop.execute(
+        "insert into querymark.log (namespace, kind, target, write_id) values ('shop', 'tag', '%', "
+        "3)");
+  }
+  void prune(Position floor) {
+    const std::string id = "'" + std::to_string(floor.value) + "'::xid8";
+    shop.execute("update querymark.meta set floor = " + id);
+    shop.execute("delete from querymark.log where xid < " + id);
+  }
+  // As a crash does.
+  void lose_history() { shop.execute("truncate querymark.incarnation"); }
+};
+#define QUERYMARK_LOGS MemoryLog, SqliteLog, PostgresLog
+#else
+#define QUERYMARK_LOGS MemoryLog, SqliteLog
+#endif
+
+inline IntentBatch batch(std::initializer_list<Target> targets) {
+  IntentBatch intents;
+  for (const Target& target : targets) intents.add(target);
+  return intents;
+}
+
+inline TailRequest after(const Cursor& from) {
+  return {.from = from, .upto = std::nullopt, .after = std::nullopt, .limit = 1000};
+}
+
+}  // namespace querymark::test

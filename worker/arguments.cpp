@@ -1,0 +1,54 @@
+#include "arguments.hpp"
+
+#include <algorithm>
+
+#include "querymark/support/ascii.hpp"
+#include "querymark/support/error.hpp"
+#include "suggest.hpp"
+
+namespace querymark::cli {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what, const std::string& word,
+                         const std::vector<std::string>& known) {
+  throw ConfigError("unknown " + what + ' ' + word + "; did you mean " + suggest(word, known) +
+                    "?");
+}
+
+std::vector<std::string> commands_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<std::string> options_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+// A number may be negative, and a dash alone is a name.
+bool is_option(const std::string& word) {
+  return word.size() > 1 && word[0] == '-' && !ascii::is_digit(word[1]);
+}
+
+}  // namespace
+
+void require_known(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const CLI::App* command = &app;
+  for (const std::string& word : arguments) {
+    if (word == "--") return;
+    if (is_option(word)) {
+      const std::string name = word.substr(0, word.find('='));
+      if (command->get_option_no_throw(name) == nullptr)
+        refuse("option", name, options_of(*command));
+    } else if (command == &app) {
+      const std::vector<std::string> known = commands_of(app);
+      if (std::ranges::find(known, word) == known.end()) refuse("command", word, known);
+      command = app.get_subcommand(word);
+    }
+  }
+}
+
+}  // namespace querymark::cli

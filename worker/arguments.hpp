@@ -1,0 +1,13 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace querymark::cli {
+
+/// Throws ConfigError for a command or an option that `app` does not know, with those that may have
+/// been meant. CLI11 would only miss a command, or complain of what it needs first.
+void require_known(const CLI::App& app, const std::vector<std::string>& arguments);
+
+}  // namespace querymark::cli

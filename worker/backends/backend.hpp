@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "querymark/deliver/applier.hpp"
+#include "querymark/log/doorbell.hpp"
+#include "querymark/log/log_claims.hpp"
+#include "querymark/log/log_reader.hpp"
+#include "querymark/support/migrations.hpp"
+
+namespace querymark::cli {
+
+/// The log that `--db` names, with its doorbell.
+struct LogEndpoint {
+  std::unique_ptr<LogReader> reader;
+  std::unique_ptr<LogClaims> claims;
+  std::unique_ptr<Doorbell> doorbell;
+};
+
+/// A shared tier that `--target` names, owned.
+struct TargetEndpoint {
+  std::shared_ptr<void> tier;  // what the applier refers to
+  std::unique_ptr<Applier> applier;
+};
+
+/// What `migrate` did to the database that `label` names, without a password.
+struct MigrationOutcome {
+  std::string label;
+  MigrationReport report;
+};
+
+/// One kind of database or tier, as `--db` and `--target` name it. Each is a file in this folder,
+/// which the build takes if the adapter is built, and else the file that says so.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// Whether `url` names one of this kind. Looks at the text, and whether there is such a file.
+  [[nodiscard]] virtual bool accepts(const std::string& url) const = 0;
+  /// How to write a `--db` of this kind, for messages; empty when it holds no log.
+  [[nodiscard]] virtual std::string_view log_form() const noexcept { return {}; }
+  /// The same for `--target`; empty when it is no shared tier.
+  [[nodiscard]] virtual std::string_view target_form() const noexcept { return {}; }
+  /// What to tell whoever names this kind where it has no form.
+  [[nodiscard]] virtual std::string lacks() const { return {}; }
+
+  /// For kinds that hold a log. Throw SchemaError, ConfigError, Error.
+  [[nodiscard]] virtual LogEndpoint open_log(const std::string& url,
+                                             const std::string& namespace_name) const;
+  [[nodiscard]] virtual MigrationOutcome migrate(const std::string& url, bool dry_run) const;
+  /// For kinds that are a shared tier. Throws the same.
+  [[nodiscard]] virtual TargetEndpoint open_target(const std::string& url,
+                                                   const std::string& namespace_name) const;
+};
+
+const Backend& postgres_backend();
+const Backend& sqlite_backend();
+
+/// The kind that accepts `url`, and holds a log or is a shared tier. Throws ConfigError, which
+/// shows nothing of a text that may hold a password.
+[[nodiscard]] const Backend& backend_of_log(const std::string& url);
+[[nodiscard]] const Backend& backend_of_target(const std::string& url);
+
+}  // namespace querymark::cli

@@ -1,0 +1,41 @@
+#include "backends/backend.hpp"
+#include "querymark/postgres/doorbell.hpp"
+#include "querymark/postgres/log.hpp"
+#include "querymark/postgres/migrate.hpp"
+#include "querymark/postgres/url.hpp"
+
+namespace querymark::cli {
+namespace {
+
+class PostgresBackend final : public Backend {
+ public:
+  [[nodiscard]] bool accepts(const std::string& url) const override {
+    return postgres::is_connection_string(url);
+  }
+  [[nodiscard]] std::string_view log_form() const noexcept override {
+    return "postgresql://USER@HOST/DATABASE";
+  }
+  [[nodiscard]] std::string lacks() const override {
+    return "a shared tier is a file: use sqlite:PATH of a file tier; what was given is a database";
+  }
+
+  [[nodiscard]] LogEndpoint open_log(const std::string& url,
+                                     const std::string& namespace_name) const override {
+    auto log = std::make_unique<postgres::Log>(url, namespace_name);
+    auto claims = log->claims();
+    return {std::move(log), std::move(claims),
+            std::make_unique<postgres::NotifyDoorbell>(url, namespace_name)};
+  }
+  [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
+    return {postgres::label_of(url), postgres::migrate(url, dry_run)};
+  }
+};
+
+}  // namespace
+
+const Backend& postgres_backend() {
+  static const PostgresBackend backend;
+  return backend;
+}
+
+}  // namespace querymark::cli

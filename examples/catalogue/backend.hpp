@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "control_file.hpp"
+#include "querymark/database/queries.hpp"
 #include "querymark/log/receipt.hpp"
-#include "querymark/read/queryable.hpp"
 #include "querymark/sqlite/file_tier.hpp"
 #include "querymark/wait/wait.hpp"
 #include "querymark/write/transaction.hpp"
@@ -34,7 +34,7 @@ inline constexpr const char* kPostgresSchema = "querymark_demo";
 class Store {
  public:
   virtual ~Store() = default;
-  [[nodiscard]] virtual qm::Queryable& queries() noexcept = 0;
+  [[nodiscard]] virtual qm::Queries& queries() noexcept = 0;
   virtual qm::Receipt write(const std::function<void(qm::Transaction&)>& change) = 0;
   [[nodiscard]] virtual qm::WaitOutcome wait(const qm::Receipt& receipt, const qm::Wait& wait) = 0;
   /// Before the first read.

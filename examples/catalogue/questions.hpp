@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "querymark/read/queryable.hpp"
+#include "querymark/database/queries.hpp"
 
 /// The questions that the catalogue answers: for each its rows, its SQL (see backend.hpp), and the
 /// prepared query that says which invalidations reach it.
@@ -77,38 +77,38 @@ inline constexpr const char* kTotals =
 
 inline constexpr std::chrono::minutes kTtl{10};
 
-inline auto prepare_package(qm::Queryable& db) {
+inline auto prepare_package(qm::Queries& db) {
   return db.prepare<Package>(sql::kPackage)
       .tag([](std::string_view name) { return qm::entity("package", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_needed_by(qm::Queryable& db) {
+inline auto prepare_needed_by(qm::Queries& db) {
   return db.prepare<NeededBy>(sql::kNeededBy)
       .tag([](std::string_view name) { return qm::collection("needed-by", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_largest(qm::Queryable& db) {
+inline auto prepare_largest(qm::Queries& db) {
   return db.prepare<Large>(sql::kLargest)
       .tag([](std::string_view section) { return qm::collection("section", section); })
       .ttl(kTtl);
 }
 
 // Whatever changes the graph anywhere may change the answer: one target for all edges.
-inline auto prepare_reach(qm::Queryable& db) {
+inline auto prepare_reach(qm::Queries& db) {
   return db.prepare<std::int64_t>(sql::kReach)
       .tag(qm::collection("dependencies"))
       .tag([](std::string_view name) { return qm::entity("package", name); })
       .ttl(kTtl);
 }
 
-inline auto prepare_totals(qm::Queryable& db) {
+inline auto prepare_totals(qm::Queries& db) {
   return db.prepare<Totals>(sql::kTotals).tag(qm::collection("packages")).ttl(kTtl);
 }
 
 /// The type of a prepared query, for members: its tags are lambdas and have no name.
 template <auto Prepare>
-using PreparedBy = decltype(Prepare(std::declval<qm::Queryable&>()));
+using PreparedBy = decltype(Prepare(std::declval<qm::Queries&>()));
 
 }  // namespace catalogue

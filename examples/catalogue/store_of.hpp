@@ -13,7 +13,7 @@ class StoreOf final : public Store {
   template <class... Args>
   explicit StoreOf(Args&&... args) : database_(std::forward<Args>(args)...) {}
 
-  [[nodiscard]] qm::Queryable& queries() noexcept override { return database_; }
+  [[nodiscard]] qm::Queries& queries() noexcept override { return database_; }
   qm::Receipt write(const std::function<void(qm::Transaction&)>& change) override {
     return database_.write(change).receipt;
   }

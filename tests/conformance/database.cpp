@@ -177,6 +177,48 @@ TEMPLATE_TEST_CASE("database: receipts wait in another process, and foreign ones
   CHECK(reader.db.wait(elsewhere, Wait::local(10s)).status == WaitStatus::refused);
 }
 
+TEMPLATE_TEST_CASE("database: every database tells what became of a write", "[database]",
+                   QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  querymark::Database& db = process.db;
+  const Receipt receipt = process.set_price(1, 7.0);
+  CHECK(db.resolve(receipt) == WriteFate::committed);
+  Receipt foreign = receipt;
+  foreign.namespace_name = "elsewhere";
+  CHECK(db.resolve(foreign) == WriteFate::unknown);
+  foreign = receipt;
+  foreign.epoch = Epoch::random();
+  CHECK(db.resolve(foreign) == WriteFate::unknown);
+  world.prune();
+  CHECK(db.resolve(receipt) == WriteFate::unknown);
+}
+
+TEMPLATE_TEST_CASE("database: code that knows only the base reads, writes and waits", "[database]",
+                   QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  querymark::Database& db = process.db;
+  const auto cheap = [&db] {
+    return db.query("select count(*) from product where price < 3")
+        .tag(collection("product"))
+        .template fetch_as<std::int64_t>();
+  };
+  CHECK(only(cheap()) == 1);
+  CHECK(cheap().outcome().is_hit());
+  const auto written = db.write([](Transaction& tx) {
+    tx.invalidate(collection("product"));
+    CHECK(tx.intents().size() == 1);
+    return tx.execute("update product set price = 1");
+  });
+  CHECK(written.value == 3);
+  CHECK(db.wait(written.receipt, Wait::local(5s)).satisfied());
+  CHECK(only(cheap()) == 3);
+  CHECK(db.stats().writes == 1);
+  db.flush_local();
+  CHECK_FALSE(cheap().outcome().is_hit());
+}
+
 TEMPLATE_TEST_CASE("database: namespaces do not see each other's invalidations or entries",
                    "[database]", QUERYMARK_WORLDS) {
   const TestType world;

@@ -6,6 +6,7 @@
 #include "querymark/postgres/url.hpp"
 
 namespace querymark::postgres {
+
 Scope Database::State::first_scope() {
   static_cast<void>(pool.acquire());
   const std::lock_guard lock(session_mutex);
@@ -23,7 +24,7 @@ std::unique_ptr<PooledConnection> Database::State::open_session() {
     if (proved) return connection;
     // The connection or this process is behind: the log tells which.
     if (tries > 0) throw leads_elsewhere();
-    subscriber.catch_up();
+    core_.subscriber.catch_up();
   }
 }
 
@@ -49,7 +50,7 @@ bool Database::State::leads_here(PooledConnection& connection) {
     database_id = row[0].as<std::string>();  // of a copy it is another; the epoch decides below
   }
   if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
-  return row[2].as<bool>() && epoch_of(row[1].view()) == source.marks().cursor().epoch;
+  return row[2].as<bool>() && epoch_of(row[1].view()) == core_.source.marks().cursor().epoch;
 }
 
 bool Database::State::prove(PooledConnection& connection) {
@@ -93,12 +94,12 @@ void Database::State::require_one_database() {
       const Row row = history.row(0);
       return row[2].template as<bool>() && row[0].view() == of_log.database_id &&
              epoch_of(row[1].view()) == of_log.epoch &&
-             of_log.epoch == source.marks().cursor().epoch;
+             of_log.epoch == core_.source.marks().cursor().epoch;
     });
   };
   if (agree()) return;
   // Or the history changed just now.
-  subscriber.catch_up();
+  core_.subscriber.catch_up();
   if (agree()) return;
   throw ConfigError(
       options.direct_url.empty()
@@ -142,7 +143,7 @@ LoadedRows Database::State::read(PooledConnection& connection, std::string_view 
       return *std::move(loaded);
     }
     if (tries > 0) throw leads_elsewhere();
-    subscriber.catch_up();
+    core_.subscriber.catch_up();
   }
 }
 
@@ -150,35 +151,9 @@ LoadedRows Database::State::load(std::string_view sql, std::span<const Parameter
   return on_standing([&](auto& connection) { return read(*connection, sql, parameters); });
 }
 
-Database::Database(const std::string& url, Cache& cache, Options options)
-    : state_(std::make_unique<State>(url, cache, std::move(options))) {}
-
-Database::~Database() = default;
-
-Source& Database::source() noexcept { return state_->source; }
-Loader& Database::loader() noexcept { return *state_; }
-const std::string& Database::label() const noexcept { return state_->label; }
-
-WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
-  return state_->subscriber.wait(receipt, wait);
-}
-
-void Database::catch_up() { state_->subscriber.catch_up(); }
-
-void Database::attach(std::shared_ptr<SharedTier> tier) {
-  state_->subscriber.read_history();
-  state_->source.attach(std::move(tier));
-}
-
-void Database::flush_local() { state_->own.flush_local(); }
-
-DatabaseStats Database::stats() const { return state_->own.stats(); }
-
-std::string Database::doorbell_problem() const { return state_->doorbell.problem(); }
-
-WriteFate Database::resolve(const Receipt& receipt) {
+WriteFate Database::State::resolve(const Receipt& receipt) {
   const std::string position = std::to_string(receipt.position.value);
-  const ResultSet found = state_->on_standing([&](auto& connection) {
+  const ResultSet found = on_standing([&](auto& connection) {
     return connection->query(
         sql::confirm_write,
         {as_parameter(position), as_parameter(static_cast<std::int64_t>(receipt.write.value))});
@@ -193,5 +168,12 @@ WriteFate Database::resolve(const Receipt& receipt) {
   if (row[4].is_null()) return WriteFate::unknown;
   return row[4].view() == "committed" ? WriteFate::committed : WriteFate::rolled_back;
 }
+
+Database::Database(const std::string& url, Cache& cache, Options options)
+    : querymark::Database(std::make_unique<State>(url, cache, std::move(options))) {}
+
+const std::string& Database::label() const noexcept { return state().label; }
+
+std::string Database::doorbell_problem() const { return state().doorbell.problem(); }
 
 }  // namespace querymark::postgres

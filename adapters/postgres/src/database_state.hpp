@@ -10,6 +10,7 @@
 
 #include "connect_string.hpp"
 #include "pooled_connection.hpp"
+#include "querymark/database/backend.hpp"
 #include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
@@ -18,10 +19,13 @@
 #include "statement_text.hpp"
 #include "values.hpp"
 
-// Threads and locks.
-//   readers, writers      take a connection from the pool; the pool's mutex is held for moments
-//   only subscriber's thread   sleeps in the doorbell (which owns a connection), reads the log
-//   through `log` session_mutex         guards what the first pooled connection found; taken alone
+// Threads and locks:
+//
+//   readers, writers   take a connection from the pool, whose mutex is held for moments only
+//   subscriber         its thread sleeps in the doorbell (which owns a connection) and reads the
+//                      log through `log`
+//
+//   session_mutex      guards what the first pooled connection found; taken alone
 //
 // A write: BEGIN, which also takes the transaction's id and the epoch -> the caller's function ->
 // intents and COMMIT in one round trip -> marks (apply_own) -> ring the doorbell -> catch up with
@@ -39,7 +43,7 @@ namespace querymark::postgres {
   return reading == Reading::rows ? Stored::yes : Stored::uncacheable;
 }
 
-struct Database::State final : Loader {
+struct Database::State final : Backend {
   State(const std::string& where, Cache& cache, Options opts)
       : options(std::move(opts)),
         url(where),
@@ -57,19 +61,18 @@ struct Database::State final : Loader {
         doorbell(
             log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout, .connect_timeout = options.connect_timeout}),
-        source(cache, {.scope = first_scope(),
-                       .default_ttl = options.default_ttl,
-                       .lagging = options.lagging,
-                       .mark_cells = options.mark_cells}),
-        subscriber(options.namespace_name, log, doorbell, source.marks(),
-                   {.max_lag = options.max_lag,
-                    .poll_interval = options.poll_interval,
-                    .clock = &cache.clock()}),
-        own(source.marks(), subscriber) {
-    subscriber.start();
+        core_(cache, log, doorbell, CoreOptions::of(options, cache, first_scope())) {
+    core_.start();
     following.store(true);
     require_one_database();
   }
+
+  [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write() override {
+    return begin_write(Isolation::read_committed);
+  }
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation);
+  [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
 
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();
@@ -124,10 +127,6 @@ struct Database::State final : Loader {
     }
   }
 
-  void settle(const PendingWrite& pending) {
-    own.apply(pending);
-    if (!pending.updates.empty()) doorbell.ring();
-  }
   [[nodiscard]] Error leads_elsewhere() const;
 
   Options options;
@@ -142,10 +141,10 @@ struct Database::State final : Loader {
   ConnectionPool<PooledConnection> pool;
   Log log;
   NotifyDoorbell doorbell;
-  Source source;
-  Subscriber subscriber;
-  OwnWrites own;
+  DatabaseCore core_;
   SharedTypeNames type_names;  // of the low road
 };
+
+inline Database::State& Database::state() const noexcept { return static_cast<State&>(backend()); }
 
 }  // namespace querymark::postgres

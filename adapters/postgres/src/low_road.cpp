@@ -18,22 +18,22 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
   if (dynamic_cast<pqxx::nontransaction*>(&transaction) != nullptr)
     throw ConfigError(
         "a nontransaction commits each statement by itself; stage intents in a pqxx::work");
-  State& state = *state_;
+  State& of = state();
   return translated("stage intents", transaction, [&] {
     require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, sql::begin_write, {}));
-    PendingWrite pending = pending_of(begun, state.options.namespace_name);
-    state.require_same(begun.row(0)[0].view());
+    PendingWrite pending = pending_of(begun, of.options.namespace_name);
+    of.require_same(begun.row(0)[0].view());
     add_intents(pending, intents);
     if (!intents.empty()) {
       const Append append(pending, intents);
       static_cast<void>(exec_bound(transaction, sql::append, append.values));
     }
-    return Staged(state.own, std::move(pending), [this](const Receipt& receipt) {
+    return Staged(of.core_.own, std::move(pending), [this](const Receipt& receipt) {
       if (receipt.intents == 0) return;
       switch (resolve(receipt)) {
         case WriteFate::committed:
-          state_->doorbell.ring();
+          state().doorbell.ring();
           return;
         case WriteFate::running:
           throw Error("the transaction is still open: commit it, then call committed()");
@@ -54,21 +54,21 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
     // No session of the pool's begins like this.
     Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
     borrowed.settings_ = session.names();
-    ResultSet state = borrowed.look();
-    state_->require_same(state.row(0)[0].view());
-    if (!state.row(0)[4].as<bool>()) {
+    ResultSet found = borrowed.look();
+    state().require_same(found.row(0)[0].view());
+    if (!found.row(0)[4].as<bool>()) {
       try {
-        state_->subscriber.catch_up();
+        state().core_.subscriber.catch_up();
       } catch (const Error&) {  // the server has just restarted: its loads are not kept
-        borrowed.answer_ = state.row(0)[6].as<std::string>();
+        borrowed.answer_ = found.row(0)[6].as<std::string>();
         return borrowed;
       }
-      state = borrowed.look();
-      if (!state.row(0)[4].as<bool>())
-        throw ConfigError("the transaction is not on " + state_->label +
+      found = borrowed.look();
+      if (!found.row(0)[4].as<bool>())
+        throw ConfigError("the transaction is not on " + state().label +
                           ", but on a copy of that database, or it began before a restart");
     }
-    borrowed.answer_ = state.row(0)[6].as<std::string>();
+    borrowed.answer_ = found.row(0)[6].as<std::string>();
     return borrowed;
   });
 }
@@ -87,7 +87,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
     const ResultSet state = look();
     const Row row = state.row(0);
-    database_.state_->require_same(row[0].view());
+    database_.state().require_same(row[0].view());
     LoadedRows loaded;
     loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
     // It reads under the name of the session that was borrowed, and of no table but the database's
@@ -99,7 +99,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
       return as_borrowed ? keep_of(reading) : Stored::uncacheable;
     };
     loaded.keep = judged(row);
-    loaded.rows = database_.state_->type_names.rows_of(transaction_,
+    loaded.rows = database_.state().type_names.rows_of(transaction_,
                                                        exec_bound(transaction_, sql, parameters));
     if (loaded.keep == Stored::yes) {  // a function may have written, or have changed the session
       const ResultSet after = look();

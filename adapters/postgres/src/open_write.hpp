@@ -8,6 +8,7 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/write/transaction.hpp"
 
 namespace querymark::postgres {
 
@@ -45,6 +46,23 @@ class OpenWrite {
   std::string failure_;  // what was said of it
   ErrorTraits traits_;
   bool ended_ = false;
+};
+
+/// What callers see of it.
+class OpenTransaction final : public Transaction {
+ public:
+  OpenTransaction(OpenWrite& guard, IntentBatch& intents) : Transaction(intents), guard_(guard) {}
+
+ private:
+  std::int64_t execute_values(std::string_view sql,
+                              std::span<const ParameterView> values) override {
+    return guard_.execute(sql, values);
+  }
+  ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override {
+    return guard_.query(sql, values);
+  }
+
+  OpenWrite& guard_;
 };
 
 }  // namespace querymark::postgres

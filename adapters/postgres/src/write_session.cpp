@@ -27,31 +27,47 @@ struct Writing {
 
 }  // namespace
 
-struct Database::WriteSession::Open {
-  using Lease = ConnectionPool<PooledConnection>::Lease;
-
-  Open(State& of, Lease lease, PendingWrite begun)
-      : state(of),
-        connection(std::move(lease)),
-        pending(std::move(begun)),
-        guard(*connection, std::to_string(pending.receipt.position.value)),
-        transaction(guard, intents) {}
-  ~Open() {
-    if (!ended) connection->abandon();
+/// A write that has a pooled connection with its transaction open.
+class Database::Session final : public WriteSession {
+ public:
+  Session(State& state, Isolation isolation);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override {
+    if (open_ && !open_->ended) open_->connection->abandon();
   }
 
-  State& state;
-  Lease connection;
-  PendingWrite pending;
-  IntentBatch intents;
-  OpenWrite guard;
-  Transaction transaction;
-  bool ended = false;
+  [[nodiscard]] Transaction& transaction() noexcept override { return open_->transaction; }
+
+ private:
+  using Lease = ConnectionPool<PooledConnection>::Lease;
+
+  struct Open {
+    Open(Lease lease, PendingWrite begun)
+        : connection(std::move(lease)),
+          pending(std::move(begun)),
+          guard(*connection, std::to_string(pending.receipt.position.value)),
+          transaction(guard, intents) {}
+
+    Lease connection;
+    PendingWrite pending;
+    IntentBatch intents;
+    OpenWrite guard;
+    OpenTransaction transaction;
+    bool ended = false;
+  };
+
+  void require_standing() override { open_->guard.require_standing(); }
+  PendingWrite commit_intents() override;
+  void settled(const PendingWrite& write) noexcept override;
+
+  State& state_;
+  Writing writing_;
+  std::optional<Open> open_;
 };
 
-Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
-  State& state = *database.state_;
-  writing_ = std::make_shared<Writing>(&state, state.label);
+Database::Session::Session(State& state, Isolation isolation)
+    : WriteSession(state.core_), state_(state), writing_(&state, state.label) {
   // Nothing has been written yet, so it may begin anew.
   state.on_standing([&](auto& connection) {
     PendingWrite begun;
@@ -62,20 +78,13 @@ Database::WriteSession::WriteSession(Database& database, Isolation isolation) {
       connection->abandon();
       throw;
     }
-    open_.reset(new Open(state, std::move(connection), std::move(begun)));
+    open_.emplace(std::move(connection), std::move(begun));
     return 0;
   });
 }
 
-Database::WriteSession::~WriteSession() = default;
-
-Transaction& Database::WriteSession::transaction() noexcept { return open_->transaction; }
-
-Receipt Database::WriteSession::commit() {
-  State& state = open_->state;
+PendingWrite Database::Session::commit_intents() {
   PooledConnection& connection = *open_->connection;
-  open_->guard.require_standing();
-  state.own.admit(open_->intents, state.options.require_intents);
   PendingWrite& pending = open_->pending;
   add_intents(pending, open_->intents);
   std::string append;
@@ -86,28 +95,27 @@ Receipt Database::WriteSession::commit() {
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->ended = true;
-    state.own.doubt(pending);
-    throw CommitInDoubt(
-        "the connection was lost during COMMIT, whose outcome is unknown; ask "
-        "resolve() with the receipt. " +
-            std::string(failure.what()),
-        pending.receipt, failure.native_code());
+    in_doubt(pending,
+             "the connection was lost during COMMIT, whose outcome is unknown; ask "
+             "resolve() with the receipt. " +
+                 std::string(failure.what()),
+             failure.native_code());
   }
   open_->ended = true;
-  const PendingWrite committed = std::move(pending);
+  return std::move(pending);
+}
+
+void Database::Session::settled(const PendingWrite& write) noexcept {
   open_.reset();  // the connection goes back
-  state.settle(committed);
-  state.own.follow(committed);
-  return committed.receipt;
+  if (!write.updates.empty()) state_.doorbell.ring();
 }
 
-std::int64_t Transaction::execute_values(std::string_view sql,
-                                         std::span<const ParameterView> values) {
-  return guard_.execute(sql, values);
+std::unique_ptr<WriteSession> Database::State::begin_write(Isolation isolation) {
+  return std::make_unique<Session>(*this, isolation);
 }
 
-ResultSet Transaction::query_values(std::string_view sql, std::span<const ParameterView> values) {
-  return guard_.query(sql, values);
+std::unique_ptr<WriteSession> Database::begin_write(Isolation isolation) {
+  return state().begin_write(isolation);
 }
 
 }  // namespace querymark::postgres

@@ -119,6 +119,21 @@ bool Log::refutes(const Receipt& receipt) {
   return found.empty() || write_id_of(found.row(0)[0].as<std::int64_t>()) != receipt.write;
 }
 
+WriteFate Log::resolve(const Receipt& receipt) {
+  const auto lock = file_->lock();
+  file_->follow_path();
+  ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
+  const LogState state = file_->look(0);
+  if (state.epoch != receipt.epoch || receipt.intents == 0) return WriteFate::unknown;
+  const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
+  if (!found.empty())
+    return write_id_of(found.row(0)[0].as<std::int64_t>()) == receipt.write
+               ? WriteFate::committed
+               : WriteFate::rolled_back;
+  // Ids that were rolled back are given out again. A row that was there and is not was taken away.
+  return receipt.position.value > state.last ? WriteFate::rolled_back : WriteFate::unknown;
+}
+
 void Log::verify(const SharedStamp& stamp) {
   const auto lock = file_->lock();
   if (stamp.horizon == Position{}) return;

@@ -115,14 +115,15 @@ ResultSet Writer::query(std::string_view sql, std::span<const ParameterView> val
   return inside(sql, [&] { return connection_->query_inside(sql, values); });
 }
 
-void Transaction::require_usable() const { writer_.require_standing(); }
+void WriterTransaction::require_usable() const { writer_.require_standing(); }
 
-std::int64_t Transaction::execute_values(std::string_view sql,
-                                         std::span<const ParameterView> values) {
+std::int64_t WriterTransaction::execute_values(std::string_view sql,
+                                               std::span<const ParameterView> values) {
   return writer_.execute(sql, values);
 }
 
-ResultSet Transaction::query_values(std::string_view sql, std::span<const ParameterView> values) {
+ResultSet WriterTransaction::query_values(std::string_view sql,
+                                          std::span<const ParameterView> values) {
   return writer_.query(sql, values);
 }
 

@@ -11,10 +11,25 @@
 
 #include "connection.hpp"
 #include "querymark/log/intent.hpp"
-#include "querymark/sqlite/transaction.hpp"
+#include "querymark/write/transaction.hpp"
 #include "turn.hpp"
 
 namespace querymark::sqlite {
+
+class Writer;
+
+/// What callers see of a write; it goes to the writer, which knows whether it still stands.
+class WriterTransaction final : public Transaction {
+ public:
+  WriterTransaction(Writer& writer, IntentBatch& intents) : Transaction(intents), writer_(writer) {}
+
+ private:
+  void require_usable() const override;
+  std::int64_t execute_values(std::string_view sql, std::span<const ParameterView> values) override;
+  ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override;
+
+  Writer& writer_;
+};
 
 /// The connection that writes, for one thread at a time, and what became of its transaction.
 ///
@@ -58,7 +73,6 @@ class Writer {
   /// Begins a transaction (BEGIN IMMEDIATE).
   void begin();
   [[nodiscard]] Connection& connection() noexcept { return *connection_; }
-  [[nodiscard]] const IntentBatch& intents() const noexcept { return intents_; }
   [[nodiscard]] Transaction& transaction() noexcept { return transaction_; }
 
   // What callers' transactions are made of; any thread may try.
@@ -80,7 +94,7 @@ class Writer {
   bool begun_ = false;
   std::optional<Error> broken_;
   IntentBatch intents_;
-  Transaction transaction_{*this, intents_};
+  WriterTransaction transaction_{*this, intents_};
 };
 
 }  // namespace querymark::sqlite

@@ -2,6 +2,7 @@
 
 /// The core of querymark in one include. Adapters have their own: `querymark/sqlite/sqlite.hpp`.
 
+#include "querymark/database/database.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/deliver/worker.hpp"
 #include "querymark/follow/subscriber.hpp"
@@ -10,11 +11,11 @@
 #include "querymark/log/intent.hpp"
 #include "querymark/log/memory_outbox.hpp"
 #include "querymark/log/receipt.hpp"
+#include "querymark/log/write_fate.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/get_or_load.hpp"
 #include "querymark/read/prepared.hpp"
 #include "querymark/read/query.hpp"
-#include "querymark/read/queryable.hpp"
 #include "querymark/read/result.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/wait/wait.hpp"

@@ -58,6 +58,12 @@ class SharedTier {
   /// `namespace_name` is the namespace whose flush removes the value.
   virtual StoreStatus put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept = 0;
+  /// The newest stamp of the epoch among what the tier holds from before: by it a database can tell
+  /// that it was rewound while nobody watched. Nothing for a tier that can't say.
+  [[nodiscard]] virtual std::optional<SharedStamp> newest(Epoch epoch) const {
+    static_cast<void>(epoch);
+    return std::nullopt;
+  }
 };
 
 }  // namespace querymark

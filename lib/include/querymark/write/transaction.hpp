@@ -46,6 +46,9 @@ class Transaction {
     return *this;
   }
 
+  /// What has been declared so far.
+  [[nodiscard]] const IntentBatch& intents() const noexcept { return intents_; }
+
  protected:
   explicit Transaction(IntentBatch& intents) : intents_(intents) {}
   ~Transaction() = default;

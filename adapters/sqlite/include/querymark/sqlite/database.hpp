@@ -2,17 +2,13 @@
 
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 
-#include "querymark/read/queryable.hpp"
+#include "querymark/database/database.hpp"
 #include "querymark/sqlite/file_tier.hpp"
 #include "querymark/sqlite/options.hpp"
 #include "querymark/sqlite/transaction.hpp"
-#include "querymark/wait/wait.hpp"
-#include "querymark/write/own_writes.hpp"
 #include "querymark/write/staged.hpp"
-#include "querymark/write/written.hpp"
 
 namespace SQLite {
 class Database;
@@ -22,6 +18,7 @@ namespace querymark::sqlite {
 
 using querymark::DatabaseStats;
 using querymark::Staged;
+using querymark::WriteFate;
 using querymark::Written;
 
 class Borrowed;
@@ -32,39 +29,17 @@ class Borrowed;
 /// Thread-safe, except that tiers are attached before the first read. Opens its own connections: up
 /// to `readers` for reading, one for writing, two for the log; a thread of its own follows the log.
 /// The cache must outlive it; queries, prepared queries and staged intents must not.
-class Database final : public Queryable {
+///
+/// A write begins with BEGIN IMMEDIATE and blocks while another writer holds the lock, up to
+/// `busy_timeout`. If SQLite itself has rolled back on the way (see Transaction), it fails with the
+/// error that did it, also when the function has caught that.
+class Database final : public querymark::Database {
  public:
   /// `where` is a path or `sqlite:PATH`. Blocks for a few reads. Throws SchemaError (missing, older
   /// or newer schema: the text names the command that mends it), ConfigError, Error.
   Database(const std::string& where, Cache& cache, Options options = {});
-  /// Stops following the log and closes all connections.
-  ~Database();
-
-  /// Runs `function(tx)` in a write transaction (BEGIN IMMEDIATE) and commits the data together
-  /// with the intents. Before it returns, this process's marks include the write. If the function
-  /// throws, everything is rolled back and the exception goes on. If SQLite itself has rolled back
-  /// on the way (see Transaction), the write fails with the error that did it, also when the
-  /// function has caught that. Blocks while another writer holds the lock, up to `busy_timeout`.
-  /// Throws Error; CommitInDoubt when the outcome is unknown; ConfigError inside another write of
-  /// the same thread to the same file. Never retried by itself.
-  template <class Function>
-  auto write(Function&& function) -> Written<std::invoke_result_t<Function&, Transaction&>> {
-    WriteSession session(*this);
-    return detail::run_write(session, function);
-  }
-
-  /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
-  /// process's own, acknowledged write returns at once.
-  [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
-  /// Applies everything that was committed before the call. Blocks for one read of the log.
-  void catch_up();
-
-  /// Puts a file tier below memory. Reads the retained log first, so that what the file holds from
-  /// before this process can be judged. Call before the first read.
-  void attach(FileTier tier);
 
   // --- the low road: a caller's own connection
-  // ---------------------------------------------------------
   /// Writes the intents in the caller's open transaction. Throws ConfigError when no transaction is
   /// open, when the connection is to another file (also one that was at this path before), or when
   /// it has attached files (a commit over several WAL files is not atomic).
@@ -73,34 +48,13 @@ class Database final : public Queryable {
   /// transaction, and so does each load: the connection is looked at anew each time.
   [[nodiscard]] Borrowed borrow(SQLite::Database& connection);
 
-  /// Removes everything of this namespace from this process's view, without telling others.
-  void flush_local();
-  [[nodiscard]] DatabaseStats stats() const;
-  [[nodiscard]] Source& source() noexcept override;
   [[nodiscard]] const std::string& path() const noexcept;
 
  private:
   friend class Borrowed;
   struct State;
-
-  /// Holds the writer's connection and an open transaction; rolls back unless committed.
-  class WriteSession {
-   public:
-    explicit WriteSession(Database& database);
-    WriteSession(const WriteSession&) = delete;
-    WriteSession& operator=(const WriteSession&) = delete;
-    ~WriteSession();
-    [[nodiscard]] Transaction& transaction() noexcept;
-    [[nodiscard]] Receipt commit();
-
-   private:
-    struct Open;
-    std::unique_ptr<Open> open_;
-  };
-
-  [[nodiscard]] Loader& loader() noexcept override;
-
-  std::unique_ptr<State> state_;
+  class Session;
+  [[nodiscard]] State& state() const noexcept;
 };
 
 /// Cached queries whose loads run on a caller's own connection, for one thread at a time. Outside a

@@ -70,7 +70,7 @@ class FileTier final : public SharedTier {
   void invalidate(std::string_view namespace_name, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
   /// The latest stamp among the values of `epoch`, if any. Throws Error.
-  [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const;
+  [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const override;
   /// Absolute path.
   [[nodiscard]] const std::string& path() const noexcept;
   /// The tier's identity: a random number that is stored in it. Another file, a copy, or the same

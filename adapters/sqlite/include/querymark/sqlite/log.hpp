@@ -7,6 +7,7 @@
 
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/write_fate.hpp"
 #include "querymark/mark/stamp.hpp"
 
 namespace querymark::sqlite {
@@ -41,6 +42,10 @@ class Log final : public LogReader {
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] bool refutes(const Receipt& receipt) override;
+  /// What became of a write that left intents; never `running`, since SQLite has ended a
+  /// transaction whose commit is in doubt. What is rolled back stays so from the next write to the
+  /// file on; only a power loss before that could yet bring it back, as a whole.
+  [[nodiscard]] WriteFate resolve(const Receipt& receipt);
 
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;

@@ -4,8 +4,6 @@
 
 namespace querymark::sqlite {
 
-class Writer;
-
 /// A write transaction on SQLite: it holds the database's write lock from the start (BEGIN
 /// IMMEDIATE).
 ///
@@ -14,17 +12,6 @@ class Writer;
 /// disk), every later call and the commit throw the error that did it, also if the function has
 /// caught it. A reference that is kept past the write, or used on another thread, throws
 /// ConfigError as long as the database lives. Temporary tables last as long as the write.
-class Transaction final : public querymark::Transaction {
- public:
-  Transaction(Writer& writer, IntentBatch& intents)
-      : querymark::Transaction(intents), writer_(writer) {}
-
- private:
-  void require_usable() const override;
-  std::int64_t execute_values(std::string_view sql, std::span<const ParameterView> values) override;
-  ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override;
-
-  Writer& writer_;
-};
+using Transaction = querymark::Transaction;
 
 }  // namespace querymark::sqlite

@@ -1,4 +1,4 @@
-#include "querymark/read/queryable.hpp"
+#include "querymark/database/queries.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -20,20 +20,19 @@ struct Doubled {
 };
 
 // What an adapter's database is to its readers.
-class Database final : public Queryable {
- public:
-  [[nodiscard]] Source& source() noexcept override { return fixture.source; }
+struct Held {
   ReadFixture fixture;
-
- private:
-  [[nodiscard]] Loader& loader() noexcept override { return fixture.loader; }
+};
+class Db final : private Held, public Queries {
+ public:
+  Db() : Queries(Held::fixture.source, Held::fixture.loader) {}
+  using Held::fixture;
 };
 
 }  // namespace
 
-TEST_CASE("queryable: a query goes through the cache, with its parameters in order",
-          "[queryable]") {
-  Database db;
+TEST_CASE("queries: a query goes through the cache, with its parameters in order", "[queries]") {
+  Db db;
   std::vector<std::string> seen;
   db.fixture.loader.on_load = [&](std::span<const ParameterView> parameters) {
     for (const ParameterView parameter : parameters)
@@ -50,9 +49,9 @@ TEST_CASE("queryable: a query goes through the cache, with its parameters in ord
   CHECK(db.fixture.loader.loads == 2);
 }
 
-TEST_CASE("queryable: prepared queries come as rows, as objects and as a mapper makes them",
-          "[queryable]") {
-  Database db;
+TEST_CASE("queries: prepared queries come as rows, as objects and as a mapper makes them",
+          "[queries]") {
+  Db db;
   db.fixture.loader.value = 21;
   const auto rows = db.prepare("select n");
   const Result untyped = rows();
@@ -68,8 +67,8 @@ TEST_CASE("queryable: prepared queries come as rows, as objects and as a mapper 
   CHECK(rows.key() == objects.key());  // but they are one query to an intent
 }
 
-TEST_CASE("queryable: a named value is made stale by the database's log", "[queryable]") {
-  Database db;
+TEST_CASE("queries: a named value is made stale by the database's log", "[queries]") {
+  Db db;
   int loads = 0;
   const auto get = [&] {
     return value(db.get_or_load<int>("prices", {.tags = {tag("a")}}, [&] { return ++loads; }));

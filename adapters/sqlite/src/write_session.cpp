@@ -1,0 +1,75 @@
+#include <chrono>
+
+#include "database_state.hpp"
+#include "enqueue.hpp"
+#include "errors.hpp"
+#include "sqlite_sql.hpp"
+
+namespace querymark::sqlite {
+
+/// A write that has the writer's turn.
+class Database::Session final : public WriteSession {
+ public:
+  explicit Session(State& state)
+      : WriteSession(state.core_),
+        state_(state),
+        turn_(std::in_place, state.writer, state.path, state.options.busy_timeout) {
+    state.follow_path();
+    state.writer.begin();
+  }
+
+  [[nodiscard]] Transaction& transaction() noexcept override { return state_.writer.transaction(); }
+
+ private:
+  void require_standing() override { state_.writer.require_standing(); }
+  PendingWrite commit_intents() override;
+  void settled(const PendingWrite& /*write*/) noexcept override { turn_.reset(); }
+  void commit(const PendingWrite& pending);
+
+  State& state_;
+  std::optional<Writer::Session> turn_;
+};
+
+PendingWrite Database::Session::commit_intents() {
+  Connection& connection = state_.writer.connection();
+  PendingWrite pending = enqueue(
+      core().namespace_name(), transaction().intents(), core().source.marks().cursor(),
+      connection.native(), connection.statement(sql::log_state), connection.statement(sql::append));
+  if (connection.moved() || state_.log.split())
+    throw Error("the file behind " + state_.path + " was replaced during the write; rolled back",
+                {.retryable = true, .connection_lost = true});
+  commit(pending);
+  return pending;
+}
+
+void Database::Session::commit(const PendingWrite& pending) {
+  Connection& connection = state_.writer.connection();
+  const auto deadline = std::chrono::steady_clock::now() + state_.options.busy_timeout;
+  for (;;) {
+    try {
+      connection.run_again("commit");
+      return;
+    } catch (const Error& failure) {
+      // In a rollback-journal file readers can hold COMMIT off: it is still open, and may be tried
+      // again.
+      const bool still_open = connection.in_transaction();
+      if (failure.connection_lost()) state_.writer.retire();
+      if (still_open && failure.retryable() && std::chrono::steady_clock::now() < deadline)
+        continue;
+      if (still_open) throw;  // rolled back by the session's end
+      // SQLite itself has ended the transaction, in the middle of a commit. A full disk has not
+      // taken the page that would make it one.
+      if (failure.native_code() == "SQLITE_FULL") throw;
+      in_doubt(pending,
+               "the commit failed and its outcome is unknown; ask resolve() with the receipt. " +
+                   std::string(failure.what()),
+               failure.native_code());
+    }
+  }
+}
+
+std::unique_ptr<WriteSession> Database::State::begin_write() {
+  return std::make_unique<Session>(*this);
+}
+
+}  // namespace querymark::sqlite

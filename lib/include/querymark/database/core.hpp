@@ -1,0 +1,59 @@
+#pragma once
+
+#include <string>
+
+#include "querymark/follow/subscriber.hpp"
+#include "querymark/log/doorbell.hpp"
+#include "querymark/log/log_reader.hpp"
+#include "querymark/read/source.hpp"
+#include "querymark/write/own_writes.hpp"
+
+namespace querymark {
+
+struct CoreOptions {
+  SourceOptions source;
+  SubscriberOptions subscriber;
+  bool require_intents = false;
+
+  /// What the options of every database have in common. Throws ConfigError.
+  template <class Options>
+  [[nodiscard]] static CoreOptions of(const Options& options, const Cache& cache, Scope scope) {
+    return {.source = {.scope = std::move(scope),
+                       .default_ttl = options.default_ttl,
+                       .lagging = options.lagging,
+                       .mark_cells = options.mark_cells},
+            .subscriber = {.max_lag = options.max_lag,
+                           .poll_interval = options.poll_interval,
+                           .clock = &cache.clock()},
+            .require_intents = options.require_intents};
+  }
+};
+
+/// What every database has besides its connections: the source that judges what is cached, the
+/// subscriber that feeds its marks from the log, and the process's own writes. For those who write
+/// a Backend.
+///
+/// Made after the log and the doorbell, since it asks both until it dies; destroyed before them.
+/// `start` comes when everything stands that the log may call.
+class DatabaseCore {
+ public:
+  /// The cache, the log and the doorbell must outlive it. Throws what Source and Subscriber throw.
+  DatabaseCore(Cache& cache, LogReader& log, Doorbell& doorbell, const CoreOptions& options);
+  DatabaseCore(const DatabaseCore&) = delete;
+  DatabaseCore& operator=(const DatabaseCore&) = delete;
+
+  /// Takes the first snapshot of the log and starts the thread that follows it. Blocks for a read
+  /// of the log; throws what that throws.
+  void start() { subscriber.start(); }
+  [[nodiscard]] const std::string& namespace_name() const noexcept {
+    return source.options().scope.namespace_name;
+  }
+
+  const bool require_intents;
+  // The subscriber moves the source's marks, and own writes move both.
+  Source source;
+  Subscriber subscriber;
+  OwnWrites own;
+};
+
+}  // namespace querymark

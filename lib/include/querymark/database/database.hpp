@@ -1,0 +1,73 @@
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "querymark/database/queries.hpp"
+#include "querymark/database/write_session.hpp"
+#include "querymark/log/write_fate.hpp"
+#include "querymark/tier/shared_tier.hpp"
+#include "querymark/wait/wait.hpp"
+#include "querymark/write/own_writes.hpp"
+#include "querymark/write/transaction.hpp"
+#include "querymark/write/written.hpp"
+
+namespace querymark {
+
+class Backend;
+
+/// A database with a cache in front: queries that are cached, writes that invalidate everywhere.
+/// Adapters derive theirs, which open it; application code that takes a `Database&` runs on each of
+/// them, and in tests on `testing::MemoryDatabase`.
+///
+/// Thread-safe, except that tiers are attached before the first read. The cache must outlive it;
+/// queries, prepared queries and staged intents must not.
+class Database : public Queries {
+ public:
+  /// Stops following the log and closes all connections.
+  virtual ~Database();
+
+  /// Runs `function(tx)` in a write transaction and commits the data together with the intents.
+  /// Before it returns, this process's marks include the write. If the function throws, everything
+  /// is rolled back and the exception goes on. Blocks. Throws Error; CommitInDoubt when the outcome
+  /// is unknown; ConfigError inside another write of the same thread. Never retried by itself.
+  template <class Function>
+  auto write(Function&& function) -> Written<std::invoke_result_t<Function&, Transaction&>> {
+    const std::unique_ptr<WriteSession> session = begin_write();
+    return detail::run_write(*session, function);
+  }
+
+  /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
+  /// process's own, acknowledged write returns at once; one in doubt is looked for in the log.
+  [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
+  /// What became of a write in doubt, by epoch, position and write id in the log. Blocks for one
+  /// statement. Throws Error.
+  [[nodiscard]] WriteFate resolve(const Receipt& receipt);
+  /// Applies everything that was committed before the call. Blocks for one read of the log.
+  void catch_up();
+
+  /// Puts a shared tier below memory. Reads the retained log first, so that what the tier holds
+  /// from before this process can be judged. Call before the first read.
+  void attach(std::shared_ptr<SharedTier> tier);
+  template <class Tier>
+    requires std::is_base_of_v<SharedTier, Tier>
+  void attach(Tier tier) {
+    attach(std::shared_ptr<SharedTier>(std::make_shared<Tier>(std::move(tier))));
+  }
+
+  /// Removes everything of this namespace from this process's view, without telling others.
+  void flush_local();
+  [[nodiscard]] DatabaseStats stats() const;
+
+ protected:
+  explicit Database(std::unique_ptr<Backend> backend);
+  [[nodiscard]] Backend& backend() const noexcept { return *backend_; }
+
+ private:
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write();
+
+  std::unique_ptr<Backend> backend_;
+};
+
+}  // namespace querymark

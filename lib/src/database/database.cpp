@@ -1,0 +1,40 @@
+#include "querymark/database/database.hpp"
+
+#include "querymark/database/backend.hpp"
+
+namespace querymark {
+
+Database::Database(std::unique_ptr<Backend> backend)
+    : Queries(backend->core().source, *backend), backend_(std::move(backend)) {}
+
+Database::~Database() = default;
+
+std::unique_ptr<WriteSession> Database::begin_write() { return backend_->begin_write(); }
+
+WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
+  return backend_->core().subscriber.wait(receipt, wait);
+}
+
+WriteFate Database::resolve(const Receipt& receipt) {
+  if (receipt.namespace_name != backend_->core().namespace_name()) return WriteFate::unknown;
+  return backend_->resolve(receipt);
+}
+
+void Database::catch_up() { backend_->core().subscriber.catch_up(); }
+
+void Database::attach(std::shared_ptr<SharedTier> tier) {
+  DatabaseCore& core = backend_->core();
+  // What the tier holds may have outlived a rewind of the database that nobody watched.
+  if (const auto newest = tier->newest(core.source.marks().cursor().epoch)) {
+    backend_->verify(*newest);
+    core.subscriber.catch_up();
+  }
+  core.subscriber.read_history();
+  core.source.attach(std::move(tier));
+}
+
+void Database::flush_local() { backend_->core().own.flush_local(); }
+
+DatabaseStats Database::stats() const { return backend_->core().own.stats(); }
+
+}  // namespace querymark

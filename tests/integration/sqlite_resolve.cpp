@@ -1,0 +1,87 @@
+// What became of a write whose commit failed in the middle.
+
+#include <sys/resource.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+
+#include "support/rows.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+
+namespace {
+
+// While it lives, no file of this process grows or is written: as a disk that answers with errors.
+class FailingDisk {
+ public:
+  FailingDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &none);
+  }
+  FailingDisk(const FailingDisk&) = delete;
+  FailingDisk& operator=(const FailingDisk&) = delete;
+  ~FailingDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+// The receipt of a price that the disk does not take.
+Receipt doubtful_price(sqlite::Database& db, double price) {
+  std::optional<FailingDisk> failing;
+  try {
+    static_cast<void>(db.write([&](Transaction& tx) {
+      tx.execute("update product set price = ? where id = 1", price);
+      tx.invalidate(entity("product", 1));
+      failing.emplace();
+    }));
+  } catch (const CommitInDoubt& doubt) {
+    failing.reset();
+    CHECK_THAT(doubt.what(), Catch::Contains("resolve()"));
+    return doubt.receipt();
+  }
+  FAIL("the commit went through");
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("sqlite resolve: a commit that the disk refused in the middle is found rolled back",
+          "[sqlite]") {
+  const Shop shop;
+  Process process(shop);
+  CHECK(only(process.price(1)) == 2.5);
+  const Receipt receipt = doubtful_price(process.db, 9.0);
+  CHECK(receipt.in_doubt);
+  CHECK(process.db.stats().in_doubt == 1);
+  CHECK(process.db.resolve(receipt) == WriteFate::rolled_back);
+  CHECK(only(process.price(1)) == 2.5);
+  // Repeated, it takes the position that the other would have had.
+  const Receipt again = process.set_price(1, 9.0);
+  CHECK(again.position == receipt.position);
+  CHECK(process.db.resolve(receipt) == WriteFate::rolled_back);
+  CHECK(process.db.resolve(again) == WriteFate::committed);
+  CHECK(only(process.price(1)) == 9.0);
+  CHECK(process.db.wait(receipt, Wait::local({})).status == WaitStatus::refused);
+}
+
+TEST_CASE("sqlite resolve: what another process committed is found, whoever asks", "[sqlite]") {
+  const Shop shop;
+  Process writer(shop);
+  Process asking(shop);
+  Receipt receipt = writer.set_price(1, 4.0);
+  receipt.in_doubt = true;
+  const auto parsed = Receipt::parse(receipt.str());
+  REQUIRE(parsed);
+  CHECK(asking.db.resolve(*parsed) == WriteFate::committed);
+  // A row that somebody took away tells nothing.
+  shop.execute("delete from querymark_log");
+  CHECK(asking.db.resolve(*parsed) == WriteFate::unknown);
+}

@@ -276,10 +276,10 @@ class World {
   void step_reading(Reading& reading) {
     ReadMachine& machine = *reading.machine;
     if (auto* await = std::get_if<ReadMachine::Await>(&reading.action)) {
-      FlightResult result = await->waiter->wait(std::chrono::steady_clock::now());
-      if (std::holds_alternative<FlightTimeout>(result)) return;
-      if (std::holds_alternative<std::exception_ptr>(result)) return drop(reading);
-      go_on(reading, [&] { return machine.resume(std::move(result)); });
+      std::optional<FlightResult> result = await->waiter->take(nullptr);
+      if (!result) return;
+      if (std::holds_alternative<std::exception_ptr>(*result)) return drop(reading);
+      go_on(reading, [&] { return machine.resume(std::move(*result)); });
     } else if (auto* poll = std::get_if<ReadMachine::PollTier>(&reading.action)) {
       auto value = poll->tier->get(poll->name);
       go_on(reading, [&] { return machine.resume(std::move(value)); });
@@ -289,7 +289,7 @@ class World {
         return;
       }
       if (choices_.one_in(12)) {
-        machine.fail(std::make_exception_ptr(std::runtime_error("cut off")));
+        (void)machine.fail(std::make_exception_ptr(std::runtime_error("cut off")));
         return drop(reading);
       }
       ResultSet rows = number(*std::exchange(reading.selected, std::nullopt));
@@ -297,8 +297,8 @@ class World {
       Loaded loaded{std::move(entry), std::move(rows), std::nullopt, Stored::yes};
       go_on(reading, [&] { return machine.resume(std::move(loaded)); });
     } else if (auto* store = std::get_if<ReadMachine::StoreShared>(&reading.action)) {
-      if (!choices_.one_in(6)) store->tier->put("shop", store->name, store->value);
-      filed_.emplace_back(store->name, store->value);
+      if (!choices_.one_in(6)) store->tier->put("shop", store->name, *store->value);
+      filed_.emplace_back(store->name, *store->value);
       go_on(reading, [&] { return machine.resume_stored(); });
     }
   }

@@ -3,44 +3,18 @@
 #include <atomic>
 #include <barrier>
 #include <catch2/catch.hpp>
-#include <future>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
-#include "querymark/key/prefix_table.hpp"
+#include "unit/flight_fixture.hpp"
 
 namespace {
 
 using namespace querymark;
+using namespace querymark::test;
 using namespace std::chrono_literals;
-
-const TargetId kA = tag("a").id();
-
-struct Fixture {
-  PrefixTable prefixes;
-  KeyPrefixRef prefix = prefixes.intern("int", KeyPrefix::Form::sql, {}, "select 1");
-  Marks marks{1024};
-  FlightTable table;
-  std::vector<TargetId> targets{kA};
-
-  [[nodiscard]] FlightEntry enter() { return table.enter({prefix.get(), {}}, marks, targets); }
-  // Enters on a thread of its own, as another caller would.
-  [[nodiscard]] FlightEntry enter_elsewhere() {
-    return std::async(std::launch::async, [this] { return enter(); }).get();
-  }
-  [[nodiscard]] EntryRef value(int number) const {
-    return make_entry<int>({.prefix = prefix}, number, 0);
-  }
-  void invalidate() {
-    const MarkUpdate update{kA, {}};
-    marks.apply_unconfirmed({&update, 1});
-  }
-};
-
-bool leads(const FlightEntry& entry) { return std::holds_alternative<FlightLeader>(entry); }
-bool waits(const FlightEntry& entry) { return std::holds_alternative<FlightWaiter>(entry); }
-FlightLeader& leader(FlightEntry& entry) { return std::get<FlightLeader>(entry); }
-FlightWaiter& waiter(FlightEntry& entry) { return std::get<FlightWaiter>(entry); }
+using Fixture = FlightFixture;
 
 }  // namespace
 
@@ -56,7 +30,7 @@ TEST_CASE("flight: the first caller leads, the next ones wait and get its value"
   leader(first).complete(f.value(42));
   CHECK(f.table.size() == 0);
   for (FlightEntry* entry : {&second, &third}) {
-    const FlightResult result = waiter(*entry).wait(std::nullopt);
+    const FlightResult result = wait(*entry);
     REQUIRE(std::holds_alternative<EntryRef>(result));
     CHECK(std::get<EntryRef>(result).value<int>() == 42);
   }
@@ -65,7 +39,7 @@ TEST_CASE("flight: the first caller leads, the next ones wait and get its value"
 TEST_CASE("flight: another key is another flight", "[flight]") {
   Fixture f;
   FlightEntry first = f.enter();
-  FlightEntry other = f.table.enter({f.prefix.get(), "x"}, f.marks, f.targets);
+  FlightEntry other = f.table.enter({f.prefix.get(), "x"}, f.marks, f.targets, f.me);
   CHECK(leads(first));
   CHECK(leads(other));
   CHECK(f.table.size() == 2);
@@ -78,7 +52,7 @@ TEST_CASE("flight: an error reaches all waiters", "[flight]") {
   FlightEntry third = f.enter_elsewhere();
   leader(first).fail(std::make_exception_ptr(std::runtime_error("no such table")));
   for (FlightEntry* entry : {&second, &third}) {
-    const FlightResult result = waiter(*entry).wait(std::nullopt);
+    const FlightResult result = wait(*entry);
     REQUIRE(std::holds_alternative<std::exception_ptr>(result));
     CHECK_THROWS_WITH(std::rethrow_exception(std::get<std::exception_ptr>(result)),
                       "no such table");
@@ -116,8 +90,8 @@ TEST_CASE("flight: a late finisher does not remove a newer flight", "[flight]") 
   FlightEntry joiner = f.enter();
   REQUIRE(waits(joiner));
   leader(newer).complete(f.value(2));
-  CHECK(std::get<EntryRef>(waiter(joiner).wait(std::nullopt)).value<int>() == 2);
-  CHECK(std::get<EntryRef>(waiter(old_waiter).wait(std::nullopt)).value<int>() == 1);
+  CHECK(std::get<EntryRef>(wait(joiner)).value<int>() == 2);
+  CHECK(std::get<EntryRef>(wait(old_waiter)).value<int>() == 1);
   CHECK(f.table.size() == 0);
 }
 
@@ -167,13 +141,13 @@ TEST_CASE("flight: a promoted waiter leads with a stamp of its own", "[flight]")
   FlightEntry third = f.enter_elsewhere();
   f.invalidate();
   first.reset();
-  FlightResult promoted = waiter(second).wait(std::nullopt);
+  FlightResult promoted = wait(second);
   REQUIRE(std::holds_alternative<FlightLeader>(promoted));
   CHECK(std::get<FlightLeader>(promoted).stamp().generation > old);
   CHECK(waits(f.enter_elsewhere()));  // the new stamp includes the invalidation
   CHECK(f.table.size() == 1);
   std::get<FlightLeader>(promoted).complete(f.value(7));
-  CHECK(std::get<EntryRef>(waiter(third).wait(std::nullopt)).value<int>() == 7);
+  CHECK(std::get<EntryRef>(wait(third)).value<int>() == 7);
   CHECK(f.table.size() == 0);
 }
 
@@ -182,12 +156,12 @@ TEST_CASE("flight: an abandoned flight may still be joined, and its joiner leads
   std::optional<FlightEntry> first(f.enter());
   FlightEntry second = f.enter_elsewhere();
   first.reset();
-  FlightEntry third = f.enter();  // the thread of the dead leader is no leader any more
+  FlightEntry third = f.enter();  // the dead leader's caller leads no more
   REQUIRE(waits(third));
-  FlightResult result = waiter(third).wait(std::nullopt);
+  FlightResult result = wait(third);
   REQUIRE(std::holds_alternative<FlightLeader>(result));
   std::get<FlightLeader>(result).complete(f.value(3));
-  CHECK(std::get<EntryRef>(waiter(second).wait(std::nullopt)).value<int>() == 3);
+  CHECK(std::get<EntryRef>(wait(second)).value<int>() == 3);
   CHECK(f.table.size() == 0);
 }
 
@@ -196,8 +170,7 @@ TEST_CASE("flight: a wait ends at its deadline, and the load goes on without it"
   FlightEntry first = f.enter();
   {
     FlightEntry second = f.enter_elsewhere();
-    const FlightResult result = waiter(second).wait(std::chrono::steady_clock::now());
-    CHECK(std::holds_alternative<FlightTimeout>(result));
+    CHECK_FALSE(blocking_wait(waiter(second), std::chrono::steady_clock::now()));
   }
   CHECK(f.table.size() == 1);
   leader(first).complete(f.value(1));
@@ -220,13 +193,13 @@ TEST_CASE("flight: of many waiters of a dead leader exactly one is promoted at a
     std::vector<std::jthread> threads;
     for (int i = 0; i < kWaiters; ++i) {
       threads.emplace_back([&] {
-        FlightEntry entry = f.enter();
+        FlightEntry entry = f.enter_elsewhere();
         all_entered.arrive_and_wait();
         if (!waits(entry)) {
           broken.fetch_add(1);
           return;
         }
-        FlightResult result = waiter(entry).wait(std::nullopt);
+        FlightResult result = wait(entry);
         if (auto* lead = std::get_if<FlightLeader>(&result)) {
           promoted.fetch_add(1);
           if (leading.fetch_add(1) != 0) broken.fetch_add(1);
@@ -258,13 +231,14 @@ TEST_CASE("flight: a promotion that meets waiters at their deadline is not lost"
     std::vector<std::jthread> threads;
     for (int i = 0; i < kWaiters; ++i) {
       threads.emplace_back([&, i] {
-        FlightEntry entry = f.enter();
+        FlightEntry entry = f.enter_elsewhere();
         all_entered.arrive_and_wait();
         // All but the last give up at once; the last must be woken, whoever was woken before.
         std::optional<std::chrono::steady_clock::time_point> deadline;
         if (i + 1 < kWaiters) deadline = std::chrono::steady_clock::now() + 50us;
-        FlightResult result = waiter(entry).wait(deadline);
-        if (auto* lead = std::get_if<FlightLeader>(&result)) lead->complete(f.value(1));
+        std::optional<FlightResult> result = blocking_wait(waiter(entry), deadline);
+        if (auto* lead = result ? std::get_if<FlightLeader>(&*result) : nullptr)
+          lead->complete(f.value(1));
         ended.fetch_add(1);
       });
     }

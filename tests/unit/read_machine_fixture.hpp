@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "unit/read_fixture.hpp"
 
@@ -86,7 +87,7 @@ inline std::int64_t value_of(const ReadResult& result) {
 }
 
 inline FlightResult waited(Action& action) {
-  return std::get<ReadMachine::Await>(action).waiter->wait(std::nullopt);
+  return blocking_wait(*std::get<ReadMachine::Await>(action).waiter, std::nullopt).value();
 }
 
 }  // namespace querymark::test

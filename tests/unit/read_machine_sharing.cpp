@@ -113,8 +113,11 @@ TEST_CASE("read machine: an error reaches the leader and all waiters, and is not
   ReadMachine joiner(f.source, request);
   (void)leader.start();
   Action joined = elsewhere([&] { return joiner.start(); });
-  leader.fail(std::make_exception_ptr(std::runtime_error("the database is gone")));
-  CHECK_THROWS_WITH(joiner.resume(waited(joined)), "the database is gone");
+  const auto error = std::make_exception_ptr(std::runtime_error("the database is gone"));
+  CHECK(is<ReadMachine::Done>(leader.fail(error)));
+  CHECK(is<ReadMachine::Done>(joiner.resume(waited(joined))));
+  CHECK_THROWS_WITH(leader.take_result(), "the database is gone");
+  CHECK_THROWS_WITH(joiner.take_result(), "the database is gone");
   CHECK(f.cache.stats().load_failures == 1);
   ReadMachine again(f.source, request);
   CHECK(is<ReadMachine::Load>(again.start()));
@@ -168,15 +171,17 @@ TEST_CASE("read machine: a timeout of a waiter is an error that may be retried",
   (void)leader.start();
   Action joined = elsewhere([&] { return joiner.start(); });
   const auto waiter = std::get<ReadMachine::Await>(joined).waiter;
-  CHECK_THROWS_AS(joiner.resume(waiter->wait(std::chrono::steady_clock::now())), Timeout);
+  CHECK_FALSE(blocking_wait(*waiter, std::chrono::steady_clock::now()));
+  CHECK(is<ReadMachine::Done>(joiner.give_up()));
+  CHECK_THROWS_AS(joiner.take_result(), Timeout);
 }
 
 TEST_CASE("read machine: a load that asks for its own key loads past the cache", "[read_machine]") {
   Fixture f;
   NumberRequest request(f.source, {kA});
   ReadMachine outer(f.source, request);
-  ReadMachine inner(f.source, request);
   Action outer_action = outer.start();
+  ReadMachine inner(f.source, request, outer.caller());
   Action inner_action = inner.start();
   REQUIRE(is<ReadMachine::Load>(inner_action));
   (void)inner.resume(brought(inner_action, 1));

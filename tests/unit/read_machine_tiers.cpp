@@ -176,10 +176,10 @@ TEST_CASE("read machine: a load is offered to every shared tier, stamped as of b
     const auto& store = std::get<ReadMachine::StoreShared>(action);
     CHECK(store.tier == f.source.tiers()[i].get());
     CHECK(store.name == query_name(request.call.view));
-    CHECK(store.value.stamp == SharedStamp{kEpoch, {11}, {}});
-    CHECK(store.value.targets == std::vector<Target>{kA, key_target(request.call.view)});
-    CHECK(store.value.rows == number(42));
-    CHECK(store.value.expires == f.clock.wall_now() + 5min);
+    CHECK(store.value->stamp == SharedStamp{kEpoch, {11}, {}});
+    CHECK(store.value->targets == std::vector<Target>{kA, key_target(request.call.view)});
+    CHECK(store.value->rows == number(42));
+    CHECK(store.value->expires == f.clock.wall_now() + 5min);
     action = machine.resume_stored();
   }
   CHECK(is<ReadMachine::Done>(action));

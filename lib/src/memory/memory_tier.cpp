@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "search.hpp"
 #include "shard.hpp"
 
 // States of an entry, and who moves it:
@@ -68,8 +69,13 @@ bool supersedes(const Entry& resident, const Entry& entry) noexcept {
 MemoryTier::MemoryTier(std::size_t capacity)
     : capacity_(capacity),
       shard_mask_(static_cast<std::uint32_t>(shard_count(capacity) - 1)),
+      indexes_(std::make_unique<EntryIndex[]>(std::size_t{shard_mask_} + 1)),
       shards_(std::make_unique<Shard[]>(std::size_t{shard_mask_} + 1)) {
-  for (Shard& shard : shards()) shard.leaving = &leaving_;
+  EntryIndex* index = indexes_.get();
+  for (Shard& shard : shards()) {
+    shard.index = index++;
+    shard.leaving = &leaving_;
+  }
 }
 
 MemoryTier::~MemoryTier() {
@@ -130,7 +136,7 @@ void MemoryTier::evict_from_main(Shard& shard) QUERYMARK_REQUIRES(shard.mutex) {
 // Ends: each turn takes a visit from an entry, moves one to main, or evicts one. Readers that keep
 // hitting could hold that off, so after enough turns visits don't count.
 void MemoryTier::make_room(Shard& shard, std::size_t charge) QUERYMARK_REQUIRES(shard.mutex) {
-  std::size_t turns = (shard.index.size() + 1) * (Shard::kMostVisits + 2);
+  std::size_t turns = (shard.index->size() + 1) * (kMostVisits + 2);
   while (!shard.empty()) {
     const std::size_t room = shard_room();
     if (shard.bytes() + charge <= room) return;
@@ -168,10 +174,10 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
   }
   Shard& shard = shard_of(entry->hash());
   const ExclusiveLock lock(shard.mutex);
-  const Entry* const resident = shard.index.find_like(*entry);
+  const Entry* const resident = shard.index->find_like(*entry);
   if (resident == entry.get()) return StoreStatus::stored;
   if (resident != nullptr && supersedes(*resident, *entry)) return StoreStatus::superseded;
-  if (resident == nullptr) shard.index.reserve_one();
+  if (resident == nullptr) shard.index->reserve_one();
   const Entry* const fresh = std::move(entry).release_counted();  // now the index's
   if (resident != nullptr) {
     EntryQueue& queue = shard.queue_of(*resident);
@@ -180,13 +186,13 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
     const std::size_t old_charge = resident->charge();
     queue.remove(*resident, old_charge);
     make_room(shard, charge);
-    shard.index.replace(*resident, *fresh);
+    shard.index->replace(*resident, *fresh);
     shard.retire(*resident, old_charge);
     queue.push(*fresh, charge);
   } else {
     const bool known = shard.ghosts.take(fresh->hash());
     make_room(shard, charge);
-    shard.index.insert(*fresh);
+    shard.index->insert(*fresh);
     (known ? shard.main : shard.small).push(*fresh, charge);
   }
   if (shard.has_much_retired(capacity)) shard.release_retired();
@@ -196,7 +202,7 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
 void MemoryTier::erase(const Entry& entry) noexcept {
   Shard& shard = shard_of(entry.hash());
   const ExclusiveLock lock(shard.mutex);
-  if (!shard.index.holds(entry)) return;
+  if (!shard.index->holds(entry)) return;
   if (shard.main.holds(entry)) shard.remember(entry);
   shard.remove(entry);
   if (shard.has_much_retired(shard_capacity())) shard.release_retired();
@@ -236,7 +242,7 @@ std::size_t MemoryTier::entries() const {
   std::size_t total = 0;
   for (Shard& shard : shards()) {
     const ExclusiveLock lock(shard.mutex);
-    total += shard.index.size();
+    total += shard.index->size();
   }
   return total;
 }

@@ -6,16 +6,15 @@
 #include "querymark/memory/memory_tier.hpp"
 #include "spin_mutex.hpp"
 
-// One shard of the memory tier, and the search that a hit makes in it: here, so that the read path
-// takes it into itself. The protocol is at the top of memory_tier.cpp.
+// One shard of the memory tier, as its writers see it. The protocol is at the top of
+// memory_tier.cpp.
 
 namespace querymark {
 
 struct MemoryTier::Shard {
   static constexpr std::size_t kRetiredBatch = 256;
-  static constexpr std::uint8_t kMostVisits = 5;
 
-  EntryIndex index;
+  EntryIndex* index = nullptr;  // the tier's: readers go to it without a look at the shard
 
   alignas(64) SpinMutex mutex;
   EntryQueue small QUERYMARK_GUARDED_BY(mutex){1};
@@ -37,7 +36,7 @@ struct MemoryTier::Shard {
   void remove(const Entry& entry) noexcept QUERYMARK_REQUIRES(mutex) {
     const std::size_t charge = entry.charge();
     queue_of(entry).remove(entry, charge);
-    index.erase(entry);
+    index->erase(entry);
     retire(entry, charge);
   }
   void retire(const Entry& entry, std::size_t charge) noexcept QUERYMARK_REQUIRES(mutex) {
@@ -46,7 +45,7 @@ struct MemoryTier::Shard {
     leaving->fetch_add(retired.prefix_bytes() - before, std::memory_order_relaxed);
   }
   void remember(const Entry& entry) QUERYMARK_REQUIRES(mutex) {
-    ghosts.add(entry.hash(), index.size() * 9 / 10);
+    ghosts.add(entry.hash(), index->size() * 9 / 10);
   }
   [[nodiscard]] bool has_much_retired(std::size_t capacity) const noexcept
       QUERYMARK_REQUIRES(mutex) {
@@ -66,35 +65,12 @@ struct MemoryTier::Shard {
   }
 };
 
-// Low bits: the index takes the high ones.
 inline MemoryTier::Shard& MemoryTier::shard_of(std::uint32_t hash) const noexcept {
-  return shards_[hash & shard_mask_];
+  return shards_[shard_number(hash)];
 }
 
 inline std::span<MemoryTier::Shard> MemoryTier::shards() const noexcept {
   return {shards_.get(), std::size_t{shard_mask_} + 1};
-}
-
-[[gnu::always_inline]] inline EntryRef MemoryTier::search(const KeyView& key,
-                                                          std::uint64_t full_hash) noexcept {
-  const std::uint32_t hash = Entry::fold(full_hash);
-  detail::HazardRecord& hazards = own_hazards();
-  Hazard* hazard = &hazards.passing;
-  for (Hazard& handle : hazards.handles)
-    if (handle.load(std::memory_order_acquire) == nullptr) {
-      hazard = &handle;
-      break;
-    }
-  const Entry* const entry = shard_of(hash).index.find(key, hash, *hazard);
-  if (entry == nullptr) return {};
-  const std::uint8_t visits = entry->visits_.load(std::memory_order_relaxed);
-  if (visits < Shard::kMostVisits)
-    entry->visits_.store(static_cast<std::uint8_t>(visits + 1), std::memory_order_relaxed);
-  if (hazard != &hazards.passing) [[likely]]
-    return EntryRef::guard(entry, *hazard);
-  EntryRef counted = EntryRef::share(entry);  // this thread holds many: see EntryRef
-  clear_hazard(*hazard);
-  return counted;
 }
 
 }  // namespace querymark

@@ -4,9 +4,21 @@
 
 // States of a flight, and who moves it:
 //
-//   loading -> done | failed    its leader, once; all waiters wake
-//   loading -> abandoned        its leader's destructor; one waiter wakes
-//   abandoned -> loading        that waiter, which becomes the leader with a new stamp
+//   loading   -> done | failed   its leader, once; all sleepers are woken
+//   loading   -> abandoned       its leader's destructor; one sleeper is woken
+//   abandoned -> loading         the first waiter that looks: it leads now, with a new stamp
+//
+// A waiter is awake (it will look, or leave) or asleep (its waker stands in the flight's list). It
+// falls asleep by a look that finds nothing for it, and whoever wakes it takes its waker out of the
+// list. Both happen under the flight's mutex, as does every change of state, so no change is missed
+// between a look and the sleep.
+//
+// An abandoned flight that has waiters always has one awake: the leader that dies wakes a sleeper,
+// and a waiter that leaves instead of taking the lead wakes the next. A sleeper woken in vain
+// (another took the lead) looks, finds the flight loading, and sleeps again.
+//
+// Wakers are called under the flight's mutex. So a waiter that has left, which takes that mutex,
+// will not be called any more, and what it was to be woken with may go.
 //
 // A flight without waiters is removed from the table instead of being abandoned to nobody. A flight
 // is in the table from its birth until it ends, unless a newer one has replaced it; removal
@@ -17,10 +29,12 @@
 // they get it.
 //
 // Nobody waits for a flight while leading one, so no circle of waiting can close: whoever is waited
-// for waits for no one (LeadingScope).
+// for waits for no one. Who leads is told by the caller's id, which the loads of a caller hand on
+// to their own reads, whatever threads they run on (LeadingScope).
 //
-// Lock order: the table's mutex, then a flight's. A promoted waiter takes its new stamp under the
-// flight's mutex, before it asks the database; joiners that compare against it hold the same mutex.
+// Lock order: the table's mutex, then a flight's, then a waker's own. A waiter that takes the lead
+// takes its new stamp under the flight's mutex, before it asks the database; joiners that compare
+// against it hold the same mutex.
 
 namespace querymark {
 namespace {
@@ -32,16 +46,22 @@ std::string flight_key(const KeyView& key) {
   return bytes.append(key.parameters);
 }
 
-thread_local constinit unsigned leading = 0;
-
 }  // namespace
 
-LeadingScope::LeadingScope() noexcept { ++leading; }
-LeadingScope::~LeadingScope() { --leading; }
-bool LeadingScope::active() noexcept { return leading > 0; }
+// Both require mutex_.
+void Flight::wake_one() noexcept {
+  if (wakers_.empty()) return;
+  FlightWaker& waker = wakers_.front();
+  wakers_.pop_front();
+  waker.wake();
+}
+
+void Flight::wake_all() noexcept {
+  while (!wakers_.empty()) wake_one();
+}
 
 FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
-                               std::span<const TargetId> targets) {
+                               std::span<const TargetId> targets, const ReadCaller& caller) {
   std::string name = flight_key(key);
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Flight>& slot = flights_[name];
@@ -49,16 +69,16 @@ FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
     const std::lock_guard flight_lock(slot->mutex_);
     const bool under_way =
         slot->state_ == Flight::State::loading || slot->state_ == Flight::State::abandoned;
-    if (under_way && slot->leader_ == std::this_thread::get_id()) return FlightReentrant{};
+    if (under_way && slot->leader_ == caller.id) return FlightReentrant{};
     if (under_way && marks.unchanged_since(slot->stamp_.generation, targets)) {
-      if (LeadingScope::active()) return FlightBusy{};
+      if (caller.leads) return FlightBusy{};
       ++slot->waiters_;
-      return FlightWaiter(*this, marks, std::move(name), slot);
+      return FlightWaiter(*this, marks, std::move(name), slot, caller.id);
     }
   }
   slot = std::make_shared<Flight>();
   slot->stamp_ = marks.begin_load();
-  slot->leader_ = std::this_thread::get_id();
+  slot->leader_ = caller.id;
   return FlightLeader(*this, std::move(name), slot, slot->stamp_);
 }
 
@@ -91,7 +111,7 @@ void FlightLeader::end(Flight::State state, EntryRef value, std::exception_ptr e
   flight->state_ = state;
   flight->value_ = std::move(value);
   flight->error_ = std::move(error);
-  flight->changed_.notify_all();
+  flight->wake_all();
 }
 
 void FlightLeader::complete(EntryRef value) noexcept {
@@ -108,46 +128,62 @@ FlightLeader::~FlightLeader() {
     const std::lock_guard lock(flight_->mutex_);
     flight_->state_ = Flight::State::abandoned;
     flight_->leader_ = {};
-    flight_->changed_.notify_one();
+    flight_->wake_one();
   }
   table_->remove_abandoned(key_, flight_);
 }
 
-FlightResult FlightWaiter::wait(std::optional<std::chrono::steady_clock::time_point> deadline) {
+std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
   std::unique_lock lock(flight_->mutex_);
-  const auto ended = [&] { return flight_->state_ != Flight::State::loading; };
-  bool in_time = true;
-  if (deadline)
-    in_time = flight_->changed_.wait_until(lock, *deadline, ended);
-  else
-    flight_->changed_.wait(lock, ended);
-  if (!in_time) return FlightTimeout{};
-  if (flight_->state_ == Flight::State::done) return flight_->value_;
-  if (flight_->state_ == Flight::State::failed) return flight_->error_;
-  flight_->state_ = Flight::State::loading;
-  flight_->stamp_ = marks_->begin_load();
-  flight_->leader_ = std::this_thread::get_id();
+  take_back_waker();
+  std::optional<FlightResult> result;
+  switch (flight_->state_) {
+    case Flight::State::loading:
+      waker_ = waker;
+      if (waker != nullptr) flight_->wakers_.push_back(*waker);
+      return result;
+    case Flight::State::done:
+      result.emplace(flight_->value_);
+      break;
+    case Flight::State::failed:
+      result.emplace(flight_->error_);
+      break;
+    case Flight::State::abandoned: {
+      const Stamp stamp = marks_->begin_load();
+      flight_->stamp_ = stamp;
+      flight_->leader_ = caller_;
+      flight_->state_ = Flight::State::loading;
+      result.emplace(FlightLeader(*table_, std::move(key_), flight_, stamp));
+      break;
+    }
+  }
   --flight_->waiters_;
-  const Stamp stamp = flight_->stamp_;
   lock.unlock();
-  return FlightLeader(*table_, std::move(key_), std::exchange(flight_, nullptr), stamp);
+  flight_.reset();
+  return result;
+}
+
+// Requires the flight's mutex.
+void FlightWaiter::take_back_waker() noexcept {
+  if (waker_ != nullptr && waker_->is_linked())
+    flight_->wakers_.erase(Flight::Wakers::s_iterator_to(*waker_));
+  waker_ = nullptr;
 }
 
 FlightWaiter::~FlightWaiter() {
   if (!flight_) return;
-  std::shared_ptr<Flight> orphan;
+  bool orphaned = false;
   {
     const std::lock_guard lock(flight_->mutex_);
+    take_back_waker();
     --flight_->waiters_;
     if (flight_->state_ == Flight::State::abandoned) {
-      // The promotion may have woken this waiter at its deadline: pass it on, or clear up.
-      if (flight_->waiters_ > 0)
-        flight_->changed_.notify_one();
-      else
-        orphan = flight_;
+      // It may be the one that was woken to lead: pass that on, or clear up.
+      flight_->wake_one();
+      orphaned = flight_->waiters_ == 0;
     }
   }
-  if (orphan) table_->remove_abandoned(key_, orphan);
+  if (orphaned) table_->remove_abandoned(key_, flight_);
 }
 
 }  // namespace querymark

@@ -5,21 +5,20 @@
 #include "querymark/support/error.hpp"
 
 // What the machine guarantees, and where:
-//   - the stamp is taken when a flight begins, before any tier or the database is asked
-//   (FlightTable::enter)
-//   - a value from a shared tier is judged by this process's marks before anyone sees it
-//   (resume(SharedValue))
-//   - a value is offered to memory before it is published to waiters (resume(Loaded))
-//   - a waiter judges what it is handed by its own targets and the marks of now
-//   (resume(FlightResult)); what
-//     it can't take it loads anew, the second time on its own, so that no invalidation storm
-//     starves it
-//   - who was handed a value, or the lead, after waiting looks at the trust of now: what was
-//   trusted when the call began need not be any more (lead, resume(SharedValue),
-//   resume(FlightResult))
-//   - a load of one's own is returned even if a target was invalidated meanwhile: it is a plain
-//   read of the
-//     database that began after the call; only keeping it would be wrong
+//
+//   - The stamp is taken when a flight begins, before any tier or the database is asked
+//     (FlightTable::enter).
+//   - A value from a shared tier is judged by this process's marks before anyone sees it (polled).
+//   - A value is offered to memory before it is published to waiters (loaded).
+//   - A waiter judges what it is handed by its own targets and the marks of now (joined). What it
+//     can't take it loads anew, the second time on its own, so that no storm of invalidations
+//     starves it.
+//   - Who was handed a value, or the lead, after waiting looks at the trust of now: what was
+//     trusted when the call began need not be any more (lead, polled, joined).
+//   - A load of one's own is returned even if a target was invalidated meanwhile: it is a plain
+//     read of the database that began after the call. Only keeping it would be wrong.
+//   - Whatever a step throws ends the call as its outcome, and leaves the lead to a waiter; only a
+//     load that failed is everybody's error (guarded, fail).
 
 namespace querymark {
 namespace {
@@ -45,65 +44,125 @@ Stored stored_as(StoreStatus status) noexcept {
 
 }  // namespace
 
-ReadMachine::ReadMachine(Source& source, ReadRequest& request)
-    : source_(source), request_(request), ttl_(source.max_age(request.options)) {}
+ReadMachine::ReadMachine(Source& source, ReadRequest& request, ReadCaller caller) noexcept
+    : source_(source),
+      cache_(source.cache().core()),
+      request_(request),
+      caller_(caller),
+      ttl_(source.max_age(request.options)) {}
 
-bool ReadMachine::trusted_now() {
-  return source_.marks_.trusted(source_.cache_.clock().coarse_now());
+template <class Step>
+ReadMachine::Action ReadMachine::guarded(Step&& step) noexcept {
+  try {
+    return step();
+  } catch (...) {  // the driver tells the caller
+    return end(std::current_exception());
+  }
 }
 
+ReadMachine::Action ReadMachine::start() noexcept {
+  return guarded([&] { return begin(); });
+}
+
+ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
+  return guarded([&] {
+    waiter_.reset();
+    if (auto* error = std::get_if<std::exception_ptr>(&result)) return end(std::move(*error));
+    if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
+    return joined(std::move(std::get<EntryRef>(result)));
+  });
+}
+
+ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) noexcept {
+  return guarded([&] { return polled(value); });
+}
+
+ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
+  return guarded([&] { return this->loaded(std::move(loaded)); });
+}
+
+ReadMachine::Action ReadMachine::resume_stored() noexcept {
+  ++tier_;
+  return guarded([&] { return store_next_tier(); });
+}
+
+ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
+  cache_.counters.load_failures.fetch_add(1);
+  if (leader_) leader_->fail(error);
+  return end(std::move(error));
+}
+
+ReadMachine::Action ReadMachine::give_up() noexcept {
+  return guarded([&] {
+    return end(std::make_exception_ptr(
+        Timeout("gave up waiting for another caller's load of the same query")));
+  });
+}
+
+ReadMachine::Action ReadMachine::end(std::exception_ptr error) noexcept {
+  waiter_.reset();
+  leader_.reset();
+  error_ = std::move(error);
+  return Done{error_};
+}
+
+ReadResult ReadMachine::take_result() {
+  if (error_) std::rethrow_exception(error_);
+  return std::move(result_);
+}
+
+bool ReadMachine::trusted_now() const { return source_.marks().trusted(cache_.clock.coarse_now()); }
+
 Digest ReadMachine::shared_name() {
-  if (!name_) name_ = query_name(request_.call.view);
+  if (!name_) name_ = query_name(key());
   return *name_;
 }
 
 EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
                             std::uint64_t generation) const {
-  return {.prefix = KeyPrefixRef(request_.call.view.prefix),
-          .parameters = request_.call.view.parameters,
+  return {.prefix = KeyPrefixRef(key().prefix),
+          .parameters = key().parameters,
           .hash = request_.call.hash,
-          .domain = source_.domain_,
+          .domain = source_.domain(),
           .generation = generation,
           .targets = target_ids_.values(),
           .loaded = loaded,
           .expires = std::min(expires, expires_limit_)};
 }
 
-ReadMachine::Action ReadMachine::start() {
-  began_ = source_.cache_.clock().coarse_now();
+ReadMachine::Action ReadMachine::begin() {
+  began_ = cache_.clock.coarse_now();
   targets_ = request_.options.tags;
   request_.add_targets(targets_);
-  targets_.push_back(key_target(request_.call.view));
+  targets_.push_back(key_target(key()));
   for (const Target& target : targets_) target_ids_.add(target.id());
   if (target_ids_.size() > kMaxTargets)
     throw ConfigError("a cached query can't declare more than " + std::to_string(kMaxTargets - 1) +
                       " targets, and this one has " + std::to_string(targets_.size() - 1) +
                       "; use a collection");
   required_ = target_ids_.values();
-  if (!source_.cache_.enabled() || !request_.options.cached || ttl_.count() <= 0) {
+  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
     bypass_ = Stored::disabled;
-  } else if (!source_.marks_.trusted(began_)) {
+  } else if (!source_.marks().trusted(began_)) {
     bypass_ = Stored::lagging;
   }
-  if (bypass_ || request_.alone) {
-    stamp_ = source_.marks_.begin_load();
-    return load();
-  }
-  return enter();
+  return bypass_ || request_.alone ? load_alone() : enter();
 }
 
 ReadMachine::Action ReadMachine::enter() {
-  FlightEntry entry = source_.flights_.enter(request_.call.view, source_.marks_, required_);
+  FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
     ++joins_;
     waiter_.emplace(std::move(*waiter));
     return Await{&*waiter_};
   }
-  stamp_ = source_.marks_.begin_load();
-  if (std::holds_alternative<FlightBusy>(entry)) return poll_next_tier();
-  bypass_ = Stored::reentrant;
-  return load();
+  if (std::holds_alternative<FlightReentrant>(entry)) {
+    bypass_ = Stored::reentrant;
+    return load_alone();
+  }
+  stamp_ = source_.marks().begin_load();  // busy: shares nobody's load, but the cache
+  return poll_next_tier();
 }
 
 ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
@@ -114,10 +173,10 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
     return load();
   }
   // The flight before this one may have stored the value between our look and our entry.
-  if (EntryRef entry = source_.cache_.memory_.find(request_.call.view, request_.call.hash)) {
+  if (EntryRef entry = cache_.memory.find(key(), request_.call.hash)) {
     const auto verdict = source_.verdict(*entry, began_, ttl_, required_);
     if (verdict == Source::Verdict::fresh) {
-      source_.cache_.counters_.hits.add();
+      cache_.counters.hits.add();
       return finish(entry, {.status = ReadStatus::hit,
                             .origin = Origin::memory,
                             .stored = Stored::already,
@@ -136,15 +195,15 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
 }
 
 ReadMachine::Action ReadMachine::poll_next_tier() {
-  if (request_.shareable && tier_ < source_.tiers_.size())
-    return PollTier{source_.tiers_[tier_].get(), shared_name()};
+  if (request_.shareable && tier_ < source_.tiers().size())
+    return PollTier{source_.tiers()[tier_].get(), shared_name()};
   return load();
 }
 
-ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
+ReadMachine::Action ReadMachine::polled(const std::optional<SharedValue>& value) {
   ++tier_;
-  auto& counters = source_.cache_.counters_;
-  const WallTime wall = source_.cache_.clock().wall_now();
+  ReadCounters& counters = cache_.counters;
+  const WallTime wall = cache_.clock.wall_now();
   if (!trusted_now()) {  // ended while the tier was asked
     bypass_ = Stored::lagging;
     return load();
@@ -158,7 +217,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
   // What no entry could carry is not worth a look.
   if (value->targets.size() <= kMaxTargets) {
     for (const Target& target : value->targets) target_ids_.add(target.id());
-    generation = source_.marks_.judge(value->stamp, target_ids_.values());
+    generation = source_.marks().judge(value->stamp, target_ids_.values());
   }
   if (generation && target_ids_.size() <= kMaxTargets) {
     const auto ttl =
@@ -166,7 +225,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) {
     try {
       EntryRef entry = request_.materialize(
           value->rows, init(began_ - age, detail::after(began_, ttl), *generation));
-      const StoreStatus kept = source_.cache_.memory_.insert(entry);
+      const StoreStatus kept = cache_.memory.insert(entry);
       counters.shared_hits.fetch_add(1);
       return finish(entry, {.status = ReadStatus::hit,
                             .origin = Origin::shared_tier,
@@ -186,27 +245,32 @@ ReadMachine::Action ReadMachine::load() {
   return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
 }
 
+ReadMachine::Action ReadMachine::load_alone() {
+  stamp_ = source_.marks().begin_load();
+  return load();
+}
+
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
 // value would be dead at its first hit anyway.
 Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
-  auto& counters = source_.cache_.counters_;
+  ReadCounters& counters = cache_.counters;
   if (bypass_) return *bypass_;
   if (loaded.keep != Stored::yes) return loaded.keep;
   if (loaded.snapshot) {
-    const auto generation = source_.marks_.judge(*loaded.snapshot, entry->targets());
+    const auto generation = source_.marks().judge(*loaded.snapshot, entry->targets());
     if (!generation) return Stored::not_covered;
-  } else if (!source_.marks_.unchanged_since(stamp_.generation, entry->targets())) {
+  } else if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
     counters.late_fills.fetch_add(1);
     return Stored::invalidated;
   }
-  const Stored kept = stored_as(source_.cache_.memory_.insert(entry));
+  const Stored kept = stored_as(cache_.memory.insert(entry));
   if (kept == Stored::yes) counters.stored.fetch_add(1);
   if (kept == Stored::oversize) counters.oversize.fetch_add(1);
   return kept;
 }
 
-ReadMachine::Action ReadMachine::resume(Loaded loaded) {
-  auto& counters = source_.cache_.counters_;
+ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
+  ReadCounters& counters = cache_.counters;
   const Stored kept = keep(loaded.entry, loaded);
   // Waiters judge a value by the stamp of the load that they share. One that ran in an older
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
@@ -214,9 +278,9 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
   const bool bypassed = bypass_.has_value();
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
   const bool share = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
-                     loaded.rows && !source_.tiers_.empty();
+                     loaded.rows && !source_.tiers().empty();
   if (share) {
-    const WallTime wall = source_.cache_.clock().wall_now();
+    const WallTime wall = cache_.clock.wall_now();
     const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(ttl_));
     to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
                             .stored = wall,
@@ -234,14 +298,9 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) {
 }
 
 ReadMachine::Action ReadMachine::store_next_tier() {
-  if (tier_ < source_.tiers_.size())
-    return StoreShared{source_.tiers_[tier_].get(), shared_name(), *to_share_};
+  if (tier_ < source_.tiers().size())
+    return StoreShared{source_.tiers()[tier_].get(), shared_name(), &*to_share_};
   return Done{};
-}
-
-ReadMachine::Action ReadMachine::resume_stored() {
-  ++tier_;
-  return store_next_tier();
 }
 
 ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {
@@ -253,39 +312,24 @@ ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) 
   return Done{};
 }
 
-void ReadMachine::fail(const std::exception_ptr& error) noexcept {
-  source_.cache_.counters_.load_failures.fetch_add(1);
-  if (!leader_) return;
-  leader_->fail(error);
-  leader_.reset();
-}
-
-ReadMachine::Action ReadMachine::resume(FlightResult result) {
-  waiter_.reset();
-  if (std::holds_alternative<FlightTimeout>(result))
-    throw Timeout("gave up waiting for another caller's load of the same query");
-  if (auto* error = std::get_if<std::exception_ptr>(&result)) std::rethrow_exception(*error);
-  if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
-  EntryRef entry = std::move(std::get<EntryRef>(result));
-  const MonotonicTime now = source_.cache_.clock().coarse_now();
-  const bool trusted = source_.marks_.trusted(now);
-  if (!trusted && source_.options_.lagging == Lagging::bypass) {
+ReadMachine::Action ReadMachine::joined(EntryRef entry) {
+  const MonotonicTime now = cache_.clock.coarse_now();
+  const bool trusted = source_.marks().trusted(now);
+  if (!trusted && source_.options().lagging == Lagging::bypass) {
     bypass_ = Stored::lagging;
-  } else if (source_.verdict(*entry, now, ttl_, required_) == Source::Verdict::fresh) {
-    auto& counters = source_.cache_.counters_;
-    if (trusted)
-      counters.joined.fetch_add(1);
-    else
-      counters.degraded.add();
-    return finish(entry, {.status = trusted ? ReadStatus::joined : ReadStatus::degraded,
-                          .origin = Origin::database,
-                          .stored = Stored::already,
-                          .age = {}});
-  } else if (joins_ < kMaxJoins) {
-    return enter();
+    return load_alone();
   }
-  stamp_ = source_.marks_.begin_load();
-  return load();
+  if (source_.verdict(*entry, now, ttl_, required_) == Source::Verdict::fresh) {
+    if (trusted)
+      cache_.counters.joined.fetch_add(1);
+    else
+      cache_.counters.degraded.add();
+    return finish(std::move(entry), {.status = trusted ? ReadStatus::joined : ReadStatus::degraded,
+                                     .origin = Origin::database,
+                                     .stored = Stored::already,
+                                     .age = {}});
+  }
+  return joins_ < kMaxJoins ? enter() : load_alone();
 }
 
 }  // namespace querymark

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "../memory/shard.hpp"
-#include "querymark/read/read_machine.hpp"
+#include "memory/search.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 
@@ -22,20 +21,15 @@ SourceOptions checked(SourceOptions options) {
   return options;
 }
 
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-
 }  // namespace
 
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
       options_(checked(std::move(options))),
-      marks_(cache.mark_cells(options_.mark_cells)),
-      domain_(cache.attach(marks_, marks_.bytes())) {}
+      marks_(cache.core().domains.cells(options_.mark_cells)),
+      domain_(cache.core().attach(marks_)) {}
 
-Source::~Source() { cache_.detach(domain_); }
+Source::~Source() { cache_.core().detach(domain_); }
 
 void Source::attach(std::shared_ptr<SharedTier> tier) { tiers_.push_back(std::move(tier)); }
 
@@ -51,16 +45,17 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
     scope.database.clear();
     scope.session.clear();
   }
-  return cache_.prefixes_.intern(stored_type, form, scope, text);
+  return cache_.core().prefixes.intern(stored_type, form, scope, text);
 }
 
 bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
+  CacheCore& core = cache_.core();
   if (!cache_.enabled() || !lookup.options.cached) [[unlikely]]
     return false;
-  const MonotonicTime now = cache_.clock().coarse_now();
+  const MonotonicTime now = core.clock.coarse_now();
   const bool trusted = marks_.trusted(now);
   if (!trusted && options_.lagging == Lagging::bypass) return false;
-  EntryRef entry = cache_.memory_.search(lookup.call.view, lookup.call.hash);
+  EntryRef entry = core.memory.search(lookup.call.view, lookup.call.hash);
   if (!entry) [[unlikely]]
     return false;
   const std::chrono::nanoseconds age = entry->age(now);
@@ -73,16 +68,16 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   found.outcome = {
       .status = ReadStatus::hit, .origin = Origin::memory, .stored = Stored::already, .age = age};
   if (trusted) [[likely]] {
-    cache_.counters_.hits.add();
+    core.counters.hits.add();
   } else {
-    cache_.counters_.degraded.add();
+    core.counters.degraded.add();
     found.outcome.status = ReadStatus::degraded;
   }
   return true;
 }
 
 void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept {
-  Cache::Counters& counters = cache_.counters_;
+  ReadCounters& counters = cache_.core().counters;
   switch (verdict) {
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);
@@ -98,46 +93,7 @@ void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noex
     case Verdict::fresh:
       break;
   }
-  cache_.memory_.erase(entry);
-}
-
-// The blocking driver: does what the machine says, and tells it what came of it.
-ReadResult Source::read(ReadRequest& request) {
-  const auto deadline = detail::deadline_of(request.options.timeout);
-  ReadMachine machine(*this, request);
-  ReadMachine::Action action = machine.start();
-  for (;;) {
-    if (std::holds_alternative<ReadMachine::Done>(action)) return machine.take_result();
-    // All of the caller's code that runs on the way may read: loaders, mappers, destructors of what
-    // is evicted.
-    std::optional<LeadingScope> leading;
-    if (machine.leads()) leading.emplace();
-    action = std::visit(
-        Overloaded{
-            [&](ReadMachine::Await& await) -> ReadMachine::Action {
-              return machine.resume(await.waiter->wait(deadline));
-            },
-            [&](ReadMachine::PollTier& poll) -> ReadMachine::Action {
-              return machine.resume(poll.tier->get(poll.name));
-            },
-            [&](ReadMachine::Load& load) -> ReadMachine::Action {
-              Loaded loaded;
-              try {
-                loaded = request.load(load.init);
-              } catch (...) {  // whatever it is, everyone who shares the load gets it
-                machine.fail(std::current_exception());
-                throw;
-              }
-              return machine.resume(std::move(loaded));
-            },
-            [&](ReadMachine::StoreShared& store) -> ReadMachine::Action {
-              store.tier->put(options_.scope.namespace_name, store.name, store.value);
-              return machine.resume_stored();
-            },
-            [](ReadMachine::Done&) -> ReadMachine::Action { return ReadMachine::Done{}; },
-        },
-        action);
-  }
+  cache_.core().memory.erase(entry);
 }
 
 }  // namespace querymark

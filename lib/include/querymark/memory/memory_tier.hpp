@@ -13,6 +13,8 @@
 
 namespace querymark {
 
+class EntryIndex;
+
 /// Entries in this process, bounded by bytes.
 ///
 /// Thread-safe. Finding takes no lock and writes to nothing that other threads read, except for the
@@ -38,6 +40,8 @@ class MemoryTier {
 
   /// The entry of that key, or nothing. Lock-free; does not allocate, except once per thread.
   [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash) noexcept;
+  /// The same, inlined into its caller: for who includes memory/search.hpp, which is not installed.
+  [[nodiscard]] inline EntryRef search(const KeyView& key, std::uint64_t hash) noexcept;
   /// Stores, replacing the key's entry unless that has a later stamp of the same domain and all the
   /// targets of the new one; evicts as needed.
   StoreStatus insert(EntryRef entry);
@@ -65,10 +69,14 @@ class MemoryTier {
   [[nodiscard]] std::size_t largest() const noexcept;
 
  private:
-  friend class Source;
   struct Shard;
-  /// `find`, for the read path to take into itself (shard.hpp).
-  [[nodiscard]] inline EntryRef search(const KeyView& key, std::uint64_t hash) noexcept;
+  /// As many hits of an entry as eviction cares about.
+  static constexpr std::uint8_t kMostVisits = 5;
+
+  /// Low bits: the index takes the high ones.
+  [[nodiscard]] std::size_t shard_number(std::uint32_t hash) const noexcept {
+    return hash & shard_mask_;
+  }
   [[nodiscard]] inline Shard& shard_of(std::uint32_t hash) const noexcept;
   /// A shard's part of the capacity, and what prefixes leave of it.
   [[nodiscard]] std::size_t shard_capacity() const noexcept;
@@ -82,6 +90,7 @@ class MemoryTier {
 
   std::atomic<std::size_t> capacity_;
   std::uint32_t shard_mask_;
+  std::unique_ptr<EntryIndex[]> indexes_;  // one a shard
   std::unique_ptr<Shard[]> shards_;
   std::function<bool(const Entry&)> is_dead_;
   const PrefixTable* prefixes_ = nullptr;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <condition_variable>
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -8,16 +8,34 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 
 #include "querymark/mark/marks.hpp"
 #include "querymark/memory/entry.hpp"
+#include "querymark/read/read_caller.hpp"
 
 namespace querymark {
 
 class FlightTable;
+
+/// Who is to be told that a flight may have something for its waiter. A thread that sleeps is one
+/// kind (`blocking_driver.cpp`), a handler that an event loop runs is another. Serves one waiter at
+/// a time, and outlives it or its next look (`FlightWaiter::take`).
+class FlightWaker : public boost::intrusive::list_base_hook<> {
+ public:
+  FlightWaker() = default;
+  FlightWaker(const FlightWaker&) = delete;
+  FlightWaker& operator=(const FlightWaker&) = delete;
+  /// Called at most once for each look that left it behind, on the thread that moves the flight and
+  /// under the flight's lock: it notes or posts that a look is due, and returns. It must neither
+  /// look itself, nor let go of the waiter, nor block on a thread that does either.
+  virtual void wake() noexcept = 0;
+
+ protected:
+  ~FlightWaker() = default;
+};
 
 /// One load in flight that several callers share. See flight.cpp for its states.
 class Flight {
@@ -28,19 +46,23 @@ class Flight {
   friend class FlightTable;
   friend class FlightLeader;
   friend class FlightWaiter;
+  using Wakers = boost::intrusive::list<FlightWaker, boost::intrusive::constant_time_size<false>>;
+
+  void wake_one() noexcept;
+  void wake_all() noexcept;
 
   std::mutex mutex_;  // guards all below
-  std::condition_variable changed_;
   State state_ = State::loading;
   Stamp stamp_;
-  std::thread::id leader_;
-  std::size_t waiters_ = 0;
+  CallerId leader_{};
+  std::size_t waiters_ = 0;  // have joined and not left; those that sleep are in wakers_, too
+  Wakers wakers_;            // in the order in which they fell asleep
   EntryRef value_;
   std::exception_ptr error_;
 };
 
 /// The right and the duty to end a load: complete, fail, or (by its destruction) leave it to a
-/// waiter.
+/// waiter. Belongs to a caller, not to a thread.
 class FlightLeader {
  public:
   FlightLeader(FlightLeader&& other) noexcept = default;
@@ -67,44 +89,39 @@ class FlightLeader {
   Stamp stamp_;
 };
 
-/// What a waiter comes to: a value, an error, the lead, or its deadline.
-struct FlightTimeout {};
-using FlightResult = std::variant<EntryRef, std::exception_ptr, FlightLeader, FlightTimeout>;
+/// What a waiter comes to: a value, an error, or the lead.
+using FlightResult = std::variant<EntryRef, std::exception_ptr, FlightLeader>;
 
-/// A place in the queue of a flight.
+/// A place in the queue of a flight. Leaving it (destruction) at any moment is safe: no waker of
+/// its own is called afterwards, and a lead that was meant for it goes to the next.
 class FlightWaiter {
  public:
   FlightWaiter(FlightWaiter&& other) noexcept = default;
   FlightWaiter& operator=(FlightWaiter&&) = delete;
   ~FlightWaiter();
-  /// Blocks until the flight ends, its leader dies and this waiter is the one promoted, or
-  /// `deadline`.
-  [[nodiscard]] FlightResult wait(std::optional<std::chrono::steady_clock::time_point> deadline);
+  /// A look at the flight, which never waits for it. Returns once what has come of it; this waiter
+  /// has then left. Returns nothing while there is nothing for this waiter; then `waker`, which
+  /// takes the place of the one before, is called when another look is worth while. Null: nobody
+  /// is.
+  [[nodiscard]] std::optional<FlightResult> take(FlightWaker* waker);
 
  private:
   friend class FlightTable;
   FlightWaiter(FlightTable& table, const Marks& marks, std::string key,
-               std::shared_ptr<Flight> flight)
-      : table_(&table), marks_(&marks), key_(std::move(key)), flight_(std::move(flight)) {}
+               std::shared_ptr<Flight> flight, CallerId caller)
+      : table_(&table),
+        marks_(&marks),
+        key_(std::move(key)),
+        flight_(std::move(flight)),
+        caller_(caller) {}
+  void take_back_waker() noexcept;
 
   FlightTable* table_;
   const Marks* marks_;
   std::string key_;
-  std::shared_ptr<Flight> flight_;
-};
-
-/// While it lives, its thread runs a load that others may wait for, so reads inside that load wait
-/// for nobody else's: loads that ask for each other's keys, in however long a circle, would never
-/// end. Nests; ends on the thread where it began. A loader that reads on other threads and waits
-/// for them makes one on each.
-class LeadingScope {
- public:
-  LeadingScope() noexcept;
-  LeadingScope(const LeadingScope&) = delete;
-  LeadingScope& operator=(const LeadingScope&) = delete;
-  ~LeadingScope();
-  /// True inside such a load, of any key of any database.
-  [[nodiscard]] static bool active() noexcept;
+  std::shared_ptr<Flight> flight_;  // null once it has left or was moved from
+  CallerId caller_;
+  FlightWaker* waker_ = nullptr;  // of the last look; in the flight's list unless it was called
 };
 
 /// The caller's own load of this key has called for it again: joining would wait for itself.
@@ -120,7 +137,7 @@ class FlightTable {
   /// began; a flight that may not be joined is replaced, and its end does not touch the newer one.
   /// Who leads a load already joins none.
   [[nodiscard]] FlightEntry enter(const KeyView& key, const Marks& marks,
-                                  std::span<const TargetId> targets);
+                                  std::span<const TargetId> targets, const ReadCaller& caller);
   [[nodiscard]] std::size_t size() const;
 
  private:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/result.hpp"
@@ -55,7 +56,7 @@ template <class T, class Load>
   if (source.find({.call = call, .options = options, .required = required}, found))
     return Cached<T>(std::move(found));
   detail::ValueRequest<T, Load> request(call, options, load);
-  return Cached<T>(source.read(request));
+  return Cached<T>(blocking_read(source, request));
 }
 
 template <class T, class Load>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/source.hpp"
@@ -180,7 +181,7 @@ auto Prepared<T, Mapper, Taggers...>::load(const CallKey& call, const Args&... a
   const auto from_parameters = [&](std::vector<Target>& targets) { add_targets(targets, args...); };
   detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
       call, options, *setup.loader, values.views(), setup.mapper, from_parameters);
-  return setup.source->read(request);
+  return blocking_read(*setup.source, request);
 }
 
 }  // namespace querymark

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/source.hpp"
@@ -95,7 +96,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   const auto no_more = [](std::vector<Target>& /*targets*/) {};
   detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader_,
                                                              parameters_.views(), mapper, no_more);
-  return Handle(source_.read(request));
+  return Handle(blocking_read(source_, request));
 }
 
 inline Target Query::key() const {

@@ -6,27 +6,47 @@
 #include <vector>
 
 #include "querymark/read/flight.hpp"
+#include "querymark/read/read_caller.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/distinct.hpp"
 
 namespace querymark {
 
-/// The read path of one miss as a state machine without I/O: a driver asks what to do next, does
-/// it, and tells the machine what came of it. The blocking driver is `Source::read`; tests drive it
-/// step by step.
+/// The read path of one miss as a state machine without I/O, threads or time to wait: a driver asks
+/// what to do next, does it, and tells the machine what came of it.
 ///
-///   start -> Await (another's load) -> resume(FlightResult)
-///         -> PollTier (per shared tier) -> resume(optional<SharedValue>)
-///         -> Load -> resume(Loaded) or fail(exception)
-///         -> StoreShared (per shared tier) -> resume_stored()
-///         -> Done
+///     start() -> Await        another's load: resume(FlightResult), or give_up()
+///             -> PollTier     one shared tier: resume(optional<SharedValue>)
+///             -> Load         the database: resume(Loaded), or fail(error)
+///             -> StoreShared  one shared tier: resume_stored()
+///             -> Done         with a value, or with the error that the caller shall see
 ///
-/// Not thread-safe; one machine serves one call.
+/// No step throws or blocks. A machine that is destroyed before Done leaves in good order: its lead
+/// goes to a waiter, its place in a queue is given up. Not thread-safe, but not bound to a thread
+/// either: steps may run on any, one after the other. One machine serves one call; source and
+/// request outlive it.
+///
+/// The blocking driver (`blocking_driver.hpp`) is a loop over these actions. A driver on an event
+/// loop keeps the machine, the request and a FlightWaker together for as long as the call runs, and
+/// goes on whenever one of them comes to something:
+///
+/// - Await: `waiter->take(&waker)`. A result is resumed with at once. Nothing: start a timer for
+///   the caller's deadline and return to the loop. `wake()` posts the next `take` (posts, never
+///   runs it: it is called under the flight's lock). When the timer fires first, `take(nullptr)`
+///   is the last look, and where that finds nothing, give_up().
+/// - Load: send the query, and resume when its rows are there. What the load reads in turn gets
+///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
+///   LeadingScope where it runs on one.
+/// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them.
+/// - Cancellation: stop the timer and whatever was sent, then destroy the machine. After that the
+///   waker is not called any more; what it had posted must find out that the call has gone.
+///
+/// Deadlines are the driver's: the machine knows none.
 class ReadMachine {
  public:
   struct Await {
-    FlightWaiter* waiter;
+    FlightWaiter* waiter;  ///< The machine's, until it is told the result.
   };
   struct PollTier {
     SharedTier* tier;
@@ -38,47 +58,70 @@ class ReadMachine {
   struct StoreShared {
     SharedTier* tier;
     Digest name;
-    SharedValue value;
+    const SharedValue* value;  ///< The machine's, until `resume_stored`.
   };
-  struct Done {};
+  struct Done {
+    std::exception_ptr error;  ///< Null: there is a value.
+  };
   using Action = std::variant<Await, PollTier, Load, StoreShared, Done>;
 
-  ReadMachine(Source& source, ReadRequest& request);
+  ReadMachine(Source& source, ReadRequest& request,
+              ReadCaller caller = ReadCaller::here()) noexcept;
+  ReadMachine(const ReadMachine&) = delete;
+  ReadMachine& operator=(const ReadMachine&) = delete;
+  ~ReadMachine() = default;
 
-  /// Throws ConfigError when the caller declares more targets than an entry can carry.
-  [[nodiscard]] Action start();
-  [[nodiscard]] Action resume(FlightResult result);
-  [[nodiscard]] Action resume(std::optional<SharedValue> value);
-  [[nodiscard]] Action resume(Loaded loaded);
-  [[nodiscard]] Action resume_stored();
-  /// The load failed. All who share it get the same error; the driver rethrows it.
-  void fail(const std::exception_ptr& error) noexcept;
+  /// Ends with ConfigError when the caller declares more targets than an entry can carry.
+  [[nodiscard]] Action start() noexcept;
+  [[nodiscard]] Action resume(FlightResult result) noexcept;
+  [[nodiscard]] Action resume(std::optional<SharedValue> value) noexcept;
+  [[nodiscard]] Action resume(Loaded loaded) noexcept;
+  [[nodiscard]] Action resume_stored() noexcept;
+  /// The load failed. All who share it get the same error.
+  [[nodiscard]] Action fail(std::exception_ptr error) noexcept;
+  /// The caller waits no longer. Ends with Timeout.
+  [[nodiscard]] Action give_up() noexcept;
 
-  /// Whether others may wait for the load that the driver runs.
+  /// Whether others may wait for what the driver does next.
   [[nodiscard]] bool leads() const noexcept { return leader_.has_value(); }
-  /// Requires Done.
-  [[nodiscard]] ReadResult take_result() { return std::move(result_); }
+  /// Who reads: what a read inside the load is to be told, with `leads()` or the same outside.
+  [[nodiscard]] ReadCaller caller() const noexcept {
+    return {caller_.id, caller_.leads || leads()};
+  }
+  /// Requires Done. Throws its error.
+  [[nodiscard]] ReadResult take_result();
 
  private:
+  template <class Step>
+  [[nodiscard]] Action guarded(Step&& step) noexcept;
+  [[nodiscard]] Action begin();
   [[nodiscard]] Action enter();
   [[nodiscard]] Action lead(FlightLeader leader);
+  [[nodiscard]] Action joined(EntryRef entry);
+  [[nodiscard]] Action polled(const std::optional<SharedValue>& value);
+  [[nodiscard]] Action loaded(Loaded loaded);
   [[nodiscard]] Action poll_next_tier();
   [[nodiscard]] Action load();
-  [[nodiscard]] bool trusted_now();
+  [[nodiscard]] Action load_alone();
+  [[nodiscard]] bool trusted_now() const;
   [[nodiscard]] Action store_next_tier();
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
+  [[nodiscard]] Action end(std::exception_ptr error) noexcept;
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
                                std::uint64_t generation) const;
   [[nodiscard]] Stored keep(const EntryRef& entry, const Loaded& loaded);
   [[nodiscard]] Digest shared_name();
+  [[nodiscard]] const KeyView& key() const noexcept { return request_.call.view; }
 
   Source& source_;
+  CacheCore& cache_;
   ReadRequest& request_;
+  ReadCaller caller_;
   std::chrono::nanoseconds ttl_;
   std::vector<Target> targets_;
   std::vector<TargetId> required_;  // the caller's own and the key's
-  Distinct<TargetId>
-      target_ids_;  // what the entry will carry: `required_` and what others declared
+  // What the entry will carry: `required_` and what others declared.
+  Distinct<TargetId> target_ids_;
   MonotonicTime expires_limit_ = MonotonicTime::max();
   MonotonicTime began_;
   Stamp stamp_;
@@ -90,6 +133,7 @@ class ReadMachine {
   unsigned joins_ = 0;
   std::optional<Stored> bypass_;  // why the cache is passed by, if it is
   ReadResult result_;
+  std::exception_ptr error_;
 };
 
 }  // namespace querymark

@@ -41,7 +41,8 @@ struct Lookup {
 };
 
 /// One database (or other origin of data) in one namespace, as the cache sees it: its marks, its
-/// scope, its loads in flight, its shared tiers. Adapters own one each.
+/// scope, its loads in flight, its shared tiers; and the path of a hit. What memory can't serve is
+/// a ReadMachine's. Adapters own one each.
 ///
 /// Thread-safe, except that tiers are attached before the first read.
 class Source {
@@ -78,16 +79,18 @@ class Source {
   /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
 
-  /// Serves the request from memory, a shared tier, another's load or its own. Blocks. Throws what
-  /// the load throws, and Timeout when it waits for another's load longer than its options allow.
-  [[nodiscard]] ReadResult read(ReadRequest& request);
-
- private:
-  friend class ReadMachine;
+  // --- for the read machine
+  /// Whether an entry may be served, and if not, why.
   enum class Verdict : std::uint8_t { fresh, other_domain, expired, targets_differ, invalidated };
+  /// Judges by this source's marks and the caller's own demands; raises the stamp of what is fresh.
   [[nodiscard]] Verdict verdict(const Entry& entry, MonotonicTime now,
                                 std::chrono::nanoseconds max_age,
                                 std::span<const TargetId> required) const noexcept;
+  /// What this source's entries carry, so that its marks judge them.
+  [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
+  [[nodiscard]] FlightTable& flights() noexcept { return flights_; }
+
+ private:
   /// Counts why, and drops the entry if nobody can use it any more.
   [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept;
 

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "querymark/read/flight.hpp"
+#include "querymark/read/read_request.hpp"
+
+namespace querymark {
+
+class Source;
+
+/// Serves the request from memory, a shared tier, another's load or its own: does on the calling
+/// thread what a ReadMachine says. Blocks. Throws what the load throws, and Timeout when it waits
+/// for another's load longer than its options allow.
+[[nodiscard]] ReadResult blocking_read(Source& source, ReadRequest& request);
+
+/// Blocks until there is something for this waiter, or until `deadline`: nothing then.
+[[nodiscard]] std::optional<FlightResult> blocking_wait(
+    FlightWaiter& waiter, std::optional<std::chrono::steady_clock::time_point> deadline);
+
+}  // namespace querymark

@@ -1,0 +1,97 @@
+#include "querymark/read/blocking_driver.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include "querymark/read/read_machine.hpp"
+#include "querymark/read/source.hpp"
+#include "querymark/support/time_span.hpp"
+
+namespace querymark {
+namespace {
+
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+// A thread that sleeps until its flight wakes it.
+class SleepingThread final : public FlightWaker {
+ public:
+  void wake() noexcept override {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_one();
+  }
+  // False at the deadline.
+  [[nodiscard]] bool sleep(const Deadline& deadline) {
+    std::unique_lock lock(mutex_);
+    const auto woken = [&] { return std::exchange(woken_, false); };
+    if (deadline) return changed_.wait_until(lock, *deadline, woken);
+    changed_.wait(lock, woken);
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool woken_ = false;
+};
+
+// What to do for each of the machine's actions.
+struct Steps {
+  Source& source;
+  ReadRequest& request;
+  ReadMachine& machine;
+  Deadline deadline;
+
+  using Action = ReadMachine::Action;
+
+  Action operator()(ReadMachine::Await& await) const {
+    std::optional<FlightResult> result = blocking_wait(*await.waiter, deadline);
+    return result ? machine.resume(std::move(*result)) : machine.give_up();
+  }
+  Action operator()(ReadMachine::PollTier& poll) const {
+    return machine.resume(poll.tier->get(poll.name));
+  }
+  Action operator()(ReadMachine::Load& load) const {
+    Loaded loaded;
+    try {
+      loaded = request.load(load.init);
+    } catch (...) {  // whatever it is, everyone who shares the load gets it
+      return machine.fail(std::current_exception());
+    }
+    return machine.resume(std::move(loaded));
+  }
+  Action operator()(ReadMachine::StoreShared& store) const {
+    store.tier->put(source.options().scope.namespace_name, store.name, *store.value);
+    return machine.resume_stored();
+  }
+  Action operator()(ReadMachine::Done& done) const { return done; }
+};
+
+}  // namespace
+
+std::optional<FlightResult> blocking_wait(FlightWaiter& waiter, Deadline deadline) {
+  SleepingThread sleeper;
+  for (;;) {
+    std::optional<FlightResult> result = waiter.take(&sleeper);
+    if (result) return result;
+    if (!sleeper.sleep(deadline)) return waiter.take(nullptr);  // what came in the last moment
+  }
+}
+
+ReadResult blocking_read(Source& source, ReadRequest& request) {
+  const Deadline deadline = detail::deadline_of(request.options.timeout);
+  ReadMachine machine(source, request);
+  ReadMachine::Action action = machine.start();
+  while (!std::holds_alternative<ReadMachine::Done>(action)) {
+    // All of the caller's code that runs on the way may read: loaders, mappers, destructors of what
+    // is evicted.
+    std::optional<LeadingScope> leading;
+    if (machine.leads()) leading.emplace(machine.caller().id);
+    action = std::visit(Steps{source, request, machine, deadline}, action);
+  }
+  return machine.take_result();
+}
+
+}  // namespace querymark

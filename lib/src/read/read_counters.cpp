@@ -1,0 +1,22 @@
+#include "querymark/read/read_counters.hpp"
+
+namespace querymark {
+
+void ReadCounters::copy_to(CacheStats& stats) const {
+  stats.hits = hits.get();
+  stats.degraded = degraded.get();
+  stats.shared_hits = shared_hits.load();
+  stats.misses = misses.load();
+  stats.joined = joined.load();
+  stats.bypassed = bypassed.load();
+  stats.load_failures = load_failures.load();
+  stats.expired = expired.load();
+  stats.invalidated = invalidated.load();
+  stats.targets_differed = targets_differed.load();
+  stats.shared_stale = shared_stale.load();
+  stats.stored = stored.load();
+  stats.oversize = oversize.load();
+  stats.late_fills = late_fills.load();
+}
+
+}  // namespace querymark

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 
@@ -242,6 +243,39 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   return affected(ask_bound("run a statement", sql, values).get());
 }
 
+// One statement of a pipeline: a text with its values, or the name of a prepared one.
+struct Connection::Step {
+  const char* text;
+  const Bound* bound = nullptr;
+  bool prepared = false;
+
+  [[nodiscard]] bool send(PGconn* native) const {
+    if (prepared) return PQsendQueryPrepared(native, text, 0, nullptr, nullptr, nullptr, 0) != 0;
+    if (bound != nullptr) return send_bound(native, text, *bound) != 0;
+    return PQsendQueryParams(native, text, 0, nullptr, nullptr, nullptr, nullptr, 0) != 0;
+  }
+};
+
+// All steps in one round trip; what has failed, and what comes after it, has no result. False when
+// nobody knows any more where in the conversation the connection is: it is lost then.
+bool Connection::pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
+                          ResultHandle& failed) {
+  PGconn* const native = native_.get();
+  const bool sent =
+      PQenterPipelineMode(native) != 0 &&
+      std::ranges::all_of(steps, [&](const Step& step) { return step.send(native); }) &&
+      PQpipelineSync(native) != 0;
+  ResultHandle synced;
+  if (sent) {
+    for (ResultHandle& result : results) take_results(result, failed);
+    synced.reset(PQgetResult(native));
+  }
+  const bool in_step = sent && PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
+                       PQexitPipelineMode(native) != 0;
+  if (!in_step) lost_ = true;
+  return in_step;
+}
+
 Connection::Apart Connection::query_apart(std::string_view sql,
                                           std::span<const ParameterView> values,
                                           const char* leaving) {
@@ -251,25 +285,16 @@ Connection::Apart Connection::query_apart(std::string_view sql,
                   .timeout = settings_.statement_timeout,
                   .sql = text,
                   .given = values.size()};
+  const std::array<Step, 4> steps{{{.text = "begin isolation level read committed read only"},
+                                   {.text = text.c_str(), .bound = &bound},
+                                   {.text = leaving, .prepared = true},
+                                   {.text = "rollback"}}};
   Apart apart;
-  ResultHandle rows;
+  std::array<ResultHandle, 4> results;
+  const auto& [begun, rows, left, ended_it] = results;
   guarded(call, [&](auto&& ended) {
-    PGconn* const native = native_.get();
-    bool sent =
-        PQenterPipelineMode(native) != 0 &&
-        PQsendQueryParams(native, "begin isolation level read committed read only", 0, nullptr,
-                          nullptr, nullptr, nullptr, 0) != 0 &&
-        send_bound(native, text, bound) != 0 &&
-        PQsendQueryPrepared(native, leaving, 0, nullptr, nullptr, nullptr, 0) != 0 &&
-        PQsendQueryParams(native, "rollback", 0, nullptr, nullptr, nullptr, nullptr, 0) != 0 &&
-        PQpipelineSync(native) != 0;
-    ResultHandle begun, left, ended_it, synced, failed;
-    for (ResultHandle* part : {&begun, &rows, &left, &ended_it})
-      if (sent) take_results(*part, failed);
-    if (sent) synced.reset(PQgetResult(native));
-    const bool in_step = sent && PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
-                         PQexitPipelineMode(native) != 0;
-    if (!in_step) lost_ = true;
+    ResultHandle failed;
+    const bool in_step = pipeline(steps, results, failed);
     ended();
     if (!in_step || !rows) fail(call, failed.get());
     if (!ended_it) lost_ = true;  // the rows are good, but nobody knows what their session is
@@ -277,6 +302,33 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   });
   apart.rows = open() ? named_rows(rows.get()) : rows_of(rows.get(), type_names_);
   return apart;
+}
+
+void Connection::begin_with(const char* begin, const char* beginning, std::string_view sql,
+                            std::span<const ParameterView> values, First& first) {
+  const Bound bound(values);
+  const std::string text(sql);
+  const Call beginning_call{"begin a write", settings_.statement_timeout};
+  const Call call{.doing = "run a statement",
+                  .timeout = settings_.statement_timeout,
+                  .sql = text,
+                  .given = values.size()};
+  const std::array<Step, 3> steps{{{.text = begin},
+                                   {.text = beginning, .prepared = true},
+                                   {.text = text.c_str(), .bound = &bound}}};
+  std::array<ResultHandle, 3> results;
+  const auto& [began, answer, rows] = results;
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    const bool in_step = pipeline(steps, results, failed);
+    ended();
+    first.begun = in_step && began && answer;
+    if (!first.begun) fail(beginning_call, failed.get());
+    first.beginning = rows_of(answer.get());
+    if (!rows) fail(call, failed.get());
+  });
+  first.rows = named_rows(rows.get());
+  first.changed = affected(rows.get());
 }
 
 ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {

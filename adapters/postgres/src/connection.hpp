@@ -64,6 +64,17 @@ class Connection {
   /// the transaction open and failed when the statement fails.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
                                   const char* leaving);
+  struct First {
+    bool begun = false;        ///< BEGIN and `beginning` have succeeded.
+    ResultSet beginning;       ///< What `beginning` answered.
+    ResultSet rows;            ///< What the statement answered.
+    std::int64_t changed = 0;  ///< Rows that it changed.
+  };
+  /// `begin`, the statement that was prepared as `beginning`, and one statement with bound
+  /// parameters: one round trip for all. Fills `first` as far as it comes; the transaction stays
+  /// open.
+  void begin_with(const char* begin, const char* beginning, std::string_view sql,
+                  std::span<const ParameterView> values, First& first);
   /// One of the adapter's named statements, prepared at its first use on this connection: planned
   /// once, not at each call. Needs a server session of its own (no pooling proxy between).
   [[nodiscard]] ResultSet query_named(const SqlStatement& sql,
@@ -127,11 +138,14 @@ class Connection {
     std::string_view sql{};  ///< A caller's, for the message of a wrong number of parameters.
     std::size_t given = 0;
   };
+  struct Step;
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);
   template <class Send>
   ResultHandle ask(const Call& call, Send&& send);
   void take_results(ResultHandle& last, ResultHandle& failed);
+  [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
+                              ResultHandle& failed);
   void finish_copy(ExecStatusType direction);
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,

@@ -27,9 +27,9 @@
 //
 //   session_mutex      guards what the first pooled connection found; taken alone
 //
-// A write: BEGIN, which also takes the transaction's id and the epoch -> the caller's function ->
-// intents and COMMIT in one round trip -> marks (apply_own) -> ring the doorbell -> catch up with
-// the log.
+// A write: BEGIN, which also takes the transaction's id and the epoch, in one round trip with the
+// first statement of the caller's function -> the rest of it -> intents and COMMIT in one round
+// trip -> marks (apply_own) -> ring the doorbell -> catch up with the log.
 //
 // A changed history: Log finds it and calls drain(), so idle connections close and lent ones close
 // at their return. Only then do the marks restart. Whoever takes a connection after that gets one
@@ -44,6 +44,8 @@ namespace querymark::postgres {
 }
 
 struct Database::State final : Backend {
+  using Lease = ConnectionPool<PooledConnection>::Lease;
+
   State(const std::string& where, Cache& cache, Options opts)
       : options(std::move(opts)),
         url(where),
@@ -111,10 +113,12 @@ struct Database::State final : Backend {
   // Runs `action` on a lent connection, and again on another as long as it fails because the
   // connection is gone: the server may have closed any number of idle ones. It must be safe to
   // repeat.
+  // `first`: the connection to begin with, if one is lent already.
   template <class Action>
-  auto on_standing(Action&& action) {
+  auto on_standing(Action&& action, std::optional<Lease> first = std::nullopt) {
     for (std::size_t tries = 0;; ++tries) {
-      auto connection = pool.acquire();  // failing to open is not losing
+      Lease connection = first ? *std::move(first) : pool.acquire();  // failing to open is no loss
+      first.reset();
       try {
         return action(connection);
       } catch (const ConfigError&) {

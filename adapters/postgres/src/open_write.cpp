@@ -11,6 +11,7 @@
 #include "session.hpp"
 #include "sql_tokens.hpp"
 #include "statement_text.hpp"
+#include "write_start.hpp"
 
 // States: standing -> failed (a statement failed; ROLLBACK TO a savepoint leads back) -> ended.
 // Which of them it is, the server says with each answer; only between standing and ended, when a
@@ -31,25 +32,57 @@ bool holds(std::string_view lower, std::initializer_list<std::string_view> words
 
 }  // namespace
 
-template <class Action>
-auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values, Action&& action) {
+OpenWrite::OpenWrite(WriteStart& start) : start_(&start), connection_(start.connection()) {
+  if (const PendingWrite* pending = start.pending())
+    position_ = std::to_string(pending->receipt.position.value);
+}
+
+bool OpenWrite::begun() const noexcept { return start_ == nullptr || start_->begun(); }
+
+// A transaction that has no position did not begin as one of ours.
+template <class Begin>
+auto OpenWrite::begin(Begin&& begin) {
+  const auto look = [&] {
+    connection_ = start_->connection();
+    const PendingWrite* const pending = start_->pending();
+    ended_ = connection_ == nullptr || pending == nullptr;
+    if (!ended_) position_ = std::to_string(pending->receipt.position.value);
+  };
+  try {
+    auto first = begin();
+    look();
+    return first;
+  } catch (...) {  // rethrown
+    look();
+    throw;
+  }
+}
+
+template <class Action, class Take>
+auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values, Action&& action,
+                    Take&& take) {
   require_ours("what ran before");
-  require_inside_transaction(sql, connection_.backslash());
+  require_inside_transaction(sql, connection_->backslash());
   distrust_after(sql, values);
   try {
-    auto result = action();
+    auto result = [&] {
+      if (!begun())
+        if (auto first = begin([&] { return start_->begin_with(sql, values); }))
+          return take(*first);
+      return action();
+    }();
     require_ours(sql);
     return result;
   } catch (const Error& failure) {
     const bool after_another = failure.native_code() == "25P02";  // the first is to blame
-    if (!ended_ && !after_another) {
+    if (blamed_.empty() || !(ended_ || after_another)) {
       blamed_ = excerpt(sql);
       failure_ = failure.what();
       traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
     }
     if (!ended_)
-      ended_ = connection_.standing() == Connection::Standing::none ||
-               connection_.standing() == Connection::Standing::lost;
+      ended_ = connection_->standing() == Connection::Standing::none ||
+               connection_->standing() == Connection::Standing::lost;
     throw;
   }
 }
@@ -57,31 +90,32 @@ auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values,
 // What can't be cleared in the session, or seen afterwards, is guessed from the text; a wrong guess
 // costs a connection.
 void OpenWrite::distrust_after(std::string_view sql, std::span<const ParameterView> values) {
-  const auto first = SqlTokens(sql, connection_.backslash()).next();
+  const auto first = SqlTokens(sql, connection_->backslash()).next();
   const bool runs_code = first && (first->is("do") || first->is("call"));
   const std::string lower = ascii::to_lower(sql);
   if (runs_code && holds(lower, {"prepare", "deallocate", "discard"}))
-    connection_.distrust_prepared();
+    connection_->distrust_prepared();
   if (!runs_code && !(first && first->is("set")) && !holds(lower, {"set_config"})) return;
   std::vector<std::string> names = customs_set_by(sql);
   for (const ParameterView value : values)
     if (value.type() == ValueType::text && value.as_view().find('.') != std::string_view::npos)
       names.emplace_back(value.as_view());
-  connection_.distrust_customs(names);
+  connection_->distrust_customs(names);
 }
 
 void OpenWrite::require_ours(std::string_view last) {
   static constexpr std::array<std::string_view, 3> kEnding{"COMMIT", "ROLLBACK",
                                                            "PREPARE TRANSACTION"};
   if (ended_) refuse();
-  const Connection::Standing standing = connection_.standing();
+  if (!begun()) return;
+  const Connection::Standing standing = connection_->standing();
   if (standing == Connection::Standing::failed) return;  // or ROLLBACK TO could not run
   if (standing == Connection::Standing::open) {
     const bool odd = std::ranges::any_of(
-        kEnding, [&](std::string_view tag) { return connection_.finished(tag); });
+        kEnding, [&](std::string_view tag) { return connection_->finished(tag); });
     if (!odd) return;
     // ROLLBACK TO a savepoint, too, says ROLLBACK.
-    const ResultSet now = connection_.query(sql::write_position);
+    const ResultSet now = connection_->query(sql::write_position);
     const auto position = now.row(0)[0];
     if (!position.is_null() && position.view() == position_) return;
   }
@@ -92,16 +126,25 @@ void OpenWrite::require_ours(std::string_view last) {
 }
 
 std::int64_t OpenWrite::execute(std::string_view sql, std::span<const ParameterView> values) {
-  return run(sql, values, [&] { return connection_.execute(sql, values); });
+  return run(
+      sql, values, [&] { return connection_->execute(sql, values); },
+      [](Connection::First& first) { return first.changed; });
 }
 
 ResultSet OpenWrite::query(std::string_view sql, std::span<const ParameterView> values) {
-  return run(sql, values, [&] { return connection_.query(sql, values); });
+  return run(
+      sql, values, [&] { return connection_->query(sql, values); },
+      [](Connection::First& first) { return std::move(first.rows); });
 }
 
 void OpenWrite::require_standing() {
   require_ours("what ran before");
-  if (connection_.standing() != Connection::Standing::open) refuse();
+  if (!begun())
+    begin([&] {
+      start_->begin();
+      return 0;
+    });
+  if (connection_->standing() != Connection::Standing::open) refuse();
 }
 
 void OpenWrite::refuse() const {

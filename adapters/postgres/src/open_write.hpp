@@ -13,15 +13,19 @@
 namespace querymark::postgres {
 
 class PooledConnection;
+class WriteStart;
 
 /// The transaction of one write, while the caller's function runs in it: knows after each statement
 /// whether it still stands, so that nothing is ever committed outside it, or in its name. Not
 /// thread-safe.
 class OpenWrite {
  public:
-  /// `position` is the transaction's id, as text. The connection must outlive the object.
+  /// Has begun already; `position` is the transaction's id, as text. The connection must outlive
+  /// the object.
   OpenWrite(PooledConnection& connection, std::string position)
-      : connection_(connection), position_(std::move(position)) {}
+      : connection_(&connection), position_(std::move(position)) {}
+  /// Begins with its first statement. `start` must outlive the object.
+  explicit OpenWrite(WriteStart& start);
   OpenWrite(const OpenWrite&) = delete;
   OpenWrite& operator=(const OpenWrite&) = delete;
 
@@ -30,18 +34,24 @@ class OpenWrite {
   std::int64_t execute(std::string_view sql, std::span<const ParameterView> values);
   [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> values);
 
-  /// Throws, with the statement that is to blame, unless the transaction can be committed.
+  /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
+  /// it where no statement has.
   void require_standing();
 
  private:
-  template <class Action>
-  auto run(std::string_view sql, std::span<const ParameterView> values, Action&& action);
+  template <class Action, class Take>
+  auto run(std::string_view sql, std::span<const ParameterView> values, Action&& action,
+           Take&& take);
+  [[nodiscard]] bool begun() const noexcept;
+  template <class Begin>
+  auto begin(Begin&& begin);
   void distrust_after(std::string_view sql, std::span<const ParameterView> values);
   void require_ours(std::string_view last);
   [[noreturn]] void refuse() const;
 
-  PooledConnection& connection_;
-  std::string position_;
+  WriteStart* start_ = nullptr;   // null when it had begun already
+  PooledConnection* connection_;  // null once it could not begin
+  std::string position_;          // empty while it is not known
   std::string blamed_;   // the last statement that failed, or the one that ended the transaction
   std::string failure_;  // what was said of it
   ErrorTraits traits_;

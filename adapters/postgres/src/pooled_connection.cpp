@@ -13,16 +13,21 @@
 namespace querymark::postgres {
 namespace {
 
-constexpr std::string_view begin_of(Isolation isolation) {
+constexpr const char* begin_of(Isolation isolation) {
   switch (isolation) {
     case Isolation::repeatable_read:
-      return "begin isolation level repeatable read read write; ";
+      return "begin isolation level repeatable read read write";
     case Isolation::serializable:
-      return "begin isolation level serializable read write; ";
+      return "begin isolation level serializable read write";
     case Isolation::read_committed:
       break;
   }
-  return "begin isolation level read committed read write; ";
+  return "begin isolation level read committed read write";
+}
+
+// There is no such prepared statement, or it no longer fits the schema.
+bool is_outdated(const Error& failure) {
+  return failure.native_code() == "26000" || failure.native_code() == "0A000";
 }
 
 // DISCARD ALL, which can't travel with other statements, but for what is prepared and for the
@@ -140,18 +145,30 @@ PooledConnection::Read PooledConnection::read(std::string_view sql,
 }
 
 ResultSet PooledConnection::begin(Isolation isolation) {
-  const std::string begin(begin_of(isolation));
+  const std::string begin = std::string(begin_of(isolation)) + "; ";
   if (prepared_) {
     try {
       return run(begin + "execute querymark_begin");
     } catch (const Error& failure) {
-      // There is no such prepared statement, or it no longer fits the schema.
-      if (failure.native_code() != "26000" && failure.native_code() != "0A000") throw;
+      if (!is_outdated(failure)) throw;
       rollback();
       prepared_ = false;
     }
   }
   return run(begin + sql::begin_write.text);
+}
+
+bool PooledConnection::begin_with(Isolation isolation, std::string_view sql,
+                                  std::span<const ParameterView> values, First& first) {
+  try {
+    Connection::begin_with(begin_of(isolation), "querymark_begin", sql, values, first);
+    return true;
+  } catch (const Error& failure) {
+    if (first.begun || !is_outdated(failure)) throw;
+  }
+  rollback();
+  prepared_ = false;
+  return false;
 }
 
 std::string PooledConnection::append_text(std::span<const ParameterView> values) {

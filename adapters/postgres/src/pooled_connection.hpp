@@ -46,6 +46,13 @@ class PooledConnection final : public Connection {
   [[nodiscard]] Read read(std::string_view sql, std::span<const ParameterView> values);
   /// Begins a transaction that writes; returns the row of `begin_write`.
   [[nodiscard]] ResultSet begin(Isolation isolation);
+  /// Whether BEGIN can travel with a write's first statement.
+  [[nodiscard]] bool begins_along() const noexcept { return prepared_ && !proxied(); }
+  /// The same together with the write's first statement, in one round trip; fills `first` as far as
+  /// it comes. False when what the session has prepared no longer serves, and nothing has begun.
+  /// Requires begins_along().
+  [[nodiscard]] bool begin_with(Isolation isolation, std::string_view sql,
+                                std::span<const ParameterView> values, First& first);
   /// The statement `append` with its values, as text.
   [[nodiscard]] std::string append_text(std::span<const ParameterView> values);
   /// Runs `before` (empty, or one statement) and commits, and clears the session. Returns when the

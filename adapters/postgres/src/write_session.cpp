@@ -3,6 +3,7 @@
 #include "append.hpp"
 #include "database_state.hpp"
 #include "open_write.hpp"
+#include "write_start.hpp"
 
 namespace querymark::postgres {
 namespace {
@@ -27,34 +28,23 @@ struct Writing {
 
 }  // namespace
 
-/// A write that has a pooled connection with its transaction open.
+/// A write on a pooled connection.
 class Database::Session final : public WriteSession {
  public:
   Session(State& state, Isolation isolation);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() override {
-    if (open_ && !open_->ended) open_->connection->abandon();
-  }
-
   [[nodiscard]] Transaction& transaction() noexcept override { return open_->transaction; }
 
  private:
-  using Lease = ConnectionPool<PooledConnection>::Lease;
-
   struct Open {
-    Open(Lease lease, PendingWrite begun)
-        : connection(std::move(lease)),
-          pending(std::move(begun)),
-          guard(*connection, std::to_string(pending.receipt.position.value)),
-          transaction(guard, intents) {}
+    Open(State& state, Isolation isolation)
+        : start(state, isolation), guard(start), transaction(guard, intents) {}
 
-    Lease connection;
-    PendingWrite pending;
     IntentBatch intents;
+    WriteStart start;
     OpenWrite guard;
     OpenTransaction transaction;
-    bool ended = false;
   };
 
   void require_standing() override { open_->guard.require_standing(); }
@@ -68,24 +58,12 @@ class Database::Session final : public WriteSession {
 
 Database::Session::Session(State& state, Isolation isolation)
     : WriteSession(state.core_), state_(state), writing_(&state, state.label) {
-  // Nothing has been written yet, so it may begin anew.
-  state.on_standing([&](auto& connection) {
-    PendingWrite begun;
-    try {
-      begun = pending_of(connection->begin(isolation), state.options.namespace_name);
-      if (connection->proxied()) static_cast<void>(state.prove_lent(*connection));
-    } catch (...) {  // rolled back, then rethrown
-      connection->abandon();
-      throw;
-    }
-    open_.emplace(std::move(connection), std::move(begun));
-    return 0;
-  });
+  open_.emplace(state, isolation);
 }
 
 PendingWrite Database::Session::commit_intents() {
-  PooledConnection& connection = *open_->connection;
-  PendingWrite& pending = open_->pending;
+  PooledConnection& connection = *open_->start.connection();
+  PendingWrite& pending = *open_->start.pending();
   add_intents(pending, open_->intents);
   std::string append;
   if (!open_->intents.empty())
@@ -94,14 +72,14 @@ PendingWrite Database::Session::commit_intents() {
     connection.commit(std::move(append));
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
-    open_->ended = true;
+    open_->start.released();
     in_doubt(pending,
              "the connection was lost during COMMIT, whose outcome is unknown; ask "
              "resolve() with the receipt. " +
                  std::string(failure.what()),
              failure.native_code());
   }
-  open_->ended = true;
+  open_->start.released();
   return std::move(pending);
 }
 

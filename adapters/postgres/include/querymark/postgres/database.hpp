@@ -76,6 +76,7 @@ class Database final : public querymark::Database {
 
  private:
   friend class Borrowed;
+  friend class WriteStart;
   struct State;
   class Session;
   [[nodiscard]] State& state() const noexcept;

@@ -1,0 +1,65 @@
+#include "write_start.hpp"
+
+#include <utility>
+
+#include "append.hpp"
+#include "database_state.hpp"
+
+namespace querymark::postgres {
+
+WriteStart::WriteStart(Database::State& state, Isolation isolation)
+    : state_(state), isolation_(isolation), lease_(state.pool.acquire()) {
+  if (!connection()->begins_along()) begin();
+}
+
+WriteStart::~WriteStart() {
+  if (lease_ && begun_ && !released_) connection()->abandon();
+}
+
+// Nothing has been written yet, so it may begin anew, on another connection.
+void WriteStart::begin() {
+  std::optional<ConnectionPool<PooledConnection>::Lease> first(std::move(lease_));
+  lease_.reset();
+  begun_ = true;
+  state_.on_standing(
+      [&](auto& connection) {
+        try {
+          take(connection->begin(isolation_));
+          if (connection->proxied()) static_cast<void>(state_.prove_lent(*connection));
+        } catch (...) {  // rolled back, then rethrown
+          connection->abandon();
+          throw;
+        }
+        lease_.emplace(std::move(connection));
+        return 0;
+      },
+      std::move(first));
+}
+
+std::optional<WriteStart::First> WriteStart::begin_with(std::string_view sql,
+                                                        std::span<const ParameterView> values) {
+  if (connection()->begins_along()) {
+    begun_ = true;
+    First first;
+    try {
+      if (connection()->begin_with(isolation_, sql, values, first)) {
+        take(first.beginning);
+        return first;
+      }
+    } catch (const Error& failure) {
+      if (first.begun) take(first.beginning);  // only the statement has failed
+      // Lost before it began, as far as anybody knows; whatever the statement did is gone with it.
+      // It is tried once more, behind a BEGIN that was answered, so that one which ends its
+      // connection does not end all of them.
+      if (!failure.connection_lost() || failure.native_code() == "timeout") throw;
+    }
+  }
+  begin();
+  return std::nullopt;
+}
+
+void WriteStart::take(const ResultSet& begun) {
+  pending_ = pending_of(begun, state_.options.namespace_name);
+}
+
+}  // namespace querymark::postgres

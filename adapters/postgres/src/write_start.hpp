@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "pooled_connection.hpp"
+#include "querymark/postgres/database.hpp"
+#include "querymark/support/connection_pool.hpp"
+#include "querymark/write/own_writes.hpp"
+
+namespace querymark::postgres {
+
+/// How one write begins, and on which connection of the pool: BEGIN travels with its first
+/// statement, or alone where that can't be: behind a proxy, where no statement comes, and where the
+/// connection turns out to be gone. Rolls back in the end unless released(). Not thread-safe.
+class WriteStart {
+ public:
+  using First = Connection::First;
+
+  /// Lends a connection. The database must outlive the object. Throws Error.
+  WriteStart(Database::State& state, Isolation isolation);
+  WriteStart(const WriteStart&) = delete;
+  WriteStart& operator=(const WriteStart&) = delete;
+  ~WriteStart();
+
+  /// BEGIN has been sent.
+  [[nodiscard]] bool begun() const noexcept { return begun_; }
+  /// Begins without a statement. Throws Error; there is no connection then.
+  void begin();
+  /// Begins together with one statement. Nothing: it has begun without the statement. Throws Error.
+  [[nodiscard]] std::optional<First> begin_with(std::string_view sql,
+                                                std::span<const ParameterView> values);
+  /// The write as it has begun; null while it has not.
+  [[nodiscard]] PendingWrite* pending() noexcept { return pending_ ? &*pending_ : nullptr; }
+  /// Null once it could not begin.
+  [[nodiscard]] PooledConnection* connection() noexcept { return lease_ ? &**lease_ : nullptr; }
+  /// The transaction has ended, or nobody knows: it is not rolled back.
+  void released() noexcept { released_ = true; }
+
+ private:
+  void take(const ResultSet& begun);
+
+  Database::State& state_;
+  Isolation isolation_;
+  std::optional<ConnectionPool<PooledConnection>::Lease> lease_;
+  std::optional<PendingWrite> pending_;
+  bool begun_ = false;
+  bool released_ = false;
+};
+
+}  // namespace querymark::postgres

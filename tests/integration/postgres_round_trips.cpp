@@ -1,0 +1,141 @@
+// How often a write goes to the server and back, and that what travels together fails as it would
+// alone.
+
+#include <atomic>
+#include <catch2/catch.hpp>
+
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+// A pool of one connection behind a gate that counts; log and doorbell go past it.
+struct Counted {
+  postgres::Options options() const {
+    postgres::Options options = PgProcess::quick();
+    options.direct_url = shop.url();
+    options.connections = 1;
+    return options;
+  }
+  // How often the server was asked, whatever was asked each time.
+  template <class Action>
+  int trips(Action&& action) {
+    std::atomic<int> count{0};
+    gate.set_rule([&count, answered = true](bool to_server, const std::string&) mutable {
+      if (to_server && answered) ++count;
+      answered = !to_server;
+      return TcpGate::Verdict::pass;
+    });
+    action();
+    gate.set_rule({});
+    return count;
+  }
+
+  PgShop shop;
+  TcpGate gate{shop.server().port()};
+  PgProcess process{gate.url(shop.name()), options()};
+};
+
+}  // namespace
+
+TEST_CASE("postgres round trips: BEGIN travels with a write's first statement", "[round trips]") {
+  Counted counted;
+  counted.process.set_price(1, 3.0);
+  CHECK(counted.trips([&] { counted.process.set_price(1, 4.0); }) == 2);
+  CHECK(counted.trips([&] {
+    counted.process.db.write([](postgres::Transaction& tx) {
+      const ResultSet price = tx.query("select price from product where id = 1");
+      CHECK(price.row(0)[0].as<double>() == 4.0);
+      tx.execute("update product set price = 5 where id = 1");
+    });
+  }) == 3);
+  CHECK(counted.shop.number("select price::int from product where id = 1") == 5);
+}
+
+TEST_CASE("postgres round trips: a write without a statement commits its intents",
+          "[round trips]") {
+  Counted counted;
+  static_cast<void>(counted.process.price(1));
+  counted.shop.execute("update product set price = 8 where id = 1");
+  Receipt receipt;
+  CHECK(counted.trips([&] {
+    receipt = counted.process.db
+                  .write([](postgres::Transaction& tx) { tx.invalidate(entity("product", 1)); })
+                  .receipt;
+  }) == 2);
+  CHECK(receipt.position.value > 0);
+  CHECK(only(counted.process.price(1)) == 8.0);
+  CHECK(counted.trips([&] {
+    CHECK_THROWS_AS(counted.process.db.write([](postgres::Transaction&) { throw 7; }), int);
+  }) == 0);
+}
+
+TEST_CASE("postgres round trips: a first statement that fails, fails as any other",
+          "[round trips]") {
+  Counted counted;
+  try {
+    counted.process.db.write([](postgres::Transaction& tx) {
+      CHECK_THROWS_WITH(tx.execute("insert into product (id) values ($1 / 0)", 1),
+                        Contains("22012"));
+      CHECK_THROWS_WITH(tx.execute("select 2"), Contains("25P02"));
+    });
+    FAIL("a failed transaction was committed");
+  } catch (const Error& failure) {
+    CHECK(failure.native_code() == "22012");
+    CHECK_THAT(failure.what(),
+               Contains("nothing is committed") && Contains("insert into product (id)"));
+  }
+  // What is refused by its text was never sent, so the next statement is the first.
+  counted.process.db.write([](postgres::Transaction& tx) {
+    CHECK_THROWS_AS(tx.execute("commit"), ConfigError);
+    tx.execute("update product set price = 4 where id = 1");
+    tx.invalidate(entity("product", 1));
+  });
+  CHECK(only(counted.process.price(1)) == 4.0);
+}
+
+TEST_CASE("postgres round trips: a BEGIN that fails runs nothing, and lets nothing be committed",
+          "[round trips]") {
+  Counted counted;
+  counted.shop.execute("create sequence runs");
+  counted.process.set_price(1, 3.0);
+  counted.shop.execute("alter table querymark.meta rename to hidden");
+  bool swallowed = false;
+  try {
+    counted.process.db.write([&](postgres::Transaction& tx) {
+      try {
+        static_cast<void>(tx.query("select nextval('runs')"));
+      } catch (const Error&) {
+        swallowed = true;
+      }
+      CHECK_THROWS_WITH(static_cast<void>(tx.query("select nextval('runs')")),
+                        Contains("nothing is committed"));
+    });
+    FAIL("committed without a position");
+  } catch (const Error& failure) {
+    CHECK_THAT(failure.what(), Contains("nothing is committed") && Contains("querymark.meta"));
+  }
+  CHECK(swallowed);
+  CHECK(counted.shop.number("select is_called::int from runs") == 0);
+  counted.shop.execute("alter table querymark.hidden rename to meta");
+  counted.process.set_price(1, 5.0);
+  CHECK(only(counted.process.price(1)) == 5.0);
+}
+
+TEST_CASE("postgres round trips: a first statement that ends its connection is tried once more",
+          "[round trips]") {
+  Counted counted;
+  counted.shop.execute("create sequence runs");
+  CHECK_THROWS_AS(counted.process.db.write([](postgres::Transaction& tx) {
+    static_cast<void>(tx.query("select nextval('runs'), pg_terminate_backend(pg_backend_pid())"));
+  }),
+                  Error);
+  CHECK(counted.shop.number("select last_value from runs") == 2);
+  counted.process.set_price(1, 5.0);
+  CHECK(only(counted.process.price(1)) == 5.0);
+}

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "readings.hpp"
 #include "sqlite_item.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 double time_file_tier(const ItemFile& file) {
   Cache cache;
   sqlite::Database database(file.path(), cache, item_options());
-  database.attach(sqlite::FileTier(file.file("items.tier")));
+  database.attach(FileTier(file.file("items.tier")));
   const auto query = prepare_item(database);
   std::uint32_t from_tier = 0;
   const double ns = elapsed_ns([&] {

@@ -40,9 +40,17 @@ endfunction()
 
 querymark_install_component(core "A query-result cache that a database keeps honest"
   lib/include/querymark REQUIRES fmt libcrypto LIBS -pthread)
+if(QUERYMARK_SQLITE OR QUERYMARK_FILE_TIER)
+  querymark_install_component(sqlite_common "What querymark's SQLite adapter and file tier share"
+    adapters/sqlite_common/include/querymark REQUIRES querymark-core sqlite3 LIBS -lSQLiteCpp)
+endif()
+if(QUERYMARK_FILE_TIER)
+  querymark_install_component(file_tier "querymark's shared tier in a file"
+    adapters/file_tier/include/querymark REQUIRES querymark-core querymark-sqlite_common)
+endif()
 if(QUERYMARK_SQLITE)
   querymark_install_component(sqlite "querymark on SQLite" adapters/sqlite/include/querymark
-    REQUIRES querymark-core sqlite3 LIBS -lSQLiteCpp)
+    REQUIRES querymark-core querymark-sqlite_common)
   install(DIRECTORY sql/sqlite/migrations
           DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/sqlite")
 endif()

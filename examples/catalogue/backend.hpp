@@ -10,8 +10,8 @@
 
 #include "control_file.hpp"
 #include "querymark/database/queries.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "querymark/log/receipt.hpp"
-#include "querymark/sqlite/file_tier.hpp"
 #include "querymark/wait/wait.hpp"
 #include "querymark/write/transaction.hpp"
 
@@ -38,7 +38,7 @@ class Store {
   virtual qm::Receipt write(const std::function<void(qm::Transaction&)>& change) = 0;
   [[nodiscard]] virtual qm::WaitOutcome wait(const qm::Receipt& receipt, const qm::Wait& wait) = 0;
   /// Before the first read.
-  virtual void attach(qm::sqlite::FileTier tier) = 0;
+  virtual void attach(qm::FileTier tier) = 0;
 };
 
 /// A connection without querymark, through the database's own client library, and its prepared

@@ -1,4 +1,5 @@
 #include "service.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 
 namespace catalogue {
 
@@ -10,7 +11,7 @@ Service::Service(const std::string& database, const std::string& tier)
       largest_(prepare_largest(store_->queries())),
       reach_(prepare_reach(store_->queries())),
       totals_(prepare_totals(store_->queries())) {
-  if (!tier.empty()) store_->attach(qm::sqlite::FileTier(tier));
+  if (!tier.empty()) store_->attach(qm::FileTier(tier));
 }
 
 // `write` runs its function in a transaction and commits it together with its intents; before it

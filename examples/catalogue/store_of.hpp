@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 
 namespace catalogue {
 
@@ -20,7 +21,7 @@ class StoreOf final : public Store {
   [[nodiscard]] qm::WaitOutcome wait(const qm::Receipt& receipt, const qm::Wait& wait) override {
     return database_.wait(receipt, wait);
   }
-  void attach(qm::sqlite::FileTier tier) override { database_.attach(std::move(tier)); }
+  void attach(qm::FileTier tier) override { database_.attach(std::move(tier)); }
 
  private:
   Database database_;

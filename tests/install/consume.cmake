@@ -14,7 +14,7 @@ file(MAKE_DIRECTORY "${SCRATCH}")
 must("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${SCRATCH}/prefix")
 foreach(component IN LISTS components)
   file(GLOB migrations "${SCRATCH}/prefix/share/querymark/sql/${component}/migrations/0001_*.sql")
-  if(NOT migrations)
+  if(NOT migrations AND NOT component STREQUAL "file_tier")  # it makes its own file
     message(FATAL_ERROR "the migrations of ${component} were not installed")
   endif()
 endforeach()

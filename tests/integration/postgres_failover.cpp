@@ -7,7 +7,7 @@
 #include <pqxx/transaction>
 #include <thread>
 
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
@@ -72,7 +72,7 @@ TEST_CASE("failover: the primary dies, the standby is promoted, the process foll
                           "?target_session_attrs=read-write";
   const TempDir dir;
   PgProcess process(url, PgProcess::quick());
-  process.db.attach(sqlite::FileTier(dir.file("tier")));
+  process.db.attach(FileTier(dir.file("tier")));
   CHECK(only(process.price(1)) == 2.5);
   static_cast<void>(process.price(2));
   const Receipt old = process.set_price(3, 31.0);

@@ -5,7 +5,7 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -45,7 +45,7 @@ TEST_CASE(
   const PgShop shop;
   const TempDir dir;
   const auto attached = [&](PgProcess& process) -> PgProcess& {
-    process.db.attach(sqlite::FileTier(dir.file("tier")));
+    process.db.attach(FileTier(dir.file("tier")));
     return process;
   };
   PgProcess process(shop);

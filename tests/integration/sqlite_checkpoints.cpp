@@ -62,7 +62,7 @@ TEST_CASE("sqlite: the write-ahead log stays bounded under readers that never pa
   constexpr int kPagesEach = 200;
   constexpr int kWrites = 500;
   sqlite::Connection writer(shop.path(), sqlite::Connection::Use::write,
-                            {.synchronous = sqlite::Synchronous::normal});
+                            {.synchronous_full = false});
   ConstantReader reader(shop);
   sqlite3_busy_handler(writer.native().getHandle(), &ConstantReader::go_on_meanwhile, &reader);
   std::uintmax_t largest = 0;

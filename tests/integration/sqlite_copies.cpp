@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "file_claim.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
@@ -81,8 +82,8 @@ TEST_CASE(
   };
   Tenant a(tenant_file("a"));
   Tenant b(tenant_file("b"));
-  a.db.attach(sqlite::FileTier(shop.file("tier")));
-  b.db.attach(sqlite::FileTier(shop.file("tier")));
+  a.db.attach(FileTier(shop.file("tier")));
+  b.db.attach(FileTier(shop.file("tier")));
   CHECK(a.note() == "a");
   CHECK(b.note() == "b");
   const Receipt of_a = a.touch();

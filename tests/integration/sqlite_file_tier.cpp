@@ -1,4 +1,4 @@
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -23,11 +23,11 @@ TEST_CASE("file tier: what one process stores, another reads, also after a resta
   const Shop shop;
   {
     Process first(shop);
-    first.db.attach(sqlite::FileTier(shop.file("tier")));
+    first.db.attach(FileTier(shop.file("tier")));
     CHECK(first.price(1).outcome().origin == Origin::database);
   }
   Process second(shop);
-  second.db.attach(sqlite::FileTier(shop.file("tier")));
+  second.db.attach(FileTier(shop.file("tier")));
   const auto shared = second.price(1);
   CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(shared[0] == 2.5);
@@ -44,8 +44,8 @@ TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "
   const Shop shop;
   Process reader(shop);
   Process writer(shop);
-  reader.db.attach(sqlite::FileTier(shop.file("tier")));
-  writer.db.attach(sqlite::FileTier(shop.file("tier")));
+  reader.db.attach(FileTier(shop.file("tier")));
+  writer.db.attach(FileTier(shop.file("tier")));
   static_cast<void>(writer.price(1));
   const Receipt receipt =
       writer.set_price(1, 3.25);  // no worker runs: the file keeps the old value
@@ -58,7 +58,7 @@ TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "
 
 TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   const Epoch epoch = Epoch::random();
   const Target target = tag("a");
   CHECK(tier.put("shop", name(1), value_of("new", epoch, 9, target)) == StoreStatus::stored);
@@ -71,7 +71,7 @@ TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file
 TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped above it",
           "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   const Epoch epoch = Epoch::random();
   tier.put("shop", name(1), value_of("hit", epoch, 5, entity("product", 1)));
   tier.put("shop", name(2), value_of("later", epoch, 9, entity("product", 1)));
@@ -91,7 +91,7 @@ TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped 
 
 TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"), {.max_bytes = 200'000});
+  FileTier tier(dir.file("tier"), {.max_bytes = 200'000});
   const std::string body(2'000, 'x');
   for (int i = 0; i < 400; ++i)
     REQUIRE(tier.put("shop", name(i), value_of(body, Epoch{1, 1}, 5, tag("t", i))) ==
@@ -112,7 +112,7 @@ TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
 
 TEST_CASE("file tier: expired values are misses", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   SharedValue value = value_of("old", Epoch{1, 1}, 5, tag("a"));
   value.expires = system_clock().wall_now() - 1s;
   tier.put("shop", name(1), value);
@@ -123,7 +123,7 @@ TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[fil
   const Shop shop;
   {
     Process filler(shop);
-    filler.db.attach(sqlite::FileTier(shop.file("tier")));
+    filler.db.attach(FileTier(shop.file("tier")));
     static_cast<void>(filler.price(1));
   }
   SQLite::Database raw(shop.file("tier"), SQLite::OPEN_READWRITE);
@@ -131,7 +131,7 @@ TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[fil
       "update querymark_tier_entry set value = cast(substr(value, 1, 30) || x'00' || substr(value, "
       "32) as blob)");
   Process reader(shop);
-  reader.db.attach(sqlite::FileTier(shop.file("tier")));
+  reader.db.attach(FileTier(shop.file("tier")));
   const auto read = reader.price(1);
   CHECK(read[0] == 2.5);
   CHECK(read.outcome().origin == Origin::database);
@@ -141,7 +141,7 @@ TEST_CASE("file tier: a file overwritten with garbage while open costs misses on
           "[file tier]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  process.db.attach(FileTier(shop.file("tier")));
   static_cast<void>(process.price(1));
   {
     std::fstream tier(shop.file("tier"), std::ios::in | std::ios::out | std::ios::binary);
@@ -154,14 +154,14 @@ TEST_CASE("file tier: a file overwritten with garbage while open costs misses on
 
 TEST_CASE("file tier: a foreign database or a text file is refused and left alone", "[file tier]") {
   const Shop shop;
-  CHECK_THROWS_AS(sqlite::FileTier(shop.path()), ConfigError);
+  CHECK_THROWS_AS(FileTier(shop.path()), ConfigError);
   CHECK(shop.number("select count(*) from sqlite_master where name like 'querymark_tier%'") == 0);
   const std::string text = shop.file("notes.txt");
   std::ofstream(text)
       << "my notes, which are not to be overwritten by a cache, whatever happens here";
-  CHECK_THROWS_AS(sqlite::FileTier(text), Error);
+  CHECK_THROWS_AS(FileTier(text), Error);
   CHECK(std::filesystem::file_size(text) == 75);
-  CHECK_THROWS_AS(sqlite::FileTier(shop.file("no/such/folder/tier")), Error);
+  CHECK_THROWS_AS(FileTier(shop.file("no/such/folder/tier")), Error);
 }
 
 TEST_CASE("file tier: several openers at once create it once", "[file tier]") {
@@ -177,7 +177,7 @@ TEST_CASE("file tier: several openers at once create it once", "[file tier]") {
       threads.emplace_back([&] {
         ready.arrive_and_wait();
         try {
-          const sqlite::FileTier tier(dir.file("tier" + std::to_string(round)));
+          const FileTier tier(dir.file("tier" + std::to_string(round)));
           ++opened;
         } catch (const Error& failure) {
           const std::lock_guard lock(failures_mutex);

@@ -10,7 +10,7 @@
 
 #include "connection.hpp"
 #include "file_tier_sql.hpp"
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/shop.hpp"
 #include "support/sql_file.hpp"
 #include "support/temp_dir.hpp"
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string id_of(const std::string& path) { return sqlite::FileTier(path).id(); }
+std::string id_of(const std::string& path) { return FileTier(path).id(); }
 
 void execute(const std::string& path, const std::string& sql) {
   SQLite::Database(path, SQLite::OPEN_READWRITE, 5000).exec(sql);
@@ -36,7 +36,7 @@ std::int64_t number(const std::string& path, const std::string& sql) {
 template <class Expected>
 std::string refusal(const std::string& path) {
   try {
-    const sqlite::FileTier tier(path);
+    const FileTier tier(path);
     return "opened";
   } catch (const Expected& failure) {
     return failure.what();
@@ -52,8 +52,8 @@ TEST_CASE("file tier: the worker's consumer is named by the tier, not by its pat
   CHECK(id.size() == 32);
   CHECK(id_of(one.file("tier")) == id);
   CHECK(id_of(other.file("tier")) != id);
-  sqlite::FileTier tier(one.file("tier"));
-  CHECK(sqlite::FileTierApplier(tier, "shop").name() == "file-tier:" + id);
+  CHECK(FileTierApplier(std::make_shared<FileTier>(one.file("tier")), "shop").name() ==
+        "file-tier:" + id);
 }
 
 TEST_CASE("file tier: a copy is another tier, a moved one the same", "[file tier]") {
@@ -74,7 +74,7 @@ TEST_CASE("file tier: a copy is another tier, a moved one the same", "[file tier
 TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss (hard case 43)",
           "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   tier.put("shop", name(1), value_of("one"));
   tier.put("other", name(2), value_of("two"));
   CHECK(text_in(tier.get(name(1))) == "one");
@@ -92,7 +92,7 @@ TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss
 
 TEST_CASE("file tier: a removed file is noticed, and made anew", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   const std::string id = tier.id();
   tier.put("shop", name(1), value_of("one"));
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
@@ -107,10 +107,10 @@ TEST_CASE("file tier: a removed file is noticed, and made anew", "[file tier]") 
 
 TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   tier.put("shop", name(1), value_of("here"));
   {
-    sqlite::FileTier next(dir.file("next"));
+    FileTier next(dir.file("next"));
     next.put("shop", name(1), value_of("there"));
   }
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
@@ -121,7 +121,7 @@ TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
 
 TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
   {
     SQLite::Database other(dir.file("tier"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
@@ -136,7 +136,7 @@ TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tie
 TEST_CASE("file tier: it is made for its owner alone, whatever the umask", "[file tier]") {
   TempDir dir;
   const mode_t before = ::umask(0);
-  sqlite::FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"));
   tier.put("shop", name(1), value_of("one"));
   ::umask(before);
   for (const char* suffix : {"", "-wal", "-shm"}) {
@@ -173,7 +173,7 @@ TEST_CASE("file tier: a file that others own or may write is refused, and so are
 TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "[file tier]") {
   TempDir dir;
   const std::string path = dir.file("tier");
-  sqlite::FileTier tier(path, {.max_bytes = 400'000});
+  FileTier tier(path, {.max_bytes = 400'000});
   const std::string body(2'000, 'x');
   for (int i = 0; i < 50; ++i) tier.put("shop", name(i), value_of(body));
   const auto counted = [&] {
@@ -191,7 +191,7 @@ TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "
     CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
   }
   SECTION("more than there ever was, in a tier without entries") {
-    sqlite::FileTier small(dir.file("small"), {.max_bytes = 100'000});
+    FileTier small(dir.file("small"), {.max_bytes = 100'000});
     execute(dir.file("small"), "update querymark_tier_size set bytes = 150000");
     CHECK(small.put("shop", name(1), value_of(body)) == StoreStatus::stored);
     CHECK(small.put("shop", name(2), value_of(body)) == StoreStatus::stored);
@@ -207,10 +207,10 @@ TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "
     CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
   }
   SECTION("far too little: found when the file is opened") {
-    sqlite::FileTier large(dir.file("large"));
+    FileTier large(dir.file("large"));
     for (int i = 0; i < 500; ++i) large.put("shop", name(i), value_of(body));
     execute(dir.file("large"), "update querymark_tier_size set bytes = 10");
-    const sqlite::FileTier again(dir.file("large"));
+    const FileTier again(dir.file("large"));
     CHECK(again.stats().bytes > 1'000'000);
   }
   CHECK(tier.stats().failures == 0);
@@ -227,9 +227,9 @@ TEST_CASE("file tier: programs of schema 1 that run on and this one pass each ot
   sqlite::Connection connection(path, sqlite::Connection::Use::write,
                                 {.write_ahead_log = true, .create = true});
   run_migrations(
-      std::span<const Migration>(sqlite::tier_sql::kMigrations).first(1),
+      std::span<const Migration>(file_tier::sql::kMigrations).first(1),
       sqlite::migration_port(
-          connection, {sqlite::tier_sql::schema_present, sqlite::tier_sql::schema_version}, path),
+          connection, {file_tier::sql::schema_present, file_tier::sql::schema_version}, path),
       false);
   const auto far = (system_clock().wall_now() + std::chrono::hours(1)).time_since_epoch().count();
   const auto put_old = [&](int i, std::uint64_t horizon, const std::string& value) {
@@ -253,7 +253,7 @@ TEST_CASE("file tier: programs of schema 1 that run on and this one pass each ot
     return connection.query(old.get("get"), values).size();
   };
   put_old(1, 5, "of schema 1");
-  sqlite::FileTier tier(path);
+  FileTier tier(path);
   CHECK(get_old(1) == 0);
   put_old(1, 50, "of schema 1, with a later stamp");
   CHECK(text_in(tier.get(name(1))) == "none");

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "breaker.hpp"
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
+#include "querymark/tier/breaker.hpp"
 #include "support/shop.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tier_values.hpp"
@@ -16,7 +16,6 @@
 using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
-using sqlite::Breaker;
 
 namespace {
 
@@ -37,7 +36,7 @@ class Locked {
 
 TEST_CASE("file tier: reads go on beside a write that waits for the file", "[file tier]") {
   TempDir dir;
-  sqlite::FileTier tier(dir.file("tier"), {.busy_timeout = 10s});
+  FileTier tier(dir.file("tier"), {.busy_timeout = 10s});
   tier.put("shop", name(1), value_of("one"));
   Locked writer(dir.file("tier"), "begin immediate");
   std::atomic<int> stored{0};
@@ -64,7 +63,7 @@ TEST_CASE("file tier: one reader meets a file that fails, the others pass it by"
   TempDir dir;
   ManualClock clock;
   const std::string path = dir.file("tier");
-  sqlite::FileTier tier(path, {.clock = &clock});
+  FileTier tier(path, {.clock = &clock});
   tier.put("shop", name(1), value_of("one"));
   const auto remove = [&] {
     for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
@@ -86,7 +85,7 @@ TEST_CASE("file tier: callers pass a failing tier by until one of them finds it 
           "[file tier]") {
   TempDir dir;
   ManualClock clock;
-  sqlite::FileTier tier(dir.file("tier"), {.busy_timeout = 20ms, .clock = &clock});
+  FileTier tier(dir.file("tier"), {.busy_timeout = 20ms, .clock = &clock});
   const auto put = [&](int i) { return tier.put("shop", name(i), value_of("x")); };
   REQUIRE(put(1) == StoreStatus::stored);
   const auto attempts = [&] { return tier.stats().failures; };

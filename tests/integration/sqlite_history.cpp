@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
@@ -324,7 +325,7 @@ TEST_CASE("history: a persistent tier that outlived an unwatched restore is not 
   back_up(shop.path(), shop.file("backup"));
   {
     Process filler(shop);
-    filler.db.attach(sqlite::FileTier(shop.file("tier")));
+    filler.db.attach(FileTier(shop.file("tier")));
     filler.set_price(1, 8.0);
     CHECK(only(filler.price(1)) == 8.0);
     filler.set_price(2, 8.5);
@@ -342,7 +343,7 @@ TEST_CASE("history: a persistent tier that outlived an unwatched restore is not 
         "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
         "5)");
   Process newcomer(shop);
-  newcomer.db.attach(sqlite::FileTier(shop.file("tier")));
+  newcomer.db.attach(FileTier(shop.file("tier")));
   CHECK(only(newcomer.price(1)) == 2.5);
 }
 

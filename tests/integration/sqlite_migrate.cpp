@@ -43,8 +43,8 @@ TEST_CASE("statements: every named statement prepares on a freshly migrated data
   };
   check("log.db", sqlite::sql::kMigrations, sqlite::sql::kStatements,
         {sqlite::sql::schema_present, sqlite::sql::schema_version});
-  check("tier.db", sqlite::tier_sql::kMigrations, sqlite::tier_sql::kStatements,
-        {sqlite::tier_sql::schema_present, sqlite::tier_sql::schema_version});
+  check("tier.db", file_tier::sql::kMigrations, file_tier::sql::kStatements,
+        {file_tier::sql::schema_present, file_tier::sql::schema_version});
 }
 
 TEST_CASE("statements: consumers read the log by ranges of ids, never by a scan", "[migrate]") {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/errors.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
@@ -46,7 +47,7 @@ TEST_CASE("sqlite: a relative path means the file of its opening, whatever folde
   const WorkingFolder folder(folder_of(here.path()));
   Cache cache{{.memory_bytes = 16U << 20U}};
   sqlite::Database db("shop.db", cache, Process::quick());
-  db.attach(sqlite::FileTier("shop.tier"));
+  db.attach(FileTier("shop.tier"));
   WorkingFolder::change(folder_of(there.path()));
   // The reading connection is opened only now.
   const auto price = db.query("select price from product where id = 1")
@@ -67,7 +68,7 @@ TEST_CASE("sqlite: the log, a tier and migrate settle their paths at once", "[sq
   const Shop there;
   const WorkingFolder folder(folder_of(here.path()));
   sqlite::Log log("shop.db", "shop");
-  const sqlite::FileTier tier("new.tier");  // missing, of which no canonical path could be found
+  const FileTier tier("new.tier");  // missing, of which no canonical path could be found
   WorkingFolder::change(folder_of(there.path()));
   CHECK(tier.path() == std::filesystem::canonical(here.file("new.tier")).string());
   CHECK(log.now().epoch.hex() == here.text("select epoch from querymark_meta"));

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/errors.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
@@ -311,7 +312,7 @@ TEST_CASE("sqlite: what is no database is told as that", "[sqlite]") {
   Cache cache;
   const std::string said[] = {message_of([&] { sqlite::Database(text, cache); }),
                               message_of([&] { static_cast<void>(sqlite::migrate(text)); }),
-                              message_of([&] { sqlite::FileTier{text}; })};
+                              message_of([&] { FileTier{text}; })};
   for (const std::string& one : said)
     CHECK_THAT(one, Contains("file is not a database") && !Contains("pragma"));
 }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
 #include "support/shop.hpp"
 
@@ -105,7 +106,7 @@ TEST_CASE("cli: migrate applies, reports as JSON, and does nothing the second ti
 TEST_CASE("cli: the worker removes invalidated values from the tier, and only those", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  process.db.attach(FileTier(shop.file("tier")));
   REQUIRE(worker_once(shop).code == 0);  // registers: starts with a flush
   static_cast<void>(process.price(1));
   static_cast<void>(process.price(2));
@@ -121,7 +122,7 @@ TEST_CASE("cli: the worker removes invalidated values from the tier, and only th
 TEST_CASE("cli: the worker drains as it comes, logs JSON, and ends cleanly on SIGTERM", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  process.db.attach(FileTier(shop.file("tier")));
   Child worker({kProgram, "worker", "--db", "sqlite:" + shop.path(), "--namespace", "shop",
                 "--target", "sqlite:" + shop.file("tier"), "--json"});
   CHECK(json::parse(worker.hear())["log"]["event"] == "worker started");
@@ -141,7 +142,7 @@ TEST_CASE(
     "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(sqlite::FileTier(shop.file("tier")));
+  process.db.attach(FileTier(shop.file("tier")));
   const std::vector<std::string> command = {
       kProgram,      "worker", "--db",      "sqlite:" + shop.path(),
       "--namespace", "shop",   "--target",  "sqlite:" + shop.file("tier"),

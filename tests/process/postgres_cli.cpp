@@ -9,7 +9,7 @@
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
@@ -101,7 +101,7 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(tier));
+  process.db.attach(FileTier(tier));
   CHECK(worker_once(shop, tier).code == 0);  // a new target starts with a flush
   static_cast<void>(process.price(1));
   static_cast<void>(process.price(2));
@@ -115,7 +115,7 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
                     "null") == 1);
 
   PgProcess newcomer(shop);
-  newcomer.db.attach(sqlite::FileTier(tier));
+  newcomer.db.attach(FileTier(tier));
   CHECK(newcomer.price(2).outcome().origin == Origin::shared_tier);
   CHECK(only(newcomer.price(1)) == 4.0);
 }
@@ -126,7 +126,7 @@ TEST_CASE("cli: a PostgreSQL lease keeps others out, unless a wrong clock has ma
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(tier));
+  process.db.attach(FileTier(tier));
   REQUIRE(worker_once(shop, tier).code == 0);
   process.set_price(1, 4.0);
   const std::string taken =
@@ -149,7 +149,7 @@ TEST_CASE(
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(sqlite::FileTier(tier));
+  process.db.attach(FileTier(tier));
   Child child(worker(shop, tier));
   CHECK_THAT(child.hear(), Contains("worker started"));
   CHECK_THAT(child.hear(), Contains("flushed"));

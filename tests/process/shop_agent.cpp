@@ -10,6 +10,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "querymark/sqlite/sqlite.hpp"
 #ifdef QUERYMARK_TEST_POSTGRES
 #include "querymark/postgres/postgres.hpp"
@@ -50,7 +51,7 @@ template <class On>
 class Agent {
  public:
   Agent(const std::string& address, const std::string& tier) : db_(address, cache_, On::options()) {
-    if (!tier.empty()) db_.attach(qm::sqlite::FileTier(tier));
+    if (!tier.empty()) db_.attach(qm::FileTier(tier));
   }
 
   std::string answer(const std::string& line) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/shop.hpp"
 #ifdef QUERYMARK_TEST_POSTGRES
 #include <pqxx/nontransaction>
@@ -31,7 +32,7 @@ struct SqliteWorld {
   TempDir dir;
 
   [[nodiscard]] std::string address() const { return shop.path(); }
-  [[nodiscard]] sqlite::FileTier tier() const { return sqlite::FileTier(dir.file("tier")); }
+  [[nodiscard]] FileTier tier() const { return FileTier(dir.file("tier")); }
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark_log");
   }
@@ -93,7 +94,7 @@ struct PostgresWorld {
   TempDir dir;
 
   [[nodiscard]] std::string address() const { return shop.url(); }
-  [[nodiscard]] sqlite::FileTier tier() const { return sqlite::FileTier(dir.file("tier")); }
+  [[nodiscard]] FileTier tier() const { return FileTier(dir.file("tier")); }
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark.log");
   }

@@ -8,8 +8,10 @@
 namespace querymark::cli {
 namespace {
 
-// SQLite last: it takes any file that is there.
-std::array<const Backend*, 2> all() { return {&postgres_backend(), &sqlite_backend()}; }
+// Files last: they take any that is there.
+std::array<const Backend*, 3> all() {
+  return {&postgres_backend(), &sqlite_backend(), &file_tier_backend()};
+}
 
 using Form = std::string_view (Backend::*)() const noexcept;
 
@@ -27,11 +29,13 @@ using Form = std::string_view (Backend::*)() const noexcept;
 }
 
 const Backend& backend_of(const std::string& url, Form form) {
+  std::string lacks;
   for (const Backend* backend : all()) {
     if (!backend->accepts(url)) continue;
-    if ((backend->*form)().empty()) throw ConfigError(backend->lacks());
-    return *backend;
+    if (!(backend->*form)().empty()) return *backend;
+    if (lacks.empty()) lacks = backend->lacks();
   }
+  if (!lacks.empty()) throw ConfigError(lacks);
   refuse(url, form);
 }
 
@@ -46,8 +50,8 @@ MigrationOutcome Backend::migrate(const std::string& /*url*/, bool /*dry_run*/) 
   throw ConfigError(lacks());
 }
 
-TargetEndpoint Backend::open_target(const std::string& /*url*/,
-                                    const std::string& /*namespace_name*/) const {
+std::unique_ptr<Applier> Backend::open_target(const std::string& /*url*/,
+                                              const std::string& /*namespace_name*/) const {
   throw ConfigError(lacks());
 }
 

@@ -19,12 +19,6 @@ struct LogEndpoint {
   std::unique_ptr<Doorbell> doorbell;
 };
 
-/// A shared tier that `--target` names, owned.
-struct TargetEndpoint {
-  std::shared_ptr<void> tier;  // what the applier refers to
-  std::unique_ptr<Applier> applier;
-};
-
 /// What `migrate` did to the database that `label` names, without a password.
 struct MigrationOutcome {
   std::string label;
@@ -43,7 +37,8 @@ class Backend {
   [[nodiscard]] virtual std::string_view log_form() const noexcept { return {}; }
   /// The same for `--target`; empty when it is no shared tier.
   [[nodiscard]] virtual std::string_view target_form() const noexcept { return {}; }
-  /// What to tell whoever names this kind where it has no form.
+  /// What to tell whoever names this kind where it has no form; empty where another kind that accepts
+  /// the same has one.
   [[nodiscard]] virtual std::string lacks() const { return {}; }
 
   /// For kinds that hold a log. Throw SchemaError, ConfigError, Error.
@@ -51,12 +46,13 @@ class Backend {
                                              const std::string& namespace_name) const;
   [[nodiscard]] virtual MigrationOutcome migrate(const std::string& url, bool dry_run) const;
   /// For kinds that are a shared tier. Throws the same.
-  [[nodiscard]] virtual TargetEndpoint open_target(const std::string& url,
-                                                   const std::string& namespace_name) const;
+  [[nodiscard]] virtual std::unique_ptr<Applier> open_target(
+      const std::string& url, const std::string& namespace_name) const;
 };
 
 const Backend& postgres_backend();
 const Backend& sqlite_backend();
+const Backend& file_tier_backend();
 
 /// The kind that accepts `url`, and holds a log or is a shared tier. Throws ConfigError, which
 /// shows nothing of a text that may hold a password.

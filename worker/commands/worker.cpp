@@ -55,7 +55,7 @@ ExitCode run(const Options& options) {
   const Backend& database = backend_of_log(url);
   const Backend& tier = backend_of_target(options.target);
   const LogEndpoint log = database.open_log(url, options.namespace_name);
-  const TargetEndpoint target = tier.open_target(options.target, options.namespace_name);
+  const auto target = tier.open_target(options.target, options.namespace_name);
   WorkerOptions settings;
   settings.lease = std::chrono::milliseconds(options.lease_ms);
   settings.poll_interval = std::chrono::milliseconds(options.poll_ms);
@@ -71,9 +71,9 @@ ExitCode run(const Options& options) {
           "applied",
           {{"claimed", round.claimed}, {"applied", round.applied}, {"malformed", round.malformed}});
   };
-  Worker worker({*log.reader, *log.claims, log.doorbell.get()}, *target.applier, settings);
+  Worker worker({*log.reader, *log.claims, log.doorbell.get()}, *target, settings);
   lines.info("worker started", {{"namespace", options.namespace_name},
-                                {"target", target.applier->name()},
+                                {"target", target->name()},
                                 {"owner", worker.owner()}});
   ExitCode code = kSuccess;
   if (options.once) {

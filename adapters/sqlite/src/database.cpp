@@ -39,7 +39,7 @@ Database::State::State(const std::string& where, Cache& cache, const Options& op
 
 Connection::Settings Database::State::settings() const {
   return {.busy_timeout = options.busy_timeout,
-          .synchronous = options.synchronous,
+          .synchronous_full = options.synchronous == Synchronous::full,
           .write_ahead_log = false,
           .create = false,
           .foreign_keys = options.foreign_keys};

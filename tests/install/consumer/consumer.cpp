@@ -5,6 +5,10 @@
 #ifdef WITH_sqlite
 #include "querymark/sqlite/sqlite.hpp"
 #endif
+#ifdef WITH_file_tier
+#include "querymark/file_tier/file_tier.hpp"
+#include "querymark/querymark.hpp"
+#endif
 #ifdef WITH_postgres
 #include "querymark/postgres/postgres.hpp"
 #endif
@@ -18,6 +22,10 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
   qm::sqlite::Database database(argv[1], cache);
   const auto rows = database.query("select 7").fetch_as<int>();
   fmt::print("sqlite {}\n", rows[0]);
+#endif
+#ifdef WITH_file_tier
+  const qm::FileTier tier(std::string(argv[1]) + ".tier");
+  fmt::print("{} tier\n", tier.label());
 #endif
 #ifdef WITH_postgres
   try {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "querymark/database/database.hpp"
-#include "querymark/sqlite/file_tier.hpp"
 #include "querymark/sqlite/options.hpp"
 #include "querymark/sqlite/transaction.hpp"
 #include "querymark/write/staged.hpp"

@@ -5,7 +5,6 @@
 #include "querymark/querymark.hpp"
 #include "querymark/sqlite/database.hpp"
 #include "querymark/sqlite/doorbell.hpp"
-#include "querymark/sqlite/file_tier.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/migrate.hpp"
 #include "querymark/sqlite/url.hpp"

@@ -12,7 +12,7 @@
 
 #include "errors.hpp"
 #include "querymark/support/random.hpp"
-#include "sqlite_sql.hpp"
+#include "sqlite_common_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -96,13 +96,12 @@ Connection::Connection(const std::string& path, Opened opened, Use use, const Se
     set_busy_timeout(settings.busy_timeout);
     sqlite3_busy_handler(database_.getHandle(), wait_for_lock, this);
     // Before anything else, so that what is no database is told as that.
-    database_.exec(sql::look_at_schema.text);
+    database_.exec(common_sql::look_at_schema.text);
     if (settings.write_ahead_log) write_ahead();
     if (use != Use::read)
       pragma("pragma journal_size_limit = " + std::to_string(Checkpoints::kKeptBytes));
     if (use == Use::write) checkpoints_.emplace(*this);
-    run(settings.synchronous == Synchronous::full ? "pragma synchronous = full"
-                                                  : "pragma synchronous = normal");
+    run(settings.synchronous_full ? "pragma synchronous = full" : "pragma synchronous = normal");
     run(settings.foreign_keys ? "pragma foreign_keys = on" : "pragma foreign_keys = off");
     if (use == Use::read) run("pragma query_only = on");
   });

@@ -11,7 +11,7 @@
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
-namespace querymark::sqlite {
+namespace querymark {
 
 struct FileTierOptions {
   /// Bound on what the entries take, with their keys and targets. The oldest go first.
@@ -83,20 +83,21 @@ class FileTier final : public SharedTier {
   std::unique_ptr<State> state_;
 };
 
-/// A file tier as the worker's target: the invalidations of one namespace.
+/// A file tier as the worker's target: the invalidations of one namespace. Shares the tier with
+/// whoever else uses it.
 class FileTierApplier final : public Applier {
  public:
-  FileTierApplier(FileTier& tier, std::string namespace_name)
-      : tier_(tier), namespace_name_(std::move(namespace_name)) {}
+  FileTierApplier(std::shared_ptr<FileTier> tier, std::string namespace_name)
+      : tier_(std::move(tier)), namespace_name_(std::move(namespace_name)) {}
   /// Names the tier, not its path: at the same path of another host lies another tier.
-  [[nodiscard]] std::string name() const override { return "file-tier:" + tier_.id(); }
+  [[nodiscard]] std::string name() const override { return "file-tier:" + tier_->id(); }
   void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override {
-    tier_.invalidate(namespace_name_, epoch, invalidations);
+    tier_->invalidate(namespace_name_, epoch, invalidations);
   }
 
  private:
-  FileTier& tier_;
+  std::shared_ptr<FileTier> tier_;
   std::string namespace_name_;
 };
 
-}  // namespace querymark::sqlite
+}  // namespace querymark

@@ -7,11 +7,16 @@
 #include "file_tier_sql.hpp"
 #include "querymark/support/clock.hpp"
 
-namespace querymark::sqlite {
+namespace querymark::file_tier {
 namespace {
 
+using sqlite::claim_on;
+using sqlite::FileClaim;
+using sqlite::SchemaQueries;
+using sqlite::ScopedTransaction;
+
 constexpr int kEvictAtOnce = 64;
-constexpr SchemaQueries kSchema{tier_sql::schema_present, tier_sql::schema_version};
+constexpr SchemaQueries kSchema{sql::schema_present, sql::schema_version};
 
 // Whoever owns a file may change it, and so does everybody whom its mode lets write: what it holds
 // is then theirs. SQLite takes what stands in the files beside a database for a part of it.
@@ -35,13 +40,13 @@ void require_private(const std::string& path) {
 void require_tier(TierConnection& tier, const std::string& path) {
   // One snapshot: another process may be creating the tier.
   ScopedTransaction snapshot(tier.connection(), ScopedTransaction::Kind::read);
-  const int found = find_schema_version(tier.connection(), kSchema);
-  const int newest = std::end(tier_sql::kMigrations)[-1].version;
+  const int found = sqlite::find_schema_version(tier.connection(), kSchema);
+  const int newest = std::end(sql::kMigrations)[-1].version;
   if (found > newest)
     throw SchemaError(path + " was made by a newer querymark (tier schema " +
                       std::to_string(found) + ", this program knows " + std::to_string(newest) +
                       "); upgrade the program, or use another file");
-  if (found == 0 && tier.number(tier_sql::any_table) > 0)
+  if (found == 0 && tier.number(sql::any_table) > 0)
     throw ConfigError(path + " is a database, but no querymark file tier; name another file");
   snapshot.commit();
 }
@@ -52,7 +57,7 @@ struct TierIdentity {
 };
 
 TierIdentity identity_in(TierConnection& tier) {
-  const ResultSet set = tier.query(tier_sql::identity);
+  const ResultSet set = tier.query(sql::identity);
   if (set.empty()) return {};
   const Row row = set.row(0);
   const auto text = [&](std::size_t column) {
@@ -67,13 +72,12 @@ std::string claim_tier(TierConnection& tier) {
   if (const TierIdentity found = identity_in(tier); found.claim == now) return found.id;
   ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
   TierIdentity found = identity_in(tier);  // another process may have been faster
-  if (!same_file(found.claim, now)) found.id = Epoch::random().hex();
+  if (!sqlite::same_file(found.claim, now)) found.id = Epoch::random().hex();
   const auto optional = [](const std::string& text) {
     return text.empty() ? ParameterView() : as_parameter(text);
   };
-  tier.execute(tier_sql::claim_file,
-               {as_parameter(found.id), as_parameter(now.file), optional(now.birth),
-                optional(now.machine), optional(now.boot)});
+  tier.execute(sql::claim_file, {as_parameter(found.id), as_parameter(now.file),
+                                 optional(now.birth), optional(now.machine), optional(now.boot)});
   transaction.commit();
   return found.id;
 }
@@ -81,12 +85,12 @@ std::string claim_tier(TierConnection& tier) {
 }  // namespace
 
 std::uint64_t TierConnection::recount() {
-  execute(tier_sql::recount);
-  return number(tier_sql::total_bytes);
+  execute(sql::recount);
+  return number(sql::total_bytes);
 }
 
 std::uint64_t TierConnection::total_bytes() {
-  const ResultSet set = query(tier_sql::total_bytes);
+  const ResultSet set = query(sql::total_bytes);
   const auto counted = set.empty() ? std::nullopt : set.row(0)[0].as<std::optional<std::int64_t>>();
   return counted && *counted >= 0 ? static_cast<std::uint64_t>(*counted) : recount();
 }
@@ -95,7 +99,7 @@ std::uint64_t TierConnection::checked_total_bytes() {
   // Both count the same entries, one by estimates, the other in whole pages.
   constexpr std::uint64_t kSlack = 256U << 10U;
   const std::uint64_t total = total_bytes();
-  const std::uint64_t used = number(tier_sql::used_bytes);
+  const std::uint64_t used = number(sql::used_bytes);
   const bool plausible = total <= 2 * used + kSlack && used <= 2 * total + kSlack;
   return plausible ? total : recount();
 }
@@ -103,12 +107,12 @@ std::uint64_t TierConnection::checked_total_bytes() {
 std::uint64_t TierConnection::make_room(std::uint64_t limit, WallTime now) {
   if (total_bytes() <= limit || checked_total_bytes() <= limit) return 0;
   auto evicted = static_cast<std::uint64_t>(
-      execute(tier_sql::delete_expired,
+      execute(sql::delete_expired,
               {as_parameter(now.time_since_epoch().count()), as_parameter(kEvictAtOnce)}));
   // Each round but the last takes entries away, whatever the counter says.
   while (total_bytes() > limit) {
     const auto gone =
-        static_cast<std::uint64_t>(execute(tier_sql::delete_oldest, {as_parameter(kEvictAtOnce)}));
+        static_cast<std::uint64_t>(execute(sql::delete_oldest, {as_parameter(kEvictAtOnce)}));
     evicted += gone;
     if (gone > 0) continue;
     recount();
@@ -133,12 +137,13 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
   require_private(path_);
   TierConnection tier(path_, Connection::Use::write,
                       {.busy_timeout = busy_timeout,
-                       .synchronous = Synchronous::normal,
+                       .synchronous_full = false,
                        .write_ahead_log = false,
                        .create = true});
   require_tier(tier, path_);
   tier.connection().write_ahead();
-  run_migrations(tier_sql::kMigrations, migration_port(tier.connection(), kSchema, path_), false);
+  run_migrations(sql::kMigrations, sqlite::migration_port(tier.connection(), kSchema, path_),
+                 false);
   require_private(path_);  // what somebody else has made meanwhile
   std::string id = claim_tier(tier);
   tier.checked_total_bytes();
@@ -150,20 +155,19 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
 
 std::unique_ptr<TierConnection> TierFile::open(Connection::Use use,
                                                std::chrono::milliseconds busy_timeout, Wait wait) {
-  if (!prepared(identity_of(path_))) {
+  if (!prepared(sqlite::identity_of(path_))) {
     if (wait == Wait::yes)
       prepare_mutex_.lock();
     else if (!prepare_mutex_.try_lock())
       throw Error(path_ + " is being opened by another thread", {.retryable = true});
     const MutexLock lock(prepare_mutex_, std::adopt_lock);
-    if (!prepared(identity_of(path_))) prepare(busy_timeout);
+    if (!prepared(sqlite::identity_of(path_))) prepare(busy_timeout);
   }
   auto connection = std::make_unique<TierConnection>(
-      path_, use,
-      Connection::Settings{.busy_timeout = busy_timeout, .synchronous = Synchronous::normal});
+      path_, use, Connection::Settings{.busy_timeout = busy_timeout, .synchronous_full = false});
   if (!prepared(connection->connection().identity()))
     throw Error(path_ + " was replaced while it was opened", {.retryable = true});
   return connection;
 }
 
-}  // namespace querymark::sqlite
+}  // namespace querymark::file_tier

@@ -9,7 +9,7 @@
 #include "errors.hpp"
 #include "guard.hpp"
 #include "querymark/support/ascii.hpp"
-#include "sqlite_sql.hpp"
+#include "sqlite_common_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -194,7 +194,7 @@ bool describes(std::string_view sql) noexcept {
 
 bool look_at_schema(sqlite3* database) noexcept {
   sqlite3_stmt* statement = nullptr;
-  sqlite3_prepare_v2(database, sql::look_at_schema.text, -1, &statement, nullptr);
+  sqlite3_prepare_v2(database, common_sql::look_at_schema.text, -1, &statement, nullptr);
   const RawStatement owned(statement);
   return statement != nullptr && sqlite3_step(statement) == SQLITE_DONE;
 }

@@ -7,7 +7,7 @@
 
 #include "querymark/support/clock.hpp"
 
-namespace querymark::sqlite {
+namespace querymark {
 
 /// Keeps callers away from something that has just failed. Closed: everybody may try. A failure
 /// opens it for a pause, in which nobody may; then one caller tries, and the others wait for what
@@ -55,4 +55,4 @@ class Breaker {
   std::atomic<unsigned> failures_{0};
 };
 
-}  // namespace querymark::sqlite
+}  // namespace querymark

@@ -1,14 +1,14 @@
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 
 #include <array>
 #include <atomic>
 #include <exception>
 #include <filesystem>
 
-#include "breaker.hpp"
 #include "file_tier_sql.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/mutex.hpp"
+#include "querymark/tier/breaker.hpp"
 #include "tier_file.hpp"
 #include "turn.hpp"
 
@@ -25,8 +25,14 @@
 //
 // The lock of a reader, the writer's turn and the applier's mutex are never taken together.
 
-namespace querymark::sqlite {
+namespace querymark {
 namespace {
+
+namespace sql = file_tier::sql;
+using file_tier::TierConnection;
+using file_tier::TierFile;
+using sqlite::Connection;
+using sqlite::ScopedTransaction;
 
 // What an entry takes beside its value: rows, two index entries, and per target a row and an index
 // entry.
@@ -42,7 +48,7 @@ constexpr std::uint64_t kCheckEvery = 1024;  // stores between two looks at the 
 
 std::string canonical(const std::string& path) {
   std::error_code ignored;  // a folder that is missing is reported by open()
-  const std::string absolute = path_of(path);
+  const std::string absolute = sqlite::path_of(path);
   const auto resolved = std::filesystem::weakly_canonical(absolute, ignored);
   return resolved.empty() ? absolute : resolved.string();
 }
@@ -97,7 +103,7 @@ struct FileTier::State {
   std::optional<SharedValue> read(TierConnection& tier, const Digest& name) {
     const auto now = options.clock->wall_now().time_since_epoch().count();
     const ResultSet found =
-        tier.query(tier_sql::get, {ParameterView::bytes(name.view()), as_parameter(now)});
+        tier.query(sql::get, {ParameterView::bytes(name.view()), as_parameter(now)});
     if (found.empty()) return std::nullopt;
     const Row row = found.row(0);
     auto value = decode_shared_value({row[0].view(), name}, row[1].view());
@@ -110,20 +116,20 @@ struct FileTier::State {
     const std::string epoch = value.stamp.epoch.hex();
     const ParameterView name_bytes = ParameterView::bytes(name.view());
     ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
-    if (tier.number(tier_sql::has_later,
+    if (tier.number(sql::has_later,
                     {name_bytes, as_parameter(epoch), as_parameter(value.stamp.horizon.value)}) > 0)
       return StoreStatus::superseded;
-    tier.execute(tier_sql::delete_name, {name_bytes});
+    tier.execute(sql::delete_name, {name_bytes});
     const ResultSet inserted = tier.query_writing(
-        tier_sql::insert_entry, {name_bytes, as_parameter(namespace_name), as_parameter(epoch),
-                                 as_parameter(value.stamp.horizon.value),
-                                 as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
-                                 as_parameter(value.expires.time_since_epoch().count()),
-                                 as_parameter(bytes), ParameterView::bytes(encoded)});
+        sql::insert_entry, {name_bytes, as_parameter(namespace_name), as_parameter(epoch),
+                            as_parameter(value.stamp.horizon.value),
+                            as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
+                            as_parameter(value.expires.time_since_epoch().count()),
+                            as_parameter(bytes), ParameterView::bytes(encoded)});
     const auto seq = inserted.row(0)[0].as<std::int64_t>();
     for (const Target& target : value.targets) {
       const Digest hash = target.hash();
-      tier.execute(tier_sql::insert_target, {ParameterView::bytes(hash.view()), as_parameter(seq)});
+      tier.execute(sql::insert_target, {ParameterView::bytes(hash.view()), as_parameter(seq)});
     }
     if (stored.fetch_add(1, std::memory_order_relaxed) % kCheckEvery == 0)
       tier.checked_total_bytes();
@@ -140,7 +146,7 @@ struct FileTier::State {
   std::array<Reader, kReaders> readers;
 
   Breaker writes_breaker;
-  Turn writer_turn;  // whoever has it may use writer
+  sqlite::Turn writer_turn;  // whoever has it may use writer
   std::unique_ptr<TierConnection> writer;
 
   Mutex applier_mutex;
@@ -231,12 +237,12 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
   for (const SharedInvalidation& invalidation : invalidations) {
     const ParameterView position = as_parameter(invalidation.position.value);
     if (invalidation.target.is_flush()) {
-      tier.execute(tier_sql::delete_namespace,
+      tier.execute(sql::delete_namespace,
                    {as_parameter(namespace_name), as_parameter(epoch_hex), position});
       continue;
     }
     const Digest hash = invalidation.target.hash();
-    tier.execute(tier_sql::delete_target,
+    tier.execute(sql::delete_target,
                  {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
                   as_parameter(epoch_hex), position});
   }
@@ -248,7 +254,7 @@ std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
   const MutexLock lock(state.applier_mutex);
   const std::string hex = epoch.hex();
   const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)
-                              .query(tier_sql::newest, {as_parameter(hex)});
+                              .query(sql::newest, {as_parameter(hex)});
   if (found.empty()) return std::nullopt;
   const Row row = found.row(0);
   return SharedStamp{epoch, Position{row[0].as<std::uint64_t>()},
@@ -267,9 +273,9 @@ FileTierStats FileTier::stats() const {
                       .replaced = state.file.replaced()};
   const MutexLock lock(state.applier_mutex);
   TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  stats.entries = tier.number(tier_sql::count);
+  stats.entries = tier.number(sql::count);
   stats.bytes = tier.total_bytes();
   return stats;
 }
 
-}  // namespace querymark::sqlite
+}  // namespace querymark

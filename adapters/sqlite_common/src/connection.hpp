@@ -16,7 +16,6 @@
 #include "querymark/key/parameter.hpp"
 #include "querymark/read/loader.hpp"
 #include "querymark/result/result_set.hpp"
-#include "querymark/sqlite/options.hpp"
 #include "querymark/support/embedded_sql.hpp"
 #include "querymark/support/migrations.hpp"
 #include "statement_cache.hpp"
@@ -56,7 +55,7 @@ class Connection {
   enum class Use : std::uint8_t { read, write, log };
   struct Settings {
     std::chrono::milliseconds busy_timeout{5000};
-    Synchronous synchronous = Synchronous::full;
+    bool synchronous_full = true;  ///< Each commit is on disk before it returns.
     bool write_ahead_log = false;  ///< Switch the file to WAL.
     bool create = false;           ///< When missing; readable and writable by its owner alone.
     bool foreign_keys = true;      ///< Enforce them.

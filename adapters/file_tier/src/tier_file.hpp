@@ -7,10 +7,13 @@
 #include <string>
 
 #include "connection.hpp"
-#include "querymark/sqlite/file_tier.hpp"
+#include "querymark/file_tier/file_tier.hpp"
 #include "querymark/support/mutex.hpp"
 
-namespace querymark::sqlite {
+namespace querymark::file_tier {
+
+using sqlite::Connection;
+using sqlite::FileIdentity;
 
 /// A file tier's connection with its statements, for one thread at a time.
 class TierConnection {
@@ -61,7 +64,7 @@ class TierFile {
                                                      Wait wait);
   /// Whether the connection still leads to what the path leads to.
   [[nodiscard]] bool current(TierConnection& connection) const noexcept {
-    return identity_of(path_) == connection.connection().identity();
+    return sqlite::identity_of(path_) == connection.connection().identity();
   }
   /// As of the last `open`.
   [[nodiscard]] std::string id() const;
@@ -80,4 +83,4 @@ class TierFile {
   std::atomic<std::uint64_t> replaced_{0};
 };
 
-}  // namespace querymark::sqlite
+}  // namespace querymark::file_tier

@@ -1,0 +1,34 @@
+#include "querymark/file_tier/file_tier.hpp"
+
+#include "backends/backend.hpp"
+#include "backends/sqlite_file.hpp"
+
+namespace querymark::cli {
+namespace {
+
+class FileTierBackend final : public Backend {
+ public:
+  [[nodiscard]] bool accepts(const std::string& url) const override {
+    return may_be_sqlite_file(url);
+  }
+  [[nodiscard]] std::string_view target_form() const noexcept override {
+    return "sqlite:PATH of a file tier";
+  }
+
+  [[nodiscard]] std::unique_ptr<Applier> open_target(
+      const std::string& url, const std::string& namespace_name) const override {
+    // Longer than a reader waits for another's write: the worker has nothing better to do.
+    auto tier = std::make_shared<FileTier>(
+        sqlite_file_of(url), FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+    return std::make_unique<FileTierApplier>(std::move(tier), namespace_name);
+  }
+};
+
+}  // namespace
+
+const Backend& file_tier_backend() {
+  static const FileTierBackend backend;
+  return backend;
+}
+
+}  // namespace querymark::cli

@@ -230,6 +230,18 @@ TEST_CASE("flight wakers: loads of two tables don't know of each other, their ca
   CHECK(bell.rings == 1);
 }
 
+TEST_CASE("flight wakers: who was woken to lead leads under its own caller's id", "[flight]") {
+  FlightFixture f;
+  const ReadCaller me = ReadCaller::here();
+  std::optional<FlightEntry> first(f.enter());
+  FlightEntry second = f.enter_as(me);
+  first.reset();
+  const std::optional<FlightResult> result = waiter(second).take(nullptr);
+  REQUIRE(gives_lead(result));
+  CHECK(std::holds_alternative<FlightReentrant>(f.enter_as({me.id, true})));
+  CHECK(waits(f.enter()));  // the dead leader's caller is a stranger now
+}
+
 TEST_CASE("flight wakers: a load that reads on another thread is the same caller there",
           "[flight]") {
   FlightFixture f;

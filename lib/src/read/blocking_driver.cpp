@@ -1,12 +1,12 @@
 #include "querymark/read/blocking_driver.hpp"
 
 #include <condition_variable>
-#include <mutex>
 #include <utility>
 #include <variant>
 
 #include "querymark/read/read_machine.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/mutex.hpp"
 #include "querymark/support/time_span.hpp"
 
 namespace querymark {
@@ -18,23 +18,23 @@ using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 class SleepingThread final : public FlightWaker {
  public:
   void wake() noexcept override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     woken_ = true;
     changed_.notify_one();
   }
   // False at the deadline.
   [[nodiscard]] bool sleep(const Deadline& deadline) {
-    std::unique_lock lock(mutex_);
-    const auto woken = [&] { return std::exchange(woken_, false); };
-    if (deadline) return changed_.wait_until(lock, *deadline, woken);
-    changed_.wait(lock, woken);
+    MutexLock lock(mutex_);
+    const auto woken = [&]() QUERYMARK_REQUIRES(mutex_) { return std::exchange(woken_, false); };
+    if (deadline) return changed_.wait_until(lock.native(), *deadline, woken);
+    changed_.wait(lock.native(), woken);
     return true;
   }
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable changed_;
-  bool woken_ = false;
+  bool woken_ QUERYMARK_GUARDED_BY(mutex_) = false;
 };
 
 // What to do for each of the machine's actions.

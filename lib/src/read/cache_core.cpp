@@ -11,7 +11,7 @@ CacheCore::CacheCore(std::size_t bytes, const Clock& time)
 }
 
 MarkDomain CacheCore::attach(const Marks& marks) {
-  const std::lock_guard lock(attach_mutex_);  // of two that come at once the later capacity counts
+  const MutexLock lock(attach_mutex_);  // of two that come at once the later capacity counts
   const MarkDomain domain = domains.add(marks);
   memory.set_capacity(memory_bytes - domains.bytes());
   return domain;

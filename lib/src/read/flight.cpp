@@ -48,7 +48,6 @@ std::string flight_key(const KeyView& key) {
 
 }  // namespace
 
-// Both require mutex_.
 void Flight::wake_one() noexcept {
   if (wakers_.empty()) return;
   FlightWaker& waker = wakers_.front();
@@ -63,10 +62,10 @@ void Flight::wake_all() noexcept {
 FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
                                std::span<const TargetId> targets, const ReadCaller& caller) {
   std::string name = flight_key(key);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::shared_ptr<Flight>& slot = flights_[name];
   if (slot) {
-    const std::lock_guard flight_lock(slot->mutex_);
+    const MutexLock flight_lock(slot->mutex_);
     const bool under_way =
         slot->state_ == Flight::State::loading || slot->state_ == Flight::State::abandoned;
     if (under_way && slot->leader_ == caller.id) return FlightReentrant{};
@@ -76,27 +75,26 @@ FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
       return FlightWaiter(*this, marks, std::move(name), slot, caller.id);
     }
   }
-  slot = std::make_shared<Flight>();
-  slot->stamp_ = marks.begin_load();
-  slot->leader_ = caller.id;
-  return FlightLeader(*this, std::move(name), slot, slot->stamp_);
+  const Stamp stamp = marks.begin_load();
+  slot = std::make_shared<Flight>(stamp, caller.id);
+  return FlightLeader(*this, std::move(name), slot, stamp);
 }
 
 std::size_t FlightTable::size() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return flights_.size();
 }
 
 void FlightTable::remove(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = flights_.find(key);
   if (found != flights_.end() && found->second == flight) flights_.erase(found);
 }
 
 void FlightTable::remove_abandoned(const std::string& key,
                                    const std::shared_ptr<Flight>& flight) noexcept {
-  const std::lock_guard lock(mutex_);
-  const std::lock_guard flight_lock(flight->mutex_);
+  const MutexLock lock(mutex_);
+  const MutexLock flight_lock(flight->mutex_);
   // Somebody may have joined in between, and then leads.
   if (flight->state_ != Flight::State::abandoned || flight->waiters_ > 0) return;
   const auto found = flights_.find(key);
@@ -107,7 +105,7 @@ void FlightLeader::end(Flight::State state, EntryRef value, std::exception_ptr e
   const std::shared_ptr<Flight> flight = std::exchange(flight_, nullptr);
   // Out of the table first: who comes from here on finds the stored value, or loads anew.
   table_->remove(key_, flight);
-  const std::lock_guard lock(flight->mutex_);
+  const MutexLock lock(flight->mutex_);
   flight->state_ = state;
   flight->value_ = std::move(value);
   flight->error_ = std::move(error);
@@ -125,7 +123,7 @@ void FlightLeader::fail(std::exception_ptr error) noexcept {
 FlightLeader::~FlightLeader() {
   if (!flight_) return;
   {
-    const std::lock_guard lock(flight_->mutex_);
+    const MutexLock lock(flight_->mutex_);
     flight_->state_ = Flight::State::abandoned;
     flight_->leader_ = {};
     flight_->wake_one();
@@ -134,7 +132,7 @@ FlightLeader::~FlightLeader() {
 }
 
 std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
-  std::unique_lock lock(flight_->mutex_);
+  MutexLock lock(flight_->mutex_);
   take_back_waker();
   std::optional<FlightResult> result;
   switch (flight_->state_) {
@@ -163,7 +161,6 @@ std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
   return result;
 }
 
-// Requires the flight's mutex.
 void FlightWaiter::take_back_waker() noexcept {
   if (waker_ != nullptr && waker_->is_linked())
     flight_->wakers_.erase(Flight::Wakers::s_iterator_to(*waker_));
@@ -174,7 +171,7 @@ FlightWaiter::~FlightWaiter() {
   if (!flight_) return;
   bool orphaned = false;
   {
-    const std::lock_guard lock(flight_->mutex_);
+    const MutexLock lock(flight_->mutex_);
     take_back_waker();
     --flight_->waiters_;
     if (flight_->state_ == Flight::State::abandoned) {

@@ -1,7 +1,6 @@
 #include "querymark/read/mark_domains.hpp"
 
 #include <algorithm>
-#include <mutex>
 #include <string>
 
 #include "querymark/mark/marks.hpp"
@@ -23,7 +22,7 @@ std::size_t MarkDomains::bytes_locked() const {
 
 std::size_t MarkDomains::cells(std::size_t asked) const {
   const std::size_t half = memory_bytes_ / 2;
-  const std::shared_lock lock(mutex_);
+  const SharedLock lock(mutex_);
   const std::size_t taken = bytes_locked();
   const std::size_t left = half - std::min(taken, half);
   if (asked != 0) {
@@ -42,7 +41,7 @@ std::size_t MarkDomains::cells(std::size_t asked) const {
 }
 
 MarkDomain MarkDomains::add(const Marks& marks) {
-  const std::unique_lock lock(mutex_);
+  const ExclusiveLock lock(mutex_);
   if (bytes_locked() + marks.bytes() > memory_bytes_ / 4 * 3)
     throw ConfigError("memory_bytes = " + std::to_string(memory_bytes_) +
                       " is too little for one database more: " + std::to_string(marks_.size()) +
@@ -53,29 +52,29 @@ MarkDomain MarkDomains::add(const Marks& marks) {
 }
 
 void MarkDomains::remove(MarkDomain domain) noexcept {
-  const std::unique_lock lock(mutex_);
+  const ExclusiveLock lock(mutex_);
   marks_.erase(domain);
 }
 
 bool MarkDomains::is_dead(const Entry& entry) const {
-  const std::shared_lock lock(mutex_);
+  const SharedLock lock(mutex_);
   const auto found = marks_.find(entry.domain());
   return found == marks_.end() ||
          !found->second->unchanged_since(entry.generation(), entry.targets());
 }
 
 bool MarkDomains::empty() const {
-  const std::shared_lock lock(mutex_);
+  const SharedLock lock(mutex_);
   return marks_.empty();
 }
 
 std::size_t MarkDomains::bytes() const {
-  const std::shared_lock lock(mutex_);
+  const SharedLock lock(mutex_);
   return bytes_locked();
 }
 
 double MarkDomains::false_invalidation_estimate() const {
-  const std::shared_lock lock(mutex_);
+  const SharedLock lock(mutex_);
   double worst = 0;
   for (const auto& [domain, marks] : marks_) worst = std::max(worst, marks->table().false_rate(0));
   return worst;

@@ -2,13 +2,13 @@
 
 #include <atomic>
 #include <cstddef>
-#include <mutex>
 
 #include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/memory_tier.hpp"
 #include "querymark/read/mark_domains.hpp"
 #include "querymark/read/read_counters.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -36,7 +36,7 @@ struct CacheCore {
   std::atomic<bool> enabled{true};
 
  private:
-  std::mutex attach_mutex_;  // sources come one after the other; before a shard's mutex
+  Mutex attach_mutex_;  // sources come one after the other; before a shard's mutex
 };
 
 }  // namespace querymark

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 #include "querymark/mark/marks.hpp"
 #include "querymark/memory/entry.hpp"
 #include "querymark/read/read_caller.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -42,23 +42,28 @@ class Flight {
  public:
   enum class State : std::uint8_t { loading, done, failed, abandoned };
 
+  /// Loading, by `leader`.
+  Flight(const Stamp& stamp, CallerId leader) : stamp_(stamp), leader_(leader) {}
+
  private:
   friend class FlightTable;
   friend class FlightLeader;
   friend class FlightWaiter;
   using Wakers = boost::intrusive::list<FlightWaker, boost::intrusive::constant_time_size<false>>;
 
-  void wake_one() noexcept;
-  void wake_all() noexcept;
+  void wake_one() noexcept QUERYMARK_REQUIRES(mutex_);
+  void wake_all() noexcept QUERYMARK_REQUIRES(mutex_);
 
-  std::mutex mutex_;  // guards all below
-  State state_ = State::loading;
-  Stamp stamp_;
-  CallerId leader_{};
-  std::size_t waiters_ = 0;  // have joined and not left; those that sleep are in wakers_, too
-  Wakers wakers_;            // in the order in which they fell asleep
-  EntryRef value_;
-  std::exception_ptr error_;
+  Mutex mutex_;
+  State state_ QUERYMARK_GUARDED_BY(mutex_) = State::loading;
+  Stamp stamp_ QUERYMARK_GUARDED_BY(mutex_);
+  CallerId leader_ QUERYMARK_GUARDED_BY(mutex_);
+  // Have joined and not left. Those of them that sleep are in wakers_, in the order in which they
+  // fell asleep.
+  std::size_t waiters_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  Wakers wakers_ QUERYMARK_GUARDED_BY(mutex_);
+  EntryRef value_ QUERYMARK_GUARDED_BY(mutex_);
+  std::exception_ptr error_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 /// The right and the duty to end a load: complete, fail, or (by its destruction) leave it to a
@@ -114,7 +119,7 @@ class FlightWaiter {
         key_(std::move(key)),
         flight_(std::move(flight)),
         caller_(caller) {}
-  void take_back_waker() noexcept;
+  void take_back_waker() noexcept QUERYMARK_REQUIRES(flight_->mutex_);
 
   FlightTable* table_;
   const Marks* marks_;
@@ -146,8 +151,8 @@ class FlightTable {
   void remove(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept;
   void remove_abandoned(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept;
 
-  mutable std::mutex mutex_;  // guards flights_; taken before a flight's own
-  std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;
+  mutable Mutex mutex_;  // before a flight's own
+  std::unordered_map<std::string, std::shared_ptr<Flight>> flights_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <shared_mutex>
 
 #include "querymark/memory/entry.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -34,12 +34,12 @@ class MarkDomains {
   [[nodiscard]] double false_invalidation_estimate() const;
 
  private:
-  [[nodiscard]] std::size_t bytes_locked() const;
+  [[nodiscard]] std::size_t bytes_locked() const QUERYMARK_REQUIRES_SHARED(mutex_);
 
   const std::size_t memory_bytes_;
-  mutable std::shared_mutex mutex_;
-  std::map<MarkDomain, const Marks*> marks_;
-  std::uint32_t last_ = 0;
+  mutable SharedMutex mutex_;
+  std::map<MarkDomain, const Marks*> marks_ QUERYMARK_GUARDED_BY(mutex_);
+  std::uint32_t last_ QUERYMARK_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace querymark

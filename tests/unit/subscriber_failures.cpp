@@ -104,6 +104,13 @@ TEST_CASE(
   CHECK(f.own.stats().last_error == "the server did not answer");
 }
 
+TEST_CASE("subscriber: a page size of nothing is refused", "[subscriber]") {
+  MemoryOutbox log("shop");
+  test::FakeDoorbell doorbell;
+  Marks marks(4096);
+  CHECK_THROWS_AS(Subscriber("shop", log, doorbell, marks, {.page_size = 0}), ConfigError);
+}
+
 TEST_CASE("subscriber: callers that came before a poll began take its failure", "[subscriber]") {
   Fixture f;
   HangingReads reads(f.outbox);

@@ -68,6 +68,34 @@ using Texts = std::vector<std::string>;
 
 }  // namespace
 
+TEST_CASE("worker: a log that fails in the middle of a segment is not the target's failure",
+          "[worker]") {
+  Fixture f;
+  FaultyOutbox watched(f.outbox);
+  Worker worker({watched, watched}, f.applier, f.options);
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a")));
+  watched.before_read = [] { throw Error("the database is gone", {.connection_lost = true}); };
+  CHECK_THROWS_AS(worker.run_once(), Error);
+  CHECK(worker.totals().retried == 0);
+  CHECK(f.applier.calls == 0);
+  watched.before_read = {};
+  CHECK(worker.run_once().applied == 1);
+}
+
+TEST_CASE("worker: options under which no round could do anything are refused", "[worker]") {
+  Fixture f;
+  const auto refuses = [&](auto change) {
+    WorkerOptions options = f.options;
+    change(options);
+    CHECK_THROWS_AS(Worker({f.outbox, f.outbox}, f.applier, options), ConfigError);
+  };
+  refuses([](WorkerOptions& o) { o.lease = 0ms; });
+  refuses([](WorkerOptions& o) { o.lease = kLongestLease + 1ms; });
+  refuses([](WorkerOptions& o) { o.poll_interval = 0ms; });
+  refuses([](WorkerOptions& o) { o.page_size = 0; });
+}
+
 TEST_CASE("worker: a new target starts with a flush, and knows nothing older", "[worker]") {
   Fixture f;
   f.outbox.append(batch(tag("old")));

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -44,15 +45,38 @@ std::string new_owner() {
   return to_hex({reinterpret_cast<const char*>(&random), sizeof(random)});
 }
 
+// Tells an outage of the target from one of the log.
+struct TargetFailed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void apply_to(Applier& target, Epoch epoch, std::span<const SharedInvalidation> invalidations) {
+  try {
+    target.apply(epoch, invalidations);
+  } catch (const std::exception& failure) {
+    throw TargetFailed(failure.what());
+  }
+}
+
+// What would fail in each round is refused before the first.
+WorkerOptions checked(WorkerOptions options) {
+  require_lease(options.lease);
+  if (options.lease.count() == 0) throw ConfigError("a worker's lease can't be zero");
+  if (options.poll_interval.count() == 0)
+    throw ConfigError("a worker's poll_interval can't be zero");
+  if (options.page_size == 0) throw ConfigError("a page_size of 0 reads nothing");
+  return options;
+}
+
 }  // namespace
 
 Worker::Worker(WorkerLog log, Applier& applier, WorkerOptions options)
-    : log_(log), applier_(applier), options_(std::move(options)), owner_(new_owner()) {}
+    : log_(log), applier_(applier), options_(checked(std::move(options))), owner_(new_owner()) {}
 
 void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
   if (claim.flush_first) {
     const SharedInvalidation flush{flush_all(), Position{claim.upto.snapshot.limit().value - 1}};
-    applier_.apply(claim.upto.epoch, {&flush, 1});
+    apply_to(applier_, claim.upto.epoch, {&flush, 1});
     round.flushed = true;
     return;
   }
@@ -68,7 +92,7 @@ void Worker::apply_segment(const Claim& claim, WorkerRound& round) {
     }
     round.claimed += page.rows.size();
     const auto invalidations = coalesce(page.rows, round.malformed);
-    if (!invalidations.empty()) applier_.apply(page.upto.epoch, invalidations);
+    if (!invalidations.empty()) apply_to(applier_, page.upto.epoch, invalidations);
     more = page.more;
     if (more) request.after = page.rows.back();
     if (more && options_.clock->now() - renewed > options_.lease / 2) {
@@ -86,8 +110,7 @@ WorkerRound Worker::run_once() {
   if (result.status == ClaimStatus::claimed) {
     try {
       apply_segment(result.claim, round);
-    } catch (const std::exception& failure) {
-      // An outage of the target: the cursor stays, the segment is read again.
+    } catch (const TargetFailed& failure) {  // the cursor stays, the segment is read again
       error = failure.what();
       round.retried = std::max<std::uint64_t>(round.claimed, 1);
       round.malformed = 0;

@@ -1,4 +1,4 @@
-#include "querymark/follow/poll_pace.hpp"
+#include "poll_pace.hpp"
 
 #include <algorithm>
 #include <utility>

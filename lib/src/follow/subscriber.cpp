@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <exception>
 
-#include "querymark/follow/poll_pace.hpp"
+#include "poll_pace.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/thread.hpp"
@@ -34,6 +34,7 @@ Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doo
       options_(options) {
   detail::not_negative(options_.max_lag, "max_lag");
   detail::not_negative(options_.poll_interval, "poll_interval");
+  if (options_.page_size == 0) throw ConfigError("a page_size of 0 reads nothing");
 }
 
 Subscriber::~Subscriber() { stop(); }

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For writers of ports: what a shared tier offers to the worker.
 
 #include <span>
 #include <string>

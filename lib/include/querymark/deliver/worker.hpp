@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users who embed the worker.
 
 #include <atomic>
 #include <chrono>
@@ -65,7 +65,7 @@ struct WorkerRound : WorkerCounts {
 /// `run_once` and `run` are for one thread at a time; the counters may be read from any.
 class Worker {
  public:
-  /// The applier must outlive the worker.
+  /// The applier must outlive it. Throws ConfigError for a lease, interval or page that is zero.
   Worker(WorkerLog log, Applier& applier, WorkerOptions options = {});
 
   /// One claim, applied. Returns at once when nothing is new. Throws what the log throws; a

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For writers of ports: each database owns one.
 
 #include <array>
 #include <atomic>
@@ -23,7 +23,7 @@ namespace querymark {
 struct SubscriberOptions {
   TimeSpan max_lag{std::chrono::seconds(5)};  ///< Zero: freshness is never claimed.
   /// Longest pause between two polls of the thread, at most a third of max_lag: how late a write is
-  /// seen while the doorbell is lost. See PollPace.
+  /// seen while the doorbell is lost.
   TimeSpan poll_interval{std::chrono::milliseconds(100)};
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
@@ -38,7 +38,7 @@ struct SubscriberOptions {
 /// thread.
 class Subscriber {
  public:
-  /// Throws ConfigError for a negative max_lag or poll_interval.
+  /// Throws ConfigError for a negative max_lag or poll_interval, and for a page_size of 0.
   Subscriber(std::string namespace_name, LogReader& log, Doorbell& doorbell, Marks& marks,
              SubscriberOptions options = {});
   Subscriber(const Subscriber&) = delete;

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For nobody outside: a part of Marks.
 
 #include <cstddef>
 #include <cstdint>

@@ -13,8 +13,8 @@ using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, std::ch
 /// Wall-clock time. Serves TTLs in shared tiers, and reports; no freshness rule depends on it.
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
-/// Source of time. The core never calls an operating-system clock directly, so tests can steer
-/// time. Thread-safe; never blocks.
+/// Source of time for freshness, TTLs, leases and lags, so tests can steer it; only deadlines of
+/// callers who wait are `steady_clock`'s, as condition variables need. Thread-safe; never blocks.
 class Clock {
  public:
   virtual ~Clock() = default;

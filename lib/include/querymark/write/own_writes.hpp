@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users: the statistics. For writers of ports: the rest.
 
 #include <atomic>
 #include <chrono>

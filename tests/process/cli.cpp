@@ -119,6 +119,24 @@ TEST_CASE("cli: the worker removes invalidated values from the tier, and only th
   CHECK_THAT(worker_once(shop).output, Contains("claimed=0"));
 }
 
+TEST_CASE("cli: a worker of a namespace without rows names those that have some", "[cli]") {
+  const Shop shop;
+  const auto worker = [&](const std::string& name) {
+    return run({kProgram, "worker", "--db", "sqlite:" + shop.path(), "--namespace", name,
+                "--target", "sqlite:" + shop.file("tier"), "--once"});
+  };
+  CHECK_THAT(worker("default").output, !Contains("other namespaces"));  // nobody has any yet
+  Process process(shop);
+  process.set_price(1, 4.0);
+  shop.execute("insert into querymark_log (namespace, kind, target) values ('orders', 'tag', 'a')");
+  const Finished wrong = worker("default");
+  CHECK(wrong.code == 0);
+  CHECK_THAT(wrong.output, Contains("other namespaces only: is --namespace right?") &&
+                               Contains("namespace=default used=orders, shop"));
+  CHECK_THAT(worker("shop").output, !Contains("other namespaces"));
+  CHECK(worker("").code == 2);
+}
+
 TEST_CASE("cli: the worker drains as it comes, logs JSON, and ends cleanly on SIGTERM", "[cli]") {
   const Shop shop;
   Process process(shop);

@@ -96,6 +96,19 @@ TEST_CASE("cli: a keyword string names a server, not a file, and its password st
              Contains("a shared tier is a file"));
 }
 
+TEST_CASE("cli: a worker of a namespace without rows names those in a PostgreSQL log", "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  PgProcess process(shop);
+  process.set_price(1, 4.0);
+  const auto worker = [&](const std::string& name) {
+    return run({kProgram, "worker", "--db", shop.url(), "--namespace", name, "--target",
+                "sqlite:" + dir.file("tier"), "--once"});
+  };
+  CHECK_THAT(worker("default").output, Contains("is --namespace right?") && Contains("used=shop"));
+  CHECK_THAT(worker("shop").output, !Contains("is --namespace right?"));
+}
+
 TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
   const PgShop shop;
   const TempDir dir;

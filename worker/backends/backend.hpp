@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "querymark/deliver/applier.hpp"
 #include "querymark/log/doorbell.hpp"
@@ -17,6 +18,7 @@ struct LogEndpoint {
   std::unique_ptr<LogReader> reader;
   std::unique_ptr<LogClaims> claims;
   std::unique_ptr<Doorbell> doorbell;
+  std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
 };
 
 /// What `migrate` did to the database that `label` names, without a password.

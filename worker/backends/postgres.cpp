@@ -23,8 +23,9 @@ class PostgresBackend final : public Backend {
                                      const std::string& namespace_name) const override {
     auto log = std::make_unique<postgres::Log>(url, namespace_name);
     auto claims = log->claims();
+    auto namespaces = log->namespaces();
     return {std::move(log), std::move(claims),
-            std::make_unique<postgres::NotifyDoorbell>(url, namespace_name)};
+            std::make_unique<postgres::NotifyDoorbell>(url, namespace_name), std::move(namespaces)};
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     return {postgres::label_of(url), postgres::migrate(url, dry_run)};

@@ -1,9 +1,13 @@
 #include "commands/worker.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "backends/backend.hpp"
 #include "database_option.hpp"
@@ -48,10 +52,19 @@ ExitCode drain(Worker& worker, const LogLines& lines, const std::stop_token& sto
   }
 }
 
+// A worker of the wrong namespace would wait for ever, and look healthy.
+void warn_of_idleness(const LogLines& lines, const std::vector<std::string>& used,
+                      const std::string& namespace_name) {
+  if (used.empty() || std::ranges::find(used, namespace_name) != used.end()) return;
+  lines.warn("the log's newest rows are of other namespaces only: is --namespace right?",
+             {{"namespace", namespace_name}, {"used", fmt::format("{}", fmt::join(used, ", "))}});
+}
+
 ExitCode run(const Options& options) {
   const StopOnSignal signals;
   const LogLines lines(options.json);
   const std::string url = options.db.url();
+  if (options.namespace_name.empty()) throw ConfigError("--namespace is empty");
   const Backend& database = backend_of_log(url);
   const Backend& tier = backend_of_target(options.target);
   const LogEndpoint log = database.open_log(url, options.namespace_name);
@@ -75,6 +88,7 @@ ExitCode run(const Options& options) {
   lines.info("worker started", {{"namespace", options.namespace_name},
                                 {"target", target->name()},
                                 {"owner", worker.owner()}});
+  warn_of_idleness(lines, log.namespaces, options.namespace_name);
   ExitCode code = kSuccess;
   if (options.once) {
     const ReleaseAtEnd release{worker};

@@ -14,6 +14,13 @@ Log::Log(std::string url, std::string namespace_name, LogOptions options)
 
 Log::~Log() = default;
 
+std::vector<std::string> Log::namespaces() {
+  const auto lock = log_->lock();
+  std::vector<std::string> names;
+  for (const Row row : log_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
+  return names;
+}
+
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(log_); }
 
 int Log::backend_pid() const {

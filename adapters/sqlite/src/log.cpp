@@ -11,6 +11,13 @@ Log::Log(const std::string& path, std::string namespace_name, LogOptions options
 
 Log::~Log() = default;
 
+std::vector<std::string> Log::namespaces() {
+  const auto lock = file_->lock();
+  std::vector<std::string> names;
+  for (const Row row : file_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
+  return names;
+}
+
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(file_); }
 
 bool Log::is_of(const FileIdentity& file) const noexcept { return file_->is_of(file); }

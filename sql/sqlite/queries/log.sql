@@ -57,3 +57,9 @@ update querymark_meta
 
 -- name: empty_log
 delete from querymark_log
+
+-- Of the newest rows alone: no index serves this, and the log may be long.
+-- name: namespaces
+select distinct namespace from (select namespace from querymark_log order by id desc limit 10000) newest
+ order by namespace
+ limit 20

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -52,6 +53,8 @@ class Log final : public LogReader {
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
 
+  /// The namespaces of the log's newest rows, at most twenty: for operators. Throws Error.
+  [[nodiscard]] std::vector<std::string> namespaces();
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// The server process that serves the log's connection now; 0 when there is none.

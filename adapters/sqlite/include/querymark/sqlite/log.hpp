@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -47,6 +48,8 @@ class Log final : public LogReader {
   /// file on; only a power loss before that could yet bring it back, as a whole.
   [[nodiscard]] WriteFate resolve(const Receipt& receipt);
 
+  /// The namespaces of the log's newest rows, at most twenty: for operators. Throws Error.
+  [[nodiscard]] std::vector<std::string> namespaces();
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below

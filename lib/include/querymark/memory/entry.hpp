@@ -18,6 +18,8 @@
 #include "querymark/memory/packed.hpp"
 #include "querymark/support/clock.hpp"
 
+// For the read path, and for who makes entries of values: queries do.
+
 namespace querymark {
 
 /// Names the marks by which an entry is judged, unique in the life of a cache.

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+// For entries alone; here because references to them are inlined into their users.
+
 namespace querymark {
 
 class Entry;

@@ -11,6 +11,8 @@
 #include "querymark/memory/entry.hpp"
 #include "querymark/support/store_status.hpp"
 
+// For the read path alone; here because CacheCore holds it.
+
 namespace querymark {
 
 class EntryIndex;

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+// For entries alone.
+
 namespace querymark {
 
 /// An unsigned number of 48 bits in six bytes: a user-space pointer, or a time in coarse ticks.

@@ -6,6 +6,8 @@
 #include "querymark/read/flight.hpp"
 #include "querymark/read/read_request.hpp"
 
+// For writers of ports: how a read that memory could not serve is run.
+
 namespace querymark {
 
 class Source;

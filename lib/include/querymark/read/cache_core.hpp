@@ -10,6 +10,8 @@
 #include "querymark/support/clock.hpp"
 #include "querymark/support/mutex.hpp"
 
+// For the read path alone; here because Cache holds it.
+
 namespace querymark {
 
 /// What all sources of one cache share. For the read path; users have `Cache`. Thread-safe.

@@ -16,6 +16,8 @@
 #include "querymark/read/read_caller.hpp"
 #include "querymark/support/mutex.hpp"
 
+// For writers of drivers: how callers of one query share a load.
+
 namespace querymark {
 
 class FlightTable;

@@ -7,6 +7,8 @@
 #include "querymark/memory/entry.hpp"
 #include "querymark/support/mutex.hpp"
 
+// For the read path alone; here because CacheCore holds it.
+
 namespace querymark {
 
 class Marks;

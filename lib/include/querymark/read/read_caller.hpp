@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+// For users whose loaders read on threads of their own, and for writers of drivers.
+
 namespace querymark {
 
 /// Names a caller: a read from outside any load, together with all reads that its loads make in

@@ -6,6 +6,8 @@
 #include "querymark/observe/cache_stats.hpp"
 #include "querymark/observe/counter.hpp"
 
+// For the read path alone; here because CacheCore holds it.
+
 namespace querymark {
 
 /// What the reads of one cache count. Thread-safe. `hits` and `degraded` are counted by each hit

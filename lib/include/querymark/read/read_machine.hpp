@@ -11,6 +11,8 @@
 #include "querymark/read/source.hpp"
 #include "querymark/support/distinct.hpp"
 
+// For writers of drivers.
+
 namespace querymark {
 
 /// The read path of one miss as a state machine without I/O, threads or time to wait: a driver asks

@@ -35,8 +35,9 @@ namespace querymark {
 ///
 /// - Await: `waiter->take(&waker)`. A result is resumed with at once. Nothing: start a timer for
 ///   the caller's deadline and return to the loop. `wake()` posts the next `take` (posts, never
-///   runs it: it is called under the flight's lock). When the timer fires first, `take(nullptr)`
-///   is the last look, and where that finds nothing, give_up().
+///   runs it: it is called under the flight's lock), to the call's own strand where several threads
+///   run the loop: it may come before the `take` that left it behind has returned. When the timer
+///   fires first, `take(nullptr)` is the last look, and where that finds nothing, give_up().
 /// - Load: send the query, and resume when its rows are there. What the load reads in turn gets
 ///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
 ///   LeadingScope where it runs on one.

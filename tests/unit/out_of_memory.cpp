@@ -3,6 +3,8 @@
 #include <new>
 #include <optional>
 
+#include "querymark/key/prefix_table.hpp"
+#include "querymark/read/flight.hpp"
 #include "unit/log_fixture.hpp"
 
 // This program can make allocations fail.
@@ -129,4 +131,27 @@ TEST_CASE("out of memory: a page of the log that could not be applied is read ag
     CHECK(f.missed_since(before) == kMany / 2);  // the own half was applied before
   }
   CHECK(failures > 0);
+}
+
+TEST_CASE("out of memory: a load that can't begin leaves nothing in flight", "[memory]") {
+  PrefixTable prefixes;
+  const KeyPrefixRef prefix = prefixes.intern("int", KeyPrefix::Form::sql, {}, "select 1");
+  const std::string parameters(100, 'x');
+  const Marks marks(1024);
+  const ReadCaller caller = ReadCaller::here();
+  FlightTable table;
+  int failures = 0;
+  bool failed = true;
+  for (std::size_t i = 0; failed; ++i) {
+    REQUIRE(i < kMany);
+    std::size_t in_flight = 1;
+    failed = fails_after(i, [&] {
+      const FlightEntry entry = table.enter({prefix.get(), parameters}, marks, {}, caller);
+      in_flight = table.size();
+    });
+    failures += failed ? 1 : 0;
+    CHECK(in_flight == 1);
+    CHECK(table.size() == 0);
+  }
+  CHECK(failures > 2);
 }

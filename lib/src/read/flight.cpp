@@ -63,21 +63,26 @@ FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
                                std::span<const TargetId> targets, const ReadCaller& caller) {
   std::string name = flight_key(key);
   const MutexLock lock(mutex_);
-  std::shared_ptr<Flight>& slot = flights_[name];
-  if (slot) {
-    const MutexLock flight_lock(slot->mutex_);
+  const auto found = flights_.find(name);
+  if (found != flights_.end()) {
+    Flight& flight = *found->second;
+    const MutexLock flight_lock(flight.mutex_);
     const bool under_way =
-        slot->state_ == Flight::State::loading || slot->state_ == Flight::State::abandoned;
-    if (under_way && slot->leader_ == caller.id) return FlightReentrant{};
-    if (under_way && marks.unchanged_since(slot->stamp_.generation, targets)) {
+        flight.state_ == Flight::State::loading || flight.state_ == Flight::State::abandoned;
+    if (under_way && flight.leader_ == caller.id) return FlightReentrant{};
+    if (under_way && marks.unchanged_since(flight.stamp_.generation, targets)) {
       if (caller.leads) return FlightBusy{};
-      ++slot->waiters_;
-      return FlightWaiter(*this, marks, std::move(name), slot, caller.id);
+      ++flight.waiters_;
+      return FlightWaiter(*this, marks, std::move(name), found->second, caller.id);
     }
   }
   const Stamp stamp = marks.begin_load();
-  slot = std::make_shared<Flight>(stamp, caller.id);
-  return FlightLeader(*this, std::move(name), slot, stamp);
+  auto flight = std::make_shared<Flight>(stamp, caller.id);
+  if (found != flights_.end())
+    found->second = flight;
+  else
+    flights_.emplace(name, flight);
+  return FlightLeader(*this, std::move(name), std::move(flight), stamp);
 }
 
 std::size_t FlightTable::size() const {

@@ -18,10 +18,12 @@ namespace querymark {
 /// Under what a query runs, as far as it changes the result. Two queries with different scopes
 /// never share a key.
 struct Scope {
-  std::string namespace_name;
-  std::string database;  ///< The database's own identity, the same in every process that opens it.
-  std::string session;  ///< What the session pins: search path, role, time zone... Empty on SQLite.
-  std::string caller;   ///< The caller's own part, such as a tenant.
+  std::string namespace_name{};
+  /// The database's own identity, the same in every process that opens it.
+  std::string database{};
+  /// What the session pins: search path, role, time zone... Empty on SQLite.
+  std::string session{};
+  std::string caller{};  ///< The caller's own part, such as a tenant.
 };
 
 /// The part of a key that a prepared query encodes once: version, stored type, scope and SQL text.

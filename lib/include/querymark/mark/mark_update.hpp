@@ -9,8 +9,8 @@ namespace querymark {
 
 /// One invalidation as the marks see it. A flush has no target.
 struct MarkUpdate {
-  std::optional<TargetId> target;
-  Position position;  ///< Zero: nobody knows it yet.
+  std::optional<TargetId> target{};
+  Position position{};  ///< Zero: nobody knows it yet.
 
   /// What an intent at `position` of the log does to the marks.
   [[nodiscard]] static MarkUpdate of(const Target& target, Position position = {}) noexcept {

@@ -14,9 +14,9 @@ namespace querymark {
 
 /// What a database answered.
 struct LoadedRows {
-  ResultSet rows;
+  ResultSet rows{};
   /// Set when the query ran in a snapshot that may be older than the call.
-  std::optional<SharedStamp> snapshot;
+  std::optional<SharedStamp> snapshot{};
   /// Anything but `yes`: the rows must not be kept, and why.
   Stored keep = Stored::yes;
 };

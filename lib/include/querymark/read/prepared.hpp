@@ -97,6 +97,8 @@ class Prepared {
 
   using Setup = detail::PreparedSetup<Mapper>;
   struct State {
+    State(Setup made, std::tuple<Taggers...> tags)
+        : setup(std::move(made)), taggers(std::move(tags)) {}
     Setup setup;
     std::tuple<Taggers...> taggers;
     KeyPrefixRef prefix;
@@ -106,7 +108,7 @@ class Prepared {
   static constexpr bool kConstantTags = (std::is_empty_v<Taggers> && ...);
 
   Prepared(Setup setup, std::tuple<Taggers...> taggers)
-      : state_(std::make_shared<State>(std::move(setup), std::move(taggers), nullptr)) {
+      : state_(std::make_shared<State>(std::move(setup), std::move(taggers))) {
     const Setup& s = state_->setup;
     state_->prefix = s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.options.scope,
                                       s.loader->session());

@@ -24,7 +24,7 @@ enum class Lagging : std::uint8_t {
 };
 
 struct SourceOptions {
-  Scope scope;
+  Scope scope{};
   TimeSpan default_ttl{std::chrono::minutes(5)};  ///< Zero: nothing is served without a ttl.
   Lagging lagging = Lagging::bypass;
   /// Cells of the mark table. Zero: `MarkTable::kDefaultSize`, in a small cache a quarter of its

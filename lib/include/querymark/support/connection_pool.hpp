@@ -21,7 +21,7 @@ namespace querymark {
 struct PoolOptions {
   std::size_t limit = 4;                     ///< Most connections; more callers wait.
   std::chrono::milliseconds patience{5000};  ///< Longest wait for one; then Timeout.
-  std::string exhausted;                     ///< What the Timeout says.
+  std::string exhausted{};                   ///< What the Timeout says.
 };
 
 /// Connections to one database, opened when needed, at most `limit` at a time. Thread-safe.

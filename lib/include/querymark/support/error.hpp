@@ -10,8 +10,8 @@ namespace querymark {
 struct ErrorTraits {
   bool retryable = false;  ///< The same call may succeed when repeated (busy, timeout, deadlock).
   bool connection_lost = false;  ///< The database or tier can't be reached at the moment.
-  bool outcome_unknown =
-      false;                  ///< The call may have taken effect (connection lost during COMMIT).
+  /// The call may have taken effect (connection lost during COMMIT).
+  bool outcome_unknown = false;
   std::string native_code{};  ///< The client library's own code, as text ("SQLITE_BUSY", "40001").
 };
 

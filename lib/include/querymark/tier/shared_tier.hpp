@@ -18,11 +18,11 @@ namespace querymark {
 /// What a shared tier holds under a name. Nobody vouches for it: the reader judges it by its own
 /// marks.
 struct SharedValue {
-  SharedStamp stamp;
-  WallTime stored;
-  WallTime expires;
-  std::vector<Target> targets;
-  ResultSet rows;
+  SharedStamp stamp{};
+  WallTime stored{};
+  WallTime expires{};
+  std::vector<Target> targets{};
+  ResultSet rows{};
 };
 
 /// Under what a shared tier holds a value.

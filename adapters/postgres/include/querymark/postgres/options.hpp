@@ -18,16 +18,16 @@ namespace querymark::postgres {
 /// ROLE … SET, a changed configuration), they are refused with ConfigError, and those that stand go
 /// on as they are; pin the setting here, or restart the program.
 struct SessionPins {
-  std::optional<std::string> role;
-  std::optional<std::string> search_path;
-  std::optional<std::string> time_zone;
-  std::optional<std::string> date_style;
-  std::optional<std::string> interval_style;
+  std::optional<std::string> role{};
+  std::optional<std::string> search_path{};
+  std::optional<std::string> time_zone{};
+  std::optional<std::string> date_style{};
+  std::optional<std::string> interval_style{};
   /// Further settings by name, such as {"app.tenant", "7"}. A session never forgets a custom
   /// setting that a write has set, also with SET LOCAL: it becomes '' where it was NULL, so the
   /// connection is closed after that write. One that is pinned here, to '' if need be, costs
   /// nothing.
-  std::map<std::string, std::string> settings;
+  std::map<std::string, std::string> settings{};
 };
 
 struct Options {
@@ -38,7 +38,7 @@ struct Options {
   /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
   TimeSpan poll_interval{std::chrono::milliseconds(100)};
-  SessionPins session;
+  SessionPins session{};
   std::size_t connections = 8;  ///< Most pooled connections; more callers wait.
   PatienceSpan patience{
       std::chrono::milliseconds(5000)};  ///< Longest wait for a pooled connection.
@@ -53,7 +53,7 @@ struct Options {
   /// session each, for prepared statements and notifications, and refuse the proxy. Queries and
   /// writes work through it, with six round trips more: each pins and proves the session it is
   /// lent. Empty: the main URL.
-  std::string direct_url;
+  std::string direct_url{};
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
 };

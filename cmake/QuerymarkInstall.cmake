@@ -22,9 +22,22 @@ foreach(dir LIBDIR INCLUDEDIR)
   endif()
 endforeach()
 
+# Shared libraries (BUILD_SHARED_LIBS=ON): while the version begins with 0, each minor version may break what was linked
+# with another. What is installed finds them from where it lies, also when the tree is moved.
+function(querymark_find_libraries_at target dir)
+  if(BUILD_SHARED_LIBS)
+    file(RELATIVE_PATH way "${dir}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/${way}")
+  endif()
+endfunction()
+
 # querymark_install_component(<name> <description> <headers> REQUIRES pkg-config modules... LIBS flags...)
 function(querymark_install_component name description headers)
   cmake_parse_arguments(arg "" "" "REQUIRES;LIBS" ${ARGN})
+  set_target_properties(querymark_${name} PROPERTIES
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    DEFINE_SYMBOL "")  # nobody asks for it, and objects of both kinds of library are the same without
+  querymark_find_libraries_at(querymark_${name} "${CMAKE_INSTALL_FULL_LIBDIR}")
   install(TARGETS querymark_${name} EXPORT querymark-${name})
   install(EXPORT querymark-${name} NAMESPACE querymark:: DESTINATION "${querymark_cmake_dir}")
   install(DIRECTORY ${headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
@@ -61,6 +74,7 @@ if(QUERYMARK_POSTGRES)
           DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/postgres")
 endif()
 if(QUERYMARK_WORKER)
+  querymark_find_libraries_at(querymark_worker "${CMAKE_INSTALL_FULL_BINDIR}")
   install(TARGETS querymark_worker RUNTIME)
 endif()
 

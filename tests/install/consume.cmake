@@ -1,12 +1,10 @@
 # Installs the build into a scratch prefix, then builds and runs a consumer against it: by find_package and, for
 # the same sources, by pkg-config. Arguments: BUILD, SOURCE, SCRATCH, COMPONENTS (comma-separated), CXX.
-function(must)
-  execute_process(COMMAND ${ARGV} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${ARGV}\n${out}")
-  endif()
-  set(said "${out}" PARENT_SCOPE)
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/must.cmake")
+
+# What an application may compile its own code with. (CMake and pkg-config would make ours a system's headers, of which
+# compilers say nothing: see the consumer.)
+set(warnings "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
 
 string(REPLACE "," ";" components "${COMPONENTS}")
 file(REMOVE_RECURSE "${SCRATCH}")
@@ -22,8 +20,13 @@ endforeach()
 # Each component alone too: it must not need the others' packages.
 foreach(wanted IN ITEMS "${COMPONENTS}" ${components})
   string(REPLACE "," "-" name "${wanted}")
+  set(headers "")
+  if(wanted STREQUAL COMPONENTS)
+    set(headers "${SCRATCH}/prefix/include")
+  endif()
   must("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/${name}" -G Ninja
-       "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCOMPONENTS=${wanted}" "-DCMAKE_CXX_COMPILER=${CXX}")
+       "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCOMPONENTS=${wanted}" "-DHEADERS=${headers}"
+       "-DCMAKE_CXX_COMPILER=${CXX}" "-DCMAKE_CXX_FLAGS=${warnings}")
   must("${CMAKE_COMMAND}" --build "${SCRATCH}/${name}")
   must("${SCRATCH}/${name}/consumer" "${SCRATCH}/${name}.db")
   message(STATUS "${said}")
@@ -32,9 +35,10 @@ endforeach()
 execute_process(
   COMMAND "${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/wrong" -G Ninja
           "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" -DCOMPONENTS=oracle "-DCMAKE_CXX_COMPILER=${CXX}"
-  RESULT_VARIABLE code OUTPUT_QUIET ERROR_QUIET)
-if(code EQUAL 0)
-  message(FATAL_ERROR "a component that does not exist was found")
+  RESULT_VARIABLE code OUTPUT_QUIET ERROR_VARIABLE complaint)
+string(REGEX REPLACE "[ \n]+" " " complaint "${complaint}")
+if(code EQUAL 0 OR NOT complaint MATCHES "installed without the component oracle")
+  message(FATAL_ERROR "a component that does not exist was found, or not named: ${complaint}")
 endif()
 
 file(GLOB_RECURSE pc "${SCRATCH}/prefix/*/querymark-core.pc")
@@ -54,7 +58,17 @@ foreach(place prefix moved)
     OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
   set(program "${SCRATCH}/by_pkg_config_${place}")
-  must("${CXX}" -std=c++20 ${defines} "${SOURCE}/consumer/consumer.cpp" -o "${program}" ${flags})
+  separate_arguments(strict UNIX_COMMAND "${warnings}")
+  must("${CXX}" -std=c++20 ${strict} ${defines} "${SOURCE}/consumer/consumer.cpp" -o "${program}" ${flags})
   must("${program}" "${program}.db")
   message(STATUS "${said}")
+endforeach()
+
+# Other compilers, where they are installed.
+list(FILTER flags INCLUDE REGEX "^-[ID]")
+foreach(other g++ clang++-14 clang++-19)
+  find_program(found_${other} ${other})
+  if(found_${other})
+    must("${found_${other}}" -std=c++20 -fsyntax-only ${strict} ${defines} "${SOURCE}/consumer/consumer.cpp" ${flags})
+  endif()
 endforeach()

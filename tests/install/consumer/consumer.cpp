@@ -1,7 +1,9 @@
-// Uses each adapter that it was built with, as far as that goes without a server.
+// Uses each adapter that it was built with, as far as that goes without a server, with the options
+// that an application would set by name.
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <string>
 #ifdef WITH_sqlite
 #include "querymark/sqlite/sqlite.hpp"
 #endif
@@ -14,22 +16,35 @@
 #endif
 
 namespace qm = querymark;
+using namespace std::chrono_literals;
+
+struct Item {
+  int id;
+  std::string name;
+};
 
 int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
-  qm::Cache cache;
+  qm::Cache cache(qm::CacheOptions{.memory_bytes = 1U << 20U});
 #ifdef WITH_sqlite
   qm::sqlite::migrate(argv[1]);
-  qm::sqlite::Database database(argv[1], cache);
-  const auto rows = database.query("select 7").fetch_as<int>();
-  fmt::print("sqlite {}\n", rows[0]);
+  qm::sqlite::Database database(argv[1], cache, {.namespace_name = "shop", .max_lag = 3s});
+  const auto rows = database.query("select ? as id, 'seven' as name", 7).fetch_as<Item>();
+  fmt::print("sqlite {}\n", rows[0].id);
+  const auto item = database.prepare<Item>("select 8 as id, 'eight' as name");
+  const auto items = item();
+  fmt::print("sqlite {}\n", items[0].name);
+  const auto nine = database.get_or_load<int>("nine", {.ttl = 1min}, [] { return 9; });
+  fmt::print("sqlite {}\n", *nine);
 #endif
 #ifdef WITH_file_tier
-  const qm::FileTier tier(std::string(argv[1]) + ".tier");
+  const qm::FileTier tier(std::string(argv[1]) + ".tier", {.max_bytes = 1U << 20U});
   fmt::print("{} tier\n", tier.label());
 #endif
 #ifdef WITH_postgres
   try {
-    const qm::postgres::Database nowhere("postgresql://127.0.0.1:1/nowhere", cache);
+    const qm::postgres::Database nowhere(
+        "postgresql://127.0.0.1:1/nowhere", cache,
+        {.namespace_name = "shop", .session = {.time_zone = "UTC"}, .connections = 2});
   } catch (const qm::Error& failure) {
     fmt::print("postgres {}\n", failure.connection_lost());
   }

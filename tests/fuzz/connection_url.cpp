@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto again = postgres::parse_url(parsed.keywords, std::chrono::milliseconds(1000));
     fuzz::require(again.keywords == parsed.keywords, "its own keywords mean the same");
     fuzz::require(again.label == parsed.label, "and are shown alike");
-    fuzz::require(again.password == parsed.password, "and keep the password");
+    fuzz::require(again.secrets == parsed.secrets, "and keep the passwords");
   } catch (const ConfigError&) {  // refused, as most are
   }
   return 0;

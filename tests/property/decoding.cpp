@@ -3,6 +3,7 @@
 #include "property/random.hpp"
 #include "querymark/querymark.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "support/rounds.hpp"
 
 // What comes from a shared tier, a log row or a cookie is nobody's word: whatever the bytes, a
 // decoder rejects them or yields something that can be used. Sanitizers see the rest.
@@ -86,7 +87,7 @@ void reseal(std::string& encoded) {
 TEST_CASE("result set: any bytes are rejected or fully readable", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
   int accepted = 0;
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     const ResultSet original = random_set(choices);
@@ -107,7 +108,7 @@ TEST_CASE("result set: any bytes are rejected or fully readable", "[decoding]") 
 
 TEST_CASE("result set: random bytes behind a right header and checksum are safe", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     const ResultSet empty;
@@ -126,7 +127,7 @@ TEST_CASE("result set: random bytes behind a right header and checksum are safe"
 TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
   int accepted = 0;
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     SharedValue original{.stamp = {{choices.below(9), 1}, {choices.below(1000)}, {3}},
@@ -165,7 +166,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
 
 TEST_CASE("target: any log row is rejected or reads back as it was", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     std::string text = choices.one_in(2) ? choices.bytes(12) : "name:product%3A7:%25x";
@@ -183,7 +184,7 @@ TEST_CASE("target: any log row is rejected or reads back as it was", "[decoding]
 TEST_CASE("target: any list of segments is a target of its own", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
   std::map<std::string, std::vector<std::string>> known;
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     std::vector<std::string> segments(1 + choices.below(3));
@@ -200,7 +201,7 @@ TEST_CASE("target: any list of segments is a target of its own", "[decoding]") {
 TEST_CASE("receipt: any text is rejected or is the spelling of its receipt", "[decoding]") {
   const std::uint64_t first = Choices::first_seed();
   int accepted = 0;
-  for (std::uint64_t seed = first; seed < first + 20'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(20'000); ++seed) {
     INFO("QUERYMARK_SEED=" << seed);
     Choices choices(seed);
     const Receipt receipt{choices.bytes(6),

@@ -12,6 +12,7 @@
 #include "property/random.hpp"
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/read_machine.hpp"
+#include "support/rounds.hpp"
 #include "unit/read_fixture.hpp"
 
 // Random interleavings of reads, writes and what goes wrong, through the real read path and the
@@ -431,7 +432,7 @@ TEST_CASE("freshness: the same test notices when invalidations are dropped", "[f
 
 TEST_CASE("freshness: readers and writers on real threads agree", "[freshness]") {
   constexpr std::size_t kWriters = 2;
-  constexpr int kWrites = 3000;
+  constexpr int kWrites = test::rounds(3000);
   Cache cache({.name = "threads", .memory_bytes = 2U << 20U});
   // Each key's version is written first and invalidated next; `applied` follows.
   std::array<std::atomic<std::int64_t>, kKeys> versions{};

@@ -3,6 +3,7 @@
 
 #include "property/random.hpp"
 #include "querymark/key/key.hpp"
+#include "support/rounds.hpp"
 
 // Distinct queries never share a key: the encoding is injective.
 
@@ -85,7 +86,7 @@ TEST_CASE("key: distinct queries never share a key, equal ones always do", "[key
   const std::uint64_t first = Choices::first_seed();
   std::map<std::string, std::string> meaning_of;
   std::map<std::string, std::string> encoding_of;
-  for (std::uint64_t seed = first; seed < first + 100'000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + test::rounds(100'000); ++seed) {
     Choices choices(seed);
     const Described query = random_query(choices);
     const auto meaning = meaning_of.emplace(query.encoded, query.meaning).first;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "property/random.hpp"
+#include "support/rounds.hpp"
 
 namespace {
 
@@ -206,7 +207,7 @@ TEST_CASE("marks: overlapping transactions heard of in any order are never misse
 
 TEST_CASE("marks: whoever has read a generation sees every mark up to it", "[marks]") {
   constexpr int kTargets = 64;
-  constexpr std::uint64_t kRounds = 20'000;
+  constexpr std::uint64_t kRounds = test::rounds(20'000);
   const std::vector<TargetId> targets = numbered_targets(kTargets);
   Marks marks(1024);
   marks.restart({kEpoch, Snapshot::upto({0}), {}});
@@ -245,7 +246,7 @@ TEST_CASE("marks: whoever has read a generation sees every mark up to it", "[mar
 
 TEST_CASE("marks: appliers of all kinds at once lose no invalidation", "[marks]") {
   constexpr int kThreads = 3;
-  constexpr std::uint64_t kRounds = 5000;
+  constexpr std::uint64_t kRounds = test::rounds(5000);
   const std::vector<TargetId> targets = numbered_targets(kThreads);
   Marks marks(1024);
   marks.restart({kEpoch, Snapshot::upto({0}), {}});

@@ -8,6 +8,7 @@
 #include "statement_text.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
+#include "support/rounds.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -78,7 +79,7 @@ TEST_CASE("statement texts: no call with an effect hides, and none is seen where
   const std::uint64_t first = Choices::first_seed();
   int ran = 0;
   int moved = 0;
-  for (std::uint64_t seed = first; seed < first + 4000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + rounds(4000); ++seed) {
     Choices choices(seed);
     std::string text = "select 1";
     for (std::size_t i = choices.below(5); i > 0; --i) text += filler(choices);
@@ -117,7 +118,7 @@ TEST_CASE("statement texts: none that ends the transaction passes", "[property]"
   const std::uint64_t first = Choices::first_seed();
   int ended = 0;
   int went_on = 0;
-  for (std::uint64_t seed = first; seed < first + 2000; ++seed) {
+  for (std::uint64_t seed = first; seed < first + rounds(2000); ++seed) {
     Choices choices(seed);
     const auto around = [&] {
       static const std::string kAround[] = {";",      " ",        "\n", "--'\r", "/*'*/",

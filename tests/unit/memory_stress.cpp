@@ -6,6 +6,7 @@
 
 #include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/memory_tier.hpp"
+#include "support/rounds.hpp"
 
 // Readers and writers on a tier that is far too small, so that entries are evicted, replaced and
 // freed while they are read: run it under thread sanitizer and address sanitizer.
@@ -56,7 +57,7 @@ TEST_CASE("memory tier: readers keep what they found, whatever writers do", "[me
   constexpr int kReaders = 3;
   constexpr int kWriters = 2;
   constexpr int kKeys = 400;
-  constexpr int kRounds = 30'000;
+  constexpr int kRounds = test::rounds(30'000);
   std::atomic<int> damaged{0};
   std::atomic<int> writing{kWriters};
   {

@@ -6,6 +6,7 @@
 #   querymark_install_test_deps    and what the tests need too
 #   querymark_install_server       the programs of a PostgreSQL server, to start one of our own
 #   querymark_install_fuzz_deps    a build by clang, and its fuzzing runtime
+#   querymark_install_tidy_deps    a build by clang, and clang-tidy
 #   querymark_install_bench_deps   a build, and the peers that the benchmarks compare with
 
 # Debian 12's own Boost (1.74) is too old, so it has a package of another name there.
@@ -23,6 +24,7 @@ querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libs
 querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 locales util-linux
   $querymark_server_packages"
 querymark_fuzz_packages="clang-19 libclang-rt-19-dev"
+querymark_tidy_packages="clang-19 clang-tidy-19"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
   $querymark_server_packages"
 
@@ -88,6 +90,12 @@ querymark_install_server() {
 querymark_install_fuzz_deps() {
   # shellcheck disable=SC2086
   querymark_install $querymark_build_packages $querymark_fuzz_packages
+}
+
+querymark_install_tidy_deps() {
+  # The tests' too: the preset configures them.
+  # shellcheck disable=SC2086
+  querymark_install $querymark_build_packages $querymark_test_packages $querymark_tidy_packages
 }
 
 querymark_install_bench_deps() {

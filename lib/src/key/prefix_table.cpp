@@ -44,7 +44,7 @@ KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form f
   auto made = std::make_unique<KeyPrefix>(stored_type, form, scope, text);
   made->set_owner(state_);
   state_->bytes.fetch_add(made->charge(), std::memory_order_relaxed);
-  const KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
+  KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
   const MutexLock lock(state_->mutex);
   if (KeyPrefixRef known = alive(fresh->bytes())) return known;
   state_->known.erase(fresh->bytes());  // a dying one waits for the mutex: take its key out first

@@ -25,7 +25,8 @@ std::optional<Cursor> cursor_of(const Field& epoch, const Field& snapshot) {
   return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
 }
 
-std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& name) {
+std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& name)
+    QUERYMARK_REQUIRES(log.mutex()) {
   const ResultSet set =
       log.query(sql::consumer, {as_parameter(log.namespace_name()), as_parameter(name),
                                 as_parameter(kLongestLease.count())});
@@ -41,7 +42,7 @@ std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& na
 ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
                           std::chrono::milliseconds lease) {
   require_lease(lease);
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   // A cheap read first: nothing is written when nothing is new.
   auto row = consumer_of(*log_, consumer);
   if (!row) {
@@ -76,7 +77,7 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
 }
 
 bool Claims::advance(const Claim& claim) {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   const std::string epoch = claim.upto.epoch.hex();
   const std::string cursor = snapshot_text(claim.upto.snapshot);
   return log_->execute(
@@ -87,14 +88,14 @@ bool Claims::advance(const Claim& claim) {
 
 bool Claims::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   return log_->execute(sql::consumer_renew,
                        {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
                         as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Claims::release(const std::string& consumer, const std::string& owner) {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   log_->execute(sql::consumer_release, {as_parameter(log_->namespace_name()),
                                         as_parameter(consumer), as_parameter(owner)});
 }

@@ -15,7 +15,7 @@ Log::Log(std::string url, std::string namespace_name, LogOptions options)
 Log::~Log() = default;
 
 std::vector<std::string> Log::namespaces() {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   std::vector<std::string> names;
   for (const Row row : log_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
   return names;
@@ -24,29 +24,29 @@ std::vector<std::string> Log::namespaces() {
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(log_); }
 
 int Log::backend_pid() const {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   return log_->backend_pid();
 }
 
 LogIdentity Log::identity() {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   const LogState state = log_->state();
   return {state.database_id, state.epoch};
 }
 
 Cursor Log::now() {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   return log_->state().cursor();
 }
 
 Cursor Log::retained() {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   const LogState state = log_->state();
   return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
 }
 
 bool Log::holds(const Receipt& receipt) {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   const std::string position = std::to_string(receipt.position.value);
   const ResultSet found = log_->query(
       sql::confirm_write, {as_parameter(position), as_parameter(stored(receipt.write))});
@@ -55,12 +55,12 @@ bool Log::holds(const Receipt& receipt) {
 }
 
 TailPage Log::read(const TailRequest& request) {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   auto found = log_->page(request.from, request.upto, request.after, request.limit + 1);
   TailPage page;
   page.floor = found.state.floor;
   const Cursor& known = request.upto.value_or(request.from);
-  const auto stands = [&] {
+  const auto stands = [&]() QUERYMARK_REQUIRES(log_->mutex()) {
     return log_->proves(found.state) && found.state.epoch == request.from.epoch &&
            !rewound(request.from, found.state) && !rewound(known, found.state);
   };

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "connection.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/support/embedded_sql.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark::postgres {
 
@@ -49,20 +49,22 @@ class LogConnection {
 
   [[nodiscard]] const std::string& namespace_name() const noexcept { return namespace_name_; }
 
-  /// For everything below.
-  [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+  [[nodiscard]] Mutex& mutex() noexcept QUERYMARK_RETURNS(mutex_) { return mutex_; }
 
-  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
-  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
+      QUERYMARK_REQUIRES(mutex_);
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
+      QUERYMARK_REQUIRES(mutex_);
   /// The server process at the other end; 0 when there is none.
-  [[nodiscard]] int backend_pid() const noexcept;
+  [[nodiscard]] int backend_pid() const noexcept QUERYMARK_REQUIRES(mutex_);
 
   /// The state, after making sure that the epoch is this history's, and that of whoever has
   /// `known`.
-  [[nodiscard]] LogState state(const std::optional<Cursor>& known = std::nullopt);
+  [[nodiscard]] LogState state(const std::optional<Cursor>& known = std::nullopt)
+      QUERYMARK_REQUIRES(mutex_);
   /// Whether the server that answered is the one that the connection was opened to, and the epoch
   /// its own: behind a proxy that switches servers the backend changes under a standing connection.
-  [[nodiscard]] bool proves(const LogState& found) const;
+  [[nodiscard]] bool proves(const LogState& found) const QUERYMARK_REQUIRES(mutex_);
 
   struct Page {
     LogState state;
@@ -70,19 +72,21 @@ class LogConnection {
   };
   /// Rows that `from` does not cover, at most `limit`, and the state in the same snapshot.
   [[nodiscard]] Page page(const Cursor& from, const std::optional<Cursor>& upto,
-                          const std::optional<LogRow>& after, std::size_t limit);
+                          const std::optional<LogRow>& after, std::size_t limit)
+      QUERYMARK_REQUIRES(mutex_);
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
  private:
-  [[nodiscard]] Connection& standing(const std::optional<Cursor>& known = std::nullopt);
-  [[nodiscard]] LogState look();
+  [[nodiscard]] Connection& standing(const std::optional<Cursor>& known = std::nullopt)
+      QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] LogState look() QUERYMARK_REQUIRES(mutex_);
 
   std::string url_;
   std::string namespace_name_;
   LogOptions options_;
-  std::mutex mutex_;  // guards connection_
-  std::unique_ptr<Connection> connection_;
+  Mutex mutex_;
+  std::unique_ptr<Connection> connection_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 /// Throws SchemaError when the answer of a statement that reads querymark.meta is empty.

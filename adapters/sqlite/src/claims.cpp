@@ -22,7 +22,8 @@ struct ConsumerRow {
   }
 };
 
-std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name) {
+std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name)
+    QUERYMARK_REQUIRES(file.mutex()) {
   const ResultSet set =
       file.query(sql::consumer, {as_parameter(file.namespace_name()), as_parameter(name)});
   if (set.empty()) return std::nullopt;
@@ -42,7 +43,7 @@ std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name) {
 ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
                           std::chrono::milliseconds lease) {
   require_lease(lease);
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   // A cheap read first: no write lock is taken when nothing is new.
   auto row = consumer_of(*file_, consumer);
@@ -84,7 +85,7 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
 }
 
 bool Claims::advance(const Claim& claim) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   const std::string epoch = claim.upto.epoch.hex();
   return file_->execute(
              sql::consumer_advance,
@@ -95,14 +96,14 @@ bool Claims::advance(const Claim& claim) {
 
 bool Claims::renew(const Claim& claim, std::chrono::milliseconds lease) {
   require_lease(lease);
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   return file_->execute(sql::consumer_renew,
                         {as_parameter(file_->namespace_name()), as_parameter(claim.consumer),
                          as_parameter(stored(claim.token)), as_parameter(lease.count())}) == 1;
 }
 
 void Claims::release(const std::string& consumer, const std::string& owner) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->execute(sql::consumer_release, {as_parameter(file_->namespace_name()),
                                          as_parameter(consumer), as_parameter(owner)});
 }

@@ -12,7 +12,7 @@ Log::Log(const std::string& path, std::string namespace_name, LogOptions options
 Log::~Log() = default;
 
 std::vector<std::string> Log::namespaces() {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   std::vector<std::string> names;
   for (const Row row : file_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
   return names;
@@ -25,29 +25,29 @@ bool Log::is_of(const FileIdentity& file) const noexcept { return file_->is_of(f
 bool Log::split() const noexcept { return file_->split(); }
 
 std::string Log::database_id() const {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   return file_->database_id();
 }
 
 Cursor Log::now() {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   return file_->state(0).cursor();
 }
 
 Cursor Log::retained() {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   const LogState state = file_->state(0);
   return {state.epoch, Snapshot::upto({state.floor - 1}), {}};
 }
 
 TailPage Log::read(const TailRequest& request) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   const std::uint64_t from = last_id(request.from);
   TailPage page;
-  const auto restart_at = [&](TailStatus status) {
+  const auto restart_at = [&](TailStatus status) QUERYMARK_REQUIRES(file_->mutex()) {
     page.rows.clear();
     page.more = false;
     page.status = status;
@@ -104,7 +104,7 @@ TailPage Log::read(const TailRequest& request) {
 }
 
 bool Log::holds(const Receipt& receipt) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   // State and row in one snapshot.
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
@@ -116,7 +116,7 @@ bool Log::holds(const Receipt& receipt) {
 }
 
 bool Log::refutes(const Receipt& receipt) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
   const LogState state = file_->look(0);
@@ -127,7 +127,7 @@ bool Log::refutes(const Receipt& receipt) {
 }
 
 WriteFate Log::resolve(const Receipt& receipt) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   file_->follow_path();
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
   const LogState state = file_->look(0);
@@ -142,7 +142,7 @@ WriteFate Log::resolve(const Receipt& receipt) {
 }
 
 void Log::verify(const SharedStamp& stamp) {
-  const auto lock = file_->lock();
+  const MutexLock lock(file_->mutex());
   if (stamp.horizon == Position{}) return;
   const std::uint64_t id = stamp.horizon.value - 1;
   const LogState state = file_->state(id);

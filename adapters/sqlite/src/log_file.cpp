@@ -16,7 +16,7 @@ LogFile::LogFile(const std::string& path, std::string namespace_name, LogOptions
 }
 
 bool LogFile::is_of(const FileIdentity& file) const noexcept {
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   return open_file_ == file;
 }
 
@@ -133,7 +133,7 @@ void LogFile::open() {
   adopt();
   wal_ = identity_of(wal_name());
   split_.store(false);
-  const std::lock_guard lock(file_mutex_);
+  const MutexLock lock(file_mutex_);
   open_file_ = connection_->identity();
 }
 

@@ -5,7 +5,6 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -14,6 +13,7 @@
 #include "log_state.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/support/embedded_sql.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark::sqlite {
 
@@ -31,26 +31,29 @@ class LogFile {
   [[nodiscard]] bool split() const noexcept { return split_.load(std::memory_order_relaxed); }
   [[nodiscard]] const std::string& namespace_name() const noexcept { return namespace_name_; }
 
-  /// For everything below.
-  [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+  [[nodiscard]] Mutex& mutex() noexcept QUERYMARK_RETURNS(mutex_) { return mutex_; }
 
-  [[nodiscard]] const std::string& database_id() const noexcept { return database_id_; }
+  [[nodiscard]] const std::string& database_id() const noexcept QUERYMARK_REQUIRES(mutex_) {
+    return database_id_;
+  }
   /// Throws Error when what lies at the path could not be opened.
-  [[nodiscard]] Connection& connection();
-  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
-  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  [[nodiscard]] Connection& connection() QUERYMARK_REQUIRES(mutex_);
+  ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
+      QUERYMARK_REQUIRES(mutex_);
+  std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
+      QUERYMARK_REQUIRES(mutex_);
 
   /// Opens what lies at the path if that is another file by now. Throws Error where it can't be
   /// reached, or its write-ahead log is not the one that others use.
-  void follow_path();
+  void follow_path() QUERYMARK_REQUIRES(mutex_);
   /// Where the log stands; an epoch that is new here is adopted first.
-  [[nodiscard]] LogState state(std::uint64_t cursor_id);
+  [[nodiscard]] LogState state(std::uint64_t cursor_id) QUERYMARK_REQUIRES(mutex_);
   /// The same as the file says, for a look inside a transaction.
-  [[nodiscard]] LogState look(std::uint64_t cursor_id);
+  [[nodiscard]] LogState look(std::uint64_t cursor_id) QUERYMARK_REQUIRES(mutex_);
   /// Starts a new epoch unless another process was faster.
-  void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen);
+  void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) QUERYMARK_REQUIRES(mutex_);
   /// True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
-  [[nodiscard]] bool has_gap(std::uint64_t after, std::uint64_t last);
+  [[nodiscard]] bool has_gap(std::uint64_t after, std::uint64_t last) QUERYMARK_REQUIRES(mutex_);
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
@@ -69,29 +72,32 @@ class LogFile {
     new_identity,  // a copy, or never opened: what it says of itself is another file's
   };
 
-  [[nodiscard]] Meta meta();
-  [[nodiscard]] Adoption needed(const Meta& found, const FileClaim& now) const;
-  void adopt();
-  [[nodiscard]] Meta claim_file(const FileClaim& now);
-  void start_epoch();
-  void open();
-  [[nodiscard]] std::string wal_name() const;
-  void require_whole();
-  [[nodiscard]] bool replaced() const;
+  [[nodiscard]] Meta meta() QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] Adoption needed(const Meta& found, const FileClaim& now) const
+      QUERYMARK_REQUIRES(mutex_);
+  void adopt() QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] Meta claim_file(const FileClaim& now) QUERYMARK_REQUIRES(mutex_);
+  void start_epoch() QUERYMARK_REQUIRES(mutex_);
+  void open() QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] std::string wal_name() const QUERYMARK_REQUIRES(mutex_);
+  void require_whole() QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] bool replaced() const QUERYMARK_REQUIRES(mutex_);
 
   std::string path_;
   std::string namespace_name_;
   LogOptions options_;
 
-  std::mutex mutex_;  // guards what follows
-  std::string database_id_;
-  Epoch adopted_;  // the epoch under which the file was last proved to be its own
-  std::unique_ptr<Connection> connection_;
-  std::optional<FileIdentity> wal_;  // the write-ahead log that is open, once there was one
+  Mutex mutex_;
+  std::string database_id_ QUERYMARK_GUARDED_BY(mutex_);
+  Epoch adopted_
+      QUERYMARK_GUARDED_BY(mutex_);  // the epoch under which the file was last proved to be its own
+  std::unique_ptr<Connection> connection_ QUERYMARK_GUARDED_BY(mutex_);
+  std::optional<FileIdentity> wal_
+      QUERYMARK_GUARDED_BY(mutex_);  // the write-ahead log that is open, once there was one
 
   std::atomic<bool> split_{false};
-  mutable std::mutex file_mutex_;  // guards open_file_; innermost
-  FileIdentity open_file_;         // the connection's
+  mutable Mutex file_mutex_;                                  // innermost
+  FileIdentity open_file_ QUERYMARK_GUARDED_BY(file_mutex_);  // the connection's
 };
 
 }  // namespace querymark::sqlite

@@ -12,7 +12,7 @@ MemoryOutbox::MemoryOutbox(std::string namespace_name, const Clock& clock)
 
 Receipt MemoryOutbox::append(const IntentBatch& intents) {
   const WriteId write{random_u64()};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const Target& target : intents.targets()) {
     last_.value += 1;
     last_write_ = write;
@@ -22,7 +22,7 @@ Receipt MemoryOutbox::append(const IntentBatch& intents) {
 }
 
 void MemoryOutbox::append_malformed() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   last_.value += 1;
   last_write_ = WriteId{random_u64()};
   rows_.push_back(
@@ -30,13 +30,13 @@ void MemoryOutbox::append_malformed() {
 }
 
 void MemoryOutbox::prune(Position floor) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   floor_ = std::max(floor_, floor);
-  std::erase_if(rows_, [&](const LogRow& row) { return row.position < floor_; });
+  std::erase_if(rows_, [floor = floor_](const LogRow& row) { return row.position < floor; });
 }
 
 void MemoryOutbox::replace_history() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   epoch_ = Epoch::random();
   rows_.clear();
   floor_ = Position{1};
@@ -47,17 +47,17 @@ void MemoryOutbox::replace_history() {
 Cursor MemoryOutbox::end() const { return {epoch_, Snapshot::upto(last_), last_write_}; }
 
 Cursor MemoryOutbox::now() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return end();
 }
 
 Cursor MemoryOutbox::retained() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return {epoch_, Snapshot::upto(Position{floor_.value - 1}), {}};
 }
 
 bool MemoryOutbox::holds(const Receipt& receipt) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return receipt.epoch == epoch_ && std::ranges::any_of(rows_, [&](const LogRow& row) {
            return row.position == receipt.position && row.write == receipt.write;
          });
@@ -66,7 +66,7 @@ bool MemoryOutbox::holds(const Receipt& receipt) {
 bool MemoryOutbox::lost_rows(const Cursor& from) const { return from.snapshot.limit() < floor_; }
 
 TailPage MemoryOutbox::read(const TailRequest& request) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   TailPage page{.upto = request.upto.value_or(end()), .floor = floor_};
   if (request.from.epoch != epoch_ || page.upto.epoch != epoch_) {
     page.status = TailStatus::history_changed;
@@ -96,7 +96,7 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
 ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& owner,
                                 std::chrono::milliseconds lease) {
   require_lease(lease);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Consumer& row = consumers_[consumer];
   const MonotonicTime now = clock_.now();
   if (!row.owner.empty() && row.owner != owner && now < row.lease_end)
@@ -115,7 +115,7 @@ MemoryOutbox::Consumer* MemoryOutbox::held(const Claim& claim) {
 }
 
 bool MemoryOutbox::advance(const Claim& claim) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Consumer* row = held(claim);
   if (row == nullptr || claim.upto.epoch != epoch_) return false;
   row->cursor = claim.upto;
@@ -123,7 +123,7 @@ bool MemoryOutbox::advance(const Claim& claim) {
 }
 
 bool MemoryOutbox::renew(const Claim& claim, std::chrono::milliseconds lease) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Consumer* row = held(claim);
   if (row == nullptr) return false;
   row->lease_end = clock_.now() + lease;
@@ -131,7 +131,7 @@ bool MemoryOutbox::renew(const Claim& claim, std::chrono::milliseconds lease) {
 }
 
 void MemoryOutbox::release(const std::string& consumer, const std::string& owner) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = consumers_.find(consumer);
   if (found == consumers_.end() || found->second.owner != owner) return;
   found->second.owner.clear();

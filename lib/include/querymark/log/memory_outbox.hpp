@@ -1,7 +1,6 @@
 #pragma once  // For users.
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
@@ -45,14 +45,14 @@ class MemoryOutbox final : public LogReader, public LogClaims {
     WriteId token;
     MonotonicTime lease_end;
   };
-  [[nodiscard]] Cursor end() const;  // requires mutex_
-  [[nodiscard]] bool lost_rows(const Cursor& from) const;
-  [[nodiscard]] Consumer* held(const Claim& claim);
+  [[nodiscard]] Cursor end() const QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] bool lost_rows(const Cursor& from) const QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] Consumer* held(const Claim& claim) QUERYMARK_REQUIRES(mutex_);
 
   std::string namespace_name_;
   const Clock& clock_;
-  std::mutex mutex_;  // guards everything below
-  Epoch epoch_ = Epoch::random();
+  Mutex mutex_;
+  Epoch epoch_ QUERYMARK_GUARDED_BY(mutex_) = Epoch::random();
   Position floor_{1};
   Position last_;
   WriteId last_write_;

@@ -22,6 +22,8 @@
 #define QUERYMARK_ACQUIRE(...) QUERYMARK_THREAD_SAFETY(acquire_capability(__VA_ARGS__))
 #define QUERYMARK_RELEASE(...) QUERYMARK_THREAD_SAFETY(release_capability(__VA_ARGS__))
 #define QUERYMARK_TRY_ACQUIRE(...) QUERYMARK_THREAD_SAFETY(try_acquire_capability(__VA_ARGS__))
+/// A function that returns a reference to the mutex.
+#define QUERYMARK_RETURNS(mutex) QUERYMARK_THREAD_SAFETY(lock_returned(mutex))
 /// A function that the analysis can't follow; a comment beside it says what holds instead.
 #define QUERYMARK_UNCHECKED QUERYMARK_THREAD_SAFETY(no_thread_safety_analysis)
 

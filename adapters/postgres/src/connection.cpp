@@ -291,7 +291,9 @@ Connection::Apart Connection::query_apart(std::string_view sql,
                                    {.text = "rollback"}}};
   Apart apart;
   std::array<ResultHandle, 4> results;
-  const auto& [begun, rows, left, ended_it] = results;
+  const ResultHandle& rows = results[1];
+  const ResultHandle& left = results[2];
+  const ResultHandle& ended_it = results[3];
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);
@@ -317,7 +319,9 @@ void Connection::begin_with(const char* begin, const char* beginning, std::strin
                                    {.text = beginning, .prepared = true},
                                    {.text = text.c_str(), .bound = &bound}}};
   std::array<ResultHandle, 3> results;
-  const auto& [began, answer, rows] = results;
+  const ResultHandle& began = results[0];
+  const ResultHandle& answer = results[1];
+  const ResultHandle& rows = results[2];
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);

@@ -115,6 +115,42 @@ TEMPLATE_TEST_CASE(
   CHECK(newcomer.price(2).outcome().origin == Origin::shared_tier);
 }
 
+TEMPLATE_TEST_CASE(
+    "rule 3: a tier's value of a future that the database has lost is refused, and the history "
+    "goes on under another epoch",
+    "[freshness]", QUERYMARK_WORLDS) {
+  // Whatever it is asked for, it has from a history whose end the database does not reach.
+  struct FutureTier final : SharedTier {
+    explicit FutureTier(Database& database) : db(database) {}
+    [[nodiscard]] std::string_view label() const noexcept override { return "future"; }
+    [[nodiscard]] std::optional<SharedValue> get(const Digest& /*name*/) noexcept override {
+      const Cursor now = db.source().marks().cursor();
+      const WallTime wall = system_clock().wall_now();
+      return SharedValue{.stamp = {now.epoch, {now.snapshot.limit().value + 1'000'000}, WriteId{5}},
+                         .stored = wall,
+                         .expires = wall + 1h,
+                         .targets = {},
+                         .rows = rows};
+    }
+    StoreStatus put(std::string_view /*namespace_name*/, const Digest& /*name*/,
+                    const SharedValue& /*value*/) noexcept override {
+      return StoreStatus::failed;
+    }
+    Database& db;
+    ResultSet rows;
+  };
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  auto tier = std::make_shared<FutureTier>(process.db);
+  const Result wrong = process.db.query("select 99.0 as price").fetch();
+  tier->rows = wrong.set();
+  const Epoch before = process.db.source().marks().cursor().epoch;
+  process.db.attach(tier);
+  CHECK(only(process.price(1)) == 2.5);
+  CHECK(process.cache.stats().shared_stale == 1);
+  CHECK(process.db.source().marks().cursor().epoch != before);
+}
+
 TEMPLATE_TEST_CASE("rule 4: a transaction reads its own writes past the cache and fills nothing",
                    "[freshness]", QUERYMARK_WORLDS) {
   const TestType world;

@@ -44,6 +44,7 @@ class FakeTier final : public SharedTier {
  public:
   [[nodiscard]] std::string_view label() const noexcept override { return "fake"; }
   [[nodiscard]] std::optional<SharedValue> get(const Digest& name) noexcept override {
+    if (on_get) return on_get();
     const auto found = values.find(name);
     if (found == values.end()) return std::nullopt;
     return found->second;
@@ -55,6 +56,7 @@ class FakeTier final : public SharedTier {
     return StoreStatus::stored;
   }
 
+  std::function<SharedValue()> on_get;  // what to hand out instead, if set
   std::map<Digest, SharedValue> values;
   std::string last_namespace;
 };

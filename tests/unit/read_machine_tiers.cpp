@@ -37,6 +37,77 @@ TEST_CASE("read machine: a value from a shared tier is promoted, and judged from
 }
 
 TEST_CASE(
+    "read machine: a value from above what this process knows is judged after a catch-up, and "
+    "refused if it is above even then",
+    "[read_machine]") {
+  struct Log final : StampProof {
+    void prove(const SharedStamp& stamp) override { asked.push_back(stamp); }
+    std::vector<SharedStamp> asked;
+  } log;
+  Fixture f;  // at position 10
+  f.source.attach(std::make_shared<FakeTier>(), &log);
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  Action action = machine.start();
+  REQUIRE(is<ReadMachine::PollTier>(action));
+  SECTION("the last position that it knows to come is its own") {
+    CHECK(is<ReadMachine::Done>(machine.resume(std::optional(f.shared(42, 11)))));
+    CHECK(f.cache.stats().shared_hits == 1);
+  }
+  SECTION("one above it is not") {
+    action = machine.resume(std::optional(f.shared(42, 15)));
+    REQUIRE(is<ReadMachine::Prove>(action));
+    const auto& prove = std::get<ReadMachine::Prove>(action);
+    CHECK(prove.proof == &log);
+    CHECK(prove.stamp == f.shared(42, 15).stamp);
+    SECTION("the log has gone on") {
+      f.source.marks().apply_log({}, Fixture::upto(20));
+      CHECK(is<ReadMachine::Done>(machine.resume_proved()));
+      CHECK(value_of(machine.take_result()) == 42);
+      CHECK(f.cache.stats().shared_hits == 1);
+    }
+    SECTION("the log has gone on, and holds an invalidation that the value lacks") {
+      const MarkUpdate update = MarkUpdate::of(kA, Position{15});
+      f.source.marks().apply_log({&update, 1}, Fixture::upto(20));
+      CHECK(is<ReadMachine::Load>(machine.resume_proved()));
+      CHECK(f.cache.stats().shared_stale == 1);
+    }
+    SECTION("the log ends below it: a future that was lost") {
+      f.source.marks().apply_log({}, Fixture::upto(13));
+      CHECK(is<ReadMachine::Load>(machine.resume_proved()));
+      CHECK(f.cache.stats().shared_stale == 1);
+      CHECK(f.cache.stats().entries == 0);
+    }
+  }
+  SECTION("what is refused anyway costs no look at the log") {
+    SharedValue expired = f.shared(42, 15);
+    expired.expires = f.clock.wall_now();
+    CHECK(is<ReadMachine::Load>(machine.resume(std::optional(expired))));
+  }
+  SECTION("another epoch's positions are not compared") {
+    SharedValue other = f.shared(42, 15);
+    other.stamp.epoch = {9, 9};
+    CHECK(is<ReadMachine::Load>(machine.resume(std::optional(other))));
+  }
+}
+
+TEST_CASE("read machine: a value from the future is refused where nobody can prove it",
+          "[read_machine]") {
+  struct Gone final : StampProof {
+    void prove(const SharedStamp& /*stamp*/) override { throw Error("the log is gone"); }
+  } gone;
+  Fixture f;
+  auto tier = std::make_shared<FakeTier>();
+  f.source.attach(tier, GENERATE(true, false) ? &gone : nullptr);
+  const auto query = f.query("select n").ttl(1min);
+  tier->on_get = [&] { return f.shared(42, 15); };
+  const Result loaded = query.fetch();
+  CHECK(loaded[0][0].as<int>() == 1);
+  CHECK(f.loader.loads == 1);
+  CHECK(f.cache.stats().shared_stale == 1);
+}
+
+TEST_CASE(
     "read machine: a value from a shared tier is refused unless this process's marks allow it",
     "[read_machine]") {
   Fixture f;

@@ -75,6 +75,7 @@ struct Database::State final : Backend {
   }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation);
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
+  void verify(const SharedStamp& stamp) override { log.verify(stamp); }
 
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();

@@ -54,6 +54,12 @@ bool Log::holds(const Receipt& receipt) {
   return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
 }
 
+void Log::verify(const SharedStamp& stamp) {
+  const auto lock = log_->lock();
+  static_cast<void>(
+      log_->state(Cursor{stamp.epoch, Snapshot(stamp.horizon, stamp.horizon, {}), {}}));
+}
+
 TailPage Log::read(const TailRequest& request) {
   const MutexLock lock(log_->mutex());
   auto found = log_->page(request.from, request.upto, request.after, request.limit + 1);

@@ -30,7 +30,7 @@ void Database::attach(std::shared_ptr<SharedTier> tier) {
     core.subscriber.catch_up();
   }
   core.subscriber.read_history();
-  core.source.attach(std::move(tier));
+  core.source.attach(std::move(tier), backend_.get());
 }
 
 void Database::flush_local() { backend_->core().own.flush_local(); }

@@ -78,6 +78,11 @@ std::optional<std::uint64_t> Marks::judge(const SharedStamp& stamp,
   return seen;
 }
 
+bool Marks::ahead(const SharedStamp& stamp) const {
+  const MutexLock lock(cursor_mutex_);
+  return stamp.epoch == cursor_.epoch && stamp.horizon > cursor_.snapshot.limit();
+}
+
 // One generation's worth of marks: raises them one by one and publishes at its end, if there were
 // any. Allocates nothing, so nothing can come between an invalidation and its publication.
 class Marks::Batch {

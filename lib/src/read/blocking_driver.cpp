@@ -1,6 +1,7 @@
 #include "querymark/read/blocking_driver.hpp"
 
 #include <condition_variable>
+#include <exception>
 #include <utility>
 #include <variant>
 
@@ -52,6 +53,13 @@ struct Steps {
   }
   Action operator()(ReadMachine::PollTier& poll) const {
     return machine.resume(poll.tier->get(poll.name));
+  }
+  Action operator()(ReadMachine::Prove& prove) const {
+    try {
+      prove.proof->prove(prove.stamp);
+    } catch (const std::exception&) {  // nothing is proved, so the machine refuses the value
+    }
+    return machine.resume_proved();
   }
   Action operator()(ReadMachine::Load& load) const {
     Loaded loaded;

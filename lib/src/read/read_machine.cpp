@@ -1,6 +1,7 @@
 #include "querymark/read/read_machine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "querymark/support/error.hpp"
 
@@ -9,6 +10,8 @@
 //   - The stamp is taken when a flight begins, before any tier or the database is asked
 //     (FlightTable::enter).
 //   - A value from a shared tier is judged by this process's marks before anyone sees it (polled).
+//   - A value from above what this process knows of the log is judged after a catch-up; what is
+//     above it even then comes from a future that was lost (polled, StampProof).
 //   - A value is offered to memory before it is published to waiters (loaded).
 //   - A waiter judges what it is handed by its own targets and the marks of now (joined). What it
 //     can't take it loads anew, the second time on its own, so that no storm of invalidations
@@ -74,7 +77,12 @@ ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
 }
 
 ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) noexcept {
-  return guarded([&] { return polled(value); });
+  ++tier_;
+  return guarded([&] { return polled(std::move(value), false); });
+}
+
+ReadMachine::Action ReadMachine::resume_proved() noexcept {
+  return guarded([&] { return polled(std::exchange(to_prove_, std::nullopt), true); });
 }
 
 ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
@@ -200,8 +208,7 @@ ReadMachine::Action ReadMachine::poll_next_tier() {
   return load();
 }
 
-ReadMachine::Action ReadMachine::polled(const std::optional<SharedValue>& value) {
-  ++tier_;
+ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool proved) {
   ReadCounters& counters = cache_.counters;
   const WallTime wall = cache_.clock.wall_now();
   if (!trusted_now()) {  // ended while the tier was asked
@@ -212,6 +219,11 @@ ReadMachine::Action ReadMachine::polled(const std::optional<SharedValue>& value)
   // How old a value may be is the reader's to say, not who stored it.
   const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
   if (age >= ttl_) return poll_next_tier();
+  if (source_.marks().ahead(value->stamp)) {
+    if (proved || source_.proof() == nullptr) return refuse_shared();
+    to_prove_ = std::move(value);
+    return Prove{source_.proof(), to_prove_->stamp};
+  }
   const Distinct<TargetId> own = target_ids_;
   std::optional<std::uint64_t> generation;
   // What no entry could carry is not worth a look.
@@ -236,8 +248,12 @@ ReadMachine::Action ReadMachine::polled(const std::optional<SharedValue>& value)
       // below.
     }
   }
-  counters.shared_stale.fetch_add(1);
   target_ids_ = own;
+  return refuse_shared();
+}
+
+ReadMachine::Action ReadMachine::refuse_shared() {
+  cache_.counters.shared_stale.fetch_add(1);
   return poll_next_tier();
 }
 

@@ -31,7 +31,10 @@ Source::Source(Cache& cache, SourceOptions options)
 
 Source::~Source() { cache_.core().detach(domain_); }
 
-void Source::attach(std::shared_ptr<SharedTier> tier) { tiers_.push_back(std::move(tier)); }
+void Source::attach(std::shared_ptr<SharedTier> tier, StampProof* proof) {
+  tiers_.push_back(std::move(tier));
+  if (proof != nullptr) proof_ = proof;
+}
 
 KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
                             std::string_view text, std::string_view caller_scope,

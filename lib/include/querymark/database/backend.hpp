@@ -6,13 +6,14 @@
 #include "querymark/database/write_session.hpp"
 #include "querymark/log/write_fate.hpp"
 #include "querymark/read/loader.hpp"
+#include "querymark/tier/stamp_proof.hpp"
 
 namespace querymark {
 
 /// What an adapter implements behind its Database: connections, and around them the core. Its
 /// members stand in the order in which they need each other: connections, log and doorbell, the
 /// core, which is started when all of them stand; so they end in reverse. Thread-safe.
-class Backend : public Loader {
+class Backend : public Loader, public StampProof {
  public:
   [[nodiscard]] virtual DatabaseCore& core() noexcept = 0;
   /// An open write transaction. Blocks for a connection, and for other writers where the database
@@ -20,10 +21,10 @@ class Backend : public Loader {
   [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write() = 0;
   /// See Database::resolve; the receipt is of this namespace.
   [[nodiscard]] virtual WriteFate resolve(const Receipt& receipt) = 0;
-  /// Checks a stamp of this epoch that a tier has kept over a time in which nobody watched the
-  /// log; a history that was rewound meanwhile becomes another epoch. Nothing to do where the
-  /// epoch itself tells.
+  /// Checks a stamp of this epoch that a tier has kept: a history that was rewound since it was
+  /// taken becomes another epoch. Nothing to do where the epoch itself tells.
   virtual void verify(const SharedStamp& stamp) { static_cast<void>(stamp); }
+  void prove(const SharedStamp& stamp) final;
 };
 
 }  // namespace querymark

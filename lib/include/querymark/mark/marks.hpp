@@ -56,6 +56,9 @@ class Marks {
   /// the floor (rule 3).
   [[nodiscard]] std::optional<std::uint64_t> judge(const SharedStamp& stamp,
                                                    std::span<const TargetId> targets) const;
+  /// True when the stamp is of this epoch, and lies above all that the cursor knows to have been
+  /// given out: taken by a process that has read further, or in a future that was lost.
+  [[nodiscard]] bool ahead(const SharedStamp& stamp) const;
 
   // --- appliers
   /// Applies an own, acknowledged commit before the log shows it, and remembers each (position,

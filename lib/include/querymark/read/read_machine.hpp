@@ -20,6 +20,7 @@ namespace querymark {
 ///
 ///     start() -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>)
+///             -> Prove        the log, about a tier's value: resume_proved()
 ///             -> Load         the database: resume(Loaded), or fail(error)
 ///             -> StoreShared  one shared tier: resume_stored()
 ///             -> Done         with a value, or with the error that the caller shall see
@@ -41,7 +42,8 @@ namespace querymark {
 /// - Load: send the query, and resume when its rows are there. What the load reads in turn gets
 ///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
 ///   LeadingScope where it runs on one.
-/// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them.
+/// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them,
+///   and Prove, which reads the log. A proof that fails is resumed with all the same.
 /// - Cancellation: stop the timer and whatever was sent, then destroy the machine. After that the
 ///   waker is not called any more; what it had posted must find out that the call has gone.
 ///
@@ -55,6 +57,10 @@ class ReadMachine {
     SharedTier* tier;
     Digest name;
   };
+  struct Prove {
+    StampProof* proof;
+    SharedStamp stamp;
+  };
   struct Load {
     EntryInit init;
   };
@@ -66,7 +72,7 @@ class ReadMachine {
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action = std::variant<Await, PollTier, Load, StoreShared, Done>;
+  using Action = std::variant<Await, PollTier, Prove, Load, StoreShared, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
               ReadCaller caller = ReadCaller::here()) noexcept;
@@ -78,6 +84,7 @@ class ReadMachine {
   [[nodiscard]] Action start() noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
   [[nodiscard]] Action resume(std::optional<SharedValue> value) noexcept;
+  [[nodiscard]] Action resume_proved() noexcept;
   [[nodiscard]] Action resume(Loaded loaded) noexcept;
   [[nodiscard]] Action resume_stored() noexcept;
   /// The load failed. All who share it get the same error.
@@ -101,7 +108,8 @@ class ReadMachine {
   [[nodiscard]] Action enter();
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action joined(EntryRef entry);
-  [[nodiscard]] Action polled(const std::optional<SharedValue>& value);
+  [[nodiscard]] Action polled(std::optional<SharedValue> value, bool proved);
+  [[nodiscard]] Action refuse_shared();
   [[nodiscard]] Action loaded(Loaded loaded);
   [[nodiscard]] Action poll_next_tier();
   [[nodiscard]] Action load();
@@ -131,6 +139,7 @@ class ReadMachine {
   std::optional<FlightLeader> leader_;
   std::optional<FlightWaiter> waiter_;
   std::optional<Digest> name_;
+  std::optional<SharedValue> to_prove_;
   std::optional<SharedValue> to_share_;
   std::size_t tier_ = 0;
   unsigned joins_ = 0;

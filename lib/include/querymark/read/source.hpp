@@ -14,6 +14,7 @@
 #include "querymark/read/read_request.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/tier/stamp_proof.hpp"
 
 namespace querymark {
 
@@ -64,8 +65,9 @@ class Source {
     return options.ttl ? *options.ttl : options_.default_ttl;
   }
 
-  /// Consulted on a miss, in the order of attachment.
-  void attach(std::shared_ptr<SharedTier> tier);
+  /// Consulted on a miss, in the order of attachment. `proof` outlives the source; without one,
+  /// values from above what this process has seen of the log are refused.
+  void attach(std::shared_ptr<SharedTier> tier, StampProof* proof = nullptr);
   [[nodiscard]] const std::vector<std::shared_ptr<SharedTier>>& tiers() const noexcept {
     return tiers_;
   }
@@ -89,6 +91,7 @@ class Source {
   /// What this source's entries carry, so that its marks judge them.
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
   [[nodiscard]] FlightTable& flights() noexcept { return flights_; }
+  [[nodiscard]] StampProof* proof() const noexcept { return proof_; }
 
  private:
   /// Counts why, and drops the entry if nobody can use it any more.
@@ -100,6 +103,7 @@ class Source {
   MarkDomain domain_;
   FlightTable flights_;
   std::vector<std::shared_ptr<SharedTier>> tiers_;
+  StampProof* proof_ = nullptr;
 };
 
 inline Source::Verdict Source::verdict(const Entry& entry, MonotonicTime now,

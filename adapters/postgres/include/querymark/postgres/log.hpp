@@ -8,6 +8,7 @@
 
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/mark/stamp.hpp"
 
 namespace querymark::postgres {
 
@@ -52,6 +53,9 @@ class Log final : public LogReader {
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
+  /// Starts a new epoch when the server has yet to give out positions below the stamp's horizon: it
+  /// was put back to an earlier state. Throws Error.
+  void verify(const SharedStamp& stamp);
 
   /// The namespaces of the log's newest rows, at most twenty: for operators. Throws Error.
   [[nodiscard]] std::vector<std::string> namespaces();

@@ -85,5 +85,5 @@ TEST_CASE(
           .fetch_as<std::string>();
   CHECK(std::vector<std::string>(names.begin(), names.end()) ==
         std::vector<std::string>{"querymark_append", "querymark_begin", "querymark_leave",
-                                 "querymark_prove"});
+                                 "querymark_look", "querymark_prove"});
 }

@@ -68,11 +68,26 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "temporary_objects", "write_at"});
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
-        std::set<std::string>{"adopt", "backend", "begin_write", "leave_read", "leave_read_customs",
-                              "listening", "load_state", "lock_migrations", "pin_log_session",
-                              "pin_own_session", "pin_session", "prove_session",
-                              "prove_session_customs", "ring", "session", "session_settings",
-                              "settings_now", "type_names", "write_position"});
+        std::set<std::string>{"adopt",
+                              "backend",
+                              "begin_write",
+                              "leave_read",
+                              "leave_read_customs",
+                              "listening",
+                              "load_state",
+                              "lock_migrations",
+                              "log_look",
+                              "pin_log_session",
+                              "pin_own_session",
+                              "pin_session",
+                              "prove_session",
+                              "prove_session_customs",
+                              "ring",
+                              "session",
+                              "session_settings",
+                              "settings_now",
+                              "type_names",
+                              "write_position"});
 }
 
 TEST_CASE(

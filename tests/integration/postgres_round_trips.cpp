@@ -10,6 +10,7 @@
 
 using namespace querymark;
 using namespace querymark::test;
+using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -20,6 +21,8 @@ struct Counted {
     postgres::Options options = PgProcess::quick();
     options.direct_url = shop.url();
     options.connections = 1;
+    options.poll_interval = 1h;
+    options.max_lag = 2h;
     return options;
   }
   // How often the server was asked, whatever was asked each time.
@@ -138,4 +141,52 @@ TEST_CASE("postgres round trips: a first statement that ends its connection is t
   CHECK(counted.shop.number("select last_value from runs") == 2);
   counted.process.set_price(1, 5.0);
   CHECK(only(counted.process.price(1)) == 5.0);
+}
+
+TEST_CASE("postgres round trips: the look at the log travels with COMMIT", "[round trips]") {
+  Counted counted;
+  PgProcess& process = counted.process;
+  await_listening(process.db);
+  static_cast<void>(process.price(2));
+  process.set_price(1, 3.0);
+  // A program without the library, which rings nobody, and a trigger of the write's own.
+  counted.shop.execute(
+      "begin; update product set price = 70 where id = 2;"
+      "select querymark.invalidate('shop', 'entity', 'product:2'); commit;"
+      "create function tell() returns trigger language plpgsql as $$ begin "
+      "perform querymark.invalidate('shop', 'entity', 'product:3'); return null; end $$;"
+      "create trigger tell after update on product for each row execute function tell()");
+  static_cast<void>(process.price(3));
+  const std::uint64_t polls = process.db.stats().polls;
+  const Receipt receipt = process.set_price(1, 4.0);
+  CHECK(process.db.stats().polls == polls);
+  CHECK(process.db.source().marks().cursor().snapshot.horizon() > receipt.position);
+  CHECK(process.db.source().marks().remembered() == 0);
+  CHECK(only(process.price(2)) == 70.0);
+  CHECK_FALSE(process.price(3).outcome().is_hit());
+  CHECK(only(process.price(1)) == 4.0);
+  CHECK(process.price(1).outcome().is_hit());
+}
+
+TEST_CASE("postgres round trips: what a policy hides from the writer is not passed over",
+          "[round trips]") {
+  const PgShop shop;
+  shop.execute(
+      "do $$ begin create role half login in role querymark_writer, querymark_subscriber; "
+      "exception when duplicate_object then null; end $$;"
+      "grant select, update on product to half; alter table querymark.log enable row level "
+      "security; create policy half on querymark.log using (target <> 'product:2')");
+  postgres::Options options = PgProcess::quick();
+  options.poll_interval = 1h;
+  options.max_lag = 2h;
+  options.direct_url = shop.url();
+  PgProcess process(shop.server().url(shop.name(), "half"), options);
+  await_listening(process.db);
+  static_cast<void>(process.price(2));
+  shop.execute(
+      "begin; update product set price = 70 where id = 2;"
+      "select querymark.invalidate('shop', 'entity', 'product:2'); commit");
+  process.set_price(1, 4.0);
+  process.db.catch_up();
+  CHECK(only(process.price(2)) == 70.0);
 }

@@ -382,3 +382,55 @@ TEST_CASE("subscriber: rows that nobody rang for make polls more frequent for a 
   f.outbox.down = false;
   CHECK(about(pause_after(160ms), 80ms));
 }
+
+TEST_CASE("subscriber: what somebody else saw of the log moves the cursor, and proves no freshness",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  const Cursor from = *f.subscriber.look_from();
+  const std::uint64_t stamp = f.marks.generation();
+  f.write(kA);
+  Look look{from, f.real.read({.from = from, .upto = {}, .after = {}})};
+  f.write(kB);
+  CHECK(f.subscriber.take(look));
+  CHECK_FALSE(f.unchanged(stamp, kA));
+  CHECK(f.unchanged(stamp, kB));
+  CHECK_FALSE(f.marks.trusted(f.clock.now()));
+  CHECK(f.subscriber.polls() == 0);
+  f.subscriber.catch_up();
+  CHECK_FALSE(f.unchanged(stamp, kB));
+  const std::uint64_t loaded = f.marks.generation();
+  CHECK(f.subscriber.take(look));  // late: the cursor does not go back
+  CHECK(f.marks.generation() == loaded);
+  CHECK(f.marks.cursor() == f.real.now());
+}
+
+TEST_CASE("subscriber: a look in part, or from before a restart of the marks, is not taken",
+          "[subscriber]") {
+  Fixture f;
+  f.attach();
+  const Cursor before = f.marks.cursor();
+  f.write(kA);
+  f.subscriber.catch_up();
+  const Cursor from = f.marks.cursor();
+  f.write(kB);
+  Look look{from, f.real.read({.from = from, .upto = {}, .after = {}})};
+  look.page.more = true;
+  CHECK_FALSE(f.subscriber.take(look));
+  look.page.more = false;
+  f.marks.restart(before);  // the log was put back, and what lies between is unknown again
+  CHECK_FALSE(f.subscriber.take(look));
+  CHECK(f.marks.cursor() == before);
+}
+
+TEST_CASE("subscriber: while polls fail, nobody else is asked to look", "[subscriber]") {
+  Fixture f;
+  f.attach();
+  CHECK(f.subscriber.look_from() == f.marks.cursor());
+  f.outbox.down = true;
+  CHECK_THROWS_AS(f.subscriber.catch_up(), Error);
+  CHECK_FALSE(f.subscriber.look_from());
+  f.outbox.down = false;
+  f.subscriber.catch_up();
+  CHECK(f.subscriber.look_from() == f.marks.cursor());
+}

@@ -159,8 +159,10 @@ void Connection::finish_copy(ExecStatusType direction) {
   while (PQgetCopyData(native_.get(), &line, 0) > 0) PQfreemem(line);
 }
 
-// Takes all results up to the next null: the last one that succeeded, and the first that failed.
-void Connection::take_results(ResultHandle& last, ResultHandle& failed) {
+// Takes all results up to the next null: the last one that succeeded (and those before it, for who
+// asks), and the first that failed.
+void Connection::take_results(ResultHandle& last, ResultHandle& failed,
+                              std::vector<ResultHandle>* before) {
   while (ResultHandle result{PQgetResult(native_.get())}) {
     const ExecStatusType status = PQresultStatus(result.get());
     if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
@@ -170,6 +172,7 @@ void Connection::take_results(ResultHandle& last, ResultHandle& failed) {
       if (!failed) failed = std::move(result);
     } else {
       tags_.emplace_back(PQcmdStatus(result.get()));
+      if (before != nullptr && last) before->push_back(std::move(last));
       last = std::move(result);
     }
   }
@@ -197,12 +200,12 @@ void Connection::guarded(const Call& call, Talk&& talk) {
 }
 
 template <class Send>
-ResultHandle Connection::ask(const Call& call, Send&& send) {
+ResultHandle Connection::ask(const Call& call, Send&& send, std::vector<ResultHandle>* before) {
   ResultHandle last;
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool sent = send(native_.get()) != 0;
-    if (sent) take_results(last, failed);
+    if (sent) take_results(last, failed, before);
     ended();
     if (finished("COPY") && open())
       throw ConfigError("cannot " + std::string(call.doing) + " on " + url_.label +
@@ -375,10 +378,15 @@ ResultSet Connection::run(const std::string& text, std::chrono::milliseconds tim
                  }).get());
 }
 
-ResultSet Connection::run_commit(const std::string& text) {
-  return rows_of(ask({"commit", settings_.statement_timeout, false}, [&](PGconn* native) {
-                   return PQsendQuery(native, text.c_str());
-                 }).get());
+std::vector<ResultSet> Connection::run_commit(const std::string& text) {
+  std::vector<ResultHandle> results;
+  results.push_back(ask(
+      {"commit", settings_.statement_timeout, false},
+      [&](PGconn* native) { return PQsendQuery(native, text.c_str()); }, &results));
+  std::vector<ResultSet> answers;
+  for (const ResultHandle& result : results)
+    if (PQresultStatus(result.get()) == PGRES_TUPLES_OK) answers.push_back(rows_of(result.get()));
+  return answers;
 }
 
 bool Connection::finished(std::string_view tag) const noexcept {

@@ -86,7 +86,8 @@ class Connection {
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
   /// The same for a text that holds COMMIT: at its timeout the connection is cut, but nothing is
   /// cancelled, since a commit that waits for a standby would then count as done.
-  ResultSet run_commit(const std::string& text);
+  /// The answers of all statements that have rows, in their order.
+  std::vector<ResultSet> run_commit(const std::string& text);
   /// The command tags ("COMMIT", "UPDATE 3") of all statements that the last call finished, also
   /// when it failed.
   [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return tags_; }
@@ -142,8 +143,9 @@ class Connection {
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);
   template <class Send>
-  ResultHandle ask(const Call& call, Send&& send);
-  void take_results(ResultHandle& last, ResultHandle& failed);
+  ResultHandle ask(const Call& call, Send&& send, std::vector<ResultHandle>* before = nullptr);
+  void take_results(ResultHandle& last, ResultHandle& failed,
+                    std::vector<ResultHandle>* before = nullptr);
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
   void finish_copy(ExecStatusType direction);

@@ -42,6 +42,30 @@ Snapshot snapshot_of(const Field& field) {
   return *std::move(snapshot);
 }
 
+LogPage page_of(const ResultSet& set) {
+  require_meta(set);
+  LogPage found{state_of(set.row(0)), {}};
+  for (const Row row : set) {
+    if (row[6].is_null()) break;  // the state alone
+    found.rows.push_back({.id = row[6].as<std::uint64_t>(),
+                          .position = parse_position(row[7].view()),
+                          .write = {static_cast<std::uint64_t>(row[10].as<std::int64_t>())},
+                          .target = row[9].is_null()
+                                        ? std::nullopt
+                                        : Target::from_log(row[8].view(), row[9].view())});
+  }
+  return found;
+}
+
+std::vector<std::string> in_progress_of(const Cursor& cursor, Position after) {
+  std::vector<std::string> in_progress;
+  for (const Position position : cursor.snapshot.in_progress())
+    if (position > after) in_progress.push_back(std::to_string(position.value));
+  return in_progress;
+}
+
+std::uint64_t last_of(const Cursor& cursor) { return cursor.snapshot.limit().value - 1; }
+
 void require_meta(const ResultSet& set) {
   if (set.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
 }
@@ -117,13 +141,11 @@ bool LogConnection::proves(const LogState& found) const {
   return found.adopted && found.pid == connection_->pid();
 }
 
-LogConnection::Page LogConnection::page(const Cursor& from, const std::optional<Cursor>& upto,
-                                        const std::optional<LogRow>& after, std::size_t limit) {
+LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upto,
+                            const std::optional<LogRow>& after, std::size_t limit) {
   const Position last_page = after ? after->position : Position{};
-  const std::uint64_t low = std::max(from.snapshot.limit().value - 1, last_page.value);
-  std::vector<std::string> in_progress;
-  for (const Position position : from.snapshot.in_progress())
-    if (position > last_page) in_progress.push_back(std::to_string(position.value));
+  const std::uint64_t low = std::max(last_of(from), last_page.value);
+  const std::vector<std::string> in_progress = in_progress_of(from, last_page);
   const std::string low_text = std::to_string(low);
   const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
   const std::string resume_text = std::to_string(last_page.value);
@@ -132,18 +154,7 @@ LogConnection::Page LogConnection::page(const Cursor& from, const std::optional<
             {as_parameter(namespace_name_), as_parameter(low_text), as_parameter(in_progress),
              upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
              as_parameter(after ? after->id : 0), as_parameter(limit)});
-  require_meta(set);
-  Page found{state_of(set.row(0)), {}};
-  for (const Row row : set) {
-    if (row[6].is_null()) break;  // the state alone
-    found.rows.push_back({.id = row[6].as<std::uint64_t>(),
-                          .position = parse_position(row[7].view()),
-                          .write = {static_cast<std::uint64_t>(row[10].as<std::int64_t>())},
-                          .target = row[9].is_null()
-                                        ? std::nullopt
-                                        : Target::from_log(row[8].view(), row[9].view())});
-  }
-  return found;
+  return page_of(set);
 }
 
 }  // namespace querymark::postgres

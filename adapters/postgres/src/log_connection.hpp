@@ -26,9 +26,21 @@ struct LogState {
   [[nodiscard]] Cursor cursor() const { return {epoch, snapshot, {}}; }
 };
 
+/// What a statement has shown of the log: its state, and rows behind a cursor.
+struct LogPage {
+  LogState state;
+  std::vector<LogRow> rows;
+};
+
 /// Throw SchemaError, Error.
 [[nodiscard]] Epoch epoch_of(const Field& field);
 [[nodiscard]] Snapshot snapshot_of(const Field& field);
+/// Of the rows of `log_page`, or `log_look`; SchemaError when there are none.
+[[nodiscard]] LogPage page_of(const ResultSet& set);
+/// The ids that were in progress for a cursor, above `after`, and the last one that had been given
+/// out: the bounds of what it does not cover.
+[[nodiscard]] std::vector<std::string> in_progress_of(const Cursor& cursor, Position after = {});
+[[nodiscard]] std::uint64_t last_of(const Cursor& cursor);
 
 /// The server has yet to give out ids that the cursor knows: it was put back to an earlier state.
 [[nodiscard]] bool rewound(const Cursor& known, const LogState& found);
@@ -66,13 +78,9 @@ class LogConnection {
   /// its own: behind a proxy that switches servers the backend changes under a standing connection.
   [[nodiscard]] bool proves(const LogState& found) const QUERYMARK_REQUIRES(mutex_);
 
-  struct Page {
-    LogState state;
-    std::vector<LogRow> rows;
-  };
   /// Rows that `from` does not cover, at most `limit`, and the state in the same snapshot.
-  [[nodiscard]] Page page(const Cursor& from, const std::optional<Cursor>& upto,
-                          const std::optional<LogRow>& after, std::size_t limit)
+  [[nodiscard]] LogPage page(const Cursor& from, const std::optional<Cursor>& upto,
+                             const std::optional<LogRow>& after, std::size_t limit)
       QUERYMARK_REQUIRES(mutex_);
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;

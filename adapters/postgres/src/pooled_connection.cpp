@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "log_connection.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/ascii.hpp"
@@ -24,6 +25,9 @@ constexpr const char* begin_of(Isolation isolation) {
   }
   return "begin isolation level read committed read write";
 }
+
+// More rows than these are left to the log's own connection, which reads page by page.
+constexpr std::size_t kMostSeen = 200;
 
 // There is no such prepared statement, or it no longer fits the schema.
 bool is_outdated(const Error& failure) {
@@ -121,6 +125,14 @@ void PooledConnection::settle(const SettingList& settings,
   const ResultSet left = run("execute querymark_leave");
   left_ = left.row(0)[1].as<std::string>();
   prepared_ = true;
+  try {
+    run(std::string("prepare querymark_look as ") + std::string(sql::log_look));
+    looks_ = true;
+    run(look_text("", Cursor()) + "; reset lock_timeout");
+  } catch (const Error& failure) {  // a writer need not be able to read the log
+    if (failure.connection_lost()) throw;
+    looks_ = false;
+  }
 }
 
 void PooledConnection::distrust_customs(const std::vector<std::string>& names) {
@@ -177,6 +189,33 @@ std::string PooledConnection::append_text(std::span<const ParameterView> values)
       [&](ParameterView value) { return literal(value); });
 }
 
+std::string PooledConnection::look_text(const std::string& namespace_name, const Cursor& from) {
+  if (!prepared_ || !looks_) return {};
+  const std::string low = std::to_string(last_of(from));
+  const OwnedParameter in_progress = as_parameter(in_progress_of(from));
+  const std::array<ParameterView, 4> values{as_parameter(namespace_name), as_parameter(low),
+                                            in_progress, as_parameter(kMostSeen + 1)};
+  // Whoever holds the log holds up this look for a moment only: the commit's answer waits behind.
+  return "set lock_timeout = '500ms'; " +
+         with_literals("execute querymark_look($1, $2, $3, $4)", values,
+                       [&](ParameterView value) { return literal(value); });
+}
+
+std::optional<Look> PooledConnection::look_of(const ResultSet& answer,
+                                              const Cursor& from) const noexcept {
+  try {
+    const LogPage found = page_of(answer);
+    const LogState& state = found.state;
+    const bool all = found.rows.size() <= kMostSeen && !answer.row(0)[11].as<bool>();
+    if (!all || !state.adopted || state.pid != pid() || state.epoch != from.epoch ||
+        rewound(from, state) || pruned_past(from, state.floor))
+      return std::nullopt;
+    return Look{from, {.rows = found.rows, .upto = state.cursor(), .floor = state.floor}};
+  } catch (const std::exception&) {  // the commit stands; the log's own connection tells what is
+    return std::nullopt;
+  }
+}
+
 std::string PooledConnection::with_clearing(std::string text) const {
   // What has lost its prepared statements is closed instead of cleared.
   if (prepared_) text += clear_;
@@ -192,20 +231,23 @@ void PooledConnection::check(const ResultSet& answer) noexcept {
   give_up();
 }
 
-void PooledConnection::commit(std::string before) {
-  const std::string text = with_clearing((before.empty() ? "" : before + "; ") + "commit");
-  ResultSet answer;
+std::optional<ResultSet> PooledConnection::commit(std::string before, const std::string& look) {
+  std::string text = (before.empty() ? "" : before + "; ") + "commit";
+  if (!look.empty()) text += "; " + look;
+  std::vector<ResultSet> answers;
   try {
-    answer = run_commit(text);
+    answers = run_commit(with_clearing(std::move(text)));
   } catch (const Error&) {
     if (!finished("COMMIT")) throw;
     give_up();  // the commit stands; only what came after it has failed
-    return;
+    return std::nullopt;
   }
   // The tag of a COMMIT that found its transaction failed is ROLLBACK.
   if (!finished("COMMIT"))
     throw Error("the server has rolled the transaction back instead of committing it");
-  check(answer);
+  check(answers.empty() ? ResultSet() : answers.back());
+  if (look.empty() || answers.size() < 2) return std::nullopt;
+  return std::move(answers.front());
 }
 
 void PooledConnection::abandon() noexcept {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "querymark/follow/subscriber.hpp"
 #include "querymark/postgres/options.hpp"
 #include "session.hpp"
 
@@ -55,10 +56,16 @@ class PooledConnection final : public Connection {
                                 std::span<const ParameterView> values, First& first);
   /// The statement `append` with its values, as text.
   [[nodiscard]] std::string append_text(std::span<const ParameterView> values);
-  /// Runs `before` (empty, or one statement) and commits, and clears the session. Returns when the
-  /// commit is known to stand. Throws what failed; then the transaction is rolled back, unless the
-  /// connection is lost.
-  void commit(std::string before);
+  /// The statement `log_look` from that cursor on, as text; empty when this session can't look.
+  [[nodiscard]] std::string look_text(const std::string& namespace_name, const Cursor& from);
+  /// What it has shown, if it is all that there was to see, and of the history of `from`.
+  [[nodiscard]] std::optional<Look> look_of(const ResultSet& answer,
+                                            const Cursor& from) const noexcept;
+  /// Runs `before` and commits, looks, and clears the session (`before` and `look` are empty, or one
+  /// statement each). Returns when the commit is known to stand, with what `look` has answered, if
+  /// all went well. Throws what failed; then the transaction is rolled back, unless the connection
+  /// is lost.
+  [[nodiscard]] std::optional<ResultSet> commit(std::string before, const std::string& look);
   /// Rolls back, and clears the session. Never throws.
   void abandon() noexcept;
   /// The caller's SQL may have prepared statements, or deallocated this connection's: it is closed
@@ -73,6 +80,7 @@ class PooledConnection final : public Connection {
   void check(const ResultSet& answer) noexcept;
 
   bool prepared_ = false;
+  bool looks_ = false;                   // its user may read the log
   std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
   std::string clear_;    // statements that bring the session back, after a COMMIT or ROLLBACK
   std::string settled_;  // what `prove_session` answers on the fresh session

@@ -66,10 +66,16 @@ PendingWrite Database::Session::commit_intents() {
   PendingWrite& pending = *open_->start.pending();
   add_intents(pending, open_->intents);
   std::string append;
-  if (!open_->intents.empty())
+  std::string look;
+  std::optional<Cursor> from;
+  if (!open_->intents.empty()) {
     append = connection.append_text(Append(pending, open_->intents).values);
+    from = core().subscriber.look_from();
+    if (from) look = connection.look_text(core().namespace_name(), *from);
+  }
+  std::optional<ResultSet> looked;
   try {
-    connection.commit(std::move(append));
+    looked = connection.commit(std::move(append), look);
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->start.released();
@@ -80,6 +86,7 @@ PendingWrite Database::Session::commit_intents() {
              failure.native_code());
   }
   open_->start.released();
+  if (looked) pending.look = connection.look_of(*looked, *from);
   return std::move(pending);
 }
 

@@ -11,6 +11,7 @@
 // Who does what:
 //   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
 //   writers, waiters  call catch_up() themselves, or ring the doorbell and sleep on covered_
+//   some writers      look at the log by themselves, and bring what they saw: take()
 //
 // poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
 // polls_started_ numbers them; polls_done_ is the number of the last one that succeeded, and
@@ -140,6 +141,29 @@ bool Subscriber::try_catch_up() noexcept {
     return false;
   }
   return false;
+}
+
+std::optional<Cursor> Subscriber::look_from() const {
+  if (polls_failed_.load() > polls_done_.load()) return std::nullopt;
+  return marks_.cursor();
+}
+
+bool Subscriber::take(const Look& look) noexcept {
+  const TailPage& page = look.page;
+  if (page.status != TailStatus::ok || page.more || page.upto.epoch != look.from.epoch ||
+      !page.upto.snapshot.contains(look.from.snapshot))
+    return false;
+  try {
+    const std::lock_guard lock(poll_mutex_);  // the marks restart under it alone
+    const Cursor at = marks_.cursor();
+    if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
+    marks_.apply_log(updates_of(page.rows), page.upto);
+    const std::lock_guard state_lock(state_mutex_);
+    covered_.notify_all();
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) {

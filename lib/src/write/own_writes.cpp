@@ -16,7 +16,8 @@ void PendingWrite::add(const Target& target, Position position) {
 PendingWrite begin_pending(std::string namespace_name, Epoch epoch) {
   return {.receipt = {std::move(namespace_name), epoch, {}, WriteId{random_u64()}, 0},
           .updates = {},
-          .follows = std::nullopt};
+          .follows = std::nullopt,
+          .look = std::nullopt};
 }
 
 void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
@@ -48,6 +49,7 @@ void OwnWrites::follow(const PendingWrite& write) noexcept {
   if (write.updates.empty()) return;
   const Cursor at = marks_.cursor();
   if (at.epoch == write.receipt.epoch && at.snapshot.horizon() > write.receipt.position) return;
+  if (write.look && subscriber_.take(*write.look)) return;
   subscriber_.try_catch_up();
 }
 

@@ -52,6 +52,30 @@ select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(), s.
   ) r on true
  order by r.xid, r.id
 
+-- The same for who has just committed on a pooled session, with the cursor's bounds ($2, $3) alone: at most $4 rows in
+-- each of two branches, in no order, or it is no use. What this session may not see of the log, a policy would hide
+-- without a word: the last column.
+-- name: log_look
+select h.epoch, h.adopted, h.floor::pg_catalog.text, pg_catalog.pg_current_snapshot()::pg_catalog.text,
+       pg_catalog.pg_backend_pid(), h.database_id, r.id, r.xid::pg_catalog.text, r.kind,
+       case when pg_catalog.octet_length(r.target) operator(pg_catalog.<=) 1024 then r.target end, r.write_id,
+       pg_catalog.row_security_active('querymark.log'::pg_catalog.regclass)
+  from querymark.history h
+  left join lateral (
+    (select l.id, l.xid, l.kind, l.target, l.write_id
+       from querymark.log l
+      where l.xid operator(pg_catalog.=) any ($3::pg_catalog.text[]::pg_catalog.xid8[])
+        and l.namespace operator(pg_catalog.=) $1
+      order by l.xid, l.id limit $4::bigint)
+    union all
+    (select l.id, l.xid, l.kind, l.target, l.write_id
+       from querymark.log l
+      where l.xid operator(pg_catalog.>) $2::pg_catalog.text::pg_catalog.xid8
+        and l.xid operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+        and l.namespace operator(pg_catalog.=) $1
+      order by l.xid, l.id limit $4::bigint)
+  ) r on true
+
 -- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
 -- is lost in the middle of COMMIT.
 -- name: begin_write

@@ -31,6 +31,12 @@ struct SubscriberOptions {
   const Clock* clock = &system_clock();
 };
 
+/// What somebody else's look at the log has shown: all that the log held behind `from`.
+struct Look {
+  Cursor from;
+  TailPage page;
+};
+
 /// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its
 /// own and whenever somebody asks (`catch_up`).
 ///
@@ -60,6 +66,12 @@ class Subscriber {
   /// The same for who can do without: nothing is thrown, and while polls fail it rings the
   /// subscriber's thread instead of waiting for another failure. False: not caught up.
   bool try_catch_up() noexcept;
+  /// Where a look at the log would begin that somebody takes on the way, such as a writer in the
+  /// round trip of its COMMIT. Nothing while polls fail: the log's own connection finds out why.
+  [[nodiscard]] std::optional<Cursor> look_from() const;
+  /// Applies such a look, unless the marks have been restarted since, or it is not all of it.
+  /// Proves no freshness: that is for polls. False: not applied. Blocks while a poll is under way.
+  bool take(const Look& look) noexcept;
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();
 

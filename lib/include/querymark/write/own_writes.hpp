@@ -21,6 +21,8 @@ struct PendingWrite {
   /// This process's cursor, if the transaction has proved while nobody else could write that its
   /// own rows are all that the log holds behind it, up to the receipt's position.
   std::optional<Cursor> follows;
+  /// A look at the log that came with the commit's answer, taken after the commit.
+  std::optional<Look> look;
 
   /// Counts an intent that stands in the log at `position`.
   void add(const Target& target, Position position);
@@ -56,7 +58,7 @@ class OwnWrites {
   /// Applies an acknowledged commit to the marks, and moves the cursor over its rows when they
   /// follow on directly. Blocks for no I/O.
   void apply(const PendingWrite& write);
-  /// Looks at the log after a commit, unless the cursor has passed it. The write has succeeded and
+  /// Looks at the log after a commit, unless the cursor has passed it or the write has looked. The write has succeeded and
   /// its marks are applied, so a failure is only counted, and while the log can't be read the
   /// subscriber's thread is rung instead: many writers do not wait for one timeout after another.
   void follow(const PendingWrite& write) noexcept;

@@ -219,6 +219,18 @@ TEMPLATE_TEST_CASE("database: code that knows only the base reads, writes and wa
   CHECK_FALSE(cheap().outcome().is_hit());
 }
 
+TEST_CASE("database: where sessions have no settings, with() says what to do instead",
+          "[database]") {
+  const SqliteWorld world;
+  Process process(world.shop);
+  querymark::Database& db = process.db;
+  CHECK_THAT(message_of([&] { static_cast<void>(db.with({{"app.tenant", "1"}})); }),
+             Contains("as a parameter") && Contains(".scope()"));
+  DatabaseSession plain = db.with({});
+  CHECK(plain.query("select id from product").fetch().size() == 3);
+  CHECK(db.query("select id from product").fetch().outcome().is_hit());
+}
+
 TEMPLATE_TEST_CASE("database: namespaces do not see each other's invalidations or entries",
                    "[database]", QUERYMARK_WORLDS) {
   const TestType world;

@@ -112,6 +112,32 @@ TEST_CASE("postgres proxy: each load and write has its own settings, and leaves 
   CHECK(set("enable_seqscan") == "on");
 }
 
+TEST_CASE("postgres proxy: a caller's settings are for those that each of us pins", "[proxy]") {
+  const Proxied proxied;
+  constexpr const char* kTenant = "select current_setting('app.tenant', true)";
+  const auto text = [](DatabaseSession db, const char* sql) {
+    return only(db.query(sql).fetch_as<std::optional<std::string>>());
+  };
+  Cache cache{{.memory_bytes = 64U << 20U}};
+  postgres::Options options = proxied.options();
+  {
+    postgres::Database db(proxied.url(), cache, options);
+    CHECK_THAT(message_of([&] { text(db.with({{"app.tenant", "1"}}), kTenant); }),
+               Contains("app.tenant") && Contains("Options::session.settings"));
+    CHECK(text(db.with({}), kTenant) == std::nullopt);
+  }
+  options.session.settings = {{"app.tenant", ""}};
+  postgres::Database db(proxied.url(), cache, options);
+  CHECK(text(db.with({{"app.tenant", "1"}}), kTenant) == "1");
+  CHECK(text(db.with({{"app.tenant", "2"}}), kTenant) == "2");
+  CHECK(text(db.with({}), kTenant) == "");
+  const auto written = db.with({{"app.tenant", "3"}}).write([&](Transaction& tx) {
+    const ResultSet seen = tx.query(kTenant);
+    return seen.row(0)[0].as<std::string>();
+  });
+  CHECK(written.value == "3");
+}
+
 TEST_CASE("postgres proxy: where it comes to lead elsewhere, each load finds out", "[proxy]") {
   const Proxied proxied;
   postgres::Options rarely = proxied.options();

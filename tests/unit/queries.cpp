@@ -25,7 +25,7 @@ struct Held {
 };
 class Db final : private Held, public Queries {
  public:
-  Db() : Queries(Held::fixture.source, Held::fixture.loader) {}
+  Db() : Queries(Route(Held::fixture.source, Held::fixture.loader)) {}
   using Held::fixture;
 };
 

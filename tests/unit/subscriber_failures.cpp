@@ -222,3 +222,19 @@ TEST_CASE("subscriber: its thread outlives a doorbell that fails, and polls", "[
   CHECK(subscriber.failures() >= 4);
   subscriber.stop();
 }
+
+TEST_CASE("subscriber: a doorbell that fails is told apart from the polls, which go well",
+          "[subscriber]") {
+  ManualClock clock;
+  MemoryOutbox real("shop", clock);
+  FaultyOutbox outbox(real);
+  BrokenDoorbell doorbell;
+  Marks marks(4096);
+  Subscriber subscriber("shop", outbox, doorbell, marks, {.poll_interval = 1ms, .clock = &clock});
+  subscriber.start();
+  while (subscriber.polls() < 3) std::this_thread::yield();
+  subscriber.stop();
+  CHECK(subscriber.failures() >= 3);
+  CHECK(subscriber.last_error().empty());
+  CHECK_FALSE(subscriber.doorbell_error().empty());
+}

@@ -10,7 +10,9 @@
 
 #include "errors.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/postgres/types.hpp"
 #include "refusal.hpp"
+#include "session.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
 #include "watchdog.hpp"
@@ -281,29 +283,55 @@ bool Connection::pipeline(std::span<const Step> steps, std::span<ResultHandle> r
 
 Connection::Apart Connection::query_apart(std::string_view sql,
                                           std::span<const ParameterView> values,
-                                          const char* leaving) {
+                                          const char* leaving, const SettingList* settings) {
   const Bound bound(values);
   const std::string text(sql);
   const Call call{.doing = "run a query",
                   .timeout = settings_.statement_timeout,
                   .sql = text,
                   .given = values.size()};
-  const std::array<Step, 4> steps{{{.text = "begin isolation level read committed read only"},
-                                   {.text = text.c_str(), .bound = &bound},
-                                   {.text = leaving, .prepared = true},
-                                   {.text = "rollback"}}};
+  const Step begin{.text = "begin isolation level read committed read only"};
+  const Step query{.text = text.c_str(), .bound = &bound};
+  const Step leave{.text = leaving, .prepared = true};
+  const Step rollback{.text = "rollback"};
+  if (settings == nullptr) {
+    const std::array<Step, 4> steps{begin, query, leave, rollback};
+    std::array<ResultHandle, 4> results;
+    return take_apart(call, steps, results, {.rows = 1, .left = 2});
+  }
+  const OwnedParameter names = as_parameter(settings->names);
+  const OwnedParameter set_to = as_parameter(settings->values);
+  const std::array<ParameterView, 3> pins{names, set_to, as_parameter(true)};
+  const Bound bound_pins(pins);
+  const Bound bound_names{std::span<const ParameterView>(pins).first(1)};
+  const std::string pin(sql::pin_session.text);
+  const std::string look(sql::settings_now.text);
+  const std::array<Step, 8> steps{begin, leave,   Step{.text = pin.c_str(), .bound = &bound_pins},
+                                  leave, query,   Step{.text = look.c_str(), .bound = &bound_names},
+                                  leave, rollback};
+  std::array<ResultHandle, 8> results;
+  Apart apart = take_apart(call, steps, results, {.rows = 4, .left = 6});
+  const auto answer = [&](std::size_t at) {
+    return results[at] ? rows_of(results[at].get()) : ResultSet();
+  };
+  apart.fresh = answer(1);
+  apart.entered = answer(3);
+  apart.settings = answer(5);
+  return apart;
+}
+
+Connection::Apart Connection::take_apart(const Call& call, std::span<const Step> steps,
+                                         std::span<ResultHandle> results, Places at) {
   Apart apart;
-  std::array<ResultHandle, 4> results;
-  const ResultHandle& rows = results[1];
-  const ResultHandle& left = results[2];
-  const ResultHandle& ended_it = results[3];
+  const ResultHandle& rows = results[at.rows];
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);
     ended();
     if (!in_step || !rows) fail(call, failed.get());
-    if (!ended_it) lost_ = true;  // the rows are good, but nobody knows what their session is
-    if (left) apart.left = rows_of(left.get());
+    // Without its end the rows are good, but nobody knows what their session is.
+    if (!results.back()) lost_ = true;
+    if (results[at.left]) apart.left = rows_of(results[at.left].get());
   });
   apart.rows = open() ? named_rows(rows.get()) : rows_of(rows.get(), type_names_);
   return apart;

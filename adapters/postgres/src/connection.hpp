@@ -23,6 +23,8 @@
 
 namespace querymark::postgres {
 
+struct SettingList;
+
 /// One connection with client-side timeouts. Never reconnects by itself. Not thread-safe. All
 /// members throw Error; one whose text would hold the password has it struck out. A statement that
 /// outlives its timeout is cancelled on the server, and the connection given up.
@@ -58,12 +60,17 @@ class Connection {
   struct Apart {
     ResultSet rows;
     ResultSet left;  ///< What `leaving` answered.
+    // Under settings:
+    ResultSet fresh;     ///< What `leaving` answers before anything is set,
+    ResultSet entered;   ///< and when the settings are.
+    ResultSet settings;  ///< What the settings are after the statement.
   };
   /// One statement with bound parameters in a read-only transaction of its own, which ends with the
   /// statement that was prepared as `leaving` and is rolled back: one round trip for all. Leaves
   /// the transaction open and failed when the statement fails.
+  /// With `settings`, these are set in the transaction, for it alone.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
-                                  const char* leaving);
+                                  const char* leaving, const SettingList* settings = nullptr);
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
     ResultSet beginning;       ///< What `beginning` answered.
@@ -148,6 +155,13 @@ class Connection {
                     std::vector<ResultHandle>* before = nullptr);
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
+  /// Where the answers stand among those of a pipeline.
+  struct Places {
+    std::size_t rows;
+    std::size_t left;
+  };
+  Apart take_apart(const Call& call, std::span<const Step> steps, std::span<ResultHandle> results,
+                   Places at);
   void finish_copy(ExecStatusType direction);
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,

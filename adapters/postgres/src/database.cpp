@@ -1,11 +1,23 @@
 #include "database_state.hpp"
 
+#include <algorithm>
+
 #include "append.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/database/check_options.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/postgres/url.hpp"
+#include "querymark/support/ascii.hpp"
 
 namespace querymark::postgres {
+
+Options Database::State::checked(Options options) {
+  detail::require_shared_options(options);
+  detail::require_some(options.connections, "connections");
+  detail::require_time(options.connect_timeout, "connect_timeout");
+  detail::require_time(options.log_timeout, "log_timeout");
+  return options;
+}
 
 Scope Database::State::first_scope() {
   static_cast<void>(pool.acquire());
@@ -115,30 +127,49 @@ void Database::State::require_same(std::string_view id) {
   if (id != database_id) throw ConfigError("the transaction is not on " + label);
 }
 
+void Database::State::set_on_lent(PooledConnection& connection, const SettingList& settings) const {
+  if (settings.names.empty()) return;
+  const SettingList pinned = settings_of(options.session);
+  for (const std::string& name : settings.names)
+    if (std::ranges::none_of(pinned.names,
+                             [&](const std::string& pin) { return ascii::equal(pin, name); }))
+      throw ConfigError("the setting " + name +
+                        " can't be set behind a pooling proxy, whose other clients would find it "
+                        "changed: pin it in Options::session.settings, to '' if need be");
+  connection.pin(settings);
+}
+
 std::optional<LoadedRows> Database::State::read_proxied(PooledConnection& connection,
+                                                        const SettingList& settings,
                                                         std::string_view sql,
                                                         std::span<const ParameterView> parameters) {
   return reading(connection, [&]() -> std::optional<LoadedRows> {
     // Whichever server session the proxy lends: it is pinned and proved for this load.
     if (!prove_lent(connection)) return std::nullopt;
+    set_on_lent(connection, settings);
+    const auto look = [&] { return connection.look(settings.names); };
+    const ResultSet entered = settings.names.empty() ? ResultSet() : look();
     LoadedRows loaded{connection.query(sql, parameters), std::nullopt, Stored::yes};
-    const ResultSet state = connection.look({});
+    const ResultSet state = look();
+    const bool changed = !entered.empty() && entered.row(0)[6].view() != state.row(0)[6].view();
     if (state.row(0)[3].as<bool>()) loaded.keep = Stored::in_transaction;
-    if (state.row(0)[5].as<bool>()) loaded.keep = Stored::uncacheable;
+    if (state.row(0)[5].as<bool>() || changed) loaded.keep = Stored::uncacheable;
     return loaded;
   });
 }
 
-LoadedRows Database::State::read(PooledConnection& connection, std::string_view sql,
-                                 std::span<const ParameterView> parameters) {
+LoadedRows Database::State::read(PooledConnection& connection, const SettingList& settings,
+                                 std::string_view sql, std::span<const ParameterView> parameters) {
   const Stored keep = keep_of(require_reading(sql, connection.backslash()));
   if (!connection.proxied()) {
-    PooledConnection::Read read = connection.read(sql, parameters);
+    PooledConnection::Read read = settings.names.empty()
+                                      ? connection.read(sql, parameters)
+                                      : connection.read_with(settings, sql, parameters);
     if (read.wrote) return {std::move(read.rows), std::nullopt, Stored::in_transaction};
     return {std::move(read.rows), std::nullopt, read.proved ? keep : Stored::uncacheable};
   }
   for (int tries = 0;; ++tries) {
-    if (auto loaded = read_proxied(connection, sql, parameters)) {
+    if (auto loaded = read_proxied(connection, settings, sql, parameters)) {
       if (loaded->keep == Stored::yes) loaded->keep = keep;
       return *std::move(loaded);
     }
@@ -147,8 +178,10 @@ LoadedRows Database::State::read(PooledConnection& connection, std::string_view 
   }
 }
 
-LoadedRows Database::State::load(std::string_view sql, std::span<const ParameterView> parameters) {
-  return on_standing([&](auto& connection) { return read(*connection, sql, parameters); });
+LoadedRows Database::State::load_with(const SessionSettings& settings, std::string_view sql,
+                                      std::span<const ParameterView> parameters) {
+  const SettingList list = list_of(settings);
+  return on_standing([&](auto& connection) { return read(*connection, list, sql, parameters); });
 }
 
 WriteFate Database::State::resolve(const Receipt& receipt) {

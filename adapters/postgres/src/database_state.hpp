@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "checked_settings.hpp"
 #include "connect_string.hpp"
 #include "pooled_connection.hpp"
 #include "querymark/database/backend.hpp"
@@ -47,7 +48,7 @@ struct Database::State final : Backend {
   using Lease = ConnectionPool<PooledConnection>::Lease;
 
   State(const std::string& where, Cache& cache, Options opts)
-      : options(std::move(opts)),
+      : options(checked(std::move(opts))),
         url(where),
         log_url(options.direct_url.empty() ? url : options.direct_url),
         label(parse_url(url, {}).label),
@@ -70,13 +71,16 @@ struct Database::State final : Backend {
   }
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
-  [[nodiscard]] std::unique_ptr<WriteSession> begin_write() override {
-    return begin_write(Isolation::read_committed);
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(
+      const SessionSettings& settings) override {
+    return begin_write(Isolation::read_committed, settings);
   }
-  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation);
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
+                                                          const SessionSettings& settings);
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   void verify(const SharedStamp& stamp) override { log.verify(stamp); }
 
+  static Options checked(Options options);
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();
   // A transaction of its own for `action`, rolled back at its end.
@@ -105,11 +109,22 @@ struct Database::State final : Backend {
   // A caller's own connection must lead to this database.
   void require_same(std::string_view id);
 
-  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override;
-  LoadedRows read(PooledConnection& connection, std::string_view sql,
+  [[nodiscard]] SessionSettings checked_settings(const SessionSettings& settings) const override {
+    return postgres::checked_settings(settings);
+  }
+  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
+    return load_with({}, sql, parameters);
+  }
+  LoadedRows load_with(const SessionSettings& settings, std::string_view sql,
+                       std::span<const ParameterView> parameters) override;
+  LoadedRows read(PooledConnection& connection, const SettingList& settings, std::string_view sql,
                   std::span<const ParameterView> parameters);
-  std::optional<LoadedRows> read_proxied(PooledConnection& connection, std::string_view sql,
+  std::optional<LoadedRows> read_proxied(PooledConnection& connection, const SettingList& settings,
+                                         std::string_view sql,
                                          std::span<const ParameterView> parameters);
+  // Sets them for the transaction that is open on a server session which a proxy lends. It goes to
+  // others afterwards, so they must be settings that each of us pins.
+  void set_on_lent(PooledConnection& connection, const SettingList& settings) const;
 
   // Runs `action` on a lent connection, and again on another as long as it fails because the
   // connection is gone: the server may have closed any number of idle ones. It must be safe to

@@ -136,10 +136,14 @@ void PooledConnection::settle(const SettingList& settings,
 }
 
 void PooledConnection::distrust_customs(const std::vector<std::string>& names) {
-  for (const std::string& name : names)
-    if (std::ranges::none_of(resettable_,
-                             [&](const std::string& known) { return ascii::equal(known, name); }))
-      prepared_ = false;
+  if (!forgets(names)) prepared_ = false;
+}
+
+bool PooledConnection::forgets(const std::vector<std::string>& names) const {
+  return std::ranges::all_of(names, [&](const std::string& name) {
+    return std::ranges::any_of(resettable_,
+                               [&](const std::string& known) { return ascii::equal(known, name); });
+  });
 }
 
 PooledConnection::Read PooledConnection::read(std::string_view sql,
@@ -156,8 +160,51 @@ PooledConnection::Read PooledConnection::read(std::string_view sql,
   }
 }
 
+PooledConnection::Read PooledConnection::read_with(const SettingList& settings,
+                                                   std::string_view sql,
+                                                   std::span<const ParameterView> values) {
+  // Whatever comes of it, a setting that nothing resets stays '' where it was null.
+  const bool forgotten = forgets(settings.names);
+  Read read;
+  try {
+    const Apart apart = query_apart(sql, values, "querymark_leave", &settings);
+    const auto looks = [](const ResultSet& answer) {
+      return answer.empty() ? std::string_view() : answer.row(0)[1].view();
+    };
+    // The session was what it should be, and neither the settings nor anything else have changed
+    // between their coming and the end.
+    read.proved =
+        looks(apart.fresh) == left_ && !apart.left.empty() &&
+        looks(apart.entered) == looks(apart.left) &&
+        std::ranges::equal(apart.settings.row(0)[0].as<std::vector<std::optional<std::string>>>(),
+                           settings.values);
+    read.wrote = !apart.left.empty() && apart.left.row(0)[0].as<bool>();
+    read.rows = apart.rows;
+  } catch (...) {  // its transaction goes, then rethrown
+    abandon();
+    if (!forgotten) give_up();
+    throw;
+  }
+  if (!read.proved || !forgotten) give_up();
+  return read;
+}
+
+ResultSet PooledConnection::begin_under(const SettingList& settings, Isolation isolation) {
+  distrust_customs(settings.names);
+  const OwnedParameter names = as_parameter(settings.names);
+  const OwnedParameter values = as_parameter(settings.values);
+  const std::array<ParameterView, 3> pins{names, values, as_parameter(true)};
+  return begin_text(std::string(begin_of(isolation)) + "; " +
+                    with_literals(sql::pin_session, pins,
+                                  [this](ParameterView value) { return literal(value); }) +
+                    "; ");
+}
+
 ResultSet PooledConnection::begin(Isolation isolation) {
-  const std::string begin = std::string(begin_of(isolation)) + "; ";
+  return begin_text(std::string(begin_of(isolation)) + "; ");
+}
+
+ResultSet PooledConnection::begin_text(const std::string& begin) {
   if (prepared_) {
     try {
       return run(begin + "execute querymark_begin");

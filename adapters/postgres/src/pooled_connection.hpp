@@ -45,6 +45,10 @@ class PooledConnection final : public Connection {
   /// One statement with bound parameters in a read-only transaction of its own; one round trip.
   /// Requires a settled session.
   [[nodiscard]] Read read(std::string_view sql, std::span<const ParameterView> values);
+  /// The same under settings, which are part of what is proved; none stays behind, or the
+  /// connection does not.
+  [[nodiscard]] Read read_with(const SettingList& settings, std::string_view sql,
+                               std::span<const ParameterView> values);
   /// Begins a transaction that writes; returns the row of `begin_write`.
   [[nodiscard]] ResultSet begin(Isolation isolation);
   /// Whether BEGIN can travel with a write's first statement.
@@ -54,6 +58,8 @@ class PooledConnection final : public Connection {
   /// Requires begins_along().
   [[nodiscard]] bool begin_with(Isolation isolation, std::string_view sql,
                                 std::span<const ParameterView> values, First& first);
+  /// The same under settings, which end with it.
+  [[nodiscard]] ResultSet begin_under(const SettingList& settings, Isolation isolation);
   /// The statement `append` with its values, as text.
   [[nodiscard]] std::string append_text(std::span<const ParameterView> values);
   /// The statement `log_look` from that cursor on, as text; empty when this session can't look.
@@ -74,8 +80,12 @@ class PooledConnection final : public Connection {
   /// The caller's SQL may have set these custom settings; the same, unless a reset brings them
   /// back.
   void distrust_customs(const std::vector<std::string>& names);
+  /// Whether a reset brings all of these custom settings back to what they were, so that the session
+  /// can forget that they were set.
+  [[nodiscard]] bool forgets(const std::vector<std::string>& names) const;
 
  private:
+  [[nodiscard]] ResultSet begin_text(const std::string& begin);
   [[nodiscard]] std::string with_clearing(std::string text) const;
   void check(const ResultSet& answer) noexcept;
 

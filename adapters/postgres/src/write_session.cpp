@@ -31,15 +31,15 @@ struct Writing {
 /// A write on a pooled connection.
 class Database::Session final : public WriteSession {
  public:
-  Session(State& state, Isolation isolation);
+  Session(State& state, Isolation isolation, const SessionSettings& settings);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   [[nodiscard]] Transaction& transaction() noexcept override { return open_->transaction; }
 
  private:
   struct Open {
-    Open(State& state, Isolation isolation)
-        : start(state, isolation), guard(start), transaction(guard, intents) {}
+    Open(State& state, Isolation isolation, SettingList settings)
+        : start(state, isolation, std::move(settings)), guard(start), transaction(guard, intents) {}
 
     IntentBatch intents;
     WriteStart start;
@@ -56,9 +56,9 @@ class Database::Session final : public WriteSession {
   std::optional<Open> open_;
 };
 
-Database::Session::Session(State& state, Isolation isolation)
+Database::Session::Session(State& state, Isolation isolation, const SessionSettings& settings)
     : WriteSession(state.core_), state_(state), writing_(&state, state.label) {
-  open_.emplace(state, isolation);
+  open_.emplace(state, isolation, list_of(settings));
 }
 
 PendingWrite Database::Session::commit_intents() {
@@ -95,12 +95,15 @@ void Database::Session::settled(const PendingWrite& write) noexcept {
   if (!write.updates.empty()) state_.doorbell.ring();
 }
 
-std::unique_ptr<WriteSession> Database::State::begin_write(Isolation isolation) {
-  return std::make_unique<Session>(*this, isolation);
+std::unique_ptr<WriteSession> Database::State::begin_write(Isolation isolation,
+                                                           const SessionSettings& settings) {
+  return std::make_unique<Session>(*this, isolation, settings);
 }
 
-std::unique_ptr<WriteSession> Database::begin_write(Isolation isolation) {
-  return state().begin_write(isolation);
+std::unique_ptr<WriteSession> Database::begin_write(const WriteOptions& options) {
+  return state().begin_write(options.isolation, options.settings.empty()
+                                                    ? options.settings
+                                                    : checked_settings(options.settings));
 }
 
 }  // namespace querymark::postgres

@@ -7,9 +7,12 @@
 
 namespace querymark::postgres {
 
-WriteStart::WriteStart(Database::State& state, Isolation isolation)
-    : state_(state), isolation_(isolation), lease_(state.pool.acquire()) {
-  if (!connection()->begins_along()) begin();
+WriteStart::WriteStart(Database::State& state, Isolation isolation, SettingList settings)
+    : state_(state),
+      isolation_(isolation),
+      settings_(std::move(settings)),
+      lease_(state.pool.acquire()) {
+  if (!connection()->begins_along() || !settings_.names.empty()) begin();
 }
 
 WriteStart::~WriteStart() {
@@ -24,8 +27,13 @@ void WriteStart::begin() {
   state_.on_standing(
       [&](auto& connection) {
         try {
-          take(connection->begin(isolation_));
-          if (connection->proxied()) static_cast<void>(state_.prove_lent(*connection));
+          const bool at_once = !settings_.names.empty() && !connection->proxied();
+          take(at_once ? connection->begin_under(settings_, isolation_)
+                       : connection->begin(isolation_));
+          if (connection->proxied()) {
+            static_cast<void>(state_.prove_lent(*connection));
+            state_.set_on_lent(*connection, settings_);
+          }
         } catch (...) {  // rolled back, then rethrown
           connection->abandon();
           throw;

@@ -13,13 +13,13 @@ namespace querymark::postgres {
 
 /// How one write begins, and on which connection of the pool: BEGIN travels with its first
 /// statement, or alone where that can't be: behind a proxy, where no statement comes, and where the
-/// connection turns out to be gone. Rolls back in the end unless released(). Not thread-safe.
+/// connection turns out to be gone, or under settings of the caller's. Rolls back in the end unless released(). Not thread-safe.
 class WriteStart {
  public:
   using First = Connection::First;
 
   /// Lends a connection. The database must outlive the object. Throws Error.
-  WriteStart(Database::State& state, Isolation isolation);
+  WriteStart(Database::State& state, Isolation isolation, SettingList settings);
   WriteStart(const WriteStart&) = delete;
   WriteStart& operator=(const WriteStart&) = delete;
   ~WriteStart();
@@ -43,6 +43,7 @@ class WriteStart {
 
   Database::State& state_;
   Isolation isolation_;
+  SettingList settings_;
   std::optional<ConnectionPool<PooledConnection>::Lease> lease_;
   std::optional<PendingWrite> pending_;
   bool begun_ = false;

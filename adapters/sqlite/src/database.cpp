@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "database_state.hpp"
+#include "querymark/database/check_options.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "schema.hpp"
 
@@ -12,6 +13,8 @@ namespace {
 constexpr int kFollowAttempts = 10;
 
 Options checked(Options options) {
+  detail::require_shared_options(options);
+  detail::require_some(options.readers, "readers");
   options.busy_timeout = bounded(options.busy_timeout);
   return options;
 }

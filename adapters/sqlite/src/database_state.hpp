@@ -36,7 +36,7 @@ struct Database::State final : Backend {
   State(const std::string& where, Cache& cache, const Options& opts);
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
-  [[nodiscard]] std::unique_ptr<WriteSession> begin_write() override;
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const SessionSettings& settings) override;
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   void verify(const SharedStamp& stamp) override { log.verify(stamp); }
   [[nodiscard]] LoadedRows load(std::string_view sql,

@@ -68,7 +68,7 @@ void Database::Session::commit(const PendingWrite& pending) {
   }
 }
 
-std::unique_ptr<WriteSession> Database::State::begin_write() {
+std::unique_ptr<WriteSession> Database::State::begin_write(const SessionSettings& /*none*/) {
   return std::make_unique<Session>(*this);
 }
 

@@ -1,6 +1,20 @@
 #include "querymark/database/backend.hpp"
 
+#include "querymark/support/error.hpp"
+
 namespace querymark {
+
+SessionSettings Backend::checked_settings(const SessionSettings& /*settings*/) const {
+  throw ConfigError(
+      "sessions of this database have no settings that a query could read: bind the value as a "
+      "parameter, or keep results apart by `.scope()`");
+}
+
+LoadedRows Backend::load_with(const SessionSettings& settings, std::string_view /*sql*/,
+                              std::span<const ParameterView> /*parameters*/) {
+  static_cast<void>(checked_settings(settings));
+  throw Error("this database checks session settings and can't load with them");
+}
 
 void Backend::prove(const SharedStamp& stamp) {
   core().subscriber.catch_up();

@@ -5,11 +5,15 @@
 namespace querymark {
 
 Database::Database(std::unique_ptr<Backend> backend)
-    : Queries(backend->core().source, *backend), backend_(std::move(backend)) {}
+    : Queries(Route(backend->core().source, *backend)), backend_(std::move(backend)) {}
 
 Database::~Database() = default;
 
-std::unique_ptr<WriteSession> Database::begin_write() { return backend_->begin_write(); }
+std::unique_ptr<WriteSession> Database::begin_write() { return backend_->begin_write({}); }
+
+DatabaseSession Database::with(const SessionSettings& settings) {
+  return {*backend_, settings.empty() ? settings : backend_->checked_settings(settings)};
+}
 
 WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
   return backend_->core().subscriber.wait(receipt, wait);
@@ -23,6 +27,7 @@ WriteFate Database::resolve(const Receipt& receipt) {
 void Database::catch_up() { backend_->core().subscriber.catch_up(); }
 
 void Database::attach(std::shared_ptr<SharedTier> tier) {
+  if (!tier) throw ConfigError("attach() was given no tier");
   DatabaseCore& core = backend_->core();
   // What the tier holds may have outlived a rewind of the database that nobody watched.
   if (const auto newest = tier->newest(core.source.marks().cursor().epoch)) {

@@ -19,7 +19,7 @@
 // them has ended). Whoever arrives at count n needs any successful poll with a number > n: it began
 // after the arrival. A failed one with such a number is an answer as well: were each of many
 // callers to ask a server that hangs, the last would wait for all their timeouts. state_mutex_
-// guards last_error_, failure_, own_ and what is known of the horizon, and makes "check, then sleep
+// guards both errors, failure_, own_ and what is known of the horizon, and makes "check, then sleep
 // on covered_" atomic against a poll's end.
 //
 // Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
@@ -40,13 +40,15 @@ Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doo
 
 Subscriber::~Subscriber() { stop(); }
 
+void Subscriber::begin() {
+  const std::lock_guard lock(poll_mutex_);
+  const MonotonicTime began = options_.clock->now();
+  marks_.restart(log_.now());
+  marks_.trust_until(detail::after(began, options_.max_lag));
+}
+
 void Subscriber::start() {
-  {
-    const std::lock_guard lock(poll_mutex_);
-    const MonotonicTime began = options_.clock->now();
-    marks_.restart(log_.now());
-    marks_.trust_until(detail::after(began, options_.max_lag));
-  }
+  begin();
   thread_ = start_thread([this](const std::stop_token& stop) { loop(stop); });
 }
 
@@ -65,7 +67,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     try {
       random = random_u64();
     } catch (const std::exception& failure) {
-      note_failure(failure.what());  // the last one will do
+      note_failure(doorbell_error_, failure.what());  // the last number will do
     }
     const bool rung = sleep(pace.pause(random), stop);
     if (stop.stop_requested()) return;
@@ -86,11 +88,15 @@ bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& st
   const MonotonicTime from = options_.clock->now();
   try {
     doorbell_.wait(pause);
+    {
+      const std::lock_guard lock(state_mutex_);
+      doorbell_error_.clear();
+    }
     return options_.clock->now() - from < pause;
   } catch (const std::exception& failure) {
-    note_failure(failure.what());
+    note_failure(doorbell_error_, failure.what());
   } catch (...) {
-    note_failure("the doorbell failed");
+    note_failure(doorbell_error_, "the doorbell failed");
   }
   // Polls find what a broken doorbell does not tell.
   std::unique_lock lock(state_mutex_);
@@ -98,19 +104,24 @@ bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& st
   return false;
 }
 
-void Subscriber::note_failure(const char* what) noexcept {
+void Subscriber::note_failure(std::string& as, const char* what) noexcept {
   failures_.fetch_add(1);
   const std::lock_guard lock(state_mutex_);
   try {
-    last_error_ = what;
+    as = what;
   } catch (const std::bad_alloc&) {
-    last_error_.clear();  // counted all the same
+    as.clear();  // counted all the same
   }
 }
 
 std::string Subscriber::last_error() const {
   const std::lock_guard lock(state_mutex_);
   return last_error_;
+}
+
+std::string Subscriber::doorbell_error() const {
+  const std::lock_guard lock(state_mutex_);
+  return doorbell_error_;
 }
 
 void Subscriber::catch_up() {
@@ -203,7 +214,7 @@ void Subscriber::poll() {
 }
 
 void Subscriber::fail_poll(std::uint64_t number, Failure failure) noexcept {
-  note_failure(failure.what.c_str());
+  note_failure(last_error_, failure.what.c_str());
   const std::lock_guard lock(state_mutex_);
   failure_ = std::move(failure);
   polls_failed_.store(number);

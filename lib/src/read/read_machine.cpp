@@ -64,6 +64,7 @@ ReadMachine::Action ReadMachine::guarded(Step&& step) noexcept {
 }
 
 ReadMachine::Action ReadMachine::start() noexcept {
+  source_.note_read();
   return guarded([&] { return begin(); });
 }
 

@@ -29,9 +29,14 @@ Source::Source(Cache& cache, SourceOptions options)
       marks_(cache.core().domains.cells(options_.mark_cells)),
       domain_(cache.core().attach(marks_)) {}
 
-Source::~Source() { cache_.core().detach(domain_); }
+Source::~Source() {
+  life_.reset();  // before anything that a handle could touch goes
+  cache_.core().detach(domain_);
+}
 
 void Source::attach(std::shared_ptr<SharedTier> tier, StampProof* proof) {
+  if (read_before_.load())
+    throw ConfigError("attach() after the first read: a tier is attached before anything is read");
   tiers_.push_back(std::move(tier));
   if (proof != nullptr) proof_ = proof;
 }

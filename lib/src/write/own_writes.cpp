@@ -72,7 +72,8 @@ DatabaseStats OwnWrites::stats() const {
           .malformed_rows = subscriber_.malformed_rows(),
           .restarts = marks_.restarts(),
           .horizon_age = subscriber_.horizon_age(),
-          .last_error = subscriber_.last_error()};
+          .last_error = subscriber_.last_error(),
+          .doorbell_error = subscriber_.doorbell_error()};
 }
 
 }  // namespace querymark

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "querymark/database/core.hpp"
+#include "querymark/database/session_settings.hpp"
 #include "querymark/database/write_session.hpp"
 #include "querymark/log/write_fate.hpp"
 #include "querymark/read/loader.hpp"
@@ -16,9 +17,17 @@ namespace querymark {
 class Backend : public Loader, public StampProof {
  public:
   [[nodiscard]] virtual DatabaseCore& core() noexcept = 0;
-  /// An open write transaction. Blocks for a connection, and for other writers where the database
+  /// Session settings as the database spells them, none of which it forgets or takes for another.
+  /// Throws ConfigError for what can't be set for a transaction; where sessions have no settings,
+  /// for all.
+  [[nodiscard]] virtual SessionSettings checked_settings(const SessionSettings& settings) const;
+  /// A load whose transaction has these checked settings, and leaves none of them behind.
+  [[nodiscard]] virtual LoadedRows load_with(const SessionSettings& settings, std::string_view sql,
+                                             std::span<const ParameterView> parameters);
+  /// An open write transaction, under checked settings. Blocks for a connection, and for other writers where the database
   /// takes one at a time. Throws Error; ConfigError inside another write of the same thread.
-  [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write() = 0;
+  [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write(
+      const SessionSettings& settings) = 0;
   /// See Database::resolve; the receipt is of this namespace.
   [[nodiscard]] virtual WriteFate resolve(const Receipt& receipt) = 0;
   /// Checks a stamp of this epoch that a tier has kept: a history that was rewound since it was

@@ -4,7 +4,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "querymark/database/database_session.hpp"
 #include "querymark/database/queries.hpp"
+#include "querymark/database/session_settings.hpp"
 #include "querymark/database/write_session.hpp"
 #include "querymark/log/write_fate.hpp"
 #include "querymark/tier/shared_tier.hpp"
@@ -25,8 +27,15 @@ class Backend;
 /// queries, prepared queries and staged intents must not.
 class Database : public Queries {
  public:
+  Database(const Database&) = delete;
   /// Stops following the log and closes all connections.
   virtual ~Database();
+
+  /// The same database under settings of the caller's, such as {{"app.tenant", "7"}}: for the
+  /// transactions of its loads and writes alone, and part of their keys. So row-level security by a
+  /// setting needs one Database, not one for each tenant. No settings: the database as it is. Asks
+  /// nobody. Throws ConfigError for what can't be set like this: each database says what can.
+  [[nodiscard]] DatabaseSession with(const SessionSettings& settings);
 
   /// Runs `function(tx)` in a write transaction and commits the data together with the intents.
   /// Before it returns, this process's marks include the write. If the function throws, everything

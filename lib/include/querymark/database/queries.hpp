@@ -12,10 +12,9 @@
 namespace querymark {
 
 /// Cached queries over a source and a loader: the reading half of every database. Its functions are
-/// thread-safe; queries and prepared queries must not outlive the database.
+/// thread-safe. A query that is used after its database is no more ends the process with a message.
 class Queries {
  public:
-  Queries(const Queries&) = delete;
   Queries& operator=(const Queries&) = delete;
 
   /// A query with its parameters: `.tag(...)`, `.ttl(...)`, then `.fetch()` or `.fetch_as<T>()`.
@@ -24,40 +23,50 @@ class Queries {
   /// answered and not kept.
   template <BindableParameter... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {source_, loader_, std::move(sql), detail::ParameterList(args...)};
+    return {route_, std::move(sql), detail::ParameterList(args...)};
   }
   /// A query to be called many times, with rows as a `Result`.
   [[nodiscard]] Prepared<ResultSet, detail::NoMapper> prepare(std::string sql) {
-    return {source_, loader_, std::move(sql), {}};
+    return {route_, std::move(sql), {}};
   }
   /// A query to be called many times, with rows as objects.
   template <class T>
   [[nodiscard]] Prepared<T, detail::AutoMapper<T>> prepare(std::string sql) {
-    return {source_, loader_, std::move(sql), {}};
+    return {route_, std::move(sql), {}};
   }
   /// The same with a mapper of your own: a class without state, called with a Row.
   template <class T, class Mapper>
   [[nodiscard]] Prepared<T, Mapper> prepare(std::string sql, Mapper mapper) {
     static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
-    return {source_, loader_, std::move(sql), mapper};
+    return {route_, std::move(sql), mapper};
   }
-  /// A value by the caller's own key name, made stale by this database's log. See `get_or_load`.
+  /// A value by the caller's own key name, made stale by this database's log, and under session
+  /// settings kept apart from the values of others. See `get_or_load`.
   template <class T, class Load>
   [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load) {
-    return querymark::get_or_load<T>(source_, name, options, std::forward<Load>(load));
+    Source& source = route_.source(name);
+    const std::string* const session = route_.loader().session();
+    if (session == nullptr)
+      return querymark::get_or_load<T>(source, name, options, std::forward<Load>(load));
+    ReadOptions apart = options;
+    apart.scope = *session + ':' + options.scope;
+    return querymark::get_or_load<T>(source, name, apart, std::forward<Load>(load));
   }
 
-  [[nodiscard]] Source& source() noexcept { return source_; }
+  [[nodiscard]] Source& source() noexcept { return route_.source("source()"); }
 
  protected:
-  /// Both must outlive it.
-  Queries(Source& source, Loader& loader) noexcept : source_(source), loader_(loader) {}
+  explicit Queries(Route route) noexcept : route_(std::move(route)) {}
+  Queries(const Queries&) = default;
   ~Queries() = default;
+  /// Ends the process with a message, about `what` was used, when the database is no more.
+  void require_alive(std::string_view what) const noexcept {
+    static_cast<void>(route_.source(what));
+  }
 
  private:
-  Source& source_;
-  Loader& loader_;
+  Route route_;
 };
 
 }  // namespace querymark

@@ -51,8 +51,9 @@ class Subscriber {
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber();
 
-  /// Takes the first snapshot (the marks know nothing older) and starts the thread. Throws what the
-  /// log throws; then nothing has started.
+  /// Takes the first snapshot: the marks know nothing older. Throws what the log throws.
+  void begin();
+  /// The same, and starts the thread. When it throws, nothing has started.
   void start();
   /// Stops and joins the thread. Idempotent. Waiters return `timed_out` at their deadline.
   void stop() noexcept;
@@ -89,6 +90,8 @@ class Subscriber {
   [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
   /// Of the last poll; empty when that went well.
   [[nodiscard]] std::string last_error() const;
+  /// Of the thread's last wait for the doorbell; empty when that went well.
+  [[nodiscard]] std::string doorbell_error() const;
   /// How long the cursor's horizon has stood still below its limit, as far as polls have seen.
   [[nodiscard]] std::chrono::nanoseconds horizon_age() const;
 
@@ -107,7 +110,7 @@ class Subscriber {
     ErrorTraits traits;
   };
   void fail_poll(std::uint64_t number, Failure failure) noexcept;
-  void note_failure(const char* what) noexcept;
+  void note_failure(std::string& as, const char* what) noexcept;
   void note_horizon(MonotonicTime now);  // requires state_mutex_
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
@@ -119,12 +122,13 @@ class Subscriber {
 
   std::mutex poll_mutex_;  // one catch-up in flight
 
-  // Guards last_error_, failure_, horizon_, held_since_ and own_; paired with covered_ and
+  // Guards both errors, failure_, horizon_, held_since_ and own_; paired with covered_ and
   // stopped_.
   mutable std::mutex state_mutex_;
   std::condition_variable covered_;
   std::condition_variable_any stopped_;
   std::string last_error_;
+  std::string doorbell_error_;
   Failure failure_;                                   // of poll number polls_failed_
   std::array<std::pair<Epoch, WriteId>, 256> own_{};  // the last own writes, in no order
   std::size_t own_count_ = 0;

@@ -13,7 +13,7 @@
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
-#include "querymark/read/source.hpp"
+#include "querymark/read/route.hpp"
 
 namespace querymark {
 
@@ -22,8 +22,7 @@ namespace detail {
 /// What a prepared query is, whatever makes its tags.
 template <class Mapper>
 struct PreparedSetup {
-  Source* source;
-  Loader* loader;
+  Route route;
   std::string sql;
   ReadOptions options;
   [[no_unique_address]] Mapper mapper;
@@ -35,7 +34,8 @@ struct PreparedSetup {
 /// a hit does not allocate. Tags are built on a miss only, by callables that take the query's
 /// parameters.
 ///
-/// A handle: copies share one state. Thread-safe. Must not outlive the database it came from.
+/// A handle: copies share one state. Thread-safe. Called after the database it came
+/// from is no more, it ends the process with a message.
 ///
 /// Tags are a function of the parameters as long as the callables have no state; their types are
 /// part of the key, so another call site with the same SQL and other tags has entries of its own.
@@ -46,8 +46,11 @@ class Prepared {
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
 
   /// Made by a database's `prepare`.
+  Prepared(Route route, std::string sql, Mapper mapper)
+      : Prepared(Setup{std::move(route), std::move(sql), {}, mapper}, std::tuple<>{}) {}
+
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
-      : Prepared(Setup{&source, &loader, std::move(sql), {}, mapper}, std::tuple<>{}) {}
+      : Prepared(Route(source, loader), std::move(sql), mapper) {}
 
   // See ReadOptions.
 
@@ -110,8 +113,8 @@ class Prepared {
   Prepared(Setup setup, std::tuple<Taggers...> taggers)
       : state_(std::make_shared<State>(std::move(setup), std::move(taggers))) {
     const Setup& s = state_->setup;
-    state_->prefix = s.source->prefix(type_name(), KeyPrefix::Form::sql, s.sql, s.options.scope,
-                                      s.loader->session());
+    state_->prefix = s.route.source(s.sql).prefix(type_name(), KeyPrefix::Form::sql, s.sql,
+                                                  s.options.scope, s.route.loader().session());
   }
 
   template <class Change>
@@ -153,18 +156,18 @@ auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> H
   KeyEncoder encoder(*state.prefix);
   (encoder.add(as_parameter(args)), ...);
   const CallKey call = encoder.call();
+  Source& source = setup.route.source(setup.sql);
   Handle handle{ReadResult{}};
   ReadResult& read = detail::InPlace::of(handle);
   bool hit = false;
   if (state.enabled.load(std::memory_order_relaxed)) [[likely]] {
     if constexpr (kConstantTags) {
-      hit = setup.source->find({.call = call, .options = setup.options}, read);
+      hit = source.find({.call = call, .options = setup.options}, read);
     } else {
       std::vector<Target> declared = setup.options.tags;
       add_targets(declared, args...);
       const std::vector<TargetId> required = ids_of(declared);
-      hit =
-          setup.source->find({.call = call, .options = setup.options, .required = required}, read);
+      hit = source.find({.call = call, .options = setup.options, .required = required}, read);
     }
   }
   if (!hit) [[unlikely]]
@@ -182,8 +185,8 @@ auto Prepared<T, Mapper, Taggers...>::load(const CallKey& call, const Args&... a
   const detail::CallParameters<Args...> values(args...);
   const auto from_parameters = [&](std::vector<Target>& targets) { add_targets(targets, args...); };
   detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
-      call, options, *setup.loader, values.views(), setup.mapper, from_parameters);
-  return blocking_read(*setup.source, request);
+      call, options, setup.route.loader(), values.views(), setup.mapper, from_parameters);
+  return blocking_read(setup.route.source(setup.sql), request);
 }
 
 }  // namespace querymark

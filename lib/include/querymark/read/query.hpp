@@ -8,21 +8,22 @@
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
-#include "querymark/read/source.hpp"
+#include "querymark/read/route.hpp"
 
 namespace querymark {
 
 /// An ad-hoc query: SQL and parameters, copied, with what the cache must know about it. Building it
 /// costs allocations and an intern; for hot paths prepare the query.
 ///
-/// Not thread-safe. Must not outlive the database it came from.
+/// Not thread-safe. Used after the database it came from is no more, it ends the process with a
+/// message.
 class Query {
  public:
+  Query(Route route, std::string sql, detail::ParameterList parameters)
+      : route_(std::move(route)), sql_(std::move(sql)), parameters_(std::move(parameters)) {}
+
   Query(Source& source, Loader& loader, std::string sql, detail::ParameterList parameters)
-      : source_(source),
-        loader_(loader),
-        sql_(std::move(sql)),
-        parameters_(std::move(parameters)) {}
+      : Query(Route(source, loader), std::move(sql), std::move(parameters)) {}
 
   // See ReadOptions.
 
@@ -71,8 +72,7 @@ class Query {
   template <class T, class Mapper>
   typename detail::StoredAs<T, Mapper>::Handle run(const Mapper& mapper) const;
 
-  Source& source_;
-  Loader& loader_;
+  Route route_;
   std::string sql_;
   detail::ParameterList parameters_;
   ReadOptions options_;
@@ -81,27 +81,29 @@ class Query {
 template <class T, class Mapper>
 typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  Source& source = route_.source(sql_);
+  Loader& loader = route_.loader();
   const KeyPrefixRef prefix =
-      source_.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_,
-                     options_.scope, loader_.session());
+      source.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_,
+                    options_.scope, loader.session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   const CallKey call = encoder.call();
-  if (!loader_.isolated()) {
+  if (!loader.isolated()) {
     const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
-    if (source_.find({.call = call, .options = options_, .required = required}, found))
+    if (source.find({.call = call, .options = options_, .required = required}, found))
       return Handle(std::move(found));
   }
   const auto no_more = [](std::vector<Target>& /*targets*/) {};
-  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader_,
+  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader,
                                                              parameters_.views(), mapper, no_more);
-  return Handle(blocking_read(source_, request));
+  return Handle(blocking_read(source, request));
 }
 
 inline Target Query::key() const {
-  const KeyPrefixRef prefix =
-      source_.prefix({}, KeyPrefix::Form::sql, sql_, options_.scope, loader_.session());
+  const KeyPrefixRef prefix = route_.source(sql_).prefix({}, KeyPrefix::Form::sql, sql_,
+                                                         options_.scope, route_.loader().session());
   KeyEncoder encoder(*prefix);
   for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
   return key_target(encoder.key());

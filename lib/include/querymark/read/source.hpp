@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "querymark/read/flight.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/read_request.hpp"
+#include "querymark/support/life.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
 #include "querymark/tier/stamp_proof.hpp"
@@ -66,11 +69,15 @@ class Source {
   }
 
   /// Consulted on a miss, in the order of attachment. `proof` outlives the source; without one,
-  /// values from above what this process has seen of the log are refused.
+  /// values from above what this process has seen of the log are refused. Throws ConfigError after
+  /// the first read, which others may be in the middle of. Requires a tier.
   void attach(std::shared_ptr<SharedTier> tier, StampProof* proof = nullptr);
   [[nodiscard]] const std::vector<std::shared_ptr<SharedTier>>& tiers() const noexcept {
     return tiers_;
   }
+
+  /// Over when the source is.
+  [[nodiscard]] Life::Watch life() const noexcept { return life_->watch(); }
 
   /// `session`: the key's part for what the session pins, where that is not the source's.
   [[nodiscard]] KeyPrefixRef prefix(std::string_view stored_type, KeyPrefix::Form form,
@@ -92,6 +99,10 @@ class Source {
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
   [[nodiscard]] FlightTable& flights() noexcept { return flights_; }
   [[nodiscard]] StampProof* proof() const noexcept { return proof_; }
+  /// A read has come as far as the tiers: from now on none is attached.
+  void note_read() noexcept {
+    if (!read_before_.load(std::memory_order_relaxed)) read_before_.store(true);
+  }
 
  private:
   /// Counts why, and drops the entry if nobody can use it any more.
@@ -102,8 +113,10 @@ class Source {
   Marks marks_;
   MarkDomain domain_;
   FlightTable flights_;
+  std::atomic<bool> read_before_{false};  // from then on nothing changes tiers_
   std::vector<std::shared_ptr<SharedTier>> tiers_;
   StampProof* proof_ = nullptr;
+  std::optional<Life> life_{std::in_place};
 };
 
 inline Source::Verdict Source::verdict(const Entry& entry, MonotonicTime now,

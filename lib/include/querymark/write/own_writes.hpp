@@ -44,6 +44,9 @@ struct DatabaseStats {
   /// tiers do not serve what was written since; memory does.
   std::chrono::nanoseconds horizon_age{};
   std::string last_error;  ///< Of the last poll; empty when it went well.
+  /// Why nothing rings: of the last wait for the doorbell, empty when it went well. Polls find the
+  /// writes meanwhile.
+  std::string doorbell_error;
 };
 
 /// What follows a process's own commits, on every database: marks first, then a look at the log, so

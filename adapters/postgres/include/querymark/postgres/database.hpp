@@ -33,6 +33,13 @@ class Borrowed;
 /// own follows the log. The cache must outlive it; queries, prepared queries and staged intents
 /// must not.
 ///
+/// `with` takes custom settings, those with a dot in their names, of at most 64 KiB in all; the
+/// server's own (role, search_path, TimeZone...) are pinned in Options::session. They are set for
+/// the transaction of each load and write, in the round trip that it takes anyway. A session never
+/// forgets that a custom setting was set in it, so a connection is closed after a load under one
+/// that `Options::session.settings` does not pin: pin it there, to '' if need be. Behind a pooling
+/// proxy it must be. What a load finds changed when it ends is not kept.
+///
 /// A write's intents travel in one text with COMMIT. It is in doubt when the connection is lost
 /// during COMMIT.
 class Database final : public querymark::Database {
@@ -43,13 +50,14 @@ class Database final : public querymark::Database {
   Database(const std::string& url, Cache& cache, Options options = {});
 
   using querymark::Database::write;
-  /// A write at another isolation level, or one that is repeated as `options.retries` asks.
+  /// A write at another isolation level, under session settings, or one that is repeated as
+  /// `options.retries` asks.
   template <class Function>
   auto write(Function&& function, const WriteOptions& options)
       -> Written<std::invoke_result_t<Function&, Transaction&>> {
     for (unsigned tries = 0;; ++tries) {
       try {
-        const std::unique_ptr<WriteSession> session = begin_write(options.isolation);
+        const std::unique_ptr<WriteSession> session = begin_write(options);
         return detail::run_write(*session, function);
       } catch (const Error& failure) {
         const bool repeat = failure.native_code() == "40001" || failure.native_code() == "40P01";
@@ -80,7 +88,7 @@ class Database final : public querymark::Database {
   struct State;
   class Session;
   [[nodiscard]] State& state() const noexcept;
-  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation);
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const WriteOptions& options);
 };
 
 /// Cached queries whose loads run in a caller's own transaction, for one thread at a time. They
@@ -90,7 +98,7 @@ class Borrowed final : public Loader {
  public:
   template <BindableParameter... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {database_.source(), *this, std::move(sql), detail::ParameterList(args...)};
+    return {Route(database_.source(), *this), std::move(sql), detail::ParameterList(args...)};
   }
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "querymark/database/session_settings.hpp"
 #include "querymark/read/source.hpp"
 
 namespace querymark::postgres {
@@ -65,6 +66,8 @@ struct WriteOptions {
   /// How often to run the function again after a serialization failure or a deadlock. It must then
   /// be repeatable.
   unsigned retries = 0;
+  /// Of the transaction alone; see Database::with.
+  SessionSettings settings{};
 };
 
 }  // namespace querymark::postgres

@@ -38,6 +38,10 @@ class Database final : public querymark::Database {
   /// or newer schema: the text names the command that mends it), ConfigError, Error.
   Database(const std::string& where, Cache& cache, Options options = {});
 
+  /// SQLite's sessions have no settings that a query could read: bind the tenant as a parameter, or
+  /// keep results apart by `.scope()`. (Through a `querymark::Database&`, it throws ConfigError.)
+  void with(const SessionSettings& settings) = delete;
+
   // --- the low road: a caller's own connection
   /// Writes the intents in the caller's open transaction. Throws ConfigError when no transaction is
   /// open, when the connection is to another file (also one that was at this path before), or when
@@ -73,7 +77,7 @@ class Borrowed final : public Loader {
  public:
   template <BindableParameter... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {database_.source(), *this, std::move(sql), detail::ParameterList(args...)};
+    return {Route(database_.source(), *this), std::move(sql), detail::ParameterList(args...)};
   }
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "querymark/database/queries.hpp"
+#include "querymark/database/session_settings.hpp"
+#include "querymark/database/write_session.hpp"
+#include "querymark/write/transaction.hpp"
+#include "querymark/write/written.hpp"
+
+namespace querymark {
+
+class Backend;
+
+/// A database as it is under settings of the caller's, such as a tenant's: what `Database::with`
+/// returns. Its queries load, and its writes run, in transactions that have these settings, and are
+/// kept under keys that say so; invalidations reach them as they reach all others.
+///
+/// A light handle: making one costs a digest, no connection. Its queries may outlive it, but not the
+/// database. Thread-safe.
+class DatabaseSession final : public Queries {
+ public:
+  DatabaseSession(const DatabaseSession& other) = default;
+
+  /// See Database::write.
+  template <class Function>
+  auto write(Function&& function) const -> Written<std::invoke_result_t<Function&, Transaction&>> {
+    const std::unique_ptr<WriteSession> session = begin_write();
+    return detail::run_write(*session, function);
+  }
+  /// As the database spells them.
+  [[nodiscard]] const SessionSettings& settings() const noexcept { return settings_; }
+
+ private:
+  friend class Database;
+  DatabaseSession(Backend& backend, SessionSettings settings);
+  [[nodiscard]] std::unique_ptr<WriteSession> begin_write() const;
+
+  Backend& backend_;
+  SessionSettings settings_;
+};
+
+}  // namespace querymark

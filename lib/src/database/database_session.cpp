@@ -1,0 +1,45 @@
+#include "querymark/database/database_session.hpp"
+
+#include "querymark/database/backend.hpp"
+
+namespace querymark {
+namespace {
+
+/// Loads in transactions that have the settings.
+class SettingsLoader final : public Loader {
+ public:
+  SettingsLoader(Backend& backend, SessionSettings settings)
+      : backend_(backend),
+        settings_(std::move(settings)),
+        // Digests have one length, so no session of the source's reads like this one.
+        session_(backend.core().source.options().scope.session + '+' + key_of(settings_)) {}
+
+  [[nodiscard]] LoadedRows load(std::string_view sql,
+                                std::span<const ParameterView> parameters) override {
+    return backend_.load_with(settings_, sql, parameters);
+  }
+  [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
+
+ private:
+  Backend& backend_;
+  const SessionSettings settings_;
+  const std::string session_;
+};
+
+Route route_of(Backend& backend, const SessionSettings& settings) {
+  Source& source = backend.core().source;
+  if (settings.empty()) return {source, backend};
+  return {source, std::make_shared<SettingsLoader>(backend, settings)};
+}
+
+}  // namespace
+
+DatabaseSession::DatabaseSession(Backend& backend, SessionSettings settings)
+    : Queries(route_of(backend, settings)), backend_(backend), settings_(std::move(settings)) {}
+
+std::unique_ptr<WriteSession> DatabaseSession::begin_write() const {
+  require_alive("write()");
+  return backend_.begin_write(settings_);
+}
+
+}  // namespace querymark

@@ -53,6 +53,8 @@ endfunction()
 
 querymark_install_component(core "A query-result cache that a database keeps honest"
   lib/include/querymark REQUIRES fmt libcrypto LIBS -pthread)
+querymark_install_component(testing "A database in memory, for tests of what uses querymark"
+  lib/include/querymark REQUIRES querymark-core)
 if(QUERYMARK_SQLITE OR QUERYMARK_FILE_TIER)
   querymark_install_component(sqlite_common "What querymark's SQLite adapter and file tier share"
     adapters/sqlite_common/include/querymark REQUIRES querymark-core sqlite3 LIBS -lSQLiteCpp)

@@ -38,6 +38,8 @@ std::size_t touch(const ResultSet& set) {
           break;
         case ValueType::null:
         case ValueType::array:
+        case ValueType::list:
+        case ValueType::timestamp:
           break;
       }
     }

@@ -103,7 +103,7 @@ TEST_CASE("cache: two sources share memory but no entries and no marks", "[cache
   other.marks().restart(ReadFixture::upto(10));
   other.marks().trust_until(MonotonicTime::max());
   const auto from_other = [&] {
-    return Query(other, f.loader, "select n", detail::ParameterList()).tag(tag("a")).fetch();
+    return Query(other, f.loader, "select n", Parameters()).tag(tag("a")).fetch();
   };
   (void)f.query("select n").tag(tag("a")).fetch();
   // The same key of another history: not served, and not to be taken for one's own.
@@ -118,7 +118,7 @@ TEST_CASE("cache: a source that goes takes its entries along", "[cache]") {
   const Result kept = [&] {
     Source other(f.cache, {.mark_cells = 1024});
     other.marks().trust_until(MonotonicTime::max());
-    return Query(other, f.loader, "select n", detail::ParameterList()).fetch();
+    return Query(other, f.loader, "select n", Parameters()).fetch();
   }();
   CHECK(f.cache.stats().entries == 0);
   CHECK(kept[0][0].as<int>() == 1);

@@ -19,7 +19,7 @@ using test::split;
 using test::unhex;
 
 // Owns what a vector's parameters point to.
-struct Parameters {
+struct Spelled {
   std::vector<std::string> storage;
   std::string encoded;
 
@@ -66,7 +66,7 @@ TEST_CASE("key: encodings and names match vectors made from the documented layou
     const auto form = static_cast<KeyPrefix::Form>(std::stoi(vector[0]));
     const Scope scope{unhex(vector[1]), unhex(vector[2]), unhex(vector[3]), unhex(vector[4])};
     const KeyPrefix prefix("any type", form, scope, unhex(vector[5]));
-    Parameters parameters;
+    Spelled parameters;
     if (!vector[6].empty())
       for (const std::string& spelled : split(vector[6], ',')) parameters.add(spelled);
     CHECK(to_hex(std::string(prefix.query_bytes()) + parameters.encoded) == vector[7]);

@@ -21,7 +21,7 @@ struct Fixture {
     return stats.entry_bytes + stats.prefix_bytes + stats.mark_bytes;
   }
   Result ask(const std::string& sql) {
-    return Query(source, loader, sql, detail::ParameterList()).ttl(1h).fetch();
+    return Query(source, loader, sql, Parameters()).ttl(1h).fetch();
   }
 
   Cache cache;
@@ -97,8 +97,7 @@ TEST_CASE("literal texts: threads that bring them keep to the budget together", 
       threads.emplace_back([&, t] {
         FakeLoader loader;
         for (int i = 0; i < 4'000; ++i)
-          (void)Query(f.source, loader, text(t * 1'000'000 + i, 4'000), detail::ParameterList())
-              .fetch();
+          (void)Query(f.source, loader, text(t * 1'000'000 + i, 4'000), Parameters()).fetch();
       });
   }
   CHECK(f.taken() <= kMemory);

@@ -126,7 +126,7 @@ TEST_CASE("nested loads: a mapper that reads waits for nobody either, also for a
   other.marks().trust_until(MonotonicTime::max());
   other.attach(tier);
   const Rows<Number> shared =
-      Query(other, f.loader, "select n", detail::ParameterList()).fetch_as<Number>(ReadingMapper{});
+      Query(other, f.loader, "select n", Parameters()).fetch_as<Number>(ReadingMapper{});
   CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(led == 2);
   on_map = {};

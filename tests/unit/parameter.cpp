@@ -1,4 +1,4 @@
-#include "querymark/key/parameter.hpp"
+#include "querymark/key/parameters.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -76,15 +76,16 @@ TEST_CASE("parameter: an integer above 2^63-1 is refused instead of wrapping", "
 TEST_CASE("parameter: a type of one's own is bound through its traits", "[parameter]") {
   CHECK(as_parameter(Money{250}).as_int64() == 250);
   CHECK(as_parameter(std::optional(Money{250})).as_int64() == 250);
-  STATIC_REQUIRE_FALSE(BindableParameter<std::vector<int>>);
+  STATIC_REQUIRE_FALSE(BindableParameter<std::vector<std::vector<int>>>);
+  STATIC_REQUIRE_FALSE(BindableParameter<std::pair<int, int>>);
 }
 
 TEST_CASE("parameter: a list owns copies of its texts, also after a move", "[parameter]") {
   std::string text = "a text that is too long for the small-string buffer of std::string";
   const std::string expected = text;
-  detail::ParameterList first(text, 7, Bytes{"raw"}, nullptr, "");
+  Parameters first(text, 7, Bytes{"raw"}, nullptr, "");
   text.assign(text.size(), '#');
-  detail::ParameterList list(std::move(first));
+  Parameters list(std::move(first));
   REQUIRE(list.views().size() == 5);
   CHECK(list.views()[0].as_view() == expected);
   CHECK(list.views()[1].as_int64() == 7);
@@ -106,7 +107,7 @@ TEST_CASE("parameter: a value that is converted first owns its text as long as n
   CHECK(ParameterView(as_parameter(Colour{})).type() == ValueType::null);
   CHECK(ParameterView(as_parameter(std::optional<Colour>())).type() == ValueType::null);
 
-  const detail::ParameterList list(Colour{"red"}, Colour{longer}, 7);
+  const Parameters list(Colour{"red"}, Colour{longer}, 7);
   CHECK(list.views()[0].as_view() == "#red");
   CHECK(list.views()[1].as_view() == "#" + longer);
   CHECK(list.views()[2].as_int64() == 7);
@@ -137,7 +138,7 @@ TEST_CASE("parameter: ranges of bytes are bytes, not text", "[parameter]") {
 TEST_CASE("parameter: an array knows the type of its elements, also as a copy", "[parameter]") {
   std::string literal = "{1,2}";
   const ParameterView array = ParameterView::array(ValueType::int64, literal);
-  const detail::ParameterList list(array);
+  const Parameters list(array);
   literal = "#####";
   CHECK(list.views()[0].type() == ValueType::array);
   CHECK(list.views()[0].element_type() == ValueType::int64);

@@ -93,7 +93,7 @@ struct ReadFixture {
   }
   template <class... Args>
   [[nodiscard]] Query query(const std::string& sql, const Args&... args) {
-    return {source, loader, sql, detail::ParameterList(args...)};
+    return {source, loader, sql, Parameters(args...)};
   }
 
   ManualClock clock;

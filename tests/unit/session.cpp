@@ -32,8 +32,7 @@ TEST_CASE("session: a caller's scope is added to the loader's session, and never
   ReadFixture f;
   SessionLoader admin("admin", 99);
   const auto ask = [&](Loader& loader, const std::string& scope) {
-    const Result result =
-        Query(f.source, loader, "select n", detail::ParameterList()).scope(scope).fetch();
+    const Result result = Query(f.source, loader, "select n", Parameters()).scope(scope).fetch();
     return result[0]["n"].as<std::int64_t>();
   };
   for (const std::string scope : {"", "tenant", "admin"}) {
@@ -55,15 +54,15 @@ TEST_CASE("session: a key intent from one session reaches the readers of another
   ReadFixture f;
   SessionLoader admin("admin", 99);
   const auto ask = [&](Loader& loader) {
-    return Query(f.source, loader, "select n", detail::ParameterList()).fetch().outcome().is_hit();
+    return Query(f.source, loader, "select n", Parameters()).fetch().outcome().is_hit();
   };
   for (Loader* loader : {static_cast<Loader*>(&admin), static_cast<Loader*>(&f.loader)}) {
     (void)ask(*loader);
     CHECK(ask(*loader));
   }
-  f.invalidate(Query(f.source, admin, "select n", detail::ParameterList()).key());
+  f.invalidate(Query(f.source, admin, "select n", Parameters()).key());
   CHECK_FALSE(ask(f.loader));
   CHECK_FALSE(ask(admin));
-  f.invalidate(Query(f.source, f.loader, "select n", detail::ParameterList()).scope("x").key());
+  f.invalidate(Query(f.source, f.loader, "select n", Parameters()).scope("x").key());
   CHECK(ask(admin));
 }

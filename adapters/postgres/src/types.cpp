@@ -101,12 +101,12 @@ class ArrayReader {
 
 ArrayBuilder& ArrayBuilder::add(ParameterView element) {
   text_ += text_.empty() ? '{' : delimiter_;
-  if (element.type() == ValueType::array)
+  if (element.type() == ValueType::array || element.type() == ValueType::list)
     throw ConfigError("an array of arrays can't be a parameter; pass one array and its width");
   const auto text = text_of(element);
   if (!text)
     text_ += "NULL";
-  else if (element.has_bytes())
+  else if (element.has_bytes() || element.type() == ValueType::timestamp)
     append_quoted(text_, *text);
   else
     text_ += *text;
@@ -156,6 +156,8 @@ std::string cell_text(const Field& cell) {
       return std::string(cell.view());
     case ValueType::null:
     case ValueType::array:
+    case ValueType::list:
+    case ValueType::timestamp:
       break;
   }
   cell.fail("a value");

@@ -15,6 +15,9 @@
 #include "connection.hpp"
 #include "float_text.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/key/list.hpp"
+#include "querymark/key/time_values.hpp"
+#include "querymark/postgres/types.hpp"
 #include "querymark/support/bytes.hpp"
 
 namespace querymark::postgres {
@@ -208,6 +211,15 @@ std::optional<std::string> text_of(ParameterView value) {
       return "\\x" + to_hex(value.as_view());
     case ValueType::array:
       return std::string(value.as_view());
+    case ValueType::list: {
+      ArrayBuilder array;
+      for (const ParameterView element : elements_of_list(value)) array.add(element);
+      return std::string(ParameterView(std::move(array).build()).as_view());
+    }
+    case ValueType::timestamp: {  // the offset is heeded with a time zone, ignored without
+      const std::chrono::microseconds since_1970(value.as_int64());
+      return detail::time_text(detail::Microseconds(since_1970)) + "+00";
+    }
   }
   return std::nullopt;
 }

@@ -8,6 +8,8 @@
 
 #include "errors.hpp"
 #include "guard.hpp"
+#include "json_list.hpp"
+#include "querymark/key/time_values.hpp"
 #include "querymark/support/ascii.hpp"
 #include "sqlite_common_sql.hpp"
 
@@ -79,6 +81,12 @@ ParameterView cell_of(sqlite3_stmt* statement, int column) {
   }
 }
 
+// `text` does not outlive the call: SQLite copies it.
+int bind_copy(sqlite3_stmt* statement, int index, const std::string& text) {
+  return sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT,
+                             SQLITE_UTF8);
+}
+
 int bind_one(sqlite3_stmt* statement, int index, const ParameterView& parameter) {
   switch (parameter.type()) {
     case ValueType::null:
@@ -99,8 +107,14 @@ int bind_one(sqlite3_stmt* statement, int index, const ParameterView& parameter)
                                        SQLITE_UTF8)
                  : sqlite3_bind_blob64(statement, index, data, view.size(), SQLITE_STATIC);
     }
+    case ValueType::timestamp: {
+      const std::chrono::microseconds since_1970(parameter.as_int64());
+      return bind_copy(statement, index, detail::time_text(detail::Microseconds(since_1970)));
+    }
+    case ValueType::list:
+      return bind_copy(statement, index, json_of(parameter));
     case ValueType::array:
-      throw ConfigError("SQLite has no arrays; pass JSON text and read it with json_each()");
+      throw ConfigError("an array as PostgreSQL spells it; pass a std::vector");
   }
   return SQLITE_MISUSE;
 }

@@ -7,6 +7,7 @@
 #include "querymark/deliver/worker.hpp"
 #include "querymark/follow/subscriber.hpp"
 #include "querymark/key/key.hpp"
+#include "querymark/key/parameters.hpp"
 #include "querymark/key/target.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/log/memory_outbox.hpp"

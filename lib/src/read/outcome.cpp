@@ -63,6 +63,8 @@ std::string_view to_string(Stored stored) noexcept {
       return "the transaction has written";
     case Stored::reentrant:
       return "asked for by its own load";
+    case Stored::too_many_targets:
+      return "its rows imply more targets than a value can carry";
     case Stored::uncacheable:
       return "it tells of the server, which no invalidation speaks of";
   }

@@ -10,6 +10,7 @@ void ReadCounters::copy_to(CacheStats& stats) const {
   stats.joined = joined.load();
   stats.bypassed = bypassed.load();
   stats.load_failures = load_failures.load();
+  stats.untagged = untagged.load();
   stats.expired = expired.load();
   stats.invalidated = invalidated.load();
   stats.targets_differed = targets_differed.load();

@@ -143,6 +143,7 @@ ReadMachine::Action ReadMachine::begin() {
   began_ = cache_.clock.coarse_now();
   targets_ = request_.options.tags;
   request_.add_targets(targets_);
+  require_tags();
   targets_.push_back(key_target(key()));
   for (const Target& target : targets_) target_ids_.add(target.id());
   if (target_ids_.size() > kMaxTargets)
@@ -156,6 +157,23 @@ ReadMachine::Action ReadMachine::begin() {
     bypass_ = Stored::lagging;
   }
   return bypass_ || request_.alone ? load_alone() : enter();
+}
+
+// A value under a name of the caller's own is invalidated by that name.
+void ReadMachine::require_tags() {
+  const ReadOptions& options = request_.options;
+  const bool tagged = !targets_.empty() || !options.row_tags.empty();
+  const KeyPrefix& prefix = *key().prefix;
+  if (tagged || !options.cached || ttl_.count() <= 0 || prefix.form() == KeyPrefix::Form::named)
+    return;
+  cache_.counters.untagged.fetch_add(1);
+  if (!source_.options().require_tags) return;
+  constexpr std::size_t kShown = 100;
+  const std::string_view sql = prefix.text();
+  throw ConfigError(
+      "this query declares no tags, and the database was opened with require_tags; say what makes "
+      "it stale with .tag(...), or .uncached(): " +
+      std::string(sql.substr(0, kShown)) + (sql.size() > kShown ? "..." : ""));
 }
 
 ReadMachine::Action ReadMachine::enter() {
@@ -230,7 +248,9 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
   // What no entry could carry is not worth a look.
   if (value->targets.size() <= kMaxTargets) {
     for (const Target& target : value->targets) target_ids_.add(target.id());
-    generation = source_.marks().judge(value->stamp, target_ids_.values());
+    // Who stored it may have tagged it otherwise.
+    if (add_implied(value->rows))
+      generation = source_.marks().judge(value->stamp, target_ids_.values());
   }
   if (generation && target_ids_.size() <= kMaxTargets) {
     const auto ttl =
@@ -256,6 +276,17 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
 ReadMachine::Action ReadMachine::refuse_shared() {
   cache_.counters.shared_stale.fetch_add(1);
   return poll_next_tier();
+}
+
+// False for rows that can't be tagged: of another idea of the columns, or garbage.
+bool ReadMachine::add_implied(const ResultSet& rows) {
+  try {
+    for (const Target& target : detail::targets_of(request_.options.row_tags, rows))
+      target_ids_.add(target.id());
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 ReadMachine::Action ReadMachine::load() {
@@ -299,6 +330,7 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   if (share) {
     const WallTime wall = cache_.clock.wall_now();
     const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(ttl_));
+    targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
     to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
                             .stored = wall,
                             .expires = wall + ttl,

@@ -58,7 +58,7 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
 
 bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   CacheCore& core = cache_.core();
-  if (!cache_.enabled() || !lookup.options.cached) [[unlikely]]
+  if (!cache_.enabled()) [[unlikely]]
     return false;
   const MonotonicTime now = core.clock.coarse_now();
   const bool trusted = marks_.trusted(now);

@@ -9,4 +9,11 @@ void fail_column_count(std::size_t columns, std::size_t fields) {
                   std::to_string(fields));
 }
 
+void fail_row_count(std::string_view wanted, std::size_t rows, std::string_view what) {
+  constexpr std::size_t kShown = 100;
+  throw TypeError(
+      std::string(wanted) + " was expected, and " + (rows == 0 ? "none" : std::to_string(rows)) +
+      " came: " + std::string(what.substr(0, kShown)) + (what.size() > kShown ? "..." : ""));
+}
+
 }  // namespace querymark::detail

@@ -235,7 +235,9 @@ void ResultSetBuilder::add_column(std::string_view name, std::string_view declar
 }
 
 void ResultSetBuilder::add(ParameterView cell) {
-  if (cell.type() == ValueType::array) cell = ParameterView::text(cell.as_view());
+  if (cell.type() == ValueType::array || cell.type() == ValueType::list)
+    cell = ParameterView::text(cell.as_view());
+  if (cell.type() == ValueType::timestamp) cell = ParameterView::int64(cell.as_int64());
   tags_.push_back(static_cast<char>(cell.type()));
   std::uint64_t bits = 0;
   if (is_text_like(cell.type())) {

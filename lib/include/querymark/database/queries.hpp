@@ -21,9 +21,9 @@ class Queries {
   /// The SQL goes to the database verbatim, parameters are bound in order. It must be one statement
   /// that reads; what tells of the server or the schema (EXPLAIN, SHOW, a PRAGMA that reads) is
   /// answered and not kept.
-  template <BindableParameter... Args>
+  template <HasParameterTraits... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {route_, std::move(sql), detail::ParameterList(args...)};
+    return {route_, std::move(sql), Parameters(args...)};
   }
   /// A query to be called many times, with rows as a `Result`.
   [[nodiscard]] Prepared<ResultSet, detail::NoMapper> prepare(std::string sql) {
@@ -37,7 +37,6 @@ class Queries {
   /// The same with a mapper of your own: a class without state, called with a Row.
   template <class T, class Mapper>
   [[nodiscard]] Prepared<T, Mapper> prepare(std::string sql, Mapper mapper) {
-    static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
     return {route_, std::move(sql), mapper};
   }
   /// A value by the caller's own key name, made stale by this database's log, and under session

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "querymark/key/key.hpp"
+#include "querymark/key/parameters.hpp"
 
 namespace querymark {
 
@@ -89,6 +90,16 @@ class KeyEncoder {
                              ? std::bit_cast<std::uint64_t>(parameter.as_float64())
                              : static_cast<std::uint64_t>(parameter.as_int64());
       hash_ = detail::folded_product(hash_ ^ type * secret, secret ^ value);
+    }
+  }
+
+  /// One argument of a call: a value, or Parameters.
+  template <HasParameterTraits Arg>
+  [[gnu::always_inline]] void add_argument(const Arg& arg) {
+    if constexpr (std::same_as<Arg, Parameters>) {
+      for (const OwnedParameter& parameter : arg.all()) add(parameter);
+    } else {
+      add(as_parameter(arg));
     }
   }
 

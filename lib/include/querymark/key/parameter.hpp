@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,8 +25,8 @@ struct Bytes {
   friend bool operator==(const Bytes&, const Bytes&) = default;
 };
 
-/// The type of a parameter or of a cell; an array is only ever a parameter. The numbers are part of
-/// stored encodings: never change one.
+/// The type of a parameter or of a cell; arrays, lists and timestamps
+/// are only ever parameters. The numbers are part of stored encodings: never change one.
 enum class ValueType : std::uint8_t {
   null = 0,
   boolean = 1,
@@ -36,7 +34,9 @@ enum class ValueType : std::uint8_t {
   float64 = 3,
   text = 4,
   bytes = 5,
-  array = 6
+  array = 6,      // as PostgreSQL spells it
+  list = 7,       // see ListBuilder
+  timestamp = 8,  // microseconds since 1970, UTC
 };
 
 /// One bound parameter, not owning its text or bytes: valid as long as what it was made from.
@@ -67,6 +67,13 @@ class ParameterView {
     view.integer_ = static_cast<std::int64_t>(element);
     return view;
   }
+  /// `encoded` is what ListBuilder makes.
+  static constexpr ParameterView list(ByteView encoded) noexcept {
+    return {ValueType::list, encoded};
+  }
+  static constexpr ParameterView timestamp(std::int64_t microseconds) noexcept {
+    return {ValueType::timestamp, microseconds};
+  }
   /// The same parameter over a copy of its text or bytes.
   [[nodiscard]] constexpr ParameterView over(ByteView copy) const noexcept {
     ParameterView view = *this;
@@ -82,8 +89,10 @@ class ParameterView {
   [[nodiscard]] constexpr ValueType element_type() const noexcept {
     return static_cast<ValueType>(integer_);
   }
-  /// True for text, bytes and arrays: what lies outside the view.
-  [[nodiscard]] constexpr bool has_bytes() const noexcept { return type_ >= ValueType::text; }
+  /// True for text, bytes, arrays and lists: what lies outside the view.
+  [[nodiscard]] constexpr bool has_bytes() const noexcept {
+    return type_ >= ValueType::text && type_ != ValueType::timestamp;
+  }
 
  private:
   constexpr ParameterView(ValueType type, std::int64_t integer) noexcept
@@ -110,11 +119,17 @@ class OwnedParameter {
   std::string data_;
 };
 
+namespace detail {
+/// How enumerations and std::chrono do: see time_values.hpp. Empty for any other type.
+template <class T>
+struct BuiltInParameter {};
+}  // namespace detail
+
 /// How a C++ value becomes a parameter. Specialise it for your own types:
 /// `static ParameterView view(const Money& m) { return ParameterView::int64(m.cents); }`. A value
 /// that has to be converted to text first gives an OwnedParameter.
 template <class T>
-struct ParameterTraits;
+struct ParameterTraits : detail::BuiltInParameter<T> {};
 
 template <class T>
 concept BindableParameter = requires(const T& value) {
@@ -198,8 +213,8 @@ namespace detail {
 [[noreturn, gnu::cold]] void refuse_huge_parameter();
 
 /// Appends the canonical, self-delimiting encoding of one parameter: a type byte, then 8 bytes
-/// little-endian for numbers (doubles by their bits), or a length-prefixed block for text and
-/// bytes; an array has the type byte of its elements before the block.
+/// little-endian for numbers (doubles by their bits), or a length-prefixed block for text,
+/// bytes and lists; an array has the type byte of its elements before the block.
 template <class Sink>
 [[gnu::always_inline]] inline void encode_parameter(Sink& sink, ParameterView parameter) {
   const char tag = static_cast<char>(parameter.type());
@@ -213,6 +228,7 @@ template <class Sink>
       break;
     }
     case ValueType::int64:
+    case ValueType::timestamp:
       put_integer(sink, parameter.as_int64());
       break;
     case ValueType::float64: {
@@ -229,58 +245,13 @@ template <class Sink>
     }
     case ValueType::text:
     case ValueType::bytes:
+    case ValueType::list:
       if (parameter.as_view().size() > std::numeric_limits<std::uint32_t>::max())
         refuse_huge_parameter();
       put_block(sink, parameter.as_view());
       break;
   }
 }
-
-/// The parameters of one call as views, with what had to be converted for them. Neither copied nor
-/// moved: the arguments must outlive it.
-template <class... Args>
-class CallParameters {
- public:
-  explicit CallParameters(const Args&... args)
-      : held_{as_parameter(args)...},
-        views_(std::apply(
-            [](const auto&... held) { return std::array<ParameterView, sizeof...(Args)>{held...}; },
-            held_)) {}
-  CallParameters(const CallParameters&) = delete;
-  CallParameters& operator=(const CallParameters&) = delete;
-
-  [[nodiscard]] std::span<const ParameterView> views() const noexcept { return views_; }
-
- private:
-  std::tuple<decltype(as_parameter(std::declval<const Args&>()))...> held_;
-  std::array<ParameterView, sizeof...(Args)> views_;
-};
-
-/// Owns copies of parameters, for a query that outlives the expression it was built in.
-class ParameterList {
- public:
-  template <BindableParameter... Args>
-  explicit ParameterList(const Args&... args) {
-    storage_.reserve(sizeof...(Args));
-    views_.reserve(sizeof...(Args));
-    (add(as_parameter(args)), ...);
-  }
-  ParameterList(ParameterList&&) noexcept = default;
-  ParameterList& operator=(ParameterList&&) noexcept = default;
-  ParameterList(const ParameterList&) = delete;
-  ParameterList& operator=(const ParameterList&) = delete;
-
-  [[nodiscard]] const std::vector<ParameterView>& views() const noexcept { return views_; }
-
- private:
-  // Moving the list moves the vector of strings, not the strings: views into them stay valid.
-  void add(ParameterView view) {
-    if (view.has_bytes()) view = view.over(storage_.emplace_back(view.as_view()));
-    views_.push_back(view);
-  }
-  std::vector<std::string> storage_;
-  std::vector<ParameterView> views_;
-};
 
 }  // namespace detail
 }  // namespace querymark

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -123,11 +124,21 @@ template <class Kind, class... Id>
   return detail::make_target(TargetKind::entity, kind, id...);
 }
 
-/// All things of a kind: `collection("product")`.
+/// A name for all things of a kind, as lists of them depend on it: `collection("product")`. It is a
+/// name and no more: invalidating it does not reach what is tagged `entity("product", 7)`, and the
+/// other way round. A change to one thing of a list concerns both: see `entity_and_collection`.
 template <class... Segments>
 [[nodiscard]] Target collection(const Segments&... segments) {
   static_assert(sizeof...(Segments) > 0, "a collection needs a name");
   return detail::make_target(TargetKind::collection, segments...);
+}
+
+/// Both targets of a change to one thing: itself, and the lists that it is or was in.
+/// `tx.invalidate(entity_and_collection("product", 7))` reaches what is tagged
+/// `entity("product", 7)` and what is tagged `collection("product")`.
+template <class Kind, class... Id>
+[[nodiscard]] std::array<Target, 2> entity_and_collection(const Kind& kind, const Id&... id) {
+  return {entity(kind, id...), collection(kind)};
 }
 
 }  // namespace querymark

@@ -15,6 +15,7 @@ struct CacheStats {
   std::uint64_t bypassed = 0;     ///< Cache switched off, not trusted, or refused for this read.
   std::uint64_t degraded = 0;     ///< Hits served although freshness could not be claimed (policy).
   std::uint64_t load_failures = 0;
+  std::uint64_t untagged = 0;  ///< Loads of cached queries without a tag: only a TTL ends them.
   // Why what was in memory was not served.
   std::uint64_t expired = 0;
   std::uint64_t invalidated = 0;       ///< An invalidation that the entry's stamp does not include.

@@ -48,13 +48,17 @@ class ValueRequest final : public ReadRequest {
 template <class T, class Load>
 [[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name,
                                     const ReadOptions& options, Load&& load) {
+  if (!options.row_tags.empty())
+    throw ConfigError("a value of get_or_load has no rows to be tagged by");
   const KeyPrefixRef prefix = source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name,
                                             detail::checked(options).scope);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters
-  const std::vector<TargetId> required = ids_of(options.tags);
-  ReadResult found;
-  if (source.find({.call = call, .options = options, .required = required}, found))
-    return Cached<T>(std::move(found));
+  if (options.cached) {
+    const std::vector<TargetId> required = ids_of(options.tags);
+    ReadResult found;
+    if (source.find({.call = call, .options = options, .required = required}, found))
+      return Cached<T>(std::move(found));
+  }
   detail::ValueRequest<T, Load> request(call, options, load);
   return Cached<T>(blocking_read(source, request));
 }

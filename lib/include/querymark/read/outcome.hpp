@@ -23,16 +23,17 @@ enum class Origin : std::uint8_t { database, memory, shared_tier };
 /// Whether memory kept the value, and why not.
 enum class Stored : std::uint8_t {
   yes,
-  already,         ///< It came from memory.
-  oversize,        ///< Larger than memory takes.
-  superseded,      ///< Memory has a later value.
-  invalidated,     ///< A target was invalidated during the load.
-  not_covered,     ///< It ran in a snapshot that can't be judged, or older than an invalidation.
-  disabled,        ///< The cache, or this query's caching, is switched off.
-  lagging,         ///< The log has not been reached for max_lag.
-  in_transaction,  ///< The transaction has written.
-  reentrant,       ///< The load of this very key asked for it again.
-  uncacheable,     ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
+  already,           ///< It came from memory.
+  oversize,          ///< Larger than memory takes.
+  superseded,        ///< Memory has a later value.
+  invalidated,       ///< A target was invalidated during the load.
+  not_covered,       ///< It ran in a snapshot that can't be judged, or older than an invalidation.
+  disabled,          ///< The cache, or this query's caching, is switched off.
+  lagging,           ///< The log has not been reached for max_lag.
+  in_transaction,    ///< The transaction has written.
+  reentrant,         ///< The load of this very key asked for it again.
+  too_many_targets,  ///< Its rows imply more targets than a value can carry.
+  uncacheable,       ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
 };
 
 /// What happened on one read.

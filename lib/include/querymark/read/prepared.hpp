@@ -1,8 +1,8 @@
 #pragma once
 
-#include <atomic>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -11,31 +11,25 @@
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/prepared_core.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/route.hpp"
 
+// For users.
+
 namespace querymark {
 
-namespace detail {
-
-/// What a prepared query is, whatever makes its tags.
-template <class Mapper>
-struct PreparedSetup {
-  Route route;
-  std::string sql;
-  ReadOptions options;
-  [[no_unique_address]] Mapper mapper;
-};
-
-}  // namespace detail
+template <class T, class... Args>
+class PreparedQuery;
 
 /// A query whose SQL is encoded once. Calling it encodes the parameters into a buffer on the stack;
-/// a hit does not allocate. Tags are built on a miss only, by callables that take the query's
-/// parameters.
+/// a hit does not allocate (unless a parameter has to be converted to a longer text, or is a list).
+/// Tags are built on a miss only, by callables that take the query's parameters.
 ///
-/// A handle: copies share one state. Thread-safe. Called after the database it came
-/// from is no more, it ends the process with a message.
+/// A handle: copies share one state. Thread-safe. Called after the database it came from is no more,
+/// it ends the process with a message. Its type holds the callables'; for a class member, name a
+/// PreparedQuery.
 ///
 /// Tags are a function of the parameters as long as the callables have no state; their types are
 /// part of the key, so another call site with the same SQL and other tags has entries of its own.
@@ -43,11 +37,14 @@ struct PreparedSetup {
 template <class T, class Mapper, class... Taggers>
 class Prepared {
  public:
-  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  using Handle = detail::HandleOf<T>;
 
   /// Made by a database's `prepare`.
   Prepared(Route route, std::string sql, Mapper mapper)
-      : Prepared(Setup{std::move(route), std::move(sql), {}, mapper}, std::tuple<>{}) {}
+      : Prepared(detail::PreparedSetup{std::move(route), std::move(sql), {}}, mapper,
+                 std::tuple<>{}) {
+    detail::require_mapper<T, Mapper>();
+  }
 
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
       : Prepared(Route(source, loader), std::move(sql), mapper) {}
@@ -57,11 +54,17 @@ class Prepared {
   [[nodiscard]] Prepared tag(Target target) const {
     return with([&](ReadOptions& options) { options.tags.push_back(std::move(target)); });
   }
-  /// `tagger` makes a target from the parameters.
+  /// `tagger` makes a target, or a range of them, from the parameters.
   template <class Tagger>
     requires(!std::same_as<Tagger, Target>)
   [[nodiscard]] Prepared<T, Mapper, Taggers..., Tagger> tag(Tagger tagger) const {
-    return {state_->setup, std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+    return {state_->setup, state_->mapper,
+            std::tuple_cat(state_->taggers, std::tuple<Tagger>(std::move(tagger)))};
+  }
+  /// `tagger` makes a target, or a range of them, from each row: see RowTagger.
+  template <class Tagger>
+  [[nodiscard]] Prepared tag_rows(Tagger tagger) const {
+    return with([&](ReadOptions& options) { options.row_tags.emplace_back(tagger); });
   }
   /// Throws ConfigError when negative.
   [[nodiscard]] Prepared ttl(TimeSpan ttl) const {
@@ -83,110 +86,156 @@ class Prepared {
   }
 
   /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
-  template <class... Args>
-  [[nodiscard]] Handle operator()(const Args&... args) const;
+  template <HasParameterTraits... Args>
+  [[nodiscard]] Handle operator()(const Args&... args) const {
+    if constexpr (kConstantTags)
+      return detail::serve<Handle>(*state_, nullptr, &load<Args...>, args...);
+    else
+      return detail::serve<Handle>(*state_, &declared<Args...>, &load<Args...>, args...);
+  }
+
+  /// The one row, as a copy of its object. Throws TypeError, which says how many came, when it is
+  /// not one.
+  template <HasParameterTraits... Args>
+    requires(!std::same_as<T, ResultSet>)
+  [[nodiscard]] T fetch_one(const Args&... args) const {
+    return (*this)(args...).one();
+  }
+  /// The one row, or nothing when none came. Throws TypeError when more than one did.
+  template <HasParameterTraits... Args>
+    requires(!std::same_as<T, ResultSet>)
+  [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const {
+    return (*this)(args...).optional();
+  }
+  /// The one cell of the one row.
+  template <HasParameterTraits... Args>
+    requires(detail::kIsCell<T>)
+  [[nodiscard]] T fetch_value(const Args&... args) const {
+    return (*this)(args...).one();
+  }
 
   /// The target that a key intent for this query with these parameters hits.
-  template <class... Args>
+  template <HasParameterTraits... Args>
   [[nodiscard]] Target key(const Args&... args) const {
-    KeyEncoder encoder(*state_->prefix);
-    (encoder.add(as_parameter(args)), ...);
-    return key_target(encoder.key());
+    return detail::key_of_call(*state_, args...);
   }
 
  private:
   template <class, class, class...>
   friend class Prepared;
+  template <class, class...>
+  friend class PreparedQuery;
 
-  using Setup = detail::PreparedSetup<Mapper>;
-  struct State {
-    State(Setup made, std::tuple<Taggers...> tags)
-        : setup(std::move(made)), taggers(std::move(tags)) {}
-    Setup setup;
-    std::tuple<Taggers...> taggers;
-    KeyPrefixRef prefix;
-    std::atomic<bool> enabled{true};
+  struct State : detail::PreparedCore {
+    State(detail::PreparedSetup settings, Mapper mapping, std::tuple<Taggers...> makers)
+        : PreparedCore(std::move(settings), detail::stored_type_name<T, Mapper>(),
+                       {detail::type_tag<Taggers>()...}),
+          mapper(mapping),
+          taggers(std::move(makers)) {}
+    [[no_unique_address]] Mapper mapper;
+    [[no_unique_address]] std::tuple<Taggers...> taggers;
   };
 
   static constexpr bool kConstantTags = (std::is_empty_v<Taggers> && ...);
 
-  Prepared(Setup setup, std::tuple<Taggers...> taggers)
-      : state_(std::make_shared<State>(std::move(setup), std::move(taggers))) {
-    const Setup& s = state_->setup;
-    state_->prefix = s.route.source(s.sql).prefix(type_name(), KeyPrefix::Form::sql, s.sql,
-                                                  s.options.scope, s.route.loader().session());
-  }
+  Prepared(detail::PreparedSetup setup, const Mapper& mapper, std::tuple<Taggers...> taggers)
+      : state_(std::make_shared<State>(std::move(setup), mapper, std::move(taggers))) {}
 
   template <class Change>
   [[nodiscard]] Prepared with(Change change) const {
-    Setup setup = state_->setup;
+    detail::PreparedSetup setup = state_->setup;
     change(setup.options);
-    return {std::move(setup), state_->taggers};
+    return {std::move(setup), state_->mapper, state_->taggers};
   }
 
-  [[nodiscard]] std::string type_name() const {
-    std::string name = detail::stored_type_name<T, Mapper>();
-    for (const Target& tag : state_->setup.options.tags)
-      name.append("/")
-          .append(to_string(tag.kind()))
-          .append(":" + std::to_string(tag.text().size()) + ":")  // or texts could run together
-          .append(tag.text());
-    (name.append("/").append(detail::type_tag<Taggers>()), ...);
-    return name;
-  }
-
+  // The targets that the callables make from the parameters.
   template <class... Args>
-  void add_targets(std::vector<Target>& targets, const Args&... args) const {
-    std::apply([&](const auto&... tagger) { (targets.push_back(tagger(args...)), ...); },
-               state_->taggers);
+  static void add_targets(const State& state, std::vector<Target>& targets, const Args&... args) {
+    std::apply([&](const auto&... tagger) { (detail::add_tagged(targets, tagger(args...)), ...); },
+               state.taggers);
   }
-
-  /// What a miss does: out of the way of hits.
+  // All that the call declares, where that is no function of the key.
   template <class... Args>
-  [[nodiscard, gnu::noinline]] ReadResult load(const CallKey& call, const Args&... args) const;
+  static std::vector<TargetId> declared(const detail::PreparedCore& core, const Args&... args) {
+    std::vector<Target> targets = core.setup.options.tags;
+    add_targets(static_cast<const State&>(core), targets, args...);
+    return ids_of(targets);
+  }
+  // What a miss does: out of the way of hits.
+  template <class... Args>
+  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core, const CallKey& call,
+                                           const Args&... args) {
+    const State& state = static_cast<const State&>(core);
+    ReadOptions options = state.setup.options;
+    options.cached = options.cached && state.enabled.load(std::memory_order_relaxed);
+    const detail::CallParameters<Args...> values(args...);
+    const auto from_parameters = [&](std::vector<Target>& targets) {
+      add_targets(state, targets, args...);
+    };
+    detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
+        call, options, state.setup.route.loader(), values.views(), state.mapper, from_parameters);
+    return blocking_read(state.setup.route.source(state.setup.sql), request);
+  }
 
   std::shared_ptr<State> state_;
 };
 
-template <class T, class Mapper, class... Taggers>
-template <class... Args>
-auto Prepared<T, Mapper, Taggers...>::operator()(const Args&... args) const -> Handle {
-  State& state = *state_;
-  const Setup& setup = state.setup;
-  KeyEncoder encoder(*state.prefix);
-  (encoder.add(as_parameter(args)), ...);
-  const CallKey call = encoder.call();
-  Source& source = setup.route.source(setup.sql);
-  Handle handle{ReadResult{}};
-  ReadResult& read = detail::InPlace::of(handle);
-  bool hit = false;
-  if (state.enabled.load(std::memory_order_relaxed)) [[likely]] {
-    if constexpr (kConstantTags) {
-      hit = source.find({.call = call, .options = setup.options}, read);
-    } else {
-      std::vector<Target> declared = setup.options.tags;
-      add_targets(declared, args...);
-      const std::vector<TargetId> required = ids_of(declared);
-      hit = source.find({.call = call, .options = setup.options, .required = required}, read);
-    }
-  }
-  if (!hit) [[unlikely]]
-    read = load(call, args...);
-  return handle;
-}
+/// A prepared query under a type that can be named, for members of classes: `T` is what a row is
+/// (ResultSet for rows as they are), `Args` are the parameters.
+///
+///     qm::PreparedQuery<Product, std::int64_t> by_id_;
+///     ...
+///     by_id_ = db.prepare<Product>("select ... where id = ?").tag(product_of);
+///
+/// A hit costs what it costs a Prepared; what makes tags and objects is asked on a miss only. A
+/// handle like Prepared. One that was made without a query throws ConfigError when called.
+template <class T, class... Args>
+class PreparedQuery {
+ public:
+  using Handle = detail::HandleOf<T>;
 
-template <class T, class Mapper, class... Taggers>
-template <class... Args>
-auto Prepared<T, Mapper, Taggers...>::load(const CallKey& call, const Args&... args) const
-    -> ReadResult {
-  const Setup& setup = state_->setup;
-  ReadOptions options = setup.options;
-  options.cached = options.cached && state_->enabled.load(std::memory_order_relaxed);
-  const detail::CallParameters<Args...> values(args...);
-  const auto from_parameters = [&](std::vector<Target>& targets) { add_targets(targets, args...); };
-  detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
-      call, options, setup.route.loader(), values.views(), setup.mapper, from_parameters);
-  return blocking_read(setup.route.source(setup.sql), request);
-}
+  PreparedQuery() = default;
+  template <class Mapper, class... Taggers>
+  PreparedQuery(const Prepared<T, Mapper, Taggers...>& query)  // is one, under a shorter name
+      : core_(query.state_), load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>) {
+    using From = Prepared<T, Mapper, Taggers...>;
+    if constexpr (!From::kConstantTags) declared_ = &From::template declared<Args...>;
+  }
+
+  /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
+  [[nodiscard]] Handle operator()(const Args&... args) const {
+    return detail::serve<Handle>(required(), declared_, load_, args...);
+  }
+  /// See Prepared.
+  [[nodiscard]] T fetch_one(const Args&... args) const
+    requires(!std::same_as<T, ResultSet>)
+  {
+    return (*this)(args...).one();
+  }
+  [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const
+    requires(!std::same_as<T, ResultSet>)
+  {
+    return (*this)(args...).optional();
+  }
+  [[nodiscard]] T fetch_value(const Args&... args) const
+    requires(detail::kIsCell<T>)
+  {
+    return (*this)(args...).one();
+  }
+  [[nodiscard]] Target key(const Args&... args) const {
+    return detail::key_of_call(required(), args...);
+  }
+
+ private:
+  [[nodiscard]] const detail::PreparedCore& required() const {
+    if (!core_) [[unlikely]]
+      throw ConfigError("this PreparedQuery was never given a prepared query");
+    return *core_;
+  }
+
+  std::shared_ptr<const detail::PreparedCore> core_;
+  std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
+  ReadResult (*load_)(const detail::PreparedCore&, const CallKey&, const Args&...) = nullptr;
+};
 
 }  // namespace querymark

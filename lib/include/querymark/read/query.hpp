@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,16 +20,22 @@ namespace querymark {
 /// message.
 class Query {
  public:
-  Query(Route route, std::string sql, detail::ParameterList parameters)
+  Query(Route route, std::string sql, Parameters parameters)
       : route_(std::move(route)), sql_(std::move(sql)), parameters_(std::move(parameters)) {}
 
-  Query(Source& source, Loader& loader, std::string sql, detail::ParameterList parameters)
+  Query(Source& source, Loader& loader, std::string sql, Parameters parameters)
       : Query(Route(source, loader), std::move(sql), std::move(parameters)) {}
 
   // See ReadOptions.
 
   Query&& tag(Target target) && {
     options_.tags.push_back(std::move(target));
+    return std::move(*this);
+  }
+  /// `tagger` makes a target, or a range of them, from each row: see RowTagger.
+  template <class Tagger>
+  Query&& tag_rows(Tagger tagger) && {
+    options_.row_tags.emplace_back(tagger);
     return std::move(*this);
   }
   /// Throws ConfigError when negative.
@@ -56,14 +63,33 @@ class Query {
   /// whose fields take the columns in order. Throws TypeError when they don't fit.
   template <class T>
   [[nodiscard]] Rows<T> fetch_as() const {
+    detail::require_row_type<T>();
     return run<T>(detail::AutoMapper<T>{});
   }
   /// The rows as what `mapper(row)` returns. The mapper's type is part of the key: it must be a
   /// class without state, such as a captureless lambda.
   template <class T, class Mapper>
   [[nodiscard]] Rows<T> fetch_as(Mapper mapper) const {
-    static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
+    detail::require_mapper<T, Mapper>();
     return run<T>(mapper);
+  }
+  /// The one row, as a copy of its object. Throws TypeError, which says how many came, when it is
+  /// not one.
+  template <class T>
+  [[nodiscard]] T fetch_one() const {
+    return fetch_as<T>().one();
+  }
+  /// The one row, or nothing when none came. Throws TypeError when more than one did.
+  template <class T>
+  [[nodiscard]] std::optional<T> fetch_optional() const {
+    return fetch_as<T>().optional();
+  }
+  /// The one cell of the one row: a number, a text, anything that a cell can be read as.
+  template <class T>
+  [[nodiscard]] T fetch_value() const {
+    static_assert(detail::kIsCell<T>,
+                  "a cell can't be read as this type: specialise querymark::FieldTraits for it");
+    return fetch_as<T>().one();
   }
   /// The target that a key intent for this query hits.
   [[nodiscard]] Target key() const;
@@ -74,7 +100,7 @@ class Query {
 
   Route route_;
   std::string sql_;
-  detail::ParameterList parameters_;
+  Parameters parameters_;
   ReadOptions options_;
 };
 
@@ -84,20 +110,21 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   Source& source = route_.source(sql_);
   Loader& loader = route_.loader();
   const KeyPrefixRef prefix =
-      source.prefix(detail::stored_type_name<T, Mapper>(), KeyPrefix::Form::sql, sql_,
-                    options_.scope, loader.session());
+      source.prefix(detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags),
+                    KeyPrefix::Form::sql, sql_, options_.scope, loader.session());
   KeyEncoder encoder(*prefix);
-  for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
+  encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
-  if (!loader.isolated()) {
+  if (options_.cached && !loader.isolated() && source.admits(options_)) {
     const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
     if (source.find({.call = call, .options = options_, .required = required}, found))
       return Handle(std::move(found));
   }
   const auto no_more = [](std::vector<Target>& /*targets*/) {};
-  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader,
-                                                             parameters_.views(), mapper, no_more);
+  const std::vector<ParameterView> values = parameters_.views();
+  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader, values, mapper,
+                                                             no_more);
   return Handle(blocking_read(source, request));
 }
 
@@ -105,7 +132,7 @@ inline Target Query::key() const {
   const KeyPrefixRef prefix = route_.source(sql_).prefix({}, KeyPrefix::Form::sql, sql_,
                                                          options_.scope, route_.loader().session());
   KeyEncoder encoder(*prefix);
-  for (const ParameterView parameter : parameters_.views()) encoder.add(parameter);
+  encoder.add_argument(parameters_);
   return key_target(encoder.key());
 }
 

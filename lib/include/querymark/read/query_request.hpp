@@ -34,6 +34,13 @@ struct StoredAs<ResultSet, NoMapper> {
   }
 };
 
+template <class T>
+using HandleOf = std::conditional_t<std::is_same_v<T, ResultSet>, Result, Rows<T>>;
+
+/// `declared` and the ids of `implied`, each once.
+[[nodiscard]] std::vector<TargetId> with_ids_of(std::span<const Target> implied,
+                                                std::span<const TargetId> declared);
+
 /// A read of SQL rows; `Targets` is a callable that appends the targets that the options do not
 /// name.
 template <class T, class Mapper, class Targets>
@@ -54,8 +61,16 @@ class QueryRequest final : public ReadRequest {
     const std::string_view sql = call.view.prefix->text();
     require_no_nul(sql);
     LoadedRows loaded = loader_.load(sql, values_);
-    EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, init);
-    return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep};
+    std::vector<Target> implied = targets_of(options.row_tags, loaded.rows);
+    EntryInit with = init;
+    const std::vector<TargetId> all = with_ids_of(implied, init.targets);
+    if (all.size() <= kMaxTargets)
+      with.targets = all;
+    else if (loaded.keep == Stored::yes)
+      loaded.keep = Stored::too_many_targets;
+    EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, with);
+    return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep,
+            std::move(implied)};
   }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);

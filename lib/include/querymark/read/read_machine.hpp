@@ -105,6 +105,8 @@ class ReadMachine {
   template <class Step>
   [[nodiscard]] Action guarded(Step&& step) noexcept;
   [[nodiscard]] Action begin();
+  void require_tags();
+  [[nodiscard]] bool add_implied(const ResultSet& rows);
   [[nodiscard]] Action enter();
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action joined(EntryRef entry);

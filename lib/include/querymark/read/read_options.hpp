@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "querymark/key/target.hpp"
+#include "querymark/read/row_tags.hpp"
 #include "querymark/support/time_span.hpp"
 
 // For users.
@@ -16,6 +17,8 @@ namespace querymark {
 struct ReadOptions {
   /// Targets whose invalidation must reach the result.
   std::vector<Target> tags{};
+  /// What makes more of them from the rows; not for values of `get_or_load`, which have none.
+  std::vector<RowTagger> row_tags{};
   /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
   /// Nothing: the source's default. It makes no sense to raise it above the log's retention.
   std::optional<TimeSpan> ttl{};

@@ -22,6 +22,8 @@ struct Loaded {
   std::optional<SharedStamp> snapshot;
   /// Anything but `yes`: the value must not be kept, and why.
   Stored keep = Stored::yes;
+  /// What its rows imply beyond what the request declares; the entry carries them.
+  std::vector<Target> implied{};
 };
 
 /// One read that memory could not serve, as the read path sees it: how to key, tag, load and build

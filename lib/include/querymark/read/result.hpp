@@ -2,12 +2,15 @@
 
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "querymark/memory/entry.hpp"
 #include "querymark/read/outcome.hpp"
 #include "querymark/read/read_request.hpp"
+#include "querymark/result/held_row.hpp"
+#include "querymark/result/mapping.hpp"
 #include "querymark/result/result_set.hpp"
 
 namespace querymark {
@@ -25,18 +28,20 @@ struct InPlace {
 }  // namespace detail
 
 /// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does
-/// meanwhile. Immutable and thread-safe. Rows and fields point into it; taking them from a
-/// temporary does not compile.
+/// meanwhile. Immutable and thread-safe. Rows and fields point into it. What is taken from a
+/// temporary holds the rows itself, or does not compile; a range-for over a temporary keeps it.
 class Result {
  public:
   explicit Result(ReadResult read) noexcept : read_(std::move(read)) {}
 
   [[nodiscard]] const ResultSet& set() const& noexcept { return read_.entry.value<ResultSet>(); }
-  const ResultSet& set() && = delete;
+  /// Shares the rows, so that they outlive a temporary handle.
+  [[nodiscard]] ResultSet set() && noexcept { return set(); }
   [[nodiscard]] std::size_t size() const noexcept { return set().size(); }
   [[nodiscard]] bool empty() const noexcept { return set().empty(); }
   [[nodiscard]] Row operator[](std::size_t index) const& { return set().row(index); }
-  Row operator[](std::size_t) && = delete;
+  /// A row that holds its rows: `query.fetch()[0]["n"].as<int>()` is safe, and so is a copy of it.
+  [[nodiscard]] HeldRow operator[](std::size_t index) && { return {set(), index}; }
   [[nodiscard]] ResultSet::Iterator begin() const& noexcept { return set().begin(); }
   [[nodiscard]] ResultSet::Iterator end() const& noexcept { return set().end(); }
   ResultSet::Iterator begin() && = delete;
@@ -68,10 +73,22 @@ class Rows {
       throw TypeError("row " + std::to_string(index) + " of " + std::to_string(size()));
     return all()[index];
   }
-  Reference operator[](std::size_t) && = delete;
+  /// Of a temporary: a copy.
+  [[nodiscard]] T operator[](std::size_t index) && { return (*this)[index]; }
   /// The first row. Throws TypeError when there is none.
   [[nodiscard]] Reference front() const& { return (*this)[0]; }
-  Reference front() && = delete;
+  [[nodiscard]] T front() && { return front(); }
+  /// The only row. Throws TypeError, which says how many came, when it is not one.
+  [[nodiscard]] Reference one() const& {
+    if (size() != 1) detail::fail_row_count("one row", size(), query_text());
+    return all()[0];
+  }
+  [[nodiscard]] T one() && { return one(); }
+  /// A copy of the only row, or nothing when there is none. Throws TypeError when there are more.
+  [[nodiscard]] std::optional<T> optional() const {
+    if (size() > 1) detail::fail_row_count("at most one row", size(), query_text());
+    return empty() ? std::nullopt : std::optional<T>(all()[0]);
+  }
   [[nodiscard]] const T* operator->() const& { return &front(); }
   const T* operator->() && = delete;
   [[nodiscard]] auto begin() const& noexcept { return all().begin(); }
@@ -82,6 +99,9 @@ class Rows {
   [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
 
  private:
+  [[nodiscard]] std::string_view query_text() const noexcept {
+    return read_.entry->key().prefix->text();
+  }
   [[nodiscard]] std::span<const T> all() const noexcept { return read_.entry.values<T>(); }
 
   friend struct detail::InPlace;
@@ -95,7 +115,8 @@ class Cached {
   explicit Cached(ReadResult read) noexcept : read_(std::move(read)) {}
 
   [[nodiscard]] const T& operator*() const& noexcept { return read_.entry.value<T>(); }
-  const T& operator*() && = delete;
+  /// Of a temporary: a copy.
+  [[nodiscard]] T operator*() && { return **this; }
   [[nodiscard]] const T* operator->() const& noexcept { return &read_.entry.value<T>(); }
   const T* operator->() && = delete;
   [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }

@@ -34,11 +34,14 @@ struct SourceOptions {
   /// Cells of the mark table. Zero: `MarkTable::kDefaultSize`, in a small cache a quarter of its
   /// memory, and for each further source a quarter of what is left of half its memory.
   std::size_t mark_cells = 0;
+  /// Refuse a cached query that declares no tag and no tagger: nothing but its key could make it
+  /// stale. (They are counted in `CacheStats::untagged` in any case.)
+  bool require_tags = false;
 };
 
-/// What a read asks memory for.
+/// What a read that may use the cache asks memory for.
 struct Lookup {
-  CallKey call;
+  const CallKey& call;
   const ReadOptions& options;
   /// The entry must carry these. Empty where targets are a function of the key.
   std::span<const TargetId> required{};
@@ -65,7 +68,14 @@ class Source {
 
   /// How old a value may be that such a read is served.
   [[nodiscard]] std::chrono::nanoseconds max_age(const ReadOptions& options) const noexcept {
-    return options.ttl ? *options.ttl : options_.default_ttl;
+    if (!options.ttl) [[unlikely]]
+      return options_.default_ttl;
+    return *options.ttl;
+  }
+
+  /// False for a read without tags where they are required.
+  [[nodiscard]] bool admits(const ReadOptions& options) const noexcept {
+    return !options_.require_tags || !options.tags.empty() || !options.row_tags.empty();
   }
 
   /// Consulted on a miss, in the order of attachment. `proof` outlives the source; without one,

@@ -2,12 +2,14 @@
 
 #include <boost/pfr.hpp>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "querymark/result/result_set.hpp"
+#include "querymark/result/time_fields.hpp"
 
 namespace querymark::detail {
 
@@ -21,7 +23,35 @@ inline constexpr bool kIsCell<std::optional<T>> = kIsCell<T>;
 template <class T>
 inline constexpr bool kIsView = std::is_same_v<T, std::string_view> || std::is_pointer_v<T>;
 
+/// Whether a field of a mapped object can be read; says of which type it can't.
+template <class Field>
+constexpr bool require_field() {
+  static_assert(!kIsView<Field>, "a mapped object must own its text: use std::string");
+  static_assert(
+      kIsView<Field> || kIsCell<Field>,
+      "a field can't be read from a cell: specialise querymark::FieldTraits for its type");
+  return kIsCell<Field>;
+}
+/// Whether rows can be mapped to `T`; what can't be is told at the line that asks for it.
+template <class T>
+constexpr bool require_row_type() {
+  if constexpr (kIsCell<T>) {
+    return true;
+  } else if constexpr (std::is_aggregate_v<T> && !std::is_array_v<T>) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (require_field<std::remove_cv_t<boost::pfr::tuple_element_t<I, T>>>() && ...);
+    }(std::make_index_sequence<boost::pfr::tuple_size_v<T>>());
+  } else {
+    static_assert(kIsCell<T>,
+                  "rows can't be mapped to this type: ask for a cell type or a plain struct, "
+                  "specialise querymark::FieldTraits for it, or pass a mapper");
+    return false;
+  }
+}
+
 [[noreturn]] void fail_column_count(std::size_t columns, std::size_t fields);
+/// `wanted`: "one row". `what` is the query, of which the error shows the beginning.
+[[noreturn]] void fail_row_count(std::string_view wanted, std::size_t rows, std::string_view what);
 
 /// Maps a row to `T`: a single cell, or an aggregate whose fields take the columns in order.
 template <class T>
@@ -34,23 +64,35 @@ struct AutoMapper {
       return row[0].as<T>();
     } else {
       T mapped{};
-      boost::pfr::for_each_field(mapped, [&row](auto& field, std::size_t column) {
-        using FieldType = std::remove_reference_t<decltype(field)>;
-        static_assert(!kIsView<FieldType>, "a mapped object must own its text: use std::string");
-        field = row[column].as<FieldType>();
-      });
+      if constexpr (require_row_type<T>())  // or the errors of what follows would hide its own
+        boost::pfr::for_each_field(mapped, [&row](auto& field, std::size_t column) {
+          field = row[column].as<std::remove_reference_t<decltype(field)>>();
+        });
       return mapped;
     }
   }
 
  private:
   static constexpr std::size_t fields() {
-    if constexpr (kIsCell<T>)
+    if constexpr (kIsCell<T> || !std::is_aggregate_v<T>)
       return 1;
     else
       return boost::pfr::tuple_size_v<T>;
   }
 };
+
+/// Says at the line that passes it what is wrong with a mapper.
+template <class T, class Mapper>
+constexpr void require_mapper() {
+  if constexpr (std::is_same_v<Mapper, AutoMapper<T>>)
+    require_row_type<T>();
+  else if constexpr (!std::is_same_v<T, ResultSet>) {
+    static_assert(std::is_empty_v<Mapper>, "a mapper with state could map one key in two ways");
+    static_assert(std::is_invocable_r_v<T, const Mapper&, const Row&>,
+                  "a mapper takes a querymark::Row and returns what the query is asked for; "
+                  "specialise querymark::FieldTraits for a single cell");
+  }
+}
 
 /// Bytes on the heap behind one mapped value, as far as its type shows: strings, vectors, optionals
 /// and aggregates of them. A class may offer `std::size_t heap_bytes() const` instead.

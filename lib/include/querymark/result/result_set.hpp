@@ -19,10 +19,16 @@ class ResultSet;
 
 class Field;
 
+namespace detail {
+/// How enumerations and std::chrono do: see time_fields.hpp. Empty for any other type.
+template <class T>
+struct BuiltInField {};
+}  // namespace detail
+
 /// How a cell becomes a type of your own. Specialise it:
 /// `static Money read(const Field& cell) { return {cell.as<std::int64_t>()}; }`.
 template <class T>
-struct FieldTraits;
+struct FieldTraits : detail::BuiltInField<T> {};
 
 template <class T>
 concept CustomField = requires(const Field& field) {
@@ -43,10 +49,11 @@ class Field {
   [[nodiscard]] std::string_view declared_type() const noexcept;
 
   /// The cell as `T`: bool, an integer (range checked), a floating-point type (also from integers),
-  /// std::string, std::string_view, Bytes or std::vector<std::byte>, a type with FieldTraits, or
-  /// std::optional of one of them, which NULL leaves empty. The text of a column declared `numeric`
-  /// is read as a number where one is asked for. Throws TypeError naming the column when the cell
-  /// is NULL, of another type, or out of range.
+  /// std::string, std::string_view, Bytes or std::vector<std::byte>, an enumeration, a std::chrono
+  /// duration, date or point in time, a type with FieldTraits, or std::optional of one of them,
+  /// which NULL leaves empty. The text of a column declared `numeric` is read as a number where one
+  /// is asked for. Throws TypeError naming the column when the cell is NULL, of another type, or
+  /// out of range.
   template <class T>
   [[nodiscard]] T as() const;
 
@@ -236,7 +243,8 @@ T Field::as() const {
   } else if constexpr (CustomField<T>) {
     return FieldTraits<T>::read(*this);
   } else {
-    static_assert(sizeof(T) == 0, "a cell can't be read as this type");
+    static_assert(sizeof(T) == 0,
+                  "a cell can't be read as this type: specialise querymark::FieldTraits for it");
   }
 }
 

@@ -85,7 +85,7 @@ void put_integer(Sink& sink, Integer value) {
 /// Appends a 32-bit length and the bytes. Requires: fewer than 2^32 bytes (callers bound their
 /// input).
 template <class Sink>
-void put_block(Sink& sink, ByteView bytes) {
+[[gnu::always_inline]] inline void put_block(Sink& sink, ByteView bytes) {
   put_integer(sink, static_cast<std::uint32_t>(bytes.size()));
   sink.append(bytes.data(), bytes.size());
 }

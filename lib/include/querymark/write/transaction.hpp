@@ -1,12 +1,14 @@
 #pragma once  // For users.
 
+#include <concepts>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "querymark/key/parameter.hpp"
+#include "querymark/key/parameters.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/sql_text.hpp"
@@ -21,13 +23,13 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
 
   /// Runs one statement with bound parameters; returns the number of rows changed. Throws Error.
-  template <BindableParameter... Args>
+  template <HasParameterTraits... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
     require_no_nul(sql);
     return execute_values(sql, detail::CallParameters<Args...>(args...).views());
   }
   /// Reads inside the transaction, past the cache.
-  template <BindableParameter... Args>
+  template <HasParameterTraits... Args>
   [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
     require_no_nul(sql);
     return query_values(sql, detail::CallParameters<Args...>(args...).views());
@@ -37,6 +39,13 @@ class Transaction {
   Transaction& invalidate(Target target) {
     require_usable();
     intents_.add(std::move(target));
+    return *this;
+  }
+  /// Adds one for each target of a range, such as `entity_and_collection("product", 7)`.
+  template <std::ranges::input_range Targets>
+    requires std::convertible_to<std::ranges::range_reference_t<const Targets>, Target>
+  Transaction& invalidate(const Targets& targets) {
+    for (const Target& target : targets) invalidate(target);
     return *this;
   }
   /// Why, for operators who read the log.

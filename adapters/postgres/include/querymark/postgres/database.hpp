@@ -96,9 +96,9 @@ class Database final : public querymark::Database {
 /// snapshot is new enough.
 class Borrowed final : public Loader {
  public:
-  template <BindableParameter... Args>
+  template <HasParameterTraits... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
-    return {Route(database_.source(), *this), std::move(sql), detail::ParameterList(args...)};
+    return {Route(database_.source(), *this), std::move(sql), Parameters(args...)};
   }
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;

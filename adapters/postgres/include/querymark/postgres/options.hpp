@@ -55,6 +55,7 @@ struct Options {
   /// writes work through it, with six round trips more: each pins and proves the session it is
   /// lent. Empty: the main URL.
   std::string direct_url{};
+  bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
 };

@@ -12,15 +12,16 @@
 #include <utility>
 #include <vector>
 
-#include "querymark/key/parameter.hpp"
+#include "querymark/key/parameters.hpp"
 #include "querymark/result/result_set.hpp"
 
 /// More types than the core's own, as parameters and as cells:
 ///   - whatever libpqxx converts to and from text (`pqxx::string_traits`): your own types, and
 ///     enumerations declared with PQXX_DECLARE_ENUM_CONVERSION;
-///   - std::vector of any type that is itself a parameter or a cell, std::optional for elements
-///     that may be NULL: one-dimensional arrays. Of box, whose arrays alone are parted by
-///     semicolons, std::vector<postgres::Box> is one; texts go in as `$1::text[]::box[]`.
+///   - std::vector of any type that is itself a cell, std::optional for elements that may be NULL:
+///     one-dimensional arrays (as parameters they are lists, see ListBuilder). Of box, whose arrays
+///     alone are parted by semicolons, std::vector<postgres::Box> is one; texts go in as
+///     `$1::text[]::box[]`.
 /// NUMERIC is text; ask for a number, or a decimal type of your own, and it is read as that.
 
 namespace querymark::detail {
@@ -35,10 +36,15 @@ concept ConvertedByPqxx =
     requires { sizeof(pqxx::string_traits<T>); };
 #endif
 
+#if PQXX_VERSION_MAJOR >= 7
+/// Of enumerations libpqxx 7 says that none can be null, also of those that it can't convert.
 template <class T>
-inline constexpr bool kIsVector = false;
+concept EnumOfPqxx = std::is_base_of_v<pqxx::internal::enum_traits<T>, pqxx::string_traits<T>> ||
+                     requires { requires pqxx::string_traits<T>::converts_to_string; };
+#else
 template <class T>
-inline constexpr bool kIsVector<std::vector<T>> = true;
+concept EnumOfPqxx = true;
+#endif
 
 template <class T>
 [[nodiscard]] bool is_pqxx_null(const T& value) {
@@ -58,11 +64,11 @@ namespace querymark::postgres {
 
 /// A type that libpqxx converts and the core does not know.
 template <class T>
-concept PqxxType =
-    std::is_object_v<T> && !std::is_array_v<T> && !std::is_arithmetic_v<T> &&
-    !std::is_pointer_v<T> && !std::convertible_to<const T&, std::string_view> && !ByteRange<T> &&
-    !detail::kIsVector<T> && !detail::kIsOptional<T> && !std::is_null_pointer_v<T> &&
-    !std::same_as<T, std::nullopt_t> && detail::ConvertedByPqxx<T>;
+concept PqxxType = std::is_object_v<T> && !std::is_array_v<T> && !std::is_arithmetic_v<T> &&
+                   !std::is_pointer_v<T> && !std::convertible_to<const T&, std::string_view> &&
+                   !ByteRange<T> && !detail::kIsList<T> && !detail::kIsOptional<T> &&
+                   !std::is_null_pointer_v<T> && !std::same_as<T, std::nullopt_t> &&
+                   detail::ConvertedByPqxx<T> && (!std::is_enum_v<T> || detail::EnumOfPqxx<T>);
 
 /// A box as PostgreSQL spells it: `(3,4),(1,2)`.
 struct Box {
@@ -79,7 +85,7 @@ inline constexpr char kArrayDelimiter<Box> = ';';
 template <class T>
 inline constexpr char kArrayDelimiter<std::optional<T>> = kArrayDelimiter<T>;
 
-/// Builds PostgreSQL's text of a one-dimensional array, such as `{1,NULL}` or `{"a","b\"c"}`.
+/// Builds PostgreSQL's own text of a one-dimensional array, such as `{1,NULL}` or `{"a","b\"c"}`.
 class ArrayBuilder {
  public:
   explicit ArrayBuilder(char delimiter = ',') noexcept : delimiter_(delimiter) {}
@@ -157,8 +163,8 @@ struct FieldTraits<postgres::Box> {
 };
 
 template <class T>
-  requires(BindableParameter<T> && !std::same_as<T, std::byte> && !detail::kIsVector<T>)
-struct ParameterTraits<std::vector<T>> {
+  requires(BindableParameter<T> && postgres::kArrayDelimiter<T> != ',')
+struct ParameterTraits<std::vector<T>> {  // of any other type: see ListBuilder
   static OwnedParameter view(const std::vector<T>& values) {
     postgres::ArrayBuilder builder(postgres::kArrayDelimiter<T>);
     for (const auto& value : values) builder.add(as_parameter<T>(value));
@@ -167,8 +173,7 @@ struct ParameterTraits<std::vector<T>> {
 };
 
 template <class T>
-  requires(!std::same_as<T, std::byte> && !std::same_as<T, std::string_view> &&
-           !detail::kIsVector<T>)
+  requires(!std::same_as<T, std::byte> && !std::same_as<T, std::string_view> && !detail::kIsList<T>)
 struct FieldTraits<std::vector<T>> {
   static std::vector<T> read(const Field& cell) {
     const ResultSet elements = postgres::elements_of(cell, postgres::elements_as<T>());

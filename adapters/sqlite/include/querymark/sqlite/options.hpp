@@ -26,6 +26,7 @@ struct Options {
   PatienceSpan busy_timeout{std::chrono::milliseconds(5000)};
   Synchronous synchronous = Synchronous::full;
   std::size_t readers = 4;       ///< Most read connections; more callers wait.
+  bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.
   /// `PRAGMA foreign_keys` of the library's connections. Off, as SQLite itself has it by default,
   /// where the schema declares keys that must not be enforced, or while a migration rebuilds a

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <atomic>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "querymark/key/key_encoder.hpp"
+#include "querymark/read/query_request.hpp"
+#include "querymark/read/read_options.hpp"
+#include "querymark/read/route.hpp"
+
+// For nobody outside: what prepared queries of all types have in common.
+
+namespace querymark::detail {
+
+/// What a prepared query is, whatever it is stored as and whatever makes its tags.
+struct PreparedSetup {
+  Route route;
+  std::string sql;
+  ReadOptions options;
+};
+
+/// The state that hits look at. Immutable but for the switch.
+struct PreparedCore {
+  PreparedSetup setup;
+  KeyPrefixRef prefix;
+  std::atomic<bool> enabled{true};
+
+ protected:
+  /// Its tags, and the types of what makes tags, are part of what it is stored as.
+  PreparedCore(PreparedSetup settings, std::string stored_type,
+               std::initializer_list<std::string> taggers)
+      : setup(std::move(settings)) {
+    ReadOptions& options = setup.options;
+    const Source& source = setup.route.source(setup.sql);
+    if (!options.ttl) options.ttl = source.options().default_ttl;
+    for (const Target& tag : options.tags)
+      stored_type.append("/")
+          .append(to_string(tag.kind()))
+          .append(":" + std::to_string(tag.text().size()) + ":")  // or texts could run together
+          .append(tag.text());
+    for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
+    prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql, setup.sql,
+                           options.scope, setup.route.loader().session());
+  }
+  ~PreparedCore() = default;
+};
+
+/// One call. `declared` tells the targets that the entry must carry, null where they are a function
+/// of the key; `load` does what a miss does.
+template <class Handle, class Declared, class Load, class... Args>
+[[nodiscard, gnu::always_inline]] inline Handle serve(const PreparedCore& core, Declared declared,
+                                                      Load load, const Args&... args) {
+  KeyEncoder encoder(*core.prefix);
+  (encoder.add_argument(args), ...);
+  const CallKey call = encoder.call();
+  const ReadOptions& options = core.setup.options;
+  Source& source = core.setup.route.source(core.setup.sql);
+  Handle handle{ReadResult{}};
+  ReadResult& read = InPlace::of(handle);
+  bool hit = false;
+  if (core.enabled.load(std::memory_order_relaxed)) [[likely]] {
+    if (declared == nullptr) [[likely]]
+      hit = source.find({.call = call, .options = options}, read);
+    else if constexpr (!std::is_null_pointer_v<Declared>)
+      hit = source.find({.call = call, .options = options, .required = declared(core, args...)},
+                        read);
+  }
+  if (!hit) [[unlikely]]
+    read = load(core, call, args...);
+  return handle;
+}
+
+template <class... Args>
+[[nodiscard]] Target key_of_call(const PreparedCore& core, const Args&... args) {
+  KeyEncoder encoder(*core.prefix);
+  (encoder.add_argument(args), ...);
+  return key_target(encoder.key());
+}
+
+}  // namespace querymark::detail

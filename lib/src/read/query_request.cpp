@@ -1,0 +1,33 @@
+#include "querymark/read/query_request.hpp"
+
+#include "querymark/support/distinct.hpp"
+
+namespace querymark::detail {
+namespace {
+
+struct HashOfTarget {
+  std::size_t operator()(const Target& target) const noexcept {
+    return static_cast<std::size_t>(target.id());
+  }
+};
+
+}  // namespace
+
+std::vector<TargetId> with_ids_of(std::span<const Target> implied,
+                                  std::span<const TargetId> declared) {
+  Distinct<TargetId> ids;
+  for (const TargetId id : declared) ids.add(id);
+  for (const Target& target : implied) ids.add(target.id());
+  return ids.values();
+}
+
+// By the targets themselves: what other processes read must not depend on this one's ids.
+std::vector<Target> targets_of(const std::vector<RowTagger>& taggers, const ResultSet& rows) {
+  std::vector<Target> targets;
+  for (const RowTagger& tagger : taggers) tagger.add_targets(rows, targets);
+  Distinct<Target, HashOfTarget> distinct;
+  for (Target& target : targets) distinct.add(std::move(target));
+  return distinct.values();
+}
+
+}  // namespace querymark::detail

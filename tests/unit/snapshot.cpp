@@ -57,9 +57,8 @@ TEST_CASE("epoch: its hexadecimal form reads back, and nothing else does", "[sna
   CHECK(Epoch::random() != Epoch::random());
 }
 
-TEST_CASE("snapshot: one contains another exactly when it covers all that the other covers",
-          "[snapshot]") {
-  // Every snapshot over the positions 1 to 5: bits are what is in progress or not yet given out.
+// Every snapshot over the positions 1 to 5: bits are what is in progress or not yet given out.
+static std::vector<Snapshot> all_of_five() {
   std::vector<Snapshot> all;
   for (std::uint64_t limit = 1; limit <= 6; ++limit)
     for (unsigned bits = 0; bits < 1U << (limit - 1); ++bits) {
@@ -69,6 +68,12 @@ TEST_CASE("snapshot: one contains another exactly when it covers all that the ot
       const Position least = in_progress.empty() ? Position{limit} : in_progress.front();
       all.emplace_back(least, Position{limit}, in_progress);
     }
+  return all;
+}
+
+TEST_CASE("snapshot: one contains another exactly when it covers all that the other covers",
+          "[snapshot]") {
+  const std::vector<Snapshot> all = all_of_five();
   for (const Snapshot& a : all)
     for (const Snapshot& b : all) {
       bool contains = true;
@@ -79,4 +84,27 @@ TEST_CASE("snapshot: one contains another exactly when it covers all that the ot
   CHECK(all.size() == 63);
   // What is listed twice counts once.
   CHECK_FALSE(Snapshot({1}, {1}, {}).contains(Snapshot({1}, {3}, {Position{1}, Position{1}})));
+}
+
+TEST_CASE("snapshot: a page's end covers what was read up to it, and nothing else", "[snapshot]") {
+  const std::vector<Snapshot> all = all_of_five();
+  int tried = 0;
+  for (const Snapshot& from : all)
+    for (const Snapshot& upto : all) {
+      if (!upto.contains(from)) continue;
+      for (const std::uint64_t last : {0U, 1U, 2U, 3U, 4U, 5U, 6U, ~0U}) {
+        const Snapshot cut = from.cut(upto, {last});
+        ++tried;
+        for (std::uint64_t p = 0; p < 8; ++p) {
+          const bool known = from.covers({p}) || (p <= last && upto.covers({p}));
+          if (cut.covers({p}) != known)
+            FAIL("position " << p << " after a page up to " << last << ", limits "
+                             << from.limit().value << ", " << upto.limit().value);
+        }
+        CHECK(cut.contains(from));
+        CHECK(upto.contains(cut));
+      }
+      CHECK(from.cut(upto, {~0ULL}) == from.cut(upto, upto.limit()));
+    }
+  CHECK(tried > 1000);
 }

@@ -32,4 +32,17 @@ bool Snapshot::contains(const Snapshot& other) const noexcept {
          other.xmax_.value - xmax_.value;
 }
 
+Snapshot Snapshot::cut(const Snapshot& upto, Position last) const {
+  if (last < xmin_) return *this;
+  // Beyond both this snapshot and `last` nothing is known; `upto` itself ends where it ends.
+  const Position end = std::max(xmax_, last < upto.xmax_ ? Position{last.value + 1} : upto.xmax_);
+  std::vector<Position> unknown;
+  for (const Position p : in_progress_)
+    if (p > last || !upto.covers(p)) unknown.push_back(p);
+  for (const Position p : upto.in_progress_)
+    if (p >= xmax_ && p < end) unknown.push_back(p);
+  const Position begin = unknown.empty() ? end : *std::ranges::min_element(unknown);
+  return {begin, end, std::move(unknown)};
+}
+
 }  // namespace querymark

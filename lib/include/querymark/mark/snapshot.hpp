@@ -21,6 +21,10 @@ class Snapshot {
   [[nodiscard]] bool covers(Position position) const noexcept;
   /// Covers every position that `other` covers. Exact; linear in both lists.
   [[nodiscard]] bool contains(const Snapshot& other) const noexcept;
+  /// How far somebody has come who stood here and has since read, in order of position, what `upto`
+  /// covers up to and including `last`: covers what either covers, of `upto` only that much.
+  /// Requires that `upto` contains this snapshot. Linear in both lists.
+  [[nodiscard]] Snapshot cut(const Snapshot& upto, Position last) const;
   /// Everything below is covered.
   [[nodiscard]] Position horizon() const noexcept { return xmin_; }
   /// Nothing at or above is covered: the first position that may still be given out.

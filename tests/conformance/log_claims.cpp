@@ -15,7 +15,7 @@ TEMPLATE_TEST_CASE("outbox: a new consumer starts with a flush, then gets segmen
   const ClaimResult first = log.claims().claim("tier", "me", 30s);
   REQUIRE(first.status == ClaimStatus::claimed);
   CHECK(first.claim.flush_first);
-  REQUIRE(log.claims().advance(first.claim));
+  REQUIRE(log.claims().finish(first.claim));
   CHECK(log.claims().claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
   log.write(batch({tag("b"), tag("c")}));
   const ClaimResult second = log.claims().claim("tier", "me", 30s);
@@ -24,7 +24,7 @@ TEMPLATE_TEST_CASE("outbox: a new consumer starts with a flush, then gets segmen
   TailRequest request = after(second.claim.from);
   request.upto = second.claim.upto;
   CHECK(log.reader().read(request).rows.size() == 2);
-  CHECK(log.claims().advance(second.claim));
+  CHECK(log.claims().finish(second.claim));
 }
 
 TEMPLATE_TEST_CASE("outbox: a lease keeps others out until it ends or is released", "[log]",
@@ -48,9 +48,9 @@ TEMPLATE_TEST_CASE("outbox: a fenced owner changes nothing", "[log]", QUERYMARK_
   const ClaimResult now = log.claims().claim("tier", "new", 30s);
   REQUIRE(now.status == ClaimStatus::claimed);
   CHECK_FALSE(log.claims().renew(late.claim, 30s));
-  CHECK_FALSE(log.claims().advance(late.claim));
+  CHECK_FALSE(log.claims().finish(late.claim));
   CHECK(log.claims().renew(now.claim, 30s));
-  CHECK(log.claims().advance(now.claim));
+  CHECK(log.claims().finish(now.claim));
 }
 
 TEMPLATE_TEST_CASE("outbox: a consumer whose rows were pruned starts with a flush again", "[log]",
@@ -58,7 +58,7 @@ TEMPLATE_TEST_CASE("outbox: a consumer whose rows were pruned starts with a flus
   TestType log;
   log.write(batch({tag("a")}));
   const ClaimResult first = log.claims().claim("tier", "me", 30s);
-  REQUIRE(log.claims().advance(first.claim));
+  REQUIRE(log.claims().finish(first.claim));
   log.write(batch({tag("b")}));
   const Receipt kept = log.write(batch({tag("c")}));
   log.prune(kept.position);
@@ -72,7 +72,7 @@ TEMPLATE_TEST_CASE("outbox: a consumer of another epoch starts with a flush agai
   TestType log;
   log.write(batch({tag("a")}));
   const ClaimResult first = log.claims().claim("tier", "me", 30s);
-  REQUIRE(log.claims().advance(first.claim));
+  REQUIRE(log.claims().finish(first.claim));
   log.lose_history();
   const ClaimResult next = log.claims().claim("tier", "me", 30s);
   REQUIRE(next.status == ClaimStatus::claimed);

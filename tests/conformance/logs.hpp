@@ -15,6 +15,7 @@ struct MemoryLog {
   MemoryOutbox outbox_{"shop"};
   LogReader& reader() { return outbox_; }
   LogClaims& claims() { return outbox_; }
+  Deliveries& deliveries() { return outbox_; }
   Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
   void malformed() { outbox_.append_malformed(); }
   void prune(Position floor) { outbox_.prune(floor); }
@@ -27,8 +28,10 @@ struct SqliteLog {
   Process process{shop};
   sqlite::Log log{shop.path(), "shop"};
   std::unique_ptr<LogClaims> held = log.claims();
+  std::unique_ptr<Deliveries> kept = log.deliveries();
   LogReader& reader() { return log; }
   LogClaims& claims() { return *held; }
+  Deliveries& deliveries() { return *kept; }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {
@@ -59,8 +62,10 @@ struct PostgresLog {
   PgProcess process{shop};
   postgres::Log log{shop.url(), "shop"};
   std::unique_ptr<LogClaims> held = log.claims();
+  std::unique_ptr<Deliveries> kept = log.deliveries();
   LogReader& reader() { return log; }
   LogClaims& claims() { return *held; }
+  Deliveries& deliveries() { return *kept; }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {

@@ -204,7 +204,7 @@ TEST_CASE(
   postgres::Log log(shop.url(), "shop");
   const ClaimResult first = log.claims()->claim("tier", "me", 30s);
   REQUIRE(first.status == ClaimStatus::claimed);
-  REQUIRE(log.claims()->advance(first.claim));
+  REQUIRE(log.claims()->finish(first.claim));
   const Receipt receipt = process.set_price(1, 4.0);
   const ClaimResult second = log.claims()->claim("tier", "me", 30s);
   REQUIRE(second.status == ClaimStatus::claimed);

@@ -112,7 +112,7 @@ TEST_CASE(
   CHECK(identity(shop.url()).epoch == page.upto.epoch);
 
   // A worker's durable cursor, too.
-  REQUIRE(log.claims()->advance(log.claims()->claim("tier", "me", 30s).claim));
+  REQUIRE(log.claims()->finish(log.claims()->claim("tier", "me", 30s).claim));
   shop.execute("update querymark.consumer set cursor = '" + std::to_string(ahead.value) + ":" +
                std::to_string(ahead.value) + ":'");
   const ClaimResult claimed = log.claims()->claim("tier", "me", 30s);

@@ -152,7 +152,7 @@ TEST_CASE(
     const ClaimResult claim = log.claims()->claim("tier", "me", 30s);
     REQUIRE(claim.status == ClaimStatus::claimed);
     CHECK(log.claims()->renew(claim.claim, 30s));
-    CHECK(log.claims()->advance(claim.claim));
+    CHECK(log.claims()->finish(claim.claim));
     log.claims()->release("tier", "me");
     CHECK(log.holds(written));
     CHECK(log.retained().epoch == log.now().epoch);

@@ -100,7 +100,7 @@ TEST_CASE("history: rows deleted by hand, without raising the floor, are a flush
   const Shop shop;
   Process process(shop);
   sqlite::Log log(shop.path(), "shop");
-  REQUIRE(log.claims()->advance(log.claims()->claim("tier", "me", 30s).claim));
+  REQUIRE(log.claims()->finish(log.claims()->claim("tier", "me", 30s).claim));
   CHECK(only(process.price(1)) == 2.5);
   const auto restarts = process.db.stats().restarts;
   const bool newest_too = GENERATE(false, true);
@@ -120,7 +120,7 @@ TEST_CASE("history: rows deleted by hand, without raising the floor, are a flush
   const ClaimResult next = log.claims()->claim("tier", "me", 30s);
   REQUIRE(next.status == ClaimStatus::claimed);
   CHECK(next.claim.flush_first);
-  REQUIRE(log.claims()->advance(next.claim));
+  REQUIRE(log.claims()->finish(next.claim));
   CHECK(log.claims()->claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
 }
 
@@ -277,7 +277,7 @@ TEST_CASE("history: while what lies at the path is no database, claims fail and 
   std::ofstream(shop.path()) << std::string(200, 'x');
   CHECK_THROWS_AS(log.now(), Error);
   CHECK_THROWS_AS(claims->renew(held.claim, 30s), Error);
-  CHECK_THROWS_AS(claims->advance(held.claim), Error);
+  CHECK_THROWS_AS(claims->finish(held.claim), Error);
   CHECK_THROWS_AS(claims->release("tier", "me"), Error);
   fs::rename(shop.file("away"), shop.path());
   CHECK(claims->claim("tier", "me", 30s).status == ClaimStatus::claimed);

@@ -208,7 +208,7 @@ TEST_CASE("upgrade: a program of schema 1 that runs on writes, reads and drains 
   const ClaimResult claimed = log.claims()->claim("tier", "new", 30s);
   REQUIRE(claimed.status == ClaimStatus::claimed);
   CHECK_FALSE(claimed.claim.flush_first);
-  CHECK(log.claims()->advance(claimed.claim));
+  CHECK(log.claims()->finish(claimed.claim));
   const auto consumer = old.query("consumer", {as_parameter("shop"), as_parameter("tier")});
   CHECK(consumer.row(0)[1].as<std::uint64_t>() == claimed.claim.upto.snapshot.limit().value - 1);
   CHECK(consumer.row(0)[2].as<std::int64_t>() == 0);  // no proof for it, instead of a wrong one

@@ -191,7 +191,7 @@ TEST_CASE("cli: a worker paused past its lease changes nothing when it goes on",
   REQUIRE(paused.status == ClaimStatus::claimed);
   const ClaimResult heir = log.claims()->claim("sqlite:tier", "heir", std::chrono::seconds(30));
   REQUIRE(heir.status == ClaimStatus::claimed);
-  CHECK_FALSE(log.claims()->advance(paused.claim));
+  CHECK_FALSE(log.claims()->finish(paused.claim));
   CHECK(shop.number("select count(*) from querymark_consumer where epoch is not null") == 0);
-  CHECK(log.claims()->advance(heir.claim));
+  CHECK(log.claims()->finish(heir.claim));
 }

@@ -13,7 +13,7 @@
 namespace querymark::test {
 
 /// An outbox in front of another that can be told to fail, or to do something at each read.
-class FaultyOutbox final : public LogReader, public LogClaims {
+class FaultyOutbox final : public LogReader, public LogClaims, public Deliveries {
  public:
   explicit FaultyOutbox(MemoryOutbox& real) : real_(real) {}
 
@@ -34,8 +34,8 @@ class FaultyOutbox final : public LogReader, public LogClaims {
                                   std::chrono::milliseconds lease) override {
     return checked(), real_.claim(consumer, owner, lease);
   }
-  [[nodiscard]] bool advance(const Claim& claim) override {
-    return checked(), real_.advance(claim);
+  [[nodiscard]] bool advance(const Claim& claim, const Cursor& cursor) override {
+    return checked(), real_.advance(claim, cursor);
   }
   [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override {
     ++renewals;
@@ -44,6 +44,31 @@ class FaultyOutbox final : public LogReader, public LogClaims {
   void release(const std::string& consumer, const std::string& owner) override {
     checked();
     real_.release(consumer, owner);
+  }
+  [[nodiscard]] bool record(const Claim& claim, const Progress& progress,
+                            OnDeath on_death) override {
+    return checked(), real_.record(claim, progress, on_death);
+  }
+  [[nodiscard]] Taken take_row(const Claim& claim, const SharedInvalidation& row,
+                               std::chrono::milliseconds lifetime) override {
+    return checked(), real_.take_row(claim, row, lifetime);
+  }
+  [[nodiscard]] Taken take_due(const Claim& claim, std::size_t limit) override {
+    return checked(), real_.take_due(claim, limit);
+  }
+  [[nodiscard]] bool settle(const Claim& claim, std::span<const Settled> outcomes,
+                            OnDeath on_death) override {
+    return checked(), real_.settle(claim, outcomes, on_death);
+  }
+  [[nodiscard]] bool pay_flush(const Claim& claim, Position position) override {
+    return checked(), real_.pay_flush(claim, position);
+  }
+  [[nodiscard]] bool forgive(const Claim& claim, const std::string& reason) override {
+    return checked(), real_.forgive(claim, reason);
+  }
+  [[nodiscard]] std::vector<DeliveryRow> list(const std::string& consumer,
+                                              std::size_t limit) override {
+    return checked(), real_.list(consumer, limit);
   }
 
   std::atomic<bool> down{false};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/deliver/applier.hpp"
+#include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -17,6 +18,7 @@ namespace querymark::cli {
 struct LogEndpoint {
   std::unique_ptr<LogReader> reader;
   std::unique_ptr<LogClaims> claims;
+  std::unique_ptr<Deliveries> deliveries;
   std::unique_ptr<Doorbell> doorbell;
   std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
 };

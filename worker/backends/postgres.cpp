@@ -23,8 +23,9 @@ class PostgresBackend final : public Backend {
                                      const std::string& namespace_name) const override {
     auto log = std::make_unique<postgres::Log>(url, namespace_name);
     auto claims = log->claims();
+    auto deliveries = log->deliveries();
     auto namespaces = log->namespaces();
-    return {std::move(log), std::move(claims),
+    return {std::move(log), std::move(claims), std::move(deliveries),
             std::make_unique<postgres::NotifyDoorbell>(url, namespace_name), std::move(namespaces)};
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {

@@ -19,9 +19,10 @@ class SqliteBackend final : public Backend {
     const std::string path = sqlite_file_of(url);
     auto log = std::make_unique<sqlite::Log>(path, namespace_name);
     auto claims = log->claims();
+    auto deliveries = log->deliveries();
     auto namespaces = log->namespaces();
-    return {std::move(log), std::move(claims), std::make_unique<sqlite::FileDoorbell>(path),
-            std::move(namespaces)};
+    return {std::move(log), std::move(claims), std::move(deliveries),
+            std::make_unique<sqlite::FileDoorbell>(path), std::move(namespaces)};
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     const std::string path = sqlite_file_of(url);

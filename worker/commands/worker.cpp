@@ -27,6 +27,9 @@ struct Options {
   bool json = false;
   std::uint64_t lease_ms = 30'000;
   std::uint64_t poll_ms = 1'000;
+  unsigned attempts = RetryPolicy().max_attempts;
+  std::uint64_t largest_ttl_s = 86'400;
+  bool no_flush = false;
 };
 
 // Whatever ends the work, others need not wait for the lease.
@@ -43,8 +46,13 @@ ExitCode drain(Worker& worker, const LogLines& lines, const std::stop_token& sto
       lines.warn("another worker holds the lease; what is left was not drained");
       return kStandby;
     }
-    if (round.retried > 0) throw Error("the target failed; what is left stays in the log");
-    if (round.idle()) return kSuccess;
+    if (round.down) throw Error("the target failed; what is left stays in the log");
+    if (round.idle()) {
+      if (round.next_due)
+        lines.warn("invalidations that the target did not take wait to be tried again",
+                   {{"next_due_ms", static_cast<std::uint64_t>(round.next_due->count())}});
+      return kSuccess;
+    }
     if (stop.stop_requested()) {
       lines.warn("stopped by a signal; what is left stays in the log");
       return kFailure;
@@ -72,19 +80,32 @@ ExitCode run(const Options& options) {
   WorkerOptions settings;
   settings.lease = std::chrono::milliseconds(options.lease_ms);
   settings.poll_interval = std::chrono::milliseconds(options.poll_ms);
+  settings.retry.max_attempts = options.attempts;
+  settings.largest_ttl = std::chrono::seconds(options.largest_ttl_s);
+  settings.on_death = options.no_flush ? OnDeath::nothing : OnDeath::flush;
   settings.on_round = [&lines](const WorkerRound& round, std::string_view error) {
-    if (!error.empty())
+    if (round.down)
+      lines.warn("the target takes nothing, will try again",
+                 {{"retried", round.retried}, {"error", error}});
+    else if (round.died > 0)
+      lines.warn("gave up invalidations that the target does not take",
+                 {{"died", round.died}, {"error", error}});
+    else if (round.left > 0)
+      lines.warn("the target did not take some invalidations, will try them again",
+                 {{"left", round.left}, {"error", error}});
+    else if (!error.empty())
       lines.warn("round failed, will try again", {{"retried", round.retried}, {"error", error}});
     else if (round.fenced)
       lines.warn("lost the lease in the middle of a segment; its new owner applies it");
     else if (round.flushed)
       lines.info("flushed the namespace on the target, which is new or has missed rows");
-    else
-      lines.info(
-          "applied",
-          {{"claimed", round.claimed}, {"applied", round.applied}, {"malformed", round.malformed}});
+    if (round.applied > 0 || round.recovered > 0 || round.malformed > 0)
+      lines.info("applied", {{"claimed", round.claimed},
+                             {"applied", round.applied},
+                             {"malformed", round.malformed},
+                             {"recovered", round.recovered}});
   };
-  Worker worker({*log.reader, *log.claims, log.doorbell.get()}, *target, settings);
+  Worker worker({*log.reader, *log.claims, *log.deliveries, log.doorbell.get()}, *target, settings);
   lines.info("worker started", {{"namespace", options.namespace_name},
                                 {"target", target->name()},
                                 {"owner", worker.owner()}});
@@ -100,7 +121,10 @@ ExitCode run(const Options& options) {
   lines.info("worker stopped", {{"claimed", totals.claimed},
                                 {"applied", totals.applied},
                                 {"retried", totals.retried},
-                                {"malformed", totals.malformed}});
+                                {"malformed", totals.malformed},
+                                {"left", totals.left},
+                                {"recovered", totals.recovered},
+                                {"died", totals.died}});
   return code;
 }
 
@@ -123,6 +147,19 @@ void add_worker(CLI::App& app, ExitCode& code) {
       ->add_option("--poll-ms", options->poll_ms, "Longest time between two looks, in milliseconds")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
+  command
+      ->add_option(
+          "--attempts", options->attempts,
+          "How often an invalidation is tried that the target does not take, while it takes "
+          "others; 0: no limit")
+      ->capture_default_str();
+  command
+      ->add_option("--largest-ttl", options->largest_ttl_s,
+                   "The largest TTL in use, in seconds: what is older is not delivered any more")
+      ->check(CLI::Range(1, 2'000'000))
+      ->capture_default_str();
+  command->add_flag("--no-flush-on-death", options->no_flush,
+                    "Do not flush the namespace in place of an invalidation that is given up");
   command->add_flag("--json", options->json, "Log lines as JSON objects");
   command->footer(std::string("Any number may run: one holds the lease, the others stand by.\n") +
                   kExitCodes);

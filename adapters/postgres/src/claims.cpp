@@ -18,6 +18,12 @@ struct ConsumerRow {
   std::optional<Cursor> cursor;
   bool held = false;
   std::string owner;
+  bool owes_flush = false;
+  std::optional<std::chrono::milliseconds> next_due;
+
+  [[nodiscard]] bool has_work() const {
+    return owes_flush || (next_due && *next_due <= std::chrono::milliseconds(0));
+  }
 };
 
 std::optional<Cursor> cursor_of(const Field& epoch, const Field& snapshot) {
@@ -32,9 +38,12 @@ std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& na
                                 as_parameter(kLongestLease.count())});
   if (set.empty()) return std::nullopt;
   const Row row = set.row(0);
-  return ConsumerRow{.cursor = cursor_of(row[0], row[1]),
-                     .held = row[3].as<bool>(),
-                     .owner = row[2].as<std::optional<std::string>>().value_or("")};
+  ConsumerRow found{.cursor = cursor_of(row[0], row[1]),
+                    .held = row[3].as<bool>(),
+                    .owner = row[2].as<std::optional<std::string>>().value_or(""),
+                    .owes_flush = row[4].as<bool>()};
+  if (!row[5].is_null()) found.next_due = std::chrono::milliseconds(row[5].as<std::int64_t>());
+  return found;
 }
 
 }  // namespace
@@ -51,39 +60,45 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
     row = consumer_of(*log_, consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark.consumer");
   }
-  if (row->held && row->owner != owner) return {ClaimStatus::held_elsewhere, {}};
-  if (row->cursor) {
+  if (row->held && row->owner != owner) return {ClaimStatus::held_elsewhere, {}, {}};
+  if (row->cursor && !row->has_work()) {
     const auto found = log_->page(*row->cursor, std::nullopt, std::nullopt, 1);
     const bool current = log_->proves(found.state) && found.state.epoch == row->cursor->epoch &&
                          !rewound(*row->cursor, found.state) &&
                          !pruned_past(*row->cursor, found.state.floor);
     const bool fresh =
         found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
-    if (current && found.rows.empty() && fresh) return {ClaimStatus::nothing_new, {}};
+    if (current && found.rows.empty() && fresh)
+      return {ClaimStatus::nothing_new, {}, row->next_due};
   }
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   const ResultSet taken = log_->query(
       sql::consumer_claim, {as_parameter(log_->namespace_name()), as_parameter(consumer),
                             as_parameter(owner), as_parameter(stored(claim.token)),
                             as_parameter(lease.count()), as_parameter(kLongestLease.count())});
-  if (taken.empty()) return {ClaimStatus::held_elsewhere, {}};
-  const auto cursor = cursor_of(taken.row(0)[0], taken.row(0)[1]);
+  if (taken.empty()) return {ClaimStatus::held_elsewhere, {}, {}};
+  const Row mine = taken.row(0);
+  const auto cursor = cursor_of(mine[0], mine[1]);
+  claim.attempts = mine[2].as<std::uint32_t>();
+  if (!mine[3].is_null()) claim.flush_owed = parse_position(mine[3].view());
+  claim.waiting = mine[4].as<bool>();
+  claim.now = WallTime(std::chrono::milliseconds(mine[5].as<std::int64_t>()));
   // The snapshot that bounds the segment, in a later statement than the lock's.
   const LogState now = log_->state(cursor);
   claim.upto = now.cursor();
   claim.flush_first = !cursor || cursor->epoch != now.epoch || pruned_past(*cursor, now.floor);
   claim.from = claim.flush_first ? claim.upto : *cursor;
-  return {ClaimStatus::claimed, claim};
+  return {ClaimStatus::claimed, claim, {}};
 }
 
-bool Claims::advance(const Claim& claim) {
+bool Claims::advance(const Claim& claim, const Cursor& cursor) {
   const MutexLock lock(log_->mutex());
-  const std::string epoch = claim.upto.epoch.hex();
-  const std::string cursor = snapshot_text(claim.upto.snapshot);
+  const std::string epoch = cursor.epoch.hex();
+  const std::string snapshot = snapshot_text(cursor.snapshot);
   return log_->execute(
              sql::consumer_advance,
              {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
-              as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor)}) == 1;
+              as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(snapshot)}) == 1;
 }
 
 bool Claims::renew(const Claim& claim, std::chrono::milliseconds lease) {

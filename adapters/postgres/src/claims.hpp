@@ -16,7 +16,7 @@ class Claims final : public LogClaims {
 
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override;
-  [[nodiscard]] bool advance(const Claim& claim) override;
+  [[nodiscard]] bool advance(const Claim& claim, const Cursor& cursor) override;
   [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
   void release(const std::string& consumer, const std::string& owner) override;
 

@@ -1,6 +1,7 @@
 #include "querymark/postgres/log.hpp"
 
 #include "claims.hpp"
+#include "delivery_table.hpp"
 #include "log_connection.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
@@ -22,6 +23,10 @@ std::vector<std::string> Log::namespaces() {
 }
 
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(log_); }
+
+std::unique_ptr<Deliveries> Log::deliveries() const {
+  return std::make_unique<DeliveryTable>(log_);
+}
 
 int Log::backend_pid() const {
   const MutexLock lock(log_->mutex());

@@ -14,7 +14,13 @@ struct ConsumerRow {
   std::string owner;
   std::int64_t lease_until = 0;
   std::int64_t now = 0;
+  unsigned attempts = 0;
+  std::optional<Position> flush_owed;
+  std::optional<std::chrono::milliseconds> next_due;
 
+  [[nodiscard]] bool has_work() const {
+    return flush_owed || (next_due && *next_due <= std::chrono::milliseconds(0));
+  }
   // A lease that ends later than any may is one of a clock that was wrong.
   [[nodiscard]] bool held_by_another(const std::string& me) const {
     return !owner.empty() && owner != me && lease_until > now &&
@@ -35,6 +41,9 @@ std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name)
   found.owner = row[3].as<std::optional<std::string>>().value_or("");
   found.lease_until = row[4].as<std::int64_t>();
   found.now = row[5].as<std::int64_t>();
+  found.attempts = row[6].as<std::uint32_t>();
+  if (!row[7].is_null()) found.flush_owed = Position{row[7].as<std::uint64_t>()};
+  if (!row[8].is_null()) found.next_due = std::chrono::milliseconds(row[8].as<std::int64_t>());
   return found;
 }
 
@@ -53,26 +62,34 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
     row = consumer_of(*file_, consumer);
     if (!row) throw Error("the consumer " + consumer + " vanished from querymark_consumer");
   }
-  if (row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
+  if (row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}, {}};
   LogState state = file_->state(row->cursor_id);
   if (row->epoch == state.epoch && state.rewound(row->cursor_id, row->cursor_witness)) {
     file_->replace_if_rewound(state.epoch, row->cursor_id, row->cursor_witness);
     state = file_->state(row->cursor_id);
   }
   const bool current = row->epoch == state.epoch && row->cursor_id + 1 >= state.floor;
-  if (current && row->cursor_id == state.last) return {ClaimStatus::nothing_new, {}};
+  if (current && row->cursor_id == state.last && !row->has_work())
+    return {ClaimStatus::nothing_new, {}, row->next_due};
 
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   {
     ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::write);
     row = consumer_of(*file_, consumer);
-    if (!row || row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}};
+    if (!row || row->held_by_another(owner)) return {ClaimStatus::held_elsewhere, {}, {}};
     file_->execute(
         sql::consumer_claim,
         {as_parameter(file_->namespace_name()), as_parameter(consumer), as_parameter(owner),
          as_parameter(stored(claim.token)), as_parameter(lease.count())});
+    file_->execute(sql::deliveries_take_back,
+                   {as_parameter(file_->namespace_name()), as_parameter(consumer),
+                    as_parameter(stored(claim.token))});
     transaction.commit();
   }
+  claim.attempts = row->attempts + 1;
+  claim.flush_owed = row->flush_owed;
+  claim.waiting = row->next_due.has_value();
+  claim.now = WallTime(std::chrono::milliseconds(row->now));
   // The snapshot that bounds the segment, in a later statement than the lock's.
   state = file_->state(row->cursor_id);
   claim.upto = state.cursor();
@@ -81,17 +98,16 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
   claim.from = claim.flush_first
                    ? claim.upto
                    : Cursor{state.epoch, Snapshot::upto({row->cursor_id}), row->cursor_witness};
-  return {ClaimStatus::claimed, claim};
+  return {ClaimStatus::claimed, claim, {}};
 }
 
-bool Claims::advance(const Claim& claim) {
+bool Claims::advance(const Claim& claim, const Cursor& cursor) {
   const MutexLock lock(file_->mutex());
-  const std::string epoch = claim.upto.epoch.hex();
-  return file_->execute(
-             sql::consumer_advance,
-             {as_parameter(file_->namespace_name()), as_parameter(claim.consumer),
-              as_parameter(stored(claim.token)), as_parameter(epoch),
-              as_parameter(last_id(claim.upto)), as_parameter(stored(claim.upto.last_write))}) == 1;
+  const std::string epoch = cursor.epoch.hex();
+  return file_->execute(sql::consumer_advance,
+                        {as_parameter(file_->namespace_name()), as_parameter(claim.consumer),
+                         as_parameter(stored(claim.token)), as_parameter(epoch),
+                         as_parameter(last_id(cursor)), witness_of(cursor)}) == 1;
 }
 
 bool Claims::renew(const Claim& claim, std::chrono::milliseconds lease) {

@@ -1,6 +1,7 @@
 #include "querymark/sqlite/log.hpp"
 
 #include "claims.hpp"
+#include "delivery_table.hpp"
 #include "log_file.hpp"
 #include "sqlite_sql.hpp"
 
@@ -19,6 +20,10 @@ std::vector<std::string> Log::namespaces() {
 }
 
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(file_); }
+
+std::unique_ptr<Deliveries> Log::deliveries() const {
+  return std::make_unique<DeliveryTable>(file_);
+}
 
 bool Log::is_of(const FileIdentity& file) const noexcept { return file_->is_of(file); }
 

@@ -36,8 +36,16 @@ struct LogState {
 [[nodiscard]] inline WriteId write_id_of(std::int64_t stored) noexcept {
   return {static_cast<std::uint64_t>(stored)};
 }
+[[nodiscard]] inline std::int64_t stored(Position position) noexcept {
+  return static_cast<std::int64_t>(position.value);
+}
 [[nodiscard]] inline std::int64_t stored(WriteId id) noexcept {
   return static_cast<std::int64_t>(id.value);
+}
+
+/// The witness of the cursor's row; null for a cursor that does not know it.
+[[nodiscard]] inline ParameterView witness_of(const Cursor& cursor) noexcept {
+  return cursor.last_write == WriteId{} ? ParameterView() : as_parameter(stored(cursor.last_write));
 }
 
 }  // namespace querymark::sqlite

@@ -7,6 +7,8 @@
 
 namespace querymark {
 
+using namespace std::chrono_literals;
+
 MemoryOutbox::MemoryOutbox(std::string namespace_name, const Clock& clock)
     : namespace_name_(std::move(namespace_name)), clock_(clock) {}
 
@@ -102,11 +104,27 @@ ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& 
   if (!row.owner.empty() && row.owner != owner && now < row.lease_end)
     return {ClaimStatus::held_elsewhere, {}};
   const bool fresh = !row.cursor || row.cursor->epoch != epoch_ || lost_rows(*row.cursor);
-  if (!fresh && row.cursor->snapshot == end().snapshot) return {ClaimStatus::nothing_new, {}};
+  const auto due = due_in(row);
+  if (!fresh && row.cursor->snapshot == end().snapshot && !row.flush_owed &&
+      due.value_or(1ms) > 0ms)
+    return {ClaimStatus::nothing_new, {}, due};
   row.owner = owner;
   row.token = WriteId{random_u64()};
   row.lease_end = now + lease;
-  return {ClaimStatus::claimed, {consumer, row.token, fresh ? end() : *row.cursor, end(), fresh}};
+  ++row.attempts;
+  for (auto& [id, waiting] : row.deliveries)
+    if (waiting.state == DeliveryState::claimed) waiting.state = DeliveryState::pending;
+  return {ClaimStatus::claimed,
+          {.consumer = consumer,
+           .token = row.token,
+           .from = fresh ? end() : *row.cursor,
+           .upto = end(),
+           .flush_first = fresh,
+           .attempts = row.attempts,
+           .flush_owed = row.flush_owed,
+           .waiting = due.has_value(),
+           .now = clock_.wall_now()},
+          std::nullopt};
 }
 
 MemoryOutbox::Consumer* MemoryOutbox::held(const Claim& claim) {
@@ -114,11 +132,12 @@ MemoryOutbox::Consumer* MemoryOutbox::held(const Claim& claim) {
   return found != consumers_.end() && found->second.token == claim.token ? &found->second : nullptr;
 }
 
-bool MemoryOutbox::advance(const Claim& claim) {
+bool MemoryOutbox::advance(const Claim& claim, const Cursor& cursor) {
   const MutexLock lock(mutex_);
   Consumer* row = held(claim);
   if (row == nullptr || claim.upto.epoch != epoch_) return false;
-  row->cursor = claim.upto;
+  row->cursor = cursor;
+  row->attempts = 0;
   return true;
 }
 
@@ -136,6 +155,7 @@ void MemoryOutbox::release(const std::string& consumer, const std::string& owner
   if (found == consumers_.end() || found->second.owner != owner) return;
   found->second.owner.clear();
   found->second.token = WriteId{};
+  found->second.attempts = 0;
 }
 
 }  // namespace querymark

@@ -7,28 +7,46 @@ insert into querymark.consumer (namespace, name) values ($1, $2) on conflict do 
 -- name: consumer
 select epoch, cursor::text, owner,
        owner is not null and lease_until > clock_timestamp()
-       and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond'
+       and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond',
+       flush_required_upto is not null,
+       -- In how many milliseconds the next delivery is due; null: none waits.
+       (select greatest(extract(epoch from min(d.available_at) - clock_timestamp()) * 1000, 0)::bigint
+          from querymark.delivery d
+         where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
+        having count(*) > 0)
   from querymark.consumer
  where namespace = $1 and name = $2
 
 -- Skips a row that another worker is just claiming. The segment's end is taken by a later statement: a snapshot
--- taken with the lock would predate it.
+-- taken with the lock would predate it. Deliveries that were claimed under another token wait again; their attempts count.
 -- name: consumer_claim
-update querymark.consumer c
-   set owner = $3, token = $4::bigint,
-       lease_until = clock_timestamp() + $5::bigint * interval '1 millisecond'
-  from (select namespace, name
-          from querymark.consumer
-         where namespace = $1 and name = $2
-           and (owner is null or owner = $3 or lease_until <= clock_timestamp()
-                or lease_until > clock_timestamp() + $6::bigint * interval '1 millisecond')
-           for update skip locked) free
- where c.namespace = free.namespace and c.name = free.name
-returning c.epoch, c.cursor::text
+with taken as (
+  update querymark.consumer c
+     set owner = $3, token = $4::bigint, segment_attempts = c.segment_attempts + 1,
+         lease_until = clock_timestamp() + $5::bigint * interval '1 millisecond'
+    from (select namespace, name
+            from querymark.consumer
+           where namespace = $1 and name = $2
+             and (owner is null or owner = $3 or lease_until <= clock_timestamp()
+                  or lease_until > clock_timestamp() + $6::bigint * interval '1 millisecond')
+             for update skip locked) free
+   where c.namespace = free.namespace and c.name = free.name
+  returning c.*
+), taken_back as (
+  update querymark.delivery d
+     set state = 'pending', token = null
+    from taken
+   where d.namespace = taken.namespace and d.consumer = taken.name and d.state = 'claimed' and d.token <> taken.token
+)
+select t.epoch, t.cursor::text, t.segment_attempts, t.flush_required_upto::text,
+       exists (select from querymark.delivery d
+                where d.namespace = t.namespace and d.consumer = t.name and d.state in ('pending', 'claimed')),
+       (extract(epoch from clock_timestamp()) * 1000)::bigint
+  from taken t
 
 -- name: consumer_advance
 update querymark.consumer
-   set epoch = $4, cursor = $5::text::pg_snapshot
+   set epoch = $4, cursor = $5::text::pg_snapshot, segment_attempts = 0, down_since = null, down_reason = null
  where namespace = $1 and name = $2 and token = $3::bigint
 
 -- name: consumer_renew
@@ -36,7 +54,8 @@ update querymark.consumer
    set lease_until = clock_timestamp() + $4::bigint * interval '1 millisecond'
  where namespace = $1 and name = $2 and token = $3::bigint
 
+-- Who releases is alive: its segment has killed nobody.
 -- name: consumer_release
 update querymark.consumer
-   set owner = null, token = null, lease_until = '-infinity'
+   set owner = null, token = null, lease_until = '-infinity', segment_attempts = 0
  where namespace = $1 and name = $2 and owner = $3

@@ -5,19 +5,26 @@ insert into querymark_consumer (namespace, name) values (?1, ?2) on conflict do 
 
 -- name: consumer
 select epoch, cursor_id, case when witness_id = cursor_id then witness else 0 end, owner, lease_until,
-       cast((julianday('now') - 2440587.5) * 86400000 as integer)
+       cast((julianday('now') - 2440587.5) * 86400000 as integer), segment_attempts, flush_required_upto,
+       -- In how many milliseconds the next delivery is due; null: none waits.
+       (select max(min(d.available_at) - cast((julianday('now') - 2440587.5) * 86400000 as integer), 0)
+          from querymark_delivery d
+         where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed'))
   from querymark_consumer
  where namespace = ?1 and name = ?2
 
 -- name: consumer_claim
 update querymark_consumer
-   set owner = ?3, token = ?4,
+   set owner = ?3, token = ?4, segment_attempts = segment_attempts + 1,
        lease_until = cast((julianday('now') - 2440587.5) * 86400000 as integer) + ?5
  where namespace = ?1 and name = ?2
 
+-- ?6: the witness of the cursor's row; null where the claim does not know it, within its segment.
 -- name: consumer_advance
 update querymark_consumer
-   set epoch = ?4, cursor_id = ?5, cursor_write = 0, witness_id = ?5, witness = ?6
+   set epoch = ?4, cursor_id = ?5, cursor_write = 0, witness_id = ?5,
+       witness = coalesce(?6, (select coalesce(witness, write_id) from querymark_log where id = ?5), 0),
+       segment_attempts = 0, down_since = null, down_reason = null
  where namespace = ?1 and name = ?2 and token = ?3
 
 -- name: consumer_renew
@@ -25,7 +32,8 @@ update querymark_consumer
    set lease_until = cast((julianday('now') - 2440587.5) * 86400000 as integer) + ?4
  where namespace = ?1 and name = ?2 and token = ?3
 
+-- Who releases is alive: its segment has killed nobody.
 -- name: consumer_release
 update querymark_consumer
-   set owner = null, token = null, lease_until = 0
+   set owner = null, token = null, lease_until = 0, segment_attempts = 0
  where namespace = ?1 and name = ?2 and owner = ?3

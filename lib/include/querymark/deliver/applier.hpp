@@ -3,16 +3,9 @@
 #include <span>
 #include <string>
 
-#include "querymark/key/target.hpp"
-#include "querymark/mark/position.hpp"
+#include "querymark/log/shared_invalidation.hpp"
 
 namespace querymark {
-
-/// One invalidation on its way to a shared tier.
-struct SharedInvalidation {
-  Target target;
-  Position position;
-};
 
 /// A shared tier as the worker sees it.
 class Applier {
@@ -24,6 +17,13 @@ class Applier {
   /// again must be harmless. Values stamped above an invalidation's position may stay. Blocks on
   /// I/O.
   virtual void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) = 0;
+  /// Asks the target for what hits nothing, by the same commands as `apply`: throws when it takes
+  /// nothing at the moment, so that a failure of `apply` is known for an outage, or else for the
+  /// invalidation's own. Blocks on I/O.
+  virtual void control(Epoch epoch) {
+    const SharedInvalidation nothing{key_named("querymark control"), {}, {}};
+    apply(epoch, {&nothing, 1});
+  }
 };
 
 }  // namespace querymark

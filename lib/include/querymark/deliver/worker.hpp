@@ -4,10 +4,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
 #include "querymark/deliver/applier.hpp"
+#include "querymark/deliver/retry_policy.hpp"
+#include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -16,12 +20,18 @@
 
 namespace querymark {
 
+struct WorkerMemory;
+
 struct WorkerOptions {
   PatienceSpan lease{std::chrono::seconds(30)};
   PatienceSpan poll_interval{std::chrono::seconds(1)};  ///< Backstop when no doorbell rings.
-  PatienceSpan backoff_start{
-      std::chrono::milliseconds(50)};  ///< Doubles with each failure, full jitter.
-  PatienceSpan backoff_limit{std::chrono::seconds(30)};
+  /// For deliveries, for probes of a target that is down, and for a database that does not answer.
+  RetryPolicy retry;
+  /// The largest TTL in use, which the worker can't know: what is older than it hits nothing, so
+  /// deliveries expire by it.
+  PatienceSpan largest_ttl{std::chrono::hours(24)};
+  /// Whether the namespace is flushed on the target once in place of a delivery that dies.
+  OnDeath on_death = OnDeath::flush;
   std::size_t page_size = 5000;
   /// Called after each round that did something, and after each failure (with its text). May be
   /// empty.
@@ -33,25 +43,33 @@ struct WorkerOptions {
 struct WorkerLog {
   LogReader& reader;
   LogClaims& claims;
+  Deliveries& deliveries;
   Doorbell* doorbell = nullptr;  ///< Without one, the worker looks every `poll_interval`.
 };
 
-/// Rows of the log by what became of them.
+/// Rows of the log by what became of them; of equal targets that failed together, one counts.
 struct WorkerCounts {
   std::uint64_t claimed = 0;    ///< Read under a claim.
   std::uint64_t applied = 0;    ///< Their invalidation is in the target and recorded as done.
   std::uint64_t retried = 0;    ///< Given back: the target failed, they will be read again.
   std::uint64_t malformed = 0;  ///< Replaced by a flush of the target.
+  std::uint64_t left = 0;       ///< Failed attempts of invalidations that will be tried again.
+  std::uint64_t recovered = 0;  ///< Of these, applied since.
+  std::uint64_t died = 0;       ///< Given up: a flush stands in for them.
 };
 
 /// What one round of the worker came to.
 struct WorkerRound : WorkerCounts {
-  bool flushed = false;  ///< The target was new, or the log had lost rows: it was emptied instead.
+  bool flushed = false;  ///< The target was emptied: it was new, the log had lost rows, or a
+                         ///< delivery has died.
   bool standby = false;  ///< Another worker holds the lease.
   bool fenced = false;   ///< The lease was lost meanwhile: the new owner does the work again.
+  bool down = false;     ///< The target takes nothing: its breaker is open.
+  /// When the next delivery is due, from now; nothing: none waits.
+  std::optional<std::chrono::milliseconds> next_due;
 
   [[nodiscard]] bool idle() const noexcept {
-    return claimed == 0 && retried == 0 && !fenced && !flushed;
+    return claimed == 0 && left == 0 && recovered == 0 && died == 0 && !fenced && !flushed && !down;
   }
 };
 
@@ -59,17 +77,25 @@ struct WorkerRound : WorkerCounts {
 /// worker`.
 ///
 /// States of a round: claim (fresh token, then a snapshot that bounds the segment) -> read a page
-/// -> apply it, equal targets coalesced -> next page -> advance the cursor, guarded by the token. A
-/// crash anywhere leaves the cursor where it was: the segment is applied again, which is harmless.
+/// -> apply it, equal targets coalesced -> record, with the cursor, what the target did not take ->
+/// next page -> what is due of earlier deliveries. A crash anywhere leaves the cursor where it was:
+/// the segment is applied again, which is harmless.
+///
+/// A target that takes nothing opens its breaker: until a probe succeeds nothing is claimed, and no
+/// attempt is used up. An invalidation that fails while others succeed becomes a delivery; after
+/// its last attempt, or past its deadline, it is dead, and the namespace is flushed once instead.
 ///
 /// `run_once` and `run` are for one thread at a time; the counters may be read from any.
 class Worker {
  public:
-  /// The applier must outlive it. Throws ConfigError for a lease, interval or page that is zero.
+  /// The applier must outlive it. Throws ConfigError for a lease, interval, page or TTL that is zero,
+  /// and for a backoff that makes no sense.
   Worker(WorkerLog log, Applier& applier, WorkerOptions options = {});
+  ~Worker();
 
-  /// One claim, applied. Returns at once when nothing is new. Throws what the log throws; a
-  /// failure of the target is not thrown but counted in `retried` (the text goes to `on_round`).
+  /// One claim, applied. Returns at once when nothing is new and nothing due, or while the target's
+  /// breaker is open. Throws what the log throws; a failure of the target is not thrown but counted
+  /// (the text goes to `on_round`).
   WorkerRound run_once();
   /// Rounds until `stop` is requested; then releases the lease. Never throws for a failing database
   /// or target: it reports, backs off and tries again.
@@ -82,17 +108,22 @@ class Worker {
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
 
  private:
-  void apply_segment(const Claim& claim, WorkerRound& round);
+  WorkerRound look(const std::stop_token& stop);
+  [[nodiscard]] bool target_is_up(WorkerRound& round);
   void count(const WorkerRound& round, std::string_view error);
-  [[nodiscard]] std::chrono::milliseconds backoff();
+  // Ends early when `stop` is requested.
+  void pause(std::chrono::nanoseconds length, const std::stop_token& stop);
 
   WorkerLog log_;
   Applier& applier_;
   WorkerOptions options_;
   std::string owner_;
   std::string last_error_;
-  unsigned failures_ = 0;
-  std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, malformed_{0};
+  unsigned failures_ = 0;  // of the database, in a row
+  bool given_up_ = false;  // the lease, to whom the target may answer
+  std::unique_ptr<WorkerMemory> memory_;
+  std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, malformed_{0}, left_{0},
+      recovered_{0}, died_{0};
 };
 
 }  // namespace querymark

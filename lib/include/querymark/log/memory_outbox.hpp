@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/deliveries.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -15,7 +16,7 @@ namespace querymark {
 
 /// An outbox without a database, with the same contracts: for users' own tests, and for
 /// `get_or_load` caches whose writers live in the same process. Thread-safe.
-class MemoryOutbox final : public LogReader, public LogClaims {
+class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries {
  public:
   explicit MemoryOutbox(std::string namespace_name, const Clock& clock = system_clock());
 
@@ -34,20 +35,48 @@ class MemoryOutbox final : public LogReader, public LogClaims {
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] ClaimResult claim(const std::string& consumer, const std::string& owner,
                                   std::chrono::milliseconds lease) override;
-  [[nodiscard]] bool advance(const Claim& claim) override;
+  [[nodiscard]] bool advance(const Claim& claim, const Cursor& cursor) override;
   [[nodiscard]] bool renew(const Claim& claim, std::chrono::milliseconds lease) override;
   void release(const std::string& consumer, const std::string& owner) override;
 
+  [[nodiscard]] bool record(const Claim& claim, const Progress& progress,
+                            OnDeath on_death) override;
+  [[nodiscard]] Taken take_row(const Claim& claim, const SharedInvalidation& row,
+                               std::chrono::milliseconds lifetime) override;
+  [[nodiscard]] Taken take_due(const Claim& claim, std::size_t limit) override;
+  [[nodiscard]] bool settle(const Claim& claim, std::span<const Settled> outcomes,
+                            OnDeath on_death) override;
+  [[nodiscard]] bool pay_flush(const Claim& claim, Position position) override;
+  [[nodiscard]] bool forgive(const Claim& claim, const std::string& reason) override;
+  [[nodiscard]] std::vector<DeliveryRow> list(const std::string& consumer,
+                                              std::size_t limit) override;
+
  private:
+  struct Waiting {
+    DeliveryRecord record;
+    DeliveryState state = DeliveryState::pending;
+    WriteId token;  // of the claim, while claimed
+    [[nodiscard]] bool open() const {
+      return state == DeliveryState::pending || state == DeliveryState::claimed;
+    }
+  };
   struct Consumer {
     std::optional<Cursor> cursor;  // nothing: registered, never advanced
     std::string owner;
     WriteId token;
     MonotonicTime lease_end;
+    unsigned attempts = 0;
+    std::optional<Position> flush_owed;
+    std::map<std::uint64_t, Waiting> deliveries;
   };
   [[nodiscard]] Cursor end() const QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] bool lost_rows(const Cursor& from) const QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] Consumer* held(const Claim& claim) QUERYMARK_REQUIRES(mutex_);
+  // In how long the next delivery is due.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> due_in(const Consumer& row) const;
+  static void owe_flush(Consumer& row, Position position);
+  static void supersede(Consumer& row, const SharedInvalidation& applied);
+  [[nodiscard]] static Delivery<delivery::Claimed> claimed(Waiting& waiting, WriteId token);
 
   std::string namespace_name_;
   const Clock& clock_;
@@ -58,6 +87,7 @@ class MemoryOutbox final : public LogReader, public LogClaims {
   WriteId last_write_;
   std::vector<LogRow> rows_;
   std::map<std::string, Consumer> consumers_;
+  std::uint64_t last_delivery_ = 0;
 };
 
 }  // namespace querymark

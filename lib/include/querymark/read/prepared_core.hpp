@@ -43,8 +43,8 @@ struct PreparedCore {
           .append(":" + std::to_string(tag.text().size()) + ":")  // or texts could run together
           .append(tag.text());
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
-    prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql, setup.sql,
-                           options.scope, setup.route.loader().session());
+    prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql,
+                           setup.sql, options.scope, setup.route.loader().session());
   }
   ~PreparedCore() = default;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
 #include "querymark/mark/stamp.hpp"
@@ -61,6 +62,8 @@ class Log final : public LogReader {
   [[nodiscard]] std::vector<std::string> namespaces();
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
+  /// What did not reach their targets at once. Likewise.
+  [[nodiscard]] std::unique_ptr<Deliveries> deliveries() const;
   /// The server process that serves the log's connection now; 0 when there is none.
   [[nodiscard]] int backend_pid() const;
 

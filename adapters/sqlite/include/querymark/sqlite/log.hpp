@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/write_fate.hpp"
@@ -52,6 +53,8 @@ class Log final : public LogReader {
   [[nodiscard]] std::vector<std::string> namespaces();
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
+  /// What did not reach their targets at once. Likewise.
+  [[nodiscard]] std::unique_ptr<Deliveries> deliveries() const;
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);

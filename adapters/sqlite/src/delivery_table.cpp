@@ -1,0 +1,216 @@
+#include "delivery_table.hpp"
+
+#include <algorithm>
+
+#include "log_file.hpp"
+#include "sqlite_sql.hpp"
+
+namespace querymark::sqlite {
+namespace {
+
+using Text = std::optional<std::string>;
+
+Position position_of(const Field& id) { return {id.as<std::uint64_t>()}; }
+WallTime time_of(const Field& milliseconds) {
+  return WallTime(std::chrono::milliseconds(milliseconds.as<std::int64_t>()));
+}
+
+// The columns from `first` on, as every statement here lists them.
+DeliveryRecord record_of(const Row& row, std::size_t first) {
+  DeliveryRecord record;
+  record.id = row[first].as<std::uint64_t>();
+  if (!row[first + 1].is_null())
+    record.target = Target::from_log(row[first + 1].view(), row[first + 2].view());
+  record.epoch = epoch_of(row[first + 3]);
+  record.first_position = position_of(row[first + 4]);
+  record.position = position_of(row[first + 5]);
+  record.attempts = row[first + 6].as<std::uint32_t>();
+  record.available_at = time_of(row[first + 7]);
+  record.deadline = time_of(row[first + 8]);
+  record.last_error = row[first + 9].as<Text>().value_or("");
+  return record;
+}
+
+std::vector<Delivery<delivery::Claimed>> taken_of(const ResultSet& set) {
+  std::vector<Delivery<delivery::Claimed>> taken;
+  for (const Row row : set) taken.emplace_back(record_of(row, 0));
+  return taken;
+}
+
+// One change of a consumer that this claim still holds: a write transaction that begins with that
+// look. Nothing is left of it unless it is committed. It holds the file's mutex for as long as it lives, which the
+// analysis does not follow.
+class Held {
+ public:
+  Held(LogFile& file, const Claim& claim) QUERYMARK_UNCHECKED
+      : lock_(file.mutex()),
+        file_(file),
+        claim_(claim),
+        transaction_(file.connection(), ScopedTransaction::Kind::write),
+        holds_(look()) {}
+
+  [[nodiscard]] bool holds() const noexcept { return holds_; }
+  [[nodiscard]] ParameterView name() const { return as_parameter(file_.namespace_name()); }
+  [[nodiscard]] ParameterView consumer() const { return as_parameter(claim_.consumer); }
+  [[nodiscard]] ParameterView token() const { return as_parameter(stored(claim_.token)); }
+  std::int64_t run(SqlStatement statement,
+                   std::initializer_list<ParameterView> values) QUERYMARK_UNCHECKED {
+    return file_.execute(statement, values);
+  }
+  ResultSet ask(SqlStatement statement,
+                std::initializer_list<ParameterView> values) QUERYMARK_UNCHECKED {
+    return file_.query(statement, values);
+  }
+  void owe_flush(Position position) {
+    run(sql::consumer_owe_flush,
+        {name(), consumer(), as_parameter(stored(position)), ParameterView()});
+  }
+  void owe_flush_for(std::int64_t delivery) {
+    run(sql::consumer_owe_flush, {name(), consumer(), ParameterView(), as_parameter(delivery)});
+  }
+  void commit() { transaction_.commit(); }
+
+ private:
+  [[nodiscard]] bool look() {
+    const ResultSet counted = ask(sql::consumer_holds, {name(), consumer(), token()});
+    return counted.row(0)[0].as<std::int64_t>() == 1;
+  }
+
+  std::unique_lock<std::mutex> lock_;
+  LogFile& file_;
+  const Claim& claim_;
+  ScopedTransaction transaction_;
+  bool holds_;
+};
+
+}  // namespace
+
+bool DeliveryTable::record(const Claim& claim, const Progress& progress, OnDeath on_death) {
+  Held held(*file_, claim);
+  if (!held.holds()) return false;
+  const std::string epoch = progress.cursor.epoch.hex();
+  held.run(sql::consumer_forget_flush, {held.name(), held.consumer(), as_parameter(epoch)});
+  held.run(sql::consumer_advance,
+           {held.name(), held.consumer(), held.token(), as_parameter(epoch),
+            as_parameter(last_id(progress.cursor)), witness_of(progress.cursor)});
+  std::int64_t flushed = 0;
+  for (const SharedInvalidation& applied : progress.applied) {
+    if (applied.target.is_flush()) {
+      flushed = std::max(flushed, stored(applied.position));
+      continue;
+    }
+    held.run(sql::deliveries_supersede,
+             {held.name(), held.consumer(), as_parameter(to_string(applied.target.kind())),
+              as_parameter(applied.target.text()), as_parameter(stored(applied.position))});
+  }
+  held.run(sql::deliveries_supersede_all,
+           {held.name(), held.consumer(), as_parameter(epoch), as_parameter(flushed)});
+  for (const LeftBehind& left : progress.left) {
+    held.run(sql::delivery_leave,
+             {held.name(), held.consumer(), as_parameter(epoch),
+              left.target ? as_parameter(to_string(left.target->kind())) : ParameterView(),
+              left.target ? as_parameter(left.target->text()) : ParameterView(),
+              as_parameter(stored(left.first_position)), as_parameter(stored(left.position)),
+              as_parameter(to_string(left.state)), as_parameter(left.pause.count()),
+              as_parameter(progress.lifetime.count()), as_parameter(left.error)});
+    if (left.target && left.state != DeliveryState::pending && on_death == OnDeath::flush)
+      held.owe_flush(left.position);
+  }
+  held.commit();
+  return true;
+}
+
+Deliveries::Taken DeliveryTable::take_row(const Claim& claim, const SharedInvalidation& row,
+                                          std::chrono::milliseconds lifetime) {
+  Held held(*file_, claim);
+  if (!held.holds()) return std::nullopt;
+  const std::string epoch = claim.upto.epoch.hex();
+  const std::string_view kind = to_string(row.target.kind());
+  std::vector<Delivery<delivery::Claimed>> taken;
+  if (held.run(sql::delivery_take_row,
+               {held.name(), held.consumer(), held.token(), as_parameter(epoch), as_parameter(kind),
+                as_parameter(row.target.text()), as_parameter(stored(row.first_position)),
+                as_parameter(stored(row.position)), as_parameter(lifetime.count())}) == 1)
+    taken = taken_of(held.ask(
+        sql::delivery_taken,
+        {held.name(), held.consumer(), held.token(), as_parameter(epoch),
+         as_parameter(stored(row.position)), as_parameter(kind), as_parameter(row.target.text())}));
+  held.commit();
+  return taken;
+}
+
+Deliveries::Taken DeliveryTable::take_due(const Claim& claim, std::size_t limit) {
+  Held held(*file_, claim);
+  if (!held.holds()) return std::nullopt;
+  const std::string epoch = claim.upto.epoch.hex();
+  auto taken = taken_of(held.ask(sql::deliveries_due, {held.name(), held.consumer(),
+                                                       as_parameter(epoch), as_parameter(limit)}));
+  for (const auto& each : taken) {
+    const auto id = static_cast<std::int64_t>(each.record().id);
+    held.run(sql::delivery_take, {as_parameter(id), held.token()});
+  }
+  held.commit();
+  return taken;
+}
+
+bool DeliveryTable::settle(const Claim& claim, std::span<const Settled> outcomes,
+                           OnDeath on_death) {
+  Held held(*file_, claim);
+  if (!held.holds()) return false;
+  for (const Settled& outcome : outcomes) {
+    const auto id = static_cast<std::int64_t>(outcome.id);
+    if (outcome.as == Settled::As::applied) {
+      held.run(sql::delivery_applied, {as_parameter(id), held.token()});
+      continue;
+    }
+    const bool died = outcome.as == Settled::As::dead || outcome.as == Settled::As::expired;
+    const DeliveryState state = outcome.as == Settled::As::dead      ? DeliveryState::dead
+                                : outcome.as == Settled::As::expired ? DeliveryState::expired
+                                                                     : DeliveryState::pending;
+    const int given_back = outcome.as == Settled::As::unclaimed ? 1 : 0;
+    const bool moved =
+        held.run(sql::delivery_settle,
+                 {as_parameter(id), held.token(), as_parameter(to_string(state)),
+                  as_parameter(outcome.pause.count()),
+                  outcome.error.empty() ? ParameterView() : as_parameter(outcome.error),
+                  as_parameter(given_back)}) == 1;
+    if (died && on_death == OnDeath::flush && moved) held.owe_flush_for(id);
+  }
+  held.commit();
+  return true;
+}
+
+bool DeliveryTable::pay_flush(const Claim& claim, Position position) {
+  Held held(*file_, claim);
+  if (!held.holds()) return false;
+  const std::string epoch = claim.upto.epoch.hex();
+  held.run(sql::consumer_pay_flush, {held.name(), held.consumer(), held.token(),
+                                     as_parameter(stored(claim.flush_owed.value_or(Position{})))});
+  held.run(sql::deliveries_supersede_all,
+           {held.name(), held.consumer(), as_parameter(epoch), as_parameter(stored(position))});
+  held.commit();
+  return true;
+}
+
+bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
+  Held held(*file_, claim);
+  if (!held.holds()) return false;
+  held.run(sql::consumer_forgive,
+           {held.name(), held.consumer(), held.token(), as_parameter(reason)});
+  held.commit();
+  return true;
+}
+
+std::vector<DeliveryRow> DeliveryTable::list(const std::string& consumer, std::size_t limit) {
+  const MutexLock lock(file_->mutex());
+  const ResultSet set = file_->query(
+      sql::deliveries_list,
+      {as_parameter(file_->namespace_name()), as_parameter(consumer), as_parameter(limit)});
+  std::vector<DeliveryRow> rows;
+  for (const Row row : set)
+    rows.push_back(
+        {delivery_state(row[0].view()).value_or(DeliveryState::dead), record_of(row, 1)});
+  return rows;
+}
+
+}  // namespace querymark::sqlite

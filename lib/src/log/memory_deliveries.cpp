@@ -1,0 +1,186 @@
+#include <algorithm>
+
+#include "querymark/log/memory_outbox.hpp"
+
+// The deliveries of an outbox in memory. One mutex makes each call a transaction.
+
+namespace querymark {
+namespace {
+
+using namespace std::chrono_literals;
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> MemoryOutbox::due_in(const Consumer& row) const {
+  std::optional<std::chrono::milliseconds> least;
+  const WallTime now = clock_.wall_now();
+  for (const auto& [id, waiting] : row.deliveries) {
+    if (!waiting.open()) continue;
+    const auto left = std::max<std::chrono::milliseconds>(waiting.record.available_at - now, 0ms);
+    least = std::min(least.value_or(left), left);
+  }
+  return least;
+}
+
+void MemoryOutbox::owe_flush(Consumer& row, Position position) {
+  row.flush_owed = std::max(row.flush_owed.value_or(position), position);
+}
+
+void MemoryOutbox::supersede(Consumer& row, const SharedInvalidation& applied) {
+  for (auto& [id, waiting] : row.deliveries)
+    if (waiting.open() && waiting.record.position <= applied.position &&
+        (applied.target.is_flush() || waiting.record.target == applied.target))
+      waiting.state = DeliveryState::superseded;
+}
+
+Delivery<delivery::Claimed> MemoryOutbox::claimed(Waiting& waiting, WriteId token) {
+  Delivery<delivery::Claimed> taken = Delivery<delivery::Pending>(waiting.record).claim();
+  waiting.record = taken.record();
+  waiting.state = DeliveryState::claimed;
+  waiting.token = token;
+  return taken;
+}
+
+bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath on_death) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr || claim.upto.epoch != epoch_) return false;
+  if (!row->cursor || row->cursor->epoch != progress.cursor.epoch) row->flush_owed.reset();
+  row->cursor = progress.cursor;
+  row->attempts = 0;
+  for (auto& [id, waiting] : row->deliveries)
+    if (waiting.open() && waiting.record.epoch != epoch_) waiting.state = DeliveryState::superseded;
+  for (const SharedInvalidation& applied : progress.applied) supersede(*row, applied);
+  const WallTime now = clock_.wall_now();
+  for (const LeftBehind& left : progress.left) {
+    const bool known = std::ranges::any_of(row->deliveries, [&](const auto& each) {
+      const DeliveryRecord& record = each.second.record;
+      return record.epoch == epoch_ && record.position == left.position &&
+             record.target == left.target;
+    });
+    if (known) continue;
+    DeliveryRecord record{.id = ++last_delivery_,
+                          .target = left.target,
+                          .epoch = epoch_,
+                          .first_position = left.first_position,
+                          .position = left.position,
+                          .attempts = left.target ? 1U : 0U,
+                          .available_at = now + left.pause,
+                          .deadline = now + progress.lifetime,
+                          .last_error = left.error};
+    row->deliveries.emplace(record.id, Waiting{std::move(record), left.state, {}});
+    if (left.target && left.state != DeliveryState::pending && on_death == OnDeath::flush)
+      owe_flush(*row, left.position);
+  }
+  return true;
+}
+
+Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalidation& wanted,
+                                         std::chrono::milliseconds lifetime) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return std::nullopt;
+  std::vector<Delivery<delivery::Claimed>> taken;
+  const WallTime now = clock_.wall_now();
+  for (auto& [id, waiting] : row->deliveries) {
+    const DeliveryRecord& record = waiting.record;
+    if (record.epoch != epoch_ || record.position != wanted.position ||
+        record.target != wanted.target)
+      continue;
+    if (waiting.state == DeliveryState::pending && record.available_at <= now)
+      taken.push_back(claimed(waiting, claim.token));
+    return taken;
+  }
+  DeliveryRecord record{.id = ++last_delivery_,
+                        .target = wanted.target,
+                        .epoch = epoch_,
+                        .first_position = wanted.first_position,
+                        .position = wanted.position,
+                        .attempts = 0,
+                        .available_at = now,
+                        .deadline = now + lifetime,
+                        .last_error = {}};
+  const auto [at, fresh] = row->deliveries.emplace(record.id, Waiting{record, {}, {}});
+  taken.push_back(claimed(at->second, claim.token));
+  return taken;
+}
+
+Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return std::nullopt;
+  std::vector<Waiting*> due;
+  for (auto& [id, waiting] : row->deliveries)
+    if (waiting.state == DeliveryState::pending && waiting.record.epoch == epoch_ &&
+        waiting.record.available_at <= clock_.wall_now())
+      due.push_back(&waiting);
+  std::ranges::stable_sort(due, {}, [](const Waiting* each) { return each->record.available_at; });
+  if (due.size() > limit) due.resize(limit);
+  std::vector<Delivery<delivery::Claimed>> taken;
+  for (Waiting* each : due) taken.push_back(claimed(*each, claim.token));
+  return taken;
+}
+
+bool MemoryOutbox::settle(const Claim& claim, std::span<const Settled> outcomes, OnDeath on_death) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return false;
+  for (const Settled& outcome : outcomes) {
+    const auto found = row->deliveries.find(outcome.id);
+    if (found == row->deliveries.end() || found->second.state != DeliveryState::claimed ||
+        found->second.token != claim.token)
+      continue;
+    Waiting& waiting = found->second;
+    if (!outcome.error.empty()) waiting.record.last_error = outcome.error;
+    switch (outcome.as) {
+      case Settled::As::applied:
+        row->deliveries.erase(found);
+        break;
+      case Settled::As::pending:
+        waiting.state = DeliveryState::pending;
+        waiting.record.available_at = clock_.wall_now() + outcome.pause;
+        break;
+      case Settled::As::unclaimed:
+        waiting.state = DeliveryState::pending;
+        if (waiting.record.attempts > 0) --waiting.record.attempts;
+        break;
+      case Settled::As::dead:
+      case Settled::As::expired:
+        waiting.state =
+            outcome.as == Settled::As::dead ? DeliveryState::dead : DeliveryState::expired;
+        if (on_death == OnDeath::flush) owe_flush(*row, waiting.record.position);
+        break;
+    }
+  }
+  return true;
+}
+
+bool MemoryOutbox::pay_flush(const Claim& claim, Position position) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return false;
+  if (row->flush_owed && claim.flush_owed && *row->flush_owed <= *claim.flush_owed)
+    row->flush_owed.reset();
+  supersede(*row, {flush_all(), position, {}});
+  return true;
+}
+
+bool MemoryOutbox::forgive(const Claim& claim, const std::string& /*reason*/) {
+  const MutexLock lock(mutex_);
+  Consumer* row = held(claim);
+  if (row == nullptr) return false;
+  if (row->attempts > 0) --row->attempts;
+  return true;
+}
+
+std::vector<DeliveryRow> MemoryOutbox::list(const std::string& consumer, std::size_t limit) {
+  const MutexLock lock(mutex_);
+  std::vector<DeliveryRow> rows;
+  const auto found = consumers_.find(consumer);
+  if (found == consumers_.end()) return rows;
+  for (const auto& [id, waiting] : found->second.deliveries)
+    if (rows.size() < limit) rows.push_back({waiting.state, waiting.record});
+  return rows;
+}
+
+}  // namespace querymark

@@ -1,0 +1,149 @@
+-- What did not reach a shared target at once. Every statement is guarded by the claim's token: whoever has claimed the
+-- consumer since sees its row locked or changed, and this one finds no holder ($3).
+
+-- A consumer's cursor moves only over what is applied or recorded here. Targets are equal by their texts: entities,
+-- collections and tags of one text are one target. $6 to $12: what is left, as arrays; $13: how long
+-- it may still be good for something, in milliseconds; $14: a flush that is owed from now on; $15 to $17: what was
+-- applied; $18: a flush among it.
+-- name: deliveries_record
+with moved as (
+  update querymark.consumer
+     set epoch = $4, cursor = $5::text::pg_snapshot, segment_attempts = 0, down_since = null, down_reason = null,
+         flush_required_upto = case when epoch <> $4 then $14::text::xid8  -- the old one's position means nothing
+                                    when $14::text is null then flush_required_upto
+                                    when flush_required_upto >= $14::text::xid8 then flush_required_upto
+                                    else $14::text::xid8 end
+   where namespace = $1 and name = $2 and token = $3::bigint
+  returning namespace
+), superseded as (
+  update querymark.delivery d
+     set state = 'superseded', token = null, changed_at = clock_timestamp()
+    from moved
+   where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
+     and (d.epoch <> $4
+          or d.position <= $18::text::xid8
+          or exists (select from unnest($15::text[], $16::text[], $17::text[]) a (kind, target, position)
+                      where (a.kind = 'key') = (d.kind = 'key') and a.target = d.target and d.position <= a.position::xid8))
+), left_behind as (
+  insert into querymark.delivery (namespace, consumer, epoch, kind, target, first_position, position, state, attempts,
+                                  available_at, deadline, last_error)
+  select $1, $2, $4, u.kind, u.target, u.first::xid8, u.last::xid8, u.state,
+         case when u.kind is null then 0 else 1 end,
+         clock_timestamp() + u.pause * interval '1 millisecond',
+         clock_timestamp() + $13::bigint * interval '1 millisecond', u.error
+    from moved,
+         unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[])
+           as u (kind, target, first, last, state, pause, error)
+  on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do nothing
+)
+select count(*) from moved
+
+-- One row of the log, recorded before it is applied. Counts the attempt of a row that is waiting and due; leaves alone one
+-- that waits for later or has been decided on.
+-- name: delivery_take_row
+with holder as materialized (
+  select namespace from querymark.consumer
+   where namespace = $1 and name = $2 and token = $3::bigint
+     for share
+), taken as (
+  insert into querymark.delivery as d (namespace, consumer, epoch, kind, target, first_position, position, state, token,
+                                       attempts, deadline)
+  select $1, $2, $4, $5, $6, $7::text::xid8, $8::text::xid8, 'claimed', $3::bigint, 1,
+         clock_timestamp() + $9::bigint * interval '1 millisecond'
+    from holder
+  on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
+     set state = 'claimed', token = excluded.token, attempts = d.attempts + 1, changed_at = clock_timestamp()
+   where d.state = 'pending' and d.available_at <= clock_timestamp()
+  returning *
+)
+select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
+       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
+       d.last_error
+  from (select count(*) as holders from holder) h left join taken d on true
+
+-- name: deliveries_take_due
+with holder as materialized (
+  select namespace from querymark.consumer
+   where namespace = $1 and name = $2 and token = $3::bigint
+     for share
+), due as materialized (
+  select d.id from querymark.delivery d
+   where d.namespace = $1 and d.consumer = $2 and d.state = 'pending' and d.available_at <= clock_timestamp()
+     and d.epoch = $4
+   order by d.available_at, d.id limit $5::bigint
+), taken as (
+  update querymark.delivery d
+     set state = 'claimed', token = $3::bigint, attempts = d.attempts + 1, changed_at = clock_timestamp()
+    from due, holder
+   where d.id = due.id and d.state = 'pending'
+  returning d.*
+)
+select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
+       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
+       d.last_error
+  from (select count(*) as holders from holder) h left join taken d on true
+ order by d.available_at, d.id
+
+-- What became of claimed ones: $4 ids, $5 'applied', 'pending', 'unclaimed', 'dead' or 'expired', $6 pauses in
+-- milliseconds, $7 errors; $8 whether a death leaves a flush that is owed.
+-- name: deliveries_settle
+with holder as materialized (
+  select namespace from querymark.consumer
+   where namespace = $1 and name = $2 and token = $3::bigint
+     for update
+), told as materialized (
+  select u.id, u.became, u.pause, u.error
+    from holder, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[]) u (id, became, pause, error)
+), gone as (
+  delete from querymark.delivery d using told t
+   where d.id = t.id and d.token = $3::bigint and t.became = 'applied'
+), moved as (
+  update querymark.delivery d
+     set state = case when t.became = 'unclaimed' then 'pending' else t.became end, token = null,
+         attempts = d.attempts - case when t.became = 'unclaimed' and d.attempts > 0 then 1 else 0 end,
+         available_at = case when t.became = 'unclaimed' then d.available_at
+                             else clock_timestamp() + t.pause * interval '1 millisecond' end,
+         last_error = coalesce(t.error, d.last_error), changed_at = clock_timestamp()
+    from told t
+   where d.id = t.id and d.token = $3::bigint and t.became <> 'applied'
+  returning d.state, d.position
+), owed as (
+  update querymark.consumer c
+     set flush_required_upto = case when c.flush_required_upto >= m.position then c.flush_required_upto
+                                    else m.position end
+    from (select position from moved where state in ('dead', 'expired') order by position desc limit 1) m
+   where c.namespace = $1 and c.name = $2 and $8::boolean
+)
+select count(*) from holder
+
+-- The flush that was owed up to $4 has been applied, at $5. Cleared if nothing has died since.
+-- name: deliveries_pay_flush
+with paid as (
+  update querymark.consumer
+     set flush_required_upto = case when flush_required_upto <= $4::text::xid8 then null else flush_required_upto end
+   where namespace = $1 and name = $2 and token = $3::bigint
+  returning epoch
+), superseded as (
+  update querymark.delivery d
+     set state = 'superseded', token = null, changed_at = clock_timestamp()
+    from paid
+   where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
+     and (d.epoch <> paid.epoch or d.position <= $5::text::xid8)
+)
+select count(*) from paid
+
+-- The target is down: nobody's attempt.
+-- name: deliveries_forgive
+update querymark.consumer
+   set segment_attempts = greatest(segment_attempts - 1, 0),
+       down_since = coalesce(down_since, clock_timestamp()), down_reason = $4
+ where namespace = $1 and name = $2 and token = $3::bigint
+
+-- name: deliveries_list
+select d.state, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
+       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
+       d.last_error
+  from querymark.delivery d
+ where d.namespace = $1 and d.consumer = $2
+ order by d.id
+ limit $3::bigint

@@ -1,0 +1,170 @@
+// What docs/using.md quotes, on SQLite. Runs as a test.
+
+#include <fmt/format.h>
+#include <querymark/querymark.hpp>
+#include <querymark/sqlite/sqlite.hpp>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+
+namespace qm = querymark;
+using namespace std::chrono_literals;
+
+struct Order {
+  std::int64_t id;
+  std::string customer;
+  double total;
+};
+
+// [filters]
+// Filters that may be there or not, and a list: parameters whose number is known at run time.
+qm::Rows<Order> find_orders(qm::Database& db, std::optional<std::string> customer,
+                            const std::vector<std::int64_t>& ids) {
+  std::string sql = "select id, customer, total from orders where true";
+  qm::Parameters parameters;
+  if (customer) {
+    sql += " and customer = ?";
+    parameters.add(*customer);
+  }
+  if (!ids.empty()) {
+    sql += " and id in (select value from json_each(?))";  // PostgreSQL: id = any($n)
+    parameters.add(ids);
+  }
+  return db.query(sql + " order by id", parameters).tag(qm::collection("orders")).fetch_as<Order>();
+}
+// [/filters]
+
+// [values]
+double total_of(qm::Database& db, std::int64_t id) {
+  return db.query("select total from orders where id = ?", id)
+      .tag(qm::entity("orders", id))
+      .fetch_value<double>();  // one row of one column; throws when none or more come
+}
+std::optional<Order> find_order(qm::Database& db, std::int64_t id) {
+  return db.query("select id, customer, total from orders where id = ?", id)
+      .tag(qm::entity("orders", id))
+      .fetch_optional<Order>();
+}
+// [/values]
+
+// [row_tags]
+// Targets known from the rows alone: each order that the result shows.
+qm::Result dearest(qm::Database& db) {
+  return db.query("select id, total from orders order by total desc limit 3")
+      .tag(qm::collection("orders"))
+      .tag_rows([](const qm::Row& row) { return qm::entity("orders", row["id"].as<std::int64_t>()); })
+      .fetch();
+}
+// [/row_tags]
+
+// [own_value]
+// Any value, from any source, made stale by this database's log.
+struct Report {
+  std::size_t orders = 0;
+};
+qm::Cached<Report> report(qm::Database& db) {
+  return db.get_or_load<Report>("daily report", {.tags = {qm::collection("orders")}, .ttl = 1h},
+                                [&] { return Report{find_orders(db, {}, {}).size()}; });
+}
+// [/own_value]
+
+// [receipt]
+// One request writes, the next one, in whatever process, reads what it has written.
+std::string place_order(qm::Database& db, const Order& order) {
+  auto written = db.write([&](auto& tx) {
+    tx.execute("insert into orders (id, customer, total) values (?, ?, ?)", order.id,
+               order.customer, order.total);
+    tx.invalidate(qm::entity("orders", order.id)).invalidate(qm::collection("orders"));
+  });
+  return written.receipt.str();  // into a cookie or a header
+}
+bool show_orders(qm::Database& db, std::string_view cookie) {
+  if (const auto receipt = qm::Receipt::parse(cookie))  // nothing for any other text
+    return db.wait(*receipt, qm::Wait::local(500ms)).satisfied();
+  return true;
+}
+// [/receipt]
+
+// [doubt]
+// A commit whose outcome nobody knows must not simply be repeated.
+template <class Work>
+void write_once(qm::Database& db, Work work) {
+  for (;;) {
+    try {
+      db.write(work);
+      return;
+    } catch (const qm::CommitInDoubt& doubt) {
+      if (db.resolve(doubt.receipt()) != qm::WriteFate::rolled_back) return;
+    } catch (const qm::Error& error) {
+      if (!error.retryable()) throw;  // busy, a deadlock: the same call may succeed
+    }
+  }
+}
+// [/doubt]
+
+// [own_connection]
+// An application that has a connection of its own: intents in its transaction, reads through it.
+void with_own_connection(qm::sqlite::Database& db, SQLite::Database& connection) {
+  SQLite::Transaction transaction(connection, SQLite::TransactionBehavior::IMMEDIATE);
+  connection.exec("update orders set total = 22.0 where id = 2");
+  qm::IntentBatch intents;
+  intents.add(qm::entity("orders", 2)).add(qm::collection("orders"));
+  qm::Staged staged = db.stage(connection, intents);
+  transaction.commit();
+  staged.committed();  // this process knows at once; without it, a moment later
+
+  auto orders = db.borrow(connection);
+  auto rows = orders.query("select count(*) from orders").tag(qm::collection("orders")).fetch();
+}
+// [/own_connection]
+
+namespace {
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
+void run(const std::string& path) {
+  qm::sqlite::migrate(path);
+  qm::Cache cache{{.memory_bytes = 16 << 20}};
+  qm::sqlite::Database db{path, cache, {.namespace_name = "shop"}};
+  db.write([](auto& tx) {
+    tx.execute("create table orders (id integer primary key, customer text, total real) strict");
+    tx.invalidate(qm::collection("orders"));
+  });
+  const std::string cookie = place_order(db, {1, "ann", 10.0});
+  require(show_orders(db, cookie), "the receipt is satisfied");
+  require(show_orders(db, "no receipt"), "any other text is none");
+  write_once(db, [](auto& tx) {
+    tx.execute("insert into orders values (2, 'bob', 20.0), (3, 'ann', 30.0)");
+    tx.invalidate(qm::collection("orders"));
+  });
+  require(find_orders(db, "ann", {}).size() == 2, "by customer");
+  require(find_orders(db, {}, {1, 2, 9}).size() == 2, "by a list");
+  require(find_orders(db, "ann", {1, 2}).size() == 1, "by both");
+  require(total_of(db, 2) == 20.0, "one value");
+  require(!find_order(db, 9) && find_order(db, 3)->customer == "ann", "one row or none");
+  require(dearest(db).size() == 3 && report(db)->orders == 3, "a report");
+  SQLite::Database connection(path, SQLite::OPEN_READWRITE, 5000);
+  with_own_connection(db, connection);
+  require(total_of(db, 2) == 22.0, "what another connection has written");
+}
+
+}  // namespace
+
+int main() {
+  std::string folder = (std::filesystem::temp_directory_path() / "querymark-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return EXIT_FAILURE;
+  int code = EXIT_SUCCESS;
+  try {
+    run(folder + "/shop.db");
+  } catch (const std::exception& failure) {
+    fmt::print(stderr, "guide: {}\n", failure.what());
+    code = EXIT_FAILURE;
+  }
+  std::filesystem::remove_all(folder);
+  return code;
+}

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "querymark/database/session_settings.hpp"
-#include "querymark/key/parameter.hpp"
+#include "querymark/key/parameters.hpp"
 #include "querymark/result/result_set.hpp"
 
 // For users: what the answers of a testing::MemoryDatabase are made of.

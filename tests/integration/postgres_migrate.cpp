@@ -63,9 +63,9 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
   };
   // What only a file has: an inode, a boot, a rewind, a copy of the schema in each connection.
   CHECK(only_in(sqlite::sql::kStatements, postgres::sql::kStatements) ==
-        std::set<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows",
-                              "look_at_schema", "meta", "replace_database_id", "replace_epoch",
-                              "temporary_objects", "write_at"});
+        std::set<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows", "meta",
+                              "replace_database_id", "replace_epoch", "temporary_objects",
+                              "write_at"});
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
         std::set<std::string>{"adopt",

@@ -106,7 +106,7 @@ TEST_CASE("ttl: a shared value's age counts in memory too, however long the mach
   // Another process stored it 100 hours ago, before this machine was started.
   SharedValue& value = tier->values.begin()->second;
   value.stored -= 100h;
-  value.stamp.horizon = {100};
+  value.stamp.horizon = {51};                       // all that is known after the restart
   f.source.marks().restart(ReadFixture::upto(50));  // memory is flushed
   const Outcome promoted = ask(200h);
   REQUIRE(promoted.origin == Origin::shared_tier);

@@ -65,7 +65,7 @@ TEST_CASE("many targets: a shared value with more than an entry carries is no an
   NumberRequest request(f.source, {});
   ReadMachine machine(f.source, request);
   (void)machine.start();
-  const Action next = machine.resume(f.shared(7, 20, targets(stored)));
+  const Action next = machine.resume(f.shared(7, 11, targets(stored)));
   CAPTURE(stored);
   if (stored < kMaxTargets) {
     CHECK(is<ReadMachine::Done>(next));

@@ -64,7 +64,7 @@ TEST_CASE("trust: a waiter that comes to lead after trust has ended passes the c
   Fixture f;
   const auto tier = std::make_shared<FakeTier>();
   f.source.attach(tier);
-  tier->values.emplace(query_name(f.request.call.view), f.shared(7, 20, {kA}));
+  tier->values.emplace(query_name(f.request.call.view), f.shared(7, 11, {kA}));
   std::optional<ReadMachine> leader(std::in_place, f.source, f.request);
   ReadMachine joiner(f.source, f.request);
   (void)leader->start();
@@ -86,7 +86,7 @@ TEST_CASE("trust: what a shared tier gives after trust has ended is not served",
   Action action = machine.start();
   REQUIRE(is<ReadMachine::PollTier>(action));
   f.end_trust();  // the tier is slow
-  Action next = machine.resume(f.shared(7, 20, {kA}));
+  Action next = machine.resume(f.shared(7, 11, {kA}));
   REQUIRE(is<ReadMachine::Load>(next));
   (void)machine.resume(brought(next, 2));
   const ReadResult result = machine.take_result();

@@ -93,8 +93,7 @@ void run(const std::string& url) {
     tx.execute("create role clerk");
     tx.execute("grant select on invoice to clerk");
     tx.execute("alter table invoice enable row level security");
-    tx.execute(
-        "create policy own on invoice using (tenant = current_setting('app.tenant', true))");
+    tx.execute("create policy own on invoice using (tenant = current_setting('app.tenant', true))");
     tx.invalidate(qm::flush_all());
   });
   require(prices(db, {1, 3, 9}).size() == 2, "a list");
@@ -105,7 +104,8 @@ void run(const std::string& url) {
   transfer(db);
   require(prices(db, {1})[0].price.value == 121, "a repeatable write");
 
-  qm::postgres::Database clerk{url, cache, {.namespace_name = "clerk", .session = {.role = "clerk"}}};
+  qm::postgres::Database clerk{
+      url, cache, {.namespace_name = "clerk", .session = {.role = "clerk"}}};
   require(invoices(clerk, "ann") == 2 && invoices(clerk, "bob") == 1, "each tenant its own");
   require(invoices(clerk, "ann") == 2 && cache.stats().hits > 0, "and from the cache");
 }

@@ -60,7 +60,7 @@ bool Log::holds(const Receipt& receipt) {
 }
 
 void Log::verify(const SharedStamp& stamp) {
-  const auto lock = log_->lock();
+  const MutexLock lock(log_->mutex());
   static_cast<void>(
       log_->state(Cursor{stamp.epoch, Snapshot(stamp.horizon, stamp.horizon, {}), {}}));
 }

@@ -91,6 +91,7 @@ void run(const std::string& url) {
     tx.execute("create table invoice (tenant text not null, id bigint)");
     tx.execute("insert into invoice values ('ann', 1), ('ann', 2), ('bob', 3)");
     tx.execute("create role clerk");
+    tx.execute("grant querymark_subscriber to clerk");
     tx.execute("grant select on invoice to clerk");
     tx.execute("alter table invoice enable row level security");
     tx.execute("create policy own on invoice using (tenant = current_setting('app.tenant', true))");

@@ -142,7 +142,8 @@ TEMPLATE_TEST_CASE(
   const TestType world;
   typename TestType::Process process(world.shop);
   auto tier = std::make_shared<FutureTier>(process.db);
-  const Result wrong = process.db.query("select 99.0 as price").fetch();
+  typename TestType::Process other(world.shop);  // whose read comes before no tier of ours
+  const Result wrong = other.db.query("select 99.0 as price").fetch();
   tier->rows = wrong.set();
   const Epoch before = process.db.source().marks().cursor().epoch;
   process.db.attach(tier);

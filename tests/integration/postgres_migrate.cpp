@@ -61,16 +61,42 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
     for (const SqlStatement& statement : other) found.erase(statement.name);
     return found;
   };
-  // What only a file has: an inode, a boot, a rewind, a copy of the schema in each connection.
+  // What only a file has: an inode, a boot, a rewind, a copy of the schema in each connection; and
+  // transactions of several statements, where a server takes one.
   CHECK(only_in(sqlite::sql::kStatements, postgres::sql::kStatements) ==
-        std::set<std::string>{"callers_settings", "claim_file", "empty_log", "log_rows", "meta",
-                              "replace_database_id", "replace_epoch", "temporary_objects",
+        std::set<std::string>{"callers_settings",
+                              "claim_file",
+                              "consumer_forget_flush",
+                              "consumer_forgive",
+                              "consumer_holds",
+                              "consumer_owe_flush",
+                              "consumer_pay_flush",
+                              "deliveries_due",
+                              "deliveries_supersede",
+                              "deliveries_supersede_all",
+                              "deliveries_take_back",
+                              "delivery_applied",
+                              "delivery_leave",
+                              "delivery_settle",
+                              "delivery_take",
+                              "delivery_taken",
+                              "empty_log",
+                              "log_rows",
+                              "meta",
+                              "replace_database_id",
+                              "replace_epoch",
+                              "temporary_objects",
                               "write_at"});
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
         std::set<std::string>{"adopt",
                               "backend",
                               "begin_write",
+                              "deliveries_forgive",
+                              "deliveries_pay_flush",
+                              "deliveries_record",
+                              "deliveries_settle",
+                              "deliveries_take_due",
                               "leave_read",
                               "leave_read_customs",
                               "listening",
@@ -122,7 +148,7 @@ TEST_CASE(
         return at == std::string::npos ? 0 : std::atoi(line.c_str() + at + what.size());
       };
       if (line.find("->") != std::string::npos) {
-        in_log = line.find("log_position on log") != std::string::npos;
+        in_log = line.find("log_pkey on log") != std::string::npos;
         if (in_log) seen += count_after("rows=");
       }
       if (in_log) seen += count_after("Rows Removed by Filter: ");
@@ -166,7 +192,7 @@ TEST_CASE(
   for (const auto& line : plain.exec("explain (analyze, costs off) " + call))
     text += std::string(line[0].c_str()) + '\n';
   CAPTURE(text);
-  CHECK_THAT(text, Catch::Contains("log_position on log"));
+  CHECK_THAT(text, Catch::Contains("log_pkey on log"));
   CHECK_THAT(text, !Catch::Contains("Seq Scan on log") && !Catch::Contains("Bitmap"));
   CHECK(
       plain

@@ -44,12 +44,28 @@ struct Hostile {
 };
 
 // They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`.
-const std::set<std::string> kOnOwnSessions{
-    "adopt",          "consumer",          "consumer_advance",
-    "consumer_claim", "consumer_register", "consumer_release",
-    "consumer_renew", "listening",         "lock_migrations",
-    "log_page",       "log_state",         "pin_log_session",
-    "ring",           "schema_present",    "schema_version"};
+const std::set<std::string> kOnOwnSessions{"adopt",
+                                           "consumer",
+                                           "consumer_advance",
+                                           "consumer_claim",
+                                           "consumer_register",
+                                           "consumer_release",
+                                           "consumer_renew",
+                                           "deliveries_forgive",
+                                           "deliveries_list",
+                                           "deliveries_pay_flush",
+                                           "deliveries_record",
+                                           "deliveries_settle",
+                                           "deliveries_take_due",
+                                           "delivery_take_row",
+                                           "listening",
+                                           "lock_migrations",
+                                           "log_page",
+                                           "log_state",
+                                           "pin_log_session",
+                                           "ring",
+                                           "schema_present",
+                                           "schema_version"};
 
 }  // namespace
 

@@ -102,7 +102,8 @@ TEST_CASE("postgres upgrade: statements of the older programs find what they fou
   pqxx::connection standing(old.url);
   const auto before = answers(standing, true);
   const std::string meta = old.text("select database_id || epoch from querymark.meta");
-  CHECK(postgres::migrate(old.url).applied == std::vector<std::string>{"0003_identity.sql"});
+  CHECK(postgres::migrate(old.url).applied ==
+        std::vector<std::string>{"0003_identity.sql", "0004_deliveries.sql"});
   pqxx::connection fresh(old.url);
   for (pqxx::connection* connection : {&standing, &fresh}) {
     const auto after = answers(*connection, connection == &fresh);

@@ -33,7 +33,7 @@ TEST_CASE("sqlite: every type of parameter and cell goes round", "[sqlite]") {
   const Result empty = process.db.query("select ?", Bytes{}).fetch();
   CHECK(empty[0][0].type() == ValueType::bytes);
   const ParameterView array = ParameterView::array(ValueType::int64, "{1}");
-  CHECK_THROWS_WITH(process.db.query("select ?", array).fetch(), Contains("no arrays"));
+  CHECK_THROWS_WITH(process.db.query("select ?", array).fetch(), Contains("pass a std::vector"));
 }
 
 TEST_CASE("sqlite: bad SQL and bad parameters get a clear error", "[sqlite]") {

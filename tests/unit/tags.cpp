@@ -145,7 +145,7 @@ TEST_CASE("tags: what a shared tier holds is tagged anew before it is judged", "
   SECTION("what was stored without them is judged by them") {
     (void)f.query("select n").fetch();
     REQUIRE(tier->values.size() == 1);
-    tier->values.begin()->second.stamp.horizon = {100};
+    tier->values.begin()->second.stamp.horizon = {51};
     f.source.marks().restart(ReadFixture::upto(50));
     CHECK(read().origin == Origin::shared_tier);
     CHECK(read().origin == Origin::memory);

@@ -170,6 +170,7 @@ bool Subscriber::take(const Look& look) noexcept {
     if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
     marks_.apply_log(updates_of(page.rows), page.upto);
     const std::lock_guard state_lock(state_mutex_);
+    note_horizon(options_.clock->now());
     covered_.notify_all();
     return true;
   } catch (const std::bad_alloc&) {

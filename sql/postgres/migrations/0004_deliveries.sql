@@ -46,7 +46,6 @@ create table querymark.delivery (
   last_error     text check (octet_length(last_error) <= 500),
   created_at     timestamptz not null default clock_timestamp(),
   changed_at     timestamptz not null default clock_timestamp(),
-  foreign key (namespace, consumer) references querymark.consumer on delete cascade,
   check ((state = 'claimed') = (token is not null)),
   check (first_position <= position),
   check ((kind is null) = (target is null)),

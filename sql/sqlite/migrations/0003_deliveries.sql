@@ -36,7 +36,6 @@ create table querymark_delivery (
   last_error     text check (length(cast(last_error as blob)) <= 500),
   created_at     integer not null default (cast((julianday('now') - 2440587.5) * 86400000 as integer)),
   changed_at     integer not null default (cast((julianday('now') - 2440587.5) * 86400000 as integer)),
-  foreign key (namespace, consumer) references querymark_consumer on delete cascade,
   check ((state = 'claimed') = (token is not null)),
   check (first_position <= position),
   check ((kind is null) = (target is null)),

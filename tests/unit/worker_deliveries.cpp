@@ -193,6 +193,20 @@ TEST_CASE("deliveries: an outage of ten minutes with 100,000 intents makes no de
   CHECK(f.applier.applied.size() == 100'000);
 }
 
+TEST_CASE("deliveries: an outage is nobody's attempt: afterwards the segment goes in whole pages",
+          "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  for (int i = 0; i < 50; ++i) f.outbox.append(batch(entity("p", i)));
+  f.applier.down = true;
+  CHECK(worker.run_once().down);
+  f.applier.down = false;
+  f.clock.advance(1s);  // shorter than the lease
+  CHECK(worker.run_once().applied == 50);
+  CHECK(f.applier.calls == 1);  // row by row is for segments in which somebody has died
+}
+
 TEST_CASE("deliveries: while the breaker is open nobody is asked, and no claim is made",
           "[worker]") {
   Fixture f;

@@ -69,7 +69,9 @@ TEST_CASE("parameters: they own what they were given, also as copies", "[paramet
 
 TEST_CASE("parameters: a call's views are in order, whatever they come from", "[parameters]") {
   const Parameters two("b", 3);
-  const detail::CallParameters<int, Parameters, std::string> values(1, two, std::string("d"));
+  const int one = 1;
+  const std::string last = "d";
+  const detail::CallParameters<int, Parameters, std::string> values(one, two, last);
   REQUIRE(values.views().size() == 4);
   CHECK(values.views()[0].as_int64() == 1);
   CHECK(values.views()[1].as_view() == "b");

@@ -7,6 +7,7 @@
 #include "querymark/support/clock.hpp"
 #include "querymark/support/digest.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/sql_text.hpp"
 
@@ -36,6 +37,19 @@ TEST_CASE("sql text: a NUL is refused, and the text before it named", "[sql]") {
   CHECK_NOTHROW(require_no_nul("delete from t where x = 1"));
   CHECK_THROWS_WITH(require_no_nul(std::string_view("delete from t\0 where x = 1", 26)),
                     Catch::Matchers::Contains("NUL at byte 13"));
+}
+
+TEST_CASE("excerpt: a text is cut between letters, and says that it was", "[bytes]") {
+  CHECK(excerpt("select 1", 8) == "select 1");
+  CHECK(excerpt("select 1", 7) == "select ...");
+  CHECK(excerpt("a\xC3\xA4"
+                "b",
+                2) == "a...");  // not half a letter
+  CHECK(excerpt("a\xC3\xA4"
+                "b",
+                3) == "a\xC3\xA4...");
+  CHECK(beginning("\xF0\x9F\x8D\xB5", 3).empty());
+  CHECK(excerpt("", 0).empty());
 }
 
 TEST_CASE("bytes: hexadecimal reads back, and nothing else is read", "[bytes]") {

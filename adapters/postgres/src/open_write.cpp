@@ -8,6 +8,7 @@
 #include "pooled_connection.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/support/ascii.hpp"
+#include "querymark/support/excerpt.hpp"
 #include "session.hpp"
 #include "sql_tokens.hpp"
 #include "statement_text.hpp"
@@ -20,10 +21,7 @@
 namespace querymark::postgres {
 namespace {
 
-std::string excerpt(std::string_view sql) {
-  constexpr std::size_t kLongest = 200;
-  return std::string(sql.substr(0, kLongest)) + (sql.size() > kLongest ? "..." : "");
-}
+constexpr std::size_t kShown = 200;  // of a statement, in messages
 
 bool holds(std::string_view lower, std::initializer_list<std::string_view> words) {
   return std::ranges::any_of(
@@ -76,7 +74,7 @@ auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values,
   } catch (const Error& failure) {
     const bool after_another = failure.native_code() == "25P02";  // the first is to blame
     if (blamed_.empty() || !(ended_ || after_another)) {
-      blamed_ = excerpt(sql);
+      blamed_ = excerpt(sql, kShown);
       failure_ = failure.what();
       traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
     }
@@ -120,7 +118,7 @@ void OpenWrite::require_ours(std::string_view last) {
     if (!position.is_null() && position.view() == position_) return;
   }
   ended_ = true;
-  blamed_ = excerpt(last);
+  blamed_ = excerpt(last, kShown);
   failure_ = "it ended the transaction that write() had begun";
   refuse();
 }

@@ -4,6 +4,8 @@
 
 #include "statement.hpp"
 
+#include "querymark/support/excerpt.hpp"
+
 namespace querymark::sqlite {
 namespace {
 
@@ -62,11 +64,7 @@ ErrorTraits traits_of(int code) {
 
 std::string shortened(std::string_view sql) {
   constexpr std::size_t kLongest = 300;
-  if (sql.size() <= kLongest) return std::string(sql);
-  std::size_t end = kLongest;
-  while (end > 0 && (static_cast<unsigned char>(sql[end]) & 0xC0U) == 0x80U)
-    --end;  // whole letters
-  return std::string(sql.substr(0, end)) + "...";
+  return excerpt(sql, kLongest);
 }
 
 void rethrow(const SQLite::Exception& failure, std::string_view doing) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
 
 // What the machine guarantees, and where:
 //
@@ -169,11 +170,10 @@ void ReadMachine::require_tags() {
   cache_.counters.untagged.fetch_add(1);
   if (!source_.options().require_tags) return;
   constexpr std::size_t kShown = 100;
-  const std::string_view sql = prefix.text();
   throw ConfigError(
       "this query declares no tags, and the database was opened with require_tags; say what makes "
       "it stale with .tag(...), or .uncached(): " +
-      std::string(sql.substr(0, kShown)) + (sql.size() > kShown ? "..." : ""));
+      excerpt(prefix.text(), kShown));
 }
 
 ReadMachine::Action ReadMachine::enter() {

@@ -1,16 +1,18 @@
 #include "querymark/read/route.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+
+#include "querymark/support/excerpt.hpp"
 
 namespace querymark {
 
 void Route::end(std::string_view query) noexcept {
   constexpr std::size_t kLongest = 200;
-  const std::size_t shown = std::min(query.size(), kLongest);
+  const std::string_view shown = beginning(query, kLongest);
   std::fprintf(stderr, "querymark: \"%.*s%s\" was used after its database was destroyed\n",
-               static_cast<int>(shown), query.data(), shown < query.size() ? "..." : "");
+               static_cast<int>(shown.size()), shown.data(),
+               shown.size() < query.size() ? "..." : "");
   std::abort();
 }
 

@@ -1,6 +1,7 @@
 #include "querymark/result/mapping.hpp"
 
 #include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
 
 namespace querymark::detail {
 
@@ -11,9 +12,8 @@ void fail_column_count(std::size_t columns, std::size_t fields) {
 
 void fail_row_count(std::string_view wanted, std::size_t rows, std::string_view what) {
   constexpr std::size_t kShown = 100;
-  throw TypeError(
-      std::string(wanted) + " was expected, and " + (rows == 0 ? "none" : std::to_string(rows)) +
-      " came: " + std::string(what.substr(0, kShown)) + (what.size() > kShown ? "..." : ""));
+  throw TypeError(std::string(wanted) + " was expected, and " +
+                  (rows == 0 ? "none" : std::to_string(rows)) + " came: " + excerpt(what, kShown));
 }
 
 }  // namespace querymark::detail

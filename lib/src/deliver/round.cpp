@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coalesce.hpp"
+#include "querymark/support/excerpt.hpp"
 #include "querymark/support/random.hpp"
 
 namespace querymark {
@@ -16,15 +17,6 @@ constexpr std::size_t kDueBatch = 100;
 constexpr unsigned kOpenings = 3;
 // What the delivery table holds of an error.
 constexpr std::size_t kLongestError = 500;
-
-std::string shortened(std::string text) {
-  if (text.size() > kLongestError) {
-    std::size_t end = kLongestError;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    text.resize(end);
-  }
-  return text;
-}
 
 bool same_row(const SharedInvalidation& a, const SharedInvalidation& b) {
   return a.position == b.position && a.target == b.target;
@@ -58,10 +50,10 @@ bool Round::fenced() {
   return false;
 }
 
-bool Round::outage(std::string error) {
+bool Round::outage(std::string_view error) {
   memory_.breaker.fail(options_.clock->now(), random_u64());
   ++memory_.openings;
-  error_ = shortened(std::move(error));
+  error_ = beginning(error, kLongestError);
   if (!log_.deliveries.forgive(claim_, error_)) return fenced();
   result_.down = true;
   result_.claimed += page_.claimed;
@@ -164,7 +156,7 @@ bool Round::row_by_row(const std::vector<SharedInvalidation>& wanted) {
     auto taken = log_.deliveries.take_row(claim_, each, options_.largest_ttl);
     if (!taken) return fenced();
     if (taken->empty()) continue;  // it waits for later, or has been decided on
-    if (!attempt(std::move(*taken))) return false;
+    if (!attempt(std::move(*taken), claim_.waiting ? &applied_ : nullptr)) return false;
     if (!keep_lease()) return false;
   }
   return true;
@@ -178,7 +170,8 @@ bool Round::breaks_the_target(const SharedInvalidation& wanted) {
   return ++memory_.suspected >= kOpenings;
 }
 
-bool Round::attempt(std::vector<Delivery<delivery::Claimed>> taken) {
+bool Round::attempt(std::vector<Delivery<delivery::Claimed>> taken,
+                    std::vector<SharedInvalidation>* applied) {
   std::vector<Settled> outcomes;
   std::vector<DeliveryRecord> records;
   std::vector<SharedInvalidation> wanted;
@@ -200,7 +193,7 @@ bool Round::attempt(std::vector<Delivery<delivery::Claimed>> taken) {
       case Verdict::Is::applied:
         outcomes.push_back({.id = records[i].id, .as = Settled::As::applied});
         recovered += records[i].attempts > 1 ? 1 : 0;
-        if (claim_.waiting) applied_.push_back(wanted[i]);
+        if (applied != nullptr) applied->push_back(wanted[i]);
         break;
       case Verdict::Is::poison:
         outcomes.push_back(failed(records[i], verdict));
@@ -226,7 +219,7 @@ bool Round::attempt(std::vector<Delivery<delivery::Claimed>> taken) {
     page_.elsewhere += 1;
     error_ = outcome.error;
   }
-  return down.empty() || outage(std::move(down));
+  return down.empty() || outage(down);
 }
 
 // Before it is tried: its attempts or its time may be used up by now, by workers that it has
@@ -248,7 +241,7 @@ Settled Round::failed(const DeliveryRecord& record, const Verdict& verdict) {
   Settled end{.id = record.id,
               .as = Settled::As::pending,
               .pause = pause,
-              .error = shortened(verdict.error)};
+              .error = std::string(beginning(verdict.error, kLongestError))};
   switch (options_.retry.verdict(verdict.kind, record.attempts, record.deadline,
                                  database_now() + pause)) {
     case RetryVerdict::retry:
@@ -316,7 +309,7 @@ bool Round::due() {
     auto taken = log_.deliveries.take_due(claim_, memory_.openings > 1 ? 1 : kDueBatch);
     if (!taken) return fenced();
     if (taken->empty()) return true;
-    if (!attempt(std::move(*taken))) return false;
+    if (!attempt(std::move(*taken), nullptr)) return false;
     if (!keep_lease()) return false;
   }
   return true;

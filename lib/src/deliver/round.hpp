@@ -3,6 +3,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "querymark/deliver/breaker.hpp"
@@ -53,12 +54,14 @@ class Round {
   bool due();
   bool batch(const std::vector<SharedInvalidation>& wanted);
   bool row_by_row(const std::vector<SharedInvalidation>& wanted);
-  // Applies claimed deliveries, and records what became of each.
-  bool attempt(std::vector<Delivery<delivery::Claimed>> taken);
+  // Applies claimed deliveries, and records what became of each; adds to `applied`, if there is one,
+  // what the next record of the cursor may supersede others by.
+  bool attempt(std::vector<Delivery<delivery::Claimed>> taken,
+               std::vector<SharedInvalidation>* applied);
   // A row at which the target went down: whether it did so for the third time in a row.
   [[nodiscard]] bool breaks_the_target(const SharedInvalidation& wanted);
   bool record(const Cursor& cursor);
-  bool outage(std::string error);
+  bool outage(std::string_view error);
   bool fenced();
   void leave(const SharedInvalidation& wanted, const Verdict& verdict);
   [[nodiscard]] Settled failed(const DeliveryRecord& record, const Verdict& verdict);

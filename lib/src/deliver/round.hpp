@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "querymark/deliver/breaker.hpp"
+#include "querymark/deliver/target_breaker.hpp"
 #include "querymark/deliver/worker.hpp"
 #include "target.hpp"
 
@@ -14,7 +14,7 @@ namespace querymark {
 
 /// What a worker remembers from round to round. The database remembers the rest.
 struct WorkerMemory {
-  Breaker breaker;
+  TargetBreaker breaker;
   Epoch epoch;  ///< Of the last claim; what a control operation is made in.
   /// How often the target has gone down since it last took all there was. From the second time on
   /// it goes row by row: does one row take it down? One that does it three times in a row is

@@ -35,7 +35,7 @@ WorkerOptions checked(WorkerOptions options) {
 
 Worker::Worker(WorkerLog log, Applier& applier, WorkerOptions options)
     : log_(log), applier_(applier), options_(checked(std::move(options))), owner_(new_owner()) {
-  memory_ = std::make_unique<WorkerMemory>(WorkerMemory{.breaker = Breaker(options_.retry)});
+  memory_ = std::make_unique<WorkerMemory>(WorkerMemory{.breaker = TargetBreaker(options_.retry)});
 }
 
 Worker::~Worker() = default;

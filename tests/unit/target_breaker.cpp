@@ -1,4 +1,4 @@
-#include "querymark/deliver/breaker.hpp"
+#include "querymark/deliver/target_breaker.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,7 +14,7 @@ constexpr std::uint64_t kLongest = 99;  // of a ceiling of 100 ms: the whole of 
 TEST_CASE("breaker: a failure opens it, its pause's end lets one probe pass, success closes it",
           "[breaker]") {
   ManualClock clock;
-  Breaker breaker({.start = 100ms, .cap = 1s});
+  TargetBreaker breaker({.start = 100ms, .cap = 1s});
   CHECK(breaker.state(clock.now()) == BreakerState::closed);
   CHECK(breaker.pause(clock.now()) == 0ns);
   CHECK_FALSE(breaker.down_for(clock.now()));
@@ -38,7 +38,7 @@ TEST_CASE("breaker: a failure opens it, its pause's end lets one probe pass, suc
 TEST_CASE("breaker: each failed probe makes the pause longer, success makes it short again",
           "[breaker]") {
   ManualClock clock;
-  Breaker breaker({.start = 100ms, .cap = 300ms});
+  TargetBreaker breaker({.start = 100ms, .cap = 300ms});
   const auto whole = [](std::chrono::milliseconds ceiling) {
     return static_cast<std::uint64_t>(ceiling.count() - 1);
   };

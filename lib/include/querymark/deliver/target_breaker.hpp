@@ -26,9 +26,9 @@ enum class BreakerState : std::uint8_t {
 ///             -> fail -> open, for longer
 ///
 /// Not thread-safe: it belongs to the worker's thread.
-class Breaker {
+class TargetBreaker {
  public:
-  explicit Breaker(RetryPolicy policy = {}) : policy_(policy) {}
+  explicit TargetBreaker(RetryPolicy policy = {}) : policy_(policy) {}
 
   [[nodiscard]] BreakerState state(MonotonicTime now) const noexcept;
   /// How long until a probe may be made; zero when the target may be asked now.

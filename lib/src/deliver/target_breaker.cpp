@@ -1,4 +1,4 @@
-#include "querymark/deliver/breaker.hpp"
+#include "querymark/deliver/target_breaker.hpp"
 
 namespace querymark {
 
@@ -14,24 +14,24 @@ std::string_view to_string(BreakerState state) noexcept {
   return "unknown";
 }
 
-BreakerState Breaker::state(MonotonicTime now) const noexcept {
+BreakerState TargetBreaker::state(MonotonicTime now) const noexcept {
   if (failures_ == 0) return BreakerState::closed;
   return now < until_ ? BreakerState::open : BreakerState::half_open;
 }
 
-std::chrono::nanoseconds Breaker::pause(MonotonicTime now) const noexcept {
+std::chrono::nanoseconds TargetBreaker::pause(MonotonicTime now) const noexcept {
   if (failures_ == 0 || now >= until_) return std::chrono::nanoseconds(0);
   return until_ - now;
 }
 
-std::optional<std::chrono::nanoseconds> Breaker::down_for(MonotonicTime now) const noexcept {
+std::optional<std::chrono::nanoseconds> TargetBreaker::down_for(MonotonicTime now) const noexcept {
   if (failures_ == 0) return std::nullopt;
   return now - opened_;
 }
 
-void Breaker::succeed() noexcept { failures_ = 0; }
+void TargetBreaker::succeed() noexcept { failures_ = 0; }
 
-void Breaker::fail(MonotonicTime now, std::uint64_t random) noexcept {
+void TargetBreaker::fail(MonotonicTime now, std::uint64_t random) noexcept {
   if (failures_ == 0) opened_ = now;
   if (failures_ != ~0U) ++failures_;
   until_ = now + policy_.pause(failures_, random);

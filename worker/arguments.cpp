@@ -21,6 +21,11 @@ std::vector<std::string> commands_of(const CLI::App& app) {
   return names;
 }
 
+// Of a command within another, that one's name before it.
+std::string name_of(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "" : app.get_name() + ' ';
+}
+
 std::vector<std::string> options_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
@@ -43,10 +48,10 @@ void require_known(const CLI::App& app, const std::vector<std::string>& argument
       const std::string name = word.substr(0, word.find('='));
       if (command->get_option_no_throw(name) == nullptr)
         refuse("option", name, options_of(*command));
-    } else if (command == &app) {
-      const std::vector<std::string> known = commands_of(app);
-      if (std::ranges::find(known, word) == known.end()) refuse("command", word, known);
-      command = app.get_subcommand(word);
+    } else if (const std::vector<std::string> known = commands_of(*command); !known.empty()) {
+      if (std::ranges::find(known, word) == known.end())
+        refuse("command", name_of(*command) + word, known);
+      command = command->get_subcommand(word);
     }
   }
 }

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "arguments.hpp"
-#include "commands/migrate.hpp"
-#include "commands/worker.hpp"
+#include "commands/commands.hpp"
 #include "exit_code.hpp"
 #include "log_lines.hpp"
 #include "output.hpp"
@@ -24,8 +23,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
   app.require_subcommand(1);
   app.footer(kExitCodes);
   ExitCode code = kSuccess;
-  add_migrate(app);
-  add_worker(app, code);
+  for (const AddCommand add : all_commands()) add(app, code);
   try {
     require_known(app, arguments);
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

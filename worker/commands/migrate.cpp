@@ -1,5 +1,3 @@
-#include "commands/migrate.hpp"
-
 #include <fmt/format.h>
 
 #include <memory>
@@ -7,6 +5,7 @@
 #include <string>
 
 #include "backends/backend.hpp"
+#include "commands/commands.hpp"
 #include "database_option.hpp"
 #include "exit_code.hpp"
 #include "output.hpp"
@@ -42,7 +41,7 @@ void run(const Options& options) {
 
 }  // namespace
 
-void add_migrate(CLI::App& app) {
+void add_migrate(CLI::App& app, ExitCode& /*code*/) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("migrate", "Bring a database's querymark schema up to date");

@@ -1,5 +1,3 @@
-#include "commands/worker.hpp"
-
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "backends/backend.hpp"
+#include "commands/commands.hpp"
 #include "database_option.hpp"
 #include "log_lines.hpp"
 #include "querymark/deliver/worker.hpp"

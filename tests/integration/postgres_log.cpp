@@ -241,3 +241,18 @@ TEST_CASE("postgres log: databases, namespaces and encodings of odd names", "[lo
   CHECK_FALSE(value(other).outcome().is_hit());
   CHECK(other.db.stats().malformed_rows == 0);
 }
+
+TEST_CASE("postgres log: a delivery without a deadline is read as one that never ends", "[log]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  shop.execute(
+      "insert into querymark.consumer (namespace, name) values ('shop', 'edge');"
+      "insert into querymark.delivery (namespace, consumer, epoch, first_position, position, "
+      "state, "
+      "available_at) select 'shop', 'edge', epoch, '3', '4', 'dead', 'infinity' "
+      "from querymark.meta");
+  const auto rows = log.deliveries()->list("edge", 10);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].record.deadline == WallTime::max());
+  CHECK(rows[0].record.available_at == WallTime::max());
+}

@@ -16,8 +16,8 @@ Epoch epoch_of(std::string_view text) {
 
 PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name) {
   if (begun.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)[1].view()));
-  pending.receipt.position = parse_position(begun.row(0)[2].view());
+  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)["epoch"].view()));
+  pending.receipt.position = parse_position(begun.row(0)["position"].view());
   return pending;
 }
 

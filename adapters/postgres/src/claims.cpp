@@ -26,9 +26,9 @@ struct ConsumerRow {
   }
 };
 
-std::optional<Cursor> cursor_of(const Field& epoch, const Field& snapshot) {
-  if (epoch.is_null()) return std::nullopt;
-  return Cursor{epoch_of(epoch), snapshot_of(snapshot), {}};
+std::optional<Cursor> cursor_of(const Row& row) {
+  if (row["epoch"].is_null()) return std::nullopt;
+  return Cursor{epoch_of(row["epoch"]), snapshot_of(row["cursor"]), {}};
 }
 
 std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& name)
@@ -38,11 +38,12 @@ std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& na
                                 as_parameter(kLongestLease.count())});
   if (set.empty()) return std::nullopt;
   const Row row = set.row(0);
-  ConsumerRow found{.cursor = cursor_of(row[0], row[1]),
-                    .held = row[3].as<bool>(),
-                    .owner = row[2].as<std::optional<std::string>>().value_or(""),
-                    .owes_flush = row[4].as<bool>()};
-  if (!row[5].is_null()) found.next_due = std::chrono::milliseconds(row[5].as<std::int64_t>());
+  ConsumerRow found{.cursor = cursor_of(row),
+                    .held = row["held"].as<bool>(),
+                    .owner = row["owner"].as<std::optional<std::string>>().value_or(""),
+                    .owes_flush = row["owes_flush"].as<bool>()};
+  if (const auto due = row["next_due"].as<std::optional<std::int64_t>>())
+    found.next_due = std::chrono::milliseconds(*due);
   return found;
 }
 
@@ -78,11 +79,12 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
                             as_parameter(lease.count()), as_parameter(kLongestLease.count())});
   if (taken.empty()) return {ClaimStatus::held_elsewhere, {}, {}};
   const Row mine = taken.row(0);
-  const auto cursor = cursor_of(mine[0], mine[1]);
-  claim.attempts = mine[2].as<std::uint32_t>();
-  if (!mine[3].is_null()) claim.flush_owed = parse_position(mine[3].view());
-  claim.waiting = mine[4].as<bool>();
-  claim.now = WallTime(std::chrono::milliseconds(mine[5].as<std::int64_t>()));
+  const auto cursor = cursor_of(mine);
+  claim.attempts = mine["segment_attempts"].as<std::uint32_t>();
+  if (const Field owed = mine["flush_required_upto"]; !owed.is_null())
+    claim.flush_owed = parse_position(owed.view());
+  claim.waiting = mine["waiting"].as<bool>();
+  claim.now = WallTime(std::chrono::milliseconds(mine["now"].as<std::int64_t>()));
   // The snapshot that bounds the segment, in a later statement than the lock's.
   const LogState now = log_->state(cursor);
   claim.upto = now.cursor();

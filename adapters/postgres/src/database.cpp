@@ -59,10 +59,12 @@ bool Database::State::leads_here(PooledConnection& connection) {
   const Row row = history.row(0);
   {
     const std::lock_guard lock(session_mutex);
-    database_id = row[0].as<std::string>();  // of a copy it is another; the epoch decides below
+    database_id =
+        row["database_id"].as<std::string>();  // of a copy it is another; the epoch decides below
   }
   if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
-  return row[2].as<bool>() && epoch_of(row[1].view()) == core_.source.marks().cursor().epoch;
+  return row["adopted"].as<bool>() &&
+         epoch_of(row["epoch"].view()) == core_.source.marks().cursor().epoch;
 }
 
 bool Database::State::prove(PooledConnection& connection) {
@@ -91,7 +93,7 @@ bool Database::State::prove_lent(PooledConnection& connection) {
   connection.pin(known->pinned(settings_of(options.session)));
   const bool here = leads_here(connection);
   const ResultSet look = connection.look(known->names());
-  const std::string settings = look.row(0)[6].as<std::string>();
+  const std::string settings = look.row(0)["session"].as<std::string>();
   const std::lock_guard lock(session_mutex);
   if (!lent_look) lent_look = settings;
   if (*lent_look != settings) throw changed("what another client of the proxy has set");
@@ -104,8 +106,9 @@ void Database::State::require_one_database() {
     return on_standing([&](auto& connection) {
       const ResultSet history = connection->find_history();
       const Row row = history.row(0);
-      return row[2].template as<bool>() && row[0].view() == of_log.database_id &&
-             epoch_of(row[1].view()) == of_log.epoch &&
+      return row["adopted"].template as<bool>() &&
+             row["database_id"].view() == of_log.database_id &&
+             epoch_of(row["epoch"].view()) == of_log.epoch &&
              of_log.epoch == core_.source.marks().cursor().epoch;
     });
   };
@@ -151,9 +154,10 @@ std::optional<LoadedRows> Database::State::read_proxied(PooledConnection& connec
     const ResultSet entered = settings.names.empty() ? ResultSet() : look();
     LoadedRows loaded{connection.query(sql, parameters), std::nullopt, Stored::yes};
     const ResultSet state = look();
-    const bool changed = !entered.empty() && entered.row(0)[6].view() != state.row(0)[6].view();
-    if (state.row(0)[3].as<bool>()) loaded.keep = Stored::in_transaction;
-    if (state.row(0)[5].as<bool>() || changed) loaded.keep = Stored::uncacheable;
+    const bool changed =
+        !entered.empty() && entered.row(0)["session"].view() != state.row(0)["session"].view();
+    if (state.row(0)["wrote"].as<bool>()) loaded.keep = Stored::in_transaction;
+    if (state.row(0)["temporary"].as<bool>() || changed) loaded.keep = Stored::uncacheable;
     return loaded;
   });
 }
@@ -193,13 +197,15 @@ WriteFate Database::State::resolve(const Receipt& receipt) {
   });
   if (found.empty()) return WriteFate::unknown;
   const Row row = found.row(0);
-  if (epoch_of(row[0].view()) != receipt.epoch) return WriteFate::unknown;
-  if (row[1].as<bool>()) return WriteFate::committed;
-  if (!row[2].as<bool>()) return WriteFate::running;
-  if (receipt.intents > 0) return row[3].as<bool>() ? WriteFate::unknown : WriteFate::rolled_back;
+  if (epoch_of(row["epoch"].view()) != receipt.epoch) return WriteFate::unknown;
+  if (row["logged"].as<bool>()) return WriteFate::committed;
+  if (!row["ended"].as<bool>()) return WriteFate::running;
+  if (receipt.intents > 0)
+    return row["pruned"].as<bool>() ? WriteFate::unknown : WriteFate::rolled_back;
   // It has left no rows either way: only the server can tell, as long as it remembers.
-  if (row[4].is_null()) return WriteFate::unknown;
-  return row[4].view() == "committed" ? WriteFate::committed : WriteFate::rolled_back;
+  const auto status = row["status"].as<std::optional<std::string_view>>();
+  if (!status) return WriteFate::unknown;
+  return *status == "committed" ? WriteFate::committed : WriteFate::rolled_back;
 }
 
 Database::Database(const std::string& url, Cache& cache, Options options)

@@ -4,6 +4,7 @@
 
 #include "log_connection.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/log/delivery_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "snapshot_text.hpp"
 
@@ -20,35 +21,10 @@ Text text_of(const std::optional<Target>& target) {
 }
 Text text_of(Position position) { return std::to_string(position.value); }
 
-WallTime time_of(const Field& milliseconds) {
-  // 'infinity' is no number of milliseconds: NULL.
-  if (milliseconds.is_null()) return WallTime::max();
-  return WallTime(std::chrono::milliseconds(milliseconds.as<std::int64_t>()));
-}
-
-// The columns from `first` on, as every statement here lists them.
-DeliveryRecord record_of(const Row& row, std::size_t first) {
-  DeliveryRecord record;
-  record.id = row[first].as<std::uint64_t>();
-  if (!row[first + 1].is_null())
-    record.target = Target::from_log(row[first + 1].view(), row[first + 2].view());
-  record.epoch = epoch_of(row[first + 3]);
-  record.first_position = parse_position(row[first + 4].view());
-  record.position = parse_position(row[first + 5].view());
-  record.attempts = row[first + 6].as<std::uint32_t>();
-  record.available_at = time_of(row[first + 7]);
-  record.deadline = time_of(row[first + 8]);
-  record.last_error = row[first + 9].as<Text>().value_or("");
-  return record;
-}
-
-// The first column counts who holds the claim; one row without a delivery says that there is none.
+// One row without a delivery says that nothing was claimed by who holds the claim.
 Deliveries::Taken taken_of(const ResultSet& set) {
-  if (set.empty() || set.row(0)[0].as<std::int64_t>() == 0) return std::nullopt;
-  std::vector<Delivery<delivery::Claimed>> taken;
-  for (const Row row : set)
-    if (!row[1].is_null()) taken.emplace_back(record_of(row, 1));
-  return taken;
+  if (set.empty() || set.row(0)["holders"].as<std::int64_t>() == 0) return std::nullopt;
+  return claimed_deliveries(set);
 }
 
 std::string_view to_text(Settled::As as) {
@@ -67,7 +43,7 @@ std::string_view to_text(Settled::As as) {
   return "expired";
 }
 
-bool holds(const ResultSet& counted) { return counted.row(0)[0].as<std::int64_t>() == 1; }
+bool holds(const ResultSet& counted) { return counted.row(0)["holders"].as<std::int64_t>() == 1; }
 
 }  // namespace
 
@@ -173,14 +149,9 @@ bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
 
 std::vector<DeliveryRow> DeliveryTable::list(const std::string& consumer, std::size_t limit) {
   const MutexLock lock(log_->mutex());
-  const ResultSet set = log_->query(
+  return delivery_rows(log_->query(
       sql::deliveries_list,
-      {as_parameter(log_->namespace_name()), as_parameter(consumer), as_parameter(limit)});
-  std::vector<DeliveryRow> rows;
-  for (const Row row : set)
-    rows.push_back(
-        {delivery_state(row[0].view()).value_or(DeliveryState::dead), record_of(row, 1)});
-  return rows;
+      {as_parameter(log_->namespace_name()), as_parameter(consumer), as_parameter(limit)}));
 }
 
 }  // namespace querymark::postgres

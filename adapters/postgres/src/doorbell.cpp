@@ -69,7 +69,8 @@ struct NotifyDoorbell::State {
       pin_own_session(*made, options.statement_timeout);
       made->run("listen querymark");
       const ResultSet channels = made->query(sql::listening);
-      if (channels.row(0)[0].as<int>() > 0 && channels.row(0)[1].as<int>() == made->pid())
+      if (channels.row(0)["channels"].as<int>() > 0 &&
+          channels.row(0)["pid"].as<int>() == made->pid())
         return made;
     }
     throw Error("LISTEN does not last on " + made->label() +

@@ -18,7 +18,8 @@ Log::~Log() = default;
 std::vector<std::string> Log::namespaces() {
   const MutexLock lock(log_->mutex());
   std::vector<std::string> names;
-  for (const Row row : log_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
+  for (const Row row : log_->query(sql::namespaces))
+    names.push_back(row["namespace"].as<std::string>());
   return names;
 }
 
@@ -56,7 +57,7 @@ bool Log::holds(const Receipt& receipt) {
   const ResultSet found = log_->query(
       sql::confirm_write, {as_parameter(position), as_parameter(stored(receipt.write))});
   require_meta(found);
-  return epoch_of(found.row(0)[0]) == receipt.epoch && found.row(0)[1].as<bool>();
+  return epoch_of(found.row(0)["epoch"]) == receipt.epoch && found.row(0)["logged"].as<bool>();
 }
 
 void Log::verify(const SharedStamp& stamp) {

@@ -20,12 +20,12 @@ namespace querymark::postgres {
 namespace {
 
 LogState state_of(const Row& row) {
-  return {.epoch = epoch_of(row[0]),
-          .adopted = row[1].as<bool>(),
-          .floor = parse_position(row[2].view()),
-          .snapshot = snapshot_of(row[3]),
-          .pid = row[4].as<int>(),
-          .database_id = row[5].as<std::string>()};
+  return {.epoch = epoch_of(row["epoch"]),
+          .adopted = row["adopted"].as<bool>(),
+          .floor = parse_position(row["floor"].view()),
+          .snapshot = snapshot_of(row["snapshot"]),
+          .pid = row["pid"].as<int>(),
+          .database_id = row["database_id"].as<std::string>()};
 }
 
 }  // namespace
@@ -46,13 +46,14 @@ LogPage page_of(const ResultSet& set) {
   require_meta(set);
   LogPage found{state_of(set.row(0)), {}};
   for (const Row row : set) {
-    if (row[6].is_null()) break;  // the state alone
-    found.rows.push_back({.id = row[6].as<std::uint64_t>(),
-                          .position = parse_position(row[7].view()),
-                          .write = {static_cast<std::uint64_t>(row[10].as<std::int64_t>())},
-                          .target = row[9].is_null()
+    if (row["id"].is_null()) break;  // the state alone
+    const Field target = row["target"];
+    found.rows.push_back({.id = row["id"].as<std::uint64_t>(),
+                          .position = parse_position(row["xid"].view()),
+                          .write = {static_cast<std::uint64_t>(row["write_id"].as<std::int64_t>())},
+                          .target = target.is_null()
                                         ? std::nullopt
-                                        : Target::from_log(row[8].view(), row[9].view())});
+                                        : Target::from_log(row["kind"].view(), target.view())});
   }
   return found;
 }

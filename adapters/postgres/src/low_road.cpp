@@ -23,7 +23,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
     require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, sql::begin_write, {}));
     PendingWrite pending = pending_of(begun, of.options.namespace_name);
-    of.require_same(begun.row(0)[0].view());
+    of.require_same(begun.row(0)["database_id"].view());
     add_intents(pending, intents);
     if (!intents.empty()) {
       const Append append(pending, intents);
@@ -55,20 +55,20 @@ Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope
     Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
     borrowed.settings_ = session.names();
     ResultSet found = borrowed.look();
-    state().require_same(found.row(0)[0].view());
-    if (!found.row(0)[4].as<bool>()) {
+    state().require_same(found.row(0)["database_id"].view());
+    if (!found.row(0)["adopted"].as<bool>()) {
       try {
         state().core_.subscriber.catch_up();
       } catch (const Error&) {  // the server has just restarted: its loads are not kept
-        borrowed.answer_ = found.row(0)[6].as<std::string>();
+        borrowed.answer_ = found.row(0)["session"].as<std::string>();
         return borrowed;
       }
       found = borrowed.look();
-      if (!found.row(0)[4].as<bool>())
+      if (!found.row(0)["adopted"].as<bool>())
         throw ConfigError("the transaction is not on " + state().label +
                           ", but on a copy of that database, or it began before a restart");
     }
-    borrowed.answer_ = found.row(0)[6].as<std::string>();
+    borrowed.answer_ = found.row(0)["session"].as<std::string>();
     return borrowed;
   });
 }
@@ -87,15 +87,16 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
     const ResultSet state = look();
     const Row row = state.row(0);
-    database_.state().require_same(row[0].view());
+    database_.state().require_same(row["database_id"].view());
     LoadedRows loaded;
-    loaded.snapshot = SharedStamp{epoch_of(row[1].view()), parse_position(row[2].view()), {}};
+    loaded.snapshot =
+        SharedStamp{epoch_of(row["epoch"].view()), parse_position(row["horizon"].view()), {}};
     // It reads under the name of the session that was borrowed, and of no table but the database's
     // own, whose epoch is this server's.
     const auto judged = [&](const Row& seen) {
-      if (seen[3].as<bool>()) return Stored::in_transaction;
-      const bool as_borrowed =
-          seen[6].view() == answer_ && !seen[5].as<bool>() && seen[4].as<bool>();
+      if (seen["wrote"].as<bool>()) return Stored::in_transaction;
+      const bool as_borrowed = seen["session"].view() == answer_ && !seen["temporary"].as<bool>() &&
+                               seen["adopted"].as<bool>();
       return as_borrowed ? keep_of(reading) : Stored::uncacheable;
     };
     loaded.keep = judged(row);

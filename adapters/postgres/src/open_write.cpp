@@ -114,7 +114,7 @@ void OpenWrite::require_ours(std::string_view last) {
     if (!odd) return;
     // ROLLBACK TO a savepoint, too, says ROLLBACK.
     const ResultSet now = connection_->query(sql::write_position);
-    const auto position = now.row(0)[0];
+    const auto position = now.row(0)["position"];
     if (!position.is_null() && position.view() == position_) return;
   }
   ended_ = true;

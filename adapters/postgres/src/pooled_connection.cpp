@@ -253,7 +253,7 @@ std::optional<Look> PooledConnection::look_of(const ResultSet& answer,
   try {
     const LogPage found = page_of(answer);
     const LogState& state = found.state;
-    const bool all = found.rows.size() <= kMostSeen && !answer.row(0)[11].as<bool>();
+    const bool all = found.rows.size() <= kMostSeen && !answer.row(0)["filtered"].as<bool>();
     if (!all || !state.adopted || state.pid != pid() || state.epoch != from.epoch ||
         rewound(from, state) || pruned_past(from, state.floor))
       return std::nullopt;

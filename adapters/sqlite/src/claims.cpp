@@ -35,15 +35,17 @@ std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name)
   if (set.empty()) return std::nullopt;
   const Row row = set.row(0);
   ConsumerRow found;
-  if (!row[0].is_null()) found.epoch = epoch_of(row[0]);
-  found.cursor_id = row[1].as<std::uint64_t>();
-  found.cursor_witness = write_id_of(row[2].as<std::int64_t>());
-  found.owner = row[3].as<std::optional<std::string>>().value_or("");
-  found.lease_until = row[4].as<std::int64_t>();
-  found.now = row[5].as<std::int64_t>();
-  found.attempts = row[6].as<std::uint32_t>();
-  if (!row[7].is_null()) found.flush_owed = Position{row[7].as<std::uint64_t>()};
-  if (!row[8].is_null()) found.next_due = std::chrono::milliseconds(row[8].as<std::int64_t>());
+  if (const Field epoch = row["epoch"]; !epoch.is_null()) found.epoch = epoch_of(epoch);
+  found.cursor_id = row["cursor_id"].as<std::uint64_t>();
+  found.cursor_witness = write_id_of(row["witness"].as<std::int64_t>());
+  found.owner = row["owner"].as<std::optional<std::string>>().value_or("");
+  found.lease_until = row["lease_until"].as<std::int64_t>();
+  found.now = row["now"].as<std::int64_t>();
+  found.attempts = row["segment_attempts"].as<std::uint32_t>();
+  if (const auto owed = row["flush_required_upto"].as<std::optional<std::uint64_t>>())
+    found.flush_owed = Position{*owed};
+  if (const auto due = row["next_due"].as<std::optional<std::int64_t>>())
+    found.next_due = std::chrono::milliseconds(*due);
   return found;
 }
 

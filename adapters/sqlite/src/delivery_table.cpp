@@ -3,39 +3,11 @@
 #include <algorithm>
 
 #include "log_file.hpp"
+#include "querymark/log/delivery_rows.hpp"
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
-
-using Text = std::optional<std::string>;
-
-Position position_of(const Field& id) { return {id.as<std::uint64_t>()}; }
-WallTime time_of(const Field& milliseconds) {
-  return WallTime(std::chrono::milliseconds(milliseconds.as<std::int64_t>()));
-}
-
-// The columns from `first` on, as every statement here lists them.
-DeliveryRecord record_of(const Row& row, std::size_t first) {
-  DeliveryRecord record;
-  record.id = row[first].as<std::uint64_t>();
-  if (!row[first + 1].is_null())
-    record.target = Target::from_log(row[first + 1].view(), row[first + 2].view());
-  record.epoch = epoch_of(row[first + 3]);
-  record.first_position = position_of(row[first + 4]);
-  record.position = position_of(row[first + 5]);
-  record.attempts = row[first + 6].as<std::uint32_t>();
-  record.available_at = time_of(row[first + 7]);
-  record.deadline = time_of(row[first + 8]);
-  record.last_error = row[first + 9].as<Text>().value_or("");
-  return record;
-}
-
-std::vector<Delivery<delivery::Claimed>> taken_of(const ResultSet& set) {
-  std::vector<Delivery<delivery::Claimed>> taken;
-  for (const Row row : set) taken.emplace_back(record_of(row, 0));
-  return taken;
-}
 
 // One change of a consumer that this claim still holds: a write transaction that begins with that
 // look. Nothing is left of it unless it is committed. It holds the file's mutex for as long as it lives, which the
@@ -73,7 +45,7 @@ class Held {
  private:
   [[nodiscard]] bool look() {
     const ResultSet counted = ask(sql::consumer_holds, {name(), consumer(), token()});
-    return counted.row(0)[0].as<std::int64_t>() == 1;
+    return counted.row(0)["holders"].as<std::int64_t>() == 1;
   }
 
   std::unique_lock<std::mutex> lock_;
@@ -131,7 +103,7 @@ Deliveries::Taken DeliveryTable::take_row(const Claim& claim, const SharedInvali
                {held.name(), held.consumer(), held.token(), as_parameter(epoch), as_parameter(kind),
                 as_parameter(row.target.text()), as_parameter(stored(row.first_position)),
                 as_parameter(stored(row.position)), as_parameter(lifetime.count())}) == 1)
-    taken = taken_of(held.ask(
+    taken = claimed_deliveries(held.ask(
         sql::delivery_taken,
         {held.name(), held.consumer(), held.token(), as_parameter(epoch),
          as_parameter(stored(row.position)), as_parameter(kind), as_parameter(row.target.text())}));
@@ -143,8 +115,9 @@ Deliveries::Taken DeliveryTable::take_due(const Claim& claim, std::size_t limit)
   Held held(*file_, claim);
   if (!held.holds()) return std::nullopt;
   const std::string epoch = claim.upto.epoch.hex();
-  auto taken = taken_of(held.ask(sql::deliveries_due, {held.name(), held.consumer(),
-                                                       as_parameter(epoch), as_parameter(limit)}));
+  auto taken =
+      claimed_deliveries(held.ask(sql::deliveries_due, {held.name(), held.consumer(),
+                                                        as_parameter(epoch), as_parameter(limit)}));
   for (const auto& each : taken) {
     const auto id = static_cast<std::int64_t>(each.record().id);
     held.run(sql::delivery_take, {as_parameter(id), held.token()});
@@ -203,14 +176,9 @@ bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
 
 std::vector<DeliveryRow> DeliveryTable::list(const std::string& consumer, std::size_t limit) {
   const MutexLock lock(file_->mutex());
-  const ResultSet set = file_->query(
+  return delivery_rows(file_->query(
       sql::deliveries_list,
-      {as_parameter(file_->namespace_name()), as_parameter(consumer), as_parameter(limit)});
-  std::vector<DeliveryRow> rows;
-  for (const Row row : set)
-    rows.push_back(
-        {delivery_state(row[0].view()).value_or(DeliveryState::dead), record_of(row, 1)});
-  return rows;
+      {as_parameter(file_->namespace_name()), as_parameter(consumer), as_parameter(limit)}));
 }
 
 }  // namespace querymark::sqlite

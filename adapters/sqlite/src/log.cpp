@@ -15,7 +15,8 @@ Log::~Log() = default;
 std::vector<std::string> Log::namespaces() {
   const MutexLock lock(file_->mutex());
   std::vector<std::string> names;
-  for (const Row row : file_->query(sql::namespaces)) names.push_back(row[0].as<std::string>());
+  for (const Row row : file_->query(sql::namespaces))
+    names.push_back(row["namespace"].as<std::string>());
   return names;
 }
 
@@ -92,13 +93,14 @@ TailPage Log::read(const TailRequest& request) {
       page.more = true;
       break;
     }
-    const auto id = row[0].as<std::uint64_t>();
+    const auto id = row["id"].as<std::uint64_t>();
+    const Field target = row["target"];
     page.rows.push_back({.id = id,
                          .position = Position{id},
-                         .write = write_id_of(row[3].as<std::int64_t>()),
-                         .target = row[2].is_null()
+                         .write = write_id_of(row["write_id"].as<std::int64_t>()),
+                         .target = target.is_null()
                                        ? std::nullopt
-                                       : Target::from_log(row[1].view(), row[2].view())});
+                                       : Target::from_log(row["kind"].view(), target.view())});
   }
   const std::uint64_t last = page.more ? page.rows.back().id : last_id(page.upto);
   if (file_->has_gap(after, last)) {
@@ -117,7 +119,7 @@ bool Log::holds(const Receipt& receipt) {
   const ResultSet found = file_->query(
       sql::confirm_write, {as_parameter(receipt.position.value),
                            as_parameter(static_cast<std::int64_t>(receipt.write.value))});
-  return found.row(0)[0].as<int>() == 1;
+  return found.row(0)["logged"].as<int>() == 1;
 }
 
 bool Log::refutes(const Receipt& receipt) {
@@ -128,7 +130,7 @@ bool Log::refutes(const Receipt& receipt) {
   if (state.epoch != receipt.epoch) return true;
   if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
   const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
-  return found.empty() || write_id_of(found.row(0)[0].as<std::int64_t>()) != receipt.write;
+  return found.empty() || write_id_of(found.row(0)["write_id"].as<std::int64_t>()) != receipt.write;
 }
 
 WriteFate Log::resolve(const Receipt& receipt) {
@@ -139,7 +141,7 @@ WriteFate Log::resolve(const Receipt& receipt) {
   if (state.epoch != receipt.epoch || receipt.intents == 0) return WriteFate::unknown;
   const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
   if (!found.empty())
-    return write_id_of(found.row(0)[0].as<std::int64_t>()) == receipt.write
+    return write_id_of(found.row(0)["write_id"].as<std::int64_t>()) == receipt.write
                ? WriteFate::committed
                : WriteFate::rolled_back;
   // Ids that were rolled back are given out again. A row that was there and is not was taken away.

@@ -45,13 +45,16 @@ LogFile::Meta LogFile::meta() {
   if (set.empty())
     throw SchemaError(path_ + ": querymark_meta is empty; restore it or migrate anew");
   const Row row = set.row(0);
-  const auto text = [&](std::size_t column) {
+  const auto text = [&](std::string_view column) {
     return row[column].as<std::optional<std::string>>().value_or("");
   };
-  return {.database_id = text(0),
-          .epoch = epoch_of(row[1]),
-          .claim = {.file = text(2), .birth = text(4), .machine = text(5), .boot = text(6)},
-          .volatile_boot = row[3].as<std::optional<std::string>>()};
+  return {.database_id = text("database_id"),
+          .epoch = epoch_of(row["epoch"]),
+          .claim = {.file = text("file_identity"),
+                    .birth = text("file_birth"),
+                    .machine = text("machine_id"),
+                    .boot = text("boot_seen")},
+          .volatile_boot = row["boot_id"].as<std::optional<std::string>>()};
 }
 
 // As the file says. Where it was restored from a backup of another schema, that is what to say.
@@ -186,7 +189,7 @@ void LogFile::replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) {
 // True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
 bool LogFile::has_gap(std::uint64_t after, std::uint64_t last) {
   const ResultSet set = query(sql::log_rows, {as_parameter(after), as_parameter(last)});
-  return set.row(0)[0].as<std::uint64_t>() != last - after;
+  return set.row(0)["rows"].as<std::uint64_t>() != last - after;
 }
 
 }  // namespace querymark::sqlite

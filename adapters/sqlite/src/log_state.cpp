@@ -21,12 +21,13 @@ LogState state_of(const ResultSet& set, const std::string& where) {
   if (set.empty())
     throw SchemaError(where + ": querymark_meta is empty; restore it or migrate anew");
   const Row row = set.row(0);
-  LogState state{.epoch = epoch_of(row[0]),
-                 .floor = row[1].as<std::uint64_t>(),
-                 .last = row[2].as<std::uint64_t>(),
-                 .last_witness = write_id_of(row[3].as<std::optional<std::int64_t>>().value_or(0)),
+  LogState state{.epoch = epoch_of(row["epoch"]),
+                 .floor = row["floor"].as<std::uint64_t>(),
+                 .last = row["last"].as<std::uint64_t>(),
+                 .last_witness =
+                     write_id_of(row["last_witness"].as<std::optional<std::int64_t>>().value_or(0)),
                  .cursor_witness = std::nullopt};
-  if (const auto witness = row[4].as<std::optional<std::int64_t>>())
+  if (const auto witness = row["cursor_witness"].as<std::optional<std::int64_t>>())
     state.cursor_witness = write_id_of(*witness);
   return state;
 }

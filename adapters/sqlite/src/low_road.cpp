@@ -23,7 +23,7 @@ void confirm(SQLite::Database& connection, const std::string& path, const Receip
                                   as_parameter(static_cast<std::int64_t>(receipt.write.value))};
   PreparedStatement prepared = prepare_checked(connection, sql::confirm_write);
   const ResultSet found = run_query(prepared, values);
-  if (found.row(0)[0].as<int>() != 1)
+  if (found.row(0)["logged"].as<int>() != 1)
     throw Error("the staged intents are not in the log: their transaction was rolled back");
 }
 

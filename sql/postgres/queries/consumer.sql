@@ -7,13 +7,13 @@ insert into querymark.consumer (namespace, name) values ($1, $2) on conflict do 
 -- name: consumer
 select epoch, cursor::text, owner,
        owner is not null and lease_until > clock_timestamp()
-       and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond',
-       flush_required_upto is not null,
+       and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond' as held,
+       flush_required_upto is not null as owes_flush,
        -- In how many milliseconds the next delivery is due; null: none waits.
        (select greatest(extract(epoch from min(d.available_at) - clock_timestamp()) * 1000, 0)::bigint
           from querymark.delivery d
          where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
-        having count(*) > 0)
+        having count(*) > 0) as next_due
   from querymark.consumer
  where namespace = $1 and name = $2
 
@@ -40,8 +40,8 @@ with taken as (
 )
 select t.epoch, t.cursor::text, t.segment_attempts, t.flush_required_upto::text,
        exists (select from querymark.delivery d
-                where d.namespace = t.namespace and d.consumer = t.name and d.state in ('pending', 'claimed')),
-       (extract(epoch from clock_timestamp()) * 1000)::bigint
+                where d.namespace = t.namespace and d.consumer = t.name and d.state in ('pending', 'claimed')) as waiting,
+       (extract(epoch from clock_timestamp()) * 1000)::bigint as now
   from taken t
 
 -- name: consumer_advance

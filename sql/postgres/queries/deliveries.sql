@@ -36,7 +36,7 @@ with moved as (
            as u (kind, target, first, last, state, pause, error)
   on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do nothing
 )
-select count(*) from moved
+select count(*) as holders from moved
 
 -- One row of the log, recorded before it is applied. Counts the attempt of a row that is waiting and due; leaves alone one
 -- that waits for later or has been decided on.
@@ -57,8 +57,8 @@ with holder as materialized (
   returning *
 )
 select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
-       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
-       d.last_error
+       case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
+       case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error
   from (select count(*) as holders from holder) h left join taken d on true
 
 -- name: deliveries_take_due
@@ -79,8 +79,8 @@ with holder as materialized (
   returning d.*
 )
 select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
-       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
-       d.last_error
+       case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
+       case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error
   from (select count(*) as holders from holder) h left join taken d on true
  order by d.available_at, d.id
 
@@ -114,7 +114,7 @@ with holder as materialized (
     from (select position from moved where state in ('dead', 'expired') order by position desc limit 1) m
    where c.namespace = $1 and c.name = $2 and $8::boolean
 )
-select count(*) from holder
+select count(*) as holders from holder
 
 -- The flush that was owed up to $4 has been applied, at $5. Cleared if nothing has died since.
 -- name: deliveries_pay_flush
@@ -130,7 +130,7 @@ with paid as (
    where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
      and (d.epoch <> paid.epoch or d.position <= $5::text::xid8)
 )
-select count(*) from paid
+select count(*) as holders from paid
 
 -- The target is down: nobody's attempt.
 -- name: deliveries_forgive
@@ -141,8 +141,8 @@ update querymark.consumer
 
 -- name: deliveries_list
 select d.state, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
-       (extract(epoch from d.available_at) * 1000)::bigint, (extract(epoch from d.deadline) * 1000)::bigint,
-       d.last_error
+       case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
+       case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error
   from querymark.delivery d
  where d.namespace = $1 and d.consumer = $2
  order by d.id

@@ -6,7 +6,7 @@
 select querymark.adopt($1::text, $2::text::xid8)
 
 -- name: log_state
-select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text, pg_backend_pid(), h.database_id
+select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, h.database_id
   from querymark.history h
 
 -- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), at most $7,
@@ -25,8 +25,8 @@ with state as materialized (
          coalesce($4::text::pg_snapshot, pg_current_snapshot()) as upto
     from querymark.history h
 )
-select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(), s.database_id,
-       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end, r.write_id
+select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid() as pid, s.database_id,
+       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end as target, r.write_id
   from state s
   left join lateral (
     select * from (
@@ -56,10 +56,10 @@ select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid(), s.
 -- each of two branches, in no order, or it is no use. What this session may not see of the log, a policy would hide
 -- without a word: the last column.
 -- name: log_look
-select h.epoch, h.adopted, h.floor::pg_catalog.text, pg_catalog.pg_current_snapshot()::pg_catalog.text,
-       pg_catalog.pg_backend_pid(), h.database_id, r.id, r.xid::pg_catalog.text, r.kind,
-       case when pg_catalog.octet_length(r.target) operator(pg_catalog.<=) 1024 then r.target end, r.write_id,
-       pg_catalog.row_security_active('querymark.log'::pg_catalog.regclass)
+select h.epoch, h.adopted, h.floor::pg_catalog.text,
+       pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot, pg_catalog.pg_backend_pid() as pid, h.database_id, r.id, r.xid::pg_catalog.text, r.kind,
+       case when pg_catalog.octet_length(r.target) operator(pg_catalog.<=) 1024 then r.target end as target, r.write_id,
+       pg_catalog.row_security_active('querymark.log'::pg_catalog.regclass) as filtered
   from querymark.history h
   left join lateral (
     (select l.id, l.xid, l.kind, l.target, l.write_id
@@ -79,7 +79,7 @@ select h.epoch, h.adopted, h.floor::pg_catalog.text, pg_catalog.pg_current_snaps
 -- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
 -- is lost in the middle of COMMIT.
 -- name: begin_write
-select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text
+select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text as position
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 
@@ -97,41 +97,41 @@ select $1::pg_catalog.text, u.kind, u.target, $3::pg_catalog.text, $4::bigint
 select h.epoch,
        exists (select from querymark.log l
                 where l.xid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.xid8
-                  and l.write_id operator(pg_catalog.=) $2::bigint),
-       pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
-       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) h.floor,
+                  and l.write_id operator(pg_catalog.=) $2::bigint) as logged,
+       pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()) as ended,
+       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) h.floor as pruned,
        case when h.adopted and $1::pg_catalog.text::pg_catalog.xid8
                  operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-            then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end
+            then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end as status
   from querymark.history h
 
 -- The transaction that is open now.
 -- name: write_position
-select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text as position
 
 -- What a load inside a caller's transaction may be stamped with, whether the epoch is that of its server (a copy or a
 -- clone that nobody has adopted bears the original's; the view `history` can't be asked on a standby), whether temporary
 -- tables may hide others, and what the session is ($1: its settings by name).
 -- name: load_state
 select m.database_id, m.epoch,
-       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text,
-       pg_catalog.pg_current_xact_id_if_assigned() is not null,
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text as horizon,
+       pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
        pg_catalog.pg_is_in_recovery()
        or coalesce(m.started_at operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()
                    and m.database_oid operator(pg_catalog.=) (
                      select d.oid from pg_catalog.pg_database d
-                      where d.datname operator(pg_catalog.=) pg_catalog.current_database()), false),
+                      where d.datname operator(pg_catalog.=) pg_catalog.current_database()), false) as adopted,
        exists (select from pg_catalog.pg_class c
-                where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()),
+                where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()) as temporary,
        pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user,
                             array(select pg_catalog.current_setting(c.name, true)
-                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name)))
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 
 -- LISTEN belongs to a server session: behind a proxy that lends sessions per transaction it is lost.
 -- name: listening
-select count(*), pg_backend_pid() from pg_listening_channels() c where c = 'querymark'
+select count(*) as channels, pg_backend_pid() as pid from pg_listening_channels() c where c = 'querymark'
 
 -- name: ring
 select pg_notify('querymark', $1)

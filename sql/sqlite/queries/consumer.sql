@@ -4,12 +4,12 @@
 insert into querymark_consumer (namespace, name) values (?1, ?2) on conflict do nothing
 
 -- name: consumer
-select epoch, cursor_id, case when witness_id = cursor_id then witness else 0 end, owner, lease_until,
-       cast((julianday('now') - 2440587.5) * 86400000 as integer), segment_attempts, flush_required_upto,
+select epoch, cursor_id, case when witness_id = cursor_id then witness else 0 end as witness, owner, lease_until,
+       cast((julianday('now') - 2440587.5) * 86400000 as integer) as now, segment_attempts, flush_required_upto,
        -- In how many milliseconds the next delivery is due; null: none waits.
        (select max(min(d.available_at) - cast((julianday('now') - 2440587.5) * 86400000 as integer), 0)
           from querymark_delivery d
-         where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed'))
+         where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed')) as next_due
   from querymark_consumer
  where namespace = ?1 and name = ?2
 

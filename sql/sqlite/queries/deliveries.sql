@@ -2,7 +2,7 @@
 -- out whether the claim's token (?3) still holds the consumer.
 
 -- name: consumer_holds
-select count(*) from querymark_consumer where namespace = ?1 and name = ?2 and token = ?3
+select count(*) as holders from querymark_consumer where namespace = ?1 and name = ?2 and token = ?3
 
 -- ?3 a position, or null: that of the delivery ?4.
 -- name: consumer_owe_flush
@@ -69,7 +69,7 @@ select id, kind, target, epoch, first_position, position, attempts, available_at
  where namespace = ?1 and consumer = ?2 and token = ?3 and epoch = ?4 and position = ?5 and kind = ?6 and target = ?7
 
 -- name: deliveries_due
-select id, kind, target, epoch, first_position, position, attempts + 1, available_at, deadline, last_error
+select id, kind, target, epoch, first_position, position, attempts + 1 as attempts, available_at, deadline, last_error
   from querymark_delivery
  where namespace = ?1 and consumer = ?2 and state = 'pending' and epoch = ?3
    and available_at <= cast((julianday('now') - 2440587.5) * 86400000 as integer)

@@ -4,16 +4,16 @@
 -- sqlite_sequence knows the highest id ever given out, also when its row has been pruned. ?1 is the id of
 -- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
 -- name: log_state
-select m.epoch, m.floor, s.last,
-       (select coalesce(witness, write_id) from main.querymark_log where id = s.last),
-       (select coalesce(witness, write_id) from main.querymark_log where id = ?1)
+select m.epoch as epoch, m.floor as floor, s.last as last,
+       (select coalesce(witness, write_id) from main.querymark_log where id = s.last) as last_witness,
+       (select coalesce(witness, write_id) from main.querymark_log where id = ?1) as cursor_witness
   from main.querymark_meta m,
        (select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last) s
  where m.id = 1
 
 -- A target longer than any that the library writes is left where it is: its row counts as malformed.
 -- name: log_page
-select id, kind, case when length(cast(target as blob)) <= 1024 then target end, write_id
+select id, kind, case when length(cast(target as blob)) <= 1024 then target end as target, write_id
   from querymark_log
  where id > ?1 and id <= ?2 and namespace = ?3
  order by id
@@ -21,7 +21,7 @@ select id, kind, case when length(cast(target as blob)) <= 1024 then target end,
 
 -- Rows of all namespaces: ids leave no gaps, so each that is missing was taken away.
 -- name: log_rows
-select count(*) from querymark_log where id > ?1 and id <= ?2
+select count(*) as rows from querymark_log where id > ?1 and id <= ?2
 
 -- One intent; run for each, which costs less than unfolding a list would.
 -- name: append
@@ -29,7 +29,7 @@ insert into main.querymark_log (namespace, kind, target, reason, write_id, witne
 values (?1, ?2, ?3, ?4, ?5, ?5)
 
 -- name: confirm_write
-select count(*) from main.querymark_log where id = ?1 and write_id = ?2
+select count(*) as logged from main.querymark_log where id = ?1 and write_id = ?2
 
 -- Who has the id: the write of a receipt, or one that came after a restore.
 -- name: write_at

@@ -251,7 +251,7 @@ TEST_CASE("postgres log: a delivery without a deadline is read as one that never
       "state, "
       "available_at) select 'shop', 'edge', epoch, '3', '4', 'dead', 'infinity' "
       "from querymark.meta");
-  const auto rows = log.deliveries()->list("edge", 10);
+  const auto rows = log.deliveries()->list({.consumer = "edge"});
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].record.deadline == WallTime::max());
   CHECK(rows[0].record.available_at == WallTime::max());

@@ -78,6 +78,15 @@ template <class D>
 concept StepsInPlace = requires(D& d) { d.claim(); };
 static_assert(!StepsInPlace<Delivery<Pending>>);
 
+// What is recorded of an operator's decision is what the types let him make.
+template <class State>
+bool decides_as(DeliveryState state) {
+  const auto may = [&](Decision decision) { return decided(state, decision).has_value(); };
+  using D = Delivery<State>;
+  return may(Decision::cancel) == Cancels<D> && may(Decision::discard) == Discards<D> &&
+         may(Decision::retry) == Retries<D>;
+}
+
 DeliveryRecord record() {
   return {.id = 7,
           .target = entity("product", 7),
@@ -118,6 +127,19 @@ TEST_CASE("delivery: an operator's retry begins anew", "[delivery]") {
   const Delivery<Pending> again = Delivery<Dead>(std::move(before)).retry(WallTime(5000ms));
   CHECK(again.record().attempts == 0);
   CHECK(again.record().available_at == WallTime(5000ms));
+}
+
+TEST_CASE("delivery: a decision may be made where the types have the step", "[delivery]") {
+  CHECK(decides_as<Pending>(DeliveryState::pending));
+  CHECK(decides_as<Claimed>(DeliveryState::claimed));
+  CHECK(decides_as<Dead>(DeliveryState::dead));
+  CHECK(decides_as<Expired>(DeliveryState::expired));
+  CHECK(decides_as<Cancelled>(DeliveryState::cancelled));
+  CHECK(decides_as<Superseded>(DeliveryState::superseded));
+  CHECK(decides_as<Discarded>(DeliveryState::discarded));
+  CHECK(decided(DeliveryState::pending, Decision::cancel) == DeliveryState::cancelled);
+  CHECK(decided(DeliveryState::dead, Decision::discard) == DeliveryState::discarded);
+  CHECK(decided(DeliveryState::expired, Decision::retry) == DeliveryState::pending);
 }
 
 TEST_CASE("delivery: the names of states read back, and nothing else does", "[delivery]") {

@@ -27,14 +27,18 @@ struct Cells {
 // In another order than any statement's.
 ResultSet answer(const Cells& cells) {
   ResultSetBuilder builder;
-  for (const char* name : {"last_error", "deadline", "available_at", "position", "first_position",
-                           "epoch", "target", "kind", "id", "attempts", "state"})
+  for (const char* name :
+       {"last_error", "deadline", "available_at", "position", "first_position", "epoch", "target",
+        "kind", "id", "attempts", "state", "consumer", "created_at", "changed_at"})
     builder.add_column(name);
   for (const ParameterView cell : {cells.error, cells.deadline, cells.due, cells.last, cells.first,
                                    cells.epoch, cells.target, cells.kind, cells.id})
     builder.add(cell);
   builder.add(as_parameter(3));
   builder.add(ParameterView::text("expired"));
+  builder.add(ParameterView::text("tier"));
+  builder.add(as_parameter(500));
+  builder.add(as_parameter(1500));
   return std::move(builder).build();
 }
 
@@ -42,6 +46,9 @@ TEST_CASE("a delivery is read by the names of its columns, in whatever order the
   const auto rows = delivery_rows(answer({}));
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].state == DeliveryState::expired);
+  CHECK(rows[0].consumer == "tier");
+  CHECK(rows[0].created_at == WallTime(std::chrono::milliseconds(500)));
+  CHECK(rows[0].changed_at == WallTime(std::chrono::milliseconds(1500)));
   const DeliveryRecord& record = rows[0].record;
   CHECK(record.id == 7);
   CHECK(record.target == Target::from_log("tag", "price"));

@@ -66,9 +66,12 @@ class FaultyOutbox final : public LogReader, public LogClaims, public Deliveries
   [[nodiscard]] bool forgive(const Claim& claim, const std::string& reason) override {
     return checked(), real_.forgive(claim, reason);
   }
-  [[nodiscard]] std::vector<DeliveryRow> list(const std::string& consumer,
-                                              std::size_t limit) override {
-    return checked(), real_.list(consumer, limit);
+  [[nodiscard]] std::vector<DeliveryRow> list(const DeliveryFilter& filter) override {
+    return checked(), real_.list(filter);
+  }
+  [[nodiscard]] std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
+                                                  Decision decision) override {
+    return checked(), real_.decide(seen, decision);
   }
 
   std::atomic<bool> down{false};

@@ -19,7 +19,7 @@ struct Fixture : test::WorkerFixture {
   void refuse(const Target& target) {
     applier.poison = [target](const SharedInvalidation& each) { return each.target == target; };
   }
-  [[nodiscard]] std::vector<DeliveryRow> rows() { return outbox.list("redis-1", 1000); }
+  [[nodiscard]] std::vector<DeliveryRow> rows() { return outbox.list({.consumer = "redis-1"}); }
   [[nodiscard]] std::map<DeliveryState, int> states() {
     std::map<DeliveryState, int> counts;
     for (const DeliveryRow& row : rows()) ++counts[row.state];

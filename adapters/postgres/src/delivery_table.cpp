@@ -147,11 +147,38 @@ bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
                         as_parameter(stored(claim.token)), as_parameter(reason)}) == 1;
 }
 
-std::vector<DeliveryRow> DeliveryTable::list(const std::string& consumer, std::size_t limit) {
+std::vector<DeliveryRow> DeliveryTable::list(const DeliveryFilter& filter) {
+  std::vector<Text> states;
+  for (const DeliveryState state : states_of(filter)) states.emplace_back(to_string(state));
+  const auto after = static_cast<std::int64_t>(filter.after);
   const MutexLock lock(log_->mutex());
-  return delivery_rows(log_->query(
-      sql::deliveries_list,
-      {as_parameter(log_->namespace_name()), as_parameter(consumer), as_parameter(limit)}));
+  const ResultSet set =
+      log_->query(sql::deliveries_list, {as_parameter(log_->namespace_name()), as_parameter(states),
+                                         as_parameter(after), as_parameter(filter.consumer),
+                                         as_parameter(filter.error), as_parameter(filter.limit)});
+  return delivery_rows(set);
+}
+
+std::vector<std::uint64_t> DeliveryTable::decide(std::span<const SeenDelivery> seen,
+                                                 Decision decision) {
+  std::vector<std::int64_t> ids;
+  std::vector<Text> states;
+  std::optional<DeliveryState> to;
+  for (const SeenDelivery& each : seen) {
+    const auto leads_to = decided(each.state, decision);
+    if (!leads_to) continue;
+    to = leads_to;  // the same from wherever the decision may be made
+    ids.push_back(static_cast<std::int64_t>(each.id));
+    states.emplace_back(to_string(each.state));
+  }
+  std::vector<std::uint64_t> moved;
+  if (!to) return moved;
+  const MutexLock lock(log_->mutex());
+  for (const Row row :
+       log_->query(sql::deliveries_decide, {as_parameter(log_->namespace_name()), as_parameter(ids),
+                                            as_parameter(states), as_parameter(to_string(*to))}))
+    moved.push_back(row["id"].as<std::uint64_t>());
+  return moved;
 }
 
 }  // namespace querymark::postgres

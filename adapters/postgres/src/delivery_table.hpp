@@ -23,8 +23,9 @@ class DeliveryTable final : public Deliveries {
                             OnDeath on_death) override;
   [[nodiscard]] bool pay_flush(const Claim& claim, Position position) override;
   [[nodiscard]] bool forgive(const Claim& claim, const std::string& reason) override;
-  [[nodiscard]] std::vector<DeliveryRow> list(const std::string& consumer,
-                                              std::size_t limit) override;
+  [[nodiscard]] std::vector<DeliveryRow> list(const DeliveryFilter& filter) override;
+  [[nodiscard]] std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
+                                                  Decision decision) override;
 
  private:
   std::shared_ptr<LogConnection> log_;

@@ -174,11 +174,36 @@ bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
   return true;
 }
 
-std::vector<DeliveryRow> DeliveryTable::list(const std::string& consumer, std::size_t limit) {
+std::vector<DeliveryRow> DeliveryTable::list(const DeliveryFilter& filter) {
+  std::string states;
+  for (const DeliveryState state : states_of(filter))
+    states += (states.empty() ? "[\"" : ",\"") + std::string(to_string(state)) + '"';
+  states += ']';
+  const auto after = static_cast<std::int64_t>(filter.after);
   const MutexLock lock(file_->mutex());
-  return delivery_rows(file_->query(
+  const ResultSet set = file_->query(
       sql::deliveries_list,
-      {as_parameter(file_->namespace_name()), as_parameter(consumer), as_parameter(limit)}));
+      {as_parameter(file_->namespace_name()), as_parameter(states), as_parameter(after),
+       as_parameter(filter.consumer), as_parameter(filter.error), as_parameter(filter.limit)});
+  return delivery_rows(set);
+}
+
+std::vector<std::uint64_t> DeliveryTable::decide(std::span<const SeenDelivery> seen,
+                                                 Decision decision) {
+  std::vector<std::uint64_t> moved;
+  const MutexLock lock(file_->mutex());
+  ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::write);
+  for (const SeenDelivery& each : seen) {
+    const auto to = decided(each.state, decision);
+    const auto id = static_cast<std::int64_t>(each.id);
+    if (to &&
+        file_->execute(sql::deliveries_decide,
+                       {as_parameter(file_->namespace_name()), as_parameter(id),
+                        as_parameter(to_string(each.state)), as_parameter(to_string(*to))}) == 1)
+      moved.push_back(each.id);
+  }
+  transaction.commit();
+  return moved;
 }
 
 }  // namespace querymark::sqlite

@@ -51,8 +51,11 @@ DeliveryRecord delivery_record(const Row& row) {
 std::vector<DeliveryRow> delivery_rows(const ResultSet& set) {
   std::vector<DeliveryRow> rows;
   for (const Row row : set)
-    rows.push_back(
-        {delivery_state(row["state"].view()).value_or(DeliveryState::dead), delivery_record(row)});
+    rows.push_back({.state = delivery_state(row["state"].view()).value_or(DeliveryState::dead),
+                    .record = delivery_record(row),
+                    .consumer = row["consumer"].as<std::string>(),
+                    .created_at = time_of(row["created_at"]),
+                    .changed_at = time_of(row["changed_at"])});
   return rows;
 }
 

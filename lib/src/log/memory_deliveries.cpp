@@ -26,17 +26,17 @@ void MemoryOutbox::owe_flush(Consumer& row, Position position) {
   row.flush_owed = std::max(row.flush_owed.value_or(position), position);
 }
 
-void MemoryOutbox::supersede(Consumer& row, const SharedInvalidation& applied) {
+void MemoryOutbox::supersede(Consumer& row, const SharedInvalidation& applied, WallTime now) {
   for (auto& [id, waiting] : row.deliveries)
     if (waiting.open() && waiting.record.position <= applied.position &&
         (applied.target.is_flush() || waiting.record.target == applied.target))
-      waiting.state = DeliveryState::superseded;
+      waiting.move_to(DeliveryState::superseded, now);
 }
 
-Delivery<delivery::Claimed> MemoryOutbox::claimed(Waiting& waiting, WriteId token) {
+Delivery<delivery::Claimed> MemoryOutbox::claimed(Waiting& waiting, WriteId token, WallTime now) {
   Delivery<delivery::Claimed> taken = Delivery<delivery::Pending>(waiting.record).claim();
   waiting.record = taken.record();
-  waiting.state = DeliveryState::claimed;
+  waiting.move_to(DeliveryState::claimed, now);
   waiting.token = token;
   return taken;
 }
@@ -48,10 +48,11 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
   if (!row->cursor || row->cursor->epoch != progress.cursor.epoch) row->flush_owed.reset();
   row->cursor = progress.cursor;
   row->attempts = 0;
-  for (auto& [id, waiting] : row->deliveries)
-    if (waiting.open() && waiting.record.epoch != epoch_) waiting.state = DeliveryState::superseded;
-  for (const SharedInvalidation& applied : progress.applied) supersede(*row, applied);
   const WallTime now = clock_.wall_now();
+  for (auto& [id, waiting] : row->deliveries)
+    if (waiting.open() && waiting.record.epoch != epoch_)
+      waiting.move_to(DeliveryState::superseded, now);
+  for (const SharedInvalidation& applied : progress.applied) supersede(*row, applied, now);
   for (const LeftBehind& left : progress.left) {
     const bool known = std::ranges::any_of(row->deliveries, [&](const auto& each) {
       const DeliveryRecord& record = each.second.record;
@@ -68,7 +69,7 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
                           .available_at = now + left.pause,
                           .deadline = now + progress.lifetime,
                           .last_error = left.error};
-    row->deliveries.emplace(record.id, Waiting{std::move(record), left.state, {}});
+    row->deliveries.emplace(record.id, Waiting{std::move(record), left.state, {}, now, now});
     if (left.target && left.state != DeliveryState::pending && on_death == OnDeath::flush)
       owe_flush(*row, left.position);
   }
@@ -88,7 +89,7 @@ Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalid
         record.target != wanted.target)
       continue;
     if (waiting.state == DeliveryState::pending && record.available_at <= now)
-      taken.push_back(claimed(waiting, claim.token));
+      taken.push_back(claimed(waiting, claim.token, now));
     return taken;
   }
   DeliveryRecord record{.id = ++last_delivery_,
@@ -100,8 +101,8 @@ Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalid
                         .available_at = now,
                         .deadline = now + lifetime,
                         .last_error = {}};
-  const auto [at, fresh] = row->deliveries.emplace(record.id, Waiting{record, {}, {}});
-  taken.push_back(claimed(at->second, claim.token));
+  const auto [at, fresh] = row->deliveries.emplace(record.id, Waiting{record, {}, {}, now, now});
+  taken.push_back(claimed(at->second, claim.token, now));
   return taken;
 }
 
@@ -117,7 +118,7 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   std::ranges::stable_sort(due, {}, [](const Waiting* each) { return each->record.available_at; });
   if (due.size() > limit) due.resize(limit);
   std::vector<Delivery<delivery::Claimed>> taken;
-  for (Waiting* each : due) taken.push_back(claimed(*each, claim.token));
+  for (Waiting* each : due) taken.push_back(claimed(*each, claim.token, clock_.wall_now()));
   return taken;
 }
 
@@ -137,17 +138,18 @@ bool MemoryOutbox::settle(const Claim& claim, std::span<const Settled> outcomes,
         row->deliveries.erase(found);
         break;
       case Settled::As::pending:
-        waiting.state = DeliveryState::pending;
+        waiting.move_to(DeliveryState::pending, clock_.wall_now());
         waiting.record.available_at = clock_.wall_now() + outcome.pause;
         break;
       case Settled::As::unclaimed:
-        waiting.state = DeliveryState::pending;
+        waiting.move_to(DeliveryState::pending, clock_.wall_now());
         if (waiting.record.attempts > 0) --waiting.record.attempts;
         break;
       case Settled::As::dead:
       case Settled::As::expired:
-        waiting.state =
-            outcome.as == Settled::As::dead ? DeliveryState::dead : DeliveryState::expired;
+        waiting.move_to(
+            outcome.as == Settled::As::dead ? DeliveryState::dead : DeliveryState::expired,
+            clock_.wall_now());
         if (on_death == OnDeath::flush) owe_flush(*row, waiting.record.position);
         break;
     }
@@ -161,7 +163,7 @@ bool MemoryOutbox::pay_flush(const Claim& claim, Position position) {
   if (row == nullptr) return false;
   if (row->flush_owed && claim.flush_owed && *row->flush_owed <= *claim.flush_owed)
     row->flush_owed.reset();
-  supersede(*row, {flush_all(), position, {}});
+  supersede(*row, {flush_all(), position, {}}, clock_.wall_now());
   return true;
 }
 
@@ -173,14 +175,49 @@ bool MemoryOutbox::forgive(const Claim& claim, const std::string& /*reason*/) {
   return true;
 }
 
-std::vector<DeliveryRow> MemoryOutbox::list(const std::string& consumer, std::size_t limit) {
+std::vector<DeliveryRow> MemoryOutbox::list(const DeliveryFilter& filter) {
   const MutexLock lock(mutex_);
   std::vector<DeliveryRow> rows;
-  const auto found = consumers_.find(consumer);
-  if (found == consumers_.end()) return rows;
-  for (const auto& [id, waiting] : found->second.deliveries)
-    if (rows.size() < limit) rows.push_back({waiting.state, waiting.record});
+  for (const auto& [name, consumer] : consumers_) {
+    if (!filter.consumer.empty() && filter.consumer != name) continue;
+    for (const auto& [id, waiting] : consumer.deliveries) {
+      const bool wanted =
+          (filter.states.empty() ||
+           std::ranges::find(filter.states, waiting.state) != filter.states.end()) &&
+          waiting.record.last_error.find(filter.error) != std::string::npos && id > filter.after;
+      if (wanted)
+        rows.push_back(
+            {waiting.state, waiting.record, name, waiting.created_at, waiting.changed_at});
+    }
+  }
+  std::ranges::sort(rows, {}, [](const DeliveryRow& row) { return row.record.id; });
+  if (rows.size() > filter.limit) rows.resize(filter.limit);
   return rows;
+}
+
+std::vector<std::uint64_t> MemoryOutbox::decide(std::span<const SeenDelivery> seen,
+                                                Decision decision) {
+  const MutexLock lock(mutex_);
+  std::vector<std::uint64_t> moved;
+  const WallTime now = clock_.wall_now();
+  for (const SeenDelivery& each : seen) {
+    const auto to = decided(each.state, decision);
+    for (auto& [name, consumer] : consumers_) {
+      const auto found = consumer.deliveries.find(each.id);
+      if (!to || found == consumer.deliveries.end() || found->second.state != each.state) continue;
+      Waiting& waiting = found->second;
+      DeliveryRecord& record = waiting.record;
+      if (decision == Decision::retry) {
+        if (record.epoch != epoch_ || !record.target) continue;
+        record.attempts = 0;
+        record.available_at = now;
+        record.deadline = now + (record.deadline - waiting.created_at);
+      }
+      waiting.move_to(*to, now);
+      moved.push_back(each.id);
+    }
+  }
+  return moved;
 }
 
 }  // namespace querymark

@@ -139,11 +139,34 @@ update querymark.consumer
        down_since = coalesce(down_since, clock_timestamp()), down_reason = $4
  where namespace = $1 and name = $2 and token = $3::bigint
 
+-- For operators. By state, so that a page reads about what it shows, however many have ended in other states: $2 the
+-- states, $3 the id before the page, $4 a consumer or '', $5 what the last error contains or ''.
 -- name: deliveries_list
 select d.state, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
        case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
-       case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error
-  from querymark.delivery d
- where d.namespace = $1 and d.consumer = $2
+       case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error, d.consumer, (extract(epoch from d.created_at) * 1000)::bigint as created_at,
+       (extract(epoch from d.changed_at) * 1000)::bigint as changed_at
+  from unnest($2::text[]) s (state)
+ cross join lateral (
+    select e.* from querymark.delivery e
+     where e.namespace = $1 and e.state = s.state and e.id > $3::bigint
+       and ($4::text = '' or e.consumer = $4) and ($5::text = '' or strpos(e.last_error, $5) > 0)
+     order by e.id limit $6::bigint
+  ) d
  order by d.id
- limit $3::bigint
+ limit $6::bigint
+
+-- An operator's decision on deliveries $2, seen in the states $3, which leads to the state $4. A worker that has claimed one
+-- since has changed its state. What is retried begins anew: its attempts and the length of its life, too.
+-- name: deliveries_decide
+update querymark.delivery d
+   set state = $4::text, changed_at = clock_timestamp(),
+       attempts = case when $4::text = 'pending' then 0 else d.attempts end,
+       available_at = case when $4::text = 'pending' then clock_timestamp() else d.available_at end,
+       deadline = case when $4::text <> 'pending' or d.deadline = 'infinity' then d.deadline
+                       else clock_timestamp() + (d.deadline - d.created_at) end
+  from unnest($2::bigint[], $3::text[]) u (id, seen)
+ where d.id = u.id and d.namespace = $1 and d.state = u.seen
+   and ($4::text <> 'pending'
+        or (d.kind is not null and d.epoch = (select m.epoch from querymark.meta m where m.id = 1)))
+returning d.id

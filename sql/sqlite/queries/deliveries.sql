@@ -100,9 +100,27 @@ update querymark_delivery
        changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
  where id = ?1 and token = ?2
 
+-- For operators. ?2 the states as a JSON list, ?3 the id before the page, ?4 a consumer or '', ?5 what the last error
+-- contains or ''.
 -- name: deliveries_list
-select state, id, kind, target, epoch, first_position, position, attempts, available_at, deadline, last_error
+select state, id, kind, target, epoch, first_position, position, attempts, available_at, deadline, last_error,
+       consumer, created_at, changed_at
   from querymark_delivery
- where namespace = ?1 and consumer = ?2
+ where namespace = ?1 and state in (select value from json_each(?2)) and id > ?3
+   and (?4 = '' or consumer = ?4) and (?5 = '' or instr(last_error, ?5) > 0)
  order by id
- limit ?3
+ limit ?6
+
+-- An operator's decision on the delivery ?2, seen in the state ?3, which leads to the state ?4. A worker that has claimed
+-- it since has changed its state. What is retried begins anew: its attempts and the length of its life, too.
+-- name: deliveries_decide
+update querymark_delivery
+   set state = ?4, changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer),
+       attempts = case when ?4 = 'pending' then 0 else attempts end,
+       available_at = case when ?4 = 'pending' then cast((julianday('now') - 2440587.5) * 86400000 as integer)
+                           else available_at end,
+       deadline = case when ?4 = 'pending'
+                       then cast((julianday('now') - 2440587.5) * 86400000 as integer) + (deadline - created_at)
+                       else deadline end
+ where id = ?2 and namespace = ?1 and state = ?3
+   and (?4 <> 'pending' or (kind is not null and epoch = (select epoch from querymark_meta where id = 1)))

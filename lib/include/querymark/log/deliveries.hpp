@@ -53,10 +53,31 @@ struct Settled {
   std::string error;
 };
 
-/// A delivery as its row says.
+/// A delivery as its row says. Times are the database's.
 struct DeliveryRow {
   DeliveryState state = DeliveryState::pending;
   DeliveryRecord record;
+  std::string consumer;
+  WallTime created_at;
+  WallTime changed_at;  ///< When it came into its state.
+};
+
+/// Which deliveries an operator wants to see; each field narrows it down.
+struct DeliveryFilter {
+  std::string consumer;               ///< Empty: of all consumers.
+  std::vector<DeliveryState> states;  ///< None: in any.
+  std::string error;                  ///< What the last error contains; empty: any.
+  std::uint64_t after = 0;            ///< Recorded later than this one: the next page.
+  std::size_t limit = 1000;
+};
+
+/// The states that the filter lets through.
+[[nodiscard]] std::vector<DeliveryState> states_of(const DeliveryFilter& filter);
+
+/// A delivery that an operator decides on, and in which state it was seen.
+struct SeenDelivery {
+  std::uint64_t id = 0;
+  DeliveryState state = DeliveryState::pending;
 };
 
 /// Whether what died leaves a flush behind that the target is owed (and waits wait for).
@@ -91,9 +112,15 @@ class Deliveries {
   /// The target is down: the claim's attempt at the segment does not count. False: fenced.
   [[nodiscard]] virtual bool forgive(const Claim& claim, const std::string& reason) = 0;
 
-  /// The consumer's deliveries, the first recorded first; at most `limit`.
-  [[nodiscard]] virtual std::vector<DeliveryRow> list(const std::string& consumer,
-                                                      std::size_t limit) = 0;
+  /// The first recorded first.
+  [[nodiscard]] virtual std::vector<DeliveryRow> list(const DeliveryFilter& filter) = 0;
+  /// The one with that id, whatever its state.
+  [[nodiscard]] std::optional<DeliveryRow> find(std::uint64_t id);
+  /// An operator's decision, in one transaction; no claim is needed. Returns the ids of those that
+  /// it moved. The others are no longer in the state in which they were seen, or the decision may
+  /// not be made there; what is retried must also be of the current epoch, and legible.
+  [[nodiscard]] virtual std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
+                                                          Decision decision) = 0;
 };
 
 }  // namespace querymark

@@ -47,6 +47,16 @@ enum class DeliveryState : std::uint8_t {
 /// Nothing for any other text.
 [[nodiscard]] std::optional<DeliveryState> delivery_state(std::string_view text) noexcept;
 
+/// What an operator may make of a delivery.
+enum class Decision : std::uint8_t {
+  cancel,   ///< It is not tried any more, though its invalidation may still be missing.
+  discard,  ///< A dead one has been seen to.
+  retry,    ///< The cause is mended: it begins anew, its attempts and its time as well.
+};
+/// To which state a decision leads; nothing where it may not be made.
+[[nodiscard]] std::optional<DeliveryState> decided(DeliveryState from, Decision decision) noexcept;
+[[nodiscard]] std::string_view to_string(Decision decision) noexcept;
+
 /// The states as types; see `Delivery`.
 namespace delivery {
 struct Pending {};

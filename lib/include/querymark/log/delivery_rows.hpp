@@ -7,7 +7,8 @@
 
 // For writers of ports: deliveries out of what a statement answers, by the names of its columns:
 //
-//   state                      of `delivery_rows` alone
+//   state, consumer            of `delivery_rows` alone; so
+//   created_at, changed_at     are these: milliseconds since 1970
 //   id, attempts               integers
 //   kind, target               null where the log's row was malformed
 //   epoch                      text

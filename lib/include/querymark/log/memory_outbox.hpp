@@ -48,14 +48,21 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
                             OnDeath on_death) override;
   [[nodiscard]] bool pay_flush(const Claim& claim, Position position) override;
   [[nodiscard]] bool forgive(const Claim& claim, const std::string& reason) override;
-  [[nodiscard]] std::vector<DeliveryRow> list(const std::string& consumer,
-                                              std::size_t limit) override;
+  [[nodiscard]] std::vector<DeliveryRow> list(const DeliveryFilter& filter) override;
+  [[nodiscard]] std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
+                                                  Decision decision) override;
 
  private:
   struct Waiting {
     DeliveryRecord record;
     DeliveryState state = DeliveryState::pending;
     WriteId token;  // of the claim, while claimed
+    WallTime created_at;
+    WallTime changed_at;
+    void move_to(DeliveryState to, WallTime now) {
+      state = to;
+      changed_at = now;
+    }
     [[nodiscard]] bool open() const {
       return state == DeliveryState::pending || state == DeliveryState::claimed;
     }
@@ -75,8 +82,9 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
   // In how long the next delivery is due.
   [[nodiscard]] std::optional<std::chrono::milliseconds> due_in(const Consumer& row) const;
   static void owe_flush(Consumer& row, Position position);
-  static void supersede(Consumer& row, const SharedInvalidation& applied);
-  [[nodiscard]] static Delivery<delivery::Claimed> claimed(Waiting& waiting, WriteId token);
+  static void supersede(Consumer& row, const SharedInvalidation& applied, WallTime now);
+  [[nodiscard]] static Delivery<delivery::Claimed> claimed(Waiting& waiting, WriteId token,
+                                                           WallTime now);
 
   std::string namespace_name_;
   const Clock& clock_;

@@ -12,10 +12,15 @@ namespace querymark::test {
 /// The log of the namespace "shop" in memory, and what differs between the databases in a test that
 /// runs on all of them.
 struct MemoryLog {
-  MemoryOutbox outbox_{"shop"};
+  ManualClock clock_;
+  MemoryOutbox outbox_{"shop", clock_};
   LogReader& reader() { return outbox_; }
   LogClaims& claims() { return outbox_; }
   Deliveries& deliveries() { return outbox_; }
+  Subscribers& subscribers() { return outbox_; }
+  Pruning& pruning() { return outbox_; }
+  /// Time goes by for the database: recorded snapshots and heartbeats are that much older.
+  void grow_old(std::chrono::milliseconds by) { clock_.advance(by); }
   Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
   void malformed() { outbox_.append_malformed(); }
   void prune(Position floor) { outbox_.prune(floor); }
@@ -90,6 +95,9 @@ struct PostgresLog {
 #else
 #define QUERYMARK_LOGS MemoryLog, SqliteLog
 #endif
+
+/// Those that keep who follows them, and can be pruned.
+#define QUERYMARK_LIVED_LOGS MemoryLog
 
 inline IntentBatch batch(std::initializer_list<Target> targets) {
   IntentBatch intents;

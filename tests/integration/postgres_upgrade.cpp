@@ -34,27 +34,30 @@ std::string table_of(const pqxx::result& rows, const std::set<int>& moving) {
   return text;
 }
 
-// A database of schema 2: with a shop, a log, and a consumer.
+// A database of an older schema: with a shop, a log, and a consumer.
 struct Old {
+  int version;
   PostgresServer& server = PostgresServer::shared();
   std::string name = server.create_bare_database();
   std::string url = server.url(name);
-  // What programs of version 2 say.
-  SqlFile statements{text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_2.sql")};
+  // What programs of then say.
+  SqlFile statements{
+      text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_" + std::to_string(version) + ".sql")};
 
-  Old() {
+  explicit Old(int of = 2) : version(of) {
     for (const Migration& migration : postgres::sql::kMigrations)
-      if (migration.version <= 2) run(std::string(migration.text));
+      if (migration.version <= version) run(std::string(migration.text));
     run("create table product (id bigint primary key, name text not null, price float8 not null, "
         "note text);"
         "insert into product values (1, 'tea', 2.5, null);"
         "select querymark.adopt();"
         "insert into querymark.log (namespace, kind, target, write_id) values "
         "('shop', 'entity', 'product:1', 5), ('shop', 'flush', '', 0), ('else', 'tag', 'x', 6);"
-        "insert into querymark.log (namespace, kind, target, reason) values "
-        "('shop', 'tag', repeat('t', 3000), repeat('r', 900));"
         "insert into querymark.consumer (namespace, name, epoch, cursor) select 'shop', 'tier', "
         "epoch, pg_current_snapshot() from querymark.meta");
+    if (version < 3)
+      run("insert into querymark.log (namespace, kind, target, reason) values "
+          "('shop', 'tag', repeat('t', 3000), repeat('r', 900))");
   }
   void run(const std::string& sql) const {
     pqxx::connection connection(url);
@@ -68,54 +71,96 @@ struct Old {
 
 }  // namespace
 
-TEST_CASE("postgres upgrade: statements of the older programs find what they found", "[upgrade]") {
-  const Old old;
-  // On sessions that stand and have prepared them, as programs do; and on new ones.
-  const std::map<std::string, std::string> calls{
-      {"meta", ""},
-      {"session", ""},
-      {"schema_present", ""},
-      {"log_page", "('shop', '0', '{}', null, '0', 0, 100)"},
-      {"confirm_write", "('5', 5)"},
-      {"load_state", ""},
-      {"consumer", "('shop', 'tier')"},
-      {"consumer_register", "('shop', 'another')"},
-      {"append", "('shop', '{tag,entity}', 'why', 8, '{a,product:2}')"},
-      {"consumer_claim", "('shop', 'tier', 'me', 7, 30000)"},
-      {"consumer_renew", "('shop', 'tier', 7, 30000)"},
-      {"consumer_release", "('shop', 'tier', 'me')"},
-  };
-  const auto answers = [&](pqxx::connection& connection, bool prepare) {
-    std::map<std::string, std::string> found;
-    for (const auto& [name, arguments] : calls) {
-      pqxx::nontransaction plain(connection);
-      if (prepare) plain.exec("prepare " + name + "_2 as " + old.statements.get(name));
-      plain.exec("begin");
-      pqxx::result rows = plain.exec("execute " + name + "_2 " + arguments);
-      plain.exec("rollback");
-      found[name] = table_of(rows, name == "log_page"     ? std::set{3, 4}
-                                   : name == "load_state" ? std::set{2}
-                                                          : std::set<int>{});
-    }
-    return found;
-  };
+namespace {
+
+// What the statements of then answer, each in a transaction that is rolled back. On a session that
+// stands and has prepared them, as programs do; or on a new one.
+std::map<std::string, std::string> answers(const Old& old, pqxx::connection& connection,
+                                           bool prepare,
+                                           const std::map<std::string, std::string>& calls) {
+  const std::map<std::string, std::set<int>> moving{
+      {"log_page", {3, 4}},         {"log_look", {3, 4}}, {"log_state", {3, 4}},
+      {"load_state", {2}},          {"begin_write", {2}}, {"consumer_claim", {5}},
+      {"delivery_take_row", {1, 8}}};
+  std::map<std::string, std::string> found;
+  for (const auto& [name, arguments] : calls) {
+    pqxx::nontransaction plain(connection);
+    if (prepare) plain.exec("prepare " + name + "_then as " + old.statements.get(name));
+    plain.exec("begin");
+    const pqxx::result rows = plain.exec("execute " + name + "_then " + arguments);
+    plain.exec("rollback");
+    found[name] = table_of(rows, moving.contains(name) ? moving.at(name) : std::set<int>{});
+  }
+  return found;
+}
+
+void find_what_they_found(const Old& old, const std::map<std::string, std::string>& calls,
+                          const std::vector<std::string>& migrations) {
   pqxx::connection standing(old.url);
-  const auto before = answers(standing, true);
-  const std::string meta = old.text("select database_id || epoch from querymark.meta");
-  CHECK(postgres::migrate(old.url).applied ==
-        std::vector<std::string>{"0003_identity.sql", "0004_deliveries.sql"});
+  const auto before = answers(old, standing, true, calls);
+  const std::string meta = old.text("select database_id || epoch || floor from querymark.meta");
+  CHECK(postgres::migrate(old.url).applied == migrations);
   pqxx::connection fresh(old.url);
   for (pqxx::connection* connection : {&standing, &fresh}) {
-    const auto after = answers(*connection, connection == &fresh);
+    const auto after = answers(old, *connection, connection == &fresh, calls);
     for (const auto& [name, text] : before) {
       CAPTURE(name);
       CHECK(after.at(name) == text);
     }
   }
-  CHECK(old.text("select database_id || epoch from querymark.meta") == meta);
+  CHECK(old.text("select database_id || epoch || floor from querymark.meta") == meta);
+}
+
+}  // namespace
+
+TEST_CASE("postgres upgrade: statements of the older programs find what they found", "[upgrade]") {
+  const Old old;
+  find_what_they_found(old,
+                       {
+                           {"meta", ""},
+                           {"session", ""},
+                           {"schema_present", ""},
+                           {"log_page", "('shop', '0', '{}', null, '0', 0, 100)"},
+                           {"confirm_write", "('5', 5)"},
+                           {"load_state", ""},
+                           {"consumer", "('shop', 'tier')"},
+                           {"consumer_register", "('shop', 'another')"},
+                           {"append", "('shop', '{tag,entity}', 'why', 8, '{a,product:2}')"},
+                           {"consumer_claim", "('shop', 'tier', 'me', 7, 30000)"},
+                           {"consumer_renew", "('shop', 'tier', 7, 30000)"},
+                           {"consumer_release", "('shop', 'tier', 'me')"},
+                       },
+                       {"0003_identity.sql", "0004_deliveries.sql", "0005_subscribers.sql"});
   // And adopt as they did.
   CHECK(old.text("select querymark.adopt()").size() == 32);
   CHECK(old.text("select querymark.adopt() = epoch from querymark.meta") == "t");
+}
+
+TEST_CASE("postgres upgrade: statements of the release before find what they found", "[upgrade]") {
+  const Old old(4);
+  find_what_they_found(old,
+                       {
+                           {"session", ""},
+                           {"log_state", ""},
+                           {"log_page", "('shop', '0', '{}', null, '0', 0, 100)"},
+                           {"log_look", "('shop', '0', '{}', 100)"},
+                           {"confirm_write", "('5', 5)"},
+                           {"begin_write", ""},
+                           {"load_state", "('{}')"},
+                           {"append", "('shop', '{tag,entity}', 'why', 8, '{a,product:2}')"},
+                           {"adopt", "('', '0')"},
+                           {"namespaces", ""},
+                           {"consumer", "('shop', 'tier', 3600000)"},
+                           {"consumer_register", "('shop', 'another')"},
+                           {"consumer_claim", "('shop', 'tier', 'me', 7, 30000, 3600000)"},
+                           {"consumer_renew", "('shop', 'tier', 7, 30000)"},
+                           {"consumer_release", "('shop', 'tier', 'me')"},
+                           {"deliveries_list", "('shop', 'tier', 10)"},
+                       },
+                       {"0005_subscribers.sql"});
+  // A program of then that goes on: its claims and cursors, and a floor that it can go by.
+  old.run("delete from querymark.log where kind = 'entity'");
+  CHECK(old.text("select floor = pg_snapshot_xmax(pruned) from querymark.meta") == "t");
 }
 
 TEST_CASE(

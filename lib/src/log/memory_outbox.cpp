@@ -41,6 +41,7 @@ void MemoryOutbox::replace_history() {
   const MutexLock lock(mutex_);
   epoch_ = Epoch::random();
   rows_.clear();
+  recorded_.clear();
   floor_ = Position{1};
   last_ = Position{};
   last_write_ = WriteId{};
@@ -70,6 +71,7 @@ bool MemoryOutbox::lost_rows(const Cursor& from) const { return from.snapshot.li
 TailPage MemoryOutbox::read(const TailRequest& request) {
   const MutexLock lock(mutex_);
   TailPage page{.upto = request.upto.value_or(end()), .floor = floor_};
+  if (request.beat) page.beaten = beaten(*request.beat, request.from);
   if (request.from.epoch != epoch_ || page.upto.epoch != epoch_) {
     page.status = TailStatus::history_changed;
     page.upto = end();

@@ -32,6 +32,16 @@ bool Snapshot::contains(const Snapshot& other) const noexcept {
          other.xmax_.value - xmax_.value;
 }
 
+Snapshot Snapshot::intersected(const Snapshot& other) const {
+  const Position end = std::min(xmax_, other.xmax_);
+  std::vector<Position> unknown;
+  for (const Snapshot* each : {this, &other})
+    for (const Position p : each->in_progress_)
+      if (p < end) unknown.push_back(p);
+  const Position begin = unknown.empty() ? end : *std::ranges::min_element(unknown);
+  return {begin, end, std::move(unknown)};
+}
+
 Snapshot Snapshot::cut(const Snapshot& upto, Position last) const {
   if (last < xmin_) return *this;
   // Beyond both this snapshot and `last` nothing is known; `upto` itself ends where it ends.

@@ -6,6 +6,7 @@
 
 #include "querymark/key/target.hpp"
 #include "querymark/log/receipt.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/mark/snapshot.hpp"
 
 // For writers of ports: what a database's adapter implements so that subscribers can follow it.
@@ -22,6 +23,12 @@ struct LogRow {
   std::optional<Target> target;
 };
 
+/// A heartbeat that travels with a look at the log: it reports the request's `from`.
+struct Heartbeat {
+  SubscriberId id;
+  bool count_live = false;  ///< Tell how many subscribers there are.
+};
+
 /// Which rows to read: what `from` does not cover, up to `upto`, in order of (position, id).
 struct TailRequest {
   Cursor from;
@@ -30,6 +37,8 @@ struct TailRequest {
   /// The last row of the page before.
   std::optional<LogRow> after;
   std::size_t limit = 5000;
+  /// Counts when the page is read; where the history has changed, it may be lost.
+  std::optional<Heartbeat> beat;
 };
 
 enum class TailStatus : std::uint8_t {
@@ -41,9 +50,10 @@ enum class TailStatus : std::uint8_t {
 struct TailPage {
   TailStatus status = TailStatus::ok;
   std::vector<LogRow> rows;
-  Cursor upto;        ///< Where the consumer stands after the last page.
-  bool more = false;  ///< Ask again with this `upto` and the last row.
-  Position floor;     ///< Rows at or above are retained.
+  Cursor upto;                   ///< Where the consumer stands after the last page.
+  bool more = false;             ///< Ask again with this `upto` and the last row.
+  Position floor;                ///< Rows at or above are retained.
+  std::optional<Beaten> beaten;  ///< What came of the heartbeat. Nothing: none was sent.
 };
 
 /// The log of one namespace as whoever follows it sees it. One implementation per database and one

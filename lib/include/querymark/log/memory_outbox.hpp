@@ -1,5 +1,6 @@
 #pragma once  // For users.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -8,7 +9,9 @@
 #include "querymark/log/intent.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/pruning.hpp"
 #include "querymark/log/receipt.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/mutex.hpp"
 
@@ -16,7 +19,11 @@ namespace querymark {
 
 /// An outbox without a database, with the same contracts: for users' own tests, and for
 /// `get_or_load` caches whose writers live in the same process. Thread-safe.
-class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries {
+class MemoryOutbox final : public LogReader,
+                           public LogClaims,
+                           public Deliveries,
+                           public Subscribers,
+                           public Pruning {
  public:
   explicit MemoryOutbox(std::string namespace_name, const Clock& clock = system_clock());
 
@@ -24,7 +31,7 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
   Receipt append(const IntentBatch& intents);
   /// Appends a row that no consumer can understand, as a foreign writer might.
   void append_malformed();
-  /// Forgets rows below `floor`.
+  /// Forgets rows below `floor`, whoever has yet to read them.
   void prune(Position floor);
   /// Forgets everything and starts a new epoch, as a restore of the database would.
   void replace_history();
@@ -52,6 +59,20 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
   [[nodiscard]] std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
                                                   Decision decision) override;
 
+  void enter(const SubscriberEntry& entry) override;
+  [[nodiscard]] Beaten beat(SubscriberId id, const Cursor& cursor) override;
+  void leave(SubscriberId id) override;
+  [[nodiscard]] std::vector<SubscriberRow> subscribers() override;
+  bool reap(SubscriberId id, std::uint64_t seen) override;
+  void ask_report() override;
+  /// Called by `ask_report`, as a doorbell would be: from any thread. Set before the first call.
+  std::function<void()> on_ask_report;
+
+  [[nodiscard]] LogExtent extent() override;
+  bool record_snapshot(std::chrono::milliseconds apart, std::chrono::milliseconds keep) override;
+  [[nodiscard]] bool allow(Epoch epoch, const Snapshot& snapshot) override;
+  [[nodiscard]] Removed remove(std::size_t limit) override;
+
  private:
   struct Waiting {
     DeliveryRecord record;
@@ -76,7 +97,18 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
     std::optional<Position> flush_owed;
     std::map<std::uint64_t, Waiting> deliveries;
   };
+  struct Following {
+    SubscriberRow row;
+    MonotonicTime heard;
+  };
+  struct Recorded {
+    Snapshot snapshot;
+    MonotonicTime at;
+  };
   [[nodiscard]] Cursor end() const QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] std::chrono::milliseconds since(MonotonicTime then) const;
+  [[nodiscard]] Beaten beaten(const Heartbeat& beat, const Cursor& cursor)
+      QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] bool lost_rows(const Cursor& from) const QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] Consumer* held(const Claim& claim) QUERYMARK_REQUIRES(mutex_);
   // In how long the next delivery is due.
@@ -96,6 +128,8 @@ class MemoryOutbox final : public LogReader, public LogClaims, public Deliveries
   std::vector<LogRow> rows_;
   std::map<std::string, Consumer> consumers_;
   std::uint64_t last_delivery_ = 0;
+  std::map<SubscriberId, Following> subscribers_;
+  std::vector<Recorded> recorded_;
 };
 
 }  // namespace querymark

@@ -21,6 +21,8 @@ class Snapshot {
   [[nodiscard]] bool covers(Position position) const noexcept;
   /// Covers every position that `other` covers. Exact; linear in both lists.
   [[nodiscard]] bool contains(const Snapshot& other) const noexcept;
+  /// Covers what both cover. Linear in both lists.
+  [[nodiscard]] Snapshot intersected(const Snapshot& other) const;
   /// How far somebody has come who stood here and has since read, in order of position, what `upto`
   /// covers up to and including `last`: covers what either covers, of `upto` only that much.
   /// Requires that `upto` contains this snapshot. Linear in both lists.

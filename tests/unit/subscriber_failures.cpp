@@ -2,12 +2,12 @@
 #include <unistd.h>
 #include <catch2/catch.hpp>
 
-#include <fstream>
 #include <future>
 #include <latch>
 #include <thread>
 
 #include "querymark/follow/subscriber.hpp"
+#include "unit/asleep.hpp"
 #include "unit/log_fixture.hpp"
 
 // What a subscriber and its callers do while the log can't be read, or lies.
@@ -44,15 +44,6 @@ struct HangingReads {
   std::atomic<int> allowed{0};
 };
 
-// Whether a thread of this process sleeps in the kernel.
-bool is_asleep(long thread) {
-  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string text;
-  std::getline(in, text);
-  const std::size_t name_end = text.rfind(") ");
-  return name_end != std::string::npos && text[name_end + 2] == 'S';
-}
-
 // A caller of catch_up() on a thread of its own, told of by its error.
 struct Caller {
   explicit Caller(Subscriber& subscriber)
@@ -69,7 +60,7 @@ struct Caller {
   // Until it waits for another caller's poll.
   void await_waiting() const {
     thread.wait(0);
-    while (!is_asleep(thread.load())) std::this_thread::yield();
+    while (!test::is_asleep(thread.load())) std::this_thread::yield();
   }
 
   std::atomic<long> thread{0};

@@ -8,6 +8,8 @@ DatabaseCore::DatabaseCore(Cache& cache, LogReader& log, Doorbell& doorbell,
       source(cache, options.source),
       subscriber(options.source.scope.namespace_name, log, doorbell, source.marks(),
                  options.subscriber),
-      own(source.marks(), subscriber) {}
+      own(source.marks(), subscriber) {
+  source.follow_by(subscriber);
+}
 
 }  // namespace querymark

@@ -311,6 +311,30 @@ bool Subscriber::refuted(const Receipt& receipt) const {
   }
 }
 
+void Subscriber::sleep_until(const std::function<bool()>& done,
+                             std::chrono::steady_clock::time_point began,
+                             std::chrono::nanoseconds timeout) {
+  if (thread_.joinable())
+    doorbell_.interrupt();
+  else
+    catch_up();
+  std::unique_lock lock(state_mutex_);
+  covered_.wait_until(lock, detail::after(began, timeout), done);
+}
+
+bool Subscriber::await(const std::function<bool(const Marks&)>& enough,
+                       std::chrono::nanoseconds timeout) noexcept {
+  const std::uint64_t arrival = polls_started_.load();
+  bool reached = false;
+  const auto done = [&] { return reached = enough(marks_) || polls_done_.load() > arrival; };
+  try {
+    if (!done()) sleep_until(done, std::chrono::steady_clock::now(), timeout);
+  } catch (...) {  // the poll has noted it
+    return false;
+  }
+  return reached;
+}
+
 WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
   WaitOutcome outcome = wait_covered(receipt, wait);
   const bool asked = wait.scope() != Wait::Scope::none && receipt.intents > 0;
@@ -359,16 +383,13 @@ WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
     return std::nullopt;
   };
   if (auto known = verdict()) return *known;
-  if (thread_.joinable())
-    doorbell_.interrupt();
-  else
-    catch_up();
-  std::unique_lock lock(state_mutex_);
   std::optional<WaitOutcome> outcome;
-  covered_.wait_until(lock, detail::after(began, wait.timeout()), [&] {
-    outcome = verdict();
-    return outcome.has_value();
-  });
+  sleep_until(
+      [&] {
+        outcome = verdict();
+        return outcome.has_value();
+      },
+      began, wait.timeout());
   if (outcome) return *outcome;
   if (wait.on_timeout() == Wait::OnTimeout::fail)
     throw Timeout("the write did not become visible in this process within the wait's timeout");

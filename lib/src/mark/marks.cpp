@@ -240,6 +240,16 @@ Cursor Marks::cursor() const {
   return cursor_;
 }
 
+bool Marks::includes(const Epoch& epoch, Position position) const {
+  const MutexLock lock(cursor_mutex_);
+  return cursor_.epoch == epoch && cursor_.snapshot.covers(position);
+}
+
+bool Marks::includes_all(const Epoch& epoch, Position position) const {
+  const MutexLock lock(cursor_mutex_);
+  return cursor_.epoch == epoch && cursor_.snapshot.horizon() > position;
+}
+
 Position Marks::floor() const {
   const MutexLock lock(cursor_mutex_);
   return floor_;

@@ -47,6 +47,9 @@ struct Steps {
 
   using Action = ReadMachine::Action;
 
+  Action operator()(ReadMachine::Reach& reach) const {
+    return machine.resume_reached(reach.wanted->reach(*reach.subscriber));
+  }
   Action operator()(ReadMachine::Await& await) const {
     std::optional<FlightResult> result = blocking_wait(*await.waiter, deadline);
     return result ? machine.resume(std::move(*result)) : machine.give_up();

@@ -21,6 +21,9 @@
 //     trusted when the call began need not be any more (lead, polled, joined).
 //   - A load of one's own is returned even if a target was invalidated meanwhile: it is a plain
 //     read of the database that began after the call. Only keeping it would be wrong.
+//   - A read that must be fresher than memory happens to be looks there only after the log has been
+//     reached, and shares a load only by the marks of then; where the log is not reached, the
+//     database answers it, past all copies and loads in flight (reach, resume_reached).
 //   - Whatever a step throws ends the call as its outcome, and leaves the lead to a waiter; only a
 //     load that failed is everybody's error (guarded, fail).
 
@@ -67,6 +70,13 @@ ReadMachine::Action ReadMachine::guarded(Step&& step) noexcept {
 ReadMachine::Action ReadMachine::start() noexcept {
   source_.note_read();
   return guarded([&] { return begin(); });
+}
+
+ReadMachine::Action ReadMachine::resume_reached(bool reached) noexcept {
+  return guarded([&] {
+    began_ = cache_.clock.coarse_now();
+    return reached ? look() : load_alone();
+  });
 }
 
 ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
@@ -154,10 +164,36 @@ ReadMachine::Action ReadMachine::begin() {
   required_ = target_ids_.values();
   if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
     bypass_ = Stored::disabled;
+  } else if (demanding()) {
+    return reach();
   } else if (!source_.marks().trusted(began_)) {
     bypass_ = Stored::lagging;
   }
   return bypass_ || request_.alone ? load_alone() : enter();
+}
+
+ReadMachine::Action ReadMachine::reach() {
+  if (request_.alone)
+    throw ConfigError(
+        "a query in a caller's own transaction reads what that transaction sees; strong() and "
+        "at_least() are for queries of the database itself");
+  const Consistency& wanted = request_.options.consistency;
+  wanted.require_namespace(source_.options().scope.namespace_name);
+  if (source_.subscriber() == nullptr || wanted.met(source_.marks())) return look();
+  return Reach{&wanted, source_.subscriber()};
+}
+
+// What the hit path does for others.
+ReadMachine::Action ReadMachine::look() {
+  if (!trusted_now()) {
+    bypass_ = Stored::lagging;
+    return load_alone();
+  }
+  ReadResult found;
+  const Lookup lookup{.call = request_.call, .options = request_.options, .required = required_};
+  if (source_.find(lookup, found) && found.outcome.status == ReadStatus::hit)
+    return finish(std::move(found.entry), found.outcome);
+  return enter();
 }
 
 // A value under a name of the caller's own is invalidated by that name.
@@ -364,7 +400,7 @@ ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) 
 ReadMachine::Action ReadMachine::joined(EntryRef entry) {
   const MonotonicTime now = cache_.clock.coarse_now();
   const bool trusted = source_.marks().trusted(now);
-  if (!trusted && source_.options().lagging == Lagging::bypass) {
+  if (!trusted && (demanding() || source_.options().lagging == Lagging::bypass)) {
     bypass_ = Stored::lagging;
     return load_alone();
   }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -81,6 +82,10 @@ class Subscriber {
   /// it is not there; one of another process is refused where the log can show that its position
   /// now belongs to another write. Throws what the log throws.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
+  /// Waits until the marks are `enough`, or include everything that was committed before the call;
+  /// at most `timeout`. False: neither. `enough` is asked under a lock, and only looks.
+  [[nodiscard]] bool await(const std::function<bool(const Marks&)>& enough,
+                           std::chrono::nanoseconds timeout) noexcept;
   /// An acknowledged write of this process: nobody need be asked for it.
   void remember_own(const Receipt& receipt) noexcept;
 
@@ -97,6 +102,9 @@ class Subscriber {
 
  private:
   [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
+  /// Has the log read, and sleeps until `done` or the timeout, counted from `began`.
+  void sleep_until(const std::function<bool()>& done, std::chrono::steady_clock::time_point began,
+                   std::chrono::nanoseconds timeout);
   [[nodiscard]] bool is_own(const Receipt& receipt) const;
   [[nodiscard]] bool refuted(const Receipt& receipt) const;
   void loop(const std::stop_token& stop) noexcept;

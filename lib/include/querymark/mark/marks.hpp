@@ -93,6 +93,10 @@ class Marks {
 
   // --- cursor
   [[nodiscard]] Cursor cursor() const;
+  /// Whether the write at this position of that epoch is applied. Copies nothing.
+  [[nodiscard]] bool includes(const Epoch& epoch, Position position) const;
+  /// Whether every write up to and including it is.
+  [[nodiscard]] bool includes_all(const Epoch& epoch, Position position) const;
   [[nodiscard]] Position floor() const;
   /// Times that the marks were restarted: start, epoch changes, jumps.
   [[nodiscard]] std::uint64_t restarts() const noexcept {

@@ -53,7 +53,7 @@ template <class T, class Load>
   const KeyPrefixRef prefix = source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name,
                                             detail::checked(options).scope);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters
-  if (options.cached) {
+  if (options.cached && options.consistency.is_eventual()) {
     const std::vector<TargetId> required = ids_of(options.tags);
     ReadResult found;
     if (source.find({.call = call, .options = options, .required = required}, found))

@@ -14,6 +14,7 @@
 #include "querymark/read/prepared_core.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
+#include "querymark/read/reading.hpp"
 #include "querymark/read/route.hpp"
 
 // For users.
@@ -80,6 +81,17 @@ class Prepared {
     });
   }
 
+  /// The same query, read as freshly as that: a Consistency, or a user's session.
+  [[nodiscard]] Reading<Prepared, T> reading(Consistency consistency) const {
+    return {*this, std::move(consistency)};
+  }
+  /// No older than the write behind the receipt. See Consistency.
+  [[nodiscard]] Reading<Prepared, T> at_least(Receipt receipt) const {
+    return reading(Consistency::at_least(std::move(receipt)));
+  }
+  /// No older than the call. See Consistency.
+  [[nodiscard]] Reading<Prepared, T> strong() const { return reading(Consistency::strong()); }
+
   /// Switches caching of this query off and on at run time, for all copies of this handle.
   void set_enabled(bool enabled) noexcept {
     state_->enabled.store(enabled, std::memory_order_relaxed);
@@ -125,6 +137,8 @@ class Prepared {
   friend class Prepared;
   template <class, class...>
   friend class PreparedQuery;
+  template <class, class>
+  friend class Reading;
 
   struct State : detail::PreparedCore {
     State(detail::PreparedSetup settings, Mapper mapping, std::tuple<Taggers...> makers)
@@ -163,10 +177,12 @@ class Prepared {
   }
   // What a miss does: out of the way of hits.
   template <class... Args>
-  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core, const CallKey& call,
+  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
+                                           const Consistency& consistency, const CallKey& call,
                                            const Args&... args) {
     const State& state = static_cast<const State&>(core);
     ReadOptions options = state.setup.options;
+    options.consistency = consistency;
     options.cached = options.cached && state.enabled.load(std::memory_order_relaxed);
     const detail::CallParameters<Args...> values(args...);
     const auto from_parameters = [&](std::vector<Target>& targets) {
@@ -175,6 +191,11 @@ class Prepared {
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
         call, options, state.setup.route.loader(), values.views(), state.mapper, from_parameters);
     return blocking_read(state.setup.route.source(state.setup.sql), request);
+  }
+
+  template <class... Args>
+  [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
+    return detail::serve_at<Handle>(*state_, consistency, &load<Args...>, args...);
   }
 
   std::shared_ptr<State> state_;
@@ -225,8 +246,20 @@ class PreparedQuery {
   [[nodiscard]] Target key(const Args&... args) const {
     return detail::key_of_call(required(), args...);
   }
+  [[nodiscard]] Reading<PreparedQuery, T> reading(Consistency consistency) const {
+    return {*this, std::move(consistency)};
+  }
+  [[nodiscard]] Reading<PreparedQuery, T> at_least(Receipt receipt) const {
+    return reading(Consistency::at_least(std::move(receipt)));
+  }
+  [[nodiscard]] Reading<PreparedQuery, T> strong() const { return reading(Consistency::strong()); }
 
  private:
+  template <class, class>
+  friend class Reading;
+  [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
+    return detail::serve_at<Handle>(required(), consistency, load_, args...);
+  }
   [[nodiscard]] const detail::PreparedCore& required() const {
     if (!core_) [[unlikely]]
       throw ConfigError("this PreparedQuery was never given a prepared query");
@@ -235,7 +268,8 @@ class PreparedQuery {
 
   std::shared_ptr<const detail::PreparedCore> core_;
   std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
-  ReadResult (*load_)(const detail::PreparedCore&, const CallKey&, const Args&...) = nullptr;
+  ReadResult (*load_)(const detail::PreparedCore&, const Consistency&, const CallKey&,
+                      const Args&...) = nullptr;
 };
 
 }  // namespace querymark

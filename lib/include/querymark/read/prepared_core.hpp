@@ -70,8 +70,18 @@ template <class Handle, class Declared, class Load, class... Args>
                         read);
   }
   if (!hit) [[unlikely]]
-    read = load(core, call, args...);
+    read = load(core, options.consistency, call, args...);
   return handle;
+}
+
+/// One call that must be as fresh as `consistency` asks: memory alone can't tell.
+template <class Handle, class Load, class... Args>
+[[nodiscard]] Handle serve_at(const PreparedCore& core, const Consistency& consistency, Load load,
+                              const Args&... args) {
+  KeyEncoder encoder(*core.prefix);
+  (encoder.add_argument(args), ...);
+  static_cast<void>(core.setup.route.source(core.setup.sql));  // or it is no more
+  return Handle(load(core, consistency, encoder.call(), args...));
 }
 
 template <class... Args>

@@ -57,6 +57,18 @@ class Query {
     return std::move(*this);
   }
 
+  /// How fresh the rows must be: a Consistency, or a user's session.
+  Query&& reading(Consistency consistency) && {
+    options_.consistency = std::move(consistency);
+    return std::move(*this);
+  }
+  /// No older than the write behind the receipt. See Consistency.
+  Query&& at_least(Receipt receipt) && {
+    return std::move(*this).reading(Consistency::at_least(std::move(receipt)));
+  }
+  /// No older than the call. See Consistency.
+  Query&& strong() && { return std::move(*this).reading(Consistency::strong()); }
+
   /// The rows, from the cache or the database. Blocks. Throws Error.
   [[nodiscard]] Result fetch() const { return run<ResultSet>(detail::NoMapper{}); }
   /// The rows as objects: `T` is a cell type (`std::int64_t`, `std::string`, ...) or an aggregate
@@ -115,7 +127,8 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
-  if (options_.cached && !loader.isolated() && source.admits(options_)) {
+  if (options_.cached && options_.consistency.is_eventual() && !loader.isolated() &&
+      source.admits(options_)) {
     const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
     if (source.find({.call = call, .options = options_, .required = required}, found))

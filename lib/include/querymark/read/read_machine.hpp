@@ -18,7 +18,8 @@ namespace querymark {
 /// The read path of one miss as a state machine without I/O, threads or time to wait: a driver asks
 /// what to do next, does it, and tells the machine what came of it.
 ///
-///     start() -> Await        another's load: resume(FlightResult), or give_up()
+///     start() -> Reach        the log, for a read that must be fresher: resume_reached(bool)
+///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>)
 ///             -> Prove        the log, about a tier's value: resume_proved()
 ///             -> Load         the database: resume(Loaded), or fail(error)
@@ -42,6 +43,7 @@ namespace querymark {
 /// - Load: send the query, and resume when its rows are there. What the load reads in turn gets
 ///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
 ///   LeadingScope where it runs on one.
+/// - Reach: blocks for a look at the log, so a thread pool runs it, as it does the next two.
 /// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them,
 ///   and Prove, which reads the log. A proof that fails is resumed with all the same.
 /// - Cancellation: stop the timer and whatever was sent, then destroy the machine. After that the
@@ -50,6 +52,10 @@ namespace querymark {
 /// Deadlines are the driver's: the machine knows none.
 class ReadMachine {
  public:
+  struct Reach {
+    const Consistency* wanted;
+    Subscriber* subscriber;
+  };
   struct Await {
     FlightWaiter* waiter;  ///< The machine's, until it is told the result.
   };
@@ -72,7 +78,7 @@ class ReadMachine {
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action = std::variant<Await, PollTier, Prove, Load, StoreShared, Done>;
+  using Action = std::variant<Reach, Await, PollTier, Prove, Load, StoreShared, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
               ReadCaller caller = ReadCaller::here()) noexcept;
@@ -82,6 +88,7 @@ class ReadMachine {
 
   /// Ends with ConfigError when the caller declares more targets than an entry can carry.
   [[nodiscard]] Action start() noexcept;
+  [[nodiscard]] Action resume_reached(bool reached) noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
   [[nodiscard]] Action resume(std::optional<SharedValue> value) noexcept;
   [[nodiscard]] Action resume_proved() noexcept;
@@ -105,6 +112,8 @@ class ReadMachine {
   template <class Step>
   [[nodiscard]] Action guarded(Step&& step) noexcept;
   [[nodiscard]] Action begin();
+  [[nodiscard]] Action reach();
+  [[nodiscard]] Action look();
   void require_tags();
   [[nodiscard]] bool add_implied(const ResultSet& rows);
   [[nodiscard]] Action enter();
@@ -117,6 +126,10 @@ class ReadMachine {
   [[nodiscard]] Action load();
   [[nodiscard]] Action load_alone();
   [[nodiscard]] bool trusted_now() const;
+  // Whether to pass by a cache that is not trusted, whatever the source's policy.
+  [[nodiscard]] bool demanding() const noexcept {
+    return !request_.options.consistency.is_eventual();
+  }
   [[nodiscard]] Action store_next_tier();
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "querymark/key/target.hpp"
+#include "querymark/read/consistency.hpp"
 #include "querymark/read/row_tags.hpp"
 #include "querymark/support/time_span.hpp"
 
@@ -29,6 +30,8 @@ struct ReadOptions {
   std::string scope{};
   /// False: reads the database and keeps nothing.
   bool cached = true;
+  /// How fresh it must be. Anything but eventual reads by way of the log, not just of memory.
+  Consistency consistency{};
 };
 
 namespace detail {

@@ -21,6 +21,8 @@
 
 namespace querymark {
 
+class Subscriber;
+
 /// What a process does with its cache when it has not reached the log for max_lag (rule 2).
 enum class Lagging : std::uint8_t {
   bypass,          ///< Read the database.
@@ -78,6 +80,11 @@ class Source {
     return !options_.require_tags || !options.tags.empty() || !options.row_tags.empty();
   }
 
+  /// Who feeds the marks from the log, and is asked by reads that must be fresher than memory happens
+  /// to be; without one, the marks know of every write. It outlives the source's last read.
+  void follow_by(Subscriber& subscriber) noexcept { subscriber_ = &subscriber; }
+  [[nodiscard]] Subscriber* subscriber() const noexcept { return subscriber_; }
+
   /// Consulted on a miss, in the order of attachment. `proof` outlives the source; without one,
   /// values from above what this process has seen of the log are refused. Throws ConfigError after
   /// the first read, which others may be in the middle of. Requires a tier.
@@ -126,6 +133,7 @@ class Source {
   std::atomic<bool> read_before_{false};  // from then on nothing changes tiers_
   std::vector<std::shared_ptr<SharedTier>> tiers_;
   StampProof* proof_ = nullptr;
+  Subscriber* subscriber_ = nullptr;
   std::optional<Life> life_{std::in_place};
 };
 

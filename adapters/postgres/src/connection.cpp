@@ -11,6 +11,7 @@
 #include "errors.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "refusal.hpp"
 #include "session.hpp"
 #include "statement_text.hpp"
@@ -22,11 +23,6 @@
 
 namespace querymark::postgres {
 namespace {
-
-std::string state_of(const PGresult* result) {
-  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  return state == nullptr ? std::string() : std::string(state);
-}
 
 bool is_failure(const PGresult* result) noexcept {
   switch (PQresultStatus(result)) {
@@ -80,7 +76,8 @@ Connection::Connection(const std::string& url, const Settings& settings)
     const bool answered = std::chrono::steady_clock::now() - began < std::chrono::seconds(1);
     std::string state = answered ? state_of_refusal(url_.keywords) : std::string();
     if (state.empty()) state = "08006";
-    raise("connect to " + url_.label, url_.scrub(PQerrorMessage(native_.get())), state, false);
+    raise("connect to " + url_.label,
+          {.message = url_.scrub(PQerrorMessage(native_.get())), .state = state}, false);
   }
   PQsetNoticeReceiver(native_.get(), [](void*, const PGresult*) {}, nullptr);
   pid_ = PQbackendPID(native_.get());
@@ -142,13 +139,26 @@ std::string Connection::startup_options() const {
 // --- talking
 // -------------------------------------------------------------------------------------------------
 
+std::string Connection::what(const Call& call) const {
+  const std::string doing =
+      call.sql.empty() ? std::string(call.doing) : "run " + quoted_sql(call.sql);
+  return doing + " on " + url_.label;
+}
+
 void Connection::fail(const Call& call, const PGresult* result) {
-  const std::string message =
-      result != nullptr ? PQresultErrorMessage(result) : PQerrorMessage(native_.get());
-  const std::string state = result != nullptr ? state_of(result) : std::string();
-  if (state == "08P01" && !call.sql.empty()) require_parameters(call.sql, backslash(), call.given);
-  raise(std::string(call.doing) + " on " + url_.label, url_.scrub(message),
-        state.empty() && !open() ? "08006" : state, open());
+  Complaint complaint = result != nullptr ? complaint_of(result)
+                                          : Complaint{.message = PQerrorMessage(native_.get())};
+  if (complaint.state == "08P01" && !call.sql.empty())
+    require_parameters(call.sql, backslash(), call.given);
+  if (complaint.state.empty() && !open()) complaint.state = "08006";
+  complaint.message = url_.scrub(complaint.message);
+  const std::string_view own = call.own != nullptr ? call.own : "";
+  const bool workers = own.starts_with("consumer") || own.starts_with("deliver");
+  const bool callers = !call.sql.empty() && call.sql.find("querymark.") == std::string_view::npos;
+  raise(what(call), std::move(complaint), open(),
+        workers   ? Whose::workers
+        : callers ? Whose::callers
+                  : Whose::ours);
 }
 
 // Ends what COPY has begun; it may not be left half done.
@@ -193,9 +203,8 @@ void Connection::guarded(const Call& call, Talk&& talk) {
     // The request to cancel may come late and meet whatever this connection would do next.
     if (timed_out) lost_ = true;
     if (!timed_out) throw;
-    throw Error("cannot " + std::string(call.doing) + " on " + url_.label +
-                    ": the server did not answer within " + std::to_string(call.timeout.count()) +
-                    " ms",
+    throw Error("cannot " + what(call) + ": the server did not answer within " +
+                    std::to_string(call.timeout.count()) + " ms",
                 {.retryable = true, .connection_lost = true, .native_code = "timeout"});
   }
   if (timed_out) lost_ = true;
@@ -210,8 +219,7 @@ ResultHandle Connection::ask(const Call& call, Send&& send, std::vector<ResultHa
     if (sent) take_results(last, failed, before);
     ended();
     if (finished("COPY") && open())
-      throw ConfigError("cannot " + std::string(call.doing) + " on " + url_.label +
-                        ": COPY needs a connection of your own");
+      throw ConfigError("cannot " + what(call) + ": COPY needs a connection of your own");
     if (!sent || failed || !last) fail(call, failed.get());
   });
   return last;
@@ -368,7 +376,7 @@ void Connection::begin_with(const char* begin, const char* beginning, std::strin
 
 ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {
   const std::string doing = "run \"" + std::string(sql.name) + '"';
-  const Call call{doing, settings_.statement_timeout};
+  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = sql.name};
   const Bound bound(values);
   try {
     if (!prepared_.contains(std::string_view(sql.name))) {
@@ -400,7 +408,7 @@ std::int64_t Connection::execute_named(const SqlStatement& sql,
 }
 
 ResultSet Connection::run(const std::string& text, std::chrono::milliseconds timeout) {
-  const std::string doing = "run \"" + text.substr(0, 40) + '"';
+  const std::string doing = "run \"" + std::string(beginning(text, 40)) + '"';
   return rows_of(ask({doing, timeout}, [&](PGconn* native) {
                    return PQsendQuery(native, text.c_str());
                  }).get());

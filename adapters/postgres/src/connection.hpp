@@ -143,8 +143,9 @@ class Connection {
     std::string_view doing;
     std::chrono::milliseconds timeout;
     bool cancellable = true;
-    std::string_view sql{};  ///< A caller's, for the message of a wrong number of parameters.
-    std::size_t given = 0;
+    std::string_view sql{};     ///< A caller's: messages name it.
+    std::size_t given = 0;      ///< Parameters.
+    const char* own = nullptr;  ///< The name of a statement of the library's own.
   };
   struct Step;
   template <class Talk>
@@ -163,6 +164,7 @@ class Connection {
   Apart take_apart(const Call& call, std::span<const Step> steps, std::span<ResultHandle> results,
                    Places at);
   void finish_copy(ExecStatusType direction);
+  [[nodiscard]] std::string what(const Call& call) const;
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,
                          std::span<const ParameterView> values);

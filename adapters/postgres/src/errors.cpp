@@ -1,20 +1,28 @@
 #include "errors.hpp"
 
 #include <pqxx/except>
+#include <utility>
 
 namespace querymark::postgres {
 namespace {
 
-std::string_view advice(std::string_view state, std::string_view doing) {
-  if (state == "28P01" || state == "28000") return "; check user and password (or ~/.pgpass)";
-  if (state == "3D000") return "; the database does not exist";
-  if (state == "42501") {
-    // The worker's statements all bear this name; the message is in the server's language.
-    if (doing.find("\"consumer") != std::string_view::npos)
-      return "; grant querymark_worker to the worker's role";
+// Names are the same in the server's every language.
+bool names_querymark(std::string_view message) noexcept {
+  return message.find("querymark") != std::string_view::npos;
+}
+
+std::string_view advice_on_rights(std::string_view message, Whose whose) {
+  if (whose == Whose::workers) return "; grant querymark_worker to the worker's role";
+  if (whose == Whose::ours || names_querymark(message))
     return "; an application's role needs querymark_subscriber to read and querymark_writer to "
            "write (grant them to it), and its rights on your own tables";
-  }
+  return "; grant the role its rights on your own tables and functions";
+}
+
+std::string_view advice(std::string_view state, std::string_view message, Whose whose) {
+  if (state == "28P01" || state == "28000") return "; check user and password (or ~/.pgpass)";
+  if (state == "3D000") return "; the database does not exist";
+  if (state == "42501") return advice_on_rights(message, whose);
   if (state == "25006")
     return "; the transaction only reads: write through write(), and on a primary "
            "(target_session_attrs=read-write in the URL)";
@@ -25,8 +33,26 @@ std::string_view advice(std::string_view state, std::string_view doing) {
            "pooling proxy, name the server itself in direct_url";
   if (state == "40001" || state == "40P01") return "; repeat the transaction";
   if (state == "42P01" || state == "3F000" || state == "42883")
-    return "; if it belongs to querymark, run: querymark migrate";
+    return whose != Whose::callers || names_querymark(message) ? "; run: querymark migrate" : "";
+  if (state == "23505")
+    return "; such a row is there already: \"insert ... on conflict\" says what to do then";
+  if (state == "23503") return "; the row that is referred to must be there first, and go last";
   return "";
+}
+
+ViolatedConstraint::Kind kind_of(std::string_view state) noexcept {
+  using Kind = ViolatedConstraint::Kind;
+  if (state == "23505") return Kind::unique;
+  if (state == "23503" || state == "23001") return Kind::foreign_key;
+  if (state == "23502") return Kind::not_null;
+  if (state == "23514") return Kind::check;
+  if (state == "23P01") return Kind::exclusion;
+  return Kind::other;
+}
+
+// Of these two classes (data, constraints) the server's details show rows and parameters.
+bool shows_values(std::string_view state) noexcept {
+  return state.starts_with("22") || state.starts_with("23");
 }
 
 ErrorTraits traits_of(const std::string& state, bool connection_open) {
@@ -37,6 +63,21 @@ ErrorTraits traits_of(const std::string& state, bool connection_open) {
           .connection_lost = !connection_open,
           .outcome_unknown = false,
           .native_code = state};
+}
+
+std::string field(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+// What libpqxx keeps is the text that libpq made for people: "ERROR:  what is wrong" (the first
+// word in the server's language) and, on lines of their own, details.
+std::string_view without_values(std::string_view text, std::string_view state) noexcept {
+  constexpr std::string_view kAfterSeverity = ":  ";
+  if (shows_values(state)) text = text.substr(0, text.find('\n'));
+  const std::size_t begin = text.find(kAfterSeverity);
+  if (!state.empty() && begin < text.find(' ')) text.remove_prefix(begin + kAfterSeverity.size());
+  return text;
 }
 
 // libpq ends its messages with a newline.
@@ -62,12 +103,35 @@ std::string state_of(const pqxx::sql_error& failure) {
 
 }  // namespace
 
-void raise(std::string_view doing, const std::string& message, const std::string& state,
-           bool connection_open) {
+Complaint complaint_of(const PGresult* result) {
+  Complaint complaint{.message = field(result, PG_DIAG_MESSAGE_PRIMARY),
+                      .state = field(result, PG_DIAG_SQLSTATE)};
+  if (complaint.message.empty()) complaint.message = PQresultErrorMessage(result);  // libpq's own
+  std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+  if (!shows_values(complaint.state) && !detail.empty())
+    complaint.message += "; " + std::exchange(detail, {});
+  if (const std::string hint = field(result, PG_DIAG_MESSAGE_HINT); !hint.empty())
+    complaint.message += "; " + hint;
+  complaint.violated = {.name = field(result, PG_DIAG_CONSTRAINT_NAME),
+                        .table = field(result, PG_DIAG_TABLE_NAME),
+                        .schema = field(result, PG_DIAG_SCHEMA_NAME),
+                        .detail = std::move(detail)};
+  if (std::string column = field(result, PG_DIAG_COLUMN_NAME); !column.empty())
+    complaint.violated.columns.push_back(std::move(column));
+  return complaint;
+}
+
+void raise(std::string_view doing, Complaint complaint, bool connection_open, Whose whose) {
+  const std::string& state = complaint.state;
   const ErrorTraits traits = traits_of(state, connection_open);
-  const std::string text = "cannot " + std::string(doing) + ": " + trimmed(message) +
+  const std::string message = trimmed(std::move(complaint.message));
+  const std::string text = "cannot " + std::string(doing) + ": " + message +
                            (state.empty() ? "" : " (SQLSTATE " + state + ')') +
-                           std::string(advice(state, doing));
+                           std::string(advice(state, message, whose));
+  if (state.starts_with("23")) {
+    complaint.violated.kind = kind_of(state);
+    throw ConstraintViolation(text, traits, std::move(complaint.violated));
+  }
   // Wrong SQL and wrong parameters are the caller's; nothing is gained by repeating.
   const bool wrong = state == "42601" || state == "42703" || state == "42P02" || state == "42P18" ||
                      state == "25006" || state == "08P01";
@@ -75,33 +139,48 @@ void raise(std::string_view doing, const std::string& message, const std::string
   throw Error(text, traits);
 }
 
-void rethrow_current(std::string_view doing, bool connection_open) {
+namespace {
+
+struct On {
+  std::string_view doing;
+  bool connection_open;
+  Whose whose;
+};
+
+[[noreturn]] void fail(const On& on, std::string_view text, const std::string& state) {
+  raise(on.doing, {.message = std::string(without_values(text, state)), .state = state},
+        on.connection_open, on.whose);
+}
+
+}  // namespace
+
+void rethrow_current(std::string_view doing, bool connection_open, Whose whose) {
+  const On on{doing, connection_open, whose};
   // In libpqxx 6.4 serialization failures and deadlocks do not derive from sql_error; in 7 they do.
   try {
     throw;
   } catch (const Error&) {
     throw;
   } catch (const pqxx::serialization_failure& failure) {
-    raise(doing, failure.what(), "40001", connection_open);
+    fail(on, failure.what(), "40001");
   } catch (const pqxx::deadlock_detected& failure) {
-    raise(doing, failure.what(), "40P01", connection_open);
+    fail(on, failure.what(), "40P01");
   } catch (const pqxx::statement_completion_unknown& failure) {
-    raise(doing, failure.what(), "40003", connection_open);
+    fail(on, failure.what(), "40003");
   } catch (const pqxx::transaction_rollback& failure) {
-    raise(doing, failure.what(), "40000", connection_open);
+    fail(on, failure.what(), "40000");
   } catch (const pqxx::too_many_connections& failure) {
-    raise(doing, failure.what(), "53300", connection_open);
+    fail(on, failure.what(), "53300");
   } catch (const pqxx::sql_error& failure) {
-    raise(doing, failure.what(), state_of(failure), connection_open);
+    fail(on, failure.what(), state_of(failure));
   } catch (const pqxx::broken_connection& failure) {
     // Class 08 of what the server says, too, which leaves the connection standing. What 6.4 says
     // when it finds the connection gone in the middle of a statement helps nobody.
     const std::string text = failure.what();
     const bool vanished = text.find("Could not obtain client encoding") != std::string::npos;
-    raise(doing, vanished ? "the connection was lost" : text, connection_open ? "08000" : "08006",
-          connection_open);
+    fail(on, vanished ? "the connection was lost" : text, connection_open ? "08000" : "08006");
   } catch (const std::exception& failure) {  // usage, conversion, and failures without a code
-    raise(doing, failure.what(), "", connection_open);
+    fail(on, failure.what(), "");
   }
 }
 

@@ -6,6 +6,7 @@
 #include "errors.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "snapshot_text.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
@@ -19,7 +20,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
     throw ConfigError(
         "a nontransaction commits each statement by itself; stage intents in a pqxx::work");
   State& of = state();
-  return translated("stage intents", transaction, [&] {
+  return translated("stage intents", Whose::ours, transaction, [&] {
     require_utf8(transaction.conn().get_client_encoding());
     const ResultSet begun = rows_of(exec_bound(transaction, sql::begin_write, {}));
     PendingWrite pending = pending_of(begun, of.options.namespace_name);
@@ -47,7 +48,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
 }
 
 Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope) {
-  return translated("look at the caller's session", transaction, [&] {
+  return translated("look at the caller's session", Whose::ours, transaction, [&] {
     const OwnedParameter no_names = as_parameter(std::vector<std::string>());
     const std::array<ParameterView, 1> values{no_names};
     const SessionState session(rows_of(exec_bound(transaction, sql::session_settings, values)));
@@ -82,7 +83,8 @@ ResultSet Borrowed::look() {
 }
 
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
-  return translated("run a query in the caller's transaction", transaction_, [&] {
+  const std::string doing = "run " + quoted_sql(sql) + " in the caller's transaction";
+  return translated(doing, Whose::callers, transaction_, [&] {
     const Reading reading = require_reading(sql, backslash_of(transaction_.conn()));
     // Before the query: its snapshot is this one's, or under READ COMMITTED a later one.
     const ResultSet state = look();

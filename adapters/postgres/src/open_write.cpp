@@ -8,7 +8,7 @@
 #include "pooled_connection.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/support/ascii.hpp"
-#include "querymark/support/excerpt.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "session.hpp"
 #include "sql_tokens.hpp"
 #include "statement_text.hpp"
@@ -20,8 +20,6 @@
 
 namespace querymark::postgres {
 namespace {
-
-constexpr std::size_t kShown = 200;  // of a statement, in messages
 
 bool holds(std::string_view lower, std::initializer_list<std::string_view> words) {
   return std::ranges::any_of(
@@ -73,9 +71,8 @@ auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values,
     return result;
   } catch (const Error& failure) {
     const bool after_another = failure.native_code() == "25P02";  // the first is to blame
-    if (blamed_.empty() || !(ended_ || after_another)) {
-      blamed_ = excerpt(sql, kShown);
-      failure_ = failure.what();
+    if (failure_.empty() || !(ended_ || after_another)) {
+      blame(sql, failure.what());
       traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
     }
     if (!ended_)
@@ -118,8 +115,7 @@ void OpenWrite::require_ours(std::string_view last) {
     if (!position.is_null() && position.view() == position_) return;
   }
   ended_ = true;
-  blamed_ = excerpt(last, kShown);
-  failure_ = "it ended the transaction that write() had begun";
+  blame(last, "it ended the transaction that write() had begun");
   refuse();
 }
 
@@ -145,10 +141,15 @@ void OpenWrite::require_standing() {
   if (connection_->standing() != Connection::Standing::open) refuse();
 }
 
+// Most failures name their statement themselves.
+void OpenWrite::blame(std::string_view sql, std::string_view failure) {
+  const std::string statement = quoted_sql(sql);
+  failure_ = failure.find(statement) != std::string_view::npos ? "" : "at " + statement + ": ";
+  failure_ += failure;
+}
+
 void OpenWrite::refuse() const {
-  throw Error("nothing is committed: the transaction had failed before, at \"" + blamed_ +
-                  "\": " + failure_,
-              traits_);
+  throw Error("nothing is committed: the transaction had failed before, " + failure_, traits_);
 }
 
 }  // namespace querymark::postgres

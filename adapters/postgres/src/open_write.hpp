@@ -47,13 +47,14 @@ class OpenWrite {
   auto begin(Begin&& begin);
   void distrust_after(std::string_view sql, std::span<const ParameterView> values);
   void require_ours(std::string_view last);
+  void blame(std::string_view sql, std::string_view failure);
   [[noreturn]] void refuse() const;
 
   WriteStart* start_ = nullptr;   // null when it had begun already
   PooledConnection* connection_;  // null once it could not begin
   std::string position_;          // empty while it is not known
-  std::string blamed_;   // the last statement that failed, or the one that ended the transaction
-  std::string failure_;  // what was said of it
+  std::string
+      failure_;  // what was said of the last statement that failed, or ended the transaction
   ErrorTraits traits_;
   bool ended_ = false;
 };

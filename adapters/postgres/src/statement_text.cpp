@@ -9,6 +9,7 @@
 
 #include "effects.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace querymark::postgres {
 namespace {
@@ -20,7 +21,7 @@ bool one_of(const SqlToken& token, Words words) {
 }
 
 [[noreturn]] void refuse(std::string_view why, std::string_view sql) {
-  throw ConfigError(std::string(why) + ": " + std::string(sql));
+  throw ConfigError(std::string(why) + ": " + shown_sql(sql));
 }
 
 // The tokens of one statement; semicolons around it are dropped, a second statement is refused.
@@ -303,7 +304,7 @@ void require_parameters(std::string_view sql, Backslash backslash, std::size_t g
     if (token->kind == SqlToken::Kind::parameter) asked = std::max(asked, number_of(sql, *token));
   if (asked != given)
     throw ConfigError("the SQL has " + std::to_string(asked) + " parameters, " +
-                          std::to_string(given) + " were given: " + std::string(sql),
+                          std::to_string(given) + " were given: " + shown_sql(sql),
                       {.native_code = "08P01"});
 }
 
@@ -317,7 +318,7 @@ std::string with_literals(std::string_view sql, std::span<const ParameterView> v
     if (token->kind != SqlToken::Kind::parameter) continue;
     const std::size_t number = number_of(sql, *token);
     if (number == 0 || number > values.size())
-      throw ConfigError("the SQL names a parameter that was not given: " + std::string(sql));
+      throw ConfigError("the SQL names a parameter that was not given: " + shown_sql(sql));
     text.append(sql.substr(copied, token->begin - copied));
     // The space keeps "$1" of "$1and" apart from the word; a cast or comma does not mind.
     text += quote(values[number - 1]) + ' ';

@@ -7,6 +7,7 @@
 #include "connection.hpp"
 #include "errors.hpp"
 #include "querymark/support/ascii.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
@@ -50,7 +51,7 @@ void require_query(std::string_view sql) {
   throw ConfigError(
       "a cached query must only read; run what changes the connection on the "
       "connection itself. Refused: " +
-      shortened(sql));
+      shown_sql(sql));
 }
 
 bool has_own_view(SQLite::Database& connection) noexcept {

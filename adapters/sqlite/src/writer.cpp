@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "errors.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -81,8 +82,8 @@ void Writer::require_standing() const {
 
 void Writer::note_broken(std::string_view sql, std::string_view why, ErrorTraits traits) {
   traits.outcome_unknown = false;
-  broken_.emplace("the write was rolled back, by SQLite itself, when it ran \"" + shortened(sql) +
-                      "\", and nothing of it is kept: " + std::string(why),
+  broken_.emplace("the write was rolled back, by SQLite itself, when it ran " + quoted_sql(sql) +
+                      ", and nothing of it is kept: " + std::string(why),
                   std::move(traits));
 }
 

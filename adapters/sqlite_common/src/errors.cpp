@@ -2,9 +2,10 @@
 
 #include <sqlite3.h>
 
-#include "statement.hpp"
+#include <algorithm>
 
-#include "querymark/support/excerpt.hpp"
+#include "querymark/support/constraint_violation.hpp"
+#include "statement.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -13,6 +14,19 @@ constexpr std::string_view kDamaged = "; the file is damaged";
 constexpr std::string_view kPerhapsDamaged =
     "; what the statement reads is damaged, or a virtual table that it uses says so: \"pragma "
     "integrity_check\" tells which";
+
+std::string_view constraint_advice(int code) {
+  switch (code) {
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+      return "; the row that it refers to must be there first, and go last";
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+      return "; such a row is there already: \"insert ... on conflict\" says what to do then";
+    default:
+      return "";
+  }
+}
 
 std::string_view advice(int code) {
   if (code == SQLITE_BUSY_SNAPSHOT)
@@ -33,16 +47,66 @@ std::string_view advice(int code) {
       return kDamaged;
     case SQLITE_FULL:
       return "; the disk is full";
+    case SQLITE_CONSTRAINT:
+      return constraint_advice(code);
     default:
       return "";
   }
 }
 
+ViolatedConstraint::Kind kind_of(int code) noexcept {
+  using Kind = ViolatedConstraint::Kind;
+  switch (code) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+      return Kind::unique;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+      return Kind::foreign_key;
+    case SQLITE_CONSTRAINT_NOTNULL:
+      return Kind::not_null;
+    case SQLITE_CONSTRAINT_CHECK:
+      return Kind::check;
+    default:
+      return Kind::other;
+  }
+}
+
+// SQLite tells in words alone: "UNIQUE constraint failed: product.id, product.name" (or "index
+// 'name'"), "NOT NULL constraint failed: product.name", "CHECK constraint failed: price_known".
+ViolatedConstraint violated(int code, std::string_view message) {
+  constexpr std::string_view kBegin = " constraint failed: ";
+  constexpr std::string_view kIndex = "index '";
+  ViolatedConstraint found{.kind = kind_of(code)};
+  const std::size_t at = message.find(kBegin);
+  if (at == std::string_view::npos || found.kind == ViolatedConstraint::Kind::other) return found;
+  std::string_view rest = message.substr(at + kBegin.size());
+  if (found.kind == ViolatedConstraint::Kind::check) {
+    found.name = rest;
+    return found;
+  }
+  if (rest.starts_with(kIndex) && rest.ends_with('\'')) {
+    found.name = rest.substr(kIndex.size(), rest.size() - kIndex.size() - 1);
+    return found;
+  }
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find(", "));
+    rest.remove_prefix(std::min(one.size() + 2, rest.size()));
+    const std::size_t dot = one.rfind('.');
+    if (dot == std::string_view::npos) continue;
+    found.table = one.substr(0, dot);
+    found.columns.emplace_back(one.substr(dot + 1));
+  }
+  return found;
+}
+
 [[noreturn]] void raise(int code, std::string_view message, std::string_view doing,
                         std::string_view advice, const ErrorTraits& traits) {
-  throw Error("cannot " + std::string(doing) + ": " + std::string(message) + " (" +
-                  code_name(code) + ')' + std::string(advice),
-              traits);
+  const std::string text = "cannot " + std::string(doing) + ": " + std::string(message) + " (" +
+                           code_name(code) + ')' + std::string(advice);
+  if ((code & 0xFF) == SQLITE_CONSTRAINT)
+    throw ConstraintViolation(text, traits, violated(code, message));
+  throw Error(text, traits);
 }
 
 }  // namespace
@@ -60,11 +124,6 @@ ErrorTraits traits_of(int code) {
                              primary == SQLITE_IOERR || primary == SQLITE_CORRUPT,
           .outcome_unknown = false,
           .native_code = code_name(code)};
-}
-
-std::string shortened(std::string_view sql) {
-  constexpr std::size_t kLongest = 300;
-  return excerpt(sql, kLongest);
 }
 
 void rethrow(const SQLite::Exception& failure, std::string_view doing) {

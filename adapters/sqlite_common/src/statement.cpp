@@ -11,6 +11,7 @@
 #include "json_list.hpp"
 #include "querymark/key/time_values.hpp"
 #include "querymark/support/ascii.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "sqlite_common_sql.hpp"
 
 namespace querymark::sqlite {
@@ -18,25 +19,23 @@ namespace {
 
 using RawStatement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
-std::string quoted(std::string_view sql) { return '"' + shortened(sql) + '"'; }
-
 [[noreturn]] void fail_preparing(sqlite3* database, int code, std::string_view sql,
                                  const Guard* guard) {
   const std::string message = sqlite3_errmsg(database);
   const int extended = extended_code(database, code);
   switch (code & 0xFF) {
     case SQLITE_ERROR:
-      throw ConfigError("bad SQL: " + message + ", in " + quoted(sql), traits_of(extended));
+      throw ConfigError("bad SQL: " + message + ", in " + quoted_sql(sql), traits_of(extended));
     case SQLITE_AUTH: {
       const std::string_view why = guard != nullptr ? guard->refusal() : "";
-      throw ConfigError((why.empty() ? message : std::string(why)) + "; refused: " + shortened(sql),
+      throw ConfigError((why.empty() ? message : std::string(why)) + "; refused: " + shown_sql(sql),
                         traits_of(extended));
     }
     case SQLITE_TOOBIG:
-      throw ConfigError("the SQL text is longer than SQLite takes: " + quoted(sql),
+      throw ConfigError("the SQL text is longer than SQLite takes: " + quoted_sql(sql),
                         traits_of(extended));
     default:
-      fail_statement(code, database, "prepare " + quoted(sql));
+      fail_statement(code, database, "prepare " + quoted_sql(sql));
   }
 }
 
@@ -145,7 +144,8 @@ class Run {
   bool step() {
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) fail_statement(code, database(), "run " + quoted(sql_of(statement_)));
+    if (code != SQLITE_DONE)
+      fail_statement(code, database(), "run " + quoted_sql(sql_of(statement_)));
     return false;
   }
   [[nodiscard]] sqlite3* database() const noexcept { return sqlite3_db_handle(statement_); }
@@ -156,15 +156,15 @@ class Run {
     if (parameters.size() != expected)
       throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
                         std::to_string(parameters.size()) +
-                        " were given: " + shortened(sql_of(statement_)));
+                        " were given: " + shown_sql(sql_of(statement_)));
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const int code = bind_one(statement_, static_cast<int>(i) + 1, parameters[i]);
       if (code == SQLITE_OK) continue;
       if ((code & 0xFF) == SQLITE_TOOBIG)
         throw ConfigError("parameter " + std::to_string(i + 1) +
-                              " is larger than SQLite takes: " + shortened(sql_of(statement_)),
+                              " is larger than SQLite takes: " + shown_sql(sql_of(statement_)),
                           traits_of(code));
-      fail_statement(code, database(), "bind to " + quoted(sql_of(statement_)));
+      fail_statement(code, database(), "bind to " + quoted_sql(sql_of(statement_)));
     }
   }
   void end() noexcept {
@@ -227,7 +227,7 @@ PreparedStatement prepare_checked(SQLite::Database& database, std::string_view s
   prepared.tells_of_connection = guard != nullptr && guard->tells_of_connection();
   while (!rest.empty()) {  // white space and comments are fine
     if (prepare_first(raw, rest, rest, guard))
-      throw ConfigError("the SQL text holds more than one statement: " + shortened(sql));
+      throw ConfigError("the SQL text holds more than one statement: " + shown_sql(sql));
   }
   prepared.reads_only = sqlite3_stmt_readonly(prepared.statement.get()) != 0;
   return prepared;
@@ -236,7 +236,7 @@ PreparedStatement prepare_checked(SQLite::Database& database, std::string_view s
 void require_reading(const PreparedStatement& prepared) {
   if (!prepared.reads_only && !prepared.describes)
     throw ConfigError("a cached query must only read; write through write(): " +
-                      shortened(sql_of(prepared.statement.get())));
+                      shown_sql(sql_of(prepared.statement.get())));
 }
 
 ResultSet run_query(PreparedStatement& prepared, std::span<const ParameterView> parameters) {

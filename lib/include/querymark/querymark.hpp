@@ -18,6 +18,7 @@
 #include "querymark/read/prepared.hpp"
 #include "querymark/read/query.hpp"
 #include "querymark/read/result.hpp"
+#include "querymark/support/constraint_violation.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/wait/wait.hpp"
 #include "querymark/write/own_writes.hpp"

@@ -9,6 +9,7 @@
 namespace querymark::cli {
 namespace {
 
+// `what`: "command", with those before it.
 [[noreturn]] void refuse(const std::string& what, const std::string& word,
                          const std::vector<std::string>& known) {
   throw ConfigError("unknown " + what + ' ' + word + "; did you mean " + suggest(word, known) +
@@ -23,7 +24,7 @@ std::vector<std::string> commands_of(const CLI::App& app) {
 
 // Of a command within another, that one's name before it.
 std::string name_of(const CLI::App& app) {
-  return app.get_parent() == nullptr ? "" : app.get_name() + ' ';
+  return app.get_parent() == nullptr ? "" : ' ' + app.get_name();
 }
 
 std::vector<std::string> options_of(const CLI::App& app) {
@@ -50,7 +51,7 @@ void require_known(const CLI::App& app, const std::vector<std::string>& argument
         refuse("option", name, options_of(*command));
     } else if (const std::vector<std::string> known = commands_of(*command); !known.empty()) {
       if (std::ranges::find(known, word) == known.end())
-        refuse("command", name_of(*command) + word, known);
+        refuse("command" + name_of(*command), word, known);
       command = command->get_subcommand(word);
     }
   }

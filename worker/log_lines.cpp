@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "output.hpp"
+#include "printable.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -15,7 +16,10 @@ std::string as_text(std::string_view event, LogFields fields) {
   std::string line(event);
   for (const auto& [name, value] : fields) {
     line += fmt::format(" {}=", name);
-    std::visit([&line](const auto& v) { line += fmt::format("{}", v); }, value);
+    if (const auto* text = std::get_if<std::string_view>(&value))
+      line += printable(*text);
+    else
+      line += fmt::format("{}", std::get<std::uint64_t>(value));
   }
   return line;
 }
@@ -24,7 +28,7 @@ std::string as_json(std::string_view event, LogFields fields) {
   nlohmann::json line{{"event", event}};
   for (const auto& [name, value] : fields)
     std::visit([&, key = std::string(name)](const auto& v) { line[key] = v; }, value);
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 // spdlog's own would let a full or broken standard error go unnoticed, or wait for its reader.

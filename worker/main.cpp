@@ -10,6 +10,7 @@
 #include "exit_code.hpp"
 #include "log_lines.hpp"
 #include "output.hpp"
+#include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
 
@@ -45,7 +46,7 @@ ExitCode report(const std::exception& failure, bool json) {
     LogLines(true).error("failed",
                          {{"error", text}, {"exit_code", static_cast<std::uint64_t>(code)}});
   else
-    complain("querymark: " + text + '\n');
+    complain("querymark: " + printable_lines(text) + '\n');
   return code;
 }
 

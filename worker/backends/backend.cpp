@@ -50,6 +50,11 @@ MigrationOutcome Backend::migrate(const std::string& /*url*/, bool /*dry_run*/) 
   throw ConfigError(lacks());
 }
 
+std::unique_ptr<Database> Backend::open_database(const std::string& /*url*/, Cache& /*cache*/,
+                                                 const std::string& /*namespace_name*/) const {
+  throw ConfigError(lacks());
+}
+
 std::unique_ptr<Applier> Backend::open_target(const std::string& /*url*/,
                                               const std::string& /*namespace_name*/) const {
   throw ConfigError(lacks());

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "querymark/database/database.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
@@ -49,6 +50,10 @@ class Backend {
   [[nodiscard]] virtual LogEndpoint open_log(const std::string& url,
                                              const std::string& namespace_name) const;
   [[nodiscard]] virtual MigrationOutcome migrate(const std::string& url, bool dry_run) const;
+  /// The database as an application opens it, to write into its log and to wait; `cache` must
+  /// outlive it.
+  [[nodiscard]] virtual std::unique_ptr<Database> open_database(
+      const std::string& url, Cache& cache, const std::string& namespace_name) const;
   /// For kinds that are a shared tier. Throws the same.
   [[nodiscard]] virtual std::unique_ptr<Applier> open_target(
       const std::string& url, const std::string& namespace_name) const;

@@ -1,4 +1,5 @@
 #include "backends/backend.hpp"
+#include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/postgres/migrate.hpp"
@@ -30,6 +31,13 @@ class PostgresBackend final : public Backend {
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     return {postgres::label_of(url), postgres::migrate(url, dry_run)};
+  }
+  [[nodiscard]] std::unique_ptr<Database> open_database(
+      const std::string& url, Cache& cache, const std::string& namespace_name) const override {
+    postgres::Options options;
+    options.namespace_name = namespace_name;
+    options.connections = 1;
+    return std::make_unique<postgres::Database>(url, cache, options);
   }
 };
 

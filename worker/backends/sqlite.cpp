@@ -1,5 +1,6 @@
 #include "backends/backend.hpp"
 #include "backends/sqlite_file.hpp"
+#include "querymark/sqlite/database.hpp"
 #include "querymark/sqlite/doorbell.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/migrate.hpp"
@@ -27,6 +28,14 @@ class SqliteBackend final : public Backend {
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     const std::string path = sqlite_file_of(url);
     return {path, sqlite::migrate(path, dry_run)};
+  }
+  [[nodiscard]] std::unique_ptr<Database> open_database(
+      const std::string& url, Cache& cache, const std::string& namespace_name) const override {
+    sqlite::Options options;
+    options.namespace_name = namespace_name;
+    options.readers = 1;
+    options.write_ahead_log = false;  // as it is
+    return std::make_unique<sqlite::Database>(sqlite_file_of(url), cache, options);
   }
 };
 

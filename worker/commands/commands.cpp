@@ -6,8 +6,7 @@ namespace querymark::cli {
 
 std::span<const AddCommand> all_commands() noexcept {
   static constexpr std::array kCommands{
-      &add_migrate,
-      &add_worker,
+      &add_migrate, &add_worker, &add_delivery, &add_dead, &add_invalidate, &add_wait,
   };
   return kCommands;
 }

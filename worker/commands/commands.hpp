@@ -16,5 +16,9 @@ using AddCommand = void (*)(CLI::App& app, ExitCode& code);
 
 void add_migrate(CLI::App& app, ExitCode& code);
 void add_worker(CLI::App& app, ExitCode& code);
+void add_delivery(CLI::App& app, ExitCode& code);
+void add_dead(CLI::App& app, ExitCode& code);
+void add_invalidate(CLI::App& app, ExitCode& code);
+void add_wait(CLI::App& app, ExitCode& code);
 
 }  // namespace querymark::cli

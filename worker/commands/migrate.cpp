@@ -8,6 +8,7 @@
 #include "commands/commands.hpp"
 #include "database_option.hpp"
 #include "exit_code.hpp"
+#include "json_output.hpp"
 #include "output.hpp"
 
 namespace querymark::cli {
@@ -16,18 +17,38 @@ namespace {
 struct Options {
   DatabaseOption db;
   bool dry_run = false;
+  bool status = false;
   bool json = false;
 };
 
-void run(const Options& options) {
+// Whether the schema is this program's.
+ExitCode tell_status(const Options& options, const std::string& url) {
+  const auto [label, report] = backend_of_log(url).migrate(url, true);
+  if (options.json)
+    say_json({{"database", label},
+              {"schema", report.from},
+              {"needed", report.to},
+              {"pending", report.applied}});
+  else if (report.applied.empty())
+    say(fmt::format("{} is at schema {}, which this program needs\n", label, report.to));
+  else
+    say(fmt::format("{} is at schema {}; this program needs {}: run querymark migrate\n", label,
+                    report.from, report.to));
+  return report.applied.empty() ? kSuccess : kDegraded;
+}
+
+ExitCode run(const Options& options) {
   const std::string url = options.db.url();
+  if (options.status) return tell_status(options, url);
   const auto [label, report] = backend_of_log(url).migrate(url, options.dry_run);
   if (options.json) {
-    const nlohmann::json out{{"database", label},         {"from", report.from},
-                             {"to", report.to},           {"applied", report.applied},
-                             {"notices", report.notices}, {"dry_run", options.dry_run}};
-    say(out.dump() + '\n');
-    return;
+    say_json({{"database", label},
+              {"from", report.from},
+              {"to", report.to},
+              {"applied", report.applied},
+              {"notices", report.notices},
+              {"dry_run", options.dry_run}});
+    return kSuccess;
   }
   for (const std::string& name : report.applied)
     say(fmt::format("{} {}\n", options.dry_run ? "would apply" : "applied", name));
@@ -37,19 +58,23 @@ void run(const Options& options) {
   else
     say(fmt::format("{}: schema {} -> {}{}\n", label, report.from, report.to,
                     options.dry_run ? " (dry run: nothing was changed)" : ""));
+  return kSuccess;
 }
 
 }  // namespace
 
-void add_migrate(CLI::App& app, ExitCode& /*code*/) {
+void add_migrate(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
   options->db.add_to(*command, "Database, created when missing if it is SQLite's");
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
+  command->add_flag("--status", options->status,
+                    "Only tell which schema there is and which one is needed; exit code 4 when it "
+                    "is not the same");
   command->add_flag("--json", options->json, "One JSON object on stdout");
   command->footer(std::string("Forward only, and safe when several run at once.\n") + kExitCodes);
-  command->callback([options] { run(*options); });
+  command->callback([options, &code] { code = run(*options); });
 }
 
 }  // namespace querymark::cli

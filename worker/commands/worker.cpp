@@ -43,7 +43,7 @@ ExitCode drain(Worker& worker, const LogLines& lines, const std::stop_token& sto
     const WorkerRound round = worker.run_once();
     if (round.standby) {
       lines.warn("another worker holds the lease; what is left was not drained");
-      return kStandby;
+      return kDegraded;
     }
     if (round.down) throw Error("the target failed; what is left stays in the log");
     if (round.idle()) {

@@ -68,9 +68,18 @@ struct PostgresLog {
   postgres::Log log{shop.url(), "shop"};
   std::unique_ptr<LogClaims> held = log.claims();
   std::unique_ptr<Deliveries> kept = log.deliveries();
+  std::unique_ptr<Subscribers> followers = log.subscribers();
+  std::unique_ptr<Pruning> table = log.pruning();
   LogReader& reader() { return log; }
   LogClaims& claims() { return *held; }
   Deliveries& deliveries() { return *kept; }
+  Subscribers& subscribers() { return *followers; }
+  Pruning& pruning() { return *table; }
+  void grow_old(std::chrono::milliseconds by) {
+    const std::string span = std::to_string(by.count()) + " * interval '1 millisecond'";
+    shop.execute("update querymark.snapshot set recorded_at = recorded_at - " + span);
+    shop.execute("update querymark.subscriber set beat_at = beat_at - " + span);
+  }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {
@@ -97,7 +106,11 @@ struct PostgresLog {
 #endif
 
 /// Those that keep who follows them, and can be pruned.
+#ifdef QUERYMARK_TEST_POSTGRES
+#define QUERYMARK_LIVED_LOGS MemoryLog, PostgresLog
+#else
 #define QUERYMARK_LIVED_LOGS MemoryLog
+#endif
 
 inline IntentBatch batch(std::initializer_list<Target> targets) {
   IntentBatch intents;

@@ -90,6 +90,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
         std::set<std::string>{"adopt",
+                              "ask_report",
                               "backend",
                               "begin_write",
                               "deliveries_forgive",
@@ -97,6 +98,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "deliveries_record",
                               "deliveries_settle",
                               "deliveries_take_due",
+                              "horizon_holder",
                               "leave_read",
                               "leave_read_customs",
                               "listening",
@@ -108,10 +110,21 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "pin_session",
                               "prove_session",
                               "prove_session_customs",
+                              "prune_allow",
+                              "prune_extent",
+                              "prune_holders",
+                              "prune_recorded",
+                              "prune_remove",
+                              "record_snapshot",
                               "ring",
                               "session",
                               "session_settings",
                               "settings_now",
+                              "subscriber_beat",
+                              "subscriber_enter",
+                              "subscriber_leave",
+                              "subscriber_reap",
+                              "subscribers",
                               "type_names",
                               "write_position"});
 }

@@ -26,11 +26,6 @@ struct ConsumerRow {
   }
 };
 
-std::optional<Cursor> cursor_of(const Row& row) {
-  if (row["epoch"].is_null()) return std::nullopt;
-  return Cursor{epoch_of(row["epoch"]), snapshot_of(row["cursor"]), {}};
-}
-
 std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& name)
     QUERYMARK_REQUIRES(log.mutex()) {
   const ResultSet set =
@@ -65,8 +60,7 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
   if (row->cursor && !row->has_work()) {
     const auto found = log_->page(*row->cursor, std::nullopt, std::nullopt, 1);
     const bool current = log_->proves(found.state) && found.state.epoch == row->cursor->epoch &&
-                         !rewound(*row->cursor, found.state) &&
-                         !pruned_past(*row->cursor, found.state.floor);
+                         !rewound(*row->cursor, found.state) && found.state.whole(*row->cursor);
     const bool fresh =
         found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
     if (current && found.rows.empty() && fresh)
@@ -88,7 +82,7 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
   // The snapshot that bounds the segment, in a later statement than the lock's.
   const LogState now = log_->state(cursor);
   claim.upto = now.cursor();
-  claim.flush_first = !cursor || cursor->epoch != now.epoch || pruned_past(*cursor, now.floor);
+  claim.flush_first = !cursor || cursor->epoch != now.epoch || !now.whole(*cursor);
   claim.from = claim.flush_first ? claim.upto : *cursor;
   return {ClaimStatus::claimed, claim, {}};
 }

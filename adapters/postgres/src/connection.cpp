@@ -57,6 +57,11 @@ int send_bound(PGconn* connection, const std::string& sql, const Bound& bound) {
                            nullptr, nullptr, 0);
 }
 
+int send_prepared(PGconn* connection, const char* name, const Bound& bound) {
+  return PQsendQueryPrepared(connection, name, bound.size(), bound.pointers.data(), nullptr,
+                             nullptr, 0);
+}
+
 std::int64_t affected(const PGresult* result) {
   const std::string_view text = PQcmdTuples(const_cast<PGresult*>(result));
   std::int64_t rows = 0;
@@ -256,13 +261,14 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   return affected(ask_bound("run a statement", sql, values).get());
 }
 
-// One statement of a pipeline: a text with its values, or the name of a prepared one.
+// One statement of a pipeline: a text, or the name of a prepared one, with its values.
 struct Connection::Step {
   const char* text;
   const Bound* bound = nullptr;
   bool prepared = false;
 
   [[nodiscard]] bool send(PGconn* native) const {
+    if (prepared && bound != nullptr) return send_prepared(native, text, *bound) != 0;
     if (prepared) return PQsendQueryPrepared(native, text, 0, nullptr, nullptr, nullptr, 0) != 0;
     if (bound != nullptr) return send_bound(native, text, *bound) != 0;
     return PQsendQueryParams(native, text, 0, nullptr, nullptr, nullptr, nullptr, 0) != 0;
@@ -374,20 +380,10 @@ void Connection::begin_with(const char* begin, const char* beginning, std::strin
   first.changed = affected(rows.get());
 }
 
-ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {
-  const std::string doing = "run \"" + std::string(sql.name) + '"';
-  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = sql.name};
-  const Bound bound(values);
+template <class Run>
+decltype(auto) Connection::with_prepared(Run&& run) {
   try {
-    if (!prepared_.contains(std::string_view(sql.name))) {
-      ask(call,
-          [&](PGconn* native) { return PQsendPrepare(native, sql.name, sql.text, 0, nullptr); });
-      prepared_.insert(sql.name);
-    }
-    return ask(call, [&](PGconn* native) {
-      return PQsendQueryPrepared(native, sql.name, bound.size(), bound.pointers.data(), nullptr,
-                                 nullptr, 0);
-    });
+    return run();
   } catch (const Error& failure) {
     // Another session than the one that prepared it, or another schema: only a new connection
     // helps.
@@ -395,6 +391,45 @@ ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const Para
     if (state == "26000" || state == "42P05" || state == "0A000") lost_ = true;
     throw;
   }
+}
+
+ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {
+  const std::string doing = "run \"" + std::string(sql.name) + '"';
+  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = sql.name};
+  const Bound bound(values);
+  return with_prepared([&] {
+    prepare(call, sql);
+    return ask(call, [&](PGconn* native) { return send_prepared(native, sql.name, bound); });
+  });
+}
+
+void Connection::prepare(const Call& call, const SqlStatement& sql) {
+  if (prepared_.contains(std::string_view(sql.name))) return;
+  ask(call, [&](PGconn* native) { return PQsendPrepare(native, sql.name, sql.text, 0, nullptr); });
+  prepared_.insert(sql.name);
+}
+
+std::pair<ResultSet, ResultSet> Connection::query_named(const NamedCall& first,
+                                                        const NamedCall& second) {
+  const std::string doing = "run \"" + std::string(first.sql.name) + '"';
+  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = first.sql.name};
+  const Bound first_bound({first.values.begin(), first.values.size()});
+  const Bound second_bound({second.values.begin(), second.values.size()});
+  const std::array<Step, 2> steps{
+      {{.text = first.sql.name, .bound = &first_bound, .prepared = true},
+       {.text = second.sql.name, .bound = &second_bound, .prepared = true}}};
+  std::array<ResultHandle, 2> results;
+  with_prepared([&] {
+    prepare(call, first.sql);
+    prepare(call, second.sql);
+    guarded(call, [&](auto&& ended) {
+      ResultHandle failed;
+      const bool in_step = pipeline(steps, results, failed);
+      ended();
+      if (!in_step || failed || !results[0] || !results[1]) fail(call, failed.get());
+    });
+  });
+  return {rows_of(results[0].get()), rows_of(results[1].get())};
 }
 
 ResultSet Connection::query_named(const SqlStatement& sql,

@@ -88,6 +88,13 @@ class Connection {
                                       std::initializer_list<ParameterView> values = {});
   std::int64_t execute_named(const SqlStatement& sql,
                              std::initializer_list<ParameterView> values = {});
+  struct NamedCall {
+    const SqlStatement& sql;
+    std::initializer_list<ParameterView> values;
+  };
+  /// Two of them in one transaction and, once both are prepared, one round trip.
+  [[nodiscard]] std::pair<ResultSet, ResultSet> query_named(const NamedCall& first,
+                                                            const NamedCall& second);
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
@@ -169,6 +176,9 @@ class Connection {
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,
                          std::span<const ParameterView> values);
   ResultHandle run_named(const SqlStatement& sql, std::span<const ParameterView> values);
+  void prepare(const Call& call, const SqlStatement& sql);
+  template <class Run>
+  decltype(auto) with_prepared(Run&& run);
   [[nodiscard]] ResultSet named_rows(const PGresult* result);
 
   ConnectString url_;

@@ -3,9 +3,11 @@
 #include "claims.hpp"
 #include "delivery_table.hpp"
 #include "log_connection.hpp"
+#include "log_table.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
+#include "subscriber_table.hpp"
 
 namespace querymark::postgres {
 
@@ -29,6 +31,12 @@ std::unique_ptr<Deliveries> Log::deliveries() const {
   return std::make_unique<DeliveryTable>(log_);
 }
 
+std::unique_ptr<Subscribers> Log::subscribers() const {
+  return std::make_unique<SubscriberTable>(log_);
+}
+
+std::unique_ptr<Pruning> Log::pruning() const { return std::make_unique<LogTable>(log_); }
+
 int Log::backend_pid() const {
   const MutexLock lock(log_->mutex());
   return log_->backend_pid();
@@ -48,7 +56,7 @@ Cursor Log::now() {
 Cursor Log::retained() {
   const MutexLock lock(log_->mutex());
   const LogState state = log_->state();
-  return {state.epoch, Snapshot(state.floor, state.floor, {}), {}};
+  return {state.epoch, state.pruned, {}};
 }
 
 bool Log::holds(const Receipt& receipt) {
@@ -68,9 +76,10 @@ void Log::verify(const SharedStamp& stamp) {
 
 TailPage Log::read(const TailRequest& request) {
   const MutexLock lock(log_->mutex());
-  auto found = log_->page(request.from, request.upto, request.after, request.limit + 1);
+  auto found =
+      log_->page(request.from, request.upto, request.after, request.limit + 1, request.beat);
   TailPage page;
-  page.floor = found.state.floor;
+  page.floor = found.state.pruned.limit();
   const Cursor& known = request.upto.value_or(request.from);
   const auto stands = [&]() QUERYMARK_REQUIRES(log_->mutex()) {
     return log_->proves(found.state) && found.state.epoch == request.from.epoch &&
@@ -86,19 +95,20 @@ TailPage Log::read(const TailRequest& request) {
       return page;
     }
     // The same history on another backend: what was read before the proof does not count.
-    found = log_->page(request.from, request.upto, request.after, request.limit + 1);
+    found = log_->page(request.from, request.upto, request.after, request.limit + 1, request.beat);
     if (!stands())
       throw Error(
           "the log's server changes faster than it can be read; give the subscriber a direct "
           "connection (direct_url)",
           {.retryable = true, .connection_lost = true});
-    page.floor = found.state.floor;
+    page.floor = found.state.pruned.limit();
   }
-  if (pruned_past(request.from, found.state.floor)) {
+  if (!found.state.whole(request.from)) {
     page.status = TailStatus::pruned;
     page.upto = found.state.cursor();
     return page;
   }
+  page.beaten = found.beaten;
   page.upto = request.upto.value_or(found.state.cursor());
   page.more = found.rows.size() > request.limit;
   if (page.more) found.rows.resize(request.limit);

@@ -22,7 +22,7 @@ namespace {
 LogState state_of(const Row& row) {
   return {.epoch = epoch_of(row["epoch"]),
           .adopted = row["adopted"].as<bool>(),
-          .floor = parse_position(row["floor"].view()),
+          .pruned = snapshot_of(row["pruned"]),
           .snapshot = snapshot_of(row["snapshot"]),
           .pid = row["pid"].as<int>(),
           .database_id = row["database_id"].as<std::string>()};
@@ -42,9 +42,14 @@ Snapshot snapshot_of(const Field& field) {
   return *std::move(snapshot);
 }
 
+std::optional<Cursor> cursor_of(const Row& row) {
+  if (row["epoch"].is_null()) return std::nullopt;
+  return Cursor{epoch_of(row["epoch"]), snapshot_of(row["cursor"]), {}};
+}
+
 LogPage page_of(const ResultSet& set) {
   require_meta(set);
-  LogPage found{state_of(set.row(0)), {}};
+  LogPage found{.state = state_of(set.row(0)), .rows = {}};
   for (const Row row : set) {
     if (row["id"].is_null()) break;  // the state alone
     const Field target = row["target"];
@@ -56,6 +61,11 @@ LogPage page_of(const ResultSet& set) {
                                         : Target::from_log(row["kind"].view(), target.view())});
   }
   return found;
+}
+
+Beaten beaten_of(const ResultSet& set) {
+  const Row row = set.row(0);
+  return {.known = row["known"].as<bool>(), .live = row["live"].as<std::optional<std::uint64_t>>()};
 }
 
 std::vector<std::string> in_progress_of(const Cursor& cursor, Position after) {
@@ -74,8 +84,6 @@ void require_meta(const ResultSet& set) {
 bool rewound(const Cursor& known, const LogState& found) {
   return known.epoch == found.epoch && known.snapshot.limit() > found.snapshot.limit();
 }
-
-bool pruned_past(const Cursor& cursor, Position floor) { return cursor.snapshot.horizon() < floor; }
 
 LogConnection::LogConnection(std::string url, std::string namespace_name, LogOptions options)
     : url_(std::move(url)),
@@ -143,19 +151,33 @@ bool LogConnection::proves(const LogState& found) const {
 }
 
 LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upto,
-                            const std::optional<LogRow>& after, std::size_t limit) {
+                            const std::optional<LogRow>& after, std::size_t limit,
+                            const std::optional<Heartbeat>& beat) {
   const Position last_page = after ? after->position : Position{};
   const std::uint64_t low = std::max(last_of(from), last_page.value);
-  const std::vector<std::string> in_progress = in_progress_of(from, last_page);
+  const OwnedParameter in_progress = as_parameter(in_progress_of(from, last_page));
   const std::string low_text = std::to_string(low);
   const std::string upto_text = upto ? snapshot_text(upto->snapshot) : std::string();
   const std::string resume_text = std::to_string(last_page.value);
-  const ResultSet set =
-      query(sql::log_page,
-            {as_parameter(namespace_name_), as_parameter(low_text), as_parameter(in_progress),
-             upto ? as_parameter(upto_text) : ParameterView(), as_parameter(resume_text),
-             as_parameter(after ? after->id : 0), as_parameter(limit)});
-  return page_of(set);
+  const std::initializer_list<ParameterView> values = {
+      as_parameter(namespace_name_),
+      as_parameter(low_text),
+      in_progress,
+      upto ? as_parameter(upto_text) : ParameterView(),
+      as_parameter(resume_text),
+      as_parameter(after ? after->id : 0),
+      as_parameter(limit)};
+  if (!beat) return page_of(query(sql::log_page, values));
+  const std::string epoch = from.epoch.hex();
+  const std::string cursor = snapshot_text(from.snapshot);
+  const auto [page, beaten] = standing().query_named(
+      {sql::log_page, values},
+      {sql::subscriber_beat,
+       {as_parameter(static_cast<std::int64_t>(beat->id.value)), as_parameter(epoch),
+        as_parameter(cursor), as_parameter(beat->count_live)}});
+  LogPage found = page_of(page);
+  found.beaten = beaten_of(beaten);
+  return found;
 }
 
 }  // namespace querymark::postgres

@@ -18,25 +18,35 @@ namespace querymark::postgres {
 struct LogState {
   Epoch epoch;
   bool adopted = false;  // the epoch is this server's and its incarnation's
-  Position floor;
+  Snapshot pruned;       // what it covers may be gone
   Snapshot snapshot;
   int pid = 0;
   std::string database_id;
 
   [[nodiscard]] Cursor cursor() const { return {epoch, snapshot, {}}; }
+  /// Nothing that a consumer with this cursor has not seen may be gone. An id that was running for
+  /// both does not count: its rows come with its commit.
+  [[nodiscard]] bool whole(const Cursor& consumer) const {
+    return consumer.snapshot.contains(pruned);
+  }
 };
 
 /// What a statement has shown of the log: its state, and rows behind a cursor.
 struct LogPage {
   LogState state;
   std::vector<LogRow> rows;
+  std::optional<Beaten> beaten{};  // of a heartbeat that travelled along
 };
 
 /// Throw SchemaError, Error.
 [[nodiscard]] Epoch epoch_of(const Field& field);
 [[nodiscard]] Snapshot snapshot_of(const Field& field);
+/// Of the columns `epoch` and `cursor`; nothing where they are null.
+[[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);
 /// Of the rows of `log_page`, or `log_look`; SchemaError when there are none.
 [[nodiscard]] LogPage page_of(const ResultSet& set);
+/// Of the row of `subscriber_beat`.
+[[nodiscard]] Beaten beaten_of(const ResultSet& set);
 /// The ids that were in progress for a cursor, above `after`, and the last one that had been given
 /// out: the bounds of what it does not cover.
 [[nodiscard]] std::vector<std::string> in_progress_of(const Cursor& cursor, Position after = {});
@@ -44,9 +54,6 @@ struct LogPage {
 
 /// The server has yet to give out ids that the cursor knows: it was put back to an earlier state.
 [[nodiscard]] bool rewound(const Cursor& known, const LogState& found);
-/// What a consumer with this cursor has not seen may have been pruned: the floor lies above an id
-/// that was in progress, or that had yet to be given out.
-[[nodiscard]] bool pruned_past(const Cursor& cursor, Position floor);
 
 [[nodiscard]] inline std::int64_t stored(WriteId id) noexcept {
   return static_cast<std::int64_t>(id.value);
@@ -80,8 +87,8 @@ class LogConnection {
 
   /// Rows that `from` does not cover, at most `limit`, and the state in the same snapshot.
   [[nodiscard]] LogPage page(const Cursor& from, const std::optional<Cursor>& upto,
-                             const std::optional<LogRow>& after, std::size_t limit)
-      QUERYMARK_REQUIRES(mutex_);
+                             const std::optional<LogRow>& after, std::size_t limit,
+                             const std::optional<Heartbeat>& beat = {}) QUERYMARK_REQUIRES(mutex_);
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 

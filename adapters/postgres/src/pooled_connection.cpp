@@ -255,9 +255,9 @@ std::optional<Look> PooledConnection::look_of(const ResultSet& answer,
     const LogState& state = found.state;
     const bool all = found.rows.size() <= kMostSeen && !answer.row(0)["filtered"].as<bool>();
     if (!all || !state.adopted || state.pid != pid() || state.epoch != from.epoch ||
-        rewound(from, state) || pruned_past(from, state.floor))
+        rewound(from, state) || !state.whole(from))
       return std::nullopt;
-    return Look{from, {.rows = found.rows, .upto = state.cursor(), .floor = state.floor}};
+    return Look{from, {.rows = found.rows, .upto = state.cursor(), .floor = state.pruned.limit()}};
   } catch (const std::exception&) {  // the commit stands; the log's own connection tells what is
     return std::nullopt;
   }

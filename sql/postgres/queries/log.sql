@@ -6,7 +6,7 @@
 select querymark.adopt($1::text, $2::text::xid8)
 
 -- name: log_state
-select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, h.database_id
+select h.epoch, h.adopted, h.pruned::text, pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, h.database_id
   from querymark.history h
 
 -- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), at most $7,
@@ -21,11 +21,11 @@ select h.epoch, h.adopted, h.floor::text, pg_current_snapshot()::text as snapsho
 -- in bytes, too.
 -- name: log_page
 with state as materialized (
-  select h.database_id, h.epoch, h.adopted, h.floor, pg_current_snapshot() as snapshot,
+  select h.database_id, h.epoch, h.adopted, h.pruned, pg_current_snapshot() as snapshot,
          coalesce($4::text::pg_snapshot, pg_current_snapshot()) as upto
     from querymark.history h
 )
-select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid() as pid, s.database_id,
+select s.epoch, s.adopted, s.pruned::text, s.snapshot::text, pg_backend_pid() as pid, s.database_id,
        r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end as target, r.write_id
   from state s
   left join lateral (
@@ -56,7 +56,7 @@ select s.epoch, s.adopted, s.floor::text, s.snapshot::text, pg_backend_pid() as 
 -- each of two branches, in no order, or it is no use. What this session may not see of the log, a policy would hide
 -- without a word: the last column.
 -- name: log_look
-select h.epoch, h.adopted, h.floor::pg_catalog.text,
+select h.epoch, h.adopted, h.pruned::pg_catalog.text,
        pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot, pg_catalog.pg_backend_pid() as pid, h.database_id, r.id, r.xid::pg_catalog.text, r.kind,
        case when pg_catalog.octet_length(r.target) operator(pg_catalog.<=) 1024 then r.target end as target, r.write_id,
        pg_catalog.row_security_active('querymark.log'::pg_catalog.regclass) as filtered
@@ -99,7 +99,7 @@ select h.epoch,
                 where l.xid operator(pg_catalog.=) $1::pg_catalog.text::pg_catalog.xid8
                   and l.write_id operator(pg_catalog.=) $2::bigint) as logged,
        pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()) as ended,
-       $1::pg_catalog.text::pg_catalog.xid8 operator(pg_catalog.<) h.floor as pruned,
+       pg_catalog.pg_visible_in_snapshot($1::pg_catalog.text::pg_catalog.xid8, h.pruned) as pruned,
        case when h.adopted and $1::pg_catalog.text::pg_catalog.xid8
                  operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
             then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end as status

@@ -9,6 +9,8 @@
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/pruning.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/mark/stamp.hpp"
 
 namespace querymark::postgres {
@@ -64,6 +66,9 @@ class Log final : public LogReader {
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// What did not reach their targets at once. Likewise.
   [[nodiscard]] std::unique_ptr<Deliveries> deliveries() const;
+  /// Who follows this log, and what may go of it, over the same connection. Likewise.
+  [[nodiscard]] std::unique_ptr<Subscribers> subscribers() const;
+  [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
   /// The server process that serves the log's connection now; 0 when there is none.
   [[nodiscard]] int backend_pid() const;
 

@@ -17,6 +17,7 @@ struct MemoryLog {
   LogReader& reader() { return outbox_; }
   LogClaims& claims() { return outbox_; }
   Deliveries& deliveries() { return outbox_; }
+  Coverage& coverage() { return outbox_; }
   Subscribers& subscribers() { return outbox_; }
   Pruning& pruning() { return outbox_; }
   /// Time goes by for the database: recorded snapshots and heartbeats are that much older.
@@ -37,6 +38,7 @@ struct SqliteLog {
   LogReader& reader() { return log; }
   LogClaims& claims() { return *held; }
   Deliveries& deliveries() { return *kept; }
+  Coverage& coverage() { return log; }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {
@@ -80,6 +82,7 @@ struct PostgresLog {
     shop.execute("update querymark.snapshot set recorded_at = recorded_at - " + span);
     shop.execute("update querymark.subscriber set beat_at = beat_at - " + span);
   }
+  Coverage& coverage() { return log; }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {

@@ -35,9 +35,9 @@ struct Left {
         std::to_string(count) + ") select i from n)");
   }
   [[nodiscard]] Finished command(const std::string& arguments) const {
-    return run({"/bin/sh", "-c",
-                "exec " + kProgram + ' ' + arguments + " --namespace shop --db sqlite:" +
-                    shop.path()});
+    return run(
+        {"/bin/sh", "-c",
+         "exec " + kProgram + ' ' + arguments + " --namespace shop --db sqlite:" + shop.path()});
   }
   // Lines of JSON.
   [[nodiscard]] std::vector<json> list(const std::string& arguments) const {
@@ -58,7 +58,8 @@ struct Left {
 
 TEST_CASE("cli: deliveries are listed by what an operator has to do with them", "[cli]") {
   const Left left;
-  CHECK_THAT(left.command("dead list").output, Contains("no dead deliveries in the namespace shop"));
+  CHECK_THAT(left.command("dead list").output,
+             Contains("no dead deliveries in the namespace shop"));
   left.add("pending", "'a'", "'timed out'");
   left.add("dead", "'b'", "'refused'");
   left.add("superseded", "'c'", "null");
@@ -122,15 +123,16 @@ TEST_CASE("cli: a decision asks first, and is made of what was named", "[cli]") 
 
 TEST_CASE("cli: what names and errors hold does not act on a terminal", "[cli]") {
   const Left left;
-  left.add("dead", "'evil' || char(27) || '[2J' || char(10) || 'fake 1 row' || char(155) || char(8238)",
+  left.add("dead",
+           "'evil' || char(27) || '[2J' || char(10) || 'fake 1 row' || char(155) || char(8238)",
            "'x' || char(13) || char(7) || '''; drop table querymark_log; --'");
   const Finished table = left.command("dead list");
   CHECK_THAT(table.output, Contains("\\x1b[2J\\nfake") && Contains("\\u009b") &&
                                Contains("\\u202e") && Contains("\\x0d\\x07"));
   CHECK(std::count(table.output.begin(), table.output.end(), '\n') == 2);
   for (const std::string& shown :
-       {table.output, left.command("dead list --json").output,
-        left.command("dead show 1").output, left.command("dead show 1 --json").output})
+       {table.output, left.command("dead list --json").output, left.command("dead show 1").output,
+        left.command("dead show 1 --json").output})
     for (const char c : shown) CHECK((c == '\n' || (c >= ' ' && c <= '~')));
   CHECK(left.list("dead list").at(0)["target"] == "evil\x1b[2J\nfake 1 row\xC2\x9B\xE2\x80\xAE");
   const Finished odd = run({kProgram, "dead", "list", "--db", "sqlite:" + left.shop.path(),

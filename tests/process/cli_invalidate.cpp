@@ -51,19 +51,20 @@ TEST_CASE("cli: invalidate takes each kind of target as the log spells it", "[cl
   CHECK(json::parse(all.output)["intents"] == 5);
   CHECK(shop.text("select group_concat(kind || ' ' || target, ', ') from querymark_log") ==
         "key name:basket%3A7, tag a:b%3Ac, entity product:7, collection product, flush ");
-  CHECK(shop.number("select count(*) from querymark_log where reason = 'querymark invalidate'") == 5);
-  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
-           {},
-           {"--entity", "product"},
-           {"--tag", ""},
-           {"--tag", "100%"},
-           {"--tag", "\xFF"},
-           {"--tag", std::string(2000, 'x')},
-           {"--tag", "a", "--reason", std::string(501, 'x')},
-           {"--tag", "a", "--wait", "everybody"},
-           {"--tag", "a", "--timeout", "soon"},
-           {"--tag", "a", "--timeout", "-5"},
-           {"--tag", "a", "--timeout", "99999999999999999d"}})
+  CHECK(shop.number("select count(*) from querymark_log where reason = 'querymark invalidate'") ==
+        5);
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{},
+                                             {"--entity", "product"},
+                                             {"--tag", ""},
+                                             {"--tag", "100%"},
+                                             {"--tag", "\xFF"},
+                                             {"--tag", std::string(2000, 'x')},
+                                             {"--tag", "a", "--reason", std::string(501, 'x')},
+                                             {"--tag", "a", "--wait", "everybody"},
+                                             {"--tag", "a", "--timeout", "soon"},
+                                             {"--tag", "a", "--timeout", "-5"},
+                                             {"--tag", "a", "--timeout", "99999999999999999d"}})
     CHECK(invalidate(shop, wrong).code == 2);
   CHECK_THAT(invalidate(shop, {"--entity", "product"}).output, Contains("product:7"));
   CHECK(shop.number("select count(*) from querymark_log") == 5);
@@ -73,8 +74,8 @@ TEST_CASE("cli: everything is invalidated only when that is meant", "[cli]") {
   const Shop shop;
   const Finished asked =
       run({"/bin/sh", "-c",
-           "echo no | " + kProgram + " invalidate --flush --namespace shop --db sqlite:" +
-               shop.path()});
+           "echo no | " + kProgram +
+               " invalidate --flush --namespace shop --db sqlite:" + shop.path()});
   CHECK(asked.code == 1);
   CHECK_THAT(asked.output, Contains("everything in the namespace shop?") && Contains("--yes"));
   CHECK(shop.number("select count(*) from querymark_log") == 0);

@@ -202,8 +202,7 @@ TEST_CASE("consistency: what can't be meant is refused", "[consistency]") {
   CHECK_THROWS_WITH(alone.take_result(), Catch::Contains("transaction"));
 }
 
-TEST_CASE("consistency: a read past the cache asks the database and nobody else",
-          "[consistency]") {
+TEST_CASE("consistency: a read past the cache asks the database and nobody else", "[consistency]") {
   Fixture f;
   f.request.said.cached = false;
   ReadMachine machine(f.source, f.wanting(Consistency::strong()));

@@ -64,7 +64,7 @@ struct Database::State final : Backend {
         doorbell(
             log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout, .connect_timeout = options.connect_timeout}),
-        core_(cache, log, doorbell, CoreOptions::of(options, cache, first_scope())) {
+        core_(cache, log, log, nullptr, doorbell, CoreOptions::of(options, cache, first_scope())) {
     core_.start();
     following.store(true);
     require_one_database();

@@ -5,6 +5,7 @@
 #include "log_connection.hpp"
 #include "log_table.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/log/coverage_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "subscriber_table.hpp"
@@ -66,6 +67,28 @@ bool Log::holds(const Receipt& receipt) {
       sql::confirm_write, {as_parameter(position), as_parameter(stored(receipt.write))});
   require_meta(found);
   return epoch_of(found.row(0)["epoch"]) == receipt.epoch && found.row(0)["logged"].as<bool>();
+}
+
+LogCoverage Log::coverage(Position first, Position last) {
+  const MutexLock lock(log_->mutex());
+  const std::string low = std::to_string(first.value);
+  const std::string high = std::to_string(last.value);
+  const auto look = [&]() QUERYMARK_REQUIRES(log_->mutex()) {
+    return log_->query(sql::coverage, {as_parameter(log_->namespace_name()), as_parameter(low),
+                                       as_parameter(high), as_parameter(kMaxGaps)});
+  };
+  ResultSet found = look();
+  require_meta(found);
+  LogState state = state_of(found.row(0));
+  if (!log_->proves(state)) {
+    static_cast<void>(log_->state());  // adopts what is there
+    found = look();
+    require_meta(found);
+    state = state_of(found.row(0));
+    if (!log_->proves(state))
+      throw Error("the epoch changes faster than it can be read; try again", {.retryable = true});
+  }
+  return {.end = state.cursor(), .consumers = coverage_rows(found, snapshot_of)};
 }
 
 void Log::verify(const SharedStamp& stamp) {

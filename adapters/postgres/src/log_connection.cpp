@@ -17,7 +17,6 @@
 // prepared on each connection at their first use: planning the tail takes longer than running it.
 
 namespace querymark::postgres {
-namespace {
 
 LogState state_of(const Row& row) {
   return {.epoch = epoch_of(row["epoch"]),
@@ -27,8 +26,6 @@ LogState state_of(const Row& row) {
           .pid = row["pid"].as<int>(),
           .database_id = row["database_id"].as<std::string>()};
 }
-
-}  // namespace
 
 Epoch epoch_of(const Field& field) {
   const auto epoch = Epoch::parse(field.view());

@@ -43,6 +43,8 @@ struct LogPage {
 [[nodiscard]] Snapshot snapshot_of(const Field& field);
 /// Of the columns `epoch` and `cursor`; nothing where they are null.
 [[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);
+/// Of a row that says where the log stands, as that of `log_state` does.
+[[nodiscard]] LogState state_of(const Row& row);
 /// Of the rows of `log_page`, or `log_look`; SchemaError when there are none.
 [[nodiscard]] LogPage page_of(const ResultSet& set);
 /// Of the row of `subscriber_beat`.

@@ -1,8 +1,12 @@
 #include "querymark/sqlite/log.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "claims.hpp"
 #include "delivery_table.hpp"
 #include "log_file.hpp"
+#include "querymark/log/coverage_rows.hpp"
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
@@ -131,6 +135,26 @@ bool Log::refutes(const Receipt& receipt) {
   if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
   const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
   return found.empty() || write_id_of(found.row(0)["write_id"].as<std::int64_t>()) != receipt.write;
+}
+
+LogCoverage Log::coverage(Position first, Position last) {
+  const MutexLock lock(file_->mutex());
+  file_->follow_path();
+  // State and consumers in one snapshot.
+  const ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
+  const LogState state = file_->look(0);
+  const std::string epoch = state.epoch.hex();
+  // A position from elsewhere may be none that SQLite has numbers for.
+  const auto id_of = [](Position position) {
+    constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
+    return as_parameter(std::min(position.value, kLast));
+  };
+  const ResultSet found =
+      file_->query(sql::coverage, {as_parameter(file_->namespace_name()), id_of(first), id_of(last),
+                                   as_parameter(kMaxGaps), as_parameter(epoch)});
+  return {.end = state.cursor(), .consumers = coverage_rows(found, [](const Field& id) {
+                                   return Snapshot::upto({id.as<std::uint64_t>()});
+                                 })};
 }
 
 WriteFate Log::resolve(const Receipt& receipt) {

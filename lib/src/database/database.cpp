@@ -16,7 +16,9 @@ DatabaseSession Database::with(const SessionSettings& settings) {
 }
 
 WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
-  return backend_->core().subscriber.wait(receipt, wait);
+  DatabaseCore& core = backend_->core();
+  const bool here = wait.scope() == Wait::Scope::none || wait.scope() == Wait::Scope::local;
+  return here ? core.subscriber.wait(receipt, wait) : core.target_waits.wait(receipt, wait);
 }
 
 WriteFate Database::resolve(const Receipt& receipt) {

@@ -1,30 +1,12 @@
 #include "querymark/log/delivery_rows.hpp"
 
-#include <charconv>
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "querymark/support/error.hpp"
+#include "fields.hpp"
 
 namespace querymark {
 namespace {
-
-Position position_of(const Field& field) {
-  if (field.type() != ValueType::text) return {field.as<std::uint64_t>()};
-  const std::string_view text = field.view();
-  Position position;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), position.value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-    throw SchemaError("a delivery's position is no number: " + std::string(text));
-  return position;
-}
-
-Epoch epoch_of(const Field& field) {
-  const auto epoch = Epoch::parse(field.view());
-  if (!epoch) throw SchemaError("a delivery's epoch is not 32 hexadecimal digits");
-  return *epoch;
-}
 
 WallTime time_of(const Field& milliseconds) {
   if (milliseconds.is_null()) return WallTime::max();
@@ -38,9 +20,9 @@ DeliveryRecord delivery_record(const Row& row) {
   record.id = row["id"].as<std::uint64_t>();
   if (const Field kind = row["kind"]; !kind.is_null())
     record.target = Target::from_log(kind.view(), row["target"].view());
-  record.epoch = epoch_of(row["epoch"]);
-  record.first_position = position_of(row["first_position"]);
-  record.position = position_of(row["position"]);
+  record.epoch = detail::epoch_of(row["epoch"]);
+  record.first_position = detail::position_of(row["first_position"]);
+  record.position = detail::position_of(row["position"]);
   record.attempts = row["attempts"].as<std::uint32_t>();
   record.available_at = time_of(row["available_at"]);
   record.deadline = time_of(row["deadline"]);

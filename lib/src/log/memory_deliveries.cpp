@@ -220,4 +220,24 @@ std::vector<std::uint64_t> MemoryOutbox::decide(std::span<const SeenDelivery> se
   return moved;
 }
 
+LogCoverage MemoryOutbox::coverage(Position first, Position last) {
+  const MutexLock lock(mutex_);
+  LogCoverage found{.end = end(), .consumers = {}};
+  for (const auto& [name, row] : consumers_) {
+    ConsumerCoverage& consumer = found.consumers.emplace_back();
+    consumer.name = name;
+    consumer.cursor = row.cursor;
+    consumer.flush_owed = row.flush_owed;
+    for (const auto& [id, waiting] : row.deliveries) {
+      const DeliveryRecord& record = waiting.record;
+      if (record.epoch != epoch_ || record.position < first || record.first_position > last ||
+          waiting.state == DeliveryState::superseded)
+        continue;
+      consumer.gaps.push_back({record.first_position, record.position, !waiting.open()});
+    }
+    consumer.more_gaps = consumer.gaps.size() >= kMaxGaps;
+  }
+  return found;
+}
+
 }  // namespace querymark

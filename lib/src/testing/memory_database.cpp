@@ -48,7 +48,7 @@ class Answers {
 };
 
 /// The log, as long as it can be reached.
-class Reach final : public LogReader {
+class Reach final : public LogReader, public Coverage {
  public:
   explicit Reach(std::string namespace_name) : log(std::move(namespace_name)) {}
 
@@ -67,6 +67,9 @@ class Reach final : public LogReader {
   }
   [[nodiscard]] bool refutes(const Receipt& receipt) override {
     return require(), log.refutes(receipt);
+  }
+  [[nodiscard]] LogCoverage coverage(Position first, Position last) override {
+    return require(), log.coverage(first, last);
   }
 
   MemoryOutbox log;
@@ -102,7 +105,7 @@ struct MemoryDatabase::World {
 struct MemoryDatabase::State final : Backend {
   State(Cache& cache, std::shared_ptr<World> of, const MemoryOptions& options)
       : world(std::move(of)),
-        core_(cache, world->reach, doorbell,
+        core_(cache, world->reach, world->reach, nullptr, doorbell,
               {.source = {.scope = {options.namespace_name, world->id, {}, {}},
                           .default_ttl = options.default_ttl,
                           .lagging = options.lagging,

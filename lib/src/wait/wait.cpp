@@ -1,6 +1,20 @@
 #include "querymark/wait/wait.hpp"
 
+#include <algorithm>
+
+#include "querymark/support/error.hpp"
+
 namespace querymark {
+
+Wait Wait::shared(std::vector<std::string> targets, TimeSpan timeout) {
+  if (targets.empty()) throw ConfigError("a wait for shared targets names at least one");
+  Wait wait(Scope::shared, detail::not_negative(timeout, "the timeout of a wait"));
+  std::ranges::sort(targets);
+  const auto twice = std::ranges::unique(targets);
+  targets.erase(twice.begin(), twice.end());
+  wait.targets_ = std::move(targets);
+  return wait;
+}
 
 std::string_view to_string(WaitStatus status) noexcept {
   switch (status) {

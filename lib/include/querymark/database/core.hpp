@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "querymark/follow/subscriber.hpp"
+#include "querymark/log/coverage.hpp"
 #include "querymark/log/doorbell.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/wait/target_waits.hpp"
 #include "querymark/write/own_writes.hpp"
 
 namespace querymark {
@@ -39,7 +43,9 @@ struct CoreOptions {
 class DatabaseCore {
  public:
   /// The cache, the log and the doorbell must outlive it. Throws what Source and Subscriber throw.
-  DatabaseCore(Cache& cache, LogReader& log, Doorbell& doorbell, const CoreOptions& options);
+  /// Without `subscribers` nobody can wait for everybody.
+  DatabaseCore(Cache& cache, LogReader& log, Coverage& coverage, Subscribers* subscribers,
+               Doorbell& doorbell, const CoreOptions& options);
   DatabaseCore(const DatabaseCore&) = delete;
   DatabaseCore& operator=(const DatabaseCore&) = delete;
 
@@ -51,10 +57,13 @@ class DatabaseCore {
   }
 
   const bool require_intents;
+  /// Random: names these marks, as whoever may have been served from others' sees it.
+  const std::uint64_t process_id;
   // The subscriber moves the source's marks, and own writes move both.
   Source source;
   Subscriber subscriber;
   OwnWrites own;
+  TargetWaits target_waits;
 };
 
 }  // namespace querymark

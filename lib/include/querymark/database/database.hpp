@@ -48,7 +48,8 @@ class Database : public Queries {
   }
 
   /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
-  /// process's own, acknowledged write returns at once; one in doubt is looked for in the log.
+  /// process's own, acknowledged write returns at once from a local wait; one in doubt is looked
+  /// for in the log.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
   /// What became of a write in doubt, by epoch, position and write id in the log. Blocks for one
   /// statement. Throws Error.

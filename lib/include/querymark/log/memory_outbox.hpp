@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/coverage.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/intent.hpp"
 #include "querymark/log/log_claims.hpp"
@@ -22,6 +23,7 @@ namespace querymark {
 class MemoryOutbox final : public LogReader,
                            public LogClaims,
                            public Deliveries,
+                           public Coverage,
                            public Subscribers,
                            public Pruning {
  public:
@@ -58,6 +60,8 @@ class MemoryOutbox final : public LogReader,
   [[nodiscard]] std::vector<DeliveryRow> list(const DeliveryFilter& filter) override;
   [[nodiscard]] std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
                                                   Decision decision) override;
+
+  [[nodiscard]] LogCoverage coverage(Position first, Position last) override;
 
   void enter(const SubscriberEntry& entry) override;
   [[nodiscard]] Beaten beat(SubscriberId id, const Cursor& cursor) override;

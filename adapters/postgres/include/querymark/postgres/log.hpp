@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/coverage.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -44,7 +45,7 @@ struct LogIdentity {
 ///
 /// Its statements are prepared, so `url` leads to the server itself, not to a proxy that lends
 /// server sessions per transaction.
-class Log final : public LogReader {
+class Log final : public LogReader, public Coverage {
  public:
   /// Connects, checks the schema, adopts the history. Throws SchemaError, ConfigError, Error.
   Log(std::string url, std::string namespace_name, LogOptions options = {});
@@ -56,6 +57,7 @@ class Log final : public LogReader {
   [[nodiscard]] TailPage read(const TailRequest& request) override;
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
+  [[nodiscard]] LogCoverage coverage(Position first, Position last) override;
   /// Starts a new epoch when the server has yet to give out positions below the stamp's horizon: it
   /// was put back to an earlier state. Throws Error.
   void verify(const SharedStamp& stamp);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/log/coverage.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
@@ -31,7 +32,7 @@ struct LogOptions {
 /// the one opened, its epoch is the cursor's, the cursor's row still has the witness that the
 /// cursor saw, and no row behind it is missing. Rows that were deleted without raising the floor,
 /// or an id that was left out, count as pruned.
-class Log final : public LogReader {
+class Log final : public LogReader, public Coverage {
  public:
   /// Opens, checks the schema, and adopts the file: one that was never opened before, or is a copy
   /// of another one, however made, gets a database id and an epoch of its own; a reboot after
@@ -44,6 +45,7 @@ class Log final : public LogReader {
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] bool refutes(const Receipt& receipt) override;
+  [[nodiscard]] LogCoverage coverage(Position first, Position last) override;
   /// What became of a write that left intents; never `running`, since SQLite has ended a
   /// transaction whose commit is in doubt. What is rolled back stays so from the next write to the
   /// file on; only a power loss before that could yet bring it back, as a whole.

@@ -3,6 +3,7 @@
 /// The core of querymark in one include. Adapters have their own: `querymark/sqlite/sqlite.hpp`.
 
 #include "querymark/database/database.hpp"
+#include "querymark/database/user_session.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/deliver/worker.hpp"
 #include "querymark/follow/subscriber.hpp"

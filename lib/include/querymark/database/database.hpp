@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -18,6 +19,7 @@
 namespace querymark {
 
 class Backend;
+class UserSession;
 
 /// A database with a cache in front: queries that are cached, writes that invalidate everywhere.
 /// Adapters derive theirs, which open it; application code that takes a `Database&` runs on each of
@@ -54,6 +56,9 @@ class Database : public Queries {
   /// What became of a write in doubt, by epoch, position and write id in the log. Blocks for one
   /// statement. Throws Error.
   [[nodiscard]] WriteFate resolve(const Receipt& receipt);
+  /// What one user has written, out of the text that its `str()` made in whichever process; empty for
+  /// a user who is new. Asks nobody.
+  [[nodiscard]] UserSession user_session(std::string_view text);
   /// Applies everything that was committed before the call. Blocks for one read of the log.
   void catch_up();
 
@@ -75,6 +80,7 @@ class Database : public Queries {
   [[nodiscard]] Backend& backend() const noexcept { return *backend_; }
 
  private:
+  friend class UserSession;
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write();
 
   std::unique_ptr<Backend> backend_;

@@ -1,0 +1,145 @@
+#include "querymark/database/user_session.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "querymark/database/backend.hpp"
+
+// The text: "qu1", the process whose marks served the user last (hexadecimal; zero: reads need not
+// be monotonic) and the position up to which all is remembered, separated by dots; then the
+// receipts, a tilde before each.
+
+namespace querymark {
+namespace {
+
+constexpr std::string_view kVersion = "qu1.";
+// What no session can read, so that the next one catches up first.
+constexpr std::string_view kUnreadable = "qu1.-";
+
+std::string hex_number(std::uint64_t value) {
+  char digits[16];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), value, 16);
+  return {digits, end.ptr};
+}
+
+// The number that the text begins with, cut off from it with the character behind it.
+std::optional<std::uint64_t> take_number(std::string_view& text) {
+  std::uint64_t value = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (end.ec != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end.ptr - text.data()));
+  return value;
+}
+
+bool take(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+}  // namespace
+
+UserSession::UserSession(Database& database, std::string_view text) : database_(&database) {
+  if (text.empty() || parse(text)) return;
+  receipts_.clear();
+  all_upto_ = {};
+  served_by_ = 0;
+  catch_up_first_ = true;
+}
+
+bool UserSession::parse(std::string_view text) {
+  if (text.size() > kMaxText || !take(text, kVersion)) return false;
+  const auto served_by = take_number(text);
+  if (!served_by || !take(text, ".")) return false;
+  const auto all_upto = take_number(text);
+  if (!all_upto) return false;
+  while (!text.empty()) {
+    if (receipts_.size() == kMaxReceipts || !take(text, "~")) return false;
+    const std::size_t end = std::min(text.find('~'), text.size());
+    auto receipt = Receipt::parse(text.substr(0, end));
+    if (!receipt || receipt->namespace_name != database_->backend().core().namespace_name()) return false;
+    if (!receipts_.empty() && (receipt->epoch != receipts_.front().epoch ||
+                               receipt->position < receipts_.back().position))
+      return false;
+    receipts_.push_back(*std::move(receipt));
+    text.remove_prefix(end);
+  }
+  if (*all_upto > 0 && receipts_.empty()) return false;  // of which epoch?
+  all_upto_ = {*all_upto};
+  served_by_ = *served_by;
+  return true;
+}
+
+std::string UserSession::str() const {
+  if (catch_up_first_) return std::string(kUnreadable);  // a look at the log includes all of it
+  std::string text =
+      std::string(kVersion) + hex_number(served_by_) + '.' + hex_number(all_upto_.value);
+  for (const Receipt& receipt : receipts_) text += '~' + receipt.str();
+  // Namespaces may be long, and are spelled in each receipt: the fewer are told apart then.
+  if (text.size() <= kMaxText || receipts_.empty()) return text;
+  UserSession shorter = *this;
+  shorter.all_upto_ = receipts_.size() > 1 ? receipts_.front().position : all_upto_;
+  shorter.receipts_.erase(shorter.receipts_.begin());
+  return shorter.str();
+}
+
+UserSession& UserSession::monotonic() & {
+  const std::uint64_t here = database_->backend().core().process_id;
+  if (served_by_ != 0 && served_by_ != here) catch_up_first_ = true;
+  served_by_ = here;
+  return *this;
+}
+
+UserSession&& UserSession::monotonic() && { return std::move(monotonic()); }
+
+void UserSession::remember(const Receipt& receipt) {
+  if (receipt.intents == 0 || receipt.namespace_name != database_->backend().core().namespace_name()) return;
+  // A new history has begun: what the old one had is there, or is lost for all.
+  if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) {
+    receipts_.clear();
+    all_upto_ = {};
+  }
+  if (receipt.position <= all_upto_ || std::ranges::find(receipts_, receipt) != receipts_.end())
+    return;
+  const auto place = std::ranges::upper_bound(receipts_, receipt.position, {}, &Receipt::position);
+  receipts_.insert(place, receipt);
+  settled_ = false;
+  if (receipts_.size() <= kMaxReceipts) return;
+  all_upto_ = receipts_.front().position;
+  receipts_.erase(receipts_.begin());
+}
+
+Consistency UserSession::wanted() const { return Consistency::at_least(receipts_, all_upto_); }
+
+Consistency UserSession::consistency() {
+  if (settled_ && !catch_up_first_) return {};
+  DatabaseCore& core = database_->backend().core();
+  if (catch_up_first_) {
+    if (!core.subscriber.try_catch_up()) return Consistency::strong();
+    catch_up_first_ = false;
+    forget_other_histories();
+  }
+  Consistency wanted = this->wanted();
+  settled_ = wanted.is_eventual() || wanted.met(core.source.marks());
+  if (settled_) return {};
+  if (!wanted.reach(core.subscriber)) return wanted;
+  forget_other_histories();
+  // Whatever was committed is included; what is in doubt may yet be.
+  settled_ = std::ranges::none_of(receipts_, &Receipt::in_doubt);
+  return {};
+}
+
+// After a look at the log: what it has never given out, or another history has, comes true nowhere.
+void UserSession::forget_other_histories() {
+  const Cursor at = database_->backend().core().source.marks().cursor();
+  std::erase_if(receipts_, [&](const Receipt& receipt) {
+    return receipt.epoch != at.epoch ||
+           (!receipt.in_doubt && receipt.position >= at.snapshot.limit());
+  });
+  if (receipts_.empty()) all_upto_ = {};
+}
+
+UserSession Database::user_session(std::string_view text) { return {*this, text}; }
+
+}  // namespace querymark

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <pqxx/transaction>
 
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
@@ -189,4 +190,22 @@ TEST_CASE("postgres round trips: what a policy hides from the writer is not pass
   process.set_price(1, 4.0);
   process.db.catch_up();
   CHECK(only(process.price(2)) == 70.0);
+}
+
+TEST_CASE("postgres round trips: a hit on a borrowed connection is one", "[round trips]") {
+  Counted counted;
+  pqxx::connection own(counted.gate.url(counted.shop.name()));
+  pqxx::work work(own);
+  auto borrowed = counted.process.db.borrow(work);
+  const auto read = [&] {
+    return borrowed.query("select price from product where id = 1")
+        .tag(entity("product", 1))
+        .fetch_as<double>()
+        .outcome()
+        .status;
+  };
+  CHECK(read() == ReadStatus::miss);
+  ReadStatus status{};
+  CHECK(counted.trips([&] { status = read(); }) == 1);
+  CHECK(status == ReadStatus::hit);
 }

@@ -19,7 +19,6 @@ using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 using postgres::Backslash;
-using postgres::Reading;
 using postgres::SqlToken;
 
 namespace {
@@ -109,7 +108,7 @@ TEST_CASE("postgres statements: what a query may be", "[postgres]") {
     CAPTURE(sql);
     CHECK(reading(sql) == kFine);
     CHECK(message_of([&] {
-            CHECK(postgres::require_reading(sql, Backslash::plain) == Reading::rows);
+            CHECK(postgres::require_reading(sql, Backslash::plain) == postgres::Reading::rows);
           }) == kFine);
   }
   for (const char* sql : {"explain select 1", "EXPLAIN (ANALYZE, VERBOSE) select 1", "show all",
@@ -118,7 +117,7 @@ TEST_CASE("postgres statements: what a query may be", "[postgres]") {
     CAPTURE(sql);
     CHECK(reading(sql) == kFine);
     CHECK(message_of([&] {
-            CHECK(postgres::require_reading(sql, Backslash::plain) == Reading::about);
+            CHECK(postgres::require_reading(sql, Backslash::plain) == postgres::Reading::about);
           }) == kFine);
   }
 }

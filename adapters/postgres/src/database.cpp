@@ -74,7 +74,10 @@ bool Database::State::prove(PooledConnection& connection) {
   const SessionState found = connection.find_session(settings);
   {
     const std::lock_guard lock(session_mutex);
-    if (!session) session = found;
+    if (!session) {
+      session = found;
+      client_encoding = connection.reported("client_encoding");
+    }
     if (const std::string difference = session->difference(found); !difference.empty())
       throw changed(difference);
   }
@@ -123,6 +126,16 @@ void Database::State::require_one_database() {
                 "in the log of another; name one server in the URL"
           : "direct_url (" + label_of(log_url) + ") leads to another database than " + label +
                 ": its log would never show the writes there");
+}
+
+SessionState Database::State::own_session() {
+  const std::lock_guard lock(session_mutex);
+  return *session;
+}
+
+bool Database::State::is_like_ours(const SessionState& callers, std::string_view encoding) {
+  const std::lock_guard lock(session_mutex);
+  return !callers.opaque && encoding == client_encoding && session->difference(callers).empty();
 }
 
 void Database::State::require_same(std::string_view id) {

@@ -106,6 +106,10 @@ struct Database::State final : Backend {
   [[nodiscard]] ConfigError changed(const std::string& what) const;
   // The first connection was opened before there was a history to compare it with.
   void require_one_database();
+  // What the pool's sessions are.
+  [[nodiscard]] SessionState own_session();
+  // Whether a query gives on the caller's session what it gives on the pool's.
+  [[nodiscard]] bool is_like_ours(const SessionState& callers, std::string_view encoding);
   // A caller's own connection must lead to this database.
   void require_same(std::string_view id);
 
@@ -153,9 +157,10 @@ struct Database::State final : Backend {
   std::string url;
   std::string log_url;
   std::string label;
-  std::mutex session_mutex;  // guards the next three
+  std::mutex session_mutex;  // guards the next four
   std::string database_id;
   std::optional<SessionState> session;
+  std::string client_encoding;           // of the same session
   std::optional<std::string> lent_look;  // of a proxy's session: what the settings are
   std::atomic<bool> following{false};
   ConnectionPool<PooledConnection> pool;

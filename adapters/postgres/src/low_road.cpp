@@ -49,12 +49,16 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
 
 Borrowed Database::borrow(pqxx::transaction_base& transaction, std::string scope) {
   return translated("look at the caller's session", Whose::ours, transaction, [&] {
-    const OwnedParameter no_names = as_parameter(std::vector<std::string>());
-    const std::array<ParameterView, 1> values{no_names};
+    const OwnedParameter customs = as_parameter(state().own_session().customs);
+    const std::array<ParameterView, 1> values{customs};
     const SessionState session(rows_of(exec_bound(transaction, sql::session_settings, values)));
     // No session of the pool's begins like this.
     Borrowed borrowed(*this, transaction, "borrowed:" + session.key() + ':' + scope);
     borrowed.settings_ = session.names();
+    borrowed.settings_.emplace_back("client_encoding");
+    for (const std::string& name : session.spoken) borrowed.settings_.push_back(name);
+    borrowed.like_ours_ = state().is_like_ours(session, transaction.conn().get_client_encoding());
+    borrowed.scoped_ = !scope.empty();
     ResultSet found = borrowed.look();
     state().require_same(found.row(0)["database_id"].view());
     if (!found.row(0)["adopted"].as<bool>()) {
@@ -82,6 +86,24 @@ ResultSet Borrowed::look() {
   return state;
 }
 
+Stored Borrowed::judged(const ResultSet& looked) const {
+  const Row seen = looked.row(0);
+  if (seen["wrote"].as<bool>()) return Stored::in_transaction;
+  const bool as_borrowed = seen["session"].view() == answer_ && !seen["temporary"].as<bool>() &&
+                           seen["adopted"].as<bool>();
+  return as_borrowed ? Stored::yes : Stored::uncacheable;
+}
+
+// What the caller has done in its session and its transaction since, nobody tells but the server.
+bool Borrowed::may_hit(std::string_view sql) {
+  if (!like_ours_ || reads_settings(sql)) return false;
+  return translated("look at the caller's session", Whose::ours, transaction_, [&] {
+    const ResultSet looked = look();
+    database_.state().require_same(looked.row(0)["database_id"].view());
+    return judged(looked) == Stored::yes && looked.row(0)["newest"].as<bool>();
+  });
+}
+
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {
   const std::string doing = "run " + quoted_sql(sql) + " in the caller's transaction";
   return translated(doing, Whose::callers, transaction_, [&] {
@@ -95,18 +117,16 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
         SharedStamp{epoch_of(row["epoch"].view()), parse_position(row["horizon"].view()), {}};
     // It reads under the name of the session that was borrowed, and of no table but the database's
     // own, whose epoch is this server's.
-    const auto judged = [&](const Row& seen) {
-      if (seen["wrote"].as<bool>()) return Stored::in_transaction;
-      const bool as_borrowed = seen["session"].view() == answer_ && !seen["temporary"].as<bool>() &&
-                               seen["adopted"].as<bool>();
-      return as_borrowed ? keep_of(reading) : Stored::uncacheable;
+    const auto judged_now = [&](const ResultSet& looked) {
+      const Stored found = judged(looked);
+      if (found != Stored::yes) return found;
+      return reads_settings(sql) ? Stored::uncacheable : keep_of(reading);
     };
-    loaded.keep = judged(row);
+    loaded.keep = judged_now(state);
     loaded.rows = database_.state().type_names.rows_of(transaction_,
                                                        exec_bound(transaction_, sql, parameters));
     if (loaded.keep == Stored::yes) {  // a function may have written, or have changed the session
-      const ResultSet after = look();
-      loaded.keep = judged(after.row(0));
+      loaded.keep = judged_now(look());
     }
     return loaded;
   });

@@ -1,6 +1,7 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/ascii.hpp"
@@ -79,11 +80,25 @@ std::vector<std::string> customs_set_by(std::string_view sql) {
   return names;
 }
 
+bool reads_settings(std::string_view sql) {
+  const std::string lower = ascii::to_lower(sql);
+  // The last: an identifier that hides its letters.
+  return std::ranges::any_of(
+      std::array<std::string_view, 4>{"current_setting", "pg_settings", "pg_show_all_settings",
+                                      "u&\""},
+      [&](std::string_view word) { return lower.find(word) != std::string::npos; });
+}
+
 SessionState::SessionState(const ResultSet& answer) {
   for (std::size_t i = 0; i < answer.size(); ++i) {
     const Row row = answer.row(i);
-    if (i == 0) customs = row[3].as<std::vector<std::string>>();
-    settings_.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<bool>()});
+    if (i == 0) {
+      customs = row["customs"].as<std::vector<std::string>>();
+      spoken = row["spoken"].as<std::vector<std::string>>();
+      opaque = row["opaque"].as<bool>();
+    }
+    settings_.push_back({row["name"].as<std::string>(), row["value"].as<std::string>(),
+                         row["standing"].as<bool>()});
   }
   std::ranges::sort(settings_, {}, &Setting::name);
 }

@@ -33,6 +33,9 @@ struct SettingList {
 /// quotes, and those behind SET. Only a guess: a function or a parameter may hide others.
 [[nodiscard]] std::vector<std::string> customs_set_by(std::string_view sql);
 
+/// Whether what a query reads may depend on a custom setting that it names itself.
+[[nodiscard]] bool reads_settings(std::string_view sql);
+
 /// What a session is, as far as it can change results: the answer of `session_settings`.
 class SessionState {
  public:
@@ -47,7 +50,9 @@ class SessionState {
   /// All names that tell whether a session is still in this state.
   [[nodiscard]] std::vector<std::string> names() const;
 
-  std::vector<std::string> customs;  ///< Names of custom settings that somebody speaks of.
+  std::vector<std::string> customs;  ///< Names of custom settings that somebody may set.
+  std::vector<std::string> spoken;   ///< Names of all that somebody speaks of.
+  bool opaque = false;               ///< Settings under other names, too, may change results.
 
  private:
   struct Setting {

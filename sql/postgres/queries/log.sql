@@ -111,7 +111,8 @@ select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text as position
 
 -- What a load inside a caller's transaction may be stamped with, whether the epoch is that of its server (a copy or a
 -- clone that nobody has adopted bears the original's; the view `history` can't be asked on a standby), whether temporary
--- tables may hide others, and what the session is ($1: its settings by name).
+-- tables may hide others, what the session is ($1: its settings by name), and whether each statement has a snapshot of
+-- its own.
 -- name: load_state
 select m.database_id, m.epoch,
        pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text as horizon,
@@ -125,7 +126,8 @@ select m.database_id, m.epoch,
                 where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()) as temporary,
        pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user,
                             array(select pg_catalog.current_setting(c.name, true)
-                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,
+       pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' as newest
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 

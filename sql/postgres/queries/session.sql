@@ -89,7 +89,10 @@ select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_gen
 -- Custom settings (`app.tenant`) are hidden from pg_settings. They are looked for by name: those of $1, those that the
 -- database and the role come with, and those that functions and policies speak of. (Not views: what shows their text
 -- runs statements of its own, on the caller's search_path.)
--- The fourth column: names that somebody may set. A session must be asked for each after each call, so there are few.
+-- `customs`: names that somebody may set. A session must be asked for each after each call, so there are few.
+-- `spoken`: those that somebody reads, too, and those of extensions.
+-- `opaque`: something reads settings by names that are nowhere to be found, such as computed ones. Views and SQL bodies
+-- are looked at as the server stores them, for a call of pg_catalog.current_setting (its two functions by their oids).
 -- name: session_settings
 with standing (name) as materialized (
   select pg_catalog.unnest(array['role', 'search_path', 'TimeZone', 'timezone_abbreviations', 'DateStyle',
@@ -150,5 +153,21 @@ with standing (name) as materialized (
 )
 select s.name, s.value, s.standing,
        array(select distinct c.name from custom c where c.is_set and c.name operator(pg_catalog.~) '[.]' order by 1)
+       as customs,
+       array(select c.name from custom c where c.name operator(pg_catalog.~) '[.]'
+             union
+             select g.name from pg_catalog.pg_settings g where g.name operator(pg_catalog.~) '[.]'
+             order by 1) as spoken,
+       exists (select from spoken t
+                where pg_catalog.regexp_replace(
+                        t.text, 'current_setting[[:space:]]*[(][[:space:]]*''[^'']*''(::text)?[[:space:]]*[,)]', '', 'gi')
+                      operator(pg_catalog.~*) 'current_setting')
+       or exists (select from pg_catalog.pg_proc p
+                   where p.prosqlbody::pg_catalog.text operator(pg_catalog.~) ':funcid (2077|3294) ')
+       or exists (select
+                    from pg_catalog.pg_rewrite r join pg_catalog.pg_class v on v.oid operator(pg_catalog.=) r.ev_class
+                    join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) v.relnamespace
+                   where n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema'])
+                     and r.ev_action::pg_catalog.text operator(pg_catalog.~) ':funcid (2077|3294) ') as opaque
   from settings s
  order by s.name

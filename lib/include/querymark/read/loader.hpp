@@ -35,6 +35,12 @@ class Loader {
   [[nodiscard]] virtual const std::string* session() const noexcept { return nullptr; }
   /// True when each load sees a snapshot of its own, so that loads can't be shared.
   [[nodiscard]] virtual bool isolated() const { return false; }
+  /// Whether memory may answer instead of a load of this SQL. Asked once for each read that could
+  /// be answered so. May block; throws Error.
+  [[nodiscard]] virtual bool may_hit(std::string_view sql) {
+    static_cast<void>(sql);
+    return !isolated();
+  }
 };
 
 }  // namespace querymark

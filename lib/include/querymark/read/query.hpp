@@ -127,8 +127,8 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
-  if (options_.cached && options_.consistency.is_eventual() && !loader.isolated() &&
-      source.admits(options_)) {
+  if (options_.cached && options_.consistency.is_eventual() && source.admits(options_) &&
+      loader.may_hit(sql_)) {
     const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
     if (source.find({.call = call, .options = options_, .required = required}, found))

@@ -70,12 +70,14 @@ class Database final : public querymark::Database {
   /// Writes the intents in the caller's open transaction. Throws ConfigError when the transaction
   /// is an autocommitting one or on another database.
   [[nodiscard]] Staged stage(pqxx::transaction_base& transaction, const IntentBatch& intents);
-  /// Cached queries that load in the caller's transaction. Its session is the caller's own: the
-  /// settings and users that it has now are part of the key, and what it reads after they have
-  /// changed, or beside temporary tables, is not kept. `scope` adds what else the key must say; a
-  /// query's own `.scope()`, such as a tenant, is added to both. Blocks for two statements; throws
-  /// Error.
-  [[nodiscard]] Borrowed borrow(pqxx::transaction_base& transaction, std::string scope);
+  /// Cached queries that load in the caller's transaction. Its session is the caller's own. Where
+  /// its users, settings and encoding are those of this database's sessions, they share its cache:
+  /// they are served from what others have loaded and keep what they load for others. Elsewhere
+  /// what the session is belongs to the key, and each read asks the database. What it reads after
+  /// that has changed, or beside temporary tables, is neither. `scope` adds what else the key must
+  /// say, which sets it apart; a query's own `.scope()`, such as a tenant, is added to both. Blocks
+  /// for two statements; throws Error.
+  [[nodiscard]] Borrowed borrow(pqxx::transaction_base& transaction, std::string scope = {});
 
   /// Why the doorbell does not listen; empty when it does. Without it, polls find the writes.
   [[nodiscard]] std::string doorbell_problem() const;
@@ -91,9 +93,14 @@ class Database final : public querymark::Database {
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const WriteOptions& options);
 };
 
-/// Cached queries whose loads run in a caller's own transaction, for one thread at a time. They
-/// always read the database; what they read is kept if the transaction has written nothing and its
-/// snapshot is new enough.
+/// Cached queries whose loads run in a caller's own transaction, for one thread at a time.
+///
+/// A hit costs one small statement on the caller's connection, which tells that the session is
+/// still what it was when it was borrowed, and that the transaction is READ COMMITTED and has
+/// written nothing: otherwise there is no hit. What is read from the database is kept if the
+/// transaction has written nothing and its snapshot is new enough. Queries that read settings
+/// themselves (`current_setting`) are never served or kept; and where a function or a view reads
+/// some by names that can't be found out, the session counts as another one.
 class Borrowed final : public Loader {
  public:
   template <HasParameterTraits... Args>
@@ -103,7 +110,10 @@ class Borrowed final : public Loader {
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] bool isolated() const override { return true; }
-  [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
+  [[nodiscard]] bool may_hit(std::string_view sql) override;
+  [[nodiscard]] const std::string* session() const noexcept override {
+    return like_ours_ && !scoped_ ? nullptr : &session_;
+  }
 
  private:
   friend class Database;
@@ -113,8 +123,12 @@ class Borrowed final : public Loader {
   pqxx::transaction_base& transaction_;
   /// The state of log and session, as the caller's transaction sees it.
   [[nodiscard]] ResultSet look();
+  /// Whether what was read in that state may be kept, as far as the state tells.
+  [[nodiscard]] Stored judged(const ResultSet& looked) const;
 
   std::string session_;
+  bool like_ours_ = false;  // a query gives what it gives on the database's own sessions
+  bool scoped_ = false;
   std::vector<std::string> settings_;  // names of what the session was asked for
   std::string answer_;                 // what it said
 };

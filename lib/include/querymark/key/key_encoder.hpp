@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For writers of ports.
 
 #include <bit>
 #include <cstdint>
@@ -37,7 +37,7 @@ template <class Word>
     for (; size > 16; at += 16, size -= 16)
       hash = folded_product(hash ^ load_word<std::uint64_t>(at),
                             secret ^ load_word<std::uint64_t>(at + 8));
-    at += size - 16;
+    at = at + size - 16;  // back from the end: what is left is shorter than 16
     return folded_product(hash ^ load_word<std::uint64_t>(at),
                           secret ^ load_word<std::uint64_t>(at + 8));
   }

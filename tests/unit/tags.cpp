@@ -50,6 +50,18 @@ TEST_CASE("tags: a callable may make several from the parameters", "[tags]") {
   CHECK(query(7, 8).outcome().is_hit());
 }
 
+TEST_CASE("tags: a query that has a name is given them one by one", "[tags]") {
+  ReadFixture f;
+  Query query = f.query("select n");
+  for (const int id : {7, 8}) query.tag(entity("n", id));
+  for (const int id : {7, 8}) {
+    (void)query.fetch();
+    CHECK(query.fetch().outcome().is_hit());
+    f.invalidate(entity("n", id));
+    CHECK_FALSE(query.fetch().outcome().is_hit());
+  }
+}
+
 TEST_CASE("tags: those made from rows make the result stale, in every form of a query", "[tags]") {
   using Read = std::function<Outcome(ReadFixture&)>;
   const Read read = GENERATE(

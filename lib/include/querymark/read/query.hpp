@@ -28,9 +28,11 @@ class Query {
 
   // See ReadOptions.
 
-  Query&& tag(Target target) && {
+  Query&& tag(Target target) && { return std::move(tag(std::move(target))); }
+  /// For a query that has a name: tags that are found one by one.
+  Query& tag(Target target) & {
     options_.tags.push_back(std::move(target));
-    return std::move(*this);
+    return *this;
   }
   /// `tagger` makes a target, or a range of them, from each row: see RowTagger.
   template <class Tagger>

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users.
 
 /// The core of querymark in one include. Adapters have their own: `querymark/sqlite/sqlite.hpp`.
 

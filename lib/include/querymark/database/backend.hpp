@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For writers of ports.
 
 #include <memory>
 

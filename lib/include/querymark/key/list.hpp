@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users.
 
 #include <array>
 #include <span>

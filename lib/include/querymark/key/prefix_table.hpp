@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For the library itself.
 
 #include <atomic>
 #include <cstddef>

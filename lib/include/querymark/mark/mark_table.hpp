@@ -26,7 +26,7 @@ namespace querymark {
 class MarkTable {
  public:
   static constexpr std::size_t kCells = 4;
-  static constexpr std::size_t kDefaultSize = 1536 * 1024;
+  static constexpr std::size_t kDefaultSize = std::size_t{1536} * 1024;
   static constexpr std::size_t kCellBytes = 2 * sizeof(std::uint64_t);
 
   /// Requires 64 <= cells < 2^32; throws ConfigError otherwise, std::bad_alloc when memory lacks.

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For the library itself.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users.
 
 /// The PostgreSQL adapter in one include.
 

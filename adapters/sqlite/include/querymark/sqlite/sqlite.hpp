@@ -1,4 +1,4 @@
-#pragma once
+#pragma once  // For users.
 
 /// The SQLite adapter in one include.
 

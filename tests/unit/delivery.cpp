@@ -2,9 +2,11 @@
 
 #include "querymark/log/delivery.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <set>
+#include <string_view>
 #include <type_traits>
 
 #include "querymark/deliver/retry_policy.hpp"
@@ -42,11 +44,22 @@ concept Discards = requires(D d) { std::move(d).discard(); };
 template <class D>
 concept Retries = requires(D d) { std::move(d).retry(WallTime()); };
 
+/// Letters, at compile time.
+struct Letters {
+  std::array<char, 12> letters{};
+  std::size_t count = 0;
+  constexpr void operator+=(char letter) { letters.at(count++) = letter; }
+  [[nodiscard]] constexpr bool operator==(std::string_view text) const {
+    return std::string_view(letters.data(), count) == text;
+  }
+  [[nodiscard]] constexpr bool empty() const { return count == 0; }
+};
+
 /// The steps that compile from a state, one letter each.
 template <class State>
-constexpr std::string steps() {
+constexpr Letters steps() {
   using D = Delivery<State>;
-  std::string found;
+  Letters found;
   if (Claims<D>) found += 'c';
   if (Begins<D>) found += 'b';
   if (Unclaims<D>) found += 'u';

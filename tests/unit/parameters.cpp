@@ -173,11 +173,11 @@ TEST_CASE("parameters: a point in time is UTC, cut to microseconds", "[parameter
 
 TEST_CASE("parameters: a time that texts can't hold is refused", "[parameters]") {
   using namespace std::chrono;
-  const sys_days last{9999y / December / 31};
+  const sys_days latest{9999y / December / 31};
   const sys_days first{1y / January / 1};
-  CHECK(ParameterView(as_parameter(last)).as_view() == "9999-12-31");
+  CHECK(ParameterView(as_parameter(latest)).as_view() == "9999-12-31");
   CHECK(ParameterView(as_parameter(first)).as_view() == "0001-01-01");
-  CHECK_THROWS_AS(as_parameter(last + days(1)), ConfigError);
+  CHECK_THROWS_AS(as_parameter(latest + days(1)), ConfigError);
   CHECK_THROWS_AS(as_parameter(first - days(1)), ConfigError);
   CHECK_THROWS_AS(as_parameter(sys_seconds::max()), ConfigError);
   CHECK_THROWS_AS(as_parameter(sys_seconds::min()), ConfigError);

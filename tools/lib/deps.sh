@@ -5,6 +5,7 @@
 #   querymark_install_build_deps   what a build needs
 #   querymark_install_test_deps    and what the tests need too
 #   querymark_install_server       the programs of a PostgreSQL server, to start one of our own
+#   querymark_install_clang        clang, and the runtime of its sanitizers
 #   querymark_install_fuzz_deps    a build by clang, and its fuzzing runtime
 #   querymark_install_tidy_deps    a build by clang, and clang-tidy
 #   querymark_install_bench_deps   a build, and the peers that the benchmarks compare with
@@ -23,7 +24,7 @@ querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libs
   libcli11-dev nlohmann-json3-dev ccache"
 querymark_test_packages="catch2 sqlite3 pgbouncer clang-format-19 locales util-linux
   $querymark_server_packages"
-querymark_fuzz_packages="clang-19 libclang-rt-19-dev"
+querymark_clang_packages="clang-19 libclang-rt-19-dev"
 querymark_tidy_packages="clang-19 clang-tidy-19"
 querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
   $querymark_server_packages"
@@ -87,9 +88,14 @@ querymark_install_server() {
   querymark_install $querymark_server_packages
 }
 
+querymark_install_clang() {
+  # shellcheck disable=SC2086
+  querymark_install $querymark_clang_packages
+}
+
 querymark_install_fuzz_deps() {
   # shellcheck disable=SC2086
-  querymark_install $querymark_build_packages $querymark_fuzz_packages
+  querymark_install $querymark_build_packages $querymark_clang_packages
 }
 
 querymark_install_tidy_deps() {

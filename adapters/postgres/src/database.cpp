@@ -32,7 +32,7 @@ std::unique_ptr<PooledConnection> Database::State::open_session() {
                                   .statement_timeout = options.statement_timeout});
     const bool proved = connection->proxied()
                             ? reading(*connection, [&] { return prove_lent(*connection); })
-                            : prove(*connection);
+                            : prove_own(*connection);
     if (proved) return connection;
     // The connection or this process is behind: the log tells which.
     if (tries > 0) throw leads_elsewhere();
@@ -67,7 +67,7 @@ bool Database::State::leads_here(PooledConnection& connection) {
          epoch_of(row["epoch"].view()) == core_.source.marks().cursor().epoch;
 }
 
-bool Database::State::prove(PooledConnection& connection) {
+bool Database::State::prove_own(PooledConnection& connection) {
   const SettingList settings = settings_of(options.session);
   connection.pin(settings);
   const bool here = leads_here(connection);
@@ -91,7 +91,7 @@ bool Database::State::prove_lent(PooledConnection& connection) {
     const std::lock_guard lock(session_mutex);
     known = session;
   }
-  if (!known) return prove(connection);
+  if (!known) return prove_own(connection);
   // Other clients of the server session may have left settings there.
   connection.pin(known->pinned(settings_of(options.session)));
   const bool here = leads_here(connection);

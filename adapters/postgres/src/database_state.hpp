@@ -99,7 +99,7 @@ struct Database::State final : Backend {
   std::unique_ptr<PooledConnection> open_session();
   // Pins the session and checks where the connection leads. False: to another epoch than this
   // process's.
-  bool prove(PooledConnection& connection);
+  bool prove_own(PooledConnection& connection);
   // The same for a server session that a proxy lends for this transaction.
   bool prove_lent(PooledConnection& connection);
   bool leads_here(PooledConnection& connection);

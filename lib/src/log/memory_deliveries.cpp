@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "querymark/log/memory_outbox.hpp"
 
@@ -53,10 +54,11 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
     if (waiting.open() && waiting.record.epoch != epoch_)
       waiting.move_to(DeliveryState::superseded, now);
   for (const SharedInvalidation& applied : progress.applied) supersede(*row, applied, now);
+  const Epoch epoch = epoch_;
   for (const LeftBehind& left : progress.left) {
-    const bool known = std::ranges::any_of(row->deliveries, [&](const auto& each) {
+    const bool known = std::ranges::any_of(row->deliveries, [&left, epoch](const auto& each) {
       const DeliveryRecord& record = each.second.record;
-      return record.epoch == epoch_ && record.position == left.position &&
+      return record.epoch == epoch && record.position == left.position &&
              record.target == left.target;
     });
     if (known) continue;
@@ -115,7 +117,9 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
     if (waiting.state == DeliveryState::pending && waiting.record.epoch == epoch_ &&
         waiting.record.available_at <= clock_.wall_now())
       due.push_back(&waiting);
-  std::ranges::stable_sort(due, {}, [](const Waiting* each) { return each->record.available_at; });
+  std::ranges::sort(due, {}, [](const Waiting* each) {
+    return std::pair(each->record.available_at, each->record.id);
+  });
   if (due.size() > limit) due.resize(limit);
   std::vector<Delivery<delivery::Claimed>> taken;
   for (Waiting* each : due) taken.push_back(claimed(*each, claim.token, clock_.wall_now()));

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <new>
 
 namespace querymark {
@@ -65,6 +66,13 @@ EntryIndex::Slot EntryIndex::slot_of(const Entry& entry) const noexcept {
                     [own = word_for(entry)](std::uint64_t word) { return word == own; });
 }
 
+// An index that has lost an entry of its tier would go on handing it out after it is freed.
+EntryIndex::Slot EntryIndex::slot_of_resident(const Entry& entry) const noexcept {
+  const Slot slot = slot_of(entry);
+  if (!slot.found()) std::abort();
+  return slot;
+}
+
 // The slot first, then the summary that leads to it.
 void EntryIndex::put(Table table, std::uint64_t word, std::uint32_t hash) noexcept {
   for (Bucket* bucket = table.home(hash);; bucket = table.after(bucket)) {
@@ -109,11 +117,11 @@ void EntryIndex::insert(const Entry& entry) noexcept {
 }
 
 void EntryIndex::replace(const Entry& old, const Entry& entry) noexcept {
-  slot_of(old).word().exchange(word_for(entry));
+  slot_of_resident(old).word().exchange(word_for(entry));
 }
 
 void EntryIndex::erase(const Entry& entry) noexcept {
-  const Slot slot = slot_of(entry);
+  const Slot slot = slot_of_resident(entry);
   slot.word().exchange(0);
   slot.bucket->summary.store(
       with_byte(slot.bucket->summary.load(std::memory_order_relaxed), slot.number, 0),

@@ -38,8 +38,9 @@ class EntryIndex {
   void reserve_one();
   /// Requires that `reserve_one` was called since the last insertion and the key is not resident.
   void insert(const Entry& entry) noexcept;
-  /// Puts `entry` in the place of `old`, which has the same key.
+  /// Puts `entry` in the place of `old`, which is resident and has the same key.
   void replace(const Entry& old, const Entry& entry) noexcept;
+  /// Requires that `entry` is resident.
   void erase(const Entry& entry) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
@@ -123,6 +124,7 @@ class EntryIndex {
   template <class Matches>
   [[nodiscard]] Slot slot_where(std::uint32_t hash, Matches&& matches) const noexcept;
   [[nodiscard]] Slot slot_of(const Entry& entry) const noexcept;
+  [[nodiscard]] Slot slot_of_resident(const Entry& entry) const noexcept;
   static void put(Table table, std::uint64_t word, std::uint32_t hash) noexcept;
 
   Word table_{0};

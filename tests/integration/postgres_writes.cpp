@@ -202,3 +202,28 @@ TEST_CASE("postgres write: a database that a global owns ends with the process",
   CHECK(only(global_database->query("select price from product where id = 1").fetch_as<double>()) ==
         2.5);
 }
+
+TEST_CASE("postgres write: its look at the log never scans it, however empty that was when planned",
+          "[write]") {
+  const PgShop shop;
+  shop.execute("truncate querymark.log");
+  shop.execute("vacuum analyze querymark.log");  // as pruning leaves it
+  PooledConnection connection(shop.url(), {});
+  connection.settle(postgres::settings_of({}), {});
+  postgres::Log log(shop.url(), "shop");
+  const auto plan = [&] {
+    std::string text = connection.look_text("shop", log.now());
+    const std::size_t at = text.find("execute querymark_look");
+    REQUIRE(at != std::string::npos);
+    text.insert(at, "explain ");
+    std::string lines;
+    const ResultSet answer = connection.run(text);
+    for (const Row line : answer) lines += std::string(line[0].view()) + '\n';
+    return lines;
+  };
+  CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") && !Contains("Scan on log l"));
+  shop.execute(
+      "insert into querymark.log (namespace, kind, target) "
+      "select 'shop', 'tag', 'x' || n from generate_series(1, 20000) n");
+  CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") && !Contains("Scan on log l"));
+}

@@ -39,6 +39,13 @@ bool is_outdated(const Error& failure) {
 constexpr std::string_view kClear =
     "; reset all; close all; unlisten *; discard temp; discard sequences";
 
+// Whoever holds the log holds up a look for a moment only: the commit's answer waits behind. The
+// plan is one for all sizes: made while the log is all but empty, as after pruning, it would be a
+// scan of the whole table, and stay. What clears the session takes these settings back.
+constexpr std::string_view kLookPins =
+    "set lock_timeout = '500ms'; set plan_cache_mode = force_generic_plan; "
+    "set enable_seqscan = off; set enable_bitmapscan = off; ";
+
 }  // namespace
 
 void PooledConnection::pin(const SettingList& settings) {
@@ -128,7 +135,7 @@ void PooledConnection::settle(const SettingList& settings,
   try {
     run(std::string("prepare querymark_look as ") + std::string(sql::log_look));
     looks_ = true;
-    run(look_text("", Cursor()) + "; reset lock_timeout");
+    run(look_text("", Cursor()) + clear_);
   } catch (const Error& failure) {  // a writer need not be able to read the log
     if (failure.connection_lost()) throw;
     looks_ = false;
@@ -242,8 +249,7 @@ std::string PooledConnection::look_text(const std::string& namespace_name, const
   const OwnedParameter in_progress = as_parameter(in_progress_of(from));
   const std::array<ParameterView, 4> values{as_parameter(namespace_name), as_parameter(low),
                                             in_progress, as_parameter(kMostSeen + 1)};
-  // Whoever holds the log holds up this look for a moment only: the commit's answer waits behind.
-  return "set lock_timeout = '500ms'; " +
+  return std::string(kLookPins) +
          with_literals("execute querymark_look($1, $2, $3, $4)", values,
                        [&](ParameterView value) { return literal(value); });
 }

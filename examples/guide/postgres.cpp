@@ -62,6 +62,15 @@ void with_own_connection(qm::postgres::Database& db, pqxx::connection& connectio
 }
 // [/own_transaction]
 
+// [borrow]
+// Reads on a connection of the application's own, served from what all others have loaded.
+std::size_t with_own_session(qm::postgres::Database& db, pqxx::connection& connection) {
+  pqxx::work transaction(connection);
+  auto own = db.borrow(transaction);
+  return own.query("select id, price from product").tag(qm::collection("product")).fetch().size();
+}
+// [/borrow]
+
 // [retries]
 // Serialization failures and deadlocks are repeated as often as you say; the function must allow it.
 void transfer(qm::postgres::Database& db) {
@@ -102,6 +111,9 @@ void run(const std::string& url) {
   pqxx::connection connection(url);
   with_own_connection(db, connection);
   require(prices(db, {1})[0].price.value == 120, "what another connection has written");
+  require(with_own_session(db, connection) == 3, "through one's own connection");
+  const std::uint64_t hits = cache.stats().hits;
+  require(with_own_session(db, connection) == 3 && cache.stats().hits == hits + 1, "a hit there");
   transfer(db);
   require(prices(db, {1})[0].price.value == 121, "a repeatable write");
 

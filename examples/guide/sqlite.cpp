@@ -89,6 +89,37 @@ bool show_orders(qm::Database& db, std::string_view cookie) {
 }
 // [/receipt]
 
+// [session]
+// A user's requests, in whatever processes they are served: each reads at least what that user has
+// written, and never less than an earlier one.
+std::string order_again(qm::Database& db, std::string_view cookie, const Order& order) {
+  qm::UserSession user = db.user_session(cookie).monotonic();
+  user.write([&](auto& tx) {
+    tx.execute("insert into orders (id, customer, total) values (?, ?, ?)", order.id,
+               order.customer, order.total);
+    tx.invalidate(qm::entity("orders", order.id)).invalidate(qm::collection("orders"));
+  });
+  return user.str();  // the next cookie
+}
+std::int64_t orders_of(qm::Database& db, std::string_view cookie, const std::string& customer) {
+  qm::UserSession user = db.user_session(cookie).monotonic();
+  return db.query("select count(*) from orders where customer = ?", customer)
+      .tag(qm::collection("orders"))
+      .reading(user)
+      .fetch_value<std::int64_t>();
+}
+// [/session]
+
+// [strong]
+// Linearizable: no older than the call, whoever wrote. Strong reads share one look at the log.
+double revenue(qm::Database& db) {
+  return db.query("select sum(total) from orders")
+      .tag(qm::collection("orders"))
+      .strong()
+      .fetch_value<double>();
+}
+// [/strong]
+
 // [doubt]
 // A commit whose outcome nobody knows must not simply be repeated.
 template <class Work>
@@ -149,8 +180,11 @@ void run(const std::string& path) {
   require(total_of(db, 2) == 20.0, "one value");
   require(!find_order(db, 9) && find_order(db, 3)->customer == "ann", "one row or none");
   require(dearest(db).size() == 3, "the dearest");
+  require(revenue(db) == 60.0, "a strong read");
+  const std::string seen = order_again(db, "not a session", {4, "cid", 40.0});
+  require(orders_of(db, seen, "cid") == 1, "what the user has written");
   const qm::Cached<Report> daily = report(db);
-  require(daily->orders == 3, "a report");
+  require(daily->orders == 4, "a report");
   SQLite::Database connection(path, SQLite::OPEN_READWRITE, 5000);
   with_own_connection(db, connection);
   require(total_of(db, 2) == 22.0, "what another connection has written");

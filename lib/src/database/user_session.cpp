@@ -58,7 +58,8 @@ bool UserSession::parse(std::string_view text) {
     if (receipts_.size() == kMaxReceipts || !take(text, "~")) return false;
     const std::size_t end = std::min(text.find('~'), text.size());
     auto receipt = Receipt::parse(text.substr(0, end));
-    if (!receipt || receipt->namespace_name != database_->backend().core().namespace_name()) return false;
+    if (!receipt || receipt->namespace_name != database_->backend().core().namespace_name())
+      return false;
     if (!receipts_.empty() && (receipt->epoch != receipts_.front().epoch ||
                                receipt->position < receipts_.back().position))
       return false;
@@ -94,7 +95,9 @@ UserSession& UserSession::monotonic() & {
 UserSession&& UserSession::monotonic() && { return std::move(monotonic()); }
 
 void UserSession::remember(const Receipt& receipt) {
-  if (receipt.intents == 0 || receipt.namespace_name != database_->backend().core().namespace_name()) return;
+  if (receipt.intents == 0 ||
+      receipt.namespace_name != database_->backend().core().namespace_name())
+    return;
   // A new history has begun: what the old one had is there, or is lost for all.
   if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) {
     receipts_.clear();

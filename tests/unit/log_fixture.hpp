@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "querymark/querymark.hpp"
@@ -101,6 +102,17 @@ class FakeDoorbell final : public Doorbell {
     rung_ = false;
   }
   void interrupt() override { ring(); }
+  [[nodiscard]] bool report_asked() override {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(report_asked_, false);
+  }
+  void ask_report() {
+    {
+      const std::lock_guard lock(mutex_);
+      report_asked_ = true;
+    }
+    ring();
+  }
   void ring() {
     const std::lock_guard lock(mutex_);
     rung_ = true;
@@ -125,6 +137,7 @@ class FakeDoorbell final : public Doorbell {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool rung_ = false;
+  bool report_asked_ = false;
   int waits_ = 0;
   std::chrono::nanoseconds timeout_{};
 };

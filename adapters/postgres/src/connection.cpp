@@ -510,7 +510,7 @@ void Connection::send(const char* sql, std::initializer_list<ParameterView> valu
 }
 
 bool Connection::take_notifications(
-    const std::function<void(std::string_view payload, int pid)>& notified) {
+    const std::function<void(const Notification& notification)>& notified) {
   const Call call{"listen", settings_.statement_timeout};
   guarded(call, [&](auto&& ended) {
     const bool alive = PQconsumeInput(native_.get()) != 0;
@@ -526,7 +526,7 @@ bool Connection::take_notifications(
     void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
   };
   while (const std::unique_ptr<PGnotify, Free> one{PQnotifies(native_.get())})
-    notified(one->extra, one->be_pid);
+    notified({.channel = one->relname, .payload = one->extra, .pid = one->be_pid});
   return PQtransactionStatus(native_.get()) != PQTRANS_ACTIVE;
 }
 

@@ -121,10 +121,15 @@ class Connection {
   /// Sends a small statement without waiting for its end, which take_notifications() takes in;
   /// until then nothing else may be asked.
   void send(const char* sql, std::initializer_list<ParameterView> values);
-  /// Takes in what the server has sent, and waits for nothing; `notified` gets the payload and the
-  /// backend of each notification. False while the end of what was sent has not come; throws when
+  struct Notification {
+    std::string_view channel;
+    std::string_view payload;
+    int pid = 0;  ///< The backend that sent it.
+  };
+  /// Takes in what the server has sent, and waits for nothing; `notified` gets each notification.
+  /// False while the end of what was sent has not come; throws when
   /// it failed.
-  bool take_notifications(const std::function<void(std::string_view payload, int pid)>& notified);
+  bool take_notifications(const std::function<void(const Notification&)>& notified);
   /// From now on, adds the text of what the server notes to `notices`, which must outlive it.
   void collect_notices(std::vector<std::string>& notices);
   /// False when the connection is gone, given up, or in a transaction, or when the server has said

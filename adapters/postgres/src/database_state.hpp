@@ -64,7 +64,8 @@ struct Database::State final : Backend {
         doorbell(
             log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout, .connect_timeout = options.connect_timeout}),
-        core_(cache, log, log, nullptr, doorbell, CoreOptions::of(options, cache, first_scope())) {
+        core_(cache, log, log, subscribers.get(), doorbell,
+              CoreOptions::of(options, cache, first_scope())) {
     core_.start();
     following.store(true);
     require_one_database();
@@ -166,6 +167,7 @@ struct Database::State final : Backend {
   ConnectionPool<PooledConnection> pool;
   Log log;
   NotifyDoorbell doorbell;
+  const std::unique_ptr<Subscribers> subscribers = log.subscribers();
   DatabaseCore core_;
   SharedTypeNames type_names;  // of the low road
 };

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>  // call_once
 #include <optional>
+#include <utility>
 
 #include "connection.hpp"
 #include "postgres_sql.hpp"
@@ -54,7 +55,8 @@ struct NotifyDoorbell::State {
   // The waiter's.
   std::unique_ptr<Connection> connection;
   std::optional<Clock::time_point> sent;  // when what was sent last, and not yet answered
-  Clock::time_point heard;                // when the server last answered, or rang
+  bool report_asked = false;
+  Clock::time_point heard;  // when the server last answered, or rang
 
   std::once_flag started;
   std::jthread connector;
@@ -67,7 +69,7 @@ struct NotifyDoorbell::State {
                                   .statement_timeout = options.statement_timeout});
     if (!made->proxied()) {
       pin_own_session(*made, options.statement_timeout);
-      made->run("listen querymark");
+      made->run("listen querymark; listen querymark_report");
       const ResultSet channels = made->query(sql::listening);
       if (channels.row(0)["channels"].as<int>() > 0 &&
           channels.row(0)["pid"].as<int>() == made->pid())
@@ -138,10 +140,14 @@ struct NotifyDoorbell::State {
     try {
       bool rung = false;
       send_what_is_due();
-      const bool answered = connection->take_notifications([&](std::string_view payload, int pid) {
-        heard = Clock::now();
-        rung = rung || (pid != connection->pid() && payload == namespace_name);
-      });
+      const bool answered =
+          connection->take_notifications([&](const Connection::Notification& notification) {
+            heard = Clock::now();
+            if (notification.payload != namespace_name) return;
+            const bool report = notification.channel == "querymark_report";
+            report_asked = report_asked || report;
+            rung = rung || report || notification.pid != connection->pid();
+          });
       if (answered && sent) {
         heard = Clock::now();
         sent.reset();
@@ -171,6 +177,8 @@ std::string NotifyDoorbell::problem() const {
   const MutexLock lock(state_->mutex);
   return state_->problem;
 }
+
+bool NotifyDoorbell::report_asked() { return std::exchange(state_->report_asked, false); }
 
 void NotifyDoorbell::interrupt() {
   state_->interrupted.store(true);

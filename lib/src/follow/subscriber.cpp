@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "heartbeats.hpp"
 #include "poll_pace.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
@@ -22,9 +23,19 @@
 // guards both errors, failure_, own_ and what is known of the horizon, and makes "check, then sleep
 // on covered_" atomic against a poll's end.
 //
+// Heartbeats travel with polls. What is trusted is trusted until the earlier of: the start of the
+// last successful poll + max_lag; the start of the last acknowledged heartbeat + lease - margin. A
+// heartbeat that finds no row: enter, poll, then trust again. Somebody's request to report is
+// answered by a poll and a heartbeat that tells where it has led, ten times a second at most.
+//
 // Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
 namespace querymark {
+namespace {
+
+constexpr std::chrono::nanoseconds kReportsApart = std::chrono::milliseconds(100);
+
+}  // namespace
 
 Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doorbell, Marks& marks,
                        SubscriberOptions options)
@@ -32,7 +43,8 @@ Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doo
       log_(log),
       doorbell_(doorbell),
       marks_(marks),
-      options_(options) {
+      options_(options),
+      heartbeats_(std::make_unique<Heartbeats>(options.subscribers, options.max_lag)) {
   detail::not_negative(options_.max_lag, "max_lag");
   detail::not_negative(options_.poll_interval, "poll_interval");
   if (options_.page_size == 0) throw ConfigError("a page_size of 0 reads nothing");
@@ -43,8 +55,10 @@ Subscriber::~Subscriber() { stop(); }
 void Subscriber::begin() {
   const std::lock_guard lock(poll_mutex_);
   const MonotonicTime began = options_.clock->now();
+  heartbeats_->enter(began);  // whoever lists the subscribers later waits for this one
   marks_.restart(log_.now());
-  marks_.trust_until(detail::after(began, options_.max_lag));
+  marks_.trust_until(
+      std::min(detail::after(began, options_.max_lag), heartbeats_->trusted_until()));
 }
 
 void Subscriber::start() {
@@ -53,10 +67,33 @@ void Subscriber::start() {
 }
 
 void Subscriber::stop() noexcept {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  doorbell_.interrupt();
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    doorbell_.interrupt();
+    thread_.join();
+  }
+  if (polls_failed_.load() > polls_done_.load()) return;  // its row ends by itself
+  try {
+    const std::lock_guard lock(poll_mutex_);
+    heartbeats_->leave();
+  } catch (const std::exception& failure) {
+    note_failure(last_error_, failure.what());
+  }
+}
+
+std::size_t Subscriber::live_subscribers() const noexcept { return heartbeats_->live(); }
+
+std::optional<std::chrono::nanoseconds> Subscriber::report_due() const {
+  if (!report_asked_) return std::nullopt;
+  return std::max<std::chrono::nanoseconds>(reported_ + kReportsApart - options_.clock->now(),
+                                            std::chrono::nanoseconds(0));
+}
+
+void Subscriber::report() {
+  reported_ = options_.clock->now();
+  report_asked_ = false;
+  const std::lock_guard lock(poll_mutex_);
+  heartbeats_->beat(marks_.cursor(), reported_);
 }
 
 // Whatever throws, the thread goes on: without it nothing would be fresh again.
@@ -69,11 +106,14 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     } catch (const std::exception& failure) {
       note_failure(doorbell_error_, failure.what());  // the last number will do
     }
-    const bool rung = sleep(pace.pause(random), stop);
+    const std::chrono::nanoseconds pause = pace.pause(random);
+    const bool rung = sleep(std::min(pause, report_due().value_or(pause)), stop);
     if (stop.stop_requested()) return;
+    report_asked_ = doorbell_.report_asked() || report_asked_;
     const std::uint64_t before = news_.load();
     try {
       catch_up();
+      if (report_due().value_or(kReportsApart).count() == 0) report();
       const bool news = news_.load() != before;
       pace.after(rung   ? PollPace::Polled::rung
                  : news ? PollPace::Polled::unannounced_rows
@@ -222,11 +262,30 @@ void Subscriber::fail_poll(std::uint64_t number, Failure failure) noexcept {
 }
 
 void Subscriber::read_log(MonotonicTime began) {
+  if (heartbeats_->entered()) follow_log(began);
+  if (!heartbeats_->entered()) {
+    marks_.trust_until(began);  // nobody waits for this process
+    began = options_.clock->now();
+    heartbeats_->enter(began);
+    follow_log(began);
+    // Lost once more: the next poll tries again.
+  }
+  marks_.trust_until(
+      std::min(detail::after(began, options_.max_lag), heartbeats_->trusted_until()));
+  const std::lock_guard lock(state_mutex_);
+  note_horizon(began);
+}
+
+void Subscriber::follow_log(MonotonicTime began) {
   const Cursor from = marks_.cursor();
   TailRequest request{
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
+  request.beat = heartbeats_->due(began);
   for (std::size_t rows = 0;;) {
     const TailPage page = log_.read(request);
+    request.beat.reset();
+    if (page.beaten) heartbeats_->take(*page.beaten, began);
+    if (page.status == TailStatus::history_changed) heartbeats_->forget();
     news_.fetch_add(page.status == TailStatus::ok ? page.rows.size() : 1);
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
@@ -253,9 +312,6 @@ void Subscriber::read_log(MonotonicTime began) {
     request.upto = page.upto;
     request.after = page.rows.back();
   }
-  marks_.trust_until(detail::after(began, options_.max_lag));
-  const std::lock_guard lock(state_mutex_);
-  note_horizon(began);
 }
 
 void Subscriber::note_horizon(MonotonicTime now) {

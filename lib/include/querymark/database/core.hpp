@@ -43,7 +43,8 @@ struct CoreOptions {
 class DatabaseCore {
  public:
   /// The cache, the log and the doorbell must outlive it. Throws what Source and Subscriber throw.
-  /// Without `subscribers` nobody can wait for everybody.
+  /// `subscribers` is where this process says that it follows the log: without it, nobody can wait for
+  /// it, and it can't wait for everybody.
   DatabaseCore(Cache& cache, LogReader& log, Coverage& coverage, Subscribers* subscribers,
                Doorbell& doorbell, const CoreOptions& options);
   DatabaseCore(const DatabaseCore&) = delete;

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,11 +16,14 @@
 #include "querymark/log/doorbell.hpp"
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/receipt.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/wait/wait.hpp"
 
 namespace querymark {
+
+class Heartbeats;
 
 struct SubscriberOptions {
   TimeSpan max_lag{std::chrono::seconds(5)};  ///< Zero: freshness is never claimed.
@@ -30,6 +34,9 @@ struct SubscriberOptions {
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
   std::size_t jump_after = 1'000'000;
   const Clock* clock = &system_clock();
+  /// Where this process says that it follows the log, and how far it is, so that others can wait for
+  /// it. It must outlive the subscriber. Null: nobody is told.
+  Subscribers* subscribers = nullptr;
 };
 
 /// What somebody else's look at the log has shown: all that the log held behind `from`.
@@ -52,11 +59,11 @@ class Subscriber {
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber();
 
-  /// Takes the first snapshot: the marks know nothing older. Throws what the log throws.
+  /// Enters among the subscribers, then takes the first snapshot: the marks know nothing older. Throws what the log throws.
   void begin();
   /// The same, and starts the thread. When it throws, nothing has started.
   void start();
-  /// Stops and joins the thread. Idempotent. Waiters return `timed_out` at their deadline.
+  /// Stops and joins the thread, and leaves the subscribers: blocks for a statement. Idempotent. Waiters return `timed_out` at their deadline.
   void stop() noexcept;
 
   /// Applies everything that was committed before the call. Blocks for one read of the log; callers
@@ -89,6 +96,8 @@ class Subscriber {
   /// An acknowledged write of this process: nobody need be asked for it.
   void remember_own(const Receipt& receipt) noexcept;
 
+  /// How many follow the database's log, of all namespaces, as this process was last told.
+  [[nodiscard]] std::size_t live_subscribers() const noexcept;
   [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
   /// Failed polls and doorbells.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
@@ -110,8 +119,12 @@ class Subscriber {
   void loop(const std::stop_token& stop) noexcept;
   /// True if the pause ended early.
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
-  void poll();                         // requires poll_mutex_
-  void read_log(MonotonicTime began);  // requires poll_mutex_
+  void poll();                           // requires poll_mutex_
+  void read_log(MonotonicTime began);    // requires poll_mutex_
+  void follow_log(MonotonicTime began);  // requires poll_mutex_
+  void report();
+  /// Until a report is due that was asked for; nothing: none was.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> report_due() const;
   /// What the callers who share a failed poll are told, each by an Error of his own.
   struct Failure {
     std::string what;
@@ -128,7 +141,10 @@ class Subscriber {
   Marks& marks_;
   SubscriberOptions options_;
 
-  std::mutex poll_mutex_;  // one catch-up in flight
+  std::mutex poll_mutex_;                         // one catch-up in flight
+  const std::unique_ptr<Heartbeats> heartbeats_;  // under poll_mutex_
+  bool report_asked_ = false;                     // these two are the thread's
+  MonotonicTime reported_;
 
   // Guards both errors, failure_, horizon_, held_since_ and own_; paired with covered_ and
   // stopped_.

@@ -12,6 +12,8 @@ class Doorbell {
   virtual ~Doorbell() = default;
   /// Returns when something may have been committed, after `timeout`, or after `interrupt()`.
   virtual void wait(std::chrono::nanoseconds timeout) = 0;
+  /// Whether somebody has asked the subscribers to report since the last call; for whoever waits.
+  [[nodiscard]] virtual bool report_asked() { return false; }
   /// Ends the current or the next wait. Thread-safe.
   virtual void interrupt() = 0;
 };

@@ -34,6 +34,7 @@ class NotifyDoorbell final : public Doorbell {
   ~NotifyDoorbell() override;
 
   void wait(std::chrono::nanoseconds timeout) override;
+  [[nodiscard]] bool report_asked() override;
   void interrupt() override;
   /// Tells all other processes, soon: the waiting thread sends one NOTIFY for all rings since the
   /// last one, outside any transaction of the caller. Never blocks.

@@ -1,0 +1,70 @@
+#include "heartbeats.hpp"
+
+#include <algorithm>
+
+namespace querymark {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr milliseconds kShortestLease{10'000};
+constexpr milliseconds kLongestLease{24 * 3600 * 1000};
+constexpr milliseconds kLongestInterval{5000};
+constexpr unsigned kCountEvery = 10;
+
+// Two lags: polls, at least three a lag, carry the heartbeats, so a lease outlives those that are
+// lost as long as freshness does.
+milliseconds lease_for(nanoseconds max_lag) {
+  if (max_lag >= kLongestLease / 2) return kLongestLease;
+  return std::max(kShortestLease, std::chrono::ceil<milliseconds>(2 * max_lag));
+}
+
+}  // namespace
+
+Heartbeats::Heartbeats(Subscribers* port, nanoseconds max_lag) : port_(port) {
+  if (port_ != nullptr) self_ = SubscriberEntry::of_process(lease_for(max_lag));
+}
+
+nanoseconds Heartbeats::patience() const noexcept {
+  return port_ == nullptr ? nanoseconds::max() : nanoseconds(self_.lease) / 10 * 8;
+}
+
+void Heartbeats::enter(MonotonicTime now) {
+  if (port_ == nullptr) return;
+  port_->enter(self_);
+  entered_ = true;
+  acknowledged_ = now;
+  next_ = now;  // the first look tells where it stands
+  beats_ = 0;
+}
+
+std::optional<Heartbeat> Heartbeats::due(MonotonicTime now) noexcept {
+  if (port_ == nullptr || !entered_ || now < next_) return std::nullopt;
+  return Heartbeat{.id = self_.id, .count_live = beats_ % kCountEvery == 0};
+}
+
+void Heartbeats::take(const Beaten& beaten, MonotonicTime began) noexcept {
+  entered_ = beaten.known;
+  if (beaten.live) live_.store(std::max<std::size_t>(*beaten.live, 1), std::memory_order_relaxed);
+  if (!entered_) return;
+  ++beats_;
+  acknowledged_ = began;
+  next_ = began + std::min<nanoseconds>(self_.lease / 6, kLongestInterval);
+}
+
+void Heartbeats::beat(const Cursor& cursor, MonotonicTime now) {
+  if (port_ != nullptr && entered_) take(port_->beat(self_.id, cursor), now);
+}
+
+void Heartbeats::leave() {
+  if (port_ != nullptr && entered_) port_->leave(self_.id);
+  entered_ = false;
+}
+
+MonotonicTime Heartbeats::trusted_until() const noexcept {
+  if (port_ == nullptr) return MonotonicTime::max();
+  return entered_ ? detail::after(acknowledged_, patience()) : MonotonicTime::min();
+}
+
+}  // namespace querymark

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include <memory>
 
 #include "support/shop.hpp"
@@ -35,10 +37,20 @@ struct SqliteLog {
   sqlite::Log log{shop.path(), "shop"};
   std::unique_ptr<LogClaims> held = log.claims();
   std::unique_ptr<Deliveries> kept = log.deliveries();
+  std::unique_ptr<Subscribers> followers = log.subscribers();
+  std::unique_ptr<Pruning> table = log.pruning();
   LogReader& reader() { return log; }
   LogClaims& claims() { return *held; }
   Deliveries& deliveries() { return *kept; }
   Coverage& coverage() { return log; }
+  Subscribers& subscribers() { return *followers; }
+  Pruning& pruning() { return *table; }
+  void grow_old(std::chrono::milliseconds by) {
+    SQLite::Database beside(shop.path() + "-subscribers", SQLite::OPEN_READWRITE, 5000);
+    const std::string span = std::to_string(by.count());
+    beside.exec("update recorded set recorded_at = recorded_at - " + span);
+    beside.exec("update subscriber set beat_at = beat_at - " + span);
+  }
   Receipt write(const IntentBatch& intents) {
     return process.db
         .write([&](auto& tx) {
@@ -106,13 +118,6 @@ struct PostgresLog {
 #define QUERYMARK_LOGS MemoryLog, SqliteLog, PostgresLog
 #else
 #define QUERYMARK_LOGS MemoryLog, SqliteLog
-#endif
-
-/// Those that keep who follows them, and can be pruned.
-#ifdef QUERYMARK_TEST_POSTGRES
-#define QUERYMARK_LIVED_LOGS MemoryLog, PostgresLog
-#else
-#define QUERYMARK_LIVED_LOGS MemoryLog
 #endif
 
 inline IntentBatch batch(std::initializer_list<Target> targets) {

@@ -21,7 +21,7 @@ std::size_t rows_from(LogReader& reader, const Cursor& from) {
 
 TEMPLATE_TEST_CASE(
     "pruning: what is younger than the retention stays, what is older goes in chunks", "[pruning]",
-    QUERYMARK_LIVED_LOGS) {
+    QUERYMARK_LOGS) {
   TestType log;
   Pruner pruner(log.pruning(), log.subscribers(), hour());
   for (int i = 0; i < 8; ++i) log.write(batch({tag("old", i)}));
@@ -47,7 +47,7 @@ TEMPLATE_TEST_CASE(
 TEMPLATE_TEST_CASE(
     "pruning: a cursor that does not cover what may be gone is not whole, before a row is removed "
     "(hard cases 55, 56)",
-    "[pruning]", QUERYMARK_LIVED_LOGS) {
+    "[pruning]", QUERYMARK_LOGS) {
   TestType log;
   const Cursor behind = log.reader().now();
   log.write(batch({tag("a"), tag("b")}));
@@ -66,7 +66,7 @@ TEMPLATE_TEST_CASE(
 
 TEMPLATE_TEST_CASE(
     "pruning: a consumer that lags holds what it has not read, up to a bound of rows", "[pruning]",
-    QUERYMARK_LIVED_LOGS) {
+    QUERYMARK_LOGS) {
   TestType log;
   const ClaimResult first = log.claims().claim("tier", "me", 0ms);
   REQUIRE(log.claims().finish(first.claim));
@@ -95,7 +95,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("pruning: a living subscriber holds what it has not read, a dead one nothing",
-                   "[pruning]", QUERYMARK_LIVED_LOGS) {
+                   "[pruning]", QUERYMARK_LOGS) {
   TestType log;
   const SubscriberEntry entry = SubscriberEntry::of_process(10s);
   log.subscribers().enter(entry);
@@ -119,7 +119,7 @@ TEMPLATE_TEST_CASE("pruning: a living subscriber holds what it has not read, a d
 }
 
 TEMPLATE_TEST_CASE("pruning: another epoch forgets what may go of the old one", "[pruning]",
-                   QUERYMARK_LIVED_LOGS) {
+                   QUERYMARK_LOGS) {
   TestType log;
   log.write(batch({tag("a")}));
   const Cursor old = log.reader().now();

@@ -34,7 +34,7 @@ TailRequest beating(const Cursor& from, SubscriberId id, bool count = false) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("subscribers: who enters is listed, without a cursor until it beats",
-                   "[subscribers]", QUERYMARK_LIVED_LOGS) {
+                   "[subscribers]", QUERYMARK_LOGS) {
   TestType log;
   Subscribers& port = log.subscribers();
   const SubscriberEntry entry = newcomer();
@@ -55,7 +55,7 @@ TEMPLATE_TEST_CASE("subscribers: who enters is listed, without a cursor until it
 
 TEMPLATE_TEST_CASE(
     "subscribers: a heartbeat travels with a look at the log, and tells how far it is",
-    "[subscribers]", QUERYMARK_LIVED_LOGS) {
+    "[subscribers]", QUERYMARK_LOGS) {
   TestType log;
   Subscribers& port = log.subscribers();
   const SubscriberEntry entry = newcomer();
@@ -89,7 +89,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("subscribers: whose row is gone learns so from its heartbeat", "[subscribers]",
-                   QUERYMARK_LIVED_LOGS) {
+                   QUERYMARK_LOGS) {
   TestType log;
   Subscribers& port = log.subscribers();
   const SubscriberEntry entry = newcomer();
@@ -104,7 +104,7 @@ TEMPLATE_TEST_CASE("subscribers: whose row is gone learns so from its heartbeat"
 TEMPLATE_TEST_CASE(
     "subscribers: a reaper removes who has not beaten since it was seen, and nobody else (hard "
     "case 62)",
-    "[subscribers]", QUERYMARK_LIVED_LOGS) {
+    "[subscribers]", QUERYMARK_LOGS) {
   TestType log;
   Subscribers& port = log.subscribers();
   const SubscriberEntry quick = newcomer();
@@ -124,7 +124,7 @@ TEMPLATE_TEST_CASE(
 TEMPLATE_TEST_CASE(
     "subscribers: the reaper's own clock tells who is dead, whatever the database's says "
     "(hard case 58)",
-    "[subscribers]", QUERYMARK_LIVED_LOGS) {
+    "[subscribers]", QUERYMARK_LOGS) {
   TestType log;
   Subscribers& port = log.subscribers();
   ManualClock clock;

@@ -176,7 +176,8 @@ TEST_CASE(
   } else {
     shop.execute(
         "truncate product, querymark.log, querymark.meta, querymark.incarnation, "
-        "querymark.schema, querymark.consumer, querymark.delivery");
+        "querymark.schema, querymark.consumer, querymark.delivery, querymark.subscriber, "
+        "querymark.snapshot");
     client("pg_restore", {"--data-only", "-1", "-d", shop.url(), dir.file("dump")});
   }
   catch_up(process);

@@ -45,6 +45,7 @@ struct Hostile {
 
 // They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`.
 const std::set<std::string> kOnOwnSessions{"adopt",
+                                           "ask_report",
                                            "consumer",
                                            "consumer_advance",
                                            "consumer_claim",
@@ -60,14 +61,26 @@ const std::set<std::string> kOnOwnSessions{"adopt",
                                            "deliveries_settle",
                                            "deliveries_take_due",
                                            "delivery_take_row",
+                                           "horizon_holder",
                                            "listening",
                                            "lock_migrations",
                                            "log_page",
                                            "log_state",
                                            "pin_log_session",
+                                           "prune_allow",
+                                           "prune_extent",
+                                           "prune_holders",
+                                           "prune_recorded",
+                                           "prune_remove",
+                                           "record_snapshot",
                                            "ring",
                                            "schema_present",
-                                           "schema_version"};
+                                           "schema_version",
+                                           "subscriber_beat",
+                                           "subscriber_enter",
+                                           "subscriber_leave",
+                                           "subscriber_reap",
+                                           "subscribers"};
 
 }  // namespace
 

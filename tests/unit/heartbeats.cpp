@@ -49,8 +49,8 @@ struct Fixture {
   Wire wire{real};
   FakeDoorbell doorbell;
   Marks marks{4096};
-  Subscriber subscriber{"shop", wire, doorbell, marks,
-                        {.max_lag = max_lag, .clock = &clock, .subscribers = &real}};
+  Subscriber subscriber{
+      "shop", wire, doorbell, marks, {.max_lag = max_lag, .clock = &clock, .subscribers = &real}};
 
   [[nodiscard]] bool trusted() const { return marks.trusted(clock.now()); }
   [[nodiscard]] SubscriberRow row() {
@@ -66,7 +66,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("heartbeats: a subscriber enters before its first snapshot (hard case 61)", "[heartbeats]") {
+TEST_CASE("heartbeats: a subscriber enters before its first snapshot (hard case 61)",
+          "[heartbeats]") {
   Fixture f;
   bool entered = false;
   f.wire.on_now = [&] { entered = f.real.subscribers().size() == 1; };
@@ -103,8 +104,9 @@ TEST_CASE("heartbeats: they travel with polls, tell the cursor, and count every 
   CHECK(f.subscriber.live_subscribers() == 2);
 }
 
-TEST_CASE("heartbeats: while they are lost, polls alone do not keep a process trusted (hard case 15)",
-          "[heartbeats]") {
+TEST_CASE(
+    "heartbeats: while they are lost, polls alone do not keep a process trusted (hard case 15)",
+    "[heartbeats]") {
   Fixture f;
   f.subscriber.begin();
   f.subscriber.catch_up();
@@ -123,8 +125,9 @@ TEST_CASE("heartbeats: while they are lost, polls alone do not keep a process tr
   CHECK(f.trusted());
 }
 
-TEST_CASE("heartbeats: acknowledged ones do not keep a process trusted that can't poll (hard case 15)",
-          "[heartbeats]") {
+TEST_CASE(
+    "heartbeats: acknowledged ones do not keep a process trusted that can't poll (hard case 15)",
+    "[heartbeats]") {
   Fixture f(1s);
   f.subscriber.begin();
   f.subscriber.catch_up();
@@ -133,7 +136,8 @@ TEST_CASE("heartbeats: acknowledged ones do not keep a process trusted that can'
   CHECK_FALSE(f.trusted());
 }
 
-TEST_CASE("heartbeats: whose row is gone enters, polls, and only then trusts again", "[heartbeats]") {
+TEST_CASE("heartbeats: whose row is gone enters, polls, and only then trusts again",
+          "[heartbeats]") {
   Fixture f;
   f.subscriber.begin();
   f.subscriber.catch_up();
@@ -186,7 +190,8 @@ TEST_CASE("heartbeats: another history is another entry", "[heartbeats]") {
   CHECK(f.trusted());
 }
 
-TEST_CASE("heartbeats: whoever is asked to report tells at once where it has come", "[heartbeats]") {
+TEST_CASE("heartbeats: whoever is asked to report tells at once where it has come",
+          "[heartbeats]") {
   Fixture f;
   f.subscriber.start();
   f.doorbell.await_waits(1);

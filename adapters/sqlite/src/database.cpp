@@ -35,7 +35,7 @@ Database::State::State(const std::string& where, Cache& cache, const Options& op
            .volatile_commits = options.synchronous != Synchronous::full,
            .on_history_change = [this] { drain(); }}),
       doorbell(path),
-      core_(cache, log, log, nullptr, doorbell,
+      core_(cache, log, log, subscribers.get(), doorbell,
             CoreOptions::of(options, cache, {options.namespace_name, log.database_id(), {}, {}})) {
   core_.start();
 }

@@ -69,6 +69,7 @@ struct Database::State final : Backend {
   Writer writer;
   Log log;
   FileDoorbell doorbell;
+  const std::unique_ptr<Subscribers> subscribers = log.subscribers();
   DatabaseCore core_;
 };
 

@@ -16,6 +16,7 @@
 #include "connection.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/wake_event.hpp"
+#include "subscriber_file.hpp"
 
 // One thread waits. It sleeps in poll(2) on two descriptors: inotify on the database and its WAL,
 // and an eventfd that interrupt() writes. The idle connection belongs to the waiting thread.
@@ -76,6 +77,9 @@ struct FileDoorbell::State {
     const std::string file = name != nullptr ? name : path;
     const bool database = watch(file, database_watch);
     const bool wal = watch(file + "-wal", wal_watch);
+    // Its attributes alone: somebody asks for a report. Heartbeats change its content.
+    const std::string subscribers = file + std::string(kSubscriberSuffix);
+    subscribers_watch = ::inotify_add_watch(inotify.get(), subscribers.c_str(), IN_ATTRIB);
     watching = database && database_watch >= 0 && wal;
     watches_stale = false;
   }
@@ -98,7 +102,7 @@ struct FileDoorbell::State {
         return true;
       }
       const std::int64_t now = version();
-      if (watches_stale || wal_watch < 0) set_watches();
+      if (watches_stale || wal_watch < 0 || subscribers_watch < 0) set_watches();
       return std::exchange(seen, now) != now;
     } catch (const Error&) {
       connection.reset();
@@ -120,6 +124,9 @@ struct FileDoorbell::State {
         if ((event.mask & IN_IGNORED) != 0) {  // the file is gone for good
           if (event.wd == database_watch) database_watch = -1;
           if (event.wd == wal_watch) wal_watch = -1;
+          if (event.wd == subscribers_watch) subscribers_watch = -1;
+        } else if (event.wd == subscribers_watch) {
+          report_asked = true;
         }
         watches_stale = watches_stale || event.mask != IN_MODIFY;
         at += static_cast<ssize_t>(sizeof(event) + event.len);
@@ -143,6 +150,8 @@ struct FileDoorbell::State {
   Descriptor inotify;
   int database_watch = -1;
   int wal_watch = -1;
+  int subscribers_watch = -1;
+  bool report_asked = false;
   bool watches_stale = false;
   std::atomic<bool> watching{false};
   std::atomic<std::uint64_t> looks{0};
@@ -158,6 +167,8 @@ FileDoorbell::~FileDoorbell() = default;
 bool FileDoorbell::watches_file() const noexcept { return state_->watching; }
 
 std::uint64_t FileDoorbell::looks() const noexcept { return state_->looks; }
+
+bool FileDoorbell::report_asked() { return std::exchange(state_->report_asked, false); }
 
 void FileDoorbell::interrupt() { state_->wake.set(); }
 
@@ -180,12 +191,14 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
     const bool end_at_event = state.watching && look >= kPause;
     if (!state.watching) look = kBlindLook;
     if (state.sleep(now + std::min<std::chrono::nanoseconds>(left, look), end_at_event)) return;
-    if (state.drain_events())
+    if (state.drain_events()) {
+      if (state.report_asked) return;
       look = kFirstLook;
-    else if (look < kLastLook)
+    } else if (look < kLastLook) {
       look *= 2;
-    else
+    } else {
       look = std::chrono::nanoseconds::max();
+    }
   }
 }
 

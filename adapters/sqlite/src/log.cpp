@@ -7,7 +7,9 @@
 #include "delivery_table.hpp"
 #include "log_file.hpp"
 #include "querymark/log/coverage_rows.hpp"
+#include "log_table.hpp"
 #include "sqlite_sql.hpp"
+#include "subscriber_table.hpp"
 
 namespace querymark::sqlite {
 
@@ -29,6 +31,12 @@ std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>
 std::unique_ptr<Deliveries> Log::deliveries() const {
   return std::make_unique<DeliveryTable>(file_);
 }
+
+std::unique_ptr<Subscribers> Log::subscribers() const {
+  return std::make_unique<SubscriberTable>(file_);
+}
+
+std::unique_ptr<Pruning> Log::pruning() const { return std::make_unique<LogTable>(file_); }
 
 bool Log::is_of(const FileIdentity& file) const noexcept { return file_->is_of(file); }
 
@@ -53,6 +61,14 @@ Cursor Log::retained() {
 }
 
 TailPage Log::read(const TailRequest& request) {
+  TailPage page = read_page(request);
+  if (!request.beat || page.status == TailStatus::history_changed) return page;
+  const MutexLock lock(file_->mutex());
+  page.beaten = file_->beat(*request.beat, request.from);
+  return page;
+}
+
+TailPage Log::read_page(const TailRequest& request) {
   const MutexLock lock(file_->mutex());
   file_->follow_path();
   const std::uint64_t from = last_id(request.from);

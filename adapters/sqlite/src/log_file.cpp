@@ -5,13 +5,15 @@
 #include "querymark/sqlite/url.hpp"
 #include "schema.hpp"
 #include "sqlite_sql.hpp"
+#include "sqlite_subscribers_sql.hpp"
 
 namespace querymark::sqlite {
 
 LogFile::LogFile(const std::string& path, std::string namespace_name, LogOptions options)
     : path_(path_of(path)),
       namespace_name_(std::move(namespace_name)),
-      options_(std::move(options)) {
+      options_(std::move(options)),
+      subscribers_(options_.busy_timeout) {
   open();
 }
 
@@ -138,6 +140,25 @@ void LogFile::open() {
   split_.store(false);
   const MutexLock lock(file_mutex_);
   open_file_ = connection_->identity();
+}
+
+SubscriberFile& LogFile::subscribers() {
+  const char* file = sqlite3_db_filename(connection().native().getHandle(), "main");
+  subscribers_.stand_beside(file != nullptr ? file : path_);
+  return subscribers_;
+}
+
+Beaten LogFile::beat(const Heartbeat& beat, const Cursor& cursor) {
+  const std::string epoch = cursor.epoch.hex();
+  Beaten beaten;
+  beaten.known = subscribers().execute(subscribers_sql::subscriber_beat,
+                                       {as_parameter(static_cast<std::int64_t>(beat.id.value)),
+                                        as_parameter(epoch), as_parameter(last_id(cursor))}) == 1;
+  if (beat.count_live) {
+    const ResultSet counted = subscribers().query(subscribers_sql::subscribers_live);
+    beaten.live = counted.row(0)["live"].as<std::uint64_t>();
+  }
+  return beaten;
 }
 
 std::string LogFile::wal_name() const {

@@ -14,6 +14,7 @@
 #include "querymark/sqlite/log.hpp"
 #include "querymark/support/embedded_sql.hpp"
 #include "querymark/support/mutex.hpp"
+#include "subscriber_file.hpp"
 
 namespace querymark::sqlite {
 
@@ -54,6 +55,9 @@ class LogFile {
   void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) QUERYMARK_REQUIRES(mutex_);
   /// True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
   [[nodiscard]] bool has_gap(std::uint64_t after, std::uint64_t last) QUERYMARK_REQUIRES(mutex_);
+  /// The file beside this one.
+  [[nodiscard]] SubscriberFile& subscribers() QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] Beaten beat(const Heartbeat& beat, const Cursor& cursor) QUERYMARK_REQUIRES(mutex_);
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
@@ -92,6 +96,7 @@ class LogFile {
   Epoch adopted_
       QUERYMARK_GUARDED_BY(mutex_);  // the epoch under which the file was last proved to be its own
   std::unique_ptr<Connection> connection_ QUERYMARK_GUARDED_BY(mutex_);
+  SubscriberFile subscribers_ QUERYMARK_GUARDED_BY(mutex_);
   std::optional<FileIdentity> wal_
       QUERYMARK_GUARDED_BY(mutex_);  // the write-ahead log that is open, once there was one
 

@@ -11,6 +11,11 @@ bool LogState::rewound(std::uint64_t id, WriteId seen) const noexcept {
   return *cursor_witness != seen;
 }
 
+std::optional<Cursor> cursor_of(const Row& row) {
+  if (row["epoch"].is_null()) return std::nullopt;
+  return Cursor{epoch_of(row["epoch"]), Snapshot::upto({row["cursor_id"].as<std::uint64_t>()}), {}};
+}
+
 Epoch epoch_of(const Field& field) {
   const auto epoch = Epoch::parse(field.view());
   if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");

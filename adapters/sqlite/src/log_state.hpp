@@ -30,6 +30,9 @@ struct LogState {
 /// Throws SchemaError.
 [[nodiscard]] Epoch epoch_of(const Field& field);
 
+/// Of the columns `epoch` and `cursor_id`; nothing where there is no epoch.
+[[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);
+
 [[nodiscard]] inline std::uint64_t last_id(const Cursor& cursor) noexcept {
   return cursor.snapshot.limit().value - 1;
 }

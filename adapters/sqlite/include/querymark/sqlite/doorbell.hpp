@@ -21,6 +21,7 @@ class FileDoorbell final : public Doorbell {
   ~FileDoorbell() override;
 
   void wait(std::chrono::nanoseconds timeout) override;
+  [[nodiscard]] bool report_asked() override;
   void interrupt() override;
   /// True while each file that a commit writes is watched. False: `data_version` is looked at every
   /// millisecond.

@@ -10,6 +10,8 @@
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/pruning.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/log/write_fate.hpp"
 #include "querymark/mark/stamp.hpp"
 
@@ -57,6 +59,10 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// What did not reach their targets at once. Likewise.
   [[nodiscard]] std::unique_ptr<Deliveries> deliveries() const;
+  /// Who follows this log, in the file PATH-subscribers beside the database, and what may go of it.
+  /// Likewise.
+  [[nodiscard]] std::unique_ptr<Subscribers> subscribers() const;
+  [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);
@@ -70,6 +76,8 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] std::string database_id() const;
 
  private:
+  [[nodiscard]] TailPage read_page(const TailRequest& request);
+
   std::shared_ptr<LogFile> file_;
 };
 

@@ -24,6 +24,9 @@ constexpr Bench kBenches[] = {
     {"invalidate", bench_invalidate},
     {"false_invalidation", bench_false_invalidation},
     {"propagate", bench_propagate},
+#ifdef QUERYMARK_BENCH_POSTGRES
+    {"fan", bench_fan},
+#endif
     {"read", bench_read},
     {"write", bench_write},
 };

@@ -14,7 +14,8 @@ namespace {
 
 test::PostgresServer& server() {
   // As a server is set up out of the box: a commit is on disk before it is acknowledged.
-  static test::PostgresServer one({"listen_addresses=", "fsync=on", "shared_buffers=128MB"});
+  static test::PostgresServer one({"listen_addresses=", "fsync=on", "shared_buffers=128MB",
+                                   "max_connections=300"});
   return one;
 }
 
@@ -43,6 +44,8 @@ Pinned::~Pinned() {
   sched_setaffinity(0, sizeof(client_), &client_);
   sched_setaffinity(server().pid(), sizeof(server_), &server_);
 }
+
+pid_t postgres_server_pid() { return server().pid(); }
 
 bool postgres_installed() { return test::PostgresServer::installed(); }
 

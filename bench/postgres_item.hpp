@@ -43,6 +43,8 @@ template <class... Subjects>
 [[nodiscard]] bool postgres_wanted(const Options& options, Report& report, std::string_view bench,
                                    Subjects... subjects);
 [[nodiscard]] bool postgres_installed();
+/// Of the server of all ItemDatabases.
+[[nodiscard]] pid_t postgres_server_pid();
 
 template <class... Subjects>
 bool postgres_wanted(const Options& options, Report& report, std::string_view bench,

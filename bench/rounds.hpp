@@ -44,6 +44,9 @@ void bench_trace(const Options& options, Report& report);
 void bench_invalidate(const Options& options, Report& report);
 void bench_false_invalidation(const Options& options, Report& report);
 void bench_propagate(const Options& options, Report& report);
+#ifdef QUERYMARK_BENCH_POSTGRES
+void bench_fan(const Options& options, Report& report);
+#endif
 void bench_read(const Options& options, Report& report);
 void bench_write(const Options& options, Report& report);
 /// Serves a number of hits and prints nothing: for instruction counters.

@@ -86,7 +86,8 @@ double probe(postgres::Database& writer, const Marks& marks) {
     tx.invalidate(target);
   });
   const auto written = Clock::now();
-  while (marks.table().generation(target.id()) == seen) std::this_thread::sleep_for(microseconds(50));
+  while (marks.table().generation(target.id()) == seen)
+    std::this_thread::sleep_for(microseconds(50));
   return std::chrono::duration<double, std::milli>(Clock::now() - written).count();
 }
 
@@ -139,8 +140,9 @@ void bench_fan(const Options& options, Report& report) {
     return;
   prctl(PR_SET_TIMERSLACK, 1);  // short sleeps are short
   const ItemDatabase database(0);
-  for (const auto& [subject, rate] : {std::pair("postgres_idle", 0U), std::pair("postgres_300wps", 300U),
-                                      std::pair("postgres_1000wps", 1000U)})
+  for (const auto& [subject, rate] :
+       {std::pair("postgres_idle", 0U), std::pair("postgres_300wps", 300U),
+        std::pair("postgres_1000wps", 1000U)})
     for (const std::size_t count : {1U, 10U, 100U})
       if (options.wants(subject)) report.add(measure(subject, database.url(), count, rate));
 }

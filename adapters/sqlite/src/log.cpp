@@ -6,8 +6,8 @@
 #include "claims.hpp"
 #include "delivery_table.hpp"
 #include "log_file.hpp"
-#include "querymark/log/coverage_rows.hpp"
 #include "log_table.hpp"
+#include "querymark/log/coverage_rows.hpp"
 #include "sqlite_sql.hpp"
 #include "subscriber_table.hpp"
 

@@ -41,8 +41,8 @@ LogExtent LogTable::extent() {
                               entry.for_people(), cursor_of(row)});
   }
   const std::string epoch = state.epoch.hex();
-  for (const Row row : file_->subscribers().query(subscribers_sql::prune_recorded,
-                                                  {as_parameter(epoch)}))
+  for (const Row row :
+       file_->subscribers().query(subscribers_sql::prune_recorded, {as_parameter(epoch)}))
     extent.recorded.push_back({Snapshot::upto({row["last_id"].as<std::uint64_t>()}),
                                milliseconds(row["age"].as<std::int64_t>())});
   return extent;

@@ -39,15 +39,14 @@ Connection& SubscriberFile::open() {
   if (connection_ && identity_of(path_) == connection_->identity()) return *connection_;
   connection_.reset();
   const bool fresh = !identity_of(path_);
-  auto opened = std::make_unique<Connection>(
-      path_, Connection::Use::write,
-      Connection::Settings{.busy_timeout = busy_timeout_,
-                           .synchronous_full = false,
-                           .write_ahead_log = true,
-                           .create = true});
+  auto opened = std::make_unique<Connection>(path_, Connection::Use::write,
+                                             Connection::Settings{.busy_timeout = busy_timeout_,
+                                                                  .synchronous_full = false,
+                                                                  .write_ahead_log = true,
+                                                                  .create = true});
   if (fresh) give_mode_of(database_, path_);
-  static_cast<void>(run_migrations(subscribers_sql::kMigrations,
-                                   migration_port(*opened, kSchema, path_), false));
+  static_cast<void>(
+      run_migrations(subscribers_sql::kMigrations, migration_port(*opened, kSchema, path_), false));
   connection_ = std::move(opened);
   return *connection_;
 }

@@ -19,8 +19,8 @@ void SubscriberTable::enter(const SubscriberEntry& entry) {
   file_->subscribers().execute(
       subscribers_sql::subscriber_enter,
       {as_parameter(stored(entry.id)), as_parameter(file_->namespace_name()),
-       as_parameter(entry.lease.count()), as_parameter(entry.application),
-       as_parameter(entry.host), as_parameter(entry.pid), as_parameter(entry.version)});
+       as_parameter(entry.lease.count()), as_parameter(entry.application), as_parameter(entry.host),
+       as_parameter(entry.pid), as_parameter(entry.version)});
 }
 
 Beaten SubscriberTable::beat(SubscriberId id, const Cursor& cursor) {

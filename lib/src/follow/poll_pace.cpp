@@ -9,6 +9,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr nanoseconds kLeast = std::chrono::milliseconds(1);
+constexpr nanoseconds kShortest = std::chrono::microseconds(12'500);
 constexpr nanoseconds kLongestAfterFailure = std::chrono::seconds(1);
 
 // Twice the pause, without overflow.
@@ -21,7 +22,7 @@ nanoseconds doubled(nanoseconds pause, nanoseconds limit) noexcept {
 PollPace::PollPace(nanoseconds interval, nanoseconds max_lag) noexcept
     // Without a lag to keep, nothing is ever trusted: polls need not hurry.
     : longest_(std::max(max_lag.count() > 0 ? std::min(interval, max_lag / 3) : interval, kLeast)),
-      shortest_(std::max(longest_ / 8, kLeast)),
+      shortest_(std::clamp(longest_ / 8, kLeast, kShortest)),
       longest_after_failure_(std::max(longest_, std::min(kLongestAfterFailure, max_lag / 3))),
       pause_(longest_) {}
 

@@ -10,7 +10,7 @@ namespace querymark {
 /// The pause is the interval that was asked for, and never more than a third of max_lag, so that
 /// trust outlives two lost polls: whoever commits without ringing is seen that much later at most.
 /// A poll that finds rows which no ring announced tells of a deaf doorbell, or of writers that
-/// don't ring: the next pause is an eighth, and each poll that finds nothing doubles it again.
+/// don't ring: the next pause is an eighth, at most 12.5 ms, and each poll that finds nothing doubles it again.
 /// After failures pauses double from the interval, up to a second. Every pause is shortened by a
 /// random part of up to a quarter, so that many processes on one database do not poll in step.
 ///

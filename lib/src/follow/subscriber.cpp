@@ -8,6 +8,7 @@
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "querymark/support/thread.hpp"
+#include "read_budget.hpp"
 
 // Who does what:
 //   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
@@ -20,13 +21,16 @@
 // them has ended). Whoever arrives at count n needs any successful poll with a number > n: it began
 // after the arrival. A failed one with such a number is an answer as well: were each of many
 // callers to ask a server that hangs, the last would wait for all their timeouts. state_mutex_
-// guards both errors, failure_, own_ and what is known of the horizon, and makes "check, then sleep
+// guards asked_, both errors, failure_, own_ and what is known of the horizon, and makes "check, then sleep
 // on covered_" atomic against a poll's end.
 //
 // Heartbeats travel with polls. What is trusted is trusted until the earlier of: the start of the
 // last successful poll + max_lag; the start of the last acknowledged heartbeat + lease - margin. A
 // heartbeat that finds no row: enter, poll, then trust again. Somebody's request to report is
 // answered by a poll and a heartbeat that tells where it has led, ten times a second at most.
+//
+// Rings are answered as far apart as the budget of all processes together allows (ReadBudget); the
+// rings of a pause are answered by one look. Whoever waits asks: that ends the pause.
 //
 // Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
 
@@ -99,6 +103,7 @@ void Subscriber::report() {
 // Whatever throws, the thread goes on: without it nothing would be fresh again.
 void Subscriber::loop(const std::stop_token& stop) noexcept {
   PollPace pace(options_.poll_interval, options_.max_lag);
+  ReadBudget budget(options_.log_reads_per_second, options_.max_lag);
   std::uint64_t random = 0;
   while (!stop.stop_requested()) {
     try {
@@ -110,6 +115,14 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     const bool rung = sleep(std::min(pause, report_due().value_or(pause)), stop);
     if (stop.stop_requested()) return;
     report_asked_ = doorbell_.report_asked() || report_asked_;
+    if (rung && !report_asked_)
+      hold_back(budget.wait(options_.clock->now(), heartbeats_->live()), stop);
+    if (stop.stop_requested()) return;
+    {
+      const std::lock_guard lock(state_mutex_);
+      asked_ = false;  // whoever asks from now on needs a look that begins later
+    }
+    budget.take(options_.clock->now(), heartbeats_->live());
     const std::uint64_t before = news_.load();
     try {
       catch_up();
@@ -122,6 +135,21 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
       pace.after(PollPace::Polled::failed);
     }
   }
+}
+
+void Subscriber::ask() {
+  {
+    const std::lock_guard lock(state_mutex_);
+    asked_ = true;
+    stopped_.notify_all();
+  }
+  doorbell_.interrupt();
+}
+
+void Subscriber::hold_back(std::chrono::nanoseconds delay, const std::stop_token& stop) noexcept {
+  if (delay.count() <= 0) return;
+  std::unique_lock lock(state_mutex_);
+  stopped_.wait_for(lock, stop, delay, [this] { return asked_; });
 }
 
 bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept {
@@ -187,7 +215,7 @@ bool Subscriber::try_catch_up() noexcept {
         return true;
       }
     }
-    doorbell_.interrupt();
+    ask();
   } catch (...) {  // noted and counted by who polled
     return false;
   }
@@ -371,7 +399,7 @@ void Subscriber::sleep_until(const std::function<bool()>& done,
                              std::chrono::steady_clock::time_point began,
                              std::chrono::nanoseconds timeout) {
   if (thread_.joinable())
-    doorbell_.interrupt();
+    ask();
   else
     catch_up();
   std::unique_lock lock(state_mutex_);

@@ -29,6 +29,7 @@ struct CoreOptions {
                        .require_tags = options.require_tags},
             .subscriber = {.max_lag = options.max_lag,
                            .poll_interval = options.poll_interval,
+                           .log_reads_per_second = options.log_reads_per_second,
                            .clock = &cache.clock()},
             .require_intents = options.require_intents};
   }

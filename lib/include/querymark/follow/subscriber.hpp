@@ -29,7 +29,10 @@ struct SubscriberOptions {
   TimeSpan max_lag{std::chrono::seconds(5)};  ///< Zero: freshness is never claimed.
   /// Longest pause between two polls of the thread, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost.
-  TimeSpan poll_interval{std::chrono::milliseconds(100)};
+  TimeSpan poll_interval{std::chrono::milliseconds(1340)};
+  /// Most looks at the log a second of all processes that follow it together, but for those that
+  /// somebody waits for. Zero: without bound.
+  std::uint64_t log_reads_per_second = 2000;
   std::size_t page_size = 5000;
   /// A backlog longer than this is not read: the marks are flushed and the cursor jumps to the end.
   std::size_t jump_after = 1'000'000;
@@ -117,6 +120,10 @@ class Subscriber {
   [[nodiscard]] bool is_own(const Receipt& receipt) const;
   [[nodiscard]] bool refuted(const Receipt& receipt) const;
   void loop(const std::stop_token& stop) noexcept;
+  /// Has the thread read the log soon, whatever its pace: somebody waits.
+  void ask();
+  /// Waits until a ring may be answered, or somebody asks.
+  void hold_back(std::chrono::nanoseconds delay, const std::stop_token& stop) noexcept;
   /// True if the pause ended early.
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
   void poll();                           // requires poll_mutex_
@@ -146,11 +153,12 @@ class Subscriber {
   bool report_asked_ = false;                     // these two are the thread's
   MonotonicTime reported_;
 
-  // Guards both errors, failure_, horizon_, held_since_ and own_; paired with covered_ and
+  // Guards asked_, both errors, failure_, horizon_, held_since_ and own_; paired with covered_ and
   // stopped_.
   mutable std::mutex state_mutex_;
   std::condition_variable covered_;
   std::condition_variable_any stopped_;
+  bool asked_ = false;  // somebody waits for the thread's next look
   std::string last_error_;
   std::string doorbell_error_;
   Failure failure_;                                   // of poll number polls_failed_

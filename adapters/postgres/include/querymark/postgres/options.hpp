@@ -38,7 +38,10 @@ struct Options {
   TimeSpan default_ttl{std::chrono::minutes(5)};
   /// Longest pause between two looks at the log, at most a third of max_lag: how late a write is
   /// seen while the doorbell is lost. Looks come more often while rows come that nobody rang for.
-  TimeSpan poll_interval{std::chrono::milliseconds(100)};
+  TimeSpan poll_interval{std::chrono::milliseconds(1340)};
+  /// Most looks at the log a second of all processes on the database together, but for those that
+  /// somebody waits for: the more processes, the more writes one look takes in. Zero: without bound.
+  std::uint64_t log_reads_per_second = 2000;
   SessionPins session{};
   std::size_t connections = 8;  ///< Most pooled connections; more callers wait.
   PatienceSpan patience{

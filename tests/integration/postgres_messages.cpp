@@ -119,12 +119,12 @@ TEST_CASE("postgres messages: COPY in a write is refused at once, with its text"
 TEST_CASE("postgres messages: a statement that takes too long is named", "[messages]") {
   const PgShop shop;
   postgres::Options options = PgProcess::quick();
-  options.statement_timeout = 100ms;
+  options.statement_timeout = 1s;
   PgProcess process(shop, options);
   CHECK_THAT(read(process, "select pg_sleep(3600)::text"),
-             Contains("\"select pg_sleep(3600)::text\"") && Contains("within 100 ms"));
+             Contains("\"select pg_sleep(3600)::text\"") && Contains("within 1000 ms"));
   CHECK_THAT(write(process, "select pg_sleep(3600)::text as w"),
-             Contains("\"select pg_sleep(3600)::text as w\"") && Contains("within 100 ms"));
+             Contains("\"select pg_sleep(3600)::text as w\"") && Contains("within 1000 ms"));
 }
 
 TEST_CASE("postgres messages: a hint is passed on, a place in the text is not needed",

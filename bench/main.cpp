@@ -28,6 +28,8 @@ constexpr Bench kBenches[] = {
     {"fan", bench_fan},
 #endif
     {"read", bench_read},
+    {"strong", bench_strong},
+    {"wait", bench_wait},
     {"write", bench_write},
 };
 

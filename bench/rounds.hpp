@@ -48,6 +48,8 @@ void bench_propagate(const Options& options, Report& report);
 void bench_fan(const Options& options, Report& report);
 #endif
 void bench_read(const Options& options, Report& report);
+void bench_strong(const Options& options, Report& report);
+void bench_wait(const Options& options, Report& report);
 void bench_write(const Options& options, Report& report);
 /// Serves a number of hits and prints nothing: for instruction counters.
 void serve_hits(const std::string& subject, std::size_t count);

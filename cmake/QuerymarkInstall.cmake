@@ -78,6 +78,19 @@ endif()
 if(QUERYMARK_WORKER)
   querymark_find_libraries_at(querymark_worker "${CMAKE_INSTALL_FULL_BINDIR}")
   install(TARGETS querymark_worker RUNTIME)
+  if(NOT CMAKE_CROSSCOMPILING)
+    set(described "${PROJECT_BINARY_DIR}/worker/described")
+    install(FILES "${described}/man" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" RENAME querymark.1)
+    install(FILES "${described}/bash" RENAME querymark
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+    install(FILES "${described}/zsh" RENAME _querymark
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
+    install(FILES "${described}/fish" RENAME querymark.fish
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+  endif()
+  install(FILES "${PROJECT_BINARY_DIR}/worker/querymark-worker.service"
+          DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+  install(FILES worker/service/worker.toml DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 endif()
 
 configure_package_config_file(cmake/querymarkConfig.cmake.in

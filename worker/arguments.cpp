@@ -16,9 +16,10 @@ namespace {
                     "?");
 }
 
-std::vector<std::string> commands_of(const CLI::App& app) {
+std::vector<std::string> commands_of(const CLI::App& app, bool hidden) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands({}))
+    if (hidden || !command->get_group().empty()) names.push_back(command->get_name());
   return names;
 }
 
@@ -49,9 +50,9 @@ void require_known(const CLI::App& app, const std::vector<std::string>& argument
       const std::string name = word.substr(0, word.find('='));
       if (command->get_option_no_throw(name) == nullptr)
         refuse("option", name, options_of(*command));
-    } else if (const std::vector<std::string> known = commands_of(*command); !known.empty()) {
+    } else if (const std::vector<std::string> known = commands_of(*command, true); !known.empty()) {
       if (std::ranges::find(known, word) == known.end())
-        refuse("command" + name_of(*command), word, known);
+        refuse("command" + name_of(*command), word, commands_of(*command, false));
       command = command->get_subcommand(word);
     }
   }

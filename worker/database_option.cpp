@@ -16,17 +16,18 @@ std::string trimmed(std::string_view text) {
   return std::string(text);
 }
 
-std::string first_line_of(const std::string& path) {
+}  // namespace
+
+std::string url_in_file(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line) && !file.eof())
-    throw ConfigError("can't read the file of --db-file: " + path);
+    throw ConfigError("can't read the file with the database's name: " + path);
   line = trimmed(line);
-  if (line.empty()) throw ConfigError("the first line of the file of --db-file is empty: " + path);
+  if (line.empty())
+    throw ConfigError("the first line of the file with the database's name is empty: " + path);
   return line;
 }
-
-}  // namespace
 
 void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
   CLI::Option* const url = command.add_option(
@@ -40,7 +41,7 @@ void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
 
 std::string DatabaseOption::url() const {
   if (const std::string url = trimmed(url_); !url.empty()) return url;
-  if (!file_.empty()) return first_line_of(file_);
+  if (!file_.empty()) return url_in_file(file_);
   const char* variable = std::getenv("QUERYMARK_DB");
   if (variable == nullptr) variable = "";
   if (const std::string url = trimmed(variable); !url.empty()) return url;

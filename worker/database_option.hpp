@@ -11,6 +11,8 @@ class DatabaseOption {
  public:
   /// Adds the options to `command`, for which the object must live as long.
   void add_to(CLI::App& command, const std::string& what);
+  /// Whether an option was given.
+  [[nodiscard]] bool given() const noexcept { return !url_.empty() || !file_.empty(); }
   /// What was given, the options before the variable. Throws ConfigError when nothing was, or when
   /// the file can't be read.
   [[nodiscard]] std::string url() const;
@@ -19,5 +21,8 @@ class DatabaseOption {
   std::string url_;
   std::string file_;
 };
+
+/// The first line of the file, without blanks around it. Throws ConfigError.
+[[nodiscard]] std::string url_in_file(const std::string& path);
 
 }  // namespace querymark::cli

@@ -73,8 +73,9 @@ std::vector<DeliveryState> states_of(const Command& command) {
   for (const std::string& name : command.chosen.states) {
     const auto state = delivery_state(name);
     if (!state)
-      throw ConfigError("unknown state " + name +
-                        "; use pending, claimed, dead, expired, cancelled, superseded or discarded");
+      throw ConfigError(
+          "unknown state " + name +
+          "; use pending, claimed, dead, expired, cancelled, superseded or discarded");
     states.push_back(*state);
   }
   return states.empty() ? command.view.states : states;
@@ -223,9 +224,9 @@ std::string question(const Command& command, Deliveries& deliveries, Decision de
 
 ExitCode decide(const Command& command, Decision decision) {
   const Selection& chosen = command.chosen;
-  const int ways = (chosen.ids.empty() ? 0 : 1) + (chosen.error.empty() ? 0 : 1) + (chosen.all ? 1 : 0);
-  if (ways != 1)
-    throw ConfigError("say which: ids, --error TEXT, or --all; one of them");
+  const int ways =
+      (chosen.ids.empty() ? 0 : 1) + (chosen.error.empty() ? 0 : 1) + (chosen.all ? 1 : 0);
+  if (ways != 1) throw ConfigError("say which: ids, --error TEXT, or --all; one of them");
   const LogEndpoint log = command.log.open();
   const DeliveryFilter filter{.consumer = chosen.consumer,
                               .states = states_for(command.view, decision),
@@ -258,7 +259,8 @@ std::shared_ptr<Command> add(CLI::App& group, const DeliveryView& view, const st
 
 void add_list(CLI::App& group, const DeliveryView& view) {
   CLI::App* command = nullptr;
-  auto options = add(group, view, "list", "List " + view.noun + ", the first recorded first", command);
+  auto options =
+      add(group, view, "list", "List " + view.noun + ", the first recorded first", command);
   Selection& chosen = options->chosen;
   command->add_option("--consumer", chosen.consumer, "Only those of this shared target");
   command->add_option("--state", chosen.states, "Only those in these states");
@@ -289,7 +291,8 @@ std::string about_decision(const DeliveryView& view, Decision decision) {
 
 void add_decision(CLI::App& group, const DeliveryView& view, Decision decision, ExitCode& code) {
   CLI::App* command = nullptr;
-  auto options = add(group, view, std::string(to_string(decision)), about_decision(view, decision), command);
+  auto options =
+      add(group, view, std::string(to_string(decision)), about_decision(view, decision), command);
   Selection& chosen = options->chosen;
   command->add_option("ID", chosen.ids, "Ids of deliveries");
   command->add_option("--error", chosen.error, "All whose last error contains this");

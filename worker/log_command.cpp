@@ -23,4 +23,16 @@ LogEndpoint LogCommand::open() const {
   return backend_of_log(url).open_log(url, namespace_name);
 }
 
+void LogView::add_to(CLI::App& command) {
+  db.add_to(command, "Database with the log");
+  command.add_option("--namespace", namespace_name, "Only this namespace; all, if it is not given");
+  command.add_flag("--json", json, "JSON on standard output, one object a line");
+  command.footer(kExitCodes);
+}
+
+LogEndpoint LogView::open() const {
+  const std::string url = db.url();
+  return backend_of_log(url).open_log(url, namespace_name.empty() ? "default" : namespace_name);
+}
+
 }  // namespace querymark::cli

@@ -21,4 +21,14 @@ struct LogCommand {
   [[nodiscard]] LogEndpoint open() const;
 };
 
+/// The same for commands that look at all namespaces, unless one is given.
+struct LogView {
+  DatabaseOption db;
+  std::string namespace_name;  ///< Empty: all.
+  bool json = false;
+
+  void add_to(CLI::App& command);
+  [[nodiscard]] LogEndpoint open() const;
+};
+
 }  // namespace querymark::cli

@@ -12,7 +12,9 @@
 namespace querymark::cli {
 namespace {
 
-std::string as_text(std::string_view event, LogFields fields) {
+using Context = LogLines::Context;
+
+std::string as_text(std::string_view event, LogFields fields, const Context& context) {
   std::string line(event);
   for (const auto& [name, value] : fields) {
     line += fmt::format(" {}=", name);
@@ -21,13 +23,15 @@ std::string as_text(std::string_view event, LogFields fields) {
     else
       line += fmt::format("{}", std::get<std::uint64_t>(value));
   }
+  for (const auto& [name, value] : context) line += fmt::format(" {}={}", name, printable(value));
   return line;
 }
 
-std::string as_json(std::string_view event, LogFields fields) {
+std::string as_json(std::string_view event, LogFields fields, const Context& context) {
   nlohmann::json line{{"event", event}};
   for (const auto& [name, value] : fields)
     std::visit([&, key = std::string(name)](const auto& v) { line[key] = v; }, value);
+  for (const auto& [name, value] : context) line[name] = value;
   return line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
@@ -41,10 +45,6 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}
 };
 
-void write(spdlog::level::level_enum level, bool json, std::string_view event, LogFields fields) {
-  spdlog::log(level, "{}", json ? as_json(event, fields) : as_text(event, fields));
-}
-
 }  // namespace
 
 LogLines::LogLines(bool json) : json_(json) {
@@ -54,16 +54,27 @@ LogLines::LogLines(bool json) : json_(json) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+LogLines LogLines::with(Context context) const {
+  LogLines copy = *this;
+  copy.context_ = std::move(context);
+  return copy;
+}
+
+void LogLines::write(int level, std::string_view event, LogFields fields) const {
+  spdlog::log(static_cast<spdlog::level::level_enum>(level), "{}",
+              json_ ? as_json(event, fields, context_) : as_text(event, fields, context_));
+}
+
 void LogLines::info(std::string_view event, LogFields fields) const {
-  write(spdlog::level::info, json_, event, fields);
+  write(spdlog::level::info, event, fields);
 }
 
 void LogLines::warn(std::string_view event, LogFields fields) const {
-  write(spdlog::level::warn, json_, event, fields);
+  write(spdlog::level::warn, event, fields);
 }
 
 void LogLines::error(std::string_view event, LogFields fields) const {
-  write(spdlog::level::err, json_, event, fields);
+  write(spdlog::level::err, event, fields);
 }
 
 }  // namespace querymark::cli

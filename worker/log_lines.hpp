@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace querymark::cli {
 
@@ -15,13 +17,20 @@ using LogFields = std::initializer_list<std::pair<std::string_view, LogValue>>;
 /// object a line.
 class LogLines {
  public:
+  using Context = std::vector<std::pair<std::string, std::string>>;
+
   explicit LogLines(bool json);
+  /// The same, with these fields at the end of each line.
+  [[nodiscard]] LogLines with(Context context) const;
   void info(std::string_view event, LogFields fields = {}) const;
   void warn(std::string_view event, LogFields fields = {}) const;
   void error(std::string_view event, LogFields fields = {}) const;
 
  private:
+  void write(int level, std::string_view event, LogFields fields) const;
+
   bool json_;
+  Context context_;
 };
 
 }  // namespace querymark::cli

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <csignal>
+#include <utility>
 
 namespace querymark::cli {
 namespace {
@@ -23,14 +24,29 @@ sigset_t awaited() {
 
 }  // namespace
 
-StopOnSignal::StopOnSignal() {
+StopOnSignal::StopOnSignal(OnHangup on_hangup) {
   const sigset_t set = awaited();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  waiter_ = std::thread([this, set] {
+  waiter_ = std::thread([this, set, on_hangup] {
     int signal = 0;
-    sigwait(&set, &signal);
+    while (sigwait(&set, &signal) != 0 || (signal == SIGHUP && on_hangup == OnHangup::reload)) {
+      const std::lock_guard lock(mutex_);
+      reload_ = true;
+      reload_asked_.notify_all();
+    }
     stop_.request_stop();
   });
+}
+
+bool StopOnSignal::stopped_within(std::chrono::nanoseconds span) {
+  std::unique_lock lock(mutex_);
+  reload_asked_.wait_for(lock, stop_.get_token(), span, [this] { return reload_; });
+  return stop_.stop_requested();
+}
+
+bool StopOnSignal::take_reload() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(reload_, false);
 }
 
 StopOnSignal::~StopOnSignal() {

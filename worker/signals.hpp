@@ -1,23 +1,37 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <stop_token>
 #include <thread>
 
 namespace querymark::cli {
 
-/// Turns SIGTERM, SIGINT and (unless it is ignored) SIGHUP into a stop request. Make it before any
+/// What SIGHUP asks for.
+enum class OnHangup : bool { stop, reload };
+
+/// Turns SIGTERM, SIGINT and (unless it is ignored, or asks to reload) SIGHUP into a stop request. Make it before any
 /// other thread, so that all of them inherit the blocked signals; a thread of its own waits for
 /// them.
 class StopOnSignal {
  public:
-  StopOnSignal();
+  explicit StopOnSignal(OnHangup on_hangup = OnHangup::stop);
   StopOnSignal(const StopOnSignal&) = delete;
   StopOnSignal& operator=(const StopOnSignal&) = delete;
   ~StopOnSignal();
 
+  /// Waits for a stop request, at most that long: whether there was one. Ends early to reload.
+  [[nodiscard]] bool stopped_within(std::chrono::nanoseconds span);
+  /// Whether SIGHUP has come since the last call.
+  [[nodiscard]] bool take_reload();
+
   [[nodiscard]] std::stop_token token() const noexcept { return stop_.get_token(); }
 
  private:
+  std::mutex mutex_;
+  std::condition_variable_any reload_asked_;
+  bool reload_ = false;
   std::stop_source stop_;
   std::thread waiter_;
 };

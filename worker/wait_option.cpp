@@ -10,9 +10,22 @@
 
 namespace querymark::cli {
 
+void WaitOption::add_to(CLI::App& command) {
+  command.add_option("--for", targets, "Names of shared targets, as querymark status shows them");
+  command.add_option("--timeout", timeout, "Of the wait, such as 500ms, 5s, 2min")
+      ->capture_default_str();
+}
+
 Wait WaitOption::wait() const {
   const std::chrono::milliseconds span = parse_span(timeout, "--timeout");
+  if (scope == "shared") {
+    if (targets.empty())
+      throw ConfigError("say which targets, by --for; querymark status shows their names");
+    return Wait::shared(targets, span);
+  }
+  if (!targets.empty()) throw ConfigError("--for is of the scope shared");
   if (scope == "local") return Wait::local(span);
+  if (scope == "cluster") return Wait::cluster(span);
   throw ConfigError("unknown scope of a wait: " + scope + "; use " + kWaitScopes);
 }
 

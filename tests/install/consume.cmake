@@ -10,6 +10,13 @@ string(REPLACE "," ";" components "${COMPONENTS}")
 file(REMOVE_RECURSE "${SCRATCH}")
 file(MAKE_DIRECTORY "${SCRATCH}")
 must("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${SCRATCH}/prefix")
+foreach(file share/man/man1/querymark.1 share/bash-completion/completions/querymark
+        share/zsh/site-functions/_querymark share/fish/vendor_completions.d/querymark.fish
+        lib/systemd/system/querymark-worker.service)
+  if(NOT EXISTS "${SCRATCH}/prefix/${file}")
+    message(FATAL_ERROR "${file} was not installed")
+  endif()
+endforeach()
 foreach(component IN LISTS components)
   file(GLOB migrations "${SCRATCH}/prefix/share/querymark/sql/${component}/migrations/0001_*.sql")
   if(NOT migrations AND NOT component STREQUAL "file_tier")  # it makes its own file

@@ -19,8 +19,8 @@ const std::string kProgram = QUERYMARK_PROGRAM;
 }  // namespace
 
 TEST_CASE("cli: an unknown command is named with what it may have been", "[cli]") {
-  CHECK_THAT(run({kProgram, "foo"}).output,
-             Contains("unknown command foo; did you mean migrate or worker"));
+  CHECK_THAT(run({kProgram, "quux"}).output,
+             Contains("unknown command quux; did you mean migrate or worker"));
   CHECK_THAT(run({kProgram, "wroker", "--once"}).output,
              Contains("unknown command wroker; did you mean worker?"));
   CHECK_THAT(run({kProgram, "mig"}).output, Contains("did you mean migrate?"));

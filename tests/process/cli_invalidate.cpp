@@ -102,6 +102,33 @@ TEST_CASE("cli: a receipt is waited for, and a wrong one told from a late one", 
   CHECK(Receipt::parse(json::parse(waited.output)["receipt"].get<std::string>()));
 }
 
+TEST_CASE("cli: a wait for shared targets tells whether they have it", "[cli]") {
+  const Shop shop;
+  const std::string target = "sqlite:" + shop.file("tier");
+  const auto drain = [&] {
+    return command(shop, {"worker", "--namespace", "shop", "--once", "--target", target});
+  };
+  REQUIRE(drain().code == 0);
+  const std::string name = shop.text("select name from querymark_consumer");
+  const Finished written = invalidate(shop, {"--tag", "a"});
+  REQUIRE(written.code == 0);
+  const std::string receipt = written.output.substr(0, written.output.find('\n'));
+  const auto wait = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"wait", receipt, "--json"});
+    return command(shop, more);
+  };
+  const Finished late = wait({"--scope", "shared", "--for", name, "--timeout", "10ms"});
+  CHECK(late.code == 4);
+  CHECK(json::parse(late.output)["status"] == "timed out");
+  REQUIRE(drain().code == 0);
+  CHECK(wait({"--scope", "shared", "--for", name}).code == 0);
+  const Finished unknown = wait({"--scope", "shared", "--for", "nobody", "--timeout", "5s"});
+  CHECK(unknown.code == 4);
+  CHECK(json::parse(unknown.output)["status"] == "degraded");
+  CHECK(wait({"--scope", "shared"}).code == 2);
+  CHECK(wait({"--for", name}).code == 2);
+}
+
 TEST_CASE("cli: migrate --status tells which schema there is, and changes nothing", "[cli]") {
   const TempDir dir;
   const std::string url = "sqlite:" + dir.file("a.db");

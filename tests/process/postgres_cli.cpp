@@ -178,3 +178,34 @@ TEST_CASE(
   CHECK(child.join() == 0);
   CHECK(shop.number("select count(*) from querymark.consumer where owner is null") == 1);
 }
+
+TEST_CASE("cli: status, doctor and tail look into a PostgreSQL log", "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  PgProcess process(shop);
+  REQUIRE(worker_once(shop, dir.file("tier")).code == 0);
+  process.set_price(1, 4.0);
+  const auto command = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), kProgram);
+    arguments.insert(arguments.end(), {"--db", shop.url()});
+    return run(arguments);
+  };
+  const Finished status = command({"status"});
+  CHECK(status.code == 0);
+  CHECK_THAT(status.output, Contains("no worker holds its lease") && Contains("shop"));
+  CHECK_THAT(command({"status", "--json"}).output,
+             Contains(R"("rows":1)") && Contains(R"("bytes":)"));
+  CHECK_THAT(command({"tail", "--namespace", "shop", "--retained", "--once"}).output,
+             Contains("entity product:1"));
+  // A trigger that rings inside writes, and a transaction that stays open.
+  shop.execute(
+      "create function shout() returns trigger language plpgsql as "
+      "$$ begin perform pg_notify('shop', 'x'); return null; end $$");
+  shop.execute("create trigger loud after update on product execute function shout()");
+  const Finished doctor = command({"doctor"});
+  CHECK(doctor.code == 4);
+  CHECK_THAT(doctor.output,
+             Contains("the trigger loud on product calls NOTIFY") && Contains("querymark.ring"));
+  const Finished pruned = command({"prune", "--retention", "0s"});
+  CHECK_THAT(pruned.output, Contains("removed"));
+}

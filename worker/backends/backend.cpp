@@ -3,6 +3,7 @@
 #include <array>
 
 #include "backends/scheme.hpp"
+#include "querymark/database/database.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::cli {

@@ -5,13 +5,20 @@
 #include <string_view>
 #include <vector>
 
-#include "querymark/database/database.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
+#include "querymark/log/inspector.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/log/pruning.hpp"
+#include "querymark/log/subscribers.hpp"
 #include "querymark/support/migrations.hpp"
+
+namespace querymark {
+class Cache;
+class Database;
+}  // namespace querymark
 
 namespace querymark::cli {
 
@@ -20,6 +27,9 @@ struct LogEndpoint {
   std::unique_ptr<LogReader> reader;
   std::unique_ptr<LogClaims> claims;
   std::unique_ptr<Deliveries> deliveries;
+  std::unique_ptr<Inspector> inspector;
+  std::unique_ptr<Subscribers> subscribers;
+  std::unique_ptr<Pruning> pruning;
   std::unique_ptr<Doorbell> doorbell;
   std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
 };

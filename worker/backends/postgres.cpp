@@ -23,11 +23,16 @@ class PostgresBackend final : public Backend {
   [[nodiscard]] LogEndpoint open_log(const std::string& url,
                                      const std::string& namespace_name) const override {
     auto log = std::make_unique<postgres::Log>(url, namespace_name);
-    auto claims = log->claims();
-    auto deliveries = log->deliveries();
-    auto namespaces = log->namespaces();
-    return {std::move(log), std::move(claims), std::move(deliveries),
-            std::make_unique<postgres::NotifyDoorbell>(url, namespace_name), std::move(namespaces)};
+    LogEndpoint endpoint{
+        .claims = log->claims(),
+        .deliveries = log->deliveries(),
+        .inspector = log->inspector(),
+        .subscribers = log->subscribers(),
+        .pruning = log->pruning(),
+        .doorbell = std::make_unique<postgres::NotifyDoorbell>(url, namespace_name),
+        .namespaces = log->namespaces()};
+    endpoint.reader = std::move(log);
+    return endpoint;
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     return {postgres::label_of(url), postgres::migrate(url, dry_run)};

@@ -19,11 +19,13 @@ class SqliteBackend final : public Backend {
                                      const std::string& namespace_name) const override {
     const std::string path = sqlite_file_of(url);
     auto log = std::make_unique<sqlite::Log>(path, namespace_name);
-    auto claims = log->claims();
-    auto deliveries = log->deliveries();
-    auto namespaces = log->namespaces();
-    return {std::move(log), std::move(claims), std::move(deliveries),
-            std::make_unique<sqlite::FileDoorbell>(path), std::move(namespaces)};
+    LogEndpoint endpoint{.claims = log->claims(),
+                         .deliveries = log->deliveries(),
+                         .inspector = log->inspector(),
+                         .doorbell = std::make_unique<sqlite::FileDoorbell>(path),
+                         .namespaces = log->namespaces()};
+    endpoint.reader = std::move(log);
+    return endpoint;
   }
   [[nodiscard]] MigrationOutcome migrate(const std::string& url, bool dry_run) const override {
     const std::string path = sqlite_file_of(url);

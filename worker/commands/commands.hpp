@@ -20,5 +20,11 @@ void add_delivery(CLI::App& app, ExitCode& code);
 void add_dead(CLI::App& app, ExitCode& code);
 void add_invalidate(CLI::App& app, ExitCode& code);
 void add_wait(CLI::App& app, ExitCode& code);
+void add_status(CLI::App& app, ExitCode& code);
+void add_top(CLI::App& app, ExitCode& code);
+void add_tail(CLI::App& app, ExitCode& code);
+void add_doctor(CLI::App& app, ExitCode& code);
+void add_prune(CLI::App& app, ExitCode& code);
+void add_describe(CLI::App& app, ExitCode& code);
 
 }  // namespace querymark::cli

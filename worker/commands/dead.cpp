@@ -4,8 +4,8 @@
 namespace querymark::cli {
 
 void add_dead(CLI::App& app, ExitCode& code) {
-  CLI::App* group =
-      app.add_subcommand("dead", "Dead letters: invalidations that were given up, or came too late");
+  CLI::App* group = app.add_subcommand(
+      "dead", "Dead letters: invalidations that were given up, or came too late");
   add_delivery_commands(*group,
                         {.noun = "dead deliveries",
                          .states = {DeliveryState::dead, DeliveryState::expired},

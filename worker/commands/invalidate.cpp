@@ -10,6 +10,7 @@
 #include "json_output.hpp"
 #include "log_command.hpp"
 #include "printable.hpp"
+#include "querymark/database/database.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/support/error.hpp"
 #include "wait_option.hpp"
@@ -47,8 +48,7 @@ IntentBatch batch_of(const Options& options) {
   add(TargetKind::entity, options.entities);
   add(TargetKind::collection, options.collections);
   if (options.flush) batch.add(flush_all());
-  if (batch.empty())
-    throw ConfigError("say what: --key, --tag, --entity, --collection or --flush");
+  if (batch.empty()) throw ConfigError("say what: --key, --tag, --entity, --collection or --flush");
   return batch;
 }
 
@@ -65,8 +65,7 @@ ExitCode run(const Options& options) {
     return kFailure;
   }
   Cache cache;
-  const auto database =
-      backend_of_log(url).open_database(url, cache, options.log.namespace_name);
+  const auto database = backend_of_log(url).open_database(url, cache, options.log.namespace_name);
   const Receipt receipt = database
                               ->write([&](Transaction& tx) {
                                 tx.invalidate(batch.targets());
@@ -99,9 +98,9 @@ void add_invalidate(CLI::App& app, ExitCode& code) {
   command->add_flag("--yes", options->yes, "Do not ask before --flush");
   command->add_option("--reason", options->reason, "For those who read the log")
       ->capture_default_str();
-  command->add_option("--wait", options->scope, std::string("Wait until it is visible: ") + kWaitScopes);
-  command->add_option("--timeout", options->wait.timeout, "Of --wait, such as 500ms, 5s, 2min")
-      ->capture_default_str();
+  command->add_option("--wait", options->scope,
+                      std::string("Wait until it is visible: ") + kWaitScopes);
+  options->wait.add_to(*command);
   command->callback([options, &code] { code = run(*options); });
 }
 

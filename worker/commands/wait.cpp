@@ -4,6 +4,7 @@
 #include "backends/backend.hpp"
 #include "commands/commands.hpp"
 #include "database_option.hpp"
+#include "querymark/database/database.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/support/error.hpp"
 #include "wait_option.hpp"
@@ -27,8 +28,7 @@ ExitCode run(const Options& options) {
   const Wait wait = options.wait.wait();
   const std::string url = options.db.url();
   Cache cache;
-  const auto database =
-      backend_of_log(url).open_database(url, cache, receipt->namespace_name);
+  const auto database = backend_of_log(url).open_database(url, cache, receipt->namespace_name);
   return wait_and_tell(*database, *receipt, wait, options.json);
 }
 
@@ -36,14 +36,12 @@ ExitCode run(const Options& options) {
 
 void add_wait(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("wait", "Wait until a write, by its receipt, is visible");
+  CLI::App* command = app.add_subcommand("wait", "Wait until a write, by its receipt, is visible");
   options->db.add_to(*command, "Database of the write");
   command->add_option("--namespace", options->namespace_name, "Must be the receipt's, if given");
   command->add_option("RECEIPT", options->receipt, "What the write has returned")->required();
   command->add_option("--scope", options->wait.scope, kWaitScopes)->capture_default_str();
-  command->add_option("--timeout", options->wait.timeout, "Such as 500ms, 5s, 2min")
-      ->capture_default_str();
+  options->wait.add_to(*command);
   command->add_flag("--json", options->json, "One JSON object on standard output");
   command->footer(kExitCodes);
   command->callback([options, &code] { code = run(*options); });

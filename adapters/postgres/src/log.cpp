@@ -2,6 +2,7 @@
 
 #include "claims.hpp"
 #include "delivery_table.hpp"
+#include "inspection.hpp"
 #include "log_connection.hpp"
 #include "log_table.hpp"
 #include "postgres_sql.hpp"
@@ -27,6 +28,8 @@ std::vector<std::string> Log::namespaces() {
 }
 
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(log_); }
+
+std::unique_ptr<Inspector> Log::inspector() const { return std::make_unique<Inspection>(log_); }
 
 std::unique_ptr<Deliveries> Log::deliveries() const {
   return std::make_unique<DeliveryTable>(log_);

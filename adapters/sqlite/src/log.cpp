@@ -5,6 +5,7 @@
 
 #include "claims.hpp"
 #include "delivery_table.hpp"
+#include "inspection.hpp"
 #include "log_file.hpp"
 #include "log_table.hpp"
 #include "querymark/log/coverage_rows.hpp"
@@ -27,6 +28,8 @@ std::vector<std::string> Log::namespaces() {
 }
 
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(file_); }
+
+std::unique_ptr<Inspector> Log::inspector() const { return std::make_unique<Inspection>(file_); }
 
 std::unique_ptr<Deliveries> Log::deliveries() const {
   return std::make_unique<DeliveryTable>(file_);

@@ -68,6 +68,7 @@ WallTime Round::database_now() const {
 }
 
 bool Round::keep_lease() {
+  memory_.step = options_.clock->now().time_since_epoch().count();
   if (options_.clock->now() - renewed_ <= options_.lease / 2) return true;
   if (!log_.claims.renew(claim_, options_.lease)) return fenced();
   renewed_ = options_.clock->now();

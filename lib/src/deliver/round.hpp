@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -22,6 +23,8 @@ struct WorkerMemory {
   unsigned openings = 0;
   std::optional<SharedInvalidation> suspect;
   unsigned suspected = 0;
+  /// When the round that goes on last came on, in nanoseconds of the clock; zero: none goes on.
+  std::atomic<std::int64_t> step{0};
 };
 
 /// What is done under one claim.

@@ -35,7 +35,8 @@ WorkerOptions checked(WorkerOptions options) {
 
 Worker::Worker(WorkerLog log, Applier& applier, WorkerOptions options)
     : log_(log), applier_(applier), options_(checked(std::move(options))), owner_(new_owner()) {
-  memory_ = std::make_unique<WorkerMemory>(WorkerMemory{.breaker = TargetBreaker(options_.retry)});
+  memory_ = std::make_unique<WorkerMemory>();
+  memory_->breaker = TargetBreaker(options_.retry);
 }
 
 Worker::~Worker() = default;
@@ -60,6 +61,11 @@ bool Worker::target_is_up(WorkerRound& round) {
 }
 
 WorkerRound Worker::look(const std::stop_token& stop) {
+  struct Step {
+    std::atomic<std::int64_t>& since;
+    ~Step() { since = 0; }
+  } const step{memory_->step};
+  memory_->step = options_.clock->now().time_since_epoch().count();
   WorkerRound round;
   last_error_.clear();
   if (!target_is_up(round)) {
@@ -142,6 +148,12 @@ void Worker::release() {
     last_error_ = failure.what();  // the lease ends by itself
     count({}, last_error_);
   }
+}
+
+std::chrono::nanoseconds Worker::silent_for() const noexcept {
+  const std::int64_t since = memory_->step;
+  if (since == 0) return std::chrono::nanoseconds(0);
+  return options_.clock->now().time_since_epoch() - std::chrono::nanoseconds(since);
 }
 
 WorkerCounts Worker::totals() const {

@@ -105,6 +105,9 @@ class Worker {
 
   /// Of all rounds so far. From any thread.
   [[nodiscard]] WorkerCounts totals() const;
+  /// For how long it has not come on with what it does: a statement, a page, a target that hangs.
+  /// Zero while it waits for something to do. For watchdogs, from any thread.
+  [[nodiscard]] std::chrono::nanoseconds silent_for() const noexcept;
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
 
  private:

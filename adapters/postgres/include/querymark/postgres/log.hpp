@@ -8,6 +8,7 @@
 
 #include "querymark/log/coverage.hpp"
 #include "querymark/log/deliveries.hpp"
+#include "querymark/log/inspector.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/pruning.hpp"
@@ -71,6 +72,8 @@ class Log final : public LogReader, public Coverage {
   /// Who follows this log, and what may go of it, over the same connection. Likewise.
   [[nodiscard]] std::unique_ptr<Subscribers> subscribers() const;
   [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
+  /// What operators look at. Likewise.
+  [[nodiscard]] std::unique_ptr<Inspector> inspector() const;
   /// The server process that serves the log's connection now; 0 when there is none.
   [[nodiscard]] int backend_pid() const;
 

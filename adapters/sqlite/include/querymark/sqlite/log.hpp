@@ -8,6 +8,7 @@
 
 #include "querymark/log/coverage.hpp"
 #include "querymark/log/deliveries.hpp"
+#include "querymark/log/inspector.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/pruning.hpp"
@@ -63,6 +64,8 @@ class Log final : public LogReader, public Coverage {
   /// Likewise.
   [[nodiscard]] std::unique_ptr<Subscribers> subscribers() const;
   [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
+  /// What operators look at. Likewise.
+  [[nodiscard]] std::unique_ptr<Inspector> inspector() const;
   /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
   /// its horizon is not the one it saw: the database was rewound while nobody looked.
   void verify(const SharedStamp& stamp);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "querymark/log/inspector.hpp"
+
+namespace querymark::postgres {
+
+class LogConnection;
+
+/// What the log's database shows to operators, over the log's own connection.
+class Inspection final : public Inspector {
+ public:
+  explicit Inspection(std::shared_ptr<LogConnection> log) : log_(std::move(log)) {}
+
+  [[nodiscard]] DatabaseReport database() override;
+  [[nodiscard]] std::vector<ConsumerReport> consumers(const std::string& namespace_name) override;
+  [[nodiscard]] Backlog behind(const std::string& namespace_name, const Cursor& cursor) override;
+  [[nodiscard]] std::vector<RowDetails> details(std::span<const LogRow> rows) override;
+  [[nodiscard]] std::vector<Finding> findings() override;
+
+ private:
+  std::shared_ptr<LogConnection> log_;
+};
+
+}  // namespace querymark::postgres

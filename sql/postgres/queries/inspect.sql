@@ -1,0 +1,123 @@
+-- For operators, on the log's own session. Each is cheap at any size of the tables: what is counted is counted to a bound.
+
+-- name: inspect_database
+select m.database_id, m.epoch, m.floor::text, (select max(s.version) from querymark.schema s) as schema,
+       (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
+       (select (extract(epoch from clock_timestamp() - l.created_at) * 1000)::bigint
+          from querymark.log l where l.xid >= m.emptied order by l.xid, l.id limit 1) as oldest
+  from querymark.meta m
+ where m.id = 1
+
+-- $1 a namespace, or '' for all. What a consumer has yet to apply is looked for among the next 100,000 rows, whosever they
+-- are; deliveries are counted to `bound`.
+-- name: inspect_consumers
+select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.owner end as owner,
+       c.epoch is not distinct from m.epoch as current, c.cursor::text, c.segment_attempts as attempts,
+       c.flush_required_upto is not null as owes_flush,
+       (extract(epoch from clock_timestamp() - c.down_since) * 1000)::bigint as down, c.down_reason,
+       coalesce(b.behind, 0) as behind, coalesce(b.seen >= 100000, false) as behind_more,
+       (extract(epoch from clock_timestamp() - b.oldest) * 1000)::bigint as lag, 10000 as bound,
+       (select count(*) from (select from querymark.delivery d
+                               where d.namespace = c.namespace and d.consumer = c.name and d.state in ('pending', 'claimed')
+                               limit 10001) x) as waiting,
+       (select count(*) from (select from querymark.delivery d
+                               where d.namespace = c.namespace and d.consumer = c.name and d.state = 'dead'
+                               limit 10001) x) as dead,
+       (select count(*) from (select from querymark.delivery d
+                               where d.namespace = c.namespace and d.consumer = c.name and d.state = 'expired'
+                               limit 10001) x) as expired
+  from querymark.consumer c
+  join querymark.meta m on m.id = 1
+  left join lateral (
+    select count(*) filter (where r.namespace = c.namespace) as behind, count(*) as seen,
+           min(r.created_at) filter (where r.namespace = c.namespace) as oldest
+      from (
+        (select l.namespace, l.created_at from querymark.log l
+          where l.xid = any (array(select pg_snapshot_xip(c.cursor))) limit 100000)
+        union all
+        (select l.namespace, l.created_at from querymark.log l
+          where l.xid >= pg_snapshot_xmax(c.cursor) and l.xid < pg_snapshot_xmax(pg_current_snapshot())
+          order by l.xid, l.id limit 100000)
+      ) r
+  ) b on c.epoch = m.epoch
+ where $1::text = '' or c.namespace = $1
+ order by c.namespace, c.name
+
+-- The same for any cursor ($2) of this history.
+-- name: inspect_behind
+select count(*) filter (where r.namespace = $1) as behind, count(*) >= 100000 as behind_more,
+       (extract(epoch from clock_timestamp() - min(r.created_at) filter (where r.namespace = $1)) * 1000)::bigint as lag
+  from (
+    (select l.namespace, l.created_at from querymark.log l
+      where l.xid = any (array(select pg_snapshot_xip($2::text::pg_snapshot))) limit 100000)
+    union all
+    (select l.namespace, l.created_at from querymark.log l
+      where l.xid >= pg_snapshot_xmax($2::text::pg_snapshot) and l.xid < pg_snapshot_xmax(pg_current_snapshot())
+      order by l.xid, l.id limit 100000)
+  ) r
+
+-- name: inspect_rows
+select l.id, l.reason, (extract(epoch from l.created_at) * 1000)::bigint as created_at
+  from unnest($1::text[], $2::bigint[]) u (xid, id)
+  join querymark.log l on l.xid = u.xid::xid8 and l.id = u.id
+
+-- What hurts, with what to do.
+-- name: inspect_findings
+select 'error' as severity, s.name || ' is off: a crash of the machine loses commits whose values stay cached' as what,
+       'set ' || s.name || ' = on, and reload' as advice
+  from pg_settings s
+ where s.name in ('fsync', 'full_page_writes') and s.setting = 'off'
+union all
+select 'warning', 'autovacuum is off: the log''s deleted rows are never cleared away', 'set autovacuum = on, and reload'
+  from pg_settings s
+ where s.name in ('autovacuum', 'track_counts') and s.setting = 'off'
+union all
+select 'notice', 'idle_in_transaction_session_timeout is off: a transaction that is left open keeps the horizon, and with it '
+                 'hits in shared tiers on what was written since',
+       'set it for your applications'' roles, to some minutes'
+  from pg_settings s
+ where s.name = 'idle_in_transaction_session_timeout' and s.setting = '0'
+union all
+select 'warning', format('the queue of NOTIFY is %s %% full: a session that listens stays in a transaction',
+                         round((pg_notification_queue_usage() * 100)::numeric)),
+       'find it by "select pid, query from pg_stat_activity where state = ''idle in transaction''", and end it'
+ where pg_notification_queue_usage() > 0.1
+union all
+select 'warning', format('the trigger %s on %s calls NOTIFY: each write that does so takes one lock for all commits of the server',
+                         t.tgname, t.tgrelid::regclass),
+       'ring after the commit (querymark.ring), or leave it to the polls'
+  from pg_trigger t
+  join pg_proc p on p.oid = t.tgfoid
+  join pg_namespace n on n.oid = p.pronamespace
+ where not t.tgisinternal and n.nspname <> 'querymark' and p.prosrc ~* '(pg_notify|\mnotify\M|querymark\.ring)'
+union all
+select 'warning', format('%s has %s dead rows and %s live ones: autovacuum does not keep up', s.relname, s.n_dead_tup,
+                         s.n_live_tup),
+       'look for transactions that stay open; then "vacuum querymark.' || s.relname || '"'
+  from pg_stat_user_tables s
+ where s.schemaname = 'querymark' and s.n_dead_tup > 50000 and s.n_dead_tup > 2 * s.n_live_tup
+union all
+select 'error', 'row-level security hides rows of the log from ' || current_user,
+       'alter table querymark.log disable row level security'
+ where row_security_active('querymark.log'::regclass)
+union all
+select 'error', 'querymark.incarnation is logged: a crash would go unnoticed',
+       'alter table querymark.incarnation set unlogged'
+  from pg_class c
+ where c.oid = 'querymark.incarnation'::regclass and c.relpersistence <> 'u'
+union all
+select 'error', format('%s may not %s querymark.%s', current_user, r.privilege, r.name),
+       'grant querymark_worker to ' || quote_ident(current_user) || ', if it is a worker''s or an operator''s role'
+  from (values ('consumer', 'update'), ('delivery', 'update'), ('log', 'select')) r (name, privilege)
+ where not has_table_privilege('querymark.' || r.name, r.privilege)
+union all
+select 'notice', 'the role ' || r.name || ' does not exist, so its rights are granted to nobody',
+       'create it, and grant what sql/postgres/migrations grants to it; or run all programs as the schema''s owner'
+  from (values ('querymark_writer'), ('querymark_subscriber'), ('querymark_worker')) r (name)
+ where not exists (select from pg_roles p where p.rolname = r.name)
+union all
+select 'warning', format('%s of %s connections are taken', count(*), max(s.setting)),
+       'raise max_connections, or lower the pools of the applications'
+  from pg_stat_activity a, pg_settings s
+ where s.name = 'max_connections' and a.backend_type = 'client backend'
+having count(*) > 0.9 * max(s.setting::bigint)

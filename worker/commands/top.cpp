@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+
+#include "commands/commands.hpp"
+#include "json_output.hpp"
+#include "log_command.hpp"
+#include "printable.hpp"
+#include "querymark/support/error.hpp"
+#include "secrets.hpp"
+#include "signals.hpp"
+#include "status_report.hpp"
+#include "times.hpp"
+
+namespace querymark::cli {
+namespace {
+
+struct Options {
+  LogView view;
+  std::string interval = "2s";
+  std::uint64_t rounds = 0;
+};
+
+// Home, the text with the rest of each line cleared, and what is left below cleared, too: without
+// the flicker of an empty screen.
+void paint(const std::string& text) {
+  std::string screen = "\x1b[H";
+  for (const char c : text) screen += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
+  say(screen + "\x1b[J");
+}
+
+void show(const Options& options, const StatusReport& report) {
+  if (options.view.json) return say_json(as_json(report));
+  const std::string text = to_text(report.database.now) + "  (Ctrl-C ends)\n" + as_text(report);
+  if (::isatty(STDOUT_FILENO) != 0)
+    paint(text);
+  else
+    say(text + '\n');
+}
+
+ExitCode run(const Options& options) {
+  const std::chrono::milliseconds interval = parse_span(options.interval, "--interval");
+  if (interval.count() == 0) throw ConfigError("--interval can't be zero");
+  StopOnSignal signals;
+  std::optional<LogEndpoint> log(options.view.open());
+  for (std::uint64_t round = 1;; ++round) {
+    try {
+      if (!log) log = options.view.open();
+      show(options, look_at(*log, options.view.namespace_name));
+    } catch (const Error& failure) {
+      // Gone for now; what does not go away by itself ends this.
+      if (!failure.connection_lost() && !failure.retryable()) throw;
+      complain("querymark: " + printable_lines(without_secrets(failure.what())) + '\n');
+      log.reset();
+    }
+    if (output_failed() || (options.rounds != 0 && round == options.rounds)) return kSuccess;
+    if (signals.stopped_within(interval)) return kSuccess;
+  }
+}
+
+}  // namespace
+
+void add_top(CLI::App& app, ExitCode& code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("top", "The same as status, again and again");
+  options->view.add_to(*command);
+  command->add_option("--interval", options->interval, "Between two looks, such as 500ms, 2s")
+      ->capture_default_str();
+  command->add_option("--rounds", options->rounds, "Ends after so many looks; 0: never")
+      ->capture_default_str();
+  command->callback([options, &code] { code = run(*options); });
+}
+
+}  // namespace querymark::cli

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "querymark/deliver/worker.hpp"
+#include "querymark/log/pruner.hpp"
+
+namespace querymark::cli {
+
+/// One log that is drained into one shared tier, and how.
+struct DrainSettings {
+  std::string db;  ///< A URL.
+  std::string namespace_name = "default";
+  std::string target;  ///< A URL.
+  std::chrono::milliseconds lease = WorkerOptions().lease;
+  std::chrono::milliseconds poll = WorkerOptions().poll_interval;
+  std::chrono::milliseconds largest_ttl = WorkerOptions().largest_ttl;
+  std::uint64_t page_size = WorkerOptions().page_size;
+  bool flush_on_death = true;
+  // Retries:
+  std::chrono::milliseconds retry_start = RetryPolicy().start;
+  double retry_factor = RetryPolicy().factor;
+  std::chrono::milliseconds retry_cap = RetryPolicy().cap;
+  std::uint64_t attempts = RetryPolicy().max_attempts;
+  std::chrono::milliseconds deadline_margin = RetryPolicy().deadline_margin;
+  // The log's pruning:
+  bool prune = true;
+  std::chrono::milliseconds retention =
+      std::chrono::duration_cast<std::chrono::milliseconds>(PrunerOptions().retention);
+  std::uint64_t most_rows = PrunerOptions().most_rows;
+  std::uint64_t prune_chunk = PrunerOptions().chunk;
+  std::chrono::milliseconds prune_interval = PrunerOptions().interval;
+
+  friend bool operator==(const DrainSettings&, const DrainSettings&) = default;
+
+  /// Of the same log into the same tier.
+  [[nodiscard]] bool same_as(const DrainSettings& other) const {
+    return db == other.db && namespace_name == other.namespace_name && target == other.target;
+  }
+  /// Throws ConfigError for what makes no sense together, or is missing.
+  void require_sane() const;
+  [[nodiscard]] WorkerOptions worker_options() const;
+  [[nodiscard]] PrunerOptions pruner_options() const;
+};
+
+/// What a worker process is to do.
+struct WorkerConfig {
+  std::vector<DrainSettings> drains;
+  bool json = false;
+};
+
+/// Reads the file of --config. Throws ConfigError with its line.
+[[nodiscard]] WorkerConfig read_config(const std::string& path);
+
+}  // namespace querymark::cli

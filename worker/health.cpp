@@ -1,0 +1,116 @@
+#include "health.hpp"
+
+#include <fmt/format.h>
+
+#include "querymark/support/clock.hpp"
+#include "status_report.hpp"
+#include "times.hpp"
+
+namespace querymark::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using Findings = std::vector<Finding>;
+
+constexpr std::chrono::milliseconds kLongLag = 60s;
+constexpr std::chrono::milliseconds kLongHold = 60s;
+constexpr std::chrono::milliseconds kSkew = 2s;
+
+void add(Findings& findings, Finding::Severity severity, std::string what, std::string advice) {
+  findings.push_back({severity, std::move(what), std::move(advice)});
+}
+
+std::string name_of(const ConsumerReport& consumer) {
+  return fmt::format("the target {} of the namespace {}", consumer.name, consumer.namespace_name);
+}
+
+void look_at_consumer(const ConsumerReport& consumer, Findings& findings) {
+  using enum Finding::Severity;
+  const std::string name = name_of(consumer);
+  const bool late = consumer.behind.lag && *consumer.behind.lag > kLongLag;
+  if (consumer.down)
+    add(findings, error,
+        fmt::format("{} takes nothing, for {}: {}", name, about(*consumer.down),
+                    consumer.down_reason),
+        "mend the target; nothing is lost meanwhile, and the worker goes on by itself");
+  else if (consumer.owner.empty() && late)
+    add(findings, error,
+        fmt::format("no worker drains {}, which is {} behind", name, about(*consumer.behind.lag)),
+        fmt::format("run querymark worker --namespace {}, or remove the target's row if it is no "
+                    "more",
+                    consumer.namespace_name));
+  else if (late)
+    add(findings, warning, fmt::format("{} is {} behind", name, about(*consumer.behind.lag)),
+        "look at the worker's log and at how long the target takes");
+  if (consumer.attempts > 1)
+    add(findings, warning,
+        fmt::format("the segment that {} is at has been claimed {} times without an end", name,
+                    consumer.attempts),
+        "look at why its workers end: the invalidations are tried one by one until then");
+  if (consumer.dead.rows > 0)
+    add(findings, warning,
+        fmt::format("{} has {}{} dead letters", name, consumer.dead.rows,
+                    consumer.dead.more ? "+" : ""),
+        fmt::format("look at them by querymark dead list --namespace {}; then retry or discard "
+                    "them",
+                    consumer.namespace_name));
+  if (consumer.owes_flush)
+    add(findings, notice, name + " owes a flush in place of what has died",
+        "its worker pays it with its next claim");
+}
+
+void look_at_horizon(const StatusReport& report, Findings& findings) {
+  if (!report.horizon || report.horizon->age.value_or(0ms) < kLongHold) return;
+  const HorizonHolder& holder = *report.horizon;
+  add(findings, Finding::Severity::warning,
+      fmt::format("a {}{}{} is open for {}: shared tiers serve nothing that was written since",
+                  holder.what, holder.pid != 0 ? fmt::format(" (pid {})", holder.pid) : "",
+                  holder.application.empty() ? "" : " of " + holder.application,
+                  about(*holder.age)),
+      holder.pid != 0 ? fmt::format("end it: select pg_terminate_backend({})", holder.pid)
+                      : std::string("commit it, or roll it back: select * from pg_prepared_xacts"));
+}
+
+void look_at_clock(const DatabaseReport& database, WallTime before, WallTime after,
+                   Findings& findings) {
+  const auto ahead = database.now - after;
+  const auto behind = before - database.now;
+  if (ahead <= kSkew && behind <= kSkew) return;
+  add(findings, Finding::Severity::warning,
+      fmt::format("the database's clock is {} {} this machine's", about(std::max(ahead, behind)),
+                  ahead > behind ? "ahead of" : "behind"),
+      "synchronise both by NTP: the TTLs of shared tiers go by wall clocks");
+}
+
+void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findings& findings) {
+  if (log.subscribers)
+    for (const SubscriberRow& row : log.subscribers->subscribers())
+      if (row.entry.version != QUERYMARK_VERSION)
+        add(findings, Finding::Severity::notice,
+            fmt::format("{} runs version {}, this is {}", row.entry.for_people(), row.entry.version,
+                        QUERYMARK_VERSION),
+            "upgrade it when you can: programs before 0.3 are not counted by waits for all");
+  for (const FollowerReport& follower : report.followers)
+    if (follower.behind.lag && *follower.behind.lag > kLongLag)
+      add(findings, Finding::Severity::warning,
+          fmt::format("{} is {} behind: it serves nothing from its cache", follower.who.name,
+                      about(*follower.behind.lag)),
+          "look at whether it reaches the database, and at its load");
+}
+
+}  // namespace
+
+std::vector<Finding> findings_of(const LogEndpoint& log, const std::string& namespace_name) {
+  const WallTime before = system_clock().wall_now();
+  const DatabaseReport database = log.inspector->database();
+  const WallTime after = system_clock().wall_now();
+  const StatusReport report = look_at(log, namespace_name);
+  Findings findings = log.inspector->findings();
+  look_at_clock(database, before, after, findings);
+  look_at_horizon(report, findings);
+  for (const ConsumerReport& consumer : report.consumers) look_at_consumer(consumer, findings);
+  look_at_followers(log, report, findings);
+  return findings;
+}
+
+}  // namespace querymark::cli

@@ -14,6 +14,8 @@ function(querymark_embed_sql target namespace folder)
     DEPENDS ${files} "${PROJECT_SOURCE_DIR}/cmake/embed_sql_script.cmake"
     COMMENT "Embedding ${folder}"
     VERBATIM)
+  add_custom_target(${target}_sql DEPENDS "${out}")  # for who looks at sources without building them
+  add_dependencies(${target} ${target}_sql)
   target_sources(${target} PRIVATE "${out}")
   target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/generated")
 endfunction()

@@ -41,8 +41,9 @@ EntryIndex::~EntryIndex() {
 template <class Matches>
 EntryIndex::Slot EntryIndex::slot_where(std::uint32_t hash, Matches&& matches) const noexcept {
   const Table table = this->table();
+  if (!table) return {};
   const Tag tag = tag_of(hash);
-  Bucket* bucket = table ? table.home(hash) : nullptr;
+  Bucket* bucket = table.home(hash);
   for (std::size_t left = table.buckets(); left > 0; --left, bucket = table.after(bucket)) {
     const std::uint64_t summary = bucket->summary.load(std::memory_order_relaxed);
     for (std::uint64_t some = candidates(summary, tag); some != 0; some &= some - 1) {
@@ -100,8 +101,8 @@ void EntryIndex::reserve_one() {
   old_.reserve(old_.size() + 1);
   const Table larger = map_table(buckets);
   if (old) {
-    for (const Bucket* bucket = old.begin(); bucket != old.end(); ++bucket)
-      for (const Word& slot : bucket->slots)
+    for (const Bucket& bucket : old)
+      for (const Word& slot : bucket.slots)
         if (const std::uint64_t word = slot.load(std::memory_order_relaxed))
           put(larger, word, entry_in(word)->hash());
     old_.push_back(old);

@@ -50,8 +50,9 @@ template <class T, class Load>
                                     const ReadOptions& options, Load&& load) {
   if (!options.row_tags.empty())
     throw ConfigError("a value of get_or_load has no rows to be tagged by");
-  const KeyPrefixRef prefix = source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name,
-                                            detail::checked(options).scope);
+  detail::require_sensible(options);
+  const KeyPrefixRef prefix =
+      source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters
   if (options.cached && options.consistency.is_eventual()) {
     const std::vector<TargetId> required = ids_of(options.tags);

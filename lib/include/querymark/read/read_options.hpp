@@ -36,11 +36,10 @@ struct ReadOptions {
 
 namespace detail {
 
-/// `options`, or ConfigError for a negative ttl or timeout.
-inline const ReadOptions& checked(const ReadOptions& options) {
+/// Throws ConfigError for a negative ttl or timeout.
+inline void require_sensible(const ReadOptions& options) {
   if (options.ttl) not_negative(*options.ttl, "a ttl");
   not_negative(options.timeout, "a timeout");
-  return options;
 }
 
 }  // namespace detail

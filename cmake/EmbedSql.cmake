@@ -14,8 +14,12 @@ function(querymark_embed_sql target namespace folder)
     DEPENDS ${files} "${PROJECT_SOURCE_DIR}/cmake/embed_sql_script.cmake"
     COMMENT "Embedding ${folder}"
     VERBATIM)
-  add_custom_target(${target}_sql DEPENDS "${out}")  # for who looks at sources without building them
-  add_dependencies(${target} ${target}_sql)
+  add_custom_target(sql_${stem} DEPENDS "${out}")
+  add_dependencies(${target} sql_${stem})
+  add_dependencies(querymark_sql sql_${stem})
   target_sources(${target} PRIVATE "${out}")
   target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/generated")
 endfunction()
+
+# All of it, for who looks at sources without building them.
+add_custom_target(querymark_sql)

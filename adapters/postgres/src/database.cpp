@@ -21,7 +21,7 @@ Options Database::State::checked(Options options) {
 
 Scope Database::State::first_scope() {
   static_cast<void>(pool.acquire());
-  const std::lock_guard lock(session_mutex);
+  const MutexLock lock(session_mutex);
   return {options.namespace_name, database_id, session->key(), {}};
 }
 
@@ -58,7 +58,7 @@ bool Database::State::leads_here(PooledConnection& connection) {
   const ResultSet history = connection.find_history();
   const Row row = history.row(0);
   {
-    const std::lock_guard lock(session_mutex);
+    const MutexLock lock(session_mutex);
     database_id =
         row["database_id"].as<std::string>();  // of a copy it is another; the epoch decides below
   }
@@ -73,7 +73,7 @@ bool Database::State::prove_own(PooledConnection& connection) {
   const bool here = leads_here(connection);
   const SessionState found = connection.find_session(settings);
   {
-    const std::lock_guard lock(session_mutex);
+    const MutexLock lock(session_mutex);
     if (!session) {
       session = found;
       client_encoding = connection.reported("client_encoding");
@@ -88,7 +88,7 @@ bool Database::State::prove_own(PooledConnection& connection) {
 bool Database::State::prove_lent(PooledConnection& connection) {
   std::optional<SessionState> known;
   {
-    const std::lock_guard lock(session_mutex);
+    const MutexLock lock(session_mutex);
     known = session;
   }
   if (!known) return prove_own(connection);
@@ -97,7 +97,7 @@ bool Database::State::prove_lent(PooledConnection& connection) {
   const bool here = leads_here(connection);
   const ResultSet look = connection.look(known->names());
   const std::string settings = look.row(0)["session"].as<std::string>();
-  const std::lock_guard lock(session_mutex);
+  const MutexLock lock(session_mutex);
   if (!lent_look) lent_look = settings;
   if (*lent_look != settings) throw changed("what another client of the proxy has set");
   return here;
@@ -129,17 +129,17 @@ void Database::State::require_one_database() {
 }
 
 SessionState Database::State::own_session() {
-  const std::lock_guard lock(session_mutex);
+  const MutexLock lock(session_mutex);
   return *session;
 }
 
 bool Database::State::is_like_ours(const SessionState& callers, std::string_view encoding) {
-  const std::lock_guard lock(session_mutex);
+  const MutexLock lock(session_mutex);
   return !callers.opaque && encoding == client_encoding && session->difference(callers).empty();
 }
 
 void Database::State::require_same(std::string_view id) {
-  const std::lock_guard lock(session_mutex);
+  const MutexLock lock(session_mutex);
   if (id != database_id) throw ConfigError("the transaction is not on " + label);
 }
 

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +15,7 @@
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/support/connection_pool.hpp"
+#include "querymark/support/mutex.hpp"
 #include "session.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
@@ -158,11 +158,12 @@ struct Database::State final : Backend {
   std::string url;
   std::string log_url;
   std::string label;
-  std::mutex session_mutex;  // guards the next four
-  std::string database_id;
-  std::optional<SessionState> session;
-  std::string client_encoding;           // of the same session
-  std::optional<std::string> lent_look;  // of a proxy's session: what the settings are
+  Mutex session_mutex;
+  std::string database_id QUERYMARK_GUARDED_BY(session_mutex);
+  std::optional<SessionState> session QUERYMARK_GUARDED_BY(session_mutex);
+  std::string client_encoding QUERYMARK_GUARDED_BY(session_mutex);  // of the same session
+  // Of a proxy's session: what the settings are.
+  std::optional<std::string> lent_look QUERYMARK_GUARDED_BY(session_mutex);
   std::atomic<bool> following{false};
   ConnectionPool<PooledConnection> pool;
   Log log;

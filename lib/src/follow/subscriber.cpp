@@ -57,7 +57,7 @@ Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doo
 Subscriber::~Subscriber() { stop(); }
 
 void Subscriber::begin() {
-  const std::lock_guard lock(poll_mutex_);
+  const MutexLock lock(poll_mutex_);
   const MonotonicTime began = options_.clock->now();
   heartbeats_->enter(began);  // whoever lists the subscribers later waits for this one
   marks_.restart(log_.now());
@@ -78,10 +78,10 @@ void Subscriber::stop() noexcept {
   }
   if (polls_failed_.load() > polls_done_.load()) return;  // its row ends by itself
   try {
-    const std::lock_guard lock(poll_mutex_);
+    const MutexLock lock(poll_mutex_);
     heartbeats_->leave();
   } catch (const std::exception& failure) {
-    note_failure(last_error_, failure.what());
+    note_failure(&Subscriber::last_error_, failure.what());
   }
 }
 
@@ -96,7 +96,7 @@ std::optional<std::chrono::nanoseconds> Subscriber::report_due() const {
 void Subscriber::report() {
   reported_ = options_.clock->now();
   report_asked_ = false;
-  const std::lock_guard lock(poll_mutex_);
+  const MutexLock lock(poll_mutex_);
   heartbeats_->beat(marks_.cursor(), reported_);
 }
 
@@ -109,7 +109,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     try {
       random = random_u64();
     } catch (const std::exception& failure) {
-      note_failure(doorbell_error_, failure.what());  // the last number will do
+      note_failure(&Subscriber::doorbell_error_, failure.what());  // the last number will do
     }
     const std::chrono::nanoseconds pause = pace.pause(random);
     const bool rung = sleep(std::min(pause, report_due().value_or(pause)), stop);
@@ -119,7 +119,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
       hold_back(budget.wait(options_.clock->now(), heartbeats_->live()), stop);
     if (stop.stop_requested()) return;
     {
-      const std::lock_guard lock(state_mutex_);
+      const MutexLock lock(state_mutex_);
       asked_ = false;  // whoever asks from now on needs a look that begins later
     }
     budget.take(options_.clock->now(), heartbeats_->live());
@@ -139,7 +139,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
 
 void Subscriber::ask() {
   {
-    const std::lock_guard lock(state_mutex_);
+    const MutexLock lock(state_mutex_);
     asked_ = true;
     stopped_.notify_all();
   }
@@ -148,8 +148,9 @@ void Subscriber::ask() {
 
 void Subscriber::hold_back(std::chrono::nanoseconds delay, const std::stop_token& stop) noexcept {
   if (delay.count() <= 0) return;
-  std::unique_lock lock(state_mutex_);
-  stopped_.wait_for(lock, stop, delay, [this] { return asked_; });
+  MutexLock lock(state_mutex_);
+  stopped_.wait_for(lock.native(), stop, delay,
+                    [this]() QUERYMARK_REQUIRES(state_mutex_) { return asked_; });
 }
 
 bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept {
@@ -157,47 +158,47 @@ bool Subscriber::sleep(std::chrono::nanoseconds pause, const std::stop_token& st
   try {
     doorbell_.wait(pause);
     {
-      const std::lock_guard lock(state_mutex_);
+      const MutexLock lock(state_mutex_);
       doorbell_error_.clear();
     }
     return options_.clock->now() - from < pause;
   } catch (const std::exception& failure) {
-    note_failure(doorbell_error_, failure.what());
+    note_failure(&Subscriber::doorbell_error_, failure.what());
   } catch (...) {
-    note_failure(doorbell_error_, "the doorbell failed");
+    note_failure(&Subscriber::doorbell_error_, "the doorbell failed");
   }
   // Polls find what a broken doorbell does not tell.
-  std::unique_lock lock(state_mutex_);
-  stopped_.wait_for(lock, stop, pause, [] { return false; });
+  MutexLock lock(state_mutex_);
+  stopped_.wait_for(lock.native(), stop, pause, [] { return false; });
   return false;
 }
 
-void Subscriber::note_failure(std::string& as, const char* what) noexcept {
+void Subscriber::note_failure(std::string Subscriber::* as, const char* what) noexcept {
   failures_.fetch_add(1);
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   try {
-    as = what;
+    (this->*as) = what;
   } catch (const std::bad_alloc&) {
-    as.clear();  // counted all the same
+    (this->*as).clear();  // counted all the same
   }
 }
 
 std::string Subscriber::last_error() const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return last_error_;
 }
 
 std::string Subscriber::doorbell_error() const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return doorbell_error_;
 }
 
 void Subscriber::catch_up() {
   const std::uint64_t arrival = polls_started_.load();
-  const std::lock_guard lock(poll_mutex_);
+  const MutexLock lock(poll_mutex_);
   if (polls_done_.load() > arrival) return;  // one that began after this call has ended well
   if (polls_failed_.load() > arrival) {
-    const std::lock_guard state_lock(state_mutex_);
+    const MutexLock state_lock(state_mutex_);
     throw Error(failure_.what, failure_.traits);
   }
   poll();
@@ -208,7 +209,7 @@ bool Subscriber::try_catch_up() noexcept {
   const auto failing = [this] { return polls_failed_.load() > polls_done_.load(); };
   try {
     if (!failing()) {
-      const std::lock_guard lock(poll_mutex_);
+      const MutexLock lock(poll_mutex_);
       if (polls_done_.load() > arrival) return true;
       if (!failing()) {
         poll();
@@ -233,11 +234,11 @@ bool Subscriber::take(const Look& look) noexcept {
       !page.upto.snapshot.contains(look.from.snapshot))
     return false;
   try {
-    const std::lock_guard lock(poll_mutex_);  // the marks restart under it alone
+    const MutexLock lock(poll_mutex_);  // the marks restart under it alone
     const Cursor at = marks_.cursor();
     if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
     marks_.apply_log(updates_of(page.rows), page.upto);
-    const std::lock_guard state_lock(state_mutex_);
+    const MutexLock state_lock(state_mutex_);
     note_horizon(options_.clock->now());
     covered_.notify_all();
     return true;
@@ -276,15 +277,15 @@ void Subscriber::poll() {
     fail_poll(number, {"the log could not be read", {}});
     throw;
   }
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   last_error_.clear();
   polls_done_.store(number);
   covered_.notify_all();
 }
 
 void Subscriber::fail_poll(std::uint64_t number, Failure failure) noexcept {
-  note_failure(last_error_, failure.what.c_str());
-  const std::lock_guard lock(state_mutex_);
+  note_failure(&Subscriber::last_error_, failure.what.c_str());
+  const MutexLock lock(state_mutex_);
   failure_ = std::move(failure);
   polls_failed_.store(number);
 }
@@ -300,7 +301,7 @@ void Subscriber::read_log(MonotonicTime began) {
   }
   marks_.trust_until(
       std::min(detail::after(began, options_.max_lag), heartbeats_->trusted_until()));
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   note_horizon(began);
 }
 
@@ -353,12 +354,12 @@ void Subscriber::note_horizon(MonotonicTime now) {
 }
 
 std::chrono::nanoseconds Subscriber::horizon_age() const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return held_since_ ? options_.clock->now() - *held_since_ : std::chrono::nanoseconds{};
 }
 
 void Subscriber::read_history() {
-  const std::lock_guard lock(poll_mutex_);
+  const MutexLock lock(poll_mutex_);
   const Cursor known = marks_.cursor();
   TailRequest request{
       .from = log_.retained(), .upto = known, .after = std::nullopt, .limit = options_.page_size};
@@ -378,12 +379,12 @@ void Subscriber::read_history() {
 }
 
 void Subscriber::remember_own(const Receipt& receipt) noexcept {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   own_[own_count_++ % own_.size()] = {receipt.epoch, receipt.write};
 }
 
 bool Subscriber::is_own(const Receipt& receipt) const {
-  const std::lock_guard lock(state_mutex_);
+  const MutexLock lock(state_mutex_);
   return std::ranges::find(own_, std::pair(receipt.epoch, receipt.write)) != own_.end();
 }
 
@@ -402,8 +403,8 @@ void Subscriber::sleep_until(const std::function<bool()>& done,
     ask();
   else
     catch_up();
-  std::unique_lock lock(state_mutex_);
-  covered_.wait_until(lock, detail::after(began, timeout), done);
+  MutexLock lock(state_mutex_);
+  covered_.wait_until(lock.native(), detail::after(began, timeout), done);
 }
 
 bool Subscriber::await(const std::function<bool(const Marks&)>& enough,

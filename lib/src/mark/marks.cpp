@@ -44,7 +44,8 @@ namespace querymark {
 
 Marks::Marks(std::size_t cells)
     : table_(cells),
-      coarse_mask_(std::bit_floor(std::clamp<std::size_t>(cells / 4, 16, std::size_t{16} * 1024)) - 1),
+      coarse_mask_(std::bit_floor(std::clamp<std::size_t>(cells / 4, 16, std::size_t{16} * 1024)) -
+                   1),
       coarse_(std::make_unique<std::atomic<std::uint64_t>[]>(coarse_mask_ + 1)) {}
 
 bool Marks::unchanged_since(std::uint64_t stamp, std::span<const TargetId> targets) const noexcept {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,6 +17,7 @@
 #include "querymark/log/receipt.hpp"
 #include "querymark/log/subscribers.hpp"
 #include "querymark/mark/marks.hpp"
+#include "querymark/support/mutex.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/wait/wait.hpp"
 
@@ -126,9 +126,9 @@ class Subscriber {
   void hold_back(std::chrono::nanoseconds delay, const std::stop_token& stop) noexcept;
   /// True if the pause ended early.
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
-  void poll();                           // requires poll_mutex_
-  void read_log(MonotonicTime began);    // requires poll_mutex_
-  void follow_log(MonotonicTime began);  // requires poll_mutex_
+  void poll() QUERYMARK_REQUIRES(poll_mutex_);
+  void read_log(MonotonicTime began) QUERYMARK_REQUIRES(poll_mutex_);
+  void follow_log(MonotonicTime began) QUERYMARK_REQUIRES(poll_mutex_);
   void report();
   /// Until a report is due that was asked for; nothing: none was.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> report_due() const;
@@ -138,8 +138,8 @@ class Subscriber {
     ErrorTraits traits;
   };
   void fail_poll(std::uint64_t number, Failure failure) noexcept;
-  void note_failure(std::string& as, const char* what) noexcept;
-  void note_horizon(MonotonicTime now);  // requires state_mutex_
+  void note_failure(std::string Subscriber::* as, const char* what) noexcept;
+  void note_horizon(MonotonicTime now) QUERYMARK_REQUIRES(state_mutex_);
   [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string namespace_name_;
@@ -148,24 +148,26 @@ class Subscriber {
   Marks& marks_;
   SubscriberOptions options_;
 
-  std::mutex poll_mutex_;                         // one catch-up in flight
-  const std::unique_ptr<Heartbeats> heartbeats_;  // under poll_mutex_
-  bool report_asked_ = false;                     // these two are the thread's
+  Mutex poll_mutex_;  // one catch-up in flight, and what heartbeats_ tells
+  const std::unique_ptr<Heartbeats> heartbeats_;
+  bool report_asked_ = false;  // these two are the thread's
   MonotonicTime reported_;
 
-  // Guards asked_, both errors, failure_, horizon_, held_since_ and own_; paired with covered_ and
-  // stopped_.
-  mutable std::mutex state_mutex_;
+  // Paired with covered_ and stopped_.
+  mutable Mutex state_mutex_;
   std::condition_variable covered_;
   std::condition_variable_any stopped_;
-  bool asked_ = false;  // somebody waits for the thread's next look
-  std::string last_error_;
-  std::string doorbell_error_;
-  Failure failure_;                                   // of poll number polls_failed_
-  std::array<std::pair<Epoch, WriteId>, 256> own_{};  // the last own writes, in no order
-  std::size_t own_count_ = 0;
-  Position horizon_;
-  std::optional<MonotonicTime> held_since_;  // nothing: the last poll found no gap above horizon_
+  // Somebody waits for the thread's next look.
+  bool asked_ QUERYMARK_GUARDED_BY(state_mutex_) = false;
+  std::string last_error_ QUERYMARK_GUARDED_BY(state_mutex_);
+  std::string doorbell_error_ QUERYMARK_GUARDED_BY(state_mutex_);
+  Failure failure_ QUERYMARK_GUARDED_BY(state_mutex_);  // of poll number polls_failed_
+  // The last own writes, in no order.
+  std::array<std::pair<Epoch, WriteId>, 256> own_ QUERYMARK_GUARDED_BY(state_mutex_){};
+  std::size_t own_count_ QUERYMARK_GUARDED_BY(state_mutex_) = 0;
+  Position horizon_ QUERYMARK_GUARDED_BY(state_mutex_);
+  // Nothing: the last poll found no gap above horizon_.
+  std::optional<MonotonicTime> held_since_ QUERYMARK_GUARDED_BY(state_mutex_);
   std::atomic<std::uint64_t> polls_started_{0};
   std::atomic<std::uint64_t> polls_done_{0};
   std::atomic<std::uint64_t> polls_failed_{0};

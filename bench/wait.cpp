@@ -40,9 +40,7 @@ struct Write {
 std::vector<double> late_ms(postgres::Database& reader, postgres::Database& other,
                             const std::string& url) {
   Write write(url);
-  const auto tick = [&] {
-    other.write([](Transaction& tx) { tx.invalidate(entity("tick", 1)); });
-  };
+  const auto tick = [&] { other.write([](Transaction& tx) { tx.invalidate(entity("tick", 1)); }); };
   tick();  // the open one is no longer ahead of everything
   reader.catch_up();
   const Marks& marks = reader.source().marks();

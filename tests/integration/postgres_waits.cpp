@@ -12,7 +12,8 @@ using namespace querymark;
 using namespace querymark::test;
 
 TEST_CASE(
-    "postgres waits: a look reads the deliveries of the positions asked for, whatever else there is",
+    "postgres waits: a look reads the deliveries of the positions asked for, whatever else there "
+    "is",
     "[waits]") {
   const PgShop shop;
   shop.execute(
@@ -35,9 +36,9 @@ TEST_CASE(
     plain.exec(std::string("set plan_cache_mode = ") + mode);
     const auto read = [&](const std::string& from, const std::string& to) {
       int seen = 0;
-      for (const auto& row :
-           plain.exec("explain (analyze, costs off, timing off, summary off) execute look ('shop', '" +
-                      from + "', '" + to + "', 1000)")) {
+      for (const auto& row : plain.exec(
+               "explain (analyze, costs off, timing off, summary off) execute look ('shop', '" +
+               from + "', '" + to + "', 1000)")) {
         const std::string line = row[0].c_str();
         const auto count_after = [&](std::string_view what) {
           const std::size_t at = line.find(what);

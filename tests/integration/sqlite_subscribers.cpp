@@ -24,8 +24,9 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("sqlite subscribers: a heartbeat rings no doorbell, a request to report does (hard case 60)",
-          "[subscribers]") {
+TEST_CASE(
+    "sqlite subscribers: a heartbeat rings no doorbell, a request to report does (hard case 60)",
+    "[subscribers]") {
   Fixture f;
   f.subscribers->enter(f.entry);
   sqlite::FileDoorbell doorbell(f.shop.path());
@@ -41,8 +42,10 @@ TEST_CASE("sqlite subscribers: a heartbeat rings no doorbell, a request to repor
   CHECK_FALSE(doorbell.report_asked());
 }
 
-TEST_CASE("sqlite subscribers: a file that was deleted or damaged is made anew, and its subscribers enter",
-          "[subscribers]") {
+TEST_CASE(
+    "sqlite subscribers: a file that was deleted or damaged is made anew, and its subscribers "
+    "enter",
+    "[subscribers]") {
   Fixture f;
   f.subscribers->enter(f.entry);
   const std::string how = GENERATE("deleted", "damaged");

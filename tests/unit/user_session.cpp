@@ -36,8 +36,7 @@ struct Fixture {
     for (MemoryDatabase* db : {&first, &second, &third}) CHECK(read(*db) == 1);
   }
   static std::int64_t read(MemoryDatabase& db, const Consistency& consistency = {}) {
-    return only(
-        db.query(kNumber).tag(tag("t")).reading(consistency).fetch_as<std::int64_t>());
+    return only(db.query(kNumber).tag(tag("t")).reading(consistency).fetch_as<std::int64_t>());
   }
   template <class Writer>
   Receipt set(Writer& writer, std::int64_t value) {
@@ -224,8 +223,7 @@ TEST_CASE("user session: what comes true nowhere is forgotten after one look at 
   CHECK(back.receipts().front() == newer);
 }
 
-TEST_CASE("user session: a write in doubt is remembered, and the error goes on",
-          "[user_session]") {
+TEST_CASE("user session: a write in doubt is remembered, and the error goes on", "[user_session]") {
   Fixture f;
   UserSession user = f.first.user_session({});
   f.first.lose_next_commit(true);
@@ -236,8 +234,7 @@ TEST_CASE("user session: a write in doubt is remembered, and the error goes on",
   CHECK(Fixture::read(f.second, there) == 2);
 }
 
-TEST_CASE("user session: what is no write of this namespace is not remembered",
-          "[user_session]") {
+TEST_CASE("user session: what is no write of this namespace is not remembered", "[user_session]") {
   Fixture f;
   UserSession user = f.first.user_session({});
   Receipt receipt = f.receipt(3);

@@ -22,6 +22,8 @@ class SqliteBackend final : public Backend {
     LogEndpoint endpoint{.claims = log->claims(),
                          .deliveries = log->deliveries(),
                          .inspector = log->inspector(),
+                         .subscribers = log->subscribers(),
+                         .pruning = log->pruning(),
                          .doorbell = std::make_unique<sqlite::FileDoorbell>(path),
                          .namespaces = log->namespaces()};
     endpoint.reader = std::move(log);

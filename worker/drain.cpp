@@ -10,6 +10,8 @@ namespace querymark::cli {
 namespace {
 
 LogEndpoint open_log(const DrainSettings& settings) {
+  static_cast<void>(
+      backend_of_target(settings.target));  // throws for wrong usage, before any server is asked
   return backend_of_log(settings.db).open_log(settings.db, settings.namespace_name);
 }
 

@@ -204,8 +204,8 @@ TEST_CASE("cli: status, doctor and tail look into a PostgreSQL log", "[cli]") {
   shop.execute("create trigger loud after update on product execute function shout()");
   const Finished doctor = command({"doctor"});
   CHECK(doctor.code == 4);
-  CHECK_THAT(doctor.output,
-             Contains("the trigger loud on product calls NOTIFY") && Contains("querymark.ring"));
+  CHECK_THAT(doctor.output, Contains("the trigger loud on public.product calls NOTIFY") &&
+                                Contains("querymark.ring"));
   const Finished pruned = command({"prune", "--retention", "0s"});
   CHECK_THAT(pruned.output, Contains("removed"));
 }

@@ -43,7 +43,7 @@ constexpr std::string_view kClear =
 // plan is one for all sizes: made while the log is all but empty, as after pruning, it would be a
 // scan of the whole table, and stay. What clears the session takes these settings back.
 constexpr std::string_view kLookPins =
-    "set lock_timeout = '500ms'; set plan_cache_mode = force_generic_plan; "
+    "set lock_timeout = '500ms'; set jit = off; set plan_cache_mode = force_generic_plan; "
     "set enable_seqscan = off; set enable_bitmapscan = off; ";
 
 }  // namespace

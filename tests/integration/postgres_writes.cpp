@@ -221,9 +221,14 @@ TEST_CASE("postgres write: its look at the log never scans it, however empty tha
     for (const Row line : answer) lines += std::string(line[0].view()) + '\n';
     return lines;
   };
-  CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") && !Contains("Scan on log l"));
+  // Compiling it would take the server a hundred times as long as running it.
+  const auto check = [&] {
+    CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") &&
+                           !Contains("Scan on log l") && !Contains("JIT"));
+  };
+  check();
   shop.execute(
       "insert into querymark.log (namespace, kind, target) "
       "select 'shop', 'tag', 'x' || n from generate_series(1, 20000) n");
-  CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") && !Contains("Scan on log l"));
+  check();
 }

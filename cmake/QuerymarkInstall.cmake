@@ -89,7 +89,7 @@ if(QUERYMARK_WORKER)
             DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
   endif()
   install(FILES "${PROJECT_BINARY_DIR}/worker/querymark-worker.service"
-          DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+          DESTINATION lib/systemd/system)
   install(FILES worker/service/worker.toml DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 endif()
 

@@ -2,21 +2,16 @@
 
 #include <vector>
 
+#include "querymark/log/fields.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "snapshot_text.hpp"
 
 namespace querymark::postgres {
 
-Epoch epoch_of(std::string_view text) {
-  const auto epoch = Epoch::parse(text);
-  if (!epoch) throw SchemaError("the epoch in querymark.meta is not 32 hexadecimal digits");
-  return *epoch;
-}
-
 PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name) {
   if (begun.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)["epoch"].view()));
+  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)["epoch"]));
   pending.receipt.position = parse_position(begun.row(0)["position"].view());
   return pending;
 }

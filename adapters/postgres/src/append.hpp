@@ -10,9 +10,6 @@
 
 namespace querymark::postgres {
 
-/// The epoch in querymark.meta. Throws SchemaError when it is none.
-[[nodiscard]] Epoch epoch_of(std::string_view text);
-
 /// A pending write from the row of `begin_write`. Throws SchemaError when there is none.
 [[nodiscard]] PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name);
 /// Puts all intents at the transaction's position.

@@ -2,6 +2,7 @@
 
 #include "log_connection.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/log/fields.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
@@ -35,7 +36,7 @@ std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& na
   const Row row = set.row(0);
   ConsumerRow found{.cursor = cursor_of(row),
                     .held = row["held"].as<bool>(),
-                    .owner = row["owner"].as<std::optional<std::string>>().value_or(""),
+                    .owner = text_or_empty(row["owner"]),
                     .owes_flush = row["owes_flush"].as<bool>()};
   if (const auto due = row["next_due"].as<std::optional<std::int64_t>>())
     found.next_due = std::chrono::milliseconds(*due);

@@ -5,6 +5,7 @@
 #include "append.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/database/check_options.hpp"
+#include "querymark/log/fields.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/postgres/url.hpp"
 #include "querymark/support/ascii.hpp"
@@ -63,8 +64,7 @@ bool Database::State::leads_here(PooledConnection& connection) {
         row["database_id"].as<std::string>();  // of a copy it is another; the epoch decides below
   }
   if (!following.load()) return true;  // the subscriber's first snapshot is yet to come
-  return row["adopted"].as<bool>() &&
-         epoch_of(row["epoch"].view()) == core_.source.marks().cursor().epoch;
+  return row["adopted"].as<bool>() && epoch_of(row["epoch"]) == core_.source.marks().cursor().epoch;
 }
 
 bool Database::State::prove_own(PooledConnection& connection) {
@@ -111,7 +111,7 @@ void Database::State::require_one_database() {
       const Row row = history.row(0);
       return row["adopted"].template as<bool>() &&
              row["database_id"].view() == of_log.database_id &&
-             epoch_of(row["epoch"].view()) == of_log.epoch &&
+             epoch_of(row["epoch"]) == of_log.epoch &&
              of_log.epoch == core_.source.marks().cursor().epoch;
     });
   };
@@ -210,7 +210,7 @@ WriteFate Database::State::resolve(const Receipt& receipt) {
   });
   if (found.empty()) return WriteFate::unknown;
   const Row row = found.row(0);
-  if (epoch_of(row["epoch"].view()) != receipt.epoch) return WriteFate::unknown;
+  if (epoch_of(row["epoch"]) != receipt.epoch) return WriteFate::unknown;
   if (row["logged"].as<bool>()) return WriteFate::committed;
   if (!row["ended"].as<bool>()) return WriteFate::running;
   if (receipt.intents > 0)

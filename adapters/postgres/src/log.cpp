@@ -1,4 +1,5 @@
 #include "querymark/postgres/log.hpp"
+#include "querymark/log/fields.hpp"
 
 #include "claims.hpp"
 #include "delivery_table.hpp"

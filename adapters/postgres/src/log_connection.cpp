@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "postgres_sql.hpp"
+#include "querymark/log/fields.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "snapshot_text.hpp"
@@ -25,12 +26,6 @@ LogState state_of(const Row& row) {
           .snapshot = snapshot_of(row["snapshot"]),
           .pid = row["pid"].as<int>(),
           .database_id = row["database_id"].as<std::string>()};
-}
-
-Epoch epoch_of(const Field& field) {
-  const auto epoch = Epoch::parse(field.view());
-  if (!epoch) throw SchemaError("the epoch in querymark.meta is not 32 hexadecimal digits");
-  return *epoch;
 }
 
 Snapshot snapshot_of(const Field& field) {

@@ -38,8 +38,7 @@ struct LogPage {
   std::optional<Beaten> beaten{};  // of a heartbeat that travelled along
 };
 
-/// Throw SchemaError, Error.
-[[nodiscard]] Epoch epoch_of(const Field& field);
+/// Throws Error.
 [[nodiscard]] Snapshot snapshot_of(const Field& field);
 /// Of the columns `epoch` and `cursor`; nothing where they are null.
 [[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);

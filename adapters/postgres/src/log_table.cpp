@@ -2,7 +2,8 @@
 
 #include "log_connection.hpp"
 #include "postgres_sql.hpp"
-#include "querymark/log/subscribers.hpp"
+#include "querymark/log/fields.hpp"
+#include "querymark/log/subscriber_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "snapshot_text.hpp"
 
@@ -11,21 +12,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::string text_of(const Field& field) {
-  return field.as<std::optional<std::string>>().value_or("");
-}
-
 LogHolder holder_of(const Row& row) {
   LogHolder holder{.namespace_name = row["namespace"].as<std::string>(),
-                   .name = text_of(row["name"]),
+                   .name = text_or_empty(row["name"]),
                    .cursor = cursor_of(row)};
   if (row["consumer"].as<bool>()) return holder;
   holder.kind = LogHolder::Kind::subscriber;
-  SubscriberEntry entry;
-  entry.application = std::move(holder.name);
-  entry.host = text_of(row["host"]);
-  entry.pid = row["pid"].as<std::optional<std::int64_t>>().value_or(0);
-  holder.name = entry.for_people();
+  holder.name = subscriber_of(row).for_people();
   return holder;
 }
 
@@ -79,11 +72,11 @@ std::optional<HorizonHolder> LogTable::horizon_holder() {
   const ResultSet set = log_->query(sql::horizon_holder);
   if (set.empty()) return std::nullopt;
   const Row row = set.row(0);
-  HorizonHolder holder{.what = text_of(row["what"]),
+  HorizonHolder holder{.what = text_or_empty(row["what"]),
                        .pid = row["pid"].as<std::int64_t>(),
-                       .application = text_of(row["application"]),
-                       .state = text_of(row["state"]),
-                       .database = text_of(row["database"])};
+                       .application = text_or_empty(row["application"]),
+                       .state = text_or_empty(row["state"]),
+                       .database = text_or_empty(row["database"])};
   if (!row["age"].is_null()) holder.age = milliseconds(row["age"].as<std::int64_t>());
   return holder;
 }

@@ -5,6 +5,7 @@
 #include "database_state.hpp"
 #include "errors.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/log/fields.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/sql_text.hpp"
 #include "snapshot_text.hpp"
@@ -114,7 +115,7 @@ LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> p
     database_.state().require_same(row["database_id"].view());
     LoadedRows loaded;
     loaded.snapshot =
-        SharedStamp{epoch_of(row["epoch"].view()), parse_position(row["horizon"].view()), {}};
+        SharedStamp{epoch_of(row["epoch"]), parse_position(row["horizon"].view()), {}};
     // It reads under the name of the session that was borrowed, and of no table but the database's
     // own, whose epoch is this server's.
     const auto judged_now = [&](const ResultSet& looked) {

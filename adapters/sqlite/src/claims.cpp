@@ -1,6 +1,7 @@
 #include "claims.hpp"
 
 #include "log_file.hpp"
+#include "querymark/log/fields.hpp"
 #include "querymark/support/random.hpp"
 #include "sqlite_sql.hpp"
 
@@ -38,7 +39,7 @@ std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name)
   if (const Field epoch = row["epoch"]; !epoch.is_null()) found.epoch = epoch_of(epoch);
   found.cursor_id = row["cursor_id"].as<std::uint64_t>();
   found.cursor_witness = write_id_of(row["witness"].as<std::int64_t>());
-  found.owner = row["owner"].as<std::optional<std::string>>().value_or("");
+  found.owner = text_or_empty(row["owner"]);
   found.lease_until = row["lease_until"].as<std::int64_t>();
   found.now = row["now"].as<std::int64_t>();
   found.attempts = row["segment_attempts"].as<std::uint32_t>();

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include "querymark/log/fields.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "schema.hpp"
 #include "sqlite_sql.hpp"

@@ -1,5 +1,6 @@
 #include "log_state.hpp"
 
+#include "querymark/log/fields.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::sqlite {
@@ -14,12 +15,6 @@ bool LogState::rewound(std::uint64_t id, WriteId seen) const noexcept {
 std::optional<Cursor> cursor_of(const Row& row) {
   if (row["epoch"].is_null()) return std::nullopt;
   return Cursor{epoch_of(row["epoch"]), Snapshot::upto({row["cursor_id"].as<std::uint64_t>()}), {}};
-}
-
-Epoch epoch_of(const Field& field) {
-  const auto epoch = Epoch::parse(field.view());
-  if (!epoch) throw SchemaError("the epoch in querymark_meta is not 32 hexadecimal digits");
-  return *epoch;
 }
 
 LogState state_of(const ResultSet& set, const std::string& where) {

@@ -27,9 +27,6 @@ struct LogState {
 /// Throws SchemaError for an empty or damaged querymark_meta; `where` names the file.
 [[nodiscard]] LogState state_of(const ResultSet& set, const std::string& where);
 
-/// Throws SchemaError.
-[[nodiscard]] Epoch epoch_of(const Field& field);
-
 /// Of the columns `epoch` and `cursor_id`; nothing where there is no epoch.
 [[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);
 

@@ -3,20 +3,13 @@
 #include <algorithm>
 
 #include "log_file.hpp"
-#include "querymark/log/subscribers.hpp"
+#include "querymark/log/subscriber_rows.hpp"
 #include "sqlite_sql.hpp"
 #include "sqlite_subscribers_sql.hpp"
 
 namespace querymark::sqlite {
-namespace {
 
 using std::chrono::milliseconds;
-
-std::string text_of(const Field& field) {
-  return field.as<std::optional<std::string>>().value_or("");
-}
-
-}  // namespace
 
 LogExtent LogTable::extent() {
   const MutexLock lock(file_->mutex());
@@ -32,14 +25,9 @@ LogExtent LogTable::extent() {
   for (const Row row : file_->query(sql::prune_holders))
     extent.holders.push_back({LogHolder::Kind::consumer, row["namespace"].as<std::string>(),
                               row["name"].as<std::string>(), cursor_of(row)});
-  for (const Row row : file_->subscribers().query(subscribers_sql::prune_subscribers)) {
-    SubscriberEntry entry;
-    entry.application = text_of(row["application"]);
-    entry.host = text_of(row["host"]);
-    entry.pid = row["pid"].as<std::optional<std::int64_t>>().value_or(0);
+  for (const Row row : file_->subscribers().query(subscribers_sql::prune_subscribers))
     extent.holders.push_back({LogHolder::Kind::subscriber, row["namespace"].as<std::string>(),
-                              entry.for_people(), cursor_of(row)});
-  }
+                              subscriber_of(row).for_people(), cursor_of(row)});
   const std::string epoch = state.epoch.hex();
   for (const Row row :
        file_->subscribers().query(subscribers_sql::prune_recorded, {as_parameter(epoch)}))

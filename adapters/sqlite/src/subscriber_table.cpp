@@ -1,16 +1,13 @@
 #include "subscriber_table.hpp"
 
 #include "log_file.hpp"
+#include "querymark/log/subscriber_rows.hpp"
 #include "sqlite_subscribers_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
 
 std::int64_t stored(SubscriberId id) { return static_cast<std::int64_t>(id.value); }
-
-std::string text_of(const Field& field) {
-  return field.as<std::optional<std::string>>().value_or("");
-}
 
 }  // namespace
 
@@ -38,16 +35,7 @@ std::vector<SubscriberRow> SubscriberTable::subscribers() {
   std::vector<SubscriberRow> rows;
   for (const Row row : file_->subscribers().query(subscribers_sql::subscribers,
                                                   {as_parameter(file_->namespace_name())}))
-    rows.push_back(
-        {.entry = {.id = {static_cast<std::uint64_t>(row["id"].as<std::int64_t>())},
-                   .lease = std::chrono::milliseconds(row["lease_ms"].as<std::int64_t>()),
-                   .application = text_of(row["application"]),
-                   .host = text_of(row["host"]),
-                   .pid = row["pid"].as<std::optional<std::int64_t>>().value_or(0),
-                   .version = text_of(row["version"])},
-         .beat = row["beat"].as<std::uint64_t>(),
-         .cursor = cursor_of(row),
-         .age = std::chrono::milliseconds(row["age"].as<std::int64_t>())});
+    rows.push_back(subscriber_row(row, cursor_of(row)));
   return rows;
 }
 

@@ -1,6 +1,6 @@
 #include "querymark/log/coverage_rows.hpp"
 
-#include "fields.hpp"
+#include "querymark/log/fields.hpp"
 
 namespace querymark {
 
@@ -14,14 +14,14 @@ std::vector<ConsumerCoverage> coverage_rows(
       ConsumerCoverage& consumer = consumers.emplace_back();
       consumer.name = name.view();
       if (const Field epoch = row["consumer_epoch"]; !epoch.is_null())
-        consumer.cursor = {detail::epoch_of(epoch), snapshot_of(row["cursor"]), {}};
+        consumer.cursor = {epoch_of(epoch), snapshot_of(row["cursor"]), {}};
       if (const Field owed = row["flush_owed"]; !owed.is_null())
-        consumer.flush_owed = detail::position_of(owed);
+        consumer.flush_owed = position_of(owed);
     }
     const Field first = row["first_position"];
     if (first.is_null()) continue;
-    consumers.back().gaps.push_back({.first = detail::position_of(first),
-                                     .last = detail::position_of(row["position"]),
+    consumers.back().gaps.push_back({.first = position_of(first),
+                                     .last = position_of(row["position"]),
                                      .ended = row["ended"].as<bool>()});
   }
   for (ConsumerCoverage& consumer : consumers)

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "fields.hpp"
+#include "querymark/log/fields.hpp"
 
 namespace querymark {
 namespace {
@@ -20,13 +20,13 @@ DeliveryRecord delivery_record(const Row& row) {
   record.id = row["id"].as<std::uint64_t>();
   if (const Field kind = row["kind"]; !kind.is_null())
     record.target = Target::from_log(kind.view(), row["target"].view());
-  record.epoch = detail::epoch_of(row["epoch"]);
-  record.first_position = detail::position_of(row["first_position"]);
-  record.position = detail::position_of(row["position"]);
+  record.epoch = epoch_of(row["epoch"]);
+  record.first_position = position_of(row["first_position"]);
+  record.position = position_of(row["position"]);
   record.attempts = row["attempts"].as<std::uint32_t>();
   record.available_at = time_of(row["available_at"]);
   record.deadline = time_of(row["deadline"]);
-  record.last_error = row["last_error"].as<std::optional<std::string>>().value_or("");
+  record.last_error = text_or_empty(row["last_error"]);
   return record;
 }
 

@@ -1,11 +1,17 @@
-#include "fields.hpp"
+#include "querymark/log/fields.hpp"
 
 #include <charconv>
-#include <string>
+#include <optional>
 
 #include "querymark/support/error.hpp"
 
-namespace querymark::detail {
+namespace querymark {
+
+Epoch epoch_of(const Field& field) {
+  const auto epoch = Epoch::parse(field.view());
+  if (!epoch) throw SchemaError("an epoch in querymark's tables is not 32 hexadecimal digits");
+  return *epoch;
+}
 
 Position position_of(const Field& field) {
   if (field.type() != ValueType::text) return {field.as<std::uint64_t>()};
@@ -13,14 +19,12 @@ Position position_of(const Field& field) {
   Position position;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), position.value);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-    throw SchemaError("a delivery's position is no number: " + std::string(text));
+    throw SchemaError("a position in querymark's tables is no number: " + std::string(text));
   return position;
 }
 
-Epoch epoch_of(const Field& field) {
-  const auto epoch = Epoch::parse(field.view());
-  if (!epoch) throw SchemaError("a delivery's epoch is not 32 hexadecimal digits");
-  return *epoch;
+std::string text_or_empty(const Field& field) {
+  return field.as<std::optional<std::string>>().value_or("");
 }
 
-}  // namespace querymark::detail
+}  // namespace querymark

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "querymark/log/fields.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
@@ -16,10 +17,6 @@ std::optional<Milliseconds> span_if_any(const Field& field) {
   return span_of(field);
 }
 
-std::string text_of(const Field& field) {
-  return field.as<std::optional<std::string>>().value_or("");
-}
-
 // What a bounded statement counts above its bound, it did not count to the end.
 BoundedCount count_of(const Field& rows, std::uint64_t bound) {
   const auto counted = rows.as<std::optional<std::uint64_t>>().value_or(0);
@@ -31,10 +28,8 @@ BoundedCount count_of(const Field& rows, std::uint64_t bound) {
 DatabaseReport database_report(const ResultSet& set) {
   if (set.empty()) throw SchemaError("the database's querymark meta is empty; migrate anew");
   const Row row = set.row(0);
-  const auto epoch = Epoch::parse(row["epoch"].view());
-  if (!epoch) throw SchemaError("the database's epoch is not 32 hexadecimal digits");
   return {.database_id = row["database_id"].as<std::string>(),
-          .epoch = *epoch,
+          .epoch = epoch_of(row["epoch"]),
           .floor = row["floor"].as<std::string>(),
           .schema = static_cast<int>(row["schema"].as<std::int64_t>()),
           .now = WallTime(span_of(row["now"])),
@@ -47,14 +42,14 @@ std::vector<ConsumerReport> consumer_reports(const ResultSet& set) {
     const auto bound = row["bound"].as<std::uint64_t>();
     ConsumerReport report{.namespace_name = row["namespace"].as<std::string>(),
                           .name = row["name"].as<std::string>(),
-                          .owner = text_of(row["owner"]),
+                          .owner = text_or_empty(row["owner"]),
                           .current = row["current"].as<bool>(),
-                          .cursor = text_of(row["cursor"]),
+                          .cursor = text_or_empty(row["cursor"]),
                           .behind = backlog_of(row),
                           .attempts = row["attempts"].as<std::uint32_t>(),
                           .owes_flush = row["owes_flush"].as<bool>(),
                           .down = span_if_any(row["down"]),
-                          .down_reason = text_of(row["down_reason"]),
+                          .down_reason = text_or_empty(row["down_reason"]),
                           .waiting = count_of(row["waiting"], bound),
                           .dead = count_of(row["dead"], bound),
                           .expired = count_of(row["expired"], bound)};
@@ -72,7 +67,7 @@ std::vector<RowDetails> row_details(const ResultSet& set) {
   std::vector<RowDetails> details;
   for (const Row row : set)
     details.push_back({.id = row["id"].as<std::uint64_t>(),
-                       .reason = text_of(row["reason"]),
+                       .reason = text_or_empty(row["reason"]),
                        .created_at = WallTime(span_of(row["created_at"]))});
   return details;
 }

@@ -24,13 +24,13 @@ select e.epoch, e.snapshot::text, e.pruned::text, coalesce(greatest(e.newest - e
 
 -- A subscriber that has not beaten for its lease holds nothing. (Were this clock wrong, it would flush, no more.)
 -- name: prune_holders
-select true as consumer, c.namespace, c.name, null as host, null as pid, c.epoch, c.cursor::text
+select true as consumer, c.namespace, c.name, null as application, null as host, null as pid, c.epoch, c.cursor::text
   from querymark.consumer c
 union all
-select false, s.namespace, s.application, s.host, s.pid, s.epoch, s.cursor::text
+select false, s.namespace, null, s.application, s.host, s.pid, s.epoch, s.cursor::text
   from querymark.subscriber s
  where s.beat_at > clock_timestamp() - s.lease_ms * interval '1 millisecond'
- order by 1 desc, 2, 3
+ order by 1 desc, 2, 3, 4
 
 -- name: prune_recorded
 select s.snapshot::text, (extract(epoch from clock_timestamp() - s.recorded_at) * 1000)::bigint as age

@@ -405,6 +405,23 @@ TEST_CASE("subscriber: what somebody else saw of the log moves the cursor, and p
   CHECK(f.marks.cursor() == f.real.now());
 }
 
+TEST_CASE("subscriber: a malformed row that a poll and somebody else saw is one", "[subscriber]") {
+  Fixture f;
+  f.attach();
+  const Cursor from = *f.subscriber.look_from();
+  f.real.append_malformed();
+  const Look first{from, f.real.read({.from = from, .upto = {}, .after = {}})};
+  f.subscriber.catch_up();
+  f.real.append_malformed();
+  const Look both{from, f.real.read({.from = from, .upto = {}, .after = {}})};
+  CHECK(f.subscriber.take(first));
+  CHECK(f.subscriber.malformed_rows() == 1);
+  CHECK(f.subscriber.take(both));
+  CHECK(f.subscriber.malformed_rows() == 2);
+  f.subscriber.catch_up();
+  CHECK(f.subscriber.malformed_rows() == 2);
+}
+
 TEST_CASE("subscriber: a look in part, or from before a restart of the marks, is not taken",
           "[subscriber]") {
   Fixture f;

@@ -237,7 +237,7 @@ bool Subscriber::take(const Look& look) noexcept {
     const MutexLock lock(poll_mutex_);  // the marks restart under it alone
     const Cursor at = marks_.cursor();
     if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
-    marks_.apply_log(updates_of(page.rows), page.upto);
+    marks_.apply_log(updates_of(page.rows, at.snapshot), page.upto);
     const MutexLock state_lock(state_mutex_);
     note_horizon(options_.clock->now());
     covered_.notify_all();
@@ -247,11 +247,13 @@ bool Subscriber::take(const Look& look) noexcept {
   }
 }
 
-std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) {
+std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows,
+                                               const Snapshot& known) {
   std::vector<MarkUpdate> updates;
   updates.reserve(rows.size());
   for (const LogRow& row : rows) {
-    if (!row.target) malformed_.fetch_add(1, std::memory_order_relaxed);
+    if (!row.target && !known.covers(row.position))
+      malformed_.fetch_add(1, std::memory_order_relaxed);
     updates.push_back(row.target ? MarkUpdate::of(*row.target, row.position)
                                  : MarkUpdate::everything(row.position));
   }

@@ -140,7 +140,9 @@ class Subscriber {
   void fail_poll(std::uint64_t number, Failure failure) noexcept;
   void note_failure(std::string Subscriber::* as, const char* what) noexcept;
   void note_horizon(MonotonicTime now) QUERYMARK_REQUIRES(state_mutex_);
-  [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
+  /// Counts the malformed ones, but for those that are `known`: they were counted when they were.
+  [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows,
+                                                   const Snapshot& known = {});
 
   std::string namespace_name_;
   LogReader& log_;

@@ -67,7 +67,7 @@ Drain::Drain(DrainSettings settings, const LogLines& lines)
       lines_(lines.with({{"namespace", settings_.namespace_name}, {"target", target_->name()}})),
       worker_({*log_.reader, *log_.claims, *log_.deliveries, log_.doorbell.get()}, *target_,
               worker_options()) {
-  if (settings_.prune && log_.pruning)
+  if (settings_.prune)
     pruner_ = std::make_unique<Pruner>(*log_.pruning, *log_.subscribers, pruner_options());
 }
 

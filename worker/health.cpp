@@ -83,13 +83,12 @@ void look_at_clock(const DatabaseReport& database, WallTime before, WallTime aft
 }
 
 void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findings& findings) {
-  if (log.subscribers)
-    for (const SubscriberRow& row : log.subscribers->subscribers())
-      if (row.entry.version != QUERYMARK_VERSION)
-        add(findings, Finding::Severity::notice,
-            fmt::format("{} runs version {}, this is {}", row.entry.for_people(), row.entry.version,
-                        QUERYMARK_VERSION),
-            "upgrade it when you can: programs before 0.3 are not counted by waits for all");
+  for (const SubscriberRow& row : log.subscribers->subscribers())
+    if (row.entry.version != QUERYMARK_VERSION)
+      add(findings, Finding::Severity::notice,
+          fmt::format("{} runs version {}, this is {}", row.entry.for_people(), row.entry.version,
+                      QUERYMARK_VERSION),
+          "upgrade it when you can: programs before 0.3 are not counted by waits for all");
   for (const FollowerReport& follower : report.followers)
     if (follower.behind.lag && *follower.behind.lag > kLongLag)
       add(findings, Finding::Severity::warning,

@@ -79,14 +79,10 @@ std::string horizon_text(const HorizonHolder& holder) {
 StatusReport look_at(const LogEndpoint& log, const std::string& namespace_name) {
   StatusReport report;
   report.database = log.inspector->database();
-  if (log.pruning) {
-    report.log = log.pruning->extent();
-    report.horizon = log.pruning->horizon_holder();
-  }
+  report.log = log.pruning->extent();
+  report.horizon = log.pruning->horizon_holder();
   report.consumers = log.inspector->consumers(namespace_name);
-  const std::vector<LogHolder> holders =
-      report.log ? report.log->holders : std::vector<LogHolder>();
-  for (const LogHolder& holder : holders) {
+  for (const LogHolder& holder : report.log.holders) {
     if (holder.kind != LogHolder::Kind::subscriber) continue;
     if (!namespace_name.empty() && holder.namespace_name != namespace_name) continue;
     FollowerReport follower{.who = holder, .behind = {}, .current = false};
@@ -110,15 +106,14 @@ nlohmann::json as_json(const StatusReport& report) {
                      {"epoch", report.database.epoch.hex()},
                      {"floor", report.database.floor},
                      {"now", to_text(report.database.now)},
-                     {"log", {{"oldest_seconds", as_json(report.database.oldest)}}},
+                     {"log",
+                      {{"rows", report.log.rows},
+                       {"leftover", report.log.leftover},
+                       {"bytes", report.log.bytes ? nlohmann::json(*report.log.bytes) : nullptr},
+                       {"oldest_seconds", as_json(report.database.oldest)}}},
                      {"horizon_holder", nullptr},
                      {"targets", nlohmann::json::array()},
                      {"subscribers", nlohmann::json::array()}};
-  if (report.log) {
-    out["log"]["rows"] = report.log->rows;
-    out["log"]["leftover"] = report.log->leftover;
-    out["log"]["bytes"] = report.log->bytes ? nlohmann::json(*report.log->bytes) : nlohmann::json();
-  }
   if (const auto& holder = report.horizon)
     out["horizon_holder"] = {{"what", holder->what},
                              {"pid", holder->pid},
@@ -139,12 +134,10 @@ nlohmann::json as_json(const StatusReport& report) {
 std::string as_text(const StatusReport& report) {
   std::string out = fmt::format("schema {}, epoch {}, floor {}\n", report.database.schema,
                                 report.database.epoch.hex(), printable(report.database.floor));
-  if (report.log)
-    out += fmt::format("log: about {} rows{}{}\n", report.log->rows,
-                       report.log->leftover != 0
-                           ? fmt::format(", {} more to be removed", report.log->leftover)
-                           : "",
-                       report.log->bytes ? ", " + bytes_text(*report.log->bytes) : "");
+  out += fmt::format(
+      "log: about {} rows{}{}\n", report.log.rows,
+      report.log.leftover != 0 ? fmt::format(", {} more to be removed", report.log.leftover) : "",
+      report.log.bytes ? ", " + bytes_text(*report.log.bytes) : "");
   if (report.database.oldest)
     out += fmt::format("the log's oldest row is {} old\n", about(*report.database.oldest));
   if (report.horizon) out += horizon_text(*report.horizon);

@@ -19,7 +19,7 @@ struct FollowerReport {
 /// Everything that `status` and `top` show.
 struct StatusReport {
   DatabaseReport database;
-  std::optional<LogExtent> log;  ///< Nothing: the database does not tell.
+  LogExtent log;
   std::optional<HorizonHolder> horizon;
   std::vector<ConsumerReport> consumers;
   std::vector<FollowerReport> followers;

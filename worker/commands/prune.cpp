@@ -8,7 +8,6 @@
 #include "log_command.hpp"
 #include "printable.hpp"
 #include "querymark/log/pruner.hpp"
-#include "querymark/support/error.hpp"
 #include "signals.hpp"
 #include "times.hpp"
 
@@ -46,7 +45,6 @@ ExitCode run(const Options& options) {
   settings.chunk = options.chunk;
   const StopOnSignal signals;
   const LogEndpoint log = options.view.open();
-  if (!log.pruning) throw ConfigError("this database's log can't be pruned yet");
   const PruneRound round =
       Pruner(*log.pruning, *log.subscribers, settings).run_once(signals.token());
   tell(options, round);

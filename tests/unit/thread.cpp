@@ -32,6 +32,16 @@ TEST_CASE("thread: the library's threads take no signals, and its callers' masks
   pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
 }
 
+TEST_CASE("thread: a sleep ends when a stop is asked for", "[thread]") {
+  std::stop_source stop;
+  std::jthread sleeper =
+      start_thread([&] { sleep_unless_stopped(std::chrono::hours(24), stop.get_token()); });
+  stop.request_stop();
+  sleeper.join();
+  sleep_unless_stopped(std::chrono::hours(24), stop.get_token());
+  CHECK(stop.stop_requested());
+}
+
 TEST_CASE("thread: a stop can be asked for, and its end joins", "[thread]") {
   bool stopped = false;
   {

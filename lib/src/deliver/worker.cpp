@@ -1,13 +1,12 @@
 #include "querymark/deliver/worker.hpp"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
+#include "querymark/support/thread.hpp"
 #include "round.hpp"
 
 namespace querymark {
@@ -104,13 +103,6 @@ void Worker::count(const WorkerRound& round, std::string_view error) {
   if (options_.on_round && (!round.idle() || !error.empty())) options_.on_round(round, error);
 }
 
-void Worker::pause(std::chrono::nanoseconds length, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, length, [] { return false; });
-}
-
 void Worker::run(const std::stop_token& stop) {
   // An own condition variable would miss the doorbell; the callback turns a stop into a ring.
   const std::stop_callback wake(stop, [this] {
@@ -123,7 +115,7 @@ void Worker::run(const std::stop_token& stop) {
       count(round, last_error_);
       failures_ = 0;
       if (round.down) {  // doorbells tell nothing of it
-        pause(memory_->breaker.pause(options_.clock->now()), stop);
+        sleep_unless_stopped(memory_->breaker.pause(options_.clock->now()), stop);
         continue;
       }
       if (!round.idle()) continue;
@@ -131,11 +123,11 @@ void Worker::run(const std::stop_token& stop) {
       if (log_.doorbell != nullptr)
         log_.doorbell->wait(length);
       else
-        pause(length, stop);
+        sleep_unless_stopped(length, stop);
     } catch (const std::exception& failure) {
       last_error_ = failure.what();
       count({}, last_error_);
-      pause(options_.retry.pause(++failures_, random_u64()), stop);
+      sleep_unless_stopped(options_.retry.pause(++failures_, random_u64()), stop);
     }
   }
   release();

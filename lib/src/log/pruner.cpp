@@ -1,10 +1,9 @@
 #include "querymark/log/pruner.hpp"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "querymark/support/error.hpp"
+#include "querymark/support/thread.hpp"
 
 // A run: record (what is known now, for the retention of later runs) -> reap -> decide -> allow (from
 // here on rows may be gone) -> remove, chunk by chunk. Killed anywhere, the next run, of whoever,
@@ -14,13 +13,6 @@ namespace querymark {
 namespace {
 
 using std::chrono::milliseconds;
-
-void sleep(std::chrono::nanoseconds length, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, length, [] { return false; });
-}
 
 // The newest that is older than the retention.
 std::optional<Snapshot> old_enough(const LogExtent& log, std::chrono::nanoseconds retention) {
@@ -77,9 +69,9 @@ PruneRound Pruner::run_once(const std::stop_token& stop) {
     round.busy = removed.busy;
     round.more = removed.more;
     if (round.more)
-      sleep(std::min<std::chrono::nanoseconds>(options_.clock->now() - began,
-                                               std::chrono::seconds(1)),
-            stop);
+      sleep_unless_stopped(std::min<std::chrono::nanoseconds>(options_.clock->now() - began,
+                                                              std::chrono::seconds(1)),
+                           stop);
   } while (round.more && !round.busy && !stop.stop_requested());
   return round;
 }
@@ -92,7 +84,7 @@ void Pruner::run(const std::stop_token& stop) {
     } catch (const std::exception& failure) {
       if (options_.on_round) options_.on_round({}, failure.what());
     }
-    sleep(options_.interval, stop);
+    sleep_unless_stopped(options_.interval, stop);
   }
 }
 

@@ -114,8 +114,6 @@ class Worker {
   WorkerRound look(const std::stop_token& stop);
   [[nodiscard]] bool target_is_up(WorkerRound& round);
   void count(const WorkerRound& round, std::string_view error);
-  // Ends early when `stop` is requested.
-  void pause(std::chrono::nanoseconds length, const std::stop_token& stop);
 
   WorkerLog log_;
   Applier& applier_;

@@ -1,6 +1,8 @@
 #pragma once  // For writers of ports.
 
+#include <chrono>
 #include <csignal>
+#include <stop_token>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -27,5 +29,8 @@ template <class Function>
   const AllBlocked blocked;
   return std::jthread(std::forward<Function>(function));
 }
+
+/// Blocks for so long, or until a stop is asked for.
+void sleep_unless_stopped(std::chrono::nanoseconds length, const std::stop_token& stop);
 
 }  // namespace querymark

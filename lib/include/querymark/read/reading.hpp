@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "querymark/key/parameter.hpp"
+#include "querymark/key/parameters.hpp"
 #include "querymark/read/consistency.hpp"
 #include "querymark/result/mapping.hpp"
 #include "querymark/result/result_set.hpp"

@@ -139,8 +139,9 @@ update querymark.consumer
        down_since = coalesce(down_since, clock_timestamp()), down_reason = $4
  where namespace = $1 and name = $2 and token = $3::bigint
 
--- For operators. By state, so that a page reads about what it shows, however many have ended in other states: $2 the
--- states, $3 the id before the page, $4 a consumer or '', $5 what the last error contains or ''.
+-- For operators. By state, from the index `delivery_page`, so that a page reads about what it shows, however many have
+-- ended: $2 the states, $3 the id before the page, $4 a consumer or '', $5 what the last error contains or ''. A range of
+-- states, which has but one: so no other index has the order, and the primary key looks no cheaper to the planner.
 -- name: deliveries_list
 select d.state, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
        case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
@@ -149,9 +150,9 @@ select d.state, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.posit
   from unnest($2::text[]) s (state)
  cross join lateral (
     select e.* from querymark.delivery e
-     where e.namespace = $1 and e.state = s.state and e.id > $3::bigint
+     where e.namespace = $1 and (e.state, e.id) > (s.state, $3::bigint) and e.state <= s.state
        and ($4::text = '' or e.consumer = $4) and ($5::text = '' or strpos(e.last_error, $5) > 0)
-     order by e.id limit $6::bigint
+     order by e.state, e.id limit $6::bigint
   ) d
  order by d.id
  limit $6::bigint

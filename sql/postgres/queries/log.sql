@@ -140,6 +140,6 @@ select pg_notify('querymark', $1)
 
 -- Of the newest rows alone: no index serves this, and the log may be long.
 -- name: namespaces
-select distinct namespace from (select namespace from querymark.log order by id desc limit 10000) newest
+select distinct namespace from (select namespace from querymark.log order by xid desc, id desc limit 10000) newest
  order by namespace
  limit 20

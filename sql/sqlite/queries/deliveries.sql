@@ -100,15 +100,19 @@ update querymark_delivery
        changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
  where id = ?1 and token = ?2
 
--- For operators. ?2 the states as a JSON list, ?3 the id before the page, ?4 a consumer or '', ?5 what the last error
--- contains or ''.
+-- For operators. State by state, from querymark_delivery_page, so that a page reads about what it shows, however many have
+-- ended: ?2 the states as a JSON list, ?3 the id before the page, ?4 a consumer or '', ?5 what the last error contains or ''.
 -- name: deliveries_list
-select state, id, kind, target, epoch, first_position, position, attempts, available_at, deadline, last_error,
-       consumer, created_at, changed_at
-  from querymark_delivery
- where namespace = ?1 and state in (select value from json_each(?2)) and id > ?3
-   and (?4 = '' or consumer = ?4) and (?5 = '' or instr(last_error, ?5) > 0)
- order by id
+select d.state, d.id, d.kind, d.target, d.epoch, d.first_position, d.position, d.attempts, d.available_at, d.deadline,
+       d.last_error, d.consumer, d.created_at, d.changed_at
+  from json_each(?2) s
+ cross join querymark_delivery d on d.id in (
+    select e.id from querymark_delivery e
+     where e.namespace = ?1 and e.state = s.value and e.id > ?3
+       and (?4 = '' or e.consumer = ?4) and (?5 = '' or instr(e.last_error, ?5) > 0)
+     order by e.id
+     limit ?6)
+ order by d.id
  limit ?6
 
 -- An operator's decision on the delivery ?2, seen in the state ?3, which leads to the state ?4. A worker that has claimed

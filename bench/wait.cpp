@@ -49,12 +49,16 @@ std::vector<double> late_ms(postgres::Database& reader, postgres::Database& othe
   std::vector<Clock::time_point> released(kWaiters);
   std::vector<std::jthread> waiters;
   std::atomic<std::size_t> begun{0};
+  std::atomic<std::size_t> ended{0};
+  std::atomic<int> over{0};
   for (std::size_t i = 0; i < kWaiters; ++i)
     waiters.emplace_back([&, i] {
       ++begun;
       if (!reader.wait(receipt, Wait::local(std::chrono::minutes(1))).satisfied())
         throw std::runtime_error("a wait was not satisfied");
       released[i] = Clock::now();
+      ++ended;
+      over.wait(0);  // the end of a thread costs more than its wake-up
     });
   while (begun < kWaiters) std::this_thread::yield();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));  // until they sleep
@@ -67,6 +71,9 @@ std::vector<double> late_ms(postgres::Database& reader, postgres::Database& othe
   write.work.commit();
   tick();
   watcher.join();
+  while (ended < kWaiters) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  over = 1;
+  over.notify_all();
   waiters.clear();
   std::vector<double> late;
   for (const Clock::time_point at : released)

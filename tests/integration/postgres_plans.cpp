@@ -16,7 +16,8 @@ namespace {
 
 struct Read {
   std::string text;
-  std::int64_t rows = 0;  // that scans of the log and of deliveries have met, or their filters removed
+  // That scans of the log and of deliveries have met, or their filters removed.
+  std::int64_t rows = 0;
 };
 
 // The number after `what`; 0 where it is not.
@@ -123,8 +124,8 @@ TEST_CASE(
       const Read read = read_of(plain, each.call);
       CAPTURE(mode, each.statement.name, each.call, read.text);
       CHECK(read.rows <= each.most);
-      CHECK_THAT(read.text, !Catch::Contains("Seq Scan on log") &&
-                                !Catch::Contains("Seq Scan on delivery"));
+      CHECK_THAT(read.text,
+                 !Catch::Contains("Seq Scan on log") && !Catch::Contains("Seq Scan on delivery"));
       plain.exec("deallocate s");
     }
   }

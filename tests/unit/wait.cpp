@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <future>
+#include <thread>
 
 #include "unit/subscriber_fixture.hpp"
 
@@ -178,4 +179,28 @@ TEST_CASE("wait: another caller's catch-up satisfies it", "[wait]") {
   f.outbox.down = false;
   f.subscriber.catch_up();
   CHECK(waiter.get() == WaitStatus::satisfied);
+}
+
+TEST_CASE("wait: a look at the log wakes those for whom it is the last, and nobody else",
+          "[wait]") {
+  Fixture f;
+  f.attach();  // no thread: nobody but this test reads the log once they sleep
+  const Epoch epoch = f.real.now().epoch;
+  f.outbox.end = Cursor{epoch, Snapshot({2}, {9}, {{2}, {5}}), {}};  // two that are running
+  const auto wait_for = [&](std::uint64_t position) {
+    return std::async(std::launch::async, [&f, epoch, position] {
+      return f.subscriber.wait({"shop", epoch, {position}, {1}, 1}, Wait::local(1h)).status;
+    });
+  };
+  auto first = wait_for(2);
+  auto second = wait_for(5);
+  while (f.subscriber.sleeping() < 2) std::this_thread::yield();
+  f.outbox.end = Cursor{epoch, Snapshot({5}, {9}, {{5}}), {}};
+  f.subscriber.catch_up();
+  CHECK(f.subscriber.sleeping() == 1);
+  CHECK(first.get() == WaitStatus::satisfied);
+  f.outbox.end = Cursor{epoch, Snapshot({9}, {9}, {}), {}};
+  f.subscriber.catch_up();
+  CHECK(second.get() == WaitStatus::satisfied);
+  CHECK(f.subscriber.sleeping() == 0);
 }

@@ -9,20 +9,20 @@
 #include "querymark/support/random.hpp"
 #include "querymark/support/thread.hpp"
 #include "read_budget.hpp"
+#include "shared_polls.hpp"
+#include "sleepers.hpp"
 
 // Who does what:
 //   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
-//   writers, waiters  call catch_up() themselves, or ring the doorbell and sleep on covered_
+//   writers, readers  call catch_up() themselves: who comes during a poll shares the next one
+//                     (SharedPolls)
+//   waiters           ask the thread for a look, and sleep until whoever moves the marks finds that
+//                     they are what was awaited (Sleepers)
 //   some writers      look at the log by themselves, and bring what they saw: take()
 //
-// poll_mutex_ serializes polls: one catch-up in flight, so the cursor never goes back.
-// polls_started_ numbers them; polls_done_ is the number of the last one that succeeded, and
-// polls_failed_ of the last one that failed (polls are serial, so every poll up to the greater of
-// them has ended). Whoever arrives at count n needs any successful poll with a number > n: it began
-// after the arrival. A failed one with such a number is an answer as well: were each of many
-// callers to ask a server that hangs, the last would wait for all their timeouts. state_mutex_
-// guards asked_, both errors, failure_, own_ and what is known of the horizon, and makes "check, then sleep
-// on covered_" atomic against a poll's end.
+// Whoever moves the marks holds poll_mutex_: one look is applied at a time, so the cursor never goes
+// back. state_mutex_ guards asked_, both errors, own_ and what is known of the horizon. A poll counts
+// as done after it has moved the marks, and before it looks for sleepers.
 //
 // Heartbeats travel with polls. What is trusted is trusted until the earlier of: the start of the
 // last successful poll + max_lag; the start of the last acknowledged heartbeat + lease - margin. A
@@ -32,7 +32,7 @@
 // Rings are answered as far apart as the budget of all processes together allows (ReadBudget); the
 // rings of a pause are answered by one look. Whoever waits asks: that ends the pause.
 //
-// Lock order: poll_mutex_, state_mutex_, the marks' mutexes.
+// Lock order: the turn to poll, poll_mutex_, state_mutex_ or the sleepers' mutex, the marks' mutexes.
 
 namespace querymark {
 namespace {
@@ -48,6 +48,8 @@ Subscriber::Subscriber(std::string namespace_name, LogReader& log, Doorbell& doo
       doorbell_(doorbell),
       marks_(marks),
       options_(options),
+      polls_(std::make_unique<SharedPolls>()),
+      sleepers_(std::make_unique<Sleepers>()),
       heartbeats_(std::make_unique<Heartbeats>(options.subscribers, options.max_lag)) {
   detail::not_negative(options_.max_lag, "max_lag");
   detail::not_negative(options_.poll_interval, "poll_interval");
@@ -76,7 +78,7 @@ void Subscriber::stop() noexcept {
     doorbell_.interrupt();
     thread_.join();
   }
-  if (polls_failed_.load() > polls_done_.load()) return;  // its row ends by itself
+  if (polls_->failing()) return;  // its row ends by itself
   try {
     const MutexLock lock(poll_mutex_);
     heartbeats_->leave();
@@ -86,6 +88,10 @@ void Subscriber::stop() noexcept {
 }
 
 std::size_t Subscriber::live_subscribers() const noexcept { return heartbeats_->live(); }
+
+std::size_t Subscriber::sleeping() const { return sleepers_->count(); }
+
+std::uint64_t Subscriber::polls() const noexcept { return polls_->done(); }
 
 std::optional<std::chrono::nanoseconds> Subscriber::report_due() const {
   if (!report_asked_) return std::nullopt;
@@ -193,29 +199,20 @@ std::string Subscriber::doorbell_error() const {
   return doorbell_error_;
 }
 
-void Subscriber::catch_up() {
-  const std::uint64_t arrival = polls_started_.load();
+bool Subscriber::poll_together(bool while_failing) {
+  const SharedPolls::Answer answer = polls_->await(while_failing);
+  if (answer != SharedPolls::Answer::turn) return answer == SharedPolls::Answer::done;
+  const SharedPolls::Turn turn(*polls_);
   const MutexLock lock(poll_mutex_);
-  if (polls_done_.load() > arrival) return;  // one that began after this call has ended well
-  if (polls_failed_.load() > arrival) {
-    const MutexLock state_lock(state_mutex_);
-    throw Error(failure_.what, failure_.traits);
-  }
   poll();
+  return true;
 }
 
+void Subscriber::catch_up() { static_cast<void>(poll_together(true)); }
+
 bool Subscriber::try_catch_up() noexcept {
-  const std::uint64_t arrival = polls_started_.load();
-  const auto failing = [this] { return polls_failed_.load() > polls_done_.load(); };
   try {
-    if (!failing()) {
-      const MutexLock lock(poll_mutex_);
-      if (polls_done_.load() > arrival) return true;
-      if (!failing()) {
-        poll();
-        return true;
-      }
-    }
+    if (poll_together(false)) return true;
     ask();
   } catch (...) {  // noted and counted by who polled
     return false;
@@ -224,7 +221,7 @@ bool Subscriber::try_catch_up() noexcept {
 }
 
 std::optional<Cursor> Subscriber::look_from() const {
-  if (polls_failed_.load() > polls_done_.load()) return std::nullopt;
+  if (polls_->failing()) return std::nullopt;
   return marks_.cursor();
 }
 
@@ -238,9 +235,11 @@ bool Subscriber::take(const Look& look) noexcept {
     const Cursor at = marks_.cursor();
     if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
     marks_.apply_log(updates_of(page.rows, at.snapshot), page.upto);
-    const MutexLock state_lock(state_mutex_);
-    note_horizon(options_.clock->now());
-    covered_.notify_all();
+    {
+      const MutexLock state_lock(state_mutex_);
+      note_horizon(options_.clock->now());
+    }
+    sleepers_->wake();
     return true;
   } catch (const std::bad_alloc&) {
     return false;
@@ -261,35 +260,36 @@ std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows,
 }
 
 void Subscriber::poll() {
-  const std::uint64_t number = polls_started_.fetch_add(1) + 1;
+  const std::uint64_t number = polls_->begin();
   const MonotonicTime began = options_.clock->now();
   try {
     read_log(began);
   } catch (const Error& failure) {
-    fail_poll(number, {failure.what(),
-                       {.retryable = failure.retryable(),
-                        .connection_lost = failure.connection_lost(),
-                        .outcome_unknown = failure.outcome_unknown(),
-                        .native_code = failure.native_code()}});
+    fail_poll(number, failure.what(),
+              {.retryable = failure.retryable(),
+               .connection_lost = failure.connection_lost(),
+               .outcome_unknown = failure.outcome_unknown(),
+               .native_code = failure.native_code()});
     throw;
   } catch (const std::exception& failure) {
-    fail_poll(number, {failure.what(), {}});
+    fail_poll(number, failure.what(), {});
     throw;
   } catch (...) {
-    fail_poll(number, {"the log could not be read", {}});
+    fail_poll(number, "the log could not be read", {});
     throw;
   }
-  const MutexLock lock(state_mutex_);
-  last_error_.clear();
-  polls_done_.store(number);
-  covered_.notify_all();
+  {
+    const MutexLock lock(state_mutex_);
+    last_error_.clear();
+  }
+  polls_->end(number);
+  sleepers_->wake();
 }
 
-void Subscriber::fail_poll(std::uint64_t number, Failure failure) noexcept {
-  note_failure(&Subscriber::last_error_, failure.what.c_str());
-  const MutexLock lock(state_mutex_);
-  failure_ = std::move(failure);
-  polls_failed_.store(number);
+void Subscriber::fail_poll(std::uint64_t number, const char* what,
+                           const ErrorTraits& traits) noexcept {
+  note_failure(&Subscriber::last_error_, what);
+  polls_->fail(number, {what, traits});
 }
 
 void Subscriber::read_log(MonotonicTime began) {
@@ -336,7 +336,7 @@ void Subscriber::follow_log(MonotonicTime began) {
     }
     const std::vector<MarkUpdate> updates = updates_of(page.rows);
     if (!page.more) {
-      marks_.apply_log(updates, page.upto);
+      if (!updates.empty() || page.upto != from) marks_.apply_log(updates, page.upto);
       break;
     }
     marks_.apply_page(from.epoch, updates);
@@ -405,15 +405,14 @@ void Subscriber::sleep_until(const std::function<bool()>& done,
     ask();
   else
     catch_up();
-  MutexLock lock(state_mutex_);
-  covered_.wait_until(lock.native(), detail::after(began, timeout), done);
+  sleepers_->sleep(done, detail::after(began, timeout));
 }
 
 bool Subscriber::await(const std::function<bool(const Marks&)>& enough,
                        std::chrono::nanoseconds timeout) noexcept {
-  const std::uint64_t arrival = polls_started_.load();
+  const std::uint64_t arrival = polls_->begun();
   bool reached = false;
-  const auto done = [&] { return reached = enough(marks_) || polls_done_.load() > arrival; };
+  const auto done = [&] { return reached = enough(marks_) || polls_->done() > arrival; };
   try {
     if (!done()) sleep_until(done, std::chrono::steady_clock::now(), timeout);
   } catch (...) {  // the poll has noted it
@@ -454,14 +453,13 @@ WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
   if (receipt.namespace_name != namespace_name_)
     return finish(WaitStatus::refused, "the receipt is of another namespace");
 
-  const std::uint64_t arrival = polls_started_.load();
+  const std::uint64_t arrival = polls_->begun();
   const auto verdict = [&]() -> std::optional<WaitOutcome> {
     const bool asked =
-        polls_done_.load() > arrival;  // before the cursor: it moved before the count did
-    const Cursor at = marks_.cursor();
-    if (at.epoch == receipt.epoch && at.snapshot.covers(receipt.position))
-      return finish(WaitStatus::satisfied);
+        polls_->done() > arrival;  // before the cursor: it moved before the count did
+    if (marks_.includes(receipt.epoch, receipt.position)) return finish(WaitStatus::satisfied);
     if (!asked) return std::nullopt;
+    const Cursor at = marks_.cursor();
     if (at.epoch != receipt.epoch)
       return finish(WaitStatus::refused, "the receipt is of another epoch");
     // A limit lies above what has ended, not above what runs: a commit in doubt may yet run there.

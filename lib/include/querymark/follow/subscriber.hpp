@@ -24,6 +24,8 @@
 namespace querymark {
 
 class Heartbeats;
+class SharedPolls;
+class Sleepers;
 
 struct SubscriberOptions {
   TimeSpan max_lag{std::chrono::seconds(5)};  ///< Zero: freshness is never claimed.
@@ -101,7 +103,10 @@ class Subscriber {
 
   /// How many follow the database's log, of all namespaces, as this process was last told.
   [[nodiscard]] std::size_t live_subscribers() const noexcept;
-  [[nodiscard]] std::uint64_t polls() const noexcept { return polls_done_.load(); }
+  /// Callers who sleep until the marks are what they wait for.
+  [[nodiscard]] std::size_t sleeping() const;
+  /// The number of the last poll that went well.
+  [[nodiscard]] std::uint64_t polls() const noexcept;
   /// Failed polls and doorbells.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
   [[nodiscard]] std::uint64_t malformed_rows() const noexcept { return malformed_.load(); }
@@ -114,6 +119,9 @@ class Subscriber {
 
  private:
   [[nodiscard]] WaitOutcome wait_covered(const Receipt& receipt, const Wait& wait);
+  /// A poll that begins after this call, shared with others who call before it begins. False: polls
+  /// fail, and `while_failing` is not set. Throws what the poll threw.
+  bool poll_together(bool while_failing);
   /// Has the log read, and sleeps until `done` or the timeout, counted from `began`.
   void sleep_until(const std::function<bool()>& done, std::chrono::steady_clock::time_point began,
                    std::chrono::nanoseconds timeout);
@@ -132,12 +140,7 @@ class Subscriber {
   void report();
   /// Until a report is due that was asked for; nothing: none was.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> report_due() const;
-  /// What the callers who share a failed poll are told, each by an Error of his own.
-  struct Failure {
-    std::string what;
-    ErrorTraits traits;
-  };
-  void fail_poll(std::uint64_t number, Failure failure) noexcept;
+  void fail_poll(std::uint64_t number, const char* what, const ErrorTraits& traits) noexcept;
   void note_failure(std::string Subscriber::* as, const char* what) noexcept;
   void note_horizon(MonotonicTime now) QUERYMARK_REQUIRES(state_mutex_);
   /// Counts the malformed ones, but for those that are `known`: they were counted when they were.
@@ -150,29 +153,25 @@ class Subscriber {
   Marks& marks_;
   SubscriberOptions options_;
 
-  Mutex poll_mutex_;  // one catch-up in flight, and what heartbeats_ tells
+  const std::unique_ptr<SharedPolls> polls_;  // one catch-up in flight
+  const std::unique_ptr<Sleepers> sleepers_;  // who waits for the marks
+  Mutex poll_mutex_;  // one look at the log is being applied; what heartbeats_ tells
   const std::unique_ptr<Heartbeats> heartbeats_;
   bool report_asked_ = false;  // these two are the thread's
   MonotonicTime reported_;
 
-  // Paired with covered_ and stopped_.
-  mutable Mutex state_mutex_;
-  std::condition_variable covered_;
+  mutable Mutex state_mutex_;  // paired with stopped_
   std::condition_variable_any stopped_;
   // Somebody waits for the thread's next look.
   bool asked_ QUERYMARK_GUARDED_BY(state_mutex_) = false;
   std::string last_error_ QUERYMARK_GUARDED_BY(state_mutex_);
   std::string doorbell_error_ QUERYMARK_GUARDED_BY(state_mutex_);
-  Failure failure_ QUERYMARK_GUARDED_BY(state_mutex_);  // of poll number polls_failed_
   // The last own writes, in no order.
   std::array<std::pair<Epoch, WriteId>, 256> own_ QUERYMARK_GUARDED_BY(state_mutex_){};
   std::size_t own_count_ QUERYMARK_GUARDED_BY(state_mutex_) = 0;
   Position horizon_ QUERYMARK_GUARDED_BY(state_mutex_);
   // Nothing: the last poll found no gap above horizon_.
   std::optional<MonotonicTime> held_since_ QUERYMARK_GUARDED_BY(state_mutex_);
-  std::atomic<std::uint64_t> polls_started_{0};
-  std::atomic<std::uint64_t> polls_done_{0};
-  std::atomic<std::uint64_t> polls_failed_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> malformed_{0};
   std::atomic<std::uint64_t> news_{0};  // rows that were read, and restarts

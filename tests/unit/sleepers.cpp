@@ -1,0 +1,55 @@
+#include "sleepers.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <thread>
+
+using namespace querymark;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+TEST_CASE("sleepers: what is true already is not slept for", "[sleepers]") {
+  Sleepers sleepers;
+  int asked = 0;
+  sleepers.sleep([&] { return ++asked > 0; }, Clock::now() + 1h);
+  CHECK(asked == 1);
+  CHECK(sleepers.count() == 0);
+}
+
+TEST_CASE("sleepers: each wakes when it is done, and is asked no more", "[sleepers]") {
+  Sleepers sleepers;
+  std::atomic<int> at{0};
+  std::atomic<int> asked{0};
+  const auto sleep_until = [&](int wanted) {
+    return std::async(std::launch::async, [&, wanted] {
+      sleepers.sleep([&, wanted] { return ++asked, at >= wanted; }, Clock::now() + 1h);
+      return at.load();
+    });
+  };
+  auto first = sleep_until(1);
+  auto second = sleep_until(2);
+  while (sleepers.count() < 2) std::this_thread::yield();
+  sleepers.wake();
+  CHECK(sleepers.count() == 2);
+  at = 1;
+  sleepers.wake();
+  CHECK(sleepers.count() == 1);
+  CHECK(first.get() == 1);
+  const int before = asked;
+  at = 2;
+  sleepers.wake();
+  CHECK(second.get() == 2);
+  CHECK(asked == before + 1);
+  CHECK(sleepers.count() == 0);
+}
+
+TEST_CASE("sleepers: at its deadline one looks by itself, and leaves", "[sleepers]") {
+  Sleepers sleepers;
+  int asked = 0;
+  sleepers.sleep([&] { return ++asked > 5; }, Clock::now());
+  CHECK(asked == 2);
+  CHECK(sleepers.count() == 0);
+  sleepers.wake();
+  CHECK(asked == 2);
+}

@@ -37,7 +37,7 @@ struct Follower {
   explicit Follower(const std::string& url, const postgres::Options& options)
       : log(url, options.namespace_name),
         subscribers(log.subscribers()),
-        doorbell(url, options.namespace_name),
+        doorbell(log),
         subscriber(options.namespace_name, log, doorbell, marks,
                    {.max_lag = options.max_lag,
                     .poll_interval = options.poll_interval,

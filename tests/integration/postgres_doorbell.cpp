@@ -34,23 +34,33 @@ TEST_CASE("postgres doorbell: a wait ends on time while the connection is being 
           "[doorbell]") {
   const PgShop shop;
   TcpGate gate(shop.server().port());
-  gate.set_rule(hold_all);
-  postgres::NotifyDoorbell doorbell(gate.url(shop.name()), "shop", {.connect_timeout = 20s});
-  const Release release{gate};
-  doorbell.wait(1ms);
-  gate.await_held();
-  doorbell.wait(1ms);
-  CHECK(doorbell.problem() == "not connected yet");  // and is still at it
-  gate.set_rule({});
-  gate.release();
+  postgres::Log log(gate.url(shop.name()), "shop", {.connect_timeout = 20s});
+  postgres::NotifyDoorbell doorbell(log);
+  CHECK(doorbell.problem() == "not connected yet");
   doorbell.wait(20s);
   CHECK(doorbell.problem().empty());
+  gate.cut_all();
+  doorbell.wait(20s);  // it is lost
+  CHECK_FALSE(doorbell.problem().empty());
+  gate.set_rule(hold_all);
+  std::thread reader([&] { CHECK_NOTHROW(log.now()); });
+  {
+    const Release release{gate};
+    gate.await_held();
+    doorbell.ring();
+    doorbell.wait(1ms);
+    CHECK_FALSE(doorbell.problem().empty());  // and is still at it
+  }
+  reader.join();
+  CHECK(doorbell.problem().empty());
+  doorbell.wait(20s);
 }
 
 TEST_CASE("postgres doorbell: a wait ends on time while a ring is not answered", "[doorbell]") {
   const PgShop shop;
   TcpGate gate(shop.server().port());
-  postgres::NotifyDoorbell doorbell(gate.url(shop.name()), "shop", {.statement_timeout = 20s});
+  const postgres::Log log(gate.url(shop.name()), "shop", {.statement_timeout = 20s});
+  postgres::NotifyDoorbell doorbell(log);
   const Release release{gate};
   doorbell.wait(20s);
   REQUIRE(doorbell.problem().empty());
@@ -66,30 +76,99 @@ TEST_CASE("postgres doorbell: a wait ends on time while a ring is not answered",
   CHECK(doorbell.problem().empty());
 }
 
-TEST_CASE("postgres doorbell: polls go on while it can't connect", "[doorbell]") {
+TEST_CASE("postgres doorbell: what is rung for while others ask over the connection is heard",
+          "[doorbell]") {
   const PgShop shop;
-  TcpGate gate(shop.server().port());
-  postgres::Options options = PgProcess::quick();
-  options.direct_url = gate.url(shop.name());
-  // The log's connection stands; whatever is made after it gets no answer.
-  std::atomic<int> made{0};
-  gate.set_rule([&](bool to_server, const std::string& chunk) {
-    const bool first_words = to_server && chunk.find("application_name") != std::string::npos;
-    return first_words && ++made > 1 ? TcpGate::Verdict::hold : TcpGate::Verdict::pass;
+  postgres::Log log(shop.url(), "shop");
+  postgres::NotifyDoorbell doorbell(log);
+  doorbell.wait(20s);
+  REQUIRE(doorbell.problem().empty());
+  const int pid = log.backend_pid();
+
+  pqxx::connection own(shop.url());
+  pqxx::nontransaction holder(own);
+  holder.exec("begin; lock table querymark.meta in access exclusive mode");
+  std::atomic<bool> returned{false};
+  std::thread reader([&] { CHECK_NOTHROW(log.now()); });
+  shop.await("select count(*) = 1 from pg_stat_activity where wait_event_type = 'Lock' and pid = " +
+             std::to_string(pid));
+  const auto deadline = std::chrono::steady_clock::now() + 1h;
+  std::thread waiter([&] {
+    doorbell.wait(1h);
+    returned = true;
   });
-  PgProcess process(shop, options);
-  const Release release{gate};
-  gate.await_held();
-  const auto polls = process.db.stats().polls;
-  shop.execute(
-      "update product set price = 6 where id = 1;"
-      "select querymark.invalidate('shop', 'entity', 'product:1')");
-  const std::uint64_t restarts = process.db.stats().restarts;
-  // More polls than one that may have been under way, while the doorbell's connect still hangs.
-  while (process.db.stats().polls < polls + 3) std::this_thread::yield();
-  CHECK(process.db.doorbell_problem() == "not connected yet");
-  CHECK(only(process.price(1)) == 6.0);
-  CHECK(process.db.stats().restarts == restarts);
+  shop.execute("select querymark.ring('shop'), querymark.ring('another')");
+  CHECK_FALSE(returned);  // it comes with the answer
+  holder.exec("commit");
+  reader.join();
+  while (!returned && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  waiter.join();
+  doorbell.wait(1ms);
+  shop.execute("select querymark.ring('another')");
+  // Whoever asks finds nothing more to tell.
+  static_cast<void>(log.now());
+  CHECK_FALSE(doorbell.report_asked());
+  shop.execute("select pg_notify('querymark_report', 'shop')");
+  static_cast<void>(log.now());
+  doorbell.wait(20s);
+  CHECK(doorbell.report_asked());
+}
+
+TEST_CASE("postgres doorbell: a ring is sent by whoever uses the connection", "[doorbell]") {
+  const PgShop shop;
+  postgres::Log log(shop.url(), "shop");
+  postgres::NotifyDoorbell doorbell(log);
+  doorbell.wait(20s);
+  const postgres::Log others(shop.url(), "shop");
+  postgres::NotifyDoorbell heard(others);
+  heard.wait(20s);
+  doorbell.ring();  // nobody waits for the doorbell
+  static_cast<void>(log.now());
+  const auto began = std::chrono::steady_clock::now();
+  heard.wait(1h);
+  CHECK(std::chrono::steady_clock::now() - began < 1h);
+}
+
+TEST_CASE("postgres doorbell: the log is read while a ring waits for another's commit",
+          "[doorbell]") {
+  // Its commit waits for a standby that is not there, and holds the lock that NOTIFY takes.
+  PostgresServer server;
+  const PgShop shop(server);
+  postgres::Log log(shop.url(), "shop", {.statement_timeout = 20s});
+  postgres::NotifyDoorbell doorbell(log);
+  doorbell.wait(20s);
+  REQUIRE(doorbell.problem().empty());
+  const postgres::Log others(shop.url(), "shop");
+  postgres::NotifyDoorbell heard(others);
+  heard.wait(20s);
+  const int pid = log.backend_pid();
+  shop.execute("alter system set synchronous_standby_names = nobody");
+  shop.execute("select pg_reload_conf()");
+  shop.await("select current_setting('synchronous_standby_names') = 'nobody'");
+  std::thread stuck([&] {
+    pqxx::connection own(shop.url());
+    pqxx::nontransaction(own).exec(
+        "begin; set local synchronous_commit = 'on'; update product set price = 1; notify another; "
+        "commit");
+  });
+  shop.await("select count(*) = 1 from pg_stat_activity where wait_event = 'SyncRep'");
+  doorbell.ring();
+  doorbell.wait(1ms);
+  shop.await("select count(*) = 1 from pg_stat_activity where wait_event_type = 'Lock'");
+  static_cast<void>(log.now());  // after the ring has given up
+  CHECK(shop.number("select count(*) from pg_stat_activity where wait_event = 'SyncRep'") == 1);
+
+  shop.execute("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
+  stuck.join();
+  std::atomic<bool> rung{false};
+  std::thread hearer([&] {
+    heard.wait(1h);
+    rung = true;
+  });
+  while (!rung) doorbell.wait(1ms);  // it is tried again
+  hearer.join();
+  CHECK(log.backend_pid() == pid);
+  CHECK(doorbell.problem().empty());
 }
 
 TEST_CASE("postgres doorbell: a ring before the connection stands is sent once it does",
@@ -105,7 +184,8 @@ TEST_CASE("postgres doorbell: a ring before the connection stands is sent once i
 #pragma GCC diagnostic pop
   pqxx::connection own(shop.url());
   Heard heard(own, "querymark");
-  postgres::NotifyDoorbell doorbell(shop.url(), "shop");
+  const postgres::Log log(shop.url(), "shop");
+  postgres::NotifyDoorbell doorbell(log);
   doorbell.ring();
   doorbell.ring();
   doorbell.wait(20s);  // until it listens
@@ -128,8 +208,8 @@ TEST_CASE("postgres doorbell: half a connection is noticed by its silence, and m
           "[doorbell]") {
   const PgShop shop;
   TcpGate gate(shop.server().port());
-  postgres::NotifyDoorbell doorbell(gate.url(shop.name()), "shop",
-                                    {.statement_timeout = 500ms, .probe_interval = 1ms});
+  postgres::Log log(gate.url(shop.name()), "shop", {.statement_timeout = 500ms});
+  postgres::NotifyDoorbell doorbell(log, {.probe_interval = 1ms});
   doorbell.wait(20s);
   REQUIRE(doorbell.problem().empty());
   for (int i = 0; i < 20; ++i) doorbell.wait(1ms);
@@ -139,7 +219,9 @@ TEST_CASE("postgres doorbell: half a connection is noticed by its silence, and m
   CHECK(doorbell.problem() == "the server does not answer");
   gate.set_rule({});
   gate.cut_all();
-  while (!doorbell.problem().empty()) doorbell.wait(1s);
+  static_cast<void>(log.now());
+  CHECK(doorbell.problem().empty());
+  doorbell.wait(20s);  // it listens again
   pqxx::connection own(shop.url());
   pqxx::nontransaction(own).exec("select querymark.ring('shop')");
   doorbell.wait(20s);
@@ -156,13 +238,13 @@ TEST_CASE(
         "statement_timeout = 1", "lock_timeout = 1", "default_transaction_read_only = on"})
     shop.execute(std::string("alter role hasty set ") + setting);
   const std::string url = shop.server().url(shop.name(), "hasty");
-  postgres::NotifyDoorbell doorbell(url, "shop");
+  postgres::Log log(url, "shop");
+  postgres::NotifyDoorbell doorbell(log);
   doorbell.wait(20s);
   CHECK(doorbell.problem().empty());
-  postgres::Log log(url, "shop");
   const int pid = log.backend_pid();
   shop.await(
-      "select count(*) = 2 from pg_stat_activity where usename = 'hasty' and state = 'idle' and "
+      "select count(*) = 1 from pg_stat_activity where usename = 'hasty' and state = 'idle' and "
       "clock_timestamp() - state_change > interval '400 milliseconds'");
   CHECK(doorbell.problem().empty());
 

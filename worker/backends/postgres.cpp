@@ -23,14 +23,13 @@ class PostgresBackend final : public Backend {
   [[nodiscard]] LogEndpoint open_log(const std::string& url,
                                      const std::string& namespace_name) const override {
     auto log = std::make_unique<postgres::Log>(url, namespace_name);
-    LogEndpoint endpoint{
-        .claims = log->claims(),
-        .deliveries = log->deliveries(),
-        .inspector = log->inspector(),
-        .subscribers = log->subscribers(),
-        .pruning = log->pruning(),
-        .doorbell = std::make_unique<postgres::NotifyDoorbell>(url, namespace_name),
-        .namespaces = log->namespaces()};
+    LogEndpoint endpoint{.claims = log->claims(),
+                         .deliveries = log->deliveries(),
+                         .inspector = log->inspector(),
+                         .subscribers = log->subscribers(),
+                         .pruning = log->pruning(),
+                         .doorbell = std::make_unique<postgres::NotifyDoorbell>(*log),
+                         .namespaces = log->namespaces()};
     endpoint.reader = std::move(log);
     return endpoint;
   }

@@ -514,20 +514,31 @@ bool Connection::take_notifications(
   const Call call{"listen", settings_.statement_timeout};
   guarded(call, [&](auto&& ended) {
     const bool alive = PQconsumeInput(native_.get()) != 0;
-    ended();
-    if (!alive) fail(call, nullptr);
+    ResultHandle failed;
     while (PQisBusy(native_.get()) == 0) {
-      const ResultHandle result{PQgetResult(native_.get())};
+      ResultHandle result{PQgetResult(native_.get())};
       if (!result) break;
-      if (is_failure(result.get())) fail(call, result.get());
+      if (is_failure(result.get()) && !failed) failed = std::move(result);
     }
+    ResultHandle last;
+    if (failed) take_results(last, failed);  // what ends the answer is on its way
+    ended();
+    if (!alive || failed) fail(call, failed.get());
   });
+  hand_out_notifications(notified);
+  return PQtransactionStatus(native_.get()) != PQTRANS_ACTIVE;
+}
+
+void Connection::hand_out_notifications(const std::function<void(const Notification&)>& notified) {
   struct Free {
     void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
   };
   while (const std::unique_ptr<PGnotify, Free> one{PQnotifies(native_.get())})
     notified({.channel = one->relname, .payload = one->extra, .pid = one->be_pid});
-  return PQtransactionStatus(native_.get()) != PQTRANS_ACTIVE;
+}
+
+void Connection::finish_sent() {
+  ask({"send a statement", settings_.statement_timeout}, [](PGconn*) { return 1; });
 }
 
 }  // namespace querymark::postgres

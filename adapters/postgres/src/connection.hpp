@@ -130,6 +130,10 @@ class Connection {
   /// False while the end of what was sent has not come; throws when
   /// it failed.
   bool take_notifications(const std::function<void(const Notification&)>& notified);
+  /// Waits for the end of what was sent. Throws when it failed.
+  void finish_sent();
+  /// Notifications that came with the answers of other calls.
+  void hand_out_notifications(const std::function<void(const Notification&)>& notified);
   /// From now on, adds the text of what the server notes to `notices`, which must outlive it.
   void collect_notices(std::vector<std::string>& notices);
   /// False when the connection is gone, given up, or in a transaction, or when the server has said

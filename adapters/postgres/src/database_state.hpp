@@ -23,8 +23,8 @@
 // Threads and locks:
 //
 //   readers, writers   take a connection from the pool, whose mutex is held for moments only
-//   subscriber         its thread sleeps in the doorbell (which owns a connection) and reads the
-//                      log through `log`
+//   subscriber         its thread sleeps in the doorbell and reads the log, over the one connection
+//                      of `log`
 //
 //   session_mutex      guards what the first pooled connection found; taken alone
 //
@@ -61,14 +61,13 @@ struct Database::State final : Backend {
             {.statement_timeout = options.log_timeout,
              .connect_timeout = options.connect_timeout,
              .on_history_change = [this] { pool.drain(); }}),
-        doorbell(
-            log_url, options.namespace_name,
-            {.statement_timeout = options.log_timeout, .connect_timeout = options.connect_timeout}),
+        doorbell(log),
         core_(cache, log, log, subscribers.get(), doorbell,
               CoreOptions::of(options, cache, first_scope())) {
     core_.start();
     following.store(true);
     require_one_database();
+    pool.drain();  // what its sessions are is known; they are opened when somebody reads or writes
   }
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }

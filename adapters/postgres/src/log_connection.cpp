@@ -1,6 +1,7 @@
 #include "log_connection.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "postgres_sql.hpp"
 #include "querymark/log/fields.hpp"
@@ -9,15 +10,41 @@
 #include "snapshot_text.hpp"
 #include "values.hpp"
 
-// States of the log's connection: none -> (open: connect, schema, adopt) -> standing -> none (any
-// error that says the connection is lost, or a changed backend).
+// States of the log's connection: none -> (open: connect, schema, adopt, LISTEN) -> idle -> asked ->
+// idle -> lost (an error that says so, a changed backend, a silence), none. Whoever asks over it
+// next opens another: the doorbell alone never does, but returns from its wait, so that the log is
+// read.
 //
-// One mutex guards the connection, so one statement is in flight at a time. Every statement is a
-// transaction of its own: each has a snapshot of its own whatever default_transaction_isolation
-// says, and the claim of a segment and the snapshot that bounds it can't share one. Statements are
-// prepared on each connection at their first use: planning the tail takes longer than running it.
+//   idle    nobody holds the mutex. The doorbell's waiter may sleep on the socket (Bell::watch).
+//           A NOTIFY or a probe may be on its way (sent_), whose end nobody waits for.
+//   asked   somebody holds the mutex, and the socket is out of the waiter's sight, so that answers
+//           to others do not wake it. First the end of what is on its way is taken in. libpq hands
+//           out with an answer what was rung for before and during it: whoever asked tells the
+//           bell, and sends the ring that is due, so that a waiter who found the mutex taken is not
+//           deaf or dumb as long as others ask.
+//
+// The mutex guards the connection and all that is said of it here; one statement is in flight at a
+// time. The waiter only tries it, so that no wait outlasts its timeout while others connect or wait
+// for an answer. The bell's own mutex is taken under it.
+//
+// NOTIFY takes a lock that each transaction with a NOTIFY of the cluster holds through its commit,
+// and that may take as long as a synchronous standby is away. Ours gives it up after a moment, and
+// commits without waiting itself: the tail's reads come after it on this connection.
+//
+// Every statement is a transaction of its own: each has a snapshot of its own whatever
+// default_transaction_isolation says, and the claim of a segment and the snapshot that bounds it
+// can't share one. Statements are prepared on each connection at their first use: planning the tail
+// takes longer than running it.
 
 namespace querymark::postgres {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::string_view kLockNotAvailable = "55P03";
+constexpr std::chrono::milliseconds kRingAgainAfter{100};
+
+}  // namespace
 
 LogState state_of(const Row& row) {
   return {.epoch = epoch_of(row["epoch"]),
@@ -77,6 +104,21 @@ bool rewound(const Cursor& known, const LogState& found) {
   return known.epoch == found.epoch && known.snapshot.limit() > found.snapshot.limit();
 }
 
+template <class Ask>
+auto LogConnection::over(Ask&& ask) {
+  Connection& connection = standing();
+  finish_sent(connection);
+  try {
+    auto answer = ask(connection);
+    heard_ = Clock::now();
+    resume(connection);
+    return answer;
+  } catch (...) {  // told to the bell, then rethrown
+    resume(connection);
+    throw;
+  }
+}
+
 LogConnection::LogConnection(std::string url, std::string namespace_name, LogOptions options)
     : url_(std::move(url)),
       namespace_name_(std::move(namespace_name)),
@@ -86,12 +128,12 @@ LogConnection::LogConnection(std::string url, std::string namespace_name, LogOpt
 
 ResultSet LogConnection::query(const SqlStatement& sql,
                                std::initializer_list<ParameterView> values) {
-  return standing().query_named(sql, values);
+  return over([&](Connection& connection) { return connection.query_named(sql, values); });
 }
 
 std::int64_t LogConnection::execute(const SqlStatement& sql,
                                     std::initializer_list<ParameterView> values) {
-  return standing().execute_named(sql, values);
+  return over([&](Connection& connection) { return connection.execute_named(sql, values); });
 }
 
 int LogConnection::backend_pid() const noexcept {
@@ -104,7 +146,7 @@ void LogConnection::tell_history_changed() const {
 
 Connection& LogConnection::standing(const std::optional<Cursor>& known) {
   if (connection_ && connection_->open()) return *connection_;
-  connection_.reset();
+  close();
   auto fresh = std::make_unique<Connection>(
       url_, Connection::Settings{.connect_timeout = options_.connect_timeout,
                                  .statement_timeout = options_.statement_timeout});
@@ -118,6 +160,7 @@ Connection& LogConnection::standing(const std::optional<Cursor>& known) {
   const std::string limit = std::to_string(known ? known->snapshot.limit().value : 0);
   static_cast<void>(fresh->query(sql::adopt, {as_parameter(epoch), as_parameter(limit)}));
   connection_ = std::move(fresh);
+  if (listens_) listen(*connection_);
   return *connection_;
 }
 
@@ -130,7 +173,7 @@ LogState LogConnection::look() {
 LogState LogConnection::state(const std::optional<Cursor>& known) {
   LogState found = look();
   if (proves(found) && !(known && rewound(*known, found))) return found;
-  connection_.reset();
+  close();
   static_cast<void>(standing(known));
   found = look();
   if (!found.adopted || (known && rewound(*known, found)))
@@ -162,14 +205,139 @@ LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upt
   if (!beat) return page_of(query(sql::log_page, values));
   const std::string epoch = from.epoch.hex();
   const std::string cursor = snapshot_text(from.snapshot);
-  const auto [page, beaten] = standing().query_named(
-      {sql::log_page, values},
-      {sql::subscriber_beat,
-       {as_parameter(static_cast<std::int64_t>(beat->id.value)), as_parameter(epoch),
-        as_parameter(cursor), as_parameter(beat->count_live)}});
+  const auto [page, beaten] = over([&](Connection& connection) {
+    return connection.query_named(
+        {sql::log_page, values},
+        {sql::subscriber_beat,
+         {as_parameter(static_cast<std::int64_t>(beat->id.value)), as_parameter(epoch),
+          as_parameter(cursor), as_parameter(beat->count_live)}});
+  });
   LogPage found = page_of(page);
   found.beaten = beaten_of(beaten);
   return found;
+}
+
+// --- the doorbell's part
+
+bool LogConnection::attend(nanoseconds probe_interval) {
+  if (!mutex_.try_lock()) return false;
+  const MutexLock lock(mutex_, std::adopt_lock);
+  const bool begins = !std::exchange(listens_, true);
+  if (!connection_ || !connection_->open()) return true;  // whoever reads the log connects
+  Connection& connection = *connection_;
+  bell_.leave(connection.socket());
+  try {
+    if (begins) listen(connection);
+    const bool answered = connection.take_notifications(
+        [&](const Connection::Notification& notification)
+            QUERYMARK_REQUIRES(mutex_) { note(connection, notification); });
+    if (answered && sent_) {
+      sent_.reset();
+      heard_ = Clock::now();
+    }
+    if (sent_ && Clock::now() - *sent_ > options_.statement_timeout) {
+      connection.give_up();
+      lost("the server does not answer");
+    } else if (!sent_ && Clock::now() - heard_ > probe_interval) {
+      connection.send("", {});
+      sent_ = Clock::now();
+    }
+  } catch (const Error& failure) {
+    if (connection.open())
+      sent_failed(failure);
+    else
+      lost(failure.what());
+  }
+  resume(connection);
+  return true;
+}
+
+void LogConnection::listen(Connection& connection) {
+  std::string problem;
+  try {
+    connection.run("listen querymark; listen querymark_report");
+    const ResultSet channels = connection.query(sql::listening);
+    if (channels.row(0)["channels"].as<int>() == 0 ||
+        channels.row(0)["pid"].as<int>() != connection.pid())
+      problem = "LISTEN does not last on " + connection.label() +
+                ": a pooling proxy lends server sessions per transaction; name the server itself "
+                "in direct_url";
+  } catch (const Error& failure) {
+    if (!connection.open()) throw;
+    problem = failure.what();
+  }
+  bell_.set_problem(problem);
+  heard_ = Clock::now();
+  bell_.wake();  // what was committed before rang for nobody
+  bell_.watch(connection.socket());
+}
+
+void LogConnection::note(Connection& connection, const Connection::Notification& notification) {
+  heard_ = Clock::now();
+  if (notification.payload != namespace_name_) return;
+  if (notification.channel == "querymark_report")
+    bell_.ask_report();
+  else if (notification.pid != connection.pid())
+    bell_.wake();
+}
+
+void LogConnection::finish_sent(Connection& connection) {
+  if (!listens_) return;
+  bell_.leave(connection.socket());
+  if (!std::exchange(sent_, std::nullopt)) return;
+  try {
+    connection.finish_sent();
+  } catch (const Error& failure) {
+    if (!connection.open()) {
+      lost(failure.what());
+      throw;
+    }
+    sent_failed(failure);
+  }
+}
+
+void LogConnection::sent_failed(const Error& failure) {
+  sent_.reset();
+  if (failure.native_code() != kLockNotAvailable) return;  // a hint that is lost
+  bell_.give_ring_back();
+  ring_after_ = Clock::now() + kRingAgainAfter;
+}
+
+void LogConnection::send_ring(Connection& connection) {
+  if (sent_ || !bell_.is_to_ring() || Clock::now() < ring_after_) return;
+  static_cast<void>(bell_.take_ring());
+  connection.send(sql::ring.text, {as_parameter(namespace_name_)});
+  sent_ = Clock::now();
+}
+
+void LogConnection::resume(Connection& connection) noexcept {
+  if (!listens_) return;
+  try {
+    if (connection.open()) {
+      connection.hand_out_notifications(
+          [&](const Connection::Notification& notification)
+              QUERYMARK_REQUIRES(mutex_) { note(connection, notification); });
+      send_ring(connection);
+      bell_.watch(connection.socket());
+    } else if (bell_.problem().empty()) {
+      lost("the connection was lost");
+    }
+  } catch (const std::exception& failure) {
+    bell_.give_ring_back();
+    lost(failure.what());
+  }
+}
+
+void LogConnection::lost(std::string_view why) {
+  sent_.reset();
+  bell_.set_problem(why);
+  bell_.wake();  // whoever reads the log connects
+}
+
+void LogConnection::close() {
+  if (connection_) bell_.leave(connection_->socket());
+  connection_.reset();
+  sent_.reset();
 }
 
 }  // namespace querymark::postgres

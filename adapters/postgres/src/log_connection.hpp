@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bell.hpp"
 #include "connection.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/support/embedded_sql.hpp"
@@ -60,8 +62,9 @@ struct LogPage {
   return static_cast<std::int64_t>(id.value);
 }
 
-/// The connection over which `Log` reads and `Claims` moves consumers, both under its mutex: one
-/// session at the primary, opened anew when asked after a loss, which adopts the history first.
+/// The one connection to the log that a process has: over it `Log` reads, `Claims` moves consumers,
+/// and the doorbell listens and rings, all under its mutex. A session at the primary, opened anew
+/// when somebody asks after a loss, which adopts the history first.
 class LogConnection {
  public:
   /// Connects, checks the schema, adopts. Throws SchemaError, ConfigError, Error.
@@ -93,7 +96,29 @@ class LogConnection {
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
+  /// Where the doorbell sleeps.
+  [[nodiscard]] Bell& bell() noexcept { return bell_; }
+  /// For the doorbell: takes in what the server has said unasked, rings the others if that is asked
+  /// for, begins to listen at the first call, and asks whether the server is still there when it
+  /// was silent for `probe_interval`. Waits for no answer but to LISTEN, and not for whoever uses
+  /// the connection at the moment. False: somebody does.
+  bool attend(std::chrono::nanoseconds probe_interval);
+
  private:
+  using Clock = std::chrono::steady_clock;
+  // `ask` on the connection, which the doorbell does not watch meanwhile; what was rung for during
+  // the answer is told to it.
+  template <class Ask>
+  auto over(Ask&& ask) QUERYMARK_REQUIRES(mutex_);
+  void listen(Connection& connection) QUERYMARK_REQUIRES(mutex_);
+  void note(Connection& connection, const Connection::Notification& notification)
+      QUERYMARK_REQUIRES(mutex_);
+  void finish_sent(Connection& connection) QUERYMARK_REQUIRES(mutex_);
+  void send_ring(Connection& connection) QUERYMARK_REQUIRES(mutex_);
+  void sent_failed(const Error& failure) QUERYMARK_REQUIRES(mutex_);
+  void resume(Connection& connection) noexcept QUERYMARK_REQUIRES(mutex_);
+  void lost(std::string_view why) QUERYMARK_REQUIRES(mutex_);
+  void close() QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] Connection& standing(const std::optional<Cursor>& known = std::nullopt)
       QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] LogState look() QUERYMARK_REQUIRES(mutex_);
@@ -101,8 +126,14 @@ class LogConnection {
   std::string url_;
   std::string namespace_name_;
   LogOptions options_;
+  Bell bell_;
   Mutex mutex_;
   std::unique_ptr<Connection> connection_ QUERYMARK_GUARDED_BY(mutex_);
+  bool listens_ QUERYMARK_GUARDED_BY(mutex_) = false;  // each connection is to
+  // What was sent last without waiting for its end, if that has not come.
+  std::optional<Clock::time_point> sent_ QUERYMARK_GUARDED_BY(mutex_);
+  Clock::time_point heard_ QUERYMARK_GUARDED_BY(mutex_);  // when the server last answered, or rang
+  Clock::time_point ring_after_ QUERYMARK_GUARDED_BY(mutex_);  // no ring is sent earlier
 };
 
 /// Throws SchemaError when the answer of a statement that reads querymark.meta is empty.

@@ -29,9 +29,9 @@ class Borrowed;
 /// everywhere.
 ///
 /// Thread-safe, except that tiers are attached before the first read. Opens its own connections to
-/// the primary: up to `connections` in a pool, one for the log, one that listens; a thread of its
-/// own follows the log. The cache must outlive it; queries, prepared queries and staged intents
-/// must not.
+/// the primary: one for the log, which also listens, and up to `connections` in a pool once somebody
+/// reads or writes; a thread of its own follows the log. The cache must outlive it; queries,
+/// prepared queries and staged intents must not.
 ///
 /// `with` takes custom settings, those with a dot in their names, of at most 64 KiB in all; the
 /// server's own (role, search_path, TimeZone...) are pinned in Options::session. They are set for

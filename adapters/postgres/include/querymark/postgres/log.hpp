@@ -35,8 +35,9 @@ struct LogIdentity {
   friend bool operator==(const LogIdentity&, const LogIdentity&) = default;
 };
 
-/// The outbox table of one namespace in a PostgreSQL database. One connection of its own, to the
-/// primary, one mutex; thread-safe. Reconnects when asked after a loss.
+/// The outbox table of one namespace in a PostgreSQL database. One connection to the primary, which
+/// all that is made of this log and its doorbell share, one mutex; thread-safe. Reconnects when
+/// asked after a loss.
 ///
 /// Each connection adopts the history first: another system identifier, timeline, database, server
 /// start or incarnation than the epoch's starts a new epoch, and so does a server that has yet to
@@ -78,6 +79,9 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] int backend_pid() const;
 
  private:
+  friend class NotifyDoorbell;
+  [[nodiscard]] std::shared_ptr<LogConnection> connection() const noexcept { return log_; }
+
   std::shared_ptr<LogConnection> log_;
 };
 

@@ -53,8 +53,8 @@ struct Options {
   PatienceSpan statement_timeout{std::chrono::milliseconds(0)};
   /// Client-side, for each statement of the subscriber and the doorbell.
   PatienceSpan log_timeout{std::chrono::milliseconds(5000)};
-  /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they need a server
-  /// session each, for prepared statements and notifications, and refuse the proxy. Queries and
+  /// For the subscriber and LISTEN, where the main URL leads to a pooling proxy: they share a server
+  /// session, for prepared statements and notifications, and refuse the proxy. Queries and
   /// writes work through it, with six round trips more: each pins and proves the session it is
   /// lent. Empty: the main URL.
   std::string direct_url{};

@@ -82,10 +82,13 @@ void bench_strong(const Options& options, Report& report) {
     const auto measure = [&](const char* subject, const auto& reader) {
       if (!options.wants(subject)) return;
       Figure figure{.bench = "strong", .subject = subject, .threads = threads, .unit = "us"};
+      const std::uint64_t before = database.source().subscriber()->polls();
       for (std::size_t run = 0; run <= options.runs; ++run) {
         const double us = time_readers(threads, reader);
         if (run > 0) figure.runs.push_back(us);
       }
+      const auto looks = static_cast<double>(database.source().subscriber()->polls() - before);
+      figure.more["looks_per_read"] = looks / (kReadsInAll * (options.runs + 1.0));
       figure.more["per_second"] = static_cast<double>(threads) * 1e6 / figure.median();
       report.add(std::move(figure));
     };

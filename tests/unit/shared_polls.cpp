@@ -76,8 +76,9 @@ TEST_CASE("shared polls: who does not wait for another failure leaves nobody asl
   CHECK_FALSE(polls.failing());
 }
 
-TEST_CASE("shared polls: who came before a poll began is told of its failure, as an error of his own",
-          "[shared_polls]") {
+TEST_CASE(
+    "shared polls: who came before a poll began is told of its failure, as an error of his own",
+    "[shared_polls]") {
   SharedPolls polls;
   std::atomic<int> told{0};
   std::vector<std::jthread> threads;

@@ -103,6 +103,9 @@ void Log::verify(const SharedStamp& stamp) {
 
 TailPage Log::read(const TailRequest& request) {
   const MutexLock lock(log_->mutex());
+  const bool newest = !request.upto && !request.after;
+  if (newest && !request.rung && !request.beat && log_->unchanged(request.from))
+    return {.upto = request.from, .floor = log_->floor()};
   auto found =
       log_->page(request.from, request.upto, request.after, request.limit + 1, request.beat);
   TailPage page;
@@ -135,6 +138,7 @@ TailPage Log::read(const TailRequest& request) {
     page.upto = found.state.cursor();
     return page;
   }
+  if (newest) log_->remember(request.from, found.state);
   page.beaten = found.beaten;
   page.upto = request.upto.value_or(found.state.cursor());
   page.more = found.rows.size() > request.limit;

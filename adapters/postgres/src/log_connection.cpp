@@ -160,6 +160,7 @@ Connection& LogConnection::standing(const std::optional<Cursor>& known) {
   const std::string limit = std::to_string(known ? known->snapshot.limit().value : 0);
   static_cast<void>(fresh->query(sql::adopt, {as_parameter(epoch), as_parameter(limit)}));
   connection_ = std::move(fresh);
+  known_ = {};
   if (listens_) listen(*connection_);
   return *connection_;
 }
@@ -183,6 +184,27 @@ LogState LogConnection::state(const std::optional<Cursor>& known) {
 
 bool LogConnection::proves(const LogState& found) const {
   return found.adopted && found.pid == connection_->pid();
+}
+
+// Each commit of a transaction that has an id changes the snapshot, and nothing else changes what a
+// page is proved by: the history, the floor, the rows. So the same snapshot on the same server is the
+// same answer. While others commit all the time the question would be in vain: it is asked only after
+// a page has shown a standstill.
+bool LogConnection::unchanged(const Cursor& from) {
+  if (!known_.quiet || known_.end != from || !connection_ || !connection_->open()) return false;
+  const ResultSet found = query(sql::log_glance);
+  const Row row = found.row(0);
+  const std::string_view started = row["started"].view();
+  known_.quiet = row["pid"].as<int>() == connection_->pid() && started == known_.started &&
+                 snapshot_of(row["snapshot"]) == from.snapshot;
+  if (known_.started.empty()) known_.started = started;
+  return known_.quiet;
+}
+
+void LogConnection::remember(const Cursor& from, const LogState& found) {
+  known_.quiet = from.epoch == found.epoch && from.snapshot == found.snapshot;
+  known_.end = found.cursor();
+  known_.floor = found.pruned.limit();
 }
 
 LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upto,

@@ -93,6 +93,14 @@ class LogConnection {
   [[nodiscard]] LogPage page(const Cursor& from, const std::optional<Cursor>& upto,
                              const std::optional<LogRow>& after, std::size_t limit,
                              const std::optional<Heartbeat>& beat = {}) QUERYMARK_REQUIRES(mutex_);
+  /// What was read and proved last is all there is: nothing has been committed on this server since
+  /// it stood at `from`. Asked in a fraction of the time of a page; false also where it is not worth
+  /// asking.
+  [[nodiscard]] bool unchanged(const Cursor& from) QUERYMARK_REQUIRES(mutex_);
+  /// A page from `from` that is proved to be whole and this server's, up to `found`.
+  void remember(const Cursor& from, const LogState& found) QUERYMARK_REQUIRES(mutex_);
+  /// Of the last page that was remembered.
+  [[nodiscard]] Position floor() const QUERYMARK_REQUIRES(mutex_) { return known_.floor; }
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
@@ -134,6 +142,14 @@ class LogConnection {
   std::optional<Clock::time_point> sent_ QUERYMARK_GUARDED_BY(mutex_);
   Clock::time_point heard_ QUERYMARK_GUARDED_BY(mutex_);  // when the server last answered, or rang
   Clock::time_point ring_after_ QUERYMARK_GUARDED_BY(mutex_);  // no ring is sent earlier
+  // What this connection has shown of the server, as of its last page.
+  struct Known {
+    std::optional<Cursor> end;
+    Position floor;
+    bool quiet = false;   // the page before it ended there, too
+    std::string started;  // the server; empty: not asked yet
+  };
+  Known known_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 /// Throws SchemaError when the answer of a statement that reads querymark.meta is empty.

@@ -1,5 +1,6 @@
 #include "shared_polls.hpp"
 
+#include <thread>
 #include <utility>
 
 // begun_ numbers polls; done_ is the number of the last one that succeeded, and failed_ of the last
@@ -16,13 +17,16 @@
 // newcomer has: then that one's poll is n + 1. A poll that fails wakes all: those who do not wait
 // for another failure would go and leave the others asleep.
 //
+// Those whom a poll has woken come back sooner or later for the next. Where somebody has waited, who
+// takes the turn lets them run first: a poll serves all who have come before it begins, and one that
+// begins at once would find but few.
+//
 // Lost wake-ups: a sleeper reads ends_of() before it looks for an answer and for the turn, and
 // sleeps only while the number is what it read; pass_on() frees the turn, and then counts.
 
 namespace querymark {
 
-std::optional<SharedPolls::Answer> SharedPolls::answer(std::uint64_t arrival,
-                                                       bool while_failing) {
+std::optional<SharedPolls::Answer> SharedPolls::answer(std::uint64_t arrival, bool while_failing) {
   if (done_.load() > arrival) return Answer::done;
   if (!while_failing && failing()) return Answer::failing;
   if (failed_.load() <= arrival) return std::nullopt;
@@ -37,10 +41,14 @@ SharedPolls::Answer SharedPolls::await(bool while_failing) {
     const std::uint32_t seen = ends.load();
     if (const auto found = answer(arrival, while_failing)) return *found;
     if (taken_.exchange(true)) {
+      shared_.store(true, std::memory_order_relaxed);
       ends.wait(seen);
       continue;
     }
-    if (begun_.load() == arrival) return Answer::turn;
+    if (begun_.load() == arrival) {
+      if (shared_.exchange(false, std::memory_order_relaxed)) std::this_thread::yield();
+      return Answer::turn;
+    }
     pass_on();  // one has ended since the look
   }
 }

@@ -67,6 +67,7 @@ class SharedPolls {
   std::atomic<std::uint64_t> done_{0};
   std::atomic<std::uint64_t> failed_{0};
   std::atomic<bool> taken_{false};
+  std::atomic<bool> shared_{false};  // somebody has waited since the turn was taken last
   // On one of them sleeps who waits for an even poll, on the other who waits for an odd one.
   std::array<std::atomic<std::uint32_t>, 2> ends_{};
   Mutex failure_mutex_;

@@ -130,6 +130,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     }
     budget.take(options_.clock->now(), heartbeats_->live());
     const std::uint64_t before = news_.load();
+    rung_ = rung;
     try {
       catch_up();
       if (report_due().value_or(kReportsApart).count() == 0) report();
@@ -311,6 +312,7 @@ void Subscriber::follow_log(MonotonicTime began) {
   const Cursor from = marks_.cursor();
   TailRequest request{
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
+  request.rung = rung_.exchange(false);
   request.beat = heartbeats_->due(began);
   for (std::size_t rows = 0;;) {
     const TailPage page = log_.read(request);

@@ -174,6 +174,7 @@ class Subscriber {
   std::optional<MonotonicTime> held_since_ QUERYMARK_GUARDED_BY(state_mutex_);
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> malformed_{0};
+  std::atomic<bool> rung_{false};       // since the last look
   std::atomic<std::uint64_t> news_{0};  // rows that were read, and restarts
   std::jthread thread_;
 };

@@ -37,6 +37,8 @@ struct TailRequest {
   /// The last row of the page before.
   std::optional<LogRow> after;
   std::size_t limit = 5000;
+  /// Somebody has rung: rows are to be expected, so that asking first whether there are any is in vain.
+  bool rung = false;
   /// Counts when the page is read; where the history has changed, it may be lost.
   std::optional<Heartbeat> beat;
 };

@@ -254,6 +254,7 @@ TEMPLATE_TEST_CASE("database: a malformed log row flushes, and blocks nobody", "
                      " (namespace, kind, target, write_id) values ('shop', 'tag', '%zz', 1)");
   const Receipt after = process.set_price(2, 6.5);
   CHECK(process.db.wait(after, Wait::local(10s)).satisfied());
+  process.db.catch_up();
   CHECK_FALSE(process.price(1).outcome().is_hit());
   CHECK(process.db.stats().malformed_rows == 1);
 }

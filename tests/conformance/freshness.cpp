@@ -287,8 +287,8 @@ TEMPLATE_TEST_CASE("a load right after an own write is stamped above it (hard ca
   typename TestType::Process other(world.shop);
   other.db.attach(world.tier());
   const Receipt receipt = process.set_price(1, 4.5);
-  CHECK(process.db.source().marks().begin_load().shared.horizon > receipt.position);
   static_cast<void>(process.price(1));
+  CHECK(process.db.source().marks().begin_load().shared.horizon > receipt.position);
   REQUIRE(other.db.wait(receipt, Wait::local(10s)).satisfied());
   const auto shared = other.price(1);
   CHECK(shared.outcome().origin == Origin::shared_tier);

@@ -84,8 +84,11 @@ TEST_CASE(
       process.db.query("select name from pg_prepared_statements order by name")
           .fetch_as<std::string>();
   CHECK(std::vector<std::string>(names.begin(), names.end()) ==
-        std::vector<std::string>{"querymark_append", "querymark_begin", "querymark_leave",
-                                 "querymark_look", "querymark_prove"});
+        std::vector<std::string>{"querymark_append", "querymark_append_one", "querymark_begin",
+                                 "querymark_close", "querymark_commit",
+                                 "querymark_discard_sequences", "querymark_discard_temporary",
+                                 "querymark_leave", "querymark_prove", "querymark_read_only",
+                                 "querymark_reset", "querymark_start", "querymark_unlisten"});
 }
 
 TEST_CASE("postgres connection: a process has one for the log, and others once it needs them",

@@ -28,9 +28,10 @@ struct Gated {
     options.connections = 1;
     return options;
   }
-  // The statement that carries the intents and COMMIT.
+  // What carries the intents and COMMIT; not what prepares them.
   static bool is_commit(bool to_server, const std::string& chunk) {
-    return to_server && chunk.find("; commit") != std::string::npos;
+    return to_server && chunk.find("querymark_commit") != std::string::npos &&
+           chunk.find("begin isolation level") == std::string::npos;
   }
   Receipt doubtful(double price) {
     try {

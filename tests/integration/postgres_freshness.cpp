@@ -211,6 +211,7 @@ TEST_CASE("postgres: three hundred open transactions make a long list, and each 
     open.back()->exec("select querymark.invalidate('shop', 'tag', 't" + std::to_string(i) + "')");
   }
   process.set_price(2, 8.0);  // the list reaches up to the last id that has ended
+  process.db.catch_up();
   CHECK(process.db.source().marks().cursor().snapshot.in_progress().size() >= 300);
   const auto read = [&](int i) {
     return process.db.query("select $1::int", i).tag(tag("t" + std::to_string(i))).fetch();

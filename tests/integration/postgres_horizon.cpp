@@ -74,6 +74,7 @@ TEST_CASE(
 
   holder.end();
   process.set_price(1, 5.0);
+  process.db.catch_up();
   CHECK(process.db.stats().horizon_age == 0s);
   CHECK(only(process.price(1)) == 5.0);
   PgProcess newcomer(shop);

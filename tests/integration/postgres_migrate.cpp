@@ -90,6 +90,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
         std::set<std::string>{"adopt",
+                              "append_one",
                               "ask_report",
                               "backend",
                               "begin_write",
@@ -104,7 +105,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "listening",
                               "load_state",
                               "lock_migrations",
-                              "log_look",
+                              "log_glance",
                               "pin_log_session",
                               "pin_own_session",
                               "pin_session",

@@ -79,8 +79,11 @@ struct Gated {
 Verdict hold_acknowledgement(bool to_server, const std::string& chunk) {
   return !to_server && chunk.find("COMMIT") != std::string::npos ? Verdict::hold : Verdict::pass;
 }
+// Not what prepares it.
 Verdict hold_commit(bool to_server, const std::string& chunk) {
-  return to_server && chunk.find("; commit") != std::string::npos ? Verdict::hold : Verdict::pass;
+  const bool commits = to_server && chunk.find("querymark_commit") != std::string::npos &&
+                       chunk.find("begin isolation level") == std::string::npos;
+  return commits ? Verdict::hold : Verdict::pass;
 }
 
 // Returns once the thread sleeps, as one that waits for a lock does.

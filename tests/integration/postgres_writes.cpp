@@ -203,32 +203,90 @@ TEST_CASE("postgres write: a database that a global owns ends with the process",
         2.5);
 }
 
-TEST_CASE("postgres write: its look at the log never scans it, however empty that was when planned",
-          "[write]") {
+TEST_CASE("postgres write: one that triggers add nothing to reads nothing of the log", "[write]") {
   const PgShop shop;
-  shop.execute("truncate querymark.log");
-  shop.execute("vacuum analyze querymark.log");  // as pruning leaves it
-  PooledConnection connection(shop.url(), {});
-  connection.settle(postgres::settings_of({}), {});
-  postgres::Log log(shop.url(), "shop");
-  const auto plan = [&] {
-    std::string text = connection.look_text("shop", log.now());
-    const std::size_t at = text.find("execute querymark_look");
-    REQUIRE(at != std::string::npos);
-    text.insert(at, "explain ");
-    std::string lines;
-    const ResultSet answer = connection.run(text);
-    for (const Row line : answer) lines += std::string(line[0].view()) + '\n';
-    return lines;
-  };
-  // Compiling it would take the server a hundred times as long as running it.
-  const auto check = [&] {
-    CHECK_THAT(plan(), Contains("Index Scan using log_pkey on log l") &&
-                           !Contains("Scan on log l") && !Contains("JIT"));
-  };
-  check();
+  postgres::Options options = one_connection();
+  options.poll_interval = 60s;
+  options.max_lag = 300s;
+  PgProcess process(shop, options);
+  await_listening(process.db);
+  process.set_price(1, 3.0);
+  const std::uint64_t polls = process.db.stats().polls;
+  for (const postgres::Isolation isolation :
+       {postgres::Isolation::read_committed, postgres::Isolation::serializable})
+    for (int intents = 0; intents < 4; ++intents) {
+      const Receipt receipt =
+          process.db
+              .write(
+                  [&](postgres::Transaction& tx) {
+                    tx.execute("update product set price = price + 1 where id = 1");
+                    for (int i = 0; i < intents; ++i) tx.invalidate(entity("product", i));
+                  },
+                  {.isolation = isolation})
+              .receipt;
+      CHECK(process.db.wait(receipt, Wait::local(0ms)).satisfied());
+    }
+  CHECK(process.db.stats().polls == polls);
+}
+
+TEST_CASE(
+    "postgres write: what triggers put into the log is applied before write() returns (hard cases "
+    "4, 65)",
+    "[write]") {
+  const PgShop shop;
   shop.execute(
-      "insert into querymark.log (namespace, kind, target) "
-      "select 'shop', 'tag', 'x' || n from generate_series(1, 20000) n");
-  check();
+      "create function intend() returns trigger language plpgsql as $$ begin "
+      "insert into querymark.log (namespace, kind, target) values ('shop', 'tag', 'told'); "
+      "return null; end $$; "
+      "create table noted (n int); "
+      "create function note() returns trigger language plpgsql as $$ begin "
+      "insert into noted values (1); return null; end $$");
+  std::string made;
+  SECTION("at once") {
+    made = "create trigger told after update on product for each row execute function intend()";
+  }
+  SECTION("at the commit") {
+    made =
+        "create constraint trigger told after update on product deferrable initially deferred "
+        "for each row execute function intend()";
+  }
+  SECTION("at the commit, and deferred once more") {
+    made =
+        "create constraint trigger first after update on product deferrable initially deferred "
+        "for each row execute function note(); "
+        "create constraint trigger told after insert on noted deferrable initially deferred "
+        "for each row execute function intend()";
+  }
+  shop.execute(made);
+  postgres::Options options = one_connection();
+  options.poll_interval = 60s;
+  options.max_lag = 300s;
+  PgProcess process(shop, options);
+  await_listening(process.db);
+  const auto query = [&] {
+    return process.db.query("select price from product where id = 1").tag(tag("told")).fetch();
+  };
+  for (const bool declares : {true, false}) {
+    CAPTURE(declares);
+    static_cast<void>(query());
+    CHECK(query().outcome().is_hit());
+    process.db.write([&](postgres::Transaction& tx) {
+      tx.execute("update product set price = price + 1 where id = 1");
+      if (declares) tx.invalidate(tag("another"));
+    });
+    CHECK_FALSE(query().outcome().is_hit());
+  }
+}
+
+TEST_CASE("postgres write: rows of the transaction that were rolled back harm nothing", "[write]") {
+  const PgShop shop;
+  PgProcess process(shop, one_connection());
+  process.db.write([](postgres::Transaction& tx) {
+    tx.execute("savepoint here");
+    tx.execute("insert into querymark.log (namespace, kind, target) values ('shop', 'tag', 'x')");
+    tx.execute("rollback to savepoint here");
+    tx.execute("update product set price = 4 where id = 1");
+    tx.invalidate(entity("product", 1));
+  });
+  CHECK(only(process.price(1)) == 4.0);
 }

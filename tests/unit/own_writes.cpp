@@ -137,3 +137,61 @@ TEST_CASE("own writes: a local flush reaches everything", "[own_writes]") {
   CHECK_FALSE(f.unchanged(before, kA));
   CHECK_FALSE(f.unchanged(before, kB));
 }
+
+TEST_CASE("own writes: one whose rows are all known needs no look at the log", "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  PendingWrite pending = f.commit(kA);
+  pending.rows = 1;
+  f.settle(pending);
+  CHECK(f.outbox.reads == 0);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK(f.subscriber.wait(pending.receipt, Wait::local(std::chrono::milliseconds(0))).satisfied());
+  CHECK(f.outbox.reads == 0);
+  // The log shows it in the end, and nothing is invalidated twice.
+  const std::uint64_t loaded = f.marks.generation();
+  f.subscriber.catch_up();
+  CHECK(f.unchanged(loaded, kA));
+  CHECK(f.marks.remembered() == 0);
+}
+
+TEST_CASE("own writes: rows that others in the transaction have added are looked for in the log",
+          "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  PendingWrite pending = f.commit(kA);
+  SECTION("beside the caller's") { pending.rows = 2; }
+  SECTION("alone") {
+    pending.updates.clear();
+    pending.receipt.intents = 0;
+    pending.rows = 1;
+  }
+  f.settle(pending);
+  CHECK(f.outbox.reads == 1);
+  CHECK_FALSE(f.unchanged(before, kA));
+}
+
+TEST_CASE("own writes: a commit of another epoch is looked for, however well its rows are known",
+          "[own_writes]") {
+  Fixture f;
+  PendingWrite pending = f.commit(kA);
+  pending.rows = 1;
+  f.real.replace_history();
+  f.subscriber.catch_up();
+  const int reads = f.outbox.reads;
+  f.settle(pending);
+  CHECK(f.outbox.reads == reads + 1);
+}
+
+TEST_CASE("own writes: when many rows are ahead of the log, its reader is woken", "[own_writes]") {
+  Fixture f;
+  f.subscriber.start();
+  f.doorbell.await_waits(1);
+  for (int i = 0; i < 2000; ++i) {
+    PendingWrite pending = f.commit(tag(std::to_string(i)));
+    pending.rows = 1;
+    f.settle(pending);
+  }
+  f.doorbell.await_waits(2);
+  CHECK(f.marks.remembered() < 2000);
+}

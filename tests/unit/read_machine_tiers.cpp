@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "unit/log_fixture.hpp"
 #include "unit/read_machine_fixture.hpp"
 
 namespace {
@@ -295,4 +296,47 @@ TEST_CASE("read machine: a load whose epoch changed meanwhile is kept nowhere", 
   CHECK(is<ReadMachine::Done>(machine.resume(brought(action, 1))));
   CHECK(machine.take_result().outcome.stored == Stored::invalidated);
   CHECK_FALSE(f.find(request));
+}
+
+TEST_CASE(
+    "read machine: before a value is stamped for shared tiers, the log is looked at for own writes "
+    "that are ahead of it (hard case 28)",
+    "[read_machine]") {
+  Fixture f;
+  MemoryOutbox outbox("shop", f.clock);
+  FakeDoorbell doorbell;
+  Subscriber subscriber("shop", outbox, doorbell, f.source.marks(), {.clock = &f.clock});
+  f.source.follow_by(subscriber);
+  const MarkUpdate own = MarkUpdate::of(kB, Position{11});
+  f.source.marks().apply_own(kEpoch, {&own, 1}, Position{11});
+  NumberRequest request(f.source, {kA});
+  SECTION("then it lies above them") {
+    f.source.attach(std::make_shared<FakeTier>());
+    ReadMachine machine(f.source, request);
+    Action action = machine.start();
+    REQUIRE(is<ReadMachine::Reach>(action));
+    CHECK(std::get<ReadMachine::Reach>(action).wanted->is_strong());
+    f.source.marks().apply_log({}, Fixture::upto(12));
+    REQUIRE(is<ReadMachine::PollTier>(machine.resume_reached(true)));
+    action = machine.resume(std::nullopt);
+    REQUIRE(is<ReadMachine::Load>(action));
+    action = machine.resume(brought(action, 1));
+    REQUIRE(is<ReadMachine::StoreShared>(action));
+    CHECK(std::get<ReadMachine::StoreShared>(action).value->stamp.horizon == Position{13});
+  }
+  SECTION("where the log is not reached, the value is loaded all the same, and stamped below") {
+    f.source.attach(std::make_shared<FakeTier>());
+    ReadMachine machine(f.source, request);
+    REQUIRE(is<ReadMachine::Reach>(machine.start()));
+    REQUIRE(is<ReadMachine::PollTier>(machine.resume_reached(false)));
+    Action action = machine.resume(std::nullopt);
+    REQUIRE(is<ReadMachine::Load>(action));
+    action = machine.resume(brought(action, 1));
+    REQUIRE(is<ReadMachine::StoreShared>(action));
+    CHECK(std::get<ReadMachine::StoreShared>(action).value->stamp.horizon == Position{11});
+  }
+  SECTION("without tiers nobody looks") {
+    ReadMachine machine(f.source, request);
+    CHECK(is<ReadMachine::Load>(machine.start()));
+  }
 }

@@ -21,15 +21,17 @@ void add_intents(PendingWrite& pending, const IntentBatch& intents) {
 }
 
 Append::Append(const PendingWrite& pending, const IntentBatch& intents)
-    : namespace_name(pending.receipt.namespace_name) {
+    : one(intents.targets().size() == 1), namespace_name(pending.receipt.namespace_name) {
   std::vector<std::string> kind_names;
   std::vector<std::string> target_texts;
   for (const Target& target : intents.targets()) {
     kind_names.emplace_back(to_string(target.kind()));
     target_texts.push_back(target.text());
   }
-  kinds = as_parameter(kind_names);
-  targets = as_parameter(target_texts);
+  kinds = one ? OwnedParameter(as_parameter(kind_names[0]), kind_names[0])
+              : OwnedParameter(as_parameter(kind_names));
+  targets = one ? OwnedParameter(as_parameter(target_texts[0]), target_texts[0])
+                : OwnedParameter(as_parameter(target_texts));
   values = {as_parameter(namespace_name), kinds,
             intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
             as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};

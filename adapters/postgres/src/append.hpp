@@ -15,12 +15,14 @@ namespace querymark::postgres {
 /// Puts all intents at the transaction's position.
 void add_intents(PendingWrite& pending, const IntentBatch& intents);
 
-/// The values of the statement `append`; keeps the texts that they point into.
+/// The values of the statement `append`, or of `append_one` for a single intent; keeps the texts that
+/// they point into.
 struct Append {
   Append(const PendingWrite& pending, const IntentBatch& intents);
   Append(const Append&) = delete;
   Append& operator=(const Append&) = delete;
 
+  bool one;
   std::string namespace_name;
   OwnedParameter kinds;
   OwnedParameter targets;

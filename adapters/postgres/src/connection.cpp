@@ -176,10 +176,8 @@ void Connection::finish_copy(ExecStatusType direction) {
   while (PQgetCopyData(native_.get(), &line, 0) > 0) PQfreemem(line);
 }
 
-// Takes all results up to the next null: the last one that succeeded (and those before it, for who
-// asks), and the first that failed.
-void Connection::take_results(ResultHandle& last, ResultHandle& failed,
-                              std::vector<ResultHandle>* before) {
+// Takes all results up to the next null: the last one that succeeded, and the first that failed.
+void Connection::take_results(ResultHandle& last, ResultHandle& failed) {
   while (ResultHandle result{PQgetResult(native_.get())}) {
     const ExecStatusType status = PQresultStatus(result.get());
     if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
@@ -189,7 +187,6 @@ void Connection::take_results(ResultHandle& last, ResultHandle& failed,
       if (!failed) failed = std::move(result);
     } else {
       tags_.emplace_back(PQcmdStatus(result.get()));
-      if (before != nullptr && last) before->push_back(std::move(last));
       last = std::move(result);
     }
   }
@@ -216,12 +213,12 @@ void Connection::guarded(const Call& call, Talk&& talk) {
 }
 
 template <class Send>
-ResultHandle Connection::ask(const Call& call, Send&& send, std::vector<ResultHandle>* before) {
+ResultHandle Connection::ask(const Call& call, Send&& send) {
   ResultHandle last;
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool sent = send(native_.get()) != 0;
-    if (sent) take_results(last, failed, before);
+    if (sent) take_results(last, failed);
     ended();
     if (finished("COPY") && open())
       throw ConfigError("cannot " + what(call) + ": COPY needs a connection of your own");
@@ -261,13 +258,16 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   return affected(ask_bound("run a statement", sql, values).get());
 }
 
-// One statement of a pipeline: a text, or the name of a prepared one, with its values.
+// One statement of a pipeline: a text, or the name of a prepared one, with its values; or a text
+// that is to be prepared under a name.
 struct Connection::Step {
   const char* text;
   const Bound* bound = nullptr;
   bool prepared = false;
+  const char* prepare_as = nullptr;
 
   [[nodiscard]] bool send(PGconn* native) const {
+    if (prepare_as != nullptr) return PQsendPrepare(native, prepare_as, text, 0, nullptr) != 0;
     if (prepared && bound != nullptr) return send_prepared(native, text, *bound) != 0;
     if (prepared) return PQsendQueryPrepared(native, text, 0, nullptr, nullptr, nullptr, 0) != 0;
     if (bound != nullptr) return send_bound(native, text, *bound) != 0;
@@ -351,8 +351,9 @@ Connection::Apart Connection::take_apart(const Call& call, std::span<const Step>
   return apart;
 }
 
-void Connection::begin_with(const char* begin, const char* beginning, std::string_view sql,
-                            std::span<const ParameterView> values, First& first) {
+void Connection::begin_with(const Part& begin, const char* beginning, std::string_view sql,
+                            std::span<const ParameterView> values, const Prepared& statement,
+                            First& first) {
   const Bound bound(values);
   const std::string text(sql);
   const Call beginning_call{"begin a write", settings_.statement_timeout};
@@ -360,24 +361,75 @@ void Connection::begin_with(const char* begin, const char* beginning, std::strin
                   .timeout = settings_.statement_timeout,
                   .sql = text,
                   .given = values.size()};
-  const std::array<Step, 3> steps{{{.text = begin},
-                                   {.text = beginning, .prepared = true},
-                                   {.text = text.c_str(), .bound = &bound}}};
-  std::array<ResultHandle, 3> results;
+  const bool by_name = !statement.name.empty();
+  const bool prepares = by_name && !statement.already;
+  const Step preparing{.text = text.c_str(), .prepare_as = statement.name.c_str()};
+  const Step running{.text = by_name ? statement.name.c_str() : text.c_str(),
+                     .bound = &bound,
+                     .prepared = by_name};
+  const std::array<Step, 4> steps{
+      Step{.text = begin.text.c_str(), .prepared = begin.kind == Part::Kind::named},
+      Step{.text = beginning, .prepared = true}, prepares ? preparing : running, running};
+  std::array<ResultHandle, 4> results;
+  const std::size_t count = prepares ? 4 : 3;
   const ResultHandle& began = results[0];
   const ResultHandle& answer = results[1];
-  const ResultHandle& rows = results[2];
+  const ResultHandle& rows = results[count - 1];
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    const bool in_step = pipeline(steps, results, failed);
+    const bool in_step =
+        pipeline(std::span(steps).first(count), std::span(results).first(count), failed);
     ended();
     first.begun = in_step && began && answer;
+    first.prepared = first.begun && prepares && results[2];
     if (!first.begun) fail(beginning_call, failed.get());
     first.beginning = rows_of(answer.get());
     if (!rows) fail(call, failed.get());
   });
   first.rows = named_rows(rows.get());
   first.changed = affected(rows.get());
+}
+
+void Connection::prepare(std::span<const Text> statements) {
+  const Call call{"prepare statements", settings_.statement_timeout};
+  std::vector<Step> steps;
+  for (const Text& statement : statements)
+    steps.push_back({.text = statement.text.c_str(), .prepare_as = statement.name.c_str()});
+  std::vector<ResultHandle> results(steps.size());
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    const bool in_step = pipeline(steps, results, failed);
+    ended();
+    if (!in_step || failed) fail(call, failed.get());
+  });
+}
+
+ResultSet Connection::run_parts(const Call& call, std::span<const Part> parts) {
+  std::vector<Bound> bound;
+  bound.reserve(parts.size());
+  std::vector<Step> steps;
+  for (const Part& part : parts) {
+    bound.emplace_back(part.values);
+    steps.push_back({.text = part.text.c_str(),
+                     .bound = &bound.back(),
+                     .prepared = part.kind == Part::Kind::named});
+  }
+  std::vector<ResultHandle> results(steps.size());
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    const bool in_step = pipeline(steps, results, failed);
+    ended();
+    if (!in_step || failed) fail(call, failed.get());
+  });
+  return rows_of(results.back().get());
+}
+
+ResultSet Connection::run_commit(std::span<const Part> parts) {
+  return run_parts({"commit", settings_.statement_timeout, false}, parts);
+}
+
+ResultSet Connection::run_rollback(std::span<const Part> parts) {
+  return run_parts({"roll back", kRollbackPatience}, parts);
 }
 
 template <class Run>
@@ -447,17 +499,6 @@ ResultSet Connection::run(const std::string& text, std::chrono::milliseconds tim
   return rows_of(ask({doing, timeout}, [&](PGconn* native) {
                    return PQsendQuery(native, text.c_str());
                  }).get());
-}
-
-std::vector<ResultSet> Connection::run_commit(const std::string& text) {
-  std::vector<ResultHandle> results;
-  results.push_back(ask(
-      {"commit", settings_.statement_timeout, false},
-      [&](PGconn* native) { return PQsendQuery(native, text.c_str()); }, &results));
-  std::vector<ResultSet> answers;
-  for (const ResultHandle& result : results)
-    if (PQresultStatus(result.get()) == PGRES_TUPLES_OK) answers.push_back(rows_of(result.get()));
-  return answers;
 }
 
 bool Connection::finished(std::string_view tag) const noexcept {

@@ -71,8 +71,21 @@ class Connection {
   /// With `settings`, these are set in the transaction, for it alone.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
                                   const char* leaving, const SettingList* settings = nullptr);
+  /// One statement of several that share a round trip.
+  struct Part {
+    enum class Kind : std::uint8_t { text, named };
+    std::string text;  ///< The statement, or the name under which it is prepared.
+    Kind kind = Kind::text;
+    std::vector<ParameterView> values{};  ///< What they point into must outlive the call.
+  };
+  /// A caller's statement, and what its session has of it.
+  struct Prepared {
+    std::string name{};    ///< Under which it is prepared; empty: it is not, and shall not be.
+    bool already = false;  ///< It is; else it is prepared on the way.
+  };
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
+    bool prepared = false;     ///< The statement has been prepared now.
     ResultSet beginning;       ///< What `beginning` answered.
     ResultSet rows;            ///< What the statement answered.
     std::int64_t changed = 0;  ///< Rows that it changed.
@@ -80,8 +93,14 @@ class Connection {
   /// `begin`, the statement that was prepared as `beginning`, and one statement with bound
   /// parameters: one round trip for all. Fills `first` as far as it comes; the transaction stays
   /// open.
-  void begin_with(const char* begin, const char* beginning, std::string_view sql,
-                  std::span<const ParameterView> values, First& first);
+  void begin_with(const Part& begin, const char* beginning, std::string_view sql,
+                  std::span<const ParameterView> values, const Prepared& statement, First& first);
+  struct Text {
+    std::string name;
+    std::string text;
+  };
+  /// Prepares statements, in one round trip.
+  void prepare(std::span<const Text> statements);
   /// One of the adapter's named statements, prepared at its first use on this connection: planned
   /// once, not at each call. Needs a server session of its own (no pooling proxy between).
   [[nodiscard]] ResultSet query_named(const SqlStatement& sql,
@@ -98,10 +117,12 @@ class Connection {
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
-  /// The same for a text that holds COMMIT: at its timeout the connection is cut, but nothing is
-  /// cancelled, since a commit that waits for a standby would then count as done.
-  /// The answers of all statements that have rows, in their order.
-  std::vector<ResultSet> run_commit(const std::string& text);
+  /// The same for statements among which is COMMIT: at its timeout the connection is cut, but nothing
+  /// is cancelled, since a commit that waits for a standby would then count as done. The last one's
+  /// rows.
+  ResultSet run_commit(std::span<const Part> parts);
+  /// A rollback and what follows it, in one round trip, within two seconds; the last one's rows.
+  ResultSet run_rollback(std::span<const Part> parts);
   /// The command tags ("COMMIT", "UPDATE 3") of all statements that the last call finished, also
   /// when it failed.
   [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return tags_; }
@@ -116,7 +137,7 @@ class Connection {
 
   /// How its session reads a backslash, at this moment.
   [[nodiscard]] Backslash backslash();
-  /// A literal for the one text that travels together with COMMIT.
+  /// A literal for a text of several statements, or one that is to be prepared.
   [[nodiscard]] std::string literal(ParameterView value);
   /// Sends a small statement without waiting for its end, which take_notifications() takes in;
   /// until then nothing else may be asked.
@@ -167,9 +188,9 @@ class Connection {
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);
   template <class Send>
-  ResultHandle ask(const Call& call, Send&& send, std::vector<ResultHandle>* before = nullptr);
-  void take_results(ResultHandle& last, ResultHandle& failed,
-                    std::vector<ResultHandle>* before = nullptr);
+  ResultHandle ask(const Call& call, Send&& send);
+  void take_results(ResultHandle& last, ResultHandle& failed);
+  ResultSet run_parts(const Call& call, std::span<const Part> parts);
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
   /// Where the answers stand among those of a pipeline.

@@ -30,7 +30,8 @@
 //
 // A write: BEGIN, which also takes the transaction's id and the epoch, in one round trip with the
 // first statement of the caller's function -> the rest of it -> intents and COMMIT in one round
-// trip -> marks (apply_own) -> ring the doorbell -> catch up with the log.
+// trip -> marks (apply_own) -> ring the doorbell -> catch up with the log, if somebody else in the
+// transaction has put rows into it, such as a trigger.
 //
 // A changed history: Log finds it and calls drain(), so idle connections close and lent ones close
 // at their return. Only then do the marks restart. Whoever takes a connection after that gets one

@@ -29,7 +29,8 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
     add_intents(pending, intents);
     if (!intents.empty()) {
       const Append append(pending, intents);
-      static_cast<void>(exec_bound(transaction, sql::append, append.values));
+      static_cast<void>(
+          exec_bound(transaction, append.one ? sql::append_one : sql::append, append.values));
     }
     return Staged(of.core_.own, std::move(pending), [this](const Receipt& receipt) {
       if (receipt.intents == 0) return;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "log_connection.hpp"
+#include "append.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/ascii.hpp"
@@ -26,25 +26,30 @@ constexpr const char* begin_of(Isolation isolation) {
   return "begin isolation level read committed read write";
 }
 
-// More rows than these are left to the log's own connection, which reads page by page.
-constexpr std::size_t kMostSeen = 200;
-
 // There is no such prepared statement, or it no longer fits the schema.
 bool is_outdated(const Error& failure) {
   return failure.native_code() == "26000" || failure.native_code() == "0A000";
 }
 
+// A statement of a caller's that was prepared before may fail where its text does not: the schema
+// has changed since, and its parameters keep the types that they had.
+bool may_be_outdated(const Error& failure) {
+  const std::string& state = failure.native_code();
+  return is_outdated(failure) || state.starts_with("42") || state.starts_with("22");
+}
+
 // DISCARD ALL, which can't travel with other statements, but for what is prepared and for the
 // users: `prove_session` at the end tells when those are others.
-constexpr std::string_view kClear =
-    "; reset all; close all; unlisten *; discard temp; discard sequences";
+constexpr std::array<std::array<const char*, 2>, 5> kClearing{
+    {{"querymark_reset", "reset all"},
+     {"querymark_close", "close all"},
+     {"querymark_unlisten", "unlisten *"},
+     {"querymark_discard_temporary", "discard temp"},
+     {"querymark_discard_sequences", "discard sequences"}}};
 
-// Whoever holds the log holds up a look for a moment only: the commit's answer waits behind. The
-// plan is one for all sizes: made while the log is all but empty, as after pruning, it would be a
-// scan of the whole table, and stay. What clears the session takes these settings back.
-constexpr std::string_view kLookPins =
-    "set lock_timeout = '500ms'; set jit = off; set plan_cache_mode = force_generic_plan; "
-    "set enable_seqscan = off; set enable_bitmapscan = off; ";
+Connection::Part named(std::string name) {
+  return {.text = std::move(name), .kind = Connection::Part::Kind::named};
+}
 
 }  // namespace
 
@@ -92,54 +97,46 @@ void PooledConnection::settle(const SettingList& settings,
     for (std::size_t i = 0; i < customs.size(); ++i)
       if (given[i]) resettable_.push_back(customs[i]);
   }
-  clear_ = kClear;
+  std::vector<Text> statements;
+  clearing_.clear();
+  const auto clear_by = [&](std::string name, std::string text) {
+    clearing_.push_back(named(name));
+    statements.push_back({std::move(name), std::move(text)});
+  };
+  for (const auto& [name, text] : kClearing) clear_by(name, text);
   SettingList others;
   for (std::size_t i = 0; i < settings.names.size(); ++i) {
     if (values[i] == settings.values[i]) continue;
     if (settings.names[i] == "default_transaction_read_only")
-      clear_ += "; set default_transaction_read_only = " + settings.values[i];
+      clear_by("querymark_read_only", "set default_transaction_read_only = " + settings.values[i]);
     else
       others.add(settings.names[i], settings.values[i]);
   }
   const auto quote = [this](ParameterView value) { return literal(value); };
   const OwnedParameter looked_at = as_parameter(customs);
   const std::array<ParameterView, 1> names{looked_at};
-  std::string text;
-  const auto prepare = [&text](const char* name, std::string_view statement) {
-    text.append(text.empty() ? "prepare " : "; prepare ").append(name).append(" as ");
-    text += statement;
-  };
-  prepare("querymark_begin", sql::begin_write);
-  prepare("querymark_append", sql::append);
-  if (customs.empty()) {
-    prepare("querymark_leave", sql::leave_read);
-    prepare("querymark_prove", sql::prove_session);
-  } else {
-    prepare("querymark_leave", with_literals(sql::leave_read_customs, names, quote));
-    prepare("querymark_prove", with_literals(sql::prove_session_customs, names, quote));
-  }
+  const auto with_names = [&](const SqlStatement& sql) { return with_literals(sql, names, quote); };
   if (!others.names.empty()) {
     const OwnedParameter other_names = as_parameter(others.names);
     const OwnedParameter other_values = as_parameter(others.values);
     const std::array<ParameterView, 3> pins{other_names, other_values, as_parameter(false)};
-    prepare("querymark_pin", with_literals(sql::pin_session, pins, quote));
-    clear_ += "; execute querymark_pin";
+    clear_by("querymark_pin", with_literals(sql::pin_session, pins, quote));
   }
-  clear_ += "; execute querymark_prove";
-  run(text);
-  const ResultSet proved = run("rollback" + clear_);
+  clear_by("querymark_prove", customs.empty() ? std::string(sql::prove_session.text)
+                                              : with_names(sql::prove_session_customs));
+  statements.push_back({"querymark_leave", customs.empty() ? std::string(sql::leave_read.text)
+                                                           : with_names(sql::leave_read_customs)});
+  statements.push_back({"querymark_start", begin_of(Isolation::read_committed)});
+  statements.push_back({"querymark_begin", sql::begin_write.text});
+  statements.push_back({"querymark_append", sql::append.text});
+  statements.push_back({"querymark_append_one", sql::append_one.text});
+  statements.push_back({"querymark_commit", "commit"});
+  prepare(statements);
+  const ResultSet proved = run_rollback(clearing_);
   settled_ = proved.row(0)[0].as<std::string>();
   const ResultSet left = run("execute querymark_leave");
   left_ = left.row(0)[1].as<std::string>();
   prepared_ = true;
-  try {
-    run(std::string("prepare querymark_look as ") + std::string(sql::log_look));
-    looks_ = true;
-    run(look_text("", Cursor()) + clear_);
-  } catch (const Error& failure) {  // a writer need not be able to read the log
-    if (failure.connection_lost()) throw;
-    looks_ = false;
-  }
 }
 
 void PooledConnection::distrust_customs(const std::vector<std::string>& names) {
@@ -226,53 +223,38 @@ ResultSet PooledConnection::begin_text(const std::string& begin) {
 
 bool PooledConnection::begin_with(Isolation isolation, std::string_view sql,
                                   std::span<const ParameterView> values, First& first) {
+  const Part begin = isolation == Isolation::read_committed ? named("querymark_start")
+                                                            : Part{.text = begin_of(isolation)};
+  const CallersStatements::Use use = statements_.use(sql);
   try {
-    Connection::begin_with(begin_of(isolation), "querymark_begin", sql, values, first);
+    Connection::begin_with(begin, "querymark_begin", sql, values, {use.name, use.already}, first);
+    if (first.prepared) statements_.prepared(sql);
     return true;
   } catch (const Error& failure) {
-    if (first.begun || !is_outdated(failure)) throw;
+    if (first.prepared) statements_.prepared(sql);
+    const bool outdated =
+        first.begun ? use.already && may_be_outdated(failure) : is_outdated(failure);
+    if (!outdated || !open()) throw;
   }
   rollback();
-  prepared_ = false;
-  return false;
-}
-
-std::string PooledConnection::append_text(std::span<const ParameterView> values) {
-  return with_literals(
-      prepared_ ? "execute querymark_append($1, $2, $3, $4, $5)" : sql::append.text, values,
-      [&](ParameterView value) { return literal(value); });
-}
-
-std::string PooledConnection::look_text(const std::string& namespace_name, const Cursor& from) {
-  if (!prepared_ || !looks_) return {};
-  const std::string low = std::to_string(last_of(from));
-  const OwnedParameter in_progress = as_parameter(in_progress_of(from));
-  const std::array<ParameterView, 4> values{as_parameter(namespace_name), as_parameter(low),
-                                            in_progress, as_parameter(kMostSeen + 1)};
-  return std::string(kLookPins) +
-         with_literals("execute querymark_look($1, $2, $3, $4)", values,
-                       [&](ParameterView value) { return literal(value); });
-}
-
-std::optional<Look> PooledConnection::look_of(const ResultSet& answer,
-                                              const Cursor& from) const noexcept {
-  try {
-    const LogPage found = page_of(answer);
-    const LogState& state = found.state;
-    const bool all = found.rows.size() <= kMostSeen && !answer.row(0)["filtered"].as<bool>();
-    if (!all || !state.adopted || state.pid != pid() || state.epoch != from.epoch ||
-        rewound(from, state) || !state.whole(from))
-      return std::nullopt;
-    return Look{from, {.rows = found.rows, .upto = state.cursor(), .floor = state.pruned.limit()}};
-  } catch (const std::exception&) {  // the commit stands; the log's own connection tells what is
-    return std::nullopt;
+  if (!first.begun) {
+    prepared_ = false;
+    return false;
   }
+  // Nothing has come of it: as if it had never been prepared.
+  statements_.forget(sql);
+  first = {};
+  Connection::begin_with(begin, "querymark_begin", sql, values, {}, first);
+  return true;
 }
 
-std::string PooledConnection::with_clearing(std::string text) const {
-  // What has lost its prepared statements is closed instead of cleared.
-  if (prepared_) text += clear_;
-  return text;
+Connection::Part PooledConnection::append_part(const Append& append) {
+  require_utf8(reported("client_encoding"));
+  Part part = append.one ? named("querymark_append_one") : named("querymark_append");
+  if (!prepared_)
+    part = {.text = std::string(append.one ? sql::append_one.text : sql::append.text)};
+  part.values.assign(append.values.begin(), append.values.end());
+  return part;
 }
 
 void PooledConnection::check(const ResultSet& answer) noexcept {
@@ -284,12 +266,18 @@ void PooledConnection::check(const ResultSet& answer) noexcept {
   give_up();
 }
 
-std::optional<ResultSet> PooledConnection::commit(std::string before, const std::string& look) {
-  std::string text = (before.empty() ? "" : before + "; ") + "commit";
-  if (!look.empty()) text += "; " + look;
-  std::vector<ResultSet> answers;
+std::optional<std::int64_t> PooledConnection::commit(const Append* append) {
+  std::vector<Part> parts;
+  if (append != nullptr) parts.push_back(append_part(*append));
+  parts.push_back(prepared_ ? named("querymark_commit") : Part{.text = "commit"});
+  if (prepared_) {  // what has lost its prepared statements is closed instead of cleared
+    while (const auto dropped = statements_.take_dropped())
+      parts.push_back({.text = "deallocate " + *dropped});
+    parts.insert(parts.end(), clearing_.begin(), clearing_.end());
+  }
+  ResultSet proved;
   try {
-    answers = run_commit(with_clearing(std::move(text)));
+    proved = run_commit(parts);
   } catch (const Error&) {
     if (!finished("COMMIT")) throw;
     give_up();  // the commit stands; only what came after it has failed
@@ -298,15 +286,17 @@ std::optional<ResultSet> PooledConnection::commit(std::string before, const std:
   // The tag of a COMMIT that found its transaction failed is ROLLBACK.
   if (!finished("COMMIT"))
     throw Error("the server has rolled the transaction back instead of committing it");
-  check(answers.empty() ? ResultSet() : answers.back());
-  if (look.empty() || answers.size() < 2) return std::nullopt;
-  return std::move(answers.front());
+  check(proved);
+  if (!prepared_ || proved.empty()) return std::nullopt;
+  return proved.row(0)["logged"].as<std::int64_t>();
 }
 
 void PooledConnection::abandon() noexcept {
   if (!open()) return;
   try {
-    check(run(with_clearing("rollback"), kRollbackPatience));
+    std::vector<Part> parts{{.text = "rollback"}};
+    if (prepared_) parts.insert(parts.end(), clearing_.begin(), clearing_.end());
+    check(run_rollback(parts));
   } catch (const std::exception&) {
     give_up();  // the server rolls back when the connection closes
   }

@@ -6,19 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "callers_statements.hpp"
 #include "connection.hpp"
-#include "querymark/follow/subscriber.hpp"
 #include "querymark/postgres/options.hpp"
 #include "session.hpp"
 
 namespace querymark::postgres {
 
+struct Append;
+
 /// A connection of the pool: its session is pinned, and comes back to the pool as it was lent, or
 /// not at all. Behind a proxy, pins last for one transaction. Not thread-safe.
 ///
 /// What a read leaves is undone by the rollback of its transaction, but for locks of the session.
-/// What a write leaves (settings, temporary tables, cursors, locks, LISTEN) is cleared in the very
-/// text that commits, and the session then compared with what it was.
+/// What a write leaves (settings, temporary tables, cursors, locks, LISTEN) is cleared in the round
+/// trip that commits, and the session then compared with what it was.
+///
+/// A write's first statement is prepared when it comes for the second time. Where the schema has
+/// changed since, and it fails, it is run anew as a text: nothing has been written before it.
 class PooledConnection final : public Connection {
  public:
   using Connection::Connection;
@@ -60,18 +65,10 @@ class PooledConnection final : public Connection {
                                 std::span<const ParameterView> values, First& first);
   /// The same under settings, which end with it.
   [[nodiscard]] ResultSet begin_under(const SettingList& settings, Isolation isolation);
-  /// The statement `append` with its values, as text.
-  [[nodiscard]] std::string append_text(std::span<const ParameterView> values);
-  /// The statement `log_look` from that cursor on, as text; empty when this session can't look.
-  [[nodiscard]] std::string look_text(const std::string& namespace_name, const Cursor& from);
-  /// What it has shown, if it is all that there was to see, and of the history of `from`.
-  [[nodiscard]] std::optional<Look> look_of(const ResultSet& answer,
-                                            const Cursor& from) const noexcept;
-  /// Runs `before` and commits, looks, and clears the session (`before` and `look` are empty, or one
-  /// statement each). Returns when the commit is known to stand, with what `look` has answered, if
-  /// all went well. Throws what failed; then the transaction is rolled back, unless the connection
-  /// is lost.
-  [[nodiscard]] std::optional<ResultSet> commit(std::string before, const std::string& look);
+  /// Puts intents into the log, if any, commits, and clears the session. Returns when the commit is
+  /// known to stand: how many rows the session has counted then that it has put into the log, if it
+  /// has. Throws what failed; then the transaction is rolled back, unless the connection is lost.
+  [[nodiscard]] std::optional<std::int64_t> commit(const Append* append);
   /// Rolls back, and clears the session. Never throws.
   void abandon() noexcept;
   /// The caller's SQL may have prepared statements, or deallocated this connection's: it is closed
@@ -86,13 +83,13 @@ class PooledConnection final : public Connection {
 
  private:
   [[nodiscard]] ResultSet begin_text(const std::string& begin);
-  [[nodiscard]] std::string with_clearing(std::string text) const;
+  [[nodiscard]] Part append_part(const Append& append);
   void check(const ResultSet& answer) noexcept;
 
   bool prepared_ = false;
-  bool looks_ = false;                   // its user may read the log
   std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
-  std::string clear_;    // statements that bring the session back, after a COMMIT or ROLLBACK
+  std::vector<Part> clearing_;           // bring the session back, after a COMMIT or ROLLBACK
+  CallersStatements statements_;
   std::string settled_;  // what `prove_session` answers on the fresh session
   std::string left_;     // what `leave_read` answers on it
 };

@@ -65,17 +65,11 @@ PendingWrite Database::Session::commit_intents() {
   PooledConnection& connection = *open_->start.connection();
   PendingWrite& pending = *open_->start.pending();
   add_intents(pending, open_->intents);
-  std::string append;
-  std::string look;
-  std::optional<Cursor> from;
-  if (!open_->intents.empty()) {
-    append = connection.append_text(Append(pending, open_->intents).values);
-    from = core().subscriber.look_from();
-    if (from) look = connection.look_text(core().namespace_name(), *from);
-  }
-  std::optional<ResultSet> looked;
+  std::optional<Append> append;
+  if (!open_->intents.empty()) append.emplace(pending, open_->intents);
+  std::optional<std::int64_t> logged;
   try {
-    looked = connection.commit(std::move(append), look);
+    logged = connection.commit(append ? &*append : nullptr);
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->start.released();
@@ -86,13 +80,13 @@ PendingWrite Database::Session::commit_intents() {
              failure.native_code());
   }
   open_->start.released();
-  if (looked) pending.look = connection.look_of(*looked, *from);
+  if (logged) pending.rows = static_cast<std::uint64_t>(*logged - open_->start.logged());
   return std::move(pending);
 }
 
 void Database::Session::settled(const PendingWrite& write) noexcept {
   open_.reset();  // the connection goes back
-  if (!write.updates.empty()) state_.doorbell.ring();
+  if (!write.silent()) state_.doorbell.ring();
 }
 
 std::unique_ptr<WriteSession> Database::State::begin_write(Isolation isolation,

@@ -68,6 +68,7 @@ std::optional<WriteStart::First> WriteStart::begin_with(std::string_view sql,
 
 void WriteStart::take(const ResultSet& begun) {
   pending_ = pending_of(begun, state_.options.namespace_name);
+  logged_ = begun.row(0)["logged"].as<std::int64_t>();
 }
 
 }  // namespace querymark::postgres

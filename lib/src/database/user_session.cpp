@@ -135,10 +135,12 @@ Consistency UserSession::consistency() {
 
 // After a look at the log: what it has never given out, or another history has, comes true nowhere.
 void UserSession::forget_other_histories() {
-  const Cursor at = database_->backend().core().source.marks().cursor();
+  const Marks& marks = database_->backend().core().source.marks();
+  const Cursor at = marks.cursor();
   std::erase_if(receipts_, [&](const Receipt& receipt) {
     return receipt.epoch != at.epoch ||
-           (!receipt.in_doubt && receipt.position >= at.snapshot.limit());
+           (!receipt.in_doubt && receipt.position >= at.snapshot.limit() &&
+            !marks.includes(receipt.epoch, receipt.position));
   });
   if (receipts_.empty()) all_upto_ = {};
 }

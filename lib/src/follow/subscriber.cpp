@@ -18,7 +18,6 @@
 //                     (SharedPolls)
 //   waiters           ask the thread for a look, and sleep until whoever moves the marks finds that
 //                     they are what was awaited (Sleepers)
-//   some writers      look at the log by themselves, and bring what they saw: take()
 //
 // Whoever moves the marks holds poll_mutex_: one look is applied at a time, so the cursor never goes
 // back. state_mutex_ guards asked_, both errors, own_ and what is known of the horizon. A poll counts
@@ -144,7 +143,7 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
   }
 }
 
-void Subscriber::ask() {
+void Subscriber::ask() noexcept {
   {
     const MutexLock lock(state_mutex_);
     asked_ = true;
@@ -221,39 +220,11 @@ bool Subscriber::try_catch_up() noexcept {
   return false;
 }
 
-std::optional<Cursor> Subscriber::look_from() const {
-  if (polls_->failing()) return std::nullopt;
-  return marks_.cursor();
-}
-
-bool Subscriber::take(const Look& look) noexcept {
-  const TailPage& page = look.page;
-  if (page.status != TailStatus::ok || page.more || page.upto.epoch != look.from.epoch ||
-      !page.upto.snapshot.contains(look.from.snapshot))
-    return false;
-  try {
-    const MutexLock lock(poll_mutex_);  // the marks restart under it alone
-    const Cursor at = marks_.cursor();
-    if (at.epoch != look.from.epoch || !at.snapshot.contains(look.from.snapshot)) return false;
-    marks_.apply_log(updates_of(page.rows, at.snapshot), page.upto);
-    {
-      const MutexLock state_lock(state_mutex_);
-      note_horizon(options_.clock->now());
-    }
-    sleepers_->wake();
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
-std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows,
-                                               const Snapshot& known) {
+std::vector<MarkUpdate> Subscriber::updates_of(const std::vector<LogRow>& rows) {
   std::vector<MarkUpdate> updates;
   updates.reserve(rows.size());
   for (const LogRow& row : rows) {
-    if (!row.target && !known.covers(row.position))
-      malformed_.fetch_add(1, std::memory_order_relaxed);
+    if (!row.target) malformed_.fetch_add(1, std::memory_order_relaxed);
     updates.push_back(row.target ? MarkUpdate::of(*row.target, row.position)
                                  : MarkUpdate::everything(row.position));
   }

@@ -33,6 +33,10 @@
 // Staged or doubtful intents never enter own_; apply_log applies them again. So does what is not
 // remembered for want of room.
 //
+// own_positions_ holds the positions of those own commits all of whose rows are remembered: what
+// the marks include is the cursor and these. They are published after the pairs, and leave when the
+// cursor covers them.
+//
 // apply_next moves the cursor without a read of the log, and may do so while a read is in flight
 // that began at an older cursor. What that read returns is still right: apply_page and apply_log
 // pass over the rows that the cursor has come to cover, because whatever the cursor covers has been
@@ -117,7 +121,8 @@ class Marks::Batch {
   bool any_ = false;
 };
 
-void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept {
+void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates,
+                      std::optional<Position> whole) noexcept {
   const MutexLock lock(apply_mutex_);
   const Snapshot& at = applied().snapshot;
   const bool known_epoch = epoch == applied().epoch;
@@ -139,14 +144,18 @@ void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept
   }
   // Only what is published may be remembered: a pair that is skipped in the log without having been
   // applied would be an invalidation lost.
-  if (known_epoch && updates.size() <= kMaxOwnRows) remember(updates);
+  if (known_epoch && updates.size() <= kMaxOwnRows) remember(updates, whole);
 }
 
-void Marks::remember(std::span<const MarkUpdate> updates) noexcept {
+void Marks::remember(std::span<const MarkUpdate> updates, std::optional<Position> whole) noexcept {
   if (own_.size() + updates.size() > kMaxRemembered) return;
   try {
     for (const MarkUpdate& update : updates)
       if (!applied().snapshot.covers(update.position)) own_.insert(update);
+    if (!whole || applied().snapshot.covers(*whole)) return;
+    const MutexLock lock(cursor_mutex_);
+    own_positions_.insert(*whole);
+    own_ahead_.store(true, std::memory_order_release);
   } catch (const std::bad_alloc&) {
     return;  // what is not remembered is applied once more
   }
@@ -194,6 +203,9 @@ void Marks::move_cursor(Cursor& upto) noexcept {
   forget_covered(upto.snapshot);
   const MutexLock lock(cursor_mutex_);
   std::swap(cursor_, upto);
+  const Snapshot& covered = cursor_.snapshot;
+  std::erase_if(own_positions_, [&](Position own) { return covered.covers(own); });
+  own_ahead_.store(!own_positions_.empty(), std::memory_order_release);
 }
 
 void Marks::learn_history(Epoch epoch, std::span<const MarkUpdate> updates,
@@ -224,6 +236,8 @@ void Marks::restart(const Cursor& now) {
     flush_position_.store(0, std::memory_order_release);
   }
   std::swap(cursor_, next);
+  own_positions_.clear();
+  own_ahead_.store(false, std::memory_order_release);
   floor_ = limit;
   restarts_.fetch_add(1, std::memory_order_relaxed);
 }
@@ -243,7 +257,8 @@ Cursor Marks::cursor() const {
 
 bool Marks::includes(const Epoch& epoch, Position position) const {
   const MutexLock lock(cursor_mutex_);
-  return cursor_.epoch == epoch && cursor_.snapshot.covers(position);
+  return cursor_.epoch == epoch &&
+         (cursor_.snapshot.covers(position) || own_positions_.contains(position));
 }
 
 bool Marks::includes_all(const Epoch& epoch, Position position) const {

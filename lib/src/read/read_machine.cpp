@@ -24,6 +24,8 @@
 //   - A read that must be fresher than memory happens to be looks there only after the log has been
 //     reached, and shares a load only by the marks of then; where the log is not reached, the
 //     database answers it, past all copies and loads in flight (reach, resume_reached).
+//   - A value for shared tiers is stamped only after the log has been looked at for own writes that
+//     are ahead of it: stamped below them, it would be dead for every other process (enter).
 //   - Whatever a step throws ends the call as its outcome, and leaves the lead to a waiter; only a
 //     load that failed is everybody's error (guarded, fail).
 
@@ -75,6 +77,7 @@ ReadMachine::Action ReadMachine::start() noexcept {
 ReadMachine::Action ReadMachine::resume_reached(bool reached) noexcept {
   return guarded([&] {
     began_ = cache_.clock.coarse_now();
+    if (followed_) return enter();
     return reached ? look() : load_alone();
   });
 }
@@ -213,6 +216,12 @@ void ReadMachine::require_tags() {
 }
 
 ReadMachine::Action ReadMachine::enter() {
+  static const Consistency kAll = Consistency::strong();
+  const bool shares = request_.shareable && !source_.tiers().empty();
+  if (shares && !followed_ && source_.marks().own_ahead() && source_.subscriber() != nullptr) {
+    followed_ = true;
+    return Reach{&kAll, source_.subscriber()};
+  }
   FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {

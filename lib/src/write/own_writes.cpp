@@ -6,6 +6,12 @@
 #include "querymark/support/random.hpp"
 
 namespace querymark {
+namespace {
+
+// Of own rows that the log has yet to show: they take memory, and one look takes them all back.
+constexpr std::size_t kMostBehind = 2000;
+
+}  // namespace
 
 void PendingWrite::add(const Target& target, Position position) {
   updates.push_back(MarkUpdate::of(target, position));
@@ -17,7 +23,7 @@ PendingWrite begin_pending(std::string namespace_name, Epoch epoch) {
   return {.receipt = {std::move(namespace_name), epoch, {}, WriteId{random_u64()}, 0},
           .updates = {},
           .follows = std::nullopt,
-          .look = std::nullopt};
+          .rows = std::nullopt};
 }
 
 void OwnWrites::admit(const IntentBatch& intents, bool require_intents) {
@@ -42,15 +48,18 @@ void OwnWrites::apply(const PendingWrite& write) {
       marks_.apply_next(*write.follows, write.updates,
                         {receipt.epoch, Snapshot::upto(receipt.position), receipt.write}))
     return;
-  marks_.apply_own(receipt.epoch, write.updates);
+  marks_.apply_own(receipt.epoch, write.updates,
+                   write.whole() ? std::optional(receipt.position) : std::nullopt);
 }
 
 void OwnWrites::follow(const PendingWrite& write) noexcept {
-  if (write.updates.empty()) return;
-  const Cursor at = marks_.cursor();
-  if (at.epoch == write.receipt.epoch && at.snapshot.horizon() > write.receipt.position) return;
-  if (write.look && subscriber_.take(*write.look)) return;
-  subscriber_.try_catch_up();
+  if (write.silent()) return;
+  const Receipt& receipt = write.receipt;
+  if (marks_.includes_all(receipt.epoch, receipt.position)) return;
+  if (!write.whole() || !marks_.includes(receipt.epoch, receipt.position))
+    subscriber_.try_catch_up();
+  else if (marks_.remembered() >= kMostBehind)
+    subscriber_.ask();
 }
 
 void OwnWrites::doubt(const PendingWrite& write) {

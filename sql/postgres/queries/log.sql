@@ -57,34 +57,13 @@ select s.epoch, s.adopted, s.pruned::text, s.snapshot::text, pg_backend_pid() as
 -- name: log_glance
 select pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, pg_postmaster_start_time()::text as started
 
--- The same as log_page for who has just committed on a pooled session, with the cursor's bounds ($2, $3) alone: at most $4 rows in
--- each of two branches, in no order, or it is no use. What this session may not see of the log, a policy would hide
--- without a word: the last column.
--- name: log_look
-select h.epoch, h.adopted, h.pruned::pg_catalog.text,
-       pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot, pg_catalog.pg_backend_pid() as pid, h.database_id, r.id, r.xid::pg_catalog.text, r.kind,
-       case when pg_catalog.octet_length(r.target) operator(pg_catalog.<=) 1024 then r.target end as target, r.write_id,
-       pg_catalog.row_security_active('querymark.log'::pg_catalog.regclass) as filtered
-  from querymark.history h
-  left join lateral (
-    (select l.id, l.xid, l.kind, l.target, l.write_id
-       from querymark.log l
-      where l.xid operator(pg_catalog.=) any ($3::pg_catalog.text[]::pg_catalog.xid8[])
-        and l.namespace operator(pg_catalog.=) $1
-      order by l.xid, l.id limit $4::bigint)
-    union all
-    (select l.id, l.xid, l.kind, l.target, l.write_id
-       from querymark.log l
-      where l.xid operator(pg_catalog.>) $2::pg_catalog.text::pg_catalog.xid8
-        and l.xid operator(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-        and l.namespace operator(pg_catalog.=) $1
-      order by l.xid, l.id limit $4::bigint)
-  ) r on true
-
 -- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
--- is lost in the middle of COMMIT.
+-- is lost in the middle of COMMIT. How many rows the session has counted that it has put into the log: by how many it is
+-- more after the commit (`prove_session`), so many rows has the transaction left there, those of its triggers included.
+-- The server takes such counts from a session only when that is idle, outside a transaction.
 -- name: begin_write
-select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text as position
+select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text as position,
+       pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) as logged
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 
@@ -95,6 +74,11 @@ select $1::pg_catalog.text, u.kind, u.target, $3::pg_catalog.text, $4::bigint
   from rows from (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.text[]))
        with ordinality as u (kind, target, n)
  order by u.n
+
+-- The same for a single one, for which arrays would cost more than the row.
+-- name: append_one
+insert into querymark.log (namespace, kind, target, reason, write_id)
+values ($1::pg_catalog.text, $2::pg_catalog.text, $5::pg_catalog.text, $3::pg_catalog.text, $4::bigint)
 
 -- Whether a write is in the log, and what is known of its transaction otherwise. A write without intents leaves no rows:
 -- only the server can tell what became of it, and only of ids that it has given out in this history.

@@ -44,12 +44,6 @@ struct SubscriberOptions {
   Subscribers* subscribers = nullptr;
 };
 
-/// What somebody else's look at the log has shown: all that the log held behind `from`.
-struct Look {
-  Cursor from;
-  TailPage page;
-};
-
 /// A process's own consumer of the log: reads what is new and feeds the marks, on a thread of its
 /// own and whenever somebody asks (`catch_up`).
 ///
@@ -80,12 +74,8 @@ class Subscriber {
   /// The same for who can do without: nothing is thrown, and while polls fail it rings the
   /// subscriber's thread instead of waiting for another failure. False: not caught up.
   bool try_catch_up() noexcept;
-  /// Where a look at the log would begin that somebody takes on the way, such as a writer in the
-  /// round trip of its COMMIT. Nothing while polls fail: the log's own connection finds out why.
-  [[nodiscard]] std::optional<Cursor> look_from() const;
-  /// Applies such a look, unless the marks have been restarted since, or it is not all of it.
-  /// Proves no freshness: that is for polls. False: not applied. Blocks while a poll is under way.
-  bool take(const Look& look) noexcept;
+  /// Has the thread read the log soon, whatever its pace. Does not wait for it.
+  void ask() noexcept;
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
   void read_history();
 
@@ -128,8 +118,6 @@ class Subscriber {
   [[nodiscard]] bool is_own(const Receipt& receipt) const;
   [[nodiscard]] bool refuted(const Receipt& receipt) const;
   void loop(const std::stop_token& stop) noexcept;
-  /// Has the thread read the log soon, whatever its pace: somebody waits.
-  void ask();
   /// Waits until a ring may be answered, or somebody asks.
   void hold_back(std::chrono::nanoseconds delay, const std::stop_token& stop) noexcept;
   /// True if the pause ended early.
@@ -143,9 +131,7 @@ class Subscriber {
   void fail_poll(std::uint64_t number, const char* what, const ErrorTraits& traits) noexcept;
   void note_failure(std::string Subscriber::* as, const char* what) noexcept;
   void note_horizon(MonotonicTime now) QUERYMARK_REQUIRES(state_mutex_);
-  /// Counts the malformed ones, but for those that are `known`: they were counted when they were.
-  [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows,
-                                                   const Snapshot& known = {});
+  [[nodiscard]] std::vector<MarkUpdate> updates_of(const std::vector<LogRow>& rows);
 
   std::string namespace_name_;
   LogReader& log_;

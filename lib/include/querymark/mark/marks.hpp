@@ -66,7 +66,10 @@ class Marks {
   /// was faster. A commit of another epoch is applied as an unpositioned one and not remembered.
   /// Nor is what would exceed the bounds above, or what memory lacks for: the log then applies it
   /// once more, which costs misses alone.
-  void apply_own(Epoch epoch, std::span<const MarkUpdate> updates) noexcept;
+  /// `whole`: the updates are all that the transaction at this position has put into the log, so
+  /// that the marks include it from now on, ahead of the cursor.
+  void apply_own(Epoch epoch, std::span<const MarkUpdate> updates,
+                 std::optional<Position> whole = std::nullopt) noexcept;
   /// Applies intents whose commit is in doubt or merely staged: never remembered, so the log
   /// applies them again. Updates at position 0 get the cursor's limit, which keeps shared tiers out
   /// of the way until the cursor has passed it.
@@ -93,8 +96,14 @@ class Marks {
 
   // --- cursor
   [[nodiscard]] Cursor cursor() const;
-  /// Whether the write at this position of that epoch is applied. Copies nothing.
+  /// Whether the write at this position of that epoch is applied: the cursor covers it, or it is an
+  /// own one, applied as a whole. Copies nothing.
   [[nodiscard]] bool includes(const Epoch& epoch, Position position) const;
+  /// Whether own writes are applied that the cursor does not cover yet: a load's stamp would lie
+  /// below them, so that whoever finds the value in a shared tier took it for stale. Takes no lock.
+  [[nodiscard]] bool own_ahead() const noexcept {
+    return own_ahead_.load(std::memory_order_acquire);
+  }
   /// Whether every write up to and including it is.
   [[nodiscard]] bool includes_all(const Epoch& epoch, Position position) const;
   [[nodiscard]] Position floor() const;
@@ -119,7 +128,8 @@ class Marks {
   }
   class Batch;
   void apply_rows(std::span<const MarkUpdate> updates) noexcept QUERYMARK_REQUIRES(apply_mutex_);
-  void remember(std::span<const MarkUpdate> updates) noexcept QUERYMARK_REQUIRES(apply_mutex_);
+  void remember(std::span<const MarkUpdate> updates, std::optional<Position> whole) noexcept
+      QUERYMARK_REQUIRES(apply_mutex_);
   void forget_covered(const Snapshot& snapshot) noexcept QUERYMARK_REQUIRES(apply_mutex_);
   void move_cursor(Cursor& upto) noexcept QUERYMARK_REQUIRES(apply_mutex_);
   // For appliers: it changes under both mutexes, so each of them is enough to read it.
@@ -152,6 +162,9 @@ class Marks {
   mutable Mutex cursor_mutex_;  // taken after apply_mutex_; both are held when these change
   Cursor cursor_ QUERYMARK_GUARDED_BY(cursor_mutex_);
   Position floor_ QUERYMARK_GUARDED_BY(cursor_mutex_){1};
+  // Of own writes that are applied as a whole and that the cursor does not cover.
+  std::set<Position> own_positions_ QUERYMARK_GUARDED_BY(cursor_mutex_);
+  std::atomic<bool> own_ahead_{false};  // there are some
 };
 
 }  // namespace querymark

@@ -18,7 +18,8 @@ namespace querymark {
 /// The read path of one miss as a state machine without I/O, threads or time to wait: a driver asks
 /// what to do next, does it, and tells the machine what came of it.
 ///
-///     start() -> Reach        the log, for a read that must be fresher: resume_reached(bool)
+///     start() -> Reach        the log, for a read that must be fresher, or whose value others
+///                             shall find: resume_reached(bool)
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>)
 ///             -> Prove        the log, about a tier's value: resume_proved()
@@ -158,6 +159,7 @@ class ReadMachine {
   std::optional<SharedValue> to_share_;
   std::size_t tier_ = 0;
   unsigned joins_ = 0;
+  bool followed_ = false;         // the log was looked at for own writes that are ahead of it
   std::optional<Stored> bypass_;  // why the cache is passed by, if it is
   ReadResult result_;
   std::exception_ptr error_;

@@ -21,11 +21,15 @@ struct PendingWrite {
   /// This process's cursor, if the transaction has proved while nobody else could write that its
   /// own rows are all that the log holds behind it, up to the receipt's position.
   std::optional<Cursor> follows;
-  /// A look at the log that came with the commit's answer, taken after the commit.
-  std::optional<Look> look;
+  /// How many rows the transaction has put into the log, whoever in it did, if they were counted.
+  std::optional<std::uint64_t> rows;
 
   /// Counts an intent that stands in the log at `position`.
   void add(const Target& target, Position position);
+  /// The updates are known to be all that the transaction has put into the log.
+  [[nodiscard]] bool whole() const noexcept { return rows == updates.size(); }
+  /// It has put nothing into the log, as far as anybody knows.
+  [[nodiscard]] bool silent() const noexcept { return updates.empty() && rows.value_or(0) == 0; }
 };
 
 /// An empty pending write of a fresh write id.
@@ -49,9 +53,9 @@ struct DatabaseStats {
   std::string doorbell_error;
 };
 
-/// What follows a process's own commits, on every database: marks first, then a look at the log, so
-/// that the next load's horizon lies above the write (a load right after it would else be dead for
-/// every other process). Thread-safe. The marks and the subscriber must outlive it.
+/// What follows a process's own commits, on every database: marks first, then a look at the log,
+/// unless the write's rows are known as a whole. Thread-safe. The marks and the subscriber must
+/// outlive it.
 class OwnWrites {
  public:
   OwnWrites(Marks& marks, Subscriber& subscriber) : marks_(marks), subscriber_(subscriber) {}
@@ -61,9 +65,10 @@ class OwnWrites {
   /// Applies an acknowledged commit to the marks, and moves the cursor over its rows when they
   /// follow on directly. Blocks for no I/O.
   void apply(const PendingWrite& write);
-  /// Looks at the log after a commit, unless the cursor has passed it or the write has looked. The write has succeeded and
+  /// Looks at the log after a commit, unless the marks include all of it. The write has succeeded and
   /// its marks are applied, so a failure is only counted, and while the log can't be read the
   /// subscriber's thread is rung instead: many writers do not wait for one timeout after another.
+  /// The thread is rung, too, when much that is applied has yet to be seen in the log.
   void follow(const PendingWrite& write) noexcept;
   /// Applies what may have been committed; the log will apply it again.
   void doubt(const PendingWrite& write);

@@ -40,8 +40,10 @@ class Borrowed;
 /// that `Options::session.settings` does not pin: pin it there, to '' if need be. Behind a pooling
 /// proxy it must be. What a load finds changed when it ends is not kept.
 ///
-/// A write's intents travel in one text with COMMIT. It is in doubt when the connection is lost
-/// during COMMIT.
+/// A write's intents travel in one round trip with COMMIT. It is in doubt when the connection is
+/// lost during COMMIT. The statement that a write begins with is prepared on its connection when it
+/// comes there for the second time, but for behind a pooling proxy; where the schema has changed
+/// since and it fails, it is run as a text.
 class Database final : public querymark::Database {
  public:
   /// `url` is `postgresql://…` or a libpq keyword string. Blocks for a few round trips. Throws

@@ -45,15 +45,23 @@ void bench_mode(const Options& options, Report& report, const ItemFile& file, Sy
 
 void measure_writers(const Options& options, Report& report, const std::vector<Writer>& writers,
                      int count) {
-  std::vector<Figure> figures;
+  std::vector<ManyWriters> many;
   for (const Writer& writer : writers)
+    many.push_back({writer.name, [&writer](int times) {
+                      for (int i = 0; i < times; ++i) writer.write(i);
+                    }});
+  measure_writers(options, report, many, count);
+}
+
+void measure_writers(const Options& options, Report& report,
+                     const std::vector<ManyWriters>& writers, int count) {
+  std::vector<Figure> figures;
+  for (const ManyWriters& writer : writers)
     figures.push_back({.bench = "write", .subject = writer.name, .unit = "us"});
   for (std::size_t round = 0; round <= options.runs; ++round)
     for (std::size_t w = 0; w < figures.size(); ++w) {
       if (!options.wants(figures[w].subject)) continue;
-      const double ns = elapsed_ns([&] {
-        for (int i = 0; i < count; ++i) writers[w].write(i);
-      });
+      const double ns = elapsed_ns([&] { writers[w].write(count); });
       if (round > 0) figures[w].runs.push_back(ns / 1000 / count);
     }
   const double plain = figures[0].runs.empty() ? 0 : figures[0].median();

@@ -14,10 +14,18 @@ struct Writer {
   std::function<void(std::int64_t)> write;
 };
 
+/// A way to write one row many times over, by whatever many threads.
+struct ManyWriters {
+  std::string name;
+  std::function<void(int)> write;
+};
+
 /// Measures the writers in turns of `count` writes, microseconds each. The first is what the others
 /// are compared with: their "x_plain" is its time over theirs.
 void measure_writers(const Options& options, Report& report, const std::vector<Writer>& writers,
                      int count);
+void measure_writers(const Options& options, Report& report,
+                     const std::vector<ManyWriters>& writers, int count);
 
 /// A write through the library with so many intents.
 template <class Database>

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,15 @@ class Bell {
   [[nodiscard]] bool take_ring() noexcept { return to_ring_.exchange(false); }
   /// It could not be sent; whoever asks the bell next finds it again.
   void give_ring_back() noexcept { to_ring_.store(true); }
+  /// No ring is to be sent earlier.
+  void hold_rings(std::chrono::steady_clock::time_point until) noexcept {
+    rings_held_.store(until.time_since_epoch().count());
+  }
+  /// How long rings are held yet; not above zero: they are not.
+  [[nodiscard]] std::chrono::nanoseconds rings_held(
+      std::chrono::steady_clock::time_point now) const noexcept {
+    return std::chrono::nanoseconds(rings_held_.load()) - now.time_since_epoch();
+  }
 
   void interrupt() noexcept;
   [[nodiscard]] bool take_interrupt() noexcept { return interrupted_.exchange(false); }
@@ -48,6 +58,7 @@ class Bell {
   WakeEvent wake_;
   Descriptor sockets_;  // an epoll set with one member at most
   std::atomic<bool> to_ring_{false};
+  std::atomic<std::int64_t> rings_held_{0};
   std::atomic<bool> interrupted_{false};
   std::atomic<bool> rung_{false};
   std::atomic<bool> report_{false};

@@ -40,13 +40,17 @@ void NotifyDoorbell::wait(nanoseconds timeout) {
   for (bool heard = false, last = false;;) {
     if (bell.take_interrupt()) return;
     nanoseconds longest = options_.probe_interval;
-    if (heard || bell.is_to_ring() || now - attended_ > options_.probe_interval) {
+    const auto rings_held = bell.rings_held(now);
+    const bool rings = bell.is_to_ring() && rings_held.count() <= 0;
+    if (heard || rings || now - attended_ > options_.probe_interval) {
       heard = !log_->attend(options_.probe_interval);
       if (heard)
         longest = kBusy;
-      else if (bell.is_to_ring())
+      else if (rings && bell.is_to_ring())
         longest = kHeldUp;
       if (!heard) attended_ = now;
+    } else if (bell.is_to_ring()) {
+      longest = rings_held;
     }
     if (bell.take_rung() || last) return;
     now = Clock::now();

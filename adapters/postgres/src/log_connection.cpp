@@ -43,6 +43,9 @@ using std::chrono::nanoseconds;
 
 constexpr std::string_view kLockNotAvailable = "55P03";
 constexpr std::chrono::milliseconds kRingAgainAfter{100};
+// A ring costs the server a transaction, and each listener a wake-up and a look: more than a small
+// write does. One that comes after a silence is sent at once.
+constexpr std::chrono::milliseconds kRingsApart{2};
 
 }  // namespace
 
@@ -322,14 +325,16 @@ void LogConnection::sent_failed(const Error& failure) {
   sent_.reset();
   if (failure.native_code() != kLockNotAvailable) return;  // a hint that is lost
   bell_.give_ring_back();
-  ring_after_ = Clock::now() + kRingAgainAfter;
+  bell_.hold_rings(Clock::now() + kRingAgainAfter);
 }
 
 void LogConnection::send_ring(Connection& connection) {
-  if (sent_ || !bell_.is_to_ring() || Clock::now() < ring_after_) return;
+  const auto now = Clock::now();
+  if (sent_ || !bell_.is_to_ring() || bell_.rings_held(now).count() > 0) return;
   static_cast<void>(bell_.take_ring());
+  bell_.hold_rings(now + kRingsApart);
   connection.send(sql::ring.text, {as_parameter(namespace_name_)});
-  sent_ = Clock::now();
+  sent_ = now;
 }
 
 void LogConnection::resume(Connection& connection) noexcept {

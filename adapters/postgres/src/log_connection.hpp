@@ -46,7 +46,7 @@ struct LogPage {
 [[nodiscard]] std::optional<Cursor> cursor_of(const Row& row);
 /// Of a row that says where the log stands, as that of `log_state` does.
 [[nodiscard]] LogState state_of(const Row& row);
-/// Of the rows of `log_page`, or `log_look`; SchemaError when there are none.
+/// Of the rows of `log_page`; SchemaError when there are none.
 [[nodiscard]] LogPage page_of(const ResultSet& set);
 /// Of the row of `subscriber_beat`.
 [[nodiscard]] Beaten beaten_of(const ResultSet& set);
@@ -141,7 +141,6 @@ class LogConnection {
   // What was sent last without waiting for its end, if that has not come.
   std::optional<Clock::time_point> sent_ QUERYMARK_GUARDED_BY(mutex_);
   Clock::time_point heard_ QUERYMARK_GUARDED_BY(mutex_);  // when the server last answered, or rang
-  Clock::time_point ring_after_ QUERYMARK_GUARDED_BY(mutex_);  // no ring is sent earlier
   // What this connection has shown of the server, as of its last page.
   struct Known {
     std::optional<Cursor> end;

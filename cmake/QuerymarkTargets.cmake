@@ -38,5 +38,13 @@ function(querymark_settings target)
     target_compile_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE})
+    if(QUERYMARK_SANITIZE STREQUAL thread AND CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+      # Tests that count allocations define operator new, and so does the static runtime.
+      execute_process(COMMAND "${CMAKE_CXX_COMPILER}"
+                      -print-file-name=libclang_rt.tsan-${CMAKE_SYSTEM_PROCESSOR}.so
+                      OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+      get_filename_component(folder "${runtime}" DIRECTORY)
+      target_link_options(${target} PRIVATE -shared-libsan "LINKER:-rpath,${folder}")
+    endif()
   endif()
 endfunction()

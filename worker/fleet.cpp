@@ -15,7 +15,7 @@ void Fleet::become(const std::vector<DrainSettings>& wanted) {
         drains_, [&](const auto& drain) { return drain->settings() == settings; });
     if (!runs) opened.push_back(std::make_unique<Drain>(settings, lines_));
   }
-  const auto goes = std::ranges::stable_partition(drains_, [&](const auto& drain) {
+  const auto goes = std::ranges::partition(drains_, [&](const auto& drain) {
     return std::ranges::find(wanted, drain->settings()) != wanted.end();
   });
   for (const auto& drain : goes) drain->request_stop();

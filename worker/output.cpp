@@ -13,7 +13,7 @@
 namespace querymark::cli {
 namespace {
 
-std::atomic<bool> failed{false};
+std::atomic<bool> broken{false};
 std::atomic<bool> stuck{false};  // standard error's reader
 
 // Pieces of PIPE_BUF bytes do not block on a pipe that poll() calls writable.
@@ -42,15 +42,15 @@ void secure_output() noexcept {
 }
 
 void say(std::string_view text) noexcept {
-  if (!write_all(STDOUT_FILENO, text, -1)) failed = true;
+  if (!write_all(STDOUT_FILENO, text, -1)) broken = true;
 }
 
 void complain(std::string_view text) noexcept {
   const bool written = write_all(STDERR_FILENO, text, stuck ? 0 : 1000);
   stuck = !written;
-  if (!written) failed = true;
+  if (!written) broken = true;
 }
 
-bool output_failed() noexcept { return failed; }
+bool output_failed() noexcept { return broken; }
 
 }  // namespace querymark::cli

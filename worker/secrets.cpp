@@ -8,7 +8,7 @@
 namespace querymark::cli {
 namespace {
 
-struct Span {
+struct TextRange {
   std::size_t begin;
   std::size_t end;
 };
@@ -20,8 +20,8 @@ std::size_t value_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-std::vector<Span> secrets_in(std::string_view text) {
-  std::vector<Span> spans;
+std::vector<TextRange> secrets_in(std::string_view text) {
+  std::vector<TextRange> spans;
   const std::string lower = ascii::to_lower(text);
   static constexpr std::string_view kPassword = "password=";
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -48,7 +48,7 @@ std::vector<Span> secrets_in(std::string_view text) {
 std::string without_secrets(std::string_view text) {
   std::string out;
   std::size_t copied = 0;
-  for (const Span span : secrets_in(text)) {
+  for (const TextRange span : secrets_in(text)) {
     out.append(text.substr(copied, span.begin - copied)).append("***");
     copied = span.end;
   }
@@ -57,7 +57,7 @@ std::string without_secrets(std::string_view text) {
 
 void hide_secrets(int argc, char** argv) {
   for (int i = 1; i < argc; ++i)
-    for (const Span span : secrets_in(argv[i]))
+    for (const TextRange span : secrets_in(argv[i]))
       std::fill(argv[i] + span.begin, argv[i] + span.end, '*');
 }
 

@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "commands/commands.hpp"
 #include "health.hpp"
@@ -24,18 +25,22 @@ std::vector<Finding> examine(const LogView& view) {
   }
 }
 
+void tell(const Finding& finding, bool json) {
+  if (json)
+    say_json({{"severity", to_string(finding.severity)},
+              {"what", finding.what},
+              {"advice", finding.advice}});
+  else
+    say(fmt::format("{}: {}\n    {}\n", to_string(finding.severity), printable(finding.what),
+                    printable(finding.advice)));
+}
+
 ExitCode run(const LogView& view) {
-  std::vector<Finding> findings = examine(view);
-  std::ranges::stable_sort(findings, std::greater<>(), &Finding::severity);
-  for (const Finding& finding : findings) {
-    if (view.json)
-      say_json({{"severity", to_string(finding.severity)},
-                {"what", finding.what},
-                {"advice", finding.advice}});
-    else
-      say(fmt::format("{}: {}\n    {}\n", to_string(finding.severity), printable(finding.what),
-                      printable(finding.advice)));
-  }
+  const std::vector<Finding> findings = examine(view);
+  using enum Finding::Severity;
+  for (const auto severity : {error, warning, notice})
+    for (const Finding& finding : findings)
+      if (finding.severity == severity) tell(finding, view.json);
   const bool sick = std::ranges::any_of(findings, [](const Finding& finding) {
     return finding.severity != Finding::Severity::notice;
   });

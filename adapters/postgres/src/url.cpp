@@ -17,19 +17,19 @@ struct FreeOptions {
   void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
 };
 
-using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+using ParsedUrl = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
 // Nothing when libpq can't read the text, whose complaint may quote a password.
-Options parsed(const std::string& text) {
+ParsedUrl parsed_url(const std::string& text) {
   char* complaint = nullptr;
-  Options options(PQconninfoParse(text.c_str(), &complaint));
+  ParsedUrl options(PQconninfoParse(text.c_str(), &complaint));
   if (complaint != nullptr) PQfreemem(complaint);
   return options;
 }
 
 bool is_option(std::string_view name) {
   if (name == "ssl") return true;  // of JDBC's URLs; libpq takes ssl=true
-  const Options all = parsed("");
+  const ParsedUrl all = parsed_url("");
   for (const PQconninfoOption* option = all.get(); option != nullptr && option->keyword != nullptr;
        ++option)
     if (name == option->keyword) return true;
@@ -128,10 +128,10 @@ void require_port(std::string_view ports) {
         "postgresql://USER@HOST:PORT/DATABASE");
 }
 
-Options read(const std::string& url) {
+ParsedUrl read(const std::string& url) {
   if (url.find('\0') != std::string::npos) throw ConfigError("the connection URL holds a NUL");
   if (is_url(url)) require_escaped(UrlParts(url));
-  Options options = parsed(url);
+  ParsedUrl options = parsed_url(url);
   if (options) return options;
   if (is_url(url))
     require_known_options(UrlParts(url));
@@ -186,7 +186,7 @@ std::string ConnectString::scrub(std::string text) const {
 }
 
 ConnectString parse_url(const std::string& url, std::chrono::milliseconds connect_timeout) {
-  const Options options = read(url);
+  const ParsedUrl options = read(url);
   std::map<std::string, std::string> given;
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option)
     if (option->val != nullptr) given[option->keyword] = option->val;

@@ -10,7 +10,7 @@
 namespace querymark::sqlite {
 namespace {
 
-constexpr SchemaQueries kSchema{subscribers_sql::schema_present, subscribers_sql::schema_version};
+constexpr SchemaQueries kSideSchema{subscribers_sql::schema_present, subscribers_sql::schema_version};
 
 // As SQLite does for the files that it makes itself: whoever may use the database may use this.
 void give_mode_of(const std::string& database, const std::string& path) noexcept {
@@ -46,7 +46,7 @@ Connection& SubscriberFile::open() {
                                                                   .create = true});
   if (fresh) give_mode_of(database_, path_);
   static_cast<void>(
-      run_migrations(subscribers_sql::kMigrations, migration_port(*opened, kSchema, path_), false));
+      run_migrations(subscribers_sql::kMigrations, migration_port(*opened, kSideSchema, path_), false));
   connection_ = std::move(opened);
   return *connection_;
 }

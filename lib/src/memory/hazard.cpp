@@ -70,8 +70,8 @@ std::atomic<HazardRecord*> all_records{nullptr};
 
 // Gives the record back when the thread ends. Should a later destructor of the same thread use a
 // cache, it takes a record that nobody gives back.
-struct GiveBack {
-  ~GiveBack() {
+struct RecordReturn {
+  ~RecordReturn() {
     HazardRecord* const record = std::exchange(this_thread_hazards, nullptr);
     if (record != nullptr) record->taken.store(false, std::memory_order_release);
   }
@@ -100,7 +100,7 @@ HazardRecord* find_free_record() noexcept {
 }  // namespace
 
 HazardRecord& take_hazard_record() {
-  thread_local GiveBack give_back;
+  thread_local RecordReturn give_back;
   HazardRecord* record = find_free_record();
   if (record == nullptr) {
     record = new HazardRecord;

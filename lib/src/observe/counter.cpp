@@ -13,9 +13,9 @@ namespace {
 std::array<std::atomic<bool>, kOwnStripes> taken{};
 
 // A destructor that runs later in the same thread counts in the shared stripe.
-struct GiveBack {
+struct StripeReturn {
   std::size_t mine = kOwnStripes;
-  ~GiveBack() {
+  ~StripeReturn() {
     this_thread_stripe = kOwnStripes;
     if (mine < kOwnStripes) taken[mine].store(false, std::memory_order_release);
   }
@@ -24,7 +24,7 @@ struct GiveBack {
 }  // namespace
 
 std::size_t take_stripe() noexcept {
-  thread_local GiveBack give_back;
+  thread_local StripeReturn give_back;
   for (std::size_t i = 0; i < kOwnStripes && give_back.mine == kOwnStripes; ++i)
     if (!taken[i].exchange(true, std::memory_order_acquire)) give_back.mine = i;
   this_thread_stripe = give_back.mine;

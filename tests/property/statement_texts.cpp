@@ -105,8 +105,8 @@ TEST_CASE("statement texts: no call with an effect hides, and none is seen where
     moved += had_effect ? 1 : 0;
     REQUIRE(seen == had_effect);
   }
-  CHECK(moved > 100);
-  CHECK(ran - moved > 100);
+  CHECK(moved > rounds(100));
+  CHECK(ran - moved > rounds(100));
 }
 
 TEST_CASE("statement texts: none that ends the transaction passes", "[property]") {
@@ -150,6 +150,6 @@ TEST_CASE("statement texts: none that ends the transaction passes", "[property]"
     stands ? ++went_on : ++ended;
     REQUIRE(seen != stands);
   }
-  CHECK(ended > 100);
-  CHECK(went_on > 100);
+  CHECK(ended > rounds(100));
+  CHECK(went_on > rounds(100));
 }

@@ -201,6 +201,7 @@ Outcome decide_all(const Command& command, Deliveries& deliveries, Decision deci
   Outcome outcome;
   for_each_page(deliveries, filter, 0, [&](const std::vector<DeliveryRow>& rows) {
     std::vector<SeenDelivery> seen;
+    seen.reserve(rows.size());
     for (const DeliveryRow& row : rows) seen.push_back({row.record.id, row.state});
     outcome.matched += rows.size();
     outcome.changed += deliveries.decide(seen, decision).size();

@@ -17,9 +17,9 @@ namespace querymark::cli {
 namespace {
 
 std::string taken_from_environment(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no threads yet
   const std::string text = value == nullptr ? "" : value;
-  ::unsetenv(name);
+  ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): no threads yet
   return text;
 }
 

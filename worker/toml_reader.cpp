@@ -71,7 +71,7 @@ bool TomlReader::read(std::string_view key, std::chrono::milliseconds& value,
   const toml::node* node = find(key);
   if (node == nullptr) return false;
   const auto text = node->value_exact<std::string>();
-  if (!text) refuse(key, "a span of time in quotes, such as \"250ms\", \"5s\" or \"1h\"");
+  if (!text) refuse(key, R"(a span of time in quotes, such as "250ms", "5s" or "1h")");
   value = parse_span(*text, place(key) + std::string(key));
   if (value < least) refuse(key, "at least " + about(least));
   return true;

@@ -9,7 +9,7 @@
 namespace querymark::postgres {
 namespace {
 
-constexpr std::size_t kMostBytes = 64 * 1024;  // names and values together
+constexpr std::size_t kMostBytes = std::size_t{64} * 1024;  // names and values together
 
 // Two or more identifiers with dots between, in ASCII: the server folds the case of no other
 // letters in the same way everywhere.

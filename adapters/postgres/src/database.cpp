@@ -96,7 +96,7 @@ bool Database::State::prove_lent(PooledConnection& connection) {
   connection.pin(known->pinned(settings_of(options.session)));
   const bool here = leads_here(connection);
   const ResultSet look = connection.look(known->names());
-  const std::string settings = look.row(0)["session"].as<std::string>();
+  const auto settings = look.row(0)["session"].as<std::string>();
   const MutexLock lock(session_mutex);
   if (!lent_look) lent_look = settings;
   if (*lent_look != settings) throw changed("what another client of the proxy has set");

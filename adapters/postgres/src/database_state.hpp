@@ -138,8 +138,8 @@ struct Database::State final : Backend {
   template <class Action>
   auto on_standing(Action&& action, std::optional<Lease> first = std::nullopt) {
     for (std::size_t tries = 0;; ++tries) {
-      Lease connection = first ? *std::move(first) : pool.acquire();  // failing to open is no loss
-      first.reset();
+      // Failing to open is no loss.
+      Lease connection = first ? *std::exchange(first, std::nullopt) : pool.acquire();
       try {
         return action(connection);
       } catch (const ConfigError&) {

@@ -98,13 +98,15 @@ std::string type_name(unsigned type, const TypeNames& names) {
 std::vector<unsigned> types_of(const pqxx::result& result) {
   std::vector<unsigned> types;
   const auto columns = result.columns();
-  for (auto column = columns - columns; column < columns; ++column)
+  types.reserve(static_cast<std::size_t>(columns));
+  for (auto column = decltype(columns + 0){}; column < columns; ++column)
     types.push_back(result.column_type(column));
   return types;
 }
 
 std::vector<unsigned> types_of(const pg_result* result) {
   std::vector<unsigned> types;
+  types.reserve(static_cast<std::size_t>(PQnfields(result)));
   for (int column = 0; column < PQnfields(result); ++column)
     types.push_back(PQftype(result, column));
   return types;
@@ -240,7 +242,7 @@ ResultSet rows_of(const pqxx::result& result, const TypeNames& names) {
   ResultSetBuilder builder;
   const std::vector<unsigned> types = types_of(result);
   const auto columns = result.columns();
-  for (auto column = columns - columns; column < columns; ++column)
+  for (auto column = decltype(columns + 0){}; column < columns; ++column)
     builder.add_column(result.column_name(column), type_name(result.column_type(column), names));
   for (const auto& row : result) {
     if (columns == 0) builder.add_bare_row();

@@ -21,8 +21,8 @@ Options checked(Options options) {
 
 }  // namespace
 
-Database::State::State(const std::string& where, Cache& cache, const Options& opts)
-    : options(checked(opts)),
+Database::State::State(const std::string& where, Cache& cache, Options opts)
+    : options(checked(std::move(opts))),
       path(path_of(where)),
       pool({.limit = options.readers,
             .patience = options.busy_timeout,
@@ -108,7 +108,7 @@ bool Database::State::could_keep(std::string_view sql) noexcept {
 WriteFate Database::State::resolve(const Receipt& receipt) { return log.resolve(receipt); }
 
 Database::Database(const std::string& where, Cache& cache, Options options)
-    : querymark::Database(std::make_unique<State>(where, cache, options)) {}
+    : querymark::Database(std::make_unique<State>(where, cache, std::move(options))) {}
 
 const std::string& Database::path() const noexcept { return state().path; }
 

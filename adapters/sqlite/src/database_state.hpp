@@ -33,7 +33,7 @@
 namespace querymark::sqlite {
 
 struct Database::State final : Backend {
-  State(const std::string& where, Cache& cache, const Options& opts);
+  State(const std::string& where, Cache& cache, Options opts);
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const SessionSettings& settings) override;

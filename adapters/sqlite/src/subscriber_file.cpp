@@ -10,7 +10,8 @@
 namespace querymark::sqlite {
 namespace {
 
-constexpr SchemaQueries kSideSchema{subscribers_sql::schema_present, subscribers_sql::schema_version};
+constexpr SchemaQueries kSideSchema{subscribers_sql::schema_present,
+                                    subscribers_sql::schema_version};
 
 // As SQLite does for the files that it makes itself: whoever may use the database may use this.
 void give_mode_of(const std::string& database, const std::string& path) noexcept {
@@ -45,8 +46,8 @@ Connection& SubscriberFile::open() {
                                                                   .write_ahead_log = true,
                                                                   .create = true});
   if (fresh) give_mode_of(database_, path_);
-  static_cast<void>(
-      run_migrations(subscribers_sql::kMigrations, migration_port(*opened, kSideSchema, path_), false));
+  static_cast<void>(run_migrations(subscribers_sql::kMigrations,
+                                   migration_port(*opened, kSideSchema, path_), false));
   connection_ = std::move(opened);
   return *connection_;
 }

@@ -157,7 +157,7 @@ bool Round::row_by_row(const std::vector<SharedInvalidation>& wanted) {
     auto taken = log_.deliveries.take_row(claim_, each, options_.largest_ttl);
     if (!taken) return fenced();
     if (taken->empty()) continue;  // it waits for later, or has been decided on
-    if (!attempt(std::move(*taken), claim_.waiting ? &applied_ : nullptr)) return false;
+    if (!attempt(*taken, claim_.waiting ? &applied_ : nullptr)) return false;
     if (!keep_lease()) return false;
   }
   return true;
@@ -171,7 +171,7 @@ bool Round::breaks_the_target(const SharedInvalidation& wanted) {
   return ++memory_.suspected >= kOpenings;
 }
 
-bool Round::attempt(std::vector<Delivery<delivery::Claimed>> taken,
+bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
                     std::vector<SharedInvalidation>* applied) {
   std::vector<Settled> outcomes;
   std::vector<DeliveryRecord> records;
@@ -310,7 +310,7 @@ bool Round::due() {
     auto taken = log_.deliveries.take_due(claim_, memory_.openings > 1 ? 1 : kDueBatch);
     if (!taken) return fenced();
     if (taken->empty()) return true;
-    if (!attempt(std::move(*taken), nullptr)) return false;
+    if (!attempt(*taken, nullptr)) return false;
     if (!keep_lease()) return false;
   }
   return true;

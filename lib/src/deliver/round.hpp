@@ -59,7 +59,7 @@ class Round {
   bool row_by_row(const std::vector<SharedInvalidation>& wanted);
   // Applies claimed deliveries, and records what became of each; adds to `applied`, if there is one,
   // what the next record of the cursor may supersede others by.
-  bool attempt(std::vector<Delivery<delivery::Claimed>> taken,
+  bool attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
                std::vector<SharedInvalidation>* applied);
   // A row at which the target went down: whether it did so for the third time in a row.
   [[nodiscard]] bool breaks_the_target(const SharedInvalidation& wanted);

@@ -62,6 +62,7 @@ std::string_view to_string(Decision decision) noexcept {
 std::vector<DeliveryState> states_of(const DeliveryFilter& filter) {
   if (!filter.states.empty()) return filter.states;
   std::vector<DeliveryState> all;
+  all.reserve(std::size(kNames));
   for (const auto& [state, name] : kNames) all.push_back(state);
   return all;
 }

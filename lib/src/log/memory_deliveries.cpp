@@ -71,7 +71,7 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
                           .available_at = now + left.pause,
                           .deadline = now + progress.lifetime,
                           .last_error = left.error};
-    row->deliveries.emplace(record.id, Waiting{std::move(record), left.state, {}, now, now});
+    row->deliveries.emplace(last_delivery_, Waiting{std::move(record), left.state, {}, now, now});
     if (left.target && left.state != DeliveryState::pending && on_death == OnDeath::flush)
       owe_flush(*row, left.position);
   }
@@ -122,6 +122,7 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   });
   if (due.size() > limit) due.resize(limit);
   std::vector<Delivery<delivery::Claimed>> taken;
+  taken.reserve(due.size());
   for (Waiting* each : due) taken.push_back(claimed(*each, claim.token, clock_.wall_now()));
   return taken;
 }

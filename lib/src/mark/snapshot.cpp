@@ -11,14 +11,15 @@ Snapshot Snapshot::upto(Position last) {
 Snapshot::Snapshot(Position xmin, Position xmax, std::vector<Position> in_progress)
     : xmin_(xmin), xmax_(std::max(xmin, xmax)), in_progress_(std::move(in_progress)) {
   std::erase_if(in_progress_, [this](Position p) { return p < xmin_ || p >= xmax_; });
-  std::sort(in_progress_.begin(), in_progress_.end());
-  in_progress_.erase(std::unique(in_progress_.begin(), in_progress_.end()), in_progress_.end());
+  std::ranges::sort(in_progress_);
+  const auto repeated = std::ranges::unique(in_progress_);
+  in_progress_.erase(repeated.begin(), repeated.end());
 }
 
 bool Snapshot::covers(Position position) const noexcept {
   if (position < xmin_) return true;
   if (position >= xmax_) return false;
-  return !std::binary_search(in_progress_.begin(), in_progress_.end(), position);
+  return !std::ranges::binary_search(in_progress_, position);
 }
 
 // What this one does not cover is its list and all from its xmax on; the other may cover none of

@@ -100,7 +100,7 @@ HazardRecord* find_free_record() noexcept {
 }  // namespace
 
 HazardRecord& take_hazard_record() {
-  thread_local RecordReturn give_back;
+  thread_local RecordReturn give_back;  // NOLINT(misc-use-internal-linkage): a local
   HazardRecord* record = find_free_record();
   if (record == nullptr) {
     record = new HazardRecord;
@@ -121,11 +121,11 @@ void sweep_orphans() noexcept {
     const MutexLock lock(all.mutex);
     std::vector<const Entry*>& waiting = all.entries;
     const auto held = protected_entries();
-    const auto free = std::partition(waiting.begin(), waiting.end(), [&](const Entry* entry) {
+    const auto free = std::ranges::partition(waiting, [&](const Entry* entry) {
       return !held || std::ranges::binary_search(*held, entry);
     });
-    released.assign(free, waiting.end());
-    waiting.erase(free, waiting.end());
+    released.assign(free.begin(), free.end());
+    waiting.erase(free.begin(), free.end());
     orphans_waiting.store(!waiting.empty(), std::memory_order_relaxed);
   }
   for (const Entry* entry : released) (void)EntryRef::adopt(entry);  // user code may run: unlocked

@@ -24,7 +24,7 @@ struct StripeReturn {
 }  // namespace
 
 std::size_t take_stripe() noexcept {
-  thread_local StripeReturn give_back;
+  thread_local StripeReturn give_back;  // NOLINT(misc-use-internal-linkage): a local
   for (std::size_t i = 0; i < kOwnStripes && give_back.mine == kOwnStripes; ++i)
     if (!taken[i].exchange(true, std::memory_order_acquire)) give_back.mine = i;
   this_thread_stripe = give_back.mine;

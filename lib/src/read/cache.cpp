@@ -13,7 +13,7 @@
 namespace querymark {
 namespace {
 
-const CacheOptions& checked(const CacheOptions& options) {
+CacheOptions checked(CacheOptions options) {
   if (options.memory_bytes < (1U << 20U))
     throw ConfigError("memory_bytes must be at least 1 MiB, not " +
                       std::to_string(options.memory_bytes));
@@ -23,7 +23,7 @@ const CacheOptions& checked(const CacheOptions& options) {
 }  // namespace
 
 Cache::Cache(CacheOptions options)
-    : options_(std::move(options)), core_(checked(options_).memory_bytes, *options_.clock) {}
+    : options_(checked(std::move(options))), core_(options_.memory_bytes, *options_.clock) {}
 
 Cache::~Cache() {
   local_.reset();

@@ -1,5 +1,6 @@
 #include "querymark/read/flight.hpp"
 
+#include <cstdint>
 #include <cstring>
 
 // States of a flight, and who moves it:
@@ -41,8 +42,9 @@ namespace {
 
 // The prefix is interned and alive as long as the call: its address stands for its bytes.
 std::string flight_key(const KeyView& key) {
-  std::string bytes(sizeof(key.prefix), '\0');
-  std::memcpy(bytes.data(), &key.prefix, sizeof(key.prefix));
+  const auto address = reinterpret_cast<std::uintptr_t>(key.prefix);
+  std::string bytes(sizeof(address), '\0');
+  std::memcpy(bytes.data(), &address, sizeof(address));
   return bytes.append(key.parameters);
 }
 

@@ -140,7 +140,7 @@ Row ResultSet::row(std::size_t index) const& {
 
 ValueType ResultSet::cell_type(std::size_t row, std::size_t column) const noexcept {
   const Layout layout(columns_, columns_ * rows_);
-  return static_cast<ValueType>(buffer_[layout.tags + row * columns_ + column]);
+  return static_cast<ValueType>(buffer_.get()[layout.tags + row * columns_ + column]);
 }
 
 std::uint64_t ResultSet::cell_bits(std::size_t row, std::size_t column) const noexcept {

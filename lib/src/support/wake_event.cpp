@@ -5,8 +5,7 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
-#include <string>
+#include <system_error>
 
 #include "querymark/support/error.hpp"
 
@@ -17,7 +16,7 @@ Descriptor::~Descriptor() {
 }
 
 WakeEvent::WakeEvent() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (event_.get() < 0) throw Error(std::string("eventfd failed: ") + std::strerror(errno));
+  if (event_.get() < 0) throw Error("eventfd failed: " + std::generic_category().message(errno));
 }
 
 void WakeEvent::set() noexcept {

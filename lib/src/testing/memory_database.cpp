@@ -156,7 +156,7 @@ class MemoryDatabase::Write final : public WriteSession, public Transaction {
   Write(const Write&) = delete;
   Write& operator=(const Write&) = delete;
   ~Write() override {
-    for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) (*undo)();
+    for (auto& undo : std::views::reverse(undo_)) undo();
     give_up();
   }
 
@@ -242,11 +242,12 @@ WriteFate MemoryDatabase::State::resolve(const Receipt& receipt) {
   return receipt.position < retained.snapshot.limit() ? WriteFate::unknown : WriteFate::rolled_back;
 }
 
-MemoryDatabase::MemoryDatabase(Cache& cache, MemoryOptions options)
+MemoryDatabase::MemoryDatabase(Cache& cache, const MemoryOptions& options)
     : Database(std::make_unique<State>(cache, std::make_shared<World>(options.namespace_name),
                                        options)) {}
 
-MemoryDatabase::MemoryDatabase(Cache& cache, const MemoryDatabase& other, MemoryOptions options)
+MemoryDatabase::MemoryDatabase(Cache& cache, const MemoryDatabase& other,
+                               const MemoryOptions& options)
     : Database(
           std::make_unique<State>(cache, static_cast<State&>(other.backend()).world, options)) {}
 

@@ -180,7 +180,7 @@ class Prepared {
   [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
                                            const Consistency& consistency, const CallKey& call,
                                            const Args&... args) {
-    const State& state = static_cast<const State&>(core);
+    const auto& state = static_cast<const State&>(core);
     ReadOptions options = state.setup.options;
     options.consistency = consistency;
     options.cached = options.cached && state.enabled.load(std::memory_order_relaxed);

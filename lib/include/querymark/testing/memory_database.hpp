@@ -45,10 +45,10 @@ class MemoryDatabase final : public Database {
   using Change = std::function<std::int64_t(const Call&)>;
 
   /// Throws ConfigError.
-  explicit MemoryDatabase(Cache& cache, MemoryOptions options = {});
+  explicit MemoryDatabase(Cache& cache, const MemoryOptions& options = {});
   /// Another process on the same database: the same answers and the same log, marks of its own. It
   /// sees the writes of others when it waits for their receipts, or after catch_up().
-  MemoryDatabase(Cache& cache, const MemoryDatabase& other, MemoryOptions options = {});
+  MemoryDatabase(Cache& cache, const MemoryDatabase& other, const MemoryOptions& options = {});
   ~MemoryDatabase() override;
 
   /// What the query of this text answers, in reads and in writes. The text must be the same to the

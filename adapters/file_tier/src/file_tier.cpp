@@ -106,7 +106,7 @@ struct FileTier::State {
         tier.query(sql::get, {ParameterView::bytes(name.view()), as_parameter(now)});
     if (found.empty()) return std::nullopt;
     const Row row = found.row(0);
-    auto value = decode_shared_value({row[0].view(), name}, row[1].view());
+    auto value = decode_shared_value({row["namespace"].view(), name}, row["value"].view());
     (value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     return value;
   }
@@ -126,7 +126,7 @@ struct FileTier::State {
                             as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
                             as_parameter(value.expires.time_since_epoch().count()),
                             as_parameter(bytes), ParameterView::bytes(encoded)});
-    const auto seq = inserted.row(0)[0].as<std::int64_t>();
+    const auto seq = inserted.row(0)["seq"].as<std::int64_t>();
     for (const Target& target : value.targets) {
       const Digest hash = target.hash();
       tier.execute(sql::insert_target, {ParameterView::bytes(hash.view()), as_parameter(seq)});
@@ -257,8 +257,8 @@ std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
                               .query(sql::newest, {as_parameter(hex)});
   if (found.empty()) return std::nullopt;
   const Row row = found.row(0);
-  return SharedStamp{epoch, Position{row[0].as<std::uint64_t>()},
-                     WriteId{static_cast<std::uint64_t>(row[1].as<std::int64_t>())}};
+  return SharedStamp{epoch, Position{row["horizon"].as<std::uint64_t>()},
+                     WriteId{static_cast<std::uint64_t>(row["witness"].as<std::int64_t>())}};
 }
 
 FileTierStats FileTier::stats() const {

@@ -24,6 +24,7 @@ constexpr Bench kBenches[] = {
     {"invalidate", bench_invalidate},
     {"false_invalidation", bench_false_invalidation},
     {"propagate", bench_propagate},
+    {"drain", bench_drain},
 #ifdef QUERYMARK_BENCH_POSTGRES
     {"fan", bench_fan},
 #endif

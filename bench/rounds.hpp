@@ -43,6 +43,7 @@ void bench_memory(const Options& options, Report& report);
 void bench_trace(const Options& options, Report& report);
 void bench_invalidate(const Options& options, Report& report);
 void bench_false_invalidation(const Options& options, Report& report);
+void bench_drain(const Options& options, Report& report);
 void bench_propagate(const Options& options, Report& report);
 #ifdef QUERYMARK_BENCH_POSTGRES
 void bench_fan(const Options& options, Report& report);

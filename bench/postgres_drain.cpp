@@ -1,9 +1,9 @@
+#include <memory>
+#include <optional>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <pqxx/transaction>
-#include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -171,8 +171,8 @@ bool has_pgq(const std::string& url) {
 template <class Subject, class... More>
 void add(DrainSubjects& subjects, std::string name, const std::string& url, More&&... more) {
   const auto subject = std::make_shared<Subject>(url, std::forward<More>(more)...);
-  subjects.push_back({std::move(name), [subject] { subject->refill(); },
-                      [subject] { subject->drain(); }});
+  subjects.push_back(
+      {std::move(name), [subject] { subject->refill(); }, [subject] { subject->drain(); }});
 }
 
 }  // namespace

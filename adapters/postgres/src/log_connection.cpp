@@ -72,16 +72,26 @@ std::optional<Cursor> cursor_of(const Row& row) {
 LogPage page_of(const ResultSet& set) {
   require_meta(set);
   LogPage found{.state = state_of(set.row(0)), .rows = {}};
+  const auto column = [&](std::string_view name) {
+    const auto index = set.find_column(name);
+    if (!index) throw Error("a statement of the log has no column " + std::string(name));
+    return *index;
+  };
+  const std::size_t id = column("id"), xid = column("xid"), write = column("write_id");
+  const std::size_t kind = column("kind"), text = column("target");
+  found.rows.reserve(set.size());
   for (const Row row : set) {
-    if (row["id"].is_null()) break;  // the state alone
-    const Field target = row["target"];
-    found.rows.push_back({.id = row["id"].as<std::uint64_t>(),
-                          .position = parse_position(row["xid"].view()),
-                          .write = {static_cast<std::uint64_t>(row["write_id"].as<std::int64_t>())},
+    if (row[id].is_null()) continue;  // the state alone
+    const Field target = row[text];
+    found.rows.push_back({.id = row[id].as<std::uint64_t>(),
+                          .position = parse_position(row[xid].view()),
+                          .write = {static_cast<std::uint64_t>(row[write].as<std::int64_t>())},
                           .target = target.is_null()
                                         ? std::nullopt
-                                        : Target::from_log(row["kind"].view(), target.view())});
+                                        : Target::from_log(row[kind].view(), target.view())});
   }
+  const auto place = [](const LogRow& row) { return std::pair(row.position, row.id); };
+  if (!std::ranges::is_sorted(found.rows, {}, place)) std::ranges::sort(found.rows, {}, place);
   return found;
 }
 

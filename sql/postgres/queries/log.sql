@@ -9,11 +9,12 @@ select querymark.adopt($1::text, $2::text::xid8)
 select h.epoch, h.adopted, h.pruned::text, pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, h.database_id
   from querymark.history h
 
--- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), at most $7,
--- together with the state of the log in the same snapshot. A page begins after the last row of the page before:
+-- The tail: rows that the cursor does not cover and the end does ($4, or this statement's own snapshot), the first $7 and more,
+-- after a first row with the state of the log in the same snapshot. A page begins after the last row of the page before:
 --   the rest of that row's transaction     ($5, after id $6)
 --   the cursor's ids in progress above it  ($3)
 --   all ids from the cursor's xmax on      (above $2, which is xmax - 1, or the last page's last id if that is more)
+-- Each branch lies above the one before, so what comes is in order and nothing sorts it (whoever reads makes sure).
 -- Ordered branches, because an OR reads the whole index under a generic plan; and one bound of each kind per branch,
 -- because a scan with two lower bounds may start at the wrong one. The upper bound keeps out rows of a foreign
 -- history (pg_restore, logical replication), whose ids may lie in the future.
@@ -26,31 +27,31 @@ with state as materialized (
     from querymark.history h
 )
 select s.epoch, s.adopted, s.pruned::text, s.snapshot::text, pg_backend_pid() as pid, s.database_id,
-       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end as target, r.write_id
+       null::bigint as id, null as xid, null as kind, null as target, null::bigint as write_id
   from state s
-  left join lateral (
-    select * from (
-      (select l.id, l.xid, l.kind, l.target, l.write_id
-         from querymark.log l
-        where l.xid = $5::text::xid8 and l.id > $6::bigint
-          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
-        order by l.xid, l.id limit $7::bigint)
-      union all
-      (select l.id, l.xid, l.kind, l.target, l.write_id
-         from querymark.log l
-        where l.xid = any ($3::text[]::xid8[])
-          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
-        order by l.xid, l.id limit $7::bigint)
-      union all
-      (select l.id, l.xid, l.kind, l.target, l.write_id
-         from querymark.log l
-        where l.xid > $2::text::xid8 and l.xid < pg_snapshot_xmax(s.upto)
-          and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
-        order by l.xid, l.id limit $7::bigint)
-    ) branches
-    order by xid, id limit $7::bigint
-  ) r on true
- order by r.xid, r.id
+union all
+select null, null, null, null, null, null,
+       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end, r.write_id
+  from state s
+ cross join lateral (
+    (select l.id, l.xid, l.kind, l.target, l.write_id
+       from querymark.log l
+      where l.xid = $5::text::xid8 and l.id > $6::bigint
+        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+      order by l.xid, l.id limit $7::bigint)
+    union all
+    (select l.id, l.xid, l.kind, l.target, l.write_id
+       from querymark.log l
+      where l.xid = any ($3::text[]::xid8[])
+        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+      order by l.xid, l.id limit $7::bigint)
+    union all
+    (select l.id, l.xid, l.kind, l.target, l.write_id
+       from querymark.log l
+      where l.xid > $2::text::xid8 and l.xid < pg_snapshot_xmax(s.upto)
+        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+      order by l.xid, l.id limit $7::bigint)
+ ) r
 
 -- Whether anything at all has been committed since a snapshot, of whatever: that alone, of the very server that was
 -- looked at before. It touches no table, so it costs a fifth of a page.

@@ -334,6 +334,26 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   return apart;
 }
 
+Connection::Apart Connection::query_in_snapshot(std::string_view sql,
+                                                std::span<const ParameterView> values,
+                                                const char* entering, const char* leaving) {
+  const Bound bound(values);
+  const std::string text(sql);
+  const Call call{.doing = "run a query",
+                  .timeout = settings_.statement_timeout,
+                  .sql = text,
+                  .given = values.size()};
+  const std::array<Step, 5> steps{{{.text = "begin isolation level repeatable read read only"},
+                                   {.text = entering, .prepared = true},
+                                   {.text = text.c_str(), .bound = &bound},
+                                   {.text = leaving, .prepared = true},
+                                   {.text = "rollback"}}};
+  std::array<ResultHandle, 5> results;
+  Apart apart = take_apart(call, steps, results, {.rows = 2, .left = 3});
+  apart.entered = rows_of(results[1].get());
+  return apart;
+}
+
 Connection::Apart Connection::take_apart(const Call& call, std::span<const Step> steps,
                                          std::span<ResultHandle> results, Places at) {
   Apart apart;

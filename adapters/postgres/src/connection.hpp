@@ -71,6 +71,10 @@ class Connection {
   /// With `settings`, these are set in the transaction, for it alone.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
                                   const char* leaving, const SettingList* settings = nullptr);
+  /// The same in a transaction of one snapshot, about which the statement that was prepared as
+  /// `entering` is asked first: it answers `entered`.
+  [[nodiscard]] Apart query_in_snapshot(std::string_view sql, std::span<const ParameterView> values,
+                                        const char* entering, const char* leaving);
   /// One statement of several that share a round trip.
   struct Part {
     enum class Kind : std::uint8_t { text, named };

@@ -17,6 +17,9 @@ Options Database::State::checked(Options options) {
   detail::require_some(options.connections, "connections");
   detail::require_time(options.connect_timeout, "connect_timeout");
   detail::require_time(options.log_timeout, "log_timeout");
+  if (!options.replica_url.empty())
+    static_cast<void>(
+        parse_url(options.replica_url, options.connect_timeout));  // throws for a bad one
   return options;
 }
 
@@ -133,6 +136,11 @@ SessionState Database::State::own_session() {
   return *session;
 }
 
+Standby::Primary Database::State::as_primary() {
+  const MutexLock lock(session_mutex);
+  return {.database_id = database_id, .session = *session};
+}
+
 bool Database::State::is_like_ours(const SessionState& callers, std::string_view encoding) {
   const MutexLock lock(session_mutex);
   return !callers.opaque && encoding == client_encoding && session->difference(callers).empty();
@@ -225,6 +233,10 @@ Database::Database(const std::string& url, Cache& cache, Options options)
     : querymark::Database(std::make_unique<State>(url, cache, std::move(options))) {}
 
 const std::string& Database::label() const noexcept { return state().label; }
+
+ReplicaStats Database::replica() const {
+  return state().standby ? state().standby->stats() : ReplicaStats();
+}
 
 std::string Database::doorbell_problem() const { return state().doorbell.problem(); }
 

@@ -17,12 +17,14 @@
 #include "querymark/support/connection_pool.hpp"
 #include "querymark/support/mutex.hpp"
 #include "session.hpp"
+#include "standby.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
 
 // Threads and locks:
 //
 //   readers, writers   take a connection from the pool, whose mutex is held for moments only
+//                      (`standby` has one of its own)
 //   subscriber         its thread sleeps in the doorbell and reads the log, over the one connection
 //                      of `log`
 //
@@ -67,6 +69,8 @@ struct Database::State final : Backend {
               CoreOptions::of(options, cache, first_scope())) {
     core_.start();
     following.store(true);
+    if (!options.replica_url.empty())
+      standby.emplace(options, cache.clock(), [this] { return as_primary(); });
     require_one_database();
     pool.drain();  // what its sessions are is known; they are opened when somebody reads or writes
   }
@@ -109,6 +113,7 @@ struct Database::State final : Backend {
   void require_one_database();
   // What the pool's sessions are.
   [[nodiscard]] SessionState own_session();
+  [[nodiscard]] Standby::Primary as_primary();
   // Whether a query gives on the caller's session what it gives on the pool's.
   [[nodiscard]] bool is_like_ours(const SessionState& callers, std::string_view encoding);
   // A caller's own connection must lead to this database.
@@ -119,6 +124,12 @@ struct Database::State final : Backend {
   }
   LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
     return load_with({}, sql, parameters);
+  }
+  LoadedRows load_from_replica(std::string_view sql,
+                               std::span<const ParameterView> parameters) override {
+    if (standby)
+      if (auto loaded = standby->load(sql, parameters)) return *std::move(loaded);
+    return load(sql, parameters);
   }
   LoadedRows load_with(const SessionSettings& settings, std::string_view sql,
                        std::span<const ParameterView> parameters) override;
@@ -169,6 +180,7 @@ struct Database::State final : Backend {
   Log log;
   NotifyDoorbell doorbell;
   const std::unique_ptr<Subscribers> subscribers = log.subscribers();
+  std::optional<Standby> standby;
   DatabaseCore core_;
   SharedTypeNames type_names;  // of the low road
 };

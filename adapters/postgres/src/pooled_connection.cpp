@@ -53,15 +53,25 @@ Connection::Part named(std::string name) {
 
 }  // namespace
 
-void PooledConnection::pin(const SettingList& settings) {
+// True on a standby.
+bool PooledConnection::pin_anywhere(const SettingList& settings) {
   const ResultSet pinned =
       query(sql::pin_session,
             {as_parameter(settings.names), as_parameter(settings.values), as_parameter(proxied())});
-  if (pinned.row(0)[0].as<bool>())
+  return pinned.row(0)[0].as<bool>();
+}
+
+void PooledConnection::pin(const SettingList& settings) {
+  if (pin_anywhere(settings))
     throw Error(label() +
                     " is a standby, where positions can't be trusted; connect to the primary "
                     "(target_session_attrs=read-write in the URL)",
                 {.connection_lost = true});
+}
+
+void PooledConnection::pin_standby(const SettingList& settings) {
+  if (!pin_anywhere(settings))
+    throw Error(label() + " is no standby, or was promoted", {.connection_lost = true});
 }
 
 ResultSet PooledConnection::find_history() {
@@ -150,18 +160,37 @@ bool PooledConnection::forgets(const std::vector<std::string>& names) const {
   });
 }
 
+PooledConnection::Read PooledConnection::judged(Apart& apart) {
+  const bool answered = !apart.left.empty();
+  const bool proved = answered && apart.left.row(0)[1].view() == left_;
+  if (!proved) give_up();
+  return {std::move(apart.rows), answered && apart.left.row(0)[0].as<bool>(), proved};
+}
+
 PooledConnection::Read PooledConnection::read(std::string_view sql,
                                               std::span<const ParameterView> values) {
   try {
     Apart apart = query_apart(sql, values, "querymark_leave");
-    const bool answered = !apart.left.empty();
-    const bool proved = answered && apart.left.row(0)[1].view() == left_;
-    if (!proved) give_up();
-    return {std::move(apart.rows), answered && apart.left.row(0)[0].as<bool>(), proved};
+    return judged(apart);
   } catch (...) {  // its transaction goes, then rethrown
     abandon();
     throw;
   }
+}
+
+PooledConnection::StandbyRead PooledConnection::read_standby(
+    std::string_view sql, std::span<const ParameterView> values) {
+  try {
+    Apart apart = query_in_snapshot(sql, values, "querymark_state", "querymark_leave");
+    return {judged(apart), std::move(apart.entered)};
+  } catch (...) {  // its transaction goes, then rethrown
+    abandon();
+    throw;
+  }
+}
+
+void PooledConnection::settle_standby() {
+  run("prepare querymark_state as " + std::string(sql::standby_state));
 }
 
 PooledConnection::Read PooledConnection::read_with(const SettingList& settings,

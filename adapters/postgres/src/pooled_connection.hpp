@@ -30,6 +30,8 @@ class PooledConnection final : public Connection {
 
   /// Sets `settings`. Throws Error on a standby.
   void pin(const SettingList& settings);
+  /// The same on a standby; throws Error elsewhere.
+  void pin_standby(const SettingList& settings);
   /// The row of `session`: where the connection leads.
   [[nodiscard]] ResultSet find_history();
   /// What the session is, after `pinned` was set. Costs milliseconds: looks at all settings,
@@ -54,6 +56,13 @@ class PooledConnection final : public Connection {
   /// connection does not.
   [[nodiscard]] Read read_with(const SettingList& settings, std::string_view sql,
                                std::span<const ParameterView> values);
+  struct StandbyRead : Read {
+    ResultSet state;  ///< The row of `standby_state`, in the snapshot that the rows are of.
+  };
+  /// The same as read() on a standby. Requires settle_standby() after settle().
+  [[nodiscard]] StandbyRead read_standby(std::string_view sql,
+                                         std::span<const ParameterView> values);
+  void settle_standby();
   /// Begins a transaction that writes; returns the row of `begin_write`.
   [[nodiscard]] ResultSet begin(Isolation isolation);
   /// Whether BEGIN can travel with a write's first statement.
@@ -82,6 +91,8 @@ class PooledConnection final : public Connection {
   [[nodiscard]] bool forgets(const std::vector<std::string>& names) const;
 
  private:
+  [[nodiscard]] bool pin_anywhere(const SettingList& settings);
+  [[nodiscard]] Read judged(Apart& apart);
   [[nodiscard]] ResultSet begin_text(const std::string& begin);
   [[nodiscard]] Part append_part(const Append& append);
   void check(const ResultSet& answer) noexcept;

@@ -12,6 +12,8 @@ constexpr milliseconds kShortestLease{10'000};
 constexpr milliseconds kLongestLease{24 * 3600 * 1000};
 constexpr milliseconds kLongestInterval{5000};
 constexpr unsigned kCountEvery = 10;
+// Processes of a fleet start together, and the first of them found few others.
+constexpr unsigned kYoung = 4;
 
 // Two lags: polls, at least three a lag, carry the heartbeats, so a lease outlives those that are
 // lost as long as freshness does.
@@ -41,7 +43,7 @@ void Heartbeats::enter(MonotonicTime now) {
 
 std::optional<Heartbeat> Heartbeats::due(MonotonicTime now) noexcept {
   if (port_ == nullptr || !entered_ || now < next_) return std::nullopt;
-  return Heartbeat{.id = self_.id, .count_live = beats_ % kCountEvery == 0};
+  return Heartbeat{.id = self_.id, .count_live = beats_ < kYoung || beats_ % kCountEvery == 0};
 }
 
 void Heartbeats::take(const Beaten& beaten, MonotonicTime began) noexcept {

@@ -21,6 +21,9 @@
 //     trusted when the call began need not be any more (lead, polled, joined).
 //   - A load of one's own is returned even if a target was invalidated meanwhile: it is a plain
 //     read of the database that began after the call. Only keeping it would be wrong.
+//   - What a replica gave is returned only if the marks prove, after the load, that its snapshot
+//     includes every invalidation of its targets; else the primary is asked (load, loaded). Reads
+//     that pass the cache by, or must be fresher than memory happens to be, ask it at once.
 //   - A read that must be fresher than memory happens to be looks there only after the log has been
 //     reached, and shares a load only by the marks of then; where the log is not reached, the
 //     database answers it, past all copies and loads in flight (reach, resume_reached).
@@ -335,6 +338,7 @@ bool ReadMachine::add_implied(const ResultSet& rows) {
 }
 
 ReadMachine::Action ReadMachine::load() {
+  request_.replica_serves = !replica_refused_ && !bypass_ && !demanding() && !request_.alone;
   return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
 }
 
@@ -362,8 +366,18 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
   return kept;
 }
 
+bool ReadMachine::is_covered(const Loaded& loaded) const {
+  return trusted_now() && loaded.keep == Stored::yes && loaded.snapshot &&
+         source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
+}
+
 ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   ReadCounters& counters = cache_.counters;
+  if (loaded.replica && !is_covered(loaded)) {
+    counters.replica_stale.fetch_add(1);
+    replica_refused_ = true;
+    return load();  // the stamp was taken before this load, too
+  }
   const Stored kept = keep(loaded.entry, loaded);
   // Waiters judge a value by the stamp of the load that they share. One that ran in an older
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.

@@ -121,6 +121,15 @@ select m.database_id, m.epoch,
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 
+-- First in the snapshot of a load on a standby: whether the server is one still (promoted, it gives out ids of its own
+-- that mean other writes), whose log it replays, and below which id all that has ended is visible. Its snapshots do
+-- not list what runs on the primary, so only xmin counts.
+-- name: standby_state
+select pg_catalog.pg_is_in_recovery() as standby, m.database_id, m.epoch,
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text as horizon
+  from querymark.meta m
+ where m.id operator(pg_catalog.=) 1
+
 -- LISTEN belongs to a server session: behind a proxy that lends sessions per transaction it is lost.
 -- name: listening
 select count(*) as channels, pg_backend_pid() as pid from pg_listening_channels() c where c = 'querymark'

@@ -22,6 +22,9 @@ struct CacheStats {
   std::uint64_t targets_differed = 0;  ///< The call's targets were no subset of the entry's.
   // Shared tiers.
   std::uint64_t shared_stale = 0;  ///< Refused by this process's marks, epoch or floor.
+  /// Loads from a replica that this process's marks, epoch or floor refused: they were repeated on the
+  /// primary.
+  std::uint64_t replica_stale = 0;
   // Stores.
   std::uint64_t stored = 0;
   std::uint64_t oversize = 0;

@@ -19,6 +19,9 @@ struct LoadedRows {
   std::optional<SharedStamp> snapshot{};
   /// Anything but `yes`: the rows must not be kept, and why.
   Stored keep = Stored::yes;
+  /// It is the snapshot of a replica, which may lag behind by any time: where the marks do not prove
+  /// that the rows include every invalidation of their targets, they are no answer to anybody.
+  bool replica = false;
 };
 
 /// How a query reaches its database: the one port that an adapter implements for reads.
@@ -29,6 +32,12 @@ class Loader {
   /// otherwise. Throws Error.
   [[nodiscard]] virtual LoadedRows load(std::string_view sql,
                                         std::span<const ParameterView> parameters) = 0;
+  /// The same for whoever judges the snapshot of what comes, and asks `load` where that won't do: may
+  /// ask a replica.
+  [[nodiscard]] virtual LoadedRows load_from_replica(std::string_view sql,
+                                                     std::span<const ParameterView> parameters) {
+    return load(sql, parameters);
+  }
   /// Under which session it loads, where that is not the source's: the session's part of each key.
   /// Callers add their own scope to it and can't replace it. Null: the source's. Lives as long as
   /// the loader.

@@ -60,7 +60,8 @@ class QueryRequest final : public ReadRequest {
   Loaded load(const EntryInit& init) override {
     const std::string_view sql = call.view.prefix->text();
     require_no_nul(sql);
-    LoadedRows loaded = loader_.load(sql, values_);
+    LoadedRows loaded =
+        replica_serves ? loader_.load_from_replica(sql, values_) : loader_.load(sql, values_);
     std::vector<Target> implied = targets_of(options.row_tags, loaded.rows);
     EntryInit with = init;
     const std::vector<TargetId> all = with_ids_of(implied, init.targets);
@@ -69,8 +70,12 @@ class QueryRequest final : public ReadRequest {
     else if (loaded.keep == Stored::yes)
       loaded.keep = Stored::too_many_targets;
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, with);
-    return {std::move(entry), std::move(loaded.rows), loaded.snapshot, loaded.keep,
-            std::move(implied)};
+    return {.entry = std::move(entry),
+            .rows = std::move(loaded.rows),
+            .snapshot = loaded.snapshot,
+            .keep = loaded.keep,
+            .implied = std::move(implied),
+            .replica = loaded.replica};
   }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);

@@ -23,7 +23,7 @@ namespace querymark {
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>)
 ///             -> Prove        the log, about a tier's value: resume_proved()
-///             -> Load         the database: resume(Loaded), or fail(error)
+///             -> Load         the database: resume(Loaded), or fail(error); perhaps once more
 ///             -> StoreShared  one shared tier: resume_stored()
 ///             -> Done         with a value, or with the error that the caller shall see
 ///
@@ -136,6 +136,8 @@ class ReadMachine {
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
                                std::uint64_t generation) const;
+  // Whether what a replica gave includes all that is known of its targets.
+  [[nodiscard]] bool is_covered(const Loaded& loaded) const;
   [[nodiscard]] Stored keep(const EntryRef& entry, const Loaded& loaded);
   [[nodiscard]] Digest shared_name();
   [[nodiscard]] const KeyView& key() const noexcept { return request_.call.view; }
@@ -159,6 +161,7 @@ class ReadMachine {
   std::optional<SharedValue> to_share_;
   std::size_t tier_ = 0;
   unsigned joins_ = 0;
+  bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it
   std::optional<Stored> bypass_;  // why the cache is passed by, if it is
   ReadResult result_;

@@ -24,6 +24,8 @@ struct Loaded {
   Stored keep = Stored::yes;
   /// What its rows imply beyond what the request declares; the entry carries them.
   std::vector<Target> implied{};
+  /// The snapshot is a replica's: see LoadedRows.
+  bool replica = false;
 };
 
 /// One read that memory could not serve, as the read path sees it: how to key, tag, load and build
@@ -47,6 +49,9 @@ class ReadRequest {
   const ReadOptions& options;
   bool alone = false;     ///< Neither joins nor leads: the load sees a snapshot of its own.
   bool shareable = true;  ///< Shared tiers may hold the value.
+  /// Whether a replica may be asked: whoever runs the request says so before each load, and judges
+  /// what comes.
+  bool replica_serves = false;
 
  protected:
   /// Both, and the key's prefix, must outlive the request.

@@ -1,5 +1,6 @@
 #pragma once  // For users.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -24,6 +25,13 @@ using querymark::WriteFate;
 using querymark::Written;
 
 class Borrowed;
+
+/// What a database's standby did for it (Options::replica_url).
+struct ReplicaStats {
+  std::uint64_t loads = 0;  ///< Answered by it; some of them refused (CacheStats::replica_stale).
+  std::uint64_t failures = 0;  ///< It could not answer, and the primary did.
+  std::string last_problem;    ///< The last of these, for people.
+};
 
 /// A PostgreSQL database with a cache in front: queries that are cached, writes that invalidate
 /// everywhere.
@@ -83,6 +91,8 @@ class Database final : public querymark::Database {
 
   /// Why the doorbell does not listen; empty when it does. Without it, polls find the writes.
   [[nodiscard]] std::string doorbell_problem() const;
+  /// What the standby did; all zero without one.
+  [[nodiscard]] ReplicaStats replica() const;
   /// The database, for people: no password.
   [[nodiscard]] const std::string& label() const noexcept;
 

@@ -58,6 +58,15 @@ struct Options {
   /// writes work through it, with six round trips more: each pins and proves the session it is
   /// lent. Empty: the main URL.
   std::string direct_url{};
+  /// A hot standby of the database, itself, not behind a pooling proxy. Loads of cached queries ask
+  /// it, by as many connections of its own as `connections` says, opened when they are needed. What
+  /// it gives counts only if its snapshot includes every invalidation that this process knows of the
+  /// query's targets; else, and whenever the standby can't answer, the primary is asked (see
+  /// CacheStats::replica_stale, Database::replica). Of a query without tags nothing tells how far the
+  /// standby lags behind. Reads that are uncached, strong, at_least, under session settings, or in a
+  /// transaction of the caller's ask the primary. While a transaction stays open on the primary,
+  /// loads of what was written since ask both. Empty: none.
+  std::string replica_url{};
   bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.

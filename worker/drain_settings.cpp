@@ -20,7 +20,8 @@ void read_drain(TomlReader& table, DrainSettings& drain) {
   table.read("target", drain.target);
   table.read("lease", drain.lease, 100ms);
   table.read("poll", drain.poll, 1ms);
-  table.read("largest_ttl", drain.largest_ttl, 1s);
+  std::chrono::milliseconds ttl{};
+  if (table.read("largest_ttl", ttl, 1s)) drain.largest_ttl = ttl;
   table.read("page_size", drain.page_size);
   table.read("flush_on_death", drain.flush_on_death);
   table.read_table("retry", [&](TomlReader& retry) {
@@ -62,7 +63,7 @@ WorkerOptions DrainSettings::worker_options() const {
   WorkerOptions options;
   options.lease = lease;
   options.poll_interval = poll;
-  options.largest_ttl = largest_ttl;
+  if (largest_ttl) options.largest_ttl = *largest_ttl;
   options.page_size = page_size;
   options.on_death = flush_on_death ? OnDeath::flush : OnDeath::nothing;
   options.retry.start = retry_start;
@@ -75,7 +76,7 @@ WorkerOptions DrainSettings::worker_options() const {
 
 PrunerOptions DrainSettings::pruner_options() const {
   PrunerOptions options;
-  options.retention = retention;
+  options.retention = std::max(retention, largest_ttl.value_or(0ms));
   options.most_rows = most_rows;
   options.chunk = prune_chunk;
   options.interval = prune_interval;

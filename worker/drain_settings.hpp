@@ -17,7 +17,7 @@ struct DrainSettings {
   std::string target;  ///< A URL.
   std::chrono::milliseconds lease = WorkerOptions().lease;
   std::chrono::milliseconds poll = WorkerOptions().poll_interval;
-  std::chrono::milliseconds largest_ttl = WorkerOptions().largest_ttl;
+  std::optional<std::chrono::milliseconds> largest_ttl;  ///< Nothing: nobody has said.
   std::uint64_t page_size = WorkerOptions().page_size;
   bool flush_on_death = true;
   // Retries:
@@ -28,6 +28,8 @@ struct DrainSettings {
   std::chrono::milliseconds deadline_margin = RetryPolicy().deadline_margin;
   // The log's pruning:
   bool prune = true;
+  /// At least; what is said of the largest TTL counts, too: a process that starts judges what a
+  /// shared tier holds from before by the log.
   std::chrono::milliseconds retention =
       std::chrono::duration_cast<std::chrono::milliseconds>(PrunerOptions().retention);
   std::uint64_t most_rows = PrunerOptions().most_rows;

@@ -204,8 +204,8 @@ TEST_CASE("postgres standby: what fails there is asked of the primary, and fails
   r.resume();
   std::string answered;
   std::thread reader([&] {
-    answered = only(
-        r.process.db.query("select wait_there()").tag(tag("wait")).fetch_as<std::string>());
+    answered =
+        only(r.process.db.query("select wait_there()").tag(tag("wait")).fetch_as<std::string>());
   });
   r.await_on_standby("select count(*) = 1 from pg_stat_activity where wait_event = 'PgSleep'");
   r.on_standby("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'");
@@ -220,7 +220,8 @@ TEST_CASE("postgres standby: its sessions are what the primary's are", "[standby
   r.on_standby("alter system set bytea_output = 'escape'");
   r.on_standby("select pg_reload_conf()");
   r.await_on_standby("select current_setting('TimeZone') = 'Asia/Tokyo'");
-  constexpr const char* kQuery = "select timestamptz '2026-01-01 00:00+00'::text, '\\x00'::bytea::text";
+  constexpr const char* kQuery =
+      "select timestamptz '2026-01-01 00:00+00'::text, '\\x00'::bytea::text";
   const auto read = [&](PgProcess& process) {
     const Result row = process.db.query(kQuery).tag(tag("time")).fetch();
     return row[0][0].as<std::string>() + ' ' + row[0][1].as<std::string>();
@@ -235,7 +236,8 @@ TEST_CASE("postgres standby: one that is none, or another's, is passed by", "[st
   const PgShop shop;
   postgres::Options options = PgProcess::quick();
   const PgShop another;
-  for (const std::string& url : {shop.url(), another.url(), std::string("postgresql://127.0.0.1:1/x")}) {
+  for (const std::string& url :
+       {shop.url(), another.url(), std::string("postgresql://127.0.0.1:1/x")}) {
     options.replica_url = url;
     PgProcess process(shop, options);
     CHECK(only(process.price(1)) == 2.5);

@@ -179,6 +179,30 @@ TEST_CASE(
   CHECK(shop.number("select count(*) from querymark.consumer where owner is null") == 1);
 }
 
+TEST_CASE("cli: a worker keeps the log no shorter than the largest TTL that it is told of",
+          "[cli]") {
+  const PgShop shop;
+  const TempDir dir;
+  std::ofstream(dir.file("worker.toml"))
+      << "db = \"" << shop.url()
+      << "\"\nnamespace = \"shop\"\ntarget = \"sqlite:" << dir.file("tier")
+      << "\"\n[prune]\nretention = \"0s\"\ninterval = \"1s\"\n";
+  REQUIRE(worker_once(shop, dir.file("tier")).code == 0);  // whose epoch it is
+  shop.execute("select querymark.invalidate('shop', 'entity', 'product:1')");
+  std::vector<std::string> command{kProgram, "worker", "--config", dir.file("worker.toml")};
+  const auto runs_until = [&](const std::string& sql) {
+    Child child(command);
+    shop.await(sql);
+    child.signal(SIGTERM);
+    CHECK(child.join() == 0);
+  };
+  command.insert(command.end(), {"--largest-ttl", "3600"});
+  runs_until("select count(*) >= 2 from querymark.snapshot");  // it has looked at what may go
+  CHECK(shop.number("select count(*) from querymark.log") == 1);
+  command.resize(command.size() - 2);
+  runs_until("select count(*) = 0 from querymark.log");
+}
+
 TEST_CASE("cli: status, doctor and tail look into a PostgreSQL log", "[cli]") {
   const PgShop shop;
   const TempDir dir;

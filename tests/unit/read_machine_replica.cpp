@@ -62,8 +62,12 @@ TEST_CASE("read machine: what a replica gave is returned only where the marks pr
     refused({kEpoch, {12}, {}}, [&] { f.invalidate(kA); });  // position 12
     CHECK_FALSE(f.find(request));
   }
-  SECTION("it is of another history") { refused({{9, 9}, {12}, {}}, [] {}); }
-  SECTION("it lies below what this process knows of") { refused({kEpoch, {5}, {}}, [] {}); }
+  SECTION("it is of another history") {
+    refused({{9, 9}, {12}, {}}, [] {});
+  }
+  SECTION("it lies below what this process knows of") {
+    refused({kEpoch, {5}, {}}, [] {});
+  }
   SECTION("the log was lost sight of meanwhile") {
     refused({kEpoch, {12}, {}}, [&] { f.source.marks().trust_until(MonotonicTime::min()); });
   }

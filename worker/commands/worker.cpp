@@ -146,9 +146,10 @@ void add_settings(CLI::App& command, Options& options) {
   add_number(
       command, options, "--largest-ttl",
       [](DrainSettings& drain, std::uint64_t n) { drain.largest_ttl = std::chrono::seconds(n); },
-      "The largest TTL in use, in seconds: what is older is not delivered any more")
+      "The largest TTL in use, in seconds: what is older is not delivered any more, and the log is "
+      "kept no shorter if this is given")
       ->check(CLI::Range(1, 2'000'000))
-      ->default_str(std::to_string(defaults.largest_ttl.count() / 1000));
+      ->default_str(std::to_string(WorkerOptions().largest_ttl.count() / 1000));
   command.add_flag_callback(
       "--no-flush-on-death",
       [&options] {

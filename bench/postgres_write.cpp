@@ -9,7 +9,7 @@
 #include "write_rounds.hpp"
 
 // A write of one row on PostgreSQL: libpqxx without any outbox (BEGIN, UPDATE, COMMIT: three round
-// trips) against our API with 0 to 10 intents; then 16 threads at once, each with a row of its own.
+// trips) against our API with 0 to 10 intents, and with one whose statement is sent and not awaited; then 16 threads at once, each with a row of its own.
 // Client and server have a core each.
 
 namespace querymark::bench {
@@ -69,8 +69,8 @@ void write_by_threads(const Options& options, Report& report, const ItemDatabase
 
 void write_postgres(const Options& options, Report& report) {
   if (!postgres_wanted(options, report, "write", "postgres_plain", "postgres_0", "postgres_1",
-                       "postgres_3", "postgres_10", "postgres_plain_16_writers",
-                       "postgres_16_writers"))
+                       "postgres_3", "postgres_10", "postgres_send_1", "postgres_one_shot_1",
+                       "postgres_plain_16_writers", "postgres_16_writers"))
     return;
   constexpr int kWrites = 300;
   const ItemDatabase server(0);
@@ -86,6 +86,17 @@ void write_postgres(const Options& options, Report& report) {
                                }}};
   for (const int intents : {0, 1, 3, 10})
     writers.push_back({"postgres_" + std::to_string(intents), write_through(database, intents)});
+  writers.push_back({"postgres_send_1", [&](std::int64_t value) {
+                       database.write([&](Transaction& tx) {
+                         tx.send("update counter set value = $1 where id = 1", value);
+                         tx.invalidate(entity("counter", value));
+                       });
+                     }});
+  writers.push_back({"postgres_one_shot_1", [&](std::int64_t value) {
+                       static_cast<void>(
+                           database.write_one("update counter set value = $1 where id = 1",
+                                              Parameters(value), entity("counter", value)));
+                     }});
   measure_writers(options, report, writers, kWrites);
   write_by_threads(options, report, server);
 }

@@ -96,8 +96,7 @@ TEST_CASE("postgres prepared: a session keeps a bounded number", "[statements]")
   Fixture f;
   constexpr int kTexts = 80;
   for (int i = 0; i < kTexts; ++i)
-    for (int again = 0; again < 2; ++again)
-      f.write("update item set value = " + std::to_string(i));
+    for (int again = 0; again < 2; ++again) f.write("update item set value = " + std::to_string(i));
   f.write("update item set value = 0");
   CHECK(f.prepared() == static_cast<std::int64_t>(CallersStatements::kMost) - 1);
 }

@@ -153,3 +153,22 @@ TEST_CASE("postgres proxy: where it comes to lead elsewhere, each load finds out
   CHECK(process.db.source().marks().cursor().epoch != before);
   CHECK_FALSE(process.price(1).outcome().is_hit());
 }
+
+TEST_CASE("postgres proxy: what is sent unawaited goes through it, and fails by its own name",
+          "[proxy]") {
+  const Proxied proxied;
+  PgProcess process(proxied.url(), proxied.options());
+  const std::string sql = "update product set price = $1 where id = 1";
+  for (int i = 0; i < 3; ++i) {
+    CHECK(process.db.write_one(sql, Parameters(3.0 + i), entity("product", 1)).value == 1);
+    CHECK(only(process.price(1)) == 3.0 + i);
+    CHECK_THROWS_WITH(process.db.write([&](postgres::Transaction& tx) {
+      tx.send(sql, 9.0);
+      tx.send("insert into product (id, name, price) values (1, 'twice', 1)");
+      tx.invalidate(entity("product", 1));
+    }),
+                      Contains("23505") && Contains("insert into product (id"));
+  }
+  CHECK(only(process.price(1)) == 5.0);
+  CHECK(process.db.stats().in_doubt == 0);
+}

@@ -36,7 +36,7 @@ TEST_CASE("marks: an own write that is applied as a whole is included, ahead of 
   CHECK_FALSE(f.marks.includes({2, 2}, {14}));
   CHECK_FALSE(f.marks.includes_all(kEpoch, {14}));
   CHECK(f.marks.begin_load().shared.horizon == Position{11});  // no cursor has moved
-  f.read_log({{12}, {16}, {{12}, {14}}});  // taken before it committed
+  f.read_log({{12}, {16}, {{12}, {14}}});                      // taken before it committed
   CHECK(f.marks.own_ahead());
   CHECK(f.marks.includes(kEpoch, {14}));
   f.read_log({{12}, {16}, {{12}}});
@@ -68,8 +68,7 @@ TEST_CASE("marks: what is known in part, of another epoch or behind the cursor i
   CHECK_FALSE(f.marks.own_ahead());
 }
 
-TEST_CASE("marks: a restart forgets what was ahead: positions may be handed out again",
-          "[marks]") {
+TEST_CASE("marks: a restart forgets what was ahead: positions may be handed out again", "[marks]") {
   Fixture f;
   f.apply_whole(14);
   f.marks.restart({kEpoch, Snapshot::upto({11}), {}});

@@ -52,6 +52,8 @@ struct Bound {
   std::vector<const char*> pointers;
 };
 
+const Connection::Prepared kAsText{};
+
 int send_bound(PGconn* connection, const std::string& sql, const Bound& bound) {
   return PQsendQueryParams(connection, sql.c_str(), bound.size(), nullptr, bound.pointers.data(),
                            nullptr, nullptr, 0);
@@ -275,22 +277,57 @@ struct Connection::Step {
   }
 };
 
+// Steps with what they point into, but for the texts and names, which must outlive them.
+struct Connection::Steps {
+  explicit Steps(std::size_t most) {
+    bound.reserve(most);
+    steps.reserve(most + 1);  // one of them may have to be prepared
+  }
+  void add(const Part& part) {
+    bound.emplace_back(part.values);
+    steps.push_back({.text = part.text.c_str(),
+                     .bound = &bound.back(),
+                     .prepared = part.kind == Part::Kind::named});
+  }
+  void add(const std::string& sql, std::span<const ParameterView> values, const Prepared& as) {
+    bound.emplace_back(values);
+    const bool by_name = !as.name.empty();
+    if (by_name && !as.already)
+      steps.push_back({.text = sql.c_str(), .prepare_as = as.name.c_str()});
+    steps.push_back({.text = by_name ? as.name.c_str() : sql.c_str(),
+                     .bound = &bound.back(),
+                     .prepared = by_name});
+  }
+  void add(std::span<const Sent> sent, const Prepared& first) {
+    for (const Sent& one : sent)
+      add(one.sql, std::vector<ParameterView>(one.values.begin(), one.values.end()),
+          &one == sent.data() ? first : kAsText);
+  }
+
+  std::vector<Bound> bound;
+  std::vector<Step> steps;
+};
+
+bool Connection::send_steps(std::span<const Step> steps) {
+  PGconn* const native = native_.get();
+  return PQenterPipelineMode(native) != 0 &&
+         std::ranges::all_of(steps, [&](const Step& step) { return step.send(native); });
+}
+
+// Takes the results up to the Sync; what has failed, and what comes after it, has none.
+bool Connection::finish_pipeline(std::span<ResultHandle> results, ResultHandle& failed) {
+  for (ResultHandle& result : results) take_results(result, failed);
+  const ResultHandle synced{PQgetResult(native_.get())};
+  return PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
+         PQexitPipelineMode(native_.get()) != 0;
+}
+
 // All steps in one round trip; what has failed, and what comes after it, has no result. False when
 // nobody knows any more where in the conversation the connection is: it is lost then.
 bool Connection::pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                           ResultHandle& failed) {
-  PGconn* const native = native_.get();
-  const bool sent =
-      PQenterPipelineMode(native) != 0 &&
-      std::ranges::all_of(steps, [&](const Step& step) { return step.send(native); }) &&
-      PQpipelineSync(native) != 0;
-  ResultHandle synced;
-  if (sent) {
-    for (ResultHandle& result : results) take_results(result, failed);
-    synced.reset(PQgetResult(native));
-  }
-  const bool in_step = sent && PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
-                       PQexitPipelineMode(native) != 0;
+  const bool in_step =
+      send_steps(steps) && PQpipelineSync(native_.get()) != 0 && finish_pipeline(results, failed);
   if (!in_step) lost_ = true;
   return in_step;
 }
@@ -371,43 +408,109 @@ Connection::Apart Connection::take_apart(const Call& call, std::span<const Step>
   return apart;
 }
 
-void Connection::begin_with(const Part& begin, const char* beginning, std::string_view sql,
-                            std::span<const ParameterView> values, const Prepared& statement,
-                            First& first) {
-  const Bound bound(values);
+// Throws for the first one that has no result, by its own name.
+void Connection::take_sent(std::span<const Sent> sent, std::span<ResultHandle> results,
+                           const ResultHandle& failed) {
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    if (!results[i])
+      fail({.doing = "run a statement",
+            .timeout = settings_.statement_timeout,
+            .sql = sent[i].sql,
+            .given = sent[i].values.size()},
+           failed.get());
+    if (sent[i].changed != nullptr) *sent[i].changed = affected(results[i].get());
+  }
+}
+
+void Connection::begin_with(const Part& begin, const char* beginning, std::span<const Sent> sent,
+                            std::string_view sql, std::span<const ParameterView> values,
+                            const Prepared& statement, First& first) {
   const std::string text(sql);
   const Call beginning_call{"begin a write", settings_.statement_timeout};
   const Call call{.doing = "run a statement",
                   .timeout = settings_.statement_timeout,
                   .sql = text,
                   .given = values.size()};
-  const bool by_name = !statement.name.empty();
-  const bool prepares = by_name && !statement.already;
-  const Step preparing{.text = text.c_str(), .prepare_as = statement.name.c_str()};
-  const Step running{.text = by_name ? statement.name.c_str() : text.c_str(),
-                     .bound = &bound,
-                     .prepared = by_name};
-  const std::array<Step, 4> steps{
-      Step{.text = begin.text.c_str(), .prepared = begin.kind == Part::Kind::named},
-      Step{.text = beginning, .prepared = true}, prepares ? preparing : running, running};
-  std::array<ResultHandle, 4> results;
-  const std::size_t count = prepares ? 4 : 3;
-  const ResultHandle& began = results[0];
-  const ResultHandle& answer = results[1];
-  const ResultHandle& rows = results[count - 1];
+  const Part begins{.text = beginning, .kind = Part::Kind::named};
+  Steps all(sent.size() + 3);
+  all.add(begin);
+  all.add(begins);
+  all.add(sent, kAsText);
+  all.add(text, values, statement);
+  std::vector<ResultHandle> results(all.steps.size());
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    const bool in_step =
-        pipeline(std::span(steps).first(count), std::span(results).first(count), failed);
+    const bool in_step = pipeline(all.steps, results, failed);
     ended();
-    first.begun = in_step && began && answer;
-    first.prepared = first.begun && prepares && results[2];
+    first.begun = in_step && results[0] && results[1];
     if (!first.begun) fail(beginning_call, failed.get());
-    first.beginning = rows_of(answer.get());
-    if (!rows) fail(call, failed.get());
+    first.beginning = rows_of(results[1].get());
+    take_sent(sent, std::span(results).subspan(2), failed);
+    first.prepared = results.size() == sent.size() + 4 && results[sent.size() + 2];
+    if (!results.back()) fail(call, failed.get());
   });
-  first.rows = named_rows(rows.get());
-  first.changed = affected(rows.get());
+  first.rows = named_rows(results.back().get());
+  first.changed = affected(results.back().get());
+}
+
+Connection::First Connection::run_after(std::span<const Sent> sent, std::string_view sql,
+                                        std::span<const ParameterView> values) {
+  const std::string text(sql);
+  const Call call{.doing = "run a statement",
+                  .timeout = settings_.statement_timeout,
+                  .sql = text,
+                  .given = values.size()};
+  Steps all(sent.size() + 1);
+  all.add(sent, kAsText);
+  all.add(text, values, kAsText);
+  std::vector<ResultHandle> results(all.steps.size());
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    const bool in_step = pipeline(all.steps, results, failed);
+    ended();
+    if (!in_step) fail(call, failed.get());
+    take_sent(sent, results, failed);
+    if (!results.back()) fail(call, failed.get());
+  });
+  First first;
+  first.rows = named_rows(results.back().get());
+  first.changed = affected(results.back().get());
+  return first;
+}
+
+ResultSet Connection::begin_ahead(const Part& begin, const char* beginning,
+                                  std::span<const Sent> sent, const Prepared& first) {
+  const Part begins{.text = beginning, .kind = Part::Kind::named};
+  Steps all(sent.size() + 2);
+  all.add(begin);
+  all.add(begins);
+  all.add(sent, first);
+  const Call call{"begin a write", settings_.statement_timeout};
+  std::vector<ResultHandle> results(all.steps.size());
+  const auto front = std::span(results).first(2);
+  const auto steps = std::span<const Step>(all.steps);
+  guarded(call, [&](auto&& ended) {
+    ResultHandle failed;
+    PGconn* const native = native_.get();
+    bool in_step = send_steps(steps.first(2)) && PQsendFlushRequest(native) != 0 &&
+                   std::ranges::all_of(steps.subspan(2),
+                                       [&](const Step& step) { return step.send(native); }) &&
+                   PQflush(native) == 0;
+    if (in_step) {
+      for (ResultHandle& result : front) take_results(result, failed);
+      ahead_ = steps.size() - 2;
+      if (!front[0] || !front[1])
+        in_step =
+            PQpipelineSync(native) != 0 && finish_pipeline(std::span(results).subspan(2), failed);
+    }
+    ended();
+    if (!in_step) lost_ = true;
+    if (!in_step || !front[0] || !front[1]) {
+      ahead_ = 0;
+      fail(call, failed.get());
+    }
+  });
+  return rows_of(front[1].get());
 }
 
 void Connection::prepare(std::span<const Text> statements) {
@@ -424,32 +527,42 @@ void Connection::prepare(std::span<const Text> statements) {
   });
 }
 
-ResultSet Connection::run_parts(const Call& call, std::span<const Part> parts) {
-  std::vector<Bound> bound;
-  bound.reserve(parts.size());
-  std::vector<Step> steps;
-  for (const Part& part : parts) {
-    bound.emplace_back(part.values);
-    steps.push_back({.text = part.text.c_str(),
-                     .bound = &bound.back(),
-                     .prepared = part.kind == Part::Kind::named});
-  }
-  std::vector<ResultHandle> results(steps.size());
+ResultSet Connection::run_parts(const Call& call, std::span<const Sent> sent,
+                                std::span<const Part> parts) {
+  const std::size_t before = std::exchange(ahead_, 0);
+  Steps all(sent.size() + parts.size());
+  if (before == 0) all.add(sent, kAsText);
+  for (const Part& part : parts) all.add(part);
+  std::vector<ResultHandle> results(before + all.steps.size());
+  prepared_ahead_ = false;
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    const bool in_step = pipeline(steps, results, failed);
+    PGconn* const native = native_.get();
+    bool in_step = false;
+    if (before == 0)
+      in_step = pipeline(all.steps, results, failed);
+    else
+      in_step =
+          std::ranges::all_of(all.steps, [&](const Step& step) { return step.send(native); }) &&
+          PQpipelineSync(native) != 0 && finish_pipeline(results, failed);
     ended();
-    if (!in_step || failed) fail(call, failed.get());
+    if (!in_step) lost_ = true;
+    if (!in_step) fail(call, failed.get());
+    // Where the first of them was prepared on the way, that has a result of its own.
+    const std::size_t extra = before > sent.size() ? 1 : 0;
+    prepared_ahead_ = extra > 0 && results[0];
+    take_sent(sent, std::span(results).subspan(extra), failed);
+    if (failed) fail(call, failed.get());
   });
   return rows_of(results.back().get());
 }
 
-ResultSet Connection::run_commit(std::span<const Part> parts) {
-  return run_parts({"commit", settings_.statement_timeout, false}, parts);
+ResultSet Connection::run_commit(std::span<const Sent> sent, std::span<const Part> parts) {
+  return run_parts({"commit", settings_.statement_timeout, false}, sent, parts);
 }
 
 ResultSet Connection::run_rollback(std::span<const Part> parts) {
-  return run_parts({"roll back", kRollbackPatience}, parts);
+  return run_parts({"roll back", kRollbackPatience}, {}, parts);
 }
 
 template <class Run>

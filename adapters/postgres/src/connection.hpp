@@ -87,6 +87,12 @@ class Connection {
     std::string name{};    ///< Under which it is prepared; empty: it is not, and shall not be.
     bool already = false;  ///< It is; else it is prepared on the way.
   };
+  /// A caller's statement that nobody waits for.
+  struct Sent {
+    std::string sql;
+    std::vector<OwnedParameter> values;
+    std::int64_t* changed = nullptr;  ///< Gets the number of rows that it changed, unless null.
+  };
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
     bool prepared = false;     ///< The statement has been prepared now.
@@ -97,8 +103,21 @@ class Connection {
   /// `begin`, the statement that was prepared as `beginning`, and one statement with bound
   /// parameters: one round trip for all. Fills `first` as far as it comes; the transaction stays
   /// open.
-  void begin_with(const Part& begin, const char* beginning, std::string_view sql,
-                  std::span<const ParameterView> values, const Prepared& statement, First& first);
+  void begin_with(const Part& begin, const char* beginning, std::span<const Sent> sent,
+                  std::string_view sql, std::span<const ParameterView> values,
+                  const Prepared& statement, First& first);
+  /// `begin`, the statement that was prepared as `beginning`, and what was sent: returns what
+  /// `beginning` has answered, while the server goes on with the rest. run_commit() is next, or the
+  /// connection is given up. `first`: what the session has of the first one.
+  [[nodiscard]] ResultSet begin_ahead(const Part& begin, const char* beginning,
+                                      std::span<const Sent> sent, const Prepared& first);
+  /// Something is on its way whose answers run_commit() takes.
+  [[nodiscard]] bool ahead() const noexcept { return ahead_ > 0; }
+  /// Of the last run_commit(): what begin_ahead() was to prepare has been prepared.
+  [[nodiscard]] bool prepared_ahead() const noexcept { return prepared_ahead_; }
+  /// What was sent, and one more statement, in one round trip.
+  [[nodiscard]] First run_after(std::span<const Sent> sent, std::string_view sql,
+                                std::span<const ParameterView> values);
   struct Text {
     std::string name;
     std::string text;
@@ -122,9 +141,9 @@ class Connection {
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
   /// The same for statements among which is COMMIT: at its timeout the connection is cut, but nothing
-  /// is cancelled, since a commit that waits for a standby would then count as done. The last one's
-  /// rows.
-  ResultSet run_commit(std::span<const Part> parts);
+  /// is cancelled, since a commit that waits for a standby would then count as done. What was sent
+  /// goes out before them, if it has not. The last one's rows.
+  ResultSet run_commit(std::span<const Sent> sent, std::span<const Part> parts);
   /// A rollback and what follows it, in one round trip, within two seconds; the last one's rows.
   ResultSet run_rollback(std::span<const Part> parts);
   /// The command tags ("COMMIT", "UPDATE 3") of all statements that the last call finished, also
@@ -189,12 +208,17 @@ class Connection {
     const char* own = nullptr;  ///< The name of a statement of the library's own.
   };
   struct Step;
+  struct Steps;
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);
   template <class Send>
   ResultHandle ask(const Call& call, Send&& send);
   void take_results(ResultHandle& last, ResultHandle& failed);
-  ResultSet run_parts(const Call& call, std::span<const Part> parts);
+  ResultSet run_parts(const Call& call, std::span<const Sent> sent, std::span<const Part> parts);
+  [[nodiscard]] bool send_steps(std::span<const Step> steps);
+  [[nodiscard]] bool finish_pipeline(std::span<ResultHandle> results, ResultHandle& failed);
+  void take_sent(std::span<const Sent> sent, std::span<ResultHandle> results,
+                 const ResultHandle& failed);
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
   /// Where the answers stand among those of a pipeline.
@@ -226,6 +250,8 @@ class Connection {
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
+  std::size_t ahead_ = 0;  // answers that are to come
+  bool prepared_ahead_ = false;
 };
 
 /// How migrations run on this connection, which must outlive the port.

@@ -21,6 +21,11 @@
 namespace querymark::postgres {
 namespace {
 
+constexpr std::array<std::string_view, 8> kSendable{"insert", "update", "delete", "merge",
+                                                    "select", "with",   "values", "table"};
+// More go out with one that is awaited, so that neither side keeps many answers.
+constexpr std::size_t kMostSent = 100;
+
 bool holds(std::string_view lower, std::initializer_list<std::string_view> words) {
   return std::ranges::any_of(
       words, [&](std::string_view word) { return lower.find(word) != std::string_view::npos; });
@@ -60,19 +65,25 @@ auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values,
   require_ours("what ran before");
   require_inside_transaction(sql, connection_->backslash());
   distrust_after(sql, values);
+  const std::vector<Connection::Sent> sent = std::exchange(sent_, {});
   try {
     auto result = [&] {
       if (!begun())
-        if (auto first = begin([&] { return start_->begin_with(sql, values); }))
+        if (auto first = begin([&] { return start_->begin_with(sent, sql, values); }))
           return take(*first);
-      return action();
+      if (sent.empty()) return action();
+      Connection::First first = connection_->run_after(sent, sql, values);
+      return take(first);
     }();
     require_ours(sql);
     return result;
   } catch (const Error& failure) {
     const bool after_another = failure.native_code() == "25P02";  // the first is to blame
     if (failure_.empty() || !(ended_ || after_another)) {
-      blame(sql, failure.what());
+      if (sent.empty())
+        blame(sql, failure.what());
+      else
+        failure_ = failure.what();  // it names the one
       traits_ = {failure.retryable(), failure.connection_lost(), false, failure.native_code()};
     }
     if (!ended_)
@@ -131,13 +142,41 @@ ResultSet OpenWrite::query(std::string_view sql, std::span<const ParameterView> 
       [](Connection::First& first) { return std::move(first.rows); });
 }
 
+// What may be sent unawaited: statements that can neither end the transaction nor lead back in it.
+void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values,
+                     std::int64_t* changed) {
+  const auto first =
+      SqlTokens(sql, connection_ == nullptr ? Backslash::plain : connection_->backslash()).next();
+  const bool plain = first && std::ranges::any_of(kSendable, [&](std::string_view word) {
+                       return first->is(word);
+                     });
+  if (!plain || sent_.size() == kMostSent) {
+    const std::int64_t rows = execute(sql, values);
+    if (changed != nullptr) *changed = rows;
+    return;
+  }
+  require_ours("what ran before");
+  require_inside_transaction(sql, connection_->backslash());
+  distrust_after(sql, values);
+  Connection::Sent& sent = sent_.emplace_back();
+  sent.sql = sql;
+  sent.changed = changed;
+  for (const ParameterView value : values)
+    sent.values.emplace_back(value,
+                             value.has_bytes() ? std::string(value.as_view()) : std::string());
+}
+
 void OpenWrite::require_standing() {
   require_ours("what ran before");
   if (!begun())
     begin([&] {
-      start_->begin();
+      if (sent_.empty())
+        start_->begin();
+      else
+        start_->begin_ahead(sent_);
       return 0;
     });
+  if (connection_->ahead()) return;
   if (connection_->standing() != Connection::Standing::open) refuse();
 }
 

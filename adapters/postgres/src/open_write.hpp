@@ -4,7 +4,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "pooled_connection.hpp"
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/error.hpp"
@@ -12,7 +14,6 @@
 
 namespace querymark::postgres {
 
-class PooledConnection;
 class WriteStart;
 
 /// The transaction of one write, while the caller's function runs in it: knows after each statement
@@ -34,8 +35,13 @@ class OpenWrite {
   std::int64_t execute(std::string_view sql, std::span<const ParameterView> values);
   [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> values);
 
+  /// One that goes out with the next one, or with the commit, which takes `sent()`. Some kinds do at
+  /// once. Throws as `execute`, for what its text or earlier ones tell.
+  void send(std::string_view sql, std::span<const ParameterView> values, std::int64_t* changed);
+  [[nodiscard]] std::span<const Connection::Sent> sent() const noexcept { return sent_; }
+
   /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
-  /// it where no statement has.
+  /// it where no statement has, together with what was sent.
   void require_standing();
 
  private:
@@ -57,6 +63,7 @@ class OpenWrite {
       failure_;  // what was said of the last statement that failed, or ended the transaction
   ErrorTraits traits_;
   bool ended_ = false;
+  std::vector<Connection::Sent> sent_;
 };
 
 /// What callers see of it.
@@ -71,6 +78,10 @@ class OpenTransaction final : public Transaction {
   }
   ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override {
     return guard_.query(sql, values);
+  }
+  void send_values(std::string_view sql, std::span<const ParameterView> values,
+                   std::int64_t* changed) override {
+    guard_.send(sql, values, changed);
   }
 
   OpenWrite& guard_;

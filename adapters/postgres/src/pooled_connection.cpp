@@ -51,6 +51,11 @@ Connection::Part named(std::string name) {
   return {.text = std::move(name), .kind = Connection::Part::Kind::named};
 }
 
+Connection::Part beginning_of(Isolation isolation) {
+  return isolation == Isolation::read_committed ? named("querymark_start")
+                                                : Connection::Part{.text = begin_of(isolation)};
+}
+
 }  // namespace
 
 // True on a standby.
@@ -238,6 +243,7 @@ ResultSet PooledConnection::begin(Isolation isolation) {
 }
 
 ResultSet PooledConnection::begin_text(const std::string& begin) {
+  ahead_use_ = {};
   if (prepared_) {
     try {
       return run(begin + "execute querymark_begin");
@@ -250,13 +256,15 @@ ResultSet PooledConnection::begin_text(const std::string& begin) {
   return run(begin + sql::begin_write.text);
 }
 
-bool PooledConnection::begin_with(Isolation isolation, std::string_view sql,
-                                  std::span<const ParameterView> values, First& first) {
-  const Part begin = isolation == Isolation::read_committed ? named("querymark_start")
-                                                            : Part{.text = begin_of(isolation)};
-  const CallersStatements::Use use = statements_.use(sql);
+bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sent,
+                                  std::string_view sql, std::span<const ParameterView> values,
+                                  First& first) {
+  ahead_use_ = {};
+  const Part begin = beginning_of(isolation);
+  const CallersStatements::Use use = sent.empty() ? statements_.use(sql) : CallersStatements::Use{};
   try {
-    Connection::begin_with(begin, "querymark_begin", sql, values, {use.name, use.already}, first);
+    Connection::begin_with(begin, "querymark_begin", sent, sql, values, {use.name, use.already},
+                           first);
     if (first.prepared) statements_.prepared(sql);
     return true;
   } catch (const Error& failure) {
@@ -273,8 +281,20 @@ bool PooledConnection::begin_with(Isolation isolation, std::string_view sql,
   // Nothing has come of it: as if it had never been prepared.
   statements_.forget(sql);
   first = {};
-  Connection::begin_with(begin, "querymark_begin", sql, values, {}, first);
+  Connection::begin_with(begin, "querymark_begin", sent, sql, values, {}, first);
   return true;
+}
+
+ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent) {
+  ahead_use_ = sent.size() == 1 ? statements_.use(sent[0].sql) : CallersStatements::Use{};
+  return Connection::begin_ahead(beginning_of(isolation), "querymark_begin", sent,
+                                 {ahead_use_.name, ahead_use_.already});
+}
+
+bool PooledConnection::was_outdated(const Error& failure, std::span<const Sent> sent) {
+  const bool was = ahead_use_.already && may_be_outdated(failure) && open();
+  if (was) statements_.forget(sent[0].sql);
+  return was;
 }
 
 Connection::Part PooledConnection::append_part(const Append& append) {
@@ -295,7 +315,8 @@ void PooledConnection::check(const ResultSet& answer) noexcept {
   give_up();
 }
 
-std::optional<std::int64_t> PooledConnection::commit(const Append* append) {
+std::optional<std::int64_t> PooledConnection::commit(const Append* append,
+                                                     std::span<const Sent> sent) {
   std::vector<Part> parts;
   if (append != nullptr) parts.push_back(append_part(*append));
   parts.push_back(prepared_ ? named("querymark_commit") : Part{.text = "commit"});
@@ -306,8 +327,10 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append) {
   }
   ResultSet proved;
   try {
-    proved = run_commit(parts);
+    proved = run_commit(sent, parts);
+    if (prepared_ahead()) statements_.prepared(sent[0].sql);
   } catch (const Error&) {
+    if (prepared_ahead()) statements_.prepared(sent[0].sql);
     if (!finished("COMMIT")) throw;
     give_up();  // the commit stands; only what came after it has failed
     return std::nullopt;
@@ -321,6 +344,7 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append) {
 }
 
 void PooledConnection::abandon() noexcept {
+  if (ahead()) give_up();
   if (!open()) return;
   try {
     std::vector<Part> parts{{.text = "rollback"}};

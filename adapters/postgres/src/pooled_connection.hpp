@@ -70,14 +70,23 @@ class PooledConnection final : public Connection {
   /// The same together with the write's first statement, in one round trip; fills `first` as far as
   /// it comes. False when what the session has prepared no longer serves, and nothing has begun.
   /// Requires begins_along().
-  [[nodiscard]] bool begin_with(Isolation isolation, std::string_view sql,
-                                std::span<const ParameterView> values, First& first);
+  [[nodiscard]] bool begin_with(Isolation isolation, std::span<const Sent> sent,
+                                std::string_view sql, std::span<const ParameterView> values,
+                                First& first);
+  /// Begins together with what was sent, which commit() awaits: the row of `begin_write`. Requires
+  /// begins_along(). Throws as begin() does.
+  [[nodiscard]] ResultSet begin_ahead(Isolation isolation, std::span<const Sent> sent);
+  /// After commit() has thrown: what begin_ahead() has sent was prepared before, and may have failed
+  /// for that alone. It is not run by its name any more.
+  [[nodiscard]] bool was_outdated(const Error& failure, std::span<const Sent> sent);
   /// The same under settings, which end with it.
   [[nodiscard]] ResultSet begin_under(const SettingList& settings, Isolation isolation);
   /// Puts intents into the log, if any, commits, and clears the session. Returns when the commit is
   /// known to stand: how many rows the session has counted then that it has put into the log, if it
   /// has. Throws what failed; then the transaction is rolled back, unless the connection is lost.
-  [[nodiscard]] std::optional<std::int64_t> commit(const Append* append);
+  /// What was `sent` goes before, if it has not gone.
+  [[nodiscard]] std::optional<std::int64_t> commit(const Append* append,
+                                                   std::span<const Sent> sent);
   /// Rolls back, and clears the session. Never throws.
   void abandon() noexcept;
   /// The caller's SQL may have prepared statements, or deallocated this connection's: it is closed
@@ -101,6 +110,8 @@ class PooledConnection final : public Connection {
   std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
   std::vector<Part> clearing_;           // bring the session back, after a COMMIT or ROLLBACK
   CallersStatements statements_;
+  // Of the one statement that the open transaction has begun with by begin_ahead(), if it has.
+  CallersStatements::Use ahead_use_;
   std::string settled_;  // what `prove_session` answers on the fresh session
   std::string left_;     // what `leave_read` answers on it
 };

@@ -49,6 +49,7 @@ class Database::Session final : public WriteSession {
 
   void require_standing() override { open_->guard.require_standing(); }
   PendingWrite commit_intents() override;
+  PendingWrite commit_once();
   void settled(const PendingWrite& write) noexcept override;
 
   State& state_;
@@ -62,6 +63,17 @@ Database::Session::Session(State& state, Isolation isolation, const SessionSetti
 }
 
 PendingWrite Database::Session::commit_intents() {
+  try {
+    return commit_once();
+  } catch (const CommitInDoubt&) {
+    throw;
+  } catch (const Error& failure) {
+    if (!open_->start.begin_anew(failure, open_->guard.sent())) throw;
+  }
+  return commit_once();
+}
+
+PendingWrite Database::Session::commit_once() {
   PooledConnection& connection = *open_->start.connection();
   PendingWrite& pending = *open_->start.pending();
   add_intents(pending, open_->intents);
@@ -69,7 +81,7 @@ PendingWrite Database::Session::commit_intents() {
   if (!open_->intents.empty()) append.emplace(pending, open_->intents);
   std::optional<std::int64_t> logged;
   try {
-    logged = connection.commit(append ? &*append : nullptr);
+    logged = connection.commit(append ? &*append : nullptr, open_->guard.sent());
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->start.released();

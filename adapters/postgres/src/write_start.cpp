@@ -44,13 +44,40 @@ void WriteStart::begin() {
       std::move(first));
 }
 
-std::optional<WriteStart::First> WriteStart::begin_with(std::string_view sql,
+void WriteStart::begin_ahead(std::span<const Connection::Sent> sent) {
+  if (connection()->begins_along()) {
+    begun_ = true;
+    try {
+      take(connection()->begin_ahead(isolation_, sent));
+      return;
+    } catch (const Error& failure) {
+      // COMMIT has not been sent, so nothing can have come of it.
+      const bool missing = failure.native_code() == "26000";
+      if (failure.native_code() == "timeout" || !(failure.connection_lost() || missing)) throw;
+      if (missing) {
+        connection()->distrust_prepared();
+        connection()->rollback();
+      }
+    }
+  }
+  begin();
+}
+
+bool WriteStart::begin_anew(const Error& failure, std::span<const Connection::Sent> sent) {
+  if (!connection()->was_outdated(failure, sent)) return false;
+  connection()->abandon();
+  begin();
+  return true;
+}
+
+std::optional<WriteStart::First> WriteStart::begin_with(std::span<const Connection::Sent> sent,
+                                                        std::string_view sql,
                                                         std::span<const ParameterView> values) {
   if (connection()->begins_along()) {
     begun_ = true;
     First first;
     try {
-      if (connection()->begin_with(isolation_, sql, values, first)) {
+      if (connection()->begin_with(isolation_, sent, sql, values, first)) {
         take(first.beginning);
         return first;
       }

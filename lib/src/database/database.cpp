@@ -15,6 +15,25 @@ DatabaseSession Database::with(const SessionSettings& settings) {
   return {*backend_, settings.empty() ? settings : backend_->checked_settings(settings)};
 }
 
+Written<std::int64_t> Database::write_one(std::string_view sql, const Parameters& parameters,
+                                          const IntentBatch& intents) {
+  std::int64_t changed = 0;
+  const std::unique_ptr<WriteSession> session = begin_write();
+  Transaction& transaction = session->transaction();
+  transaction.send_counted(changed, sql, parameters);
+  if (!intents.reason().empty()) transaction.reason(intents.reason());
+  transaction.invalidate(intents.targets());
+  Receipt receipt = session->commit();
+  return {std::move(receipt), changed};
+}
+
+Written<std::int64_t> Database::write_one(std::string_view sql, const Parameters& parameters,
+                                          Target target) {
+  IntentBatch intents;
+  intents.add(std::move(target));
+  return write_one(sql, parameters, intents);
+}
+
 WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
   DatabaseCore& core = backend_->core();
   const bool here = wait.scope() == Wait::Scope::none || wait.scope() == Wait::Scope::local;

@@ -49,6 +49,17 @@ class Database : public Queries {
     return detail::run_write(*session, function);
   }
 
+  /// One statement and its intents, as short as a write can be: what `write` does with a function
+  /// that sends the statement and awaits nothing, so that COMMIT goes out while it is worked on.
+  /// `.value` is the number of rows that it has changed. Throws as `write`, naming the statement.
+  ///
+  ///     db.write_one("update product set price = $1 where id = $2",
+  ///                  qm::Parameters(12.5, 7), qm::entity("product", 7));
+  Written<std::int64_t> write_one(std::string_view sql, const Parameters& parameters,
+                                  const IntentBatch& intents);
+  Written<std::int64_t> write_one(std::string_view sql, const Parameters& parameters,
+                                  Target target);
+
   /// Waits until the write behind the receipt is visible as `wait` asks. A receipt of this
   /// process's own, acknowledged write returns at once from a local wait; one in doubt is looked
   /// for in the log.

@@ -28,6 +28,22 @@ class Transaction {
     require_no_nul(sql);
     return execute_values(sql, detail::CallParameters<Args...>(args...).views());
   }
+  /// One statement whose result nobody waits for: it goes out with the next one that is awaited, or
+  /// with COMMIT, in the order of the calls. Where it fails that call throws, naming this statement,
+  /// and nothing is committed; a savepoint made after it does not help. Copies its parameters. Where
+  /// a round trip costs nothing (SQLite) it is execute().
+  template <HasParameterTraits... Args>
+  void send(std::string_view sql, const Args&... args) {
+    require_no_nul(sql);
+    send_values(sql, detail::CallParameters<Args...>(args...).views(), nullptr);
+  }
+  /// The same; `changed` gets the number of rows by the time that write() returns, and must live
+  /// until then.
+  template <HasParameterTraits... Args>
+  void send_counted(std::int64_t& changed, std::string_view sql, const Args&... args) {
+    require_no_nul(sql);
+    send_values(sql, detail::CallParameters<Args...>(args...).views(), &changed);
+  }
   /// Reads inside the transaction, past the cache.
   template <HasParameterTraits... Args>
   [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
@@ -66,6 +82,12 @@ class Transaction {
   virtual std::int64_t execute_values(std::string_view sql,
                                       std::span<const ParameterView> values) = 0;
   virtual ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) = 0;
+  /// `changed` may be null.
+  virtual void send_values(std::string_view sql, std::span<const ParameterView> values,
+                           std::int64_t* changed) {
+    const std::int64_t rows = execute_values(sql, values);
+    if (changed != nullptr) *changed = rows;
+  }
 
  private:
   IntentBatch& intents_;

@@ -87,9 +87,8 @@ TEMPLATE_TEST_CASE("sends: one that fails is named, and nothing is committed", "
     FAIL("nothing was thrown");
   };
   for (int i = 0; i < 3; ++i) {
-    fails([&] {
-      process.db.write_one(kInsert, Parameters(1, "twice", 1.0), entity("product", 1));
-    });
+    fails(
+        [&] { process.db.write_one(kInsert, Parameters(1, "twice", 1.0), entity("product", 1)); });
     fails([&] {
       process.db.write([](Transaction& tx) {
         tx.execute("update product set price = 99 where id = 1");

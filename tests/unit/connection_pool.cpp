@@ -318,6 +318,25 @@ TEST_CASE("connection pool: who is refused while the last one that stood is lost
   CHECK(pool.acquire()->number == 3);
 }
 
+TEST_CASE("connection pool: who is refused while the first one is being opened waits for it",
+          "[pool]") {
+  std::atomic<int> asked{0};
+  std::promise<void> refused;
+  Pool pool({.limit = 2, .patience = 1h, .exhausted = "all are busy"}, [&] {
+    if (asked.fetch_add(1) > 0) {
+      refused.set_value();
+      throw Error("too many connections", {.retryable = true, .connection_lost = true});
+    }
+    asked.notify_all();
+    refused.get_future().wait();
+    return std::make_unique<FakeConnection>(1);
+  });
+  auto first = std::async(std::launch::async, [&] { return pool.acquire()->number; });
+  asked.wait(0);
+  CHECK(pool.acquire()->number == 1);
+  CHECK(first.get() == 1);
+}
+
 TEST_CASE("connection pool: what was opened and must not be used is an error at once", "[pool]") {
   bool refuse = false;
   Pool pool({.limit = 2, .patience = 1h, .exhausted = "all are busy"}, [&] {

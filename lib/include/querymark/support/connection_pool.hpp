@@ -87,10 +87,12 @@ class ConnectionPool {
       }
       const std::uint64_t generation = generation_;
       const bool others = standing_ > 0;
+      ++opening_;
       lock.unlock();
-      std::unique_ptr<Connection> connection = open(others);
+      std::unique_ptr<Connection> connection = open(others, deadline);
       lock.lock();
       if (!connection) continue;
+      --opening_;
       ++standing_;
       refusal_ = nullptr;
       return {*this, std::move(connection), generation};
@@ -133,19 +135,22 @@ class ConnectionPool {
     }
   }
 
-  /// While connections stand, one that was refused is not asked for again at each call.
+  /// While connections stand, or others are being opened, one that was refused is not asked for again
+  /// at each call.
   [[nodiscard]] bool may_open() const noexcept QUERYMARK_REQUIRES(mutex_) {
-    return standing_ == 0 || !refusal_ || Clock::now() >= next_opening_;
+    return standing_ + opening_ == 0 || !refusal_ || Clock::now() >= next_opening_;
   }
 
-  /// Null when it was refused while others stood, who may be the reason: also when the last of them
-  /// has gone meanwhile, and it may succeed now. The place is given back then, and when it throws.
-  std::unique_ptr<Connection> open(bool others) {
+  /// Null when it was refused before the deadline while others stood or came, who may be the reason:
+  /// also when the last of them has gone meanwhile, and it may succeed now. The place is given back
+  /// then, and when it throws.
+  std::unique_ptr<Connection> open(bool others, Clock::time_point deadline) {
     const auto give_up = [&](bool wait) {
       {
         const MutexLock lock(mutex_);
         --lent_;
-        wait = wait && (others || standing_ > 0);
+        --opening_;
+        wait = wait && (others || (standing_ + opening_ > 0 && Clock::now() < deadline));
         if (wait) {
           refusal_ = std::current_exception();
           next_opening_ = Clock::now() + kPause;
@@ -213,6 +218,8 @@ class ConnectionPool {
   std::size_t lent_ QUERYMARK_GUARDED_BY(mutex_) = 0;
   // Connections that are open: idle, or lent.
   std::size_t standing_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  // Calls of `open` under way.
+  std::size_t opening_ QUERYMARK_GUARDED_BY(mutex_) = 0;
   std::uint64_t generation_ QUERYMARK_GUARDED_BY(mutex_) = 0;
   // What the last opening threw while others stood.
   std::exception_ptr refusal_ QUERYMARK_GUARDED_BY(mutex_);

@@ -88,7 +88,7 @@ void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findi
       add(findings, Finding::Severity::notice,
           fmt::format("{} runs version {}, this is {}", row.entry.for_people(), row.entry.version,
                       QUERYMARK_VERSION),
-          "upgrade it when you can: programs before 0.3 are not counted by waits for all");
+          "upgrade it when you can: this database's statements may be newer than it knows");
   for (const FollowerReport& follower : report.followers)
     if (follower.behind.lag && *follower.behind.lag > kLongLag)
       add(findings, Finding::Severity::warning,

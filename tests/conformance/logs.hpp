@@ -50,6 +50,7 @@ struct SqliteLog {
     const std::string span = std::to_string(by.count());
     beside.exec("update recorded set recorded_at = recorded_at - " + span);
     beside.exec("update subscriber set beat_at = beat_at - " + span);
+    shop.execute("update querymark_delivery set changed_at = changed_at - " + span);
   }
   Receipt write(const IntentBatch& intents) {
     return process.db
@@ -93,6 +94,7 @@ struct PostgresLog {
     const std::string span = std::to_string(by.count()) + " * interval '1 millisecond'";
     shop.execute("update querymark.snapshot set recorded_at = recorded_at - " + span);
     shop.execute("update querymark.subscriber set beat_at = beat_at - " + span);
+    shop.execute("update querymark.delivery set changed_at = changed_at - " + span);
   }
   Coverage& coverage() { return log; }
   Receipt write(const IntentBatch& intents) {

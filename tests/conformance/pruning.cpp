@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "logs.hpp"
+#include "held.hpp"
 #include "querymark/log/pruner.hpp"
 
 using namespace querymark;
@@ -132,4 +132,34 @@ TEMPLATE_TEST_CASE("pruning: another epoch forgets what may go of the old one", 
   const Cursor now = log.reader().now();
   log.write(batch({tag("b")}));
   CHECK(rows_from(log.reader(), now) == 1);
+}
+
+TEMPLATE_TEST_CASE(
+    "pruning: deliveries that have ended go after the retention, the dead when somebody has "
+    "decided",
+    "[pruning]", QUERYMARK_LOGS) {
+  Held<TestType> held;
+  const auto leave = [&](const Target& target, DeliveryState state) {
+    held.written = held.log.write(batch({target}));
+    held.claim = held.again();
+    REQUIRE(held.leave(target, state));
+    return held.rows().back().record.id;
+  };
+  const auto decide = [&](std::uint64_t id, DeliveryState seen, Decision decision) {
+    const SeenDelivery delivery{id, seen};
+    REQUIRE(held.log.deliveries().decide({&delivery, 1}, decision).size() == 1);
+  };
+  const std::uint64_t waits = leave(tag("waits"), DeliveryState::pending);
+  const std::uint64_t dead = leave(tag("dead"), DeliveryState::dead);
+  const std::uint64_t expired = leave(tag("expired"), DeliveryState::expired);
+  decide(leave(tag("gone"), DeliveryState::dead), DeliveryState::dead, Decision::discard);
+  decide(leave(tag("too"), DeliveryState::pending), DeliveryState::pending, Decision::cancel);
+  Pruner pruner(held.log.pruning(), held.log.subscribers(), {.retention = 1h, .chunk = 1});
+  CHECK(pruner.run_once().deliveries == 0);
+  held.log.grow_old(2h);
+  CHECK(pruner.run_once().deliveries == 2);
+  std::vector<std::uint64_t> left;
+  for (const DeliveryRow& row : held.rows()) left.push_back(row.record.id);
+  CHECK(left == std::vector{waits, dead, expired});
+  CHECK(pruner.run_once().deliveries == 0);
 }

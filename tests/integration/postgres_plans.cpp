@@ -106,6 +106,9 @@ TEST_CASE(
        "(" + holder + "'5', '334000')", 2 * 330},
       {sql::delivery_take_row, "(text, text, bigint, text, text, text, text, text, bigint)",
        "(" + holder + "'" + epoch + "', 'tag', 'new', '2000000', '2000000', 1000)", 2},
+      // A pruner's: found by one index, removed by another.
+      {sql::prune_deliveries, "(bigint, bigint)", "(0, 100)", 2 * 100},
+      {sql::prune_deliveries, "(bigint, bigint)", "(3600000, 100)", 0},
       // What operators and waits look at.
       {sql::inspect_consumers, "(text)", "('shop')", 2 * (990 + 10 + 3 * 12)},
       {sql::inspect_behind, "(text, text)", "('shop', '334200:334300:334200')", 2 * 96},

@@ -25,6 +25,7 @@ void tell(const Options& options, const PruneRound& round) {
   const std::optional<LogHolder>& holder = round.plan.held_by;
   if (options.view.json)
     return say_json({{"removed", round.removed},
+                     {"deliveries", round.deliveries},
                      {"busy", round.busy},
                      {"more", round.more},
                      {"over_bound", round.plan.over_bound},

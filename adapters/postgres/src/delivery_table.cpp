@@ -178,6 +178,11 @@ std::vector<std::uint64_t> DeliveryTable::decide(std::span<const SeenDelivery> s
        log_->query(sql::deliveries_decide, {as_parameter(log_->namespace_name()), as_parameter(ids),
                                             as_parameter(states), as_parameter(to_string(*to))}))
     moved.push_back(row["id"].as<std::uint64_t>());
+  if (decision != Decision::retry || moved.empty()) return moved;
+  try {
+    static_cast<void>(log_->query(sql::ring, {as_parameter(log_->namespace_name())}));
+  } catch (const Error&) {  // a hint: the worker's next look finds what is due
+  }
   return moved;
 }
 

@@ -67,6 +67,12 @@ Removed LogTable::remove(std::size_t limit) {
           .busy = row["busy"].as<bool>()};
 }
 
+std::size_t LogTable::remove_deliveries(milliseconds keep, std::size_t limit) {
+  const MutexLock lock(log_->mutex());
+  return static_cast<std::size_t>(
+      log_->execute(sql::prune_deliveries, {as_parameter(keep.count()), as_parameter(limit)}));
+}
+
 std::optional<HorizonHolder> LogTable::horizon_holder() {
   const MutexLock lock(log_->mutex());
   const ResultSet set = log_->query(sql::horizon_holder);

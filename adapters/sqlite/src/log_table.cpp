@@ -66,4 +66,11 @@ Removed LogTable::remove(std::size_t limit) {
   return {.rows = rows, .more = rows == limit};
 }
 
+std::size_t LogTable::remove_deliveries(milliseconds keep, std::size_t limit) {
+  const MutexLock lock(file_->mutex());
+  file_->follow_path();
+  return static_cast<std::size_t>(
+      file_->execute(sql::prune_deliveries, {as_parameter(keep.count()), as_parameter(limit)}));
+}
+
 }  // namespace querymark::sqlite

@@ -19,6 +19,7 @@ class LogTable final : public Pruning {
   bool record_snapshot(std::chrono::milliseconds apart, std::chrono::milliseconds keep) override;
   [[nodiscard]] bool allow(Epoch epoch, const Snapshot& snapshot) override;
   [[nodiscard]] Removed remove(std::size_t limit) override;
+  std::size_t remove_deliveries(std::chrono::milliseconds keep, std::size_t limit) override;
 
  private:
   std::shared_ptr<LogFile> file_;

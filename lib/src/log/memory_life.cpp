@@ -106,4 +106,21 @@ Removed MemoryOutbox::remove(std::size_t limit) {
   return {.rows = goes, .more = goes < may_go};
 }
 
+std::size_t MemoryOutbox::remove_deliveries(std::chrono::milliseconds keep, std::size_t limit) {
+  const MutexLock lock(mutex_);
+  const WallTime since = clock_.wall_now() - keep;
+  std::size_t removed = 0;
+  for (auto& [name, consumer] : consumers_)
+    removed += std::erase_if(consumer.deliveries, [&, left = limit - removed](auto& each) mutable {
+      const Waiting& delivery = each.second;
+      const bool decided = delivery.state == DeliveryState::superseded ||
+                           delivery.state == DeliveryState::cancelled ||
+                           delivery.state == DeliveryState::discarded;
+      if (!decided || delivery.changed_at >= since || left == 0) return false;
+      --left;
+      return true;
+    });
+  return removed;
+}
+
 }  // namespace querymark

@@ -60,6 +60,10 @@ PruneRound Pruner::run_once(const std::stop_token& stop) {
   static_cast<void>(reaper_.look());
   const LogExtent extent = log_.extent();
   round.plan = plan_pruning(extent, options_);
+  const auto keep = std::chrono::ceil<milliseconds>(options_.retention);
+  for (std::size_t gone = options_.chunk; gone == options_.chunk && !stop.stop_requested();
+       round.deliveries += gone)
+    gone = log_.remove_deliveries(keep, options_.chunk);
   // Of another epoch by now: the next run decides anew.
   if (round.plan.upto && !log_.allow(extent.epoch, *round.plan.upto)) return round;
   do {

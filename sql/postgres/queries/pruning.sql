@@ -95,6 +95,26 @@ with turn as materialized (
 select not exists (select from turn) as busy, (select count(*) from gone) as rows,
        (select count(*) from going) = $1::bigint as more
 
+-- At most $2 deliveries that ended more than $1 milliseconds ago. Consumer by consumer and state by state, from the index
+-- `delivery_ended` (by a time that a statement does not change, or each young one would be looked at), and by their ids, for
+-- no plan that joins may read the whole table. What another pruner is just removing is its own.
+-- name: prune_deliveries
+delete from querymark.delivery d
+ where d.id = any (array(
+   select e.id
+     from querymark.consumer c
+    cross join unnest(array['superseded', 'cancelled', 'discarded']) s (state)
+    cross join lateral (
+      select o.id
+        from querymark.delivery o
+       where o.namespace = c.namespace and o.consumer = c.name and o.state = s.state
+         and o.state not in ('pending', 'claimed')
+         and o.changed_at < statement_timestamp() - $1::bigint * interval '1 millisecond'
+       order by o.namespace, o.consumer, o.state, o.changed_at
+       limit $2::bigint
+         for update skip locked) e
+    limit $2::bigint))
+
 -- The oldest transaction with an id: all horizons stand before it.
 -- name: horizon_holder
 select h.what, h.pid, h.application, h.state, h.database, h.age

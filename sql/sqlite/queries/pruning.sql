@@ -21,3 +21,17 @@ delete from querymark_log
                  and l.id < (select seq from sqlite_sequence where name = 'querymark_log')
                order by l.id
                limit ?1)
+
+-- At most ?2 deliveries that ended more than ?1 milliseconds ago. Consumer by consumer and state by state, from
+-- querymark_delivery_ended.
+-- name: prune_deliveries
+delete from querymark_delivery
+ where id in (
+   select o.id
+     from querymark_consumer c
+    cross join json_each('["superseded", "cancelled", "discarded"]') s
+    cross join querymark_delivery o indexed by querymark_delivery_ended
+       on o.namespace = c.namespace and o.consumer = c.name and o.state = s.value
+      and o.state not in ('pending', 'claimed')
+      and o.changed_at < cast((julianday('now') - 2440587.5) * 86400000 as integer) - ?1
+    limit ?2)

@@ -118,7 +118,8 @@ class Deliveries {
   [[nodiscard]] std::optional<DeliveryRow> find(std::uint64_t id);
   /// An operator's decision, in one transaction; no claim is needed. Returns the ids of those that
   /// it moved. The others are no longer in the state in which they were seen, or the decision may
-  /// not be made there; what is retried must also be of the current epoch, and legible.
+  /// not be made there; what is retried must also be of the current epoch, and legible. A retry rings
+  /// the doorbell: its worker need not wait for its next look.
   [[nodiscard]] virtual std::vector<std::uint64_t> decide(std::span<const SeenDelivery> seen,
                                                           Decision decision) = 0;
 };

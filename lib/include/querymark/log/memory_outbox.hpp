@@ -76,6 +76,7 @@ class MemoryOutbox final : public LogReader,
   bool record_snapshot(std::chrono::milliseconds apart, std::chrono::milliseconds keep) override;
   [[nodiscard]] bool allow(Epoch epoch, const Snapshot& snapshot) override;
   [[nodiscard]] Removed remove(std::size_t limit) override;
+  std::size_t remove_deliveries(std::chrono::milliseconds keep, std::size_t limit) override;
 
  private:
   struct Waiting {

@@ -16,7 +16,7 @@
 namespace querymark {
 
 struct PrunerOptions {
-  /// Rows stay this long, whoever has read them: shared tiers and processes that start judge by them
+  /// Rows, and deliveries that have ended, stay this long, whoever has read them: shared tiers and processes that start judge by them
   /// what is older than they are. At least the largest TTL in use makes all of a tier useful.
   TimeSpan retention{std::chrono::hours(1)};
   /// Most rows that stay, whoever has yet to read them: who has not flushes. Zero: no such bound.
@@ -44,8 +44,9 @@ struct PrunePlan {
 /// What one run came to.
 struct PruneRound {
   std::uint64_t removed = 0;
-  bool busy = false;  ///< Another pruner is at it; this one has left it to that.
-  bool more = false;  ///< It was stopped before the end.
+  std::uint64_t deliveries = 0;  ///< Removed, which had ended.
+  bool busy = false;             ///< Another pruner is at it; this one has left it to that.
+  bool more = false;             ///< It was stopped before the end.
   PrunePlan plan;
 };
 

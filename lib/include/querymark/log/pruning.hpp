@@ -81,6 +81,10 @@ class Pruning {
   /// Removes up to `limit` rows that may be gone, the oldest first, in one transaction. Blocks for
   /// no other pruner.
   [[nodiscard]] virtual Removed remove(std::size_t limit) = 0;
+  /// Removes up to `limit` deliveries that ended longer than `keep` ago, in one transaction: the
+  /// superseded, the cancelled, the discarded. What is dead or expired stays until somebody decides.
+  /// Returns how many.
+  virtual std::size_t remove_deliveries(std::chrono::milliseconds keep, std::size_t limit) = 0;
   /// What holds the horizon; nothing: nobody does, or nobody can (SQLite).
   [[nodiscard]] virtual std::optional<HorizonHolder> horizon_holder() { return std::nullopt; }
 };

@@ -361,6 +361,7 @@ void LogConnection::resume(Connection& connection) noexcept {
     }
   } catch (const std::exception& failure) {
     bell_.give_ring_back();
+    connection.give_up();  // whoever asks next opens another, which listens
     lost(failure.what());
   }
 }

@@ -56,13 +56,12 @@ void write_by_threads(const Options& options, Report& report, const ItemDatabase
       tx.invalidate(entity("counter", value, t));
     });
   };
-  measure_writers(
-      options, report,
-      {ManyWriters{"postgres_plain_16_writers", shared_by_threads([&](int t, std::int64_t value) {
-                     plain[static_cast<std::size_t>(t)]->write(value, t + 1);
-                   })},
-       ManyWriters{"postgres_16_writers", shared_by_threads(through)}},
-      kThreads * 50);
+  const std::vector<ManyWriters> writers{
+      {"postgres_plain_16_writers", shared_by_threads([&](int t, std::int64_t value) {
+         plain[static_cast<std::size_t>(t)]->write(value, t + 1);
+       })},
+      {"postgres_16_writers", shared_by_threads(through)}};
+  measure_writers(options, report, writers, kThreads * 50);
 }
 
 }  // namespace

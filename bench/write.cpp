@@ -28,17 +28,16 @@ void bench_mode(const Options& options, Report& report, const ItemFile& file, Sy
   sqlite::Options with = item_options();
   with.synchronous = mode;
   sqlite::Database database(file.path(), cache, with);
-  measure_writers(options, report,
-                  {{"plain" + suffix,
-                    [&](std::int64_t value) {
-                      run(begin);
-                      update.bind(1, value);
-                      run(update);
-                      run(commit);
-                    }},
-                   {"querymark_1" + suffix, write_through(database, 1)},
-                   {"querymark_10" + suffix, write_through(database, 10)}},
-                  full ? 200 : 1000);
+  const std::vector<Writer> writers{{"plain" + suffix,
+                                     [&](std::int64_t value) {
+                                       run(begin);
+                                       update.bind(1, value);
+                                       run(update);
+                                       run(commit);
+                                     }},
+                                    {"querymark_1" + suffix, write_through(database, 1)},
+                                    {"querymark_10" + suffix, write_through(database, 10)}};
+  measure_writers(options, report, writers, full ? 200 : 1000);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@
 #ifdef WITH_postgres
 #include "querymark/postgres/postgres.hpp"
 #endif
+#ifdef WITH_testing
+#include "querymark/querymark.hpp"
+#include "querymark/testing/memory_database.hpp"
+#endif
 
 namespace qm = querymark;
 using namespace std::chrono_literals;
@@ -48,6 +52,13 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
   } catch (const qm::Error& failure) {
     fmt::print("postgres {}\n", failure.connection_lost());
   }
+#endif
+#ifdef WITH_testing
+  qm::testing::MemoryDatabase memory(cache, {.namespace_name = "shop"});
+  memory.on_query("select 10", [](const qm::testing::Call&) {
+    return qm::testing::Table({"id"}).row(10).rows();
+  });
+  fmt::print("testing {}\n", memory.query("select 10").fetch_value<int>());
 #endif
   return 0;
 }

@@ -116,6 +116,11 @@ TEST_CASE("postgres prepared: one that the schema has left behind does what its 
     f.write(sql, 1, "words");
     CHECK(f.shop.text("select value from item where id = 1") == "words");
   }
+  SECTION("a column is of another kind, and what looks as before means something else") {
+    f.shop.execute("alter table item alter value type text");
+    f.write(sql, 1, "007");
+    CHECK(f.shop.text("select value from item where id = 1") == "007");
+  }
   SECTION("a column comes, the table is made anew") {
     f.shop.execute(
         "drop table item; create table item (id bigint primary key, value bigint, more int)");

@@ -38,6 +38,16 @@ bool may_be_outdated(const Error& failure) {
   return is_outdated(failure) || state.starts_with("42") || state.starts_with("22");
 }
 
+// The places of a prepared statement keep the types that the schema gave them, so only what means
+// the same whatever the type is bound to it: numbers. A text such as 007 would be stored as 7 in a
+// column of texts that was one of numbers before, a point in time by another time zone.
+bool keep_their_meaning(const auto& values) {
+  return std::ranges::all_of(values, [](const ParameterView value) {
+    return value.type() == ValueType::int64 || value.type() == ValueType::float64 ||
+           value.type() == ValueType::null;
+  });
+}
+
 // DISCARD ALL, which can't travel with other statements, but for what is prepared and for the
 // users: `prove_session` at the end tells when those are others.
 constexpr std::array<std::array<const char*, 2>, 5> kClearing{
@@ -261,7 +271,8 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
                                   First& first) {
   ahead_use_ = {};
   const Part begin = beginning_of(isolation);
-  const CallersStatements::Use use = sent.empty() ? statements_.use(sql) : CallersStatements::Use{};
+  const CallersStatements::Use use =
+      sent.empty() && keep_their_meaning(values) ? statements_.use(sql) : CallersStatements::Use{};
   try {
     Connection::begin_with(begin, "querymark_begin", sent, sql, values, {use.name, use.already},
                            first);
@@ -286,7 +297,8 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
 }
 
 ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent) {
-  ahead_use_ = sent.size() == 1 ? statements_.use(sent[0].sql) : CallersStatements::Use{};
+  ahead_use_ = sent.size() == 1 && keep_their_meaning(sent[0].values) ? statements_.use(sent[0].sql)
+                                                                      : CallersStatements::Use{};
   return Connection::begin_ahead(beginning_of(isolation), "querymark_begin", sent,
                                  {ahead_use_.name, ahead_use_.already});
 }
@@ -340,7 +352,7 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append,
     throw Error("the server has rolled the transaction back instead of committing it");
   check(proved);
   if (!prepared_ || proved.empty()) return std::nullopt;
-  return proved.row(0)["logged"].as<std::int64_t>();
+  return proved.row(0)["logged"].as<std::optional<std::int64_t>>();
 }
 
 void PooledConnection::abandon() noexcept {

@@ -22,7 +22,8 @@ struct Append;
 /// What a write leaves (settings, temporary tables, cursors, locks, LISTEN) is cleared in the round
 /// trip that commits, and the session then compared with what it was.
 ///
-/// A write's first statement is prepared when it comes for the second time. Where the schema has
+/// A write's first statement is prepared when it comes for the second time, if all its parameters are
+/// numbers: those keep their meaning when a column's type has changed. Where the schema has
 /// changed since, and it fails, it is run anew as a text: nothing has been written before it.
 class PooledConnection final : public Connection {
  public:

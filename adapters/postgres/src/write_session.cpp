@@ -92,7 +92,10 @@ PendingWrite Database::Session::commit_once() {
              failure.native_code());
   }
   open_->start.released();
-  if (logged) pending.rows = static_cast<std::uint64_t>(*logged - open_->start.logged());
+  // Where nobody has counted, triggers may have left rows.
+  const auto before = open_->start.logged();
+  pending.rows =
+      logged && before ? static_cast<std::uint64_t>(*logged - *before) : pending.updates.size() + 1;
   return std::move(pending);
 }
 

@@ -95,7 +95,7 @@ std::optional<WriteStart::First> WriteStart::begin_with(std::span<const Connecti
 
 void WriteStart::take(const ResultSet& begun) {
   pending_ = pending_of(begun, state_.options.namespace_name);
-  logged_ = begun.row(0)["logged"].as<std::int64_t>();
+  logged_ = begun.row(0)["logged"].as<std::optional<std::int64_t>>();
 }
 
 }  // namespace querymark::postgres

@@ -42,7 +42,7 @@ class WriteStart {
   /// The write as it has begun; null while it has not.
   [[nodiscard]] PendingWrite* pending() noexcept { return pending_ ? &*pending_ : nullptr; }
   /// How many rows its session had counted when it began that it has put into the log.
-  [[nodiscard]] std::int64_t logged() const noexcept { return logged_; }
+  [[nodiscard]] std::optional<std::int64_t> logged() const noexcept { return logged_; }
   /// Null once it could not begin.
   [[nodiscard]] PooledConnection* connection() noexcept { return lease_ ? &**lease_ : nullptr; }
   /// The transaction has ended, or nobody knows: it is not rolled back.
@@ -56,7 +56,7 @@ class WriteStart {
   SettingList settings_;
   std::optional<ConnectionPool<PooledConnection>::Lease> lease_;
   std::optional<PendingWrite> pending_;
-  std::int64_t logged_ = 0;
+  std::optional<std::int64_t> logged_;
   bool begun_ = false;
   bool released_ = false;
 };

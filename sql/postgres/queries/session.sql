@@ -51,14 +51,16 @@ select pg_catalog.pg_current_xact_id_if_assigned() is not null,
 -- name: prove_session
 select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time()),
        pg_catalog.pg_advisory_unlock_all(),
-       pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) as logged
+       case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
+            then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
 
 -- name: prove_session_customs
 select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
                                     from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))),
        pg_catalog.pg_advisory_unlock_all(),
-       pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) as logged
+       case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
+            then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
 
 -- First on each session of our own (log, doorbell, migrations): what follows means what it says, no setting of the role
 -- or the database ends the session or a statement before its time ($1, in milliseconds), rows are never filtered

@@ -21,7 +21,8 @@ struct PendingWrite {
   /// This process's cursor, if the transaction has proved while nobody else could write that its
   /// own rows are all that the log holds behind it, up to the receipt's position.
   std::optional<Cursor> follows;
-  /// How many rows the transaction has put into the log, whoever in it did, if they were counted.
+  /// How many rows the transaction has put into the log, whoever in it did, if they were counted; or
+  /// more than its updates, where others may have put some that nobody has counted.
   std::optional<std::uint64_t> rows;
 
   /// Counts an intent that stands in the log at `position`.

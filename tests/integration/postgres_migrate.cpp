@@ -117,6 +117,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "session",
                               "session_settings",
                               "settings_now",
+                              "standby_state",
                               "subscriber_beat",
                               "subscriber_enter",
                               "subscriber_leave",

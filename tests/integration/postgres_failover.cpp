@@ -9,6 +9,7 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/errors.hpp"
+#include "support/patient_tier.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 #include "support/tcp_gate.hpp"
@@ -72,7 +73,7 @@ TEST_CASE("failover: the primary dies, the standby is promoted, the process foll
                           "?target_session_attrs=read-write";
   const TempDir dir;
   PgProcess process(url, PgProcess::quick());
-  process.db.attach(FileTier(dir.file("tier")));
+  process.db.attach(patient_tier(dir.file("tier")));
   CHECK(only(process.price(1)) == 2.5);
   static_cast<void>(process.price(2));
   const Receipt old = process.set_price(3, 31.0);

@@ -6,6 +6,7 @@
 #include <pqxx/transaction>
 
 #include "querymark/file_tier/file_tier.hpp"
+#include "support/patient_tier.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -45,7 +46,7 @@ TEST_CASE(
   const PgShop shop;
   const TempDir dir;
   const auto attached = [&](PgProcess& process) -> PgProcess& {
-    process.db.attach(FileTier(dir.file("tier")));
+    process.db.attach(patient_tier(dir.file("tier")));
     return process;
   };
   PgProcess process(shop);

@@ -11,6 +11,7 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
+#include "support/patient_tier.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
@@ -106,7 +107,7 @@ TEST_CASE("cli: migrate applies, reports as JSON, and does nothing the second ti
 TEST_CASE("cli: the worker removes invalidated values from the tier, and only those", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   REQUIRE(worker_once(shop).code == 0);  // registers: starts with a flush
   static_cast<void>(process.price(1));
   static_cast<void>(process.price(2));
@@ -140,7 +141,7 @@ TEST_CASE("cli: a worker of a namespace without rows names those that have some"
 TEST_CASE("cli: the worker drains as it comes, logs JSON, and ends cleanly on SIGTERM", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   Child worker({kProgram, "worker", "--db", "sqlite:" + shop.path(), "--namespace", "shop",
                 "--target", "sqlite:" + shop.file("tier"), "--json"});
   CHECK(json::parse(worker.hear())["log"]["event"] == "worker started");
@@ -160,7 +161,7 @@ TEST_CASE(
     "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   const std::vector<std::string> command = {
       kProgram,      "worker", "--db",      "sqlite:" + shop.path(),
       "--namespace", "shop",   "--target",  "sqlite:" + shop.file("tier"),

@@ -15,6 +15,7 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
+#include "support/patient_tier.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
@@ -79,7 +80,7 @@ class Manager {
 TEST_CASE("config: a worker does what its file says", "[config]") {
   const Configured given;
   Process process(given.shop);
-  process.db.attach(FileTier(given.shop.file("tier")));
+  process.db.attach(patient_tier(given.shop.file("tier")));
   given.write(given.basics() + given.target() +
               "lease = \"10s\"\npoll = \"50ms\"\nlargest_ttl = \"2h\"\npage_size = 100\n"
               "flush_on_death = false\njson = true\n"

@@ -14,6 +14,7 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
+#include "support/patient_tier.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
@@ -75,7 +76,7 @@ TEST_CASE("cli: closed descriptors are opened, so that no database is sent the l
 TEST_CASE("cli: a worker whose log nobody reads goes on, and gives its lease back", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   const bool full = GENERATE(true, false);
   const std::string fifo = shop.file("fifo");
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
@@ -136,7 +137,7 @@ TEST_CASE("cli: a worker that stands by with --once says so and exits with 4", "
 TEST_CASE("cli: a lease of a clock that was wrong once keeps nobody out", "[cli]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
   process.set_price(1, 4.0);
   shop.execute(
@@ -150,7 +151,7 @@ TEST_CASE("cli: a failing target does not keep the lease", "[cli]") {
   const Shop shop;
   REQUIRE(run(shell(worker_arguments(shop) + " --once")).code == 0);
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(patient_tier(shop.file("tier")));
   static_cast<void>(process.price(1));
   SQLite::Database(shop.file("tier"), SQLite::OPEN_READWRITE)
       .exec(

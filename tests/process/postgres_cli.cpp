@@ -11,6 +11,7 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/child.hpp"
+#include "support/patient_tier.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -114,7 +115,7 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(FileTier(tier));
+  process.db.attach(patient_tier(tier));
   CHECK(worker_once(shop, tier).code == 0);  // a new target starts with a flush
   static_cast<void>(process.price(1));
   static_cast<void>(process.price(2));
@@ -128,7 +129,7 @@ TEST_CASE("cli: the worker drains a PostgreSQL log into a file tier", "[cli]") {
                     "null") == 1);
 
   PgProcess newcomer(shop);
-  newcomer.db.attach(FileTier(tier));
+  newcomer.db.attach(patient_tier(tier));
   CHECK(newcomer.price(2).outcome().origin == Origin::shared_tier);
   CHECK(only(newcomer.price(1)) == 4.0);
 }
@@ -139,7 +140,7 @@ TEST_CASE("cli: a PostgreSQL lease keeps others out, unless a wrong clock has ma
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(FileTier(tier));
+  process.db.attach(patient_tier(tier));
   REQUIRE(worker_once(shop, tier).code == 0);
   process.set_price(1, 4.0);
   const std::string taken =
@@ -162,7 +163,7 @@ TEST_CASE(
   const TempDir dir;
   const std::string tier = dir.file("tier");
   PgProcess process(shop);
-  process.db.attach(FileTier(tier));
+  process.db.attach(patient_tier(tier));
   Child child(worker(shop, tier));
   CHECK_THAT(child.hear(), Contains("worker started"));
   CHECK_THAT(child.hear(), Contains("flushed"));

@@ -51,7 +51,7 @@ template <class On>
 class Agent {
  public:
   Agent(const std::string& address, const std::string& tier) : db_(address, cache_, On::options()) {
-    if (!tier.empty()) db_.attach(qm::FileTier(tier));
+    if (!tier.empty()) db_.attach(qm::FileTier(tier, {.busy_timeout = std::chrono::seconds(30)}));
   }
 
   std::string answer(const std::string& line) {

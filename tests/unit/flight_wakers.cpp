@@ -26,8 +26,8 @@ int value_in(const std::optional<FlightResult>& result) {
 }
 
 // A flight with a leader and some waiters that sleep.
-struct Sleepers : FlightFixture {
-  explicit Sleepers(std::size_t count) : bells(count) {
+struct SleepingCallers : FlightFixture {
+  explicit SleepingCallers(std::size_t count) : bells(count) {
     for (Bell& bell : bells) {
       waiters.emplace_back(std::in_place, std::get<FlightWaiter>(enter_elsewhere()));
       REQUIRE_FALSE(waiters.back()->take(&bell));
@@ -50,7 +50,7 @@ using Rings = std::vector<int>;
 }  // namespace
 
 TEST_CASE("flight wakers: all who sleep are woken once when the load ends", "[flight]") {
-  Sleepers f(3);
+  SleepingCallers f(3);
   CHECK(f.rings() == Rings{0, 0, 0});
   const bool fails = GENERATE(false, true);
   if (fails)
@@ -71,7 +71,7 @@ TEST_CASE("flight wakers: all who sleep are woken once when the load ends", "[fl
 
 TEST_CASE("flight wakers: the lead goes to those who sleep in their order, one at a time",
           "[flight]") {
-  Sleepers f(3);
+  SleepingCallers f(3);
   f.first.reset();
   CHECK(f.rings() == Rings{1, 0, 0});
   {
@@ -90,7 +90,7 @@ TEST_CASE("flight wakers: the lead goes to those who sleep in their order, one a
 
 TEST_CASE("flight wakers: who was woken to lead and leaves at its deadline passes the lead on",
           "[flight]") {
-  Sleepers f(3);
+  SleepingCallers f(3);
   f.first.reset();
   REQUIRE(f.rings() == Rings{1, 0, 0});
   f.waiters[0].reset();  // has not looked
@@ -109,7 +109,7 @@ TEST_CASE("flight wakers: who was woken to lead and leaves at its deadline passe
 
 TEST_CASE("flight wakers: the last look at a deadline takes what came in the same moment",
           "[flight]") {
-  Sleepers f(1);
+  SleepingCallers f(1);
   SECTION("the lead") {
     f.first.reset();
     CHECK(gives_lead(f.waiters[0]->take(nullptr)));
@@ -126,7 +126,7 @@ TEST_CASE("flight wakers: the last look at a deadline takes what came in the sam
 }
 
 TEST_CASE("flight wakers: who has left before the leader dies is not woken", "[flight]") {
-  Sleepers f(2);
+  SleepingCallers f(2);
   f.waiters[0].reset();
   f.first.reset();
   CHECK(f.rings() == Rings{0, 1});
@@ -135,7 +135,7 @@ TEST_CASE("flight wakers: who has left before the leader dies is not woken", "[f
 }
 
 TEST_CASE("flight wakers: who was woken in vain sleeps again and is woken again", "[flight]") {
-  Sleepers f(1);
+  SleepingCallers f(1);
   f.first.reset();
   REQUIRE(f.rings() == Rings{1});
   FlightEntry newcomer = f.enter_elsewhere();
@@ -158,7 +158,7 @@ TEST_CASE("flight wakers: who was woken in vain sleeps again and is woken again"
 }
 
 TEST_CASE("flight wakers: a look puts its waker in the place of the one before", "[flight]") {
-  Sleepers f(1);
+  SleepingCallers f(1);
   Bell other;
   CHECK_FALSE(f.waiters[0]->take(&other));
   CHECK_FALSE(f.waiters[0]->take(&other));  // the same again is one sleeper

@@ -91,6 +91,7 @@ TEST_CASE("sqlite: a write-ahead log that was long once is cut", "[sqlite]") {
   process.db.write(
       [](sqlite::Transaction& tx) { tx.execute("insert into event values (zeroblob(48000000))"); });
   REQUIRE(log_bytes(shop) > 48'000'000);
-  for (int i = 0; i < 2; ++i) process.set_price(1, i);
+  // The second write cuts it, or a later one where a poll was reading at that moment.
+  for (int i = 0; i < 50 && log_bytes(shop) >= 34'000'000; ++i) process.set_price(1, i);
   CHECK(log_bytes(shop) < 34'000'000);
 }

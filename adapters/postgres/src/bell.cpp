@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <new>
+#include <system_error>
 
 #include "querymark/support/error.hpp"
 
 namespace querymark::postgres {
 
 Bell::Bell() : sockets_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (sockets_.get() < 0) throw Error(std::string("epoll_create1 failed: ") + std::strerror(errno));
+  if (sockets_.get() < 0)
+    throw Error("epoll_create1 failed: " + std::generic_category().message(errno));
 }
 
 void Bell::ring() noexcept {

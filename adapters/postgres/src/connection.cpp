@@ -260,6 +260,11 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   return affected(ask_bound("run a statement", sql, values).get());
 }
 
+Connection::Call Connection::callers_call(const char* doing, std::string_view sql,
+                                          std::size_t given) const {
+  return {.doing = doing, .timeout = settings_.statement_timeout, .sql = sql, .given = given};
+}
+
 // One statement of a pipeline: a text, or the name of a prepared one, with its values; or a text
 // that is to be prepared under a name.
 struct Connection::Step {
@@ -337,10 +342,7 @@ Connection::Apart Connection::query_apart(std::string_view sql,
                                           const char* leaving, const SettingList* settings) {
   const Bound bound(values);
   const std::string text(sql);
-  const Call call{.doing = "run a query",
-                  .timeout = settings_.statement_timeout,
-                  .sql = text,
-                  .given = values.size()};
+  const Call call = callers_call("run a query", text, values.size());
   const Step begin{.text = "begin isolation level read committed read only"};
   const Step query{.text = text.c_str(), .bound = &bound};
   const Step leave{.text = leaving, .prepared = true};
@@ -376,10 +378,7 @@ Connection::Apart Connection::query_in_snapshot(std::string_view sql,
                                                 const char* entering, const char* leaving) {
   const Bound bound(values);
   const std::string text(sql);
-  const Call call{.doing = "run a query",
-                  .timeout = settings_.statement_timeout,
-                  .sql = text,
-                  .given = values.size()};
+  const Call call = callers_call("run a query", text, values.size());
   const std::array<Step, 5> steps{{{.text = "begin isolation level repeatable read read only"},
                                    {.text = entering, .prepared = true},
                                    {.text = text.c_str(), .bound = &bound},
@@ -413,11 +412,7 @@ void Connection::take_sent(std::span<const Sent> sent, std::span<ResultHandle> r
                            const ResultHandle& failed) {
   for (std::size_t i = 0; i < sent.size(); ++i) {
     if (!results[i])
-      fail({.doing = "run a statement",
-            .timeout = settings_.statement_timeout,
-            .sql = sent[i].sql,
-            .given = sent[i].values.size()},
-           failed.get());
+      fail(callers_call("run a statement", sent[i].sql, sent[i].values.size()), failed.get());
     if (sent[i].changed != nullptr) *sent[i].changed = affected(results[i].get());
   }
 }
@@ -427,10 +422,7 @@ void Connection::begin_with(const Part& begin, const char* beginning, std::span<
                             const Prepared& statement, First& first) {
   const std::string text(sql);
   const Call beginning_call{"begin a write", settings_.statement_timeout};
-  const Call call{.doing = "run a statement",
-                  .timeout = settings_.statement_timeout,
-                  .sql = text,
-                  .given = values.size()};
+  const Call call = callers_call("run a statement", text, values.size());
   const Part begins{.text = beginning, .kind = Part::Kind::named};
   Steps all(sent.size() + 3);
   all.add(begin);
@@ -456,10 +448,7 @@ void Connection::begin_with(const Part& begin, const char* beginning, std::span<
 Connection::First Connection::run_after(std::span<const Sent> sent, std::string_view sql,
                                         std::span<const ParameterView> values) {
   const std::string text(sql);
-  const Call call{.doing = "run a statement",
-                  .timeout = settings_.statement_timeout,
-                  .sql = text,
-                  .given = values.size()};
+  const Call call = callers_call("run a statement", text, values.size());
   Steps all(sent.size() + 1);
   all.add(sent, kAsText);
   all.add(text, values, kAsText);

@@ -207,6 +207,8 @@ class Connection {
     std::size_t given = 0;      ///< Parameters.
     const char* own = nullptr;  ///< The name of a statement of the library's own.
   };
+  /// To run a statement of the caller's, which outlives what is returned.
+  [[nodiscard]] Call callers_call(const char* doing, std::string_view sql, std::size_t given) const;
   struct Step;
   struct Steps;
   template <class Talk>

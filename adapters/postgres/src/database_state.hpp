@@ -50,9 +50,9 @@ namespace querymark::postgres {
 struct Database::State final : Backend {
   using Lease = ConnectionPool<PooledConnection>::Lease;
 
-  State(const std::string& where, Cache& cache, Options opts)
+  State(std::string where, Cache& cache, Options opts)
       : options(checked(std::move(opts))),
-        url(where),
+        url(std::move(where)),
         log_url(options.direct_url.empty() ? url : options.direct_url),
         label(parse_url(url, {}).label),
         pool({.limit = options.connections,

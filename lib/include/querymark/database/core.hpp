@@ -22,16 +22,18 @@ struct CoreOptions {
   /// What the options of every database have in common. Throws ConfigError.
   template <class Options>
   [[nodiscard]] static CoreOptions of(const Options& options, const Cache& cache, Scope scope) {
-    return {.source = {.scope = std::move(scope),
-                       .default_ttl = options.default_ttl,
-                       .lagging = options.lagging,
-                       .mark_cells = options.mark_cells,
-                       .require_tags = options.require_tags},
-            .subscriber = {.max_lag = options.max_lag,
-                           .poll_interval = options.poll_interval,
-                           .log_reads_per_second = options.log_reads_per_second,
-                           .clock = &cache.clock()},
-            .require_intents = options.require_intents};
+    CoreOptions core;
+    core.source = {.default_ttl = options.default_ttl,
+                   .lagging = options.lagging,
+                   .mark_cells = options.mark_cells,
+                   .require_tags = options.require_tags};
+    core.source.scope = std::move(scope);
+    core.subscriber = {.max_lag = options.max_lag,
+                       .poll_interval = options.poll_interval,
+                       .log_reads_per_second = options.log_reads_per_second,
+                       .clock = &cache.clock()};
+    core.require_intents = options.require_intents;
+    return core;
   }
 };
 

@@ -91,7 +91,7 @@ Connection::Connection(const std::string& url, const Settings& settings)
   cancel_ = {PQgetCancel(native_.get()), FreeCancel{}};
   socket_ = std::make_unique<Descriptor>(::fcntl(PQsocket(native_.get()), F_DUPFD_CLOEXEC, 0));
   const ResultSet backend = query(sql::backend);
-  proxied_ = backend.row(0)[0].as<int>() != pid_;
+  proxied_ = backend.row(0)["pid"].as<int>() != pid_;
 }
 
 void require_utf8(std::string_view client_encoding) {

@@ -9,9 +9,9 @@ namespace {
 
 int find_version(Connection& connection) {
   const ResultSet present = connection.query(sql::schema_present);
-  if (present.row(0)[0].as<int>() == 0) return 0;
+  if (present.row(0)["present"].as<int>() == 0) return 0;
   const ResultSet version = connection.query(sql::schema_version);
-  return version.row(0)[0].as<int>();
+  return version.row(0)["version"].as<int>();
 }
 
 // A transaction of its own for `action`, committed when that says so. What is pinned behind a

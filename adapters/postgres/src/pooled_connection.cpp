@@ -73,7 +73,7 @@ bool PooledConnection::pin_anywhere(const SettingList& settings) {
   const ResultSet pinned =
       query(sql::pin_session,
             {as_parameter(settings.names), as_parameter(settings.values), as_parameter(proxied())});
-  return pinned.row(0)[0].as<bool>();
+  return pinned.row(0)["standby"].as<bool>();
 }
 
 void PooledConnection::pin(const SettingList& settings) {
@@ -113,7 +113,7 @@ void PooledConnection::settle(const SettingList& settings,
   run("reset all");
   const auto now = [this](const std::vector<std::string>& names) {
     const ResultSet answer = query(sql::settings_now, {as_parameter(names)});
-    return answer.row(0)[0].as<std::vector<std::optional<std::string>>>();
+    return answer.row(0)["settings"].as<std::vector<std::optional<std::string>>>();
   };
   const auto values = now(settings.names);
   resettable_ = settings.names;
@@ -158,9 +158,9 @@ void PooledConnection::settle(const SettingList& settings,
   statements.push_back({"querymark_commit", "commit"});
   prepare(statements);
   const ResultSet proved = run_rollback(clearing_);
-  settled_ = proved.row(0)[0].as<std::string>();
+  settled_ = proved.row(0)["session"].as<std::string>();
   const ResultSet left = run("execute querymark_leave");
-  left_ = left.row(0)[1].as<std::string>();
+  left_ = left.row(0)["session"].as<std::string>();
   prepared_ = true;
 }
 
@@ -177,9 +177,9 @@ bool PooledConnection::forgets(const std::vector<std::string>& names) const {
 
 PooledConnection::Read PooledConnection::judged(Apart& apart) {
   const bool answered = !apart.left.empty();
-  const bool proved = answered && apart.left.row(0)[1].view() == left_;
+  const bool proved = answered && apart.left.row(0)["session"].view() == left_;
   if (!proved) give_up();
-  return {std::move(apart.rows), answered && apart.left.row(0)[0].as<bool>(), proved};
+  return {std::move(apart.rows), answered && apart.left.row(0)["wrote"].as<bool>(), proved};
 }
 
 PooledConnection::Read PooledConnection::read(std::string_view sql,
@@ -217,16 +217,17 @@ PooledConnection::Read PooledConnection::read_with(const SettingList& settings,
   try {
     const Apart apart = query_apart(sql, values, "querymark_leave", &settings);
     const auto looks = [](const ResultSet& answer) {
-      return answer.empty() ? std::string_view() : answer.row(0)[1].view();
+      return answer.empty() ? std::string_view() : answer.row(0)["session"].view();
     };
     // The session was what it should be, and neither the settings nor anything else have changed
     // between their coming and the end.
     read.proved =
         looks(apart.fresh) == left_ && !apart.left.empty() &&
         looks(apart.entered) == looks(apart.left) &&
-        std::ranges::equal(apart.settings.row(0)[0].as<std::vector<std::optional<std::string>>>(),
-                           settings.values);
-    read.wrote = !apart.left.empty() && apart.left.row(0)[0].as<bool>();
+        std::ranges::equal(
+            apart.settings.row(0)["settings"].as<std::vector<std::optional<std::string>>>(),
+            settings.values);
+    read.wrote = !apart.left.empty() && apart.left.row(0)["wrote"].as<bool>();
     read.rows = apart.rows;
   } catch (...) {  // its transaction goes, then rethrown
     abandon();
@@ -321,7 +322,7 @@ Connection::Part PooledConnection::append_part(const Append& append) {
 void PooledConnection::check(const ResultSet& answer) noexcept {
   if (proxied()) return;  // the server session is given back to the proxy
   try {
-    if (prepared_ && answer.row(0)[0].view() == settled_) return;
+    if (prepared_ && answer.row(0)["session"].view() == settled_) return;
   } catch (const std::exception&) {  // no row: not what it was
   }
   give_up();

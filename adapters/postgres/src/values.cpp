@@ -283,7 +283,7 @@ std::vector<unsigned> unknown_types(const pg_result* result, const TypeNames& na
 }
 
 void learn_types(TypeNames& names, const ResultSet& answer) {
-  for (const Row row : answer) names[row[0].as<unsigned>()] = row[1].as<std::string>();
+  for (const Row row : answer) names[row["oid"].as<unsigned>()] = row["name"].as<std::string>();
 }
 
 OwnedParameter as_oids(std::span<const unsigned> types) {

@@ -241,9 +241,9 @@ ScopedTransaction::ScopedTransaction(Connection& connection, Kind kind) : connec
 
 int find_schema_version(Connection& connection, const SchemaQueries& schema) {
   const ResultSet present = connection.query(schema.present, {});
-  if (present.row(0)[0].as<int>() == 0) return 0;
+  if (present.row(0)["present"].as<int>() == 0) return 0;
   const ResultSet version = connection.query(schema.version, {});
-  return version.row(0)[0].as<int>();
+  return version.row(0)["version"].as<int>();
 }
 
 MigrationPort migration_port(Connection& connection, const SchemaQueries& schema,

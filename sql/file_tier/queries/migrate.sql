@@ -1,7 +1,7 @@
 -- Which schema a file has.
 
 -- name: schema_present
-select count(*) from sqlite_master where type = 'table' and name = 'querymark_tier_schema'
+select count(*) as present from sqlite_master where type = 'table' and name = 'querymark_tier_schema'
 
 -- name: schema_version
-select coalesce(max(version), 0) from querymark_tier_schema
+select coalesce(max(version), 0) as version from querymark_tier_schema

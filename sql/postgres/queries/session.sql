@@ -12,53 +12,54 @@ select h.database_id, h.epoch, h.adopted from querymark.history h
 
 -- The server process itself. A pooling proxy names another when the connection is made.
 -- name: backend
-select pg_catalog.pg_backend_pid()
+select pg_catalog.pg_backend_pid() as pid
 
 -- The names of types that are not the server's own, as a person would write them.
 -- name: type_names
-select t.oid, pg_catalog.format_type(t.oid, null) from pg_catalog.unnest($1::pg_catalog.oid[]) t (oid)
+select t.oid, pg_catalog.format_type(t.oid, null) as name from pg_catalog.unnest($1::pg_catalog.oid[]) t (oid)
 
 -- Sets settings of a pooled session ($1 to $2), since they change results. $3: for this transaction only; behind a
 -- pooling proxy the server session is other clients' too. Tells a standby first: there, a statement that names an
 -- unlogged table, as `session` does, fails before it runs.
 -- name: pin_session
-select pg_catalog.pg_is_in_recovery(), pg_catalog.count(pg_catalog.set_config(p.name, p.value, $3::boolean))
+select pg_catalog.pg_is_in_recovery() as standby,
+       pg_catalog.count(pg_catalog.set_config(p.name, p.value, $3::boolean)) as pinned
   from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as p (name, value)
 
 -- What settings are; null for custom ones that nobody has set.
 -- name: settings_now
 select array(select pg_catalog.current_setting(c.name, true)
                from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as c (name, n)
-              order by c.n)
+              order by c.n) as settings
 
 -- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction
 -- lets large objects pass), and the answer of `prove_session`. What a rollback leaves: locks of the session.
 -- name: leave_read
-select pg_catalog.pg_current_xact_id_if_assigned() is not null, pg_catalog.pg_conf_load_time()::pg_catalog.text,
-       pg_catalog.pg_advisory_unlock_all()
+select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
+       pg_catalog.pg_conf_load_time()::pg_catalog.text as session, pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- name: leave_read_customs
-select pg_catalog.pg_current_xact_id_if_assigned() is not null,
+select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
        pg_catalog.concat_ws(pg_catalog.chr(10), pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
-                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))),
-       pg_catalog.pg_advisory_unlock_all()
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,
+       pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- What a session is whose settings were reset to what it came with and pinned again: its answer when it is fresh is the
 -- measure for all later ones. A reset leads to the server's present configuration, so that must not have been loaded
 -- anew. A session never forgets a custom setting ($1) that was set in it: it becomes '' where it was null.
 -- Last, how many rows the session has counted that it has put into the log: see `begin_write`.
 -- name: prove_session
-select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time()),
-       pg_catalog.pg_advisory_unlock_all(),
+select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time()) as session,
+       pg_catalog.pg_advisory_unlock_all() as unlocked,
        case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
             then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
 
 -- name: prove_session_customs
 select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
-                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))),
-       pg_catalog.pg_advisory_unlock_all(),
+                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,
+       pg_catalog.pg_advisory_unlock_all() as unlocked,
        case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
             then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
 

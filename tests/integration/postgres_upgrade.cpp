@@ -131,7 +131,7 @@ TEST_CASE("postgres upgrade: statements of the older programs find what they fou
                            {"consumer_release", "('shop', 'tier', 'me')"},
                        },
                        {"0003_identity.sql", "0004_deliveries.sql", "0005_subscribers.sql",
-                        "0006_delivery_pages.sql"});
+                        "0006_delivery_pages.sql", "0007_log_entry.sql"});
   // And adopt as they did.
   CHECK(old.text("select querymark.adopt()").size() == 32);
   CHECK(old.text("select querymark.adopt() = epoch from querymark.meta") == "t");
@@ -158,10 +158,38 @@ TEST_CASE("postgres upgrade: statements of the release before find what they fou
                            {"consumer_release", "('shop', 'tier', 'me')"},
                            {"deliveries_list", "('shop', 'tier', 10)"},
                        },
-                       {"0005_subscribers.sql", "0006_delivery_pages.sql"});
+                       {"0005_subscribers.sql", "0006_delivery_pages.sql", "0007_log_entry.sql"});
   // A program of then that goes on: its claims and cursors, and a floor that it can go by.
   old.run("delete from querymark.log where kind = 'entity'");
   CHECK(old.text("select floor = pg_snapshot_xmax(pruned) from querymark.meta") == "t");
+}
+
+TEST_CASE("postgres upgrade: a program of before is refused the rows that it was refused",
+          "[upgrade]") {
+  const Old old(4);
+  pqxx::connection standing(old.url);
+  {
+    pqxx::nontransaction plain(standing);
+    plain.exec("prepare append_then as " + old.statements.get("append"));
+    plain.exec("execute append_then('shop', '{tag}', null, 1, '{x}')");
+  }
+  postgres::migrate(old.url);
+  const auto refusal = [&](const std::string& arguments) {
+    try {
+      pqxx::nontransaction(standing).exec("execute append_then(" + arguments + ")");
+    } catch (const pqxx::check_violation& failure) {
+      return std::string(failure.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(refusal("'shop', '{tags}', null, 1, '{x}'"), Contains("log_kind_check"));
+  CHECK_THAT(refusal("'shop', '{tag,tag}', null, 1, '{x,\"\"}'"), Contains("log_check"));
+  CHECK_THAT(refusal("repeat('n', 201), '{tag}', null, 1, '{x}'"), Contains("log_namespace_size"));
+  CHECK_THAT(refusal("'shop', '{tag}', null, 1, array[repeat('t', 1025)]"),
+             Contains("log_target_size"));
+  CHECK_THAT(refusal("'shop', '{tag}', repeat('r', 501), 1, '{x}'"), Contains("log_reason_size"));
+  CHECK(refusal("'shop', '{flush,entity}', 'why', 1, '{\"\",product:1}'").empty());
+  CHECK(old.text("select count(*) from querymark.log where write_id = 1") == "3");
 }
 
 TEST_CASE(
@@ -176,7 +204,7 @@ TEST_CASE(
   CHECK(old.text("select count(*) from querymark.consumer") == "1");
   // The adoption has emptied the log; such a row may still come from a session that was open.
   old.run(
-      "alter table querymark.log drop constraint log_target_size;"
+      "alter table querymark.log drop constraint log_entry;"
       "insert into querymark.log (namespace, kind, target) values ('shop', 'tag', repeat('t', "
       "100000)), ('shop', 'tag', 'next')");
   const TailPage page =

@@ -158,6 +158,20 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
 
 ReadMachine::Action ReadMachine::begin() {
   began_ = cache_.clock.coarse_now();
+  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
+    bypass_ = Stored::disabled;
+  } else if (demanding()) {
+    return reach();
+  } else if (!source_.marks().trusted(began_)) {
+    bypass_ = Stored::lagging;
+  }
+  return bypass_ || request_.alone ? load_alone() : enter();
+}
+
+// What a hit has no use for, so only once memory can't serve the read, unless the entry is to carry
+// what the call names.
+void ReadMachine::declare_targets() {
+  if (!targets_.empty()) return;
   targets_ = request_.options.tags;
   request_.add_targets(targets_);
   require_tags();
@@ -168,14 +182,6 @@ ReadMachine::Action ReadMachine::begin() {
                       " targets, and this one has " + std::to_string(targets_.size() - 1) +
                       "; use a collection");
   required_ = target_ids_.values();
-  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
-    bypass_ = Stored::disabled;
-  } else if (demanding()) {
-    return reach();
-  } else if (!source_.marks().trusted(began_)) {
-    bypass_ = Stored::lagging;
-  }
-  return bypass_ || request_.alone ? load_alone() : enter();
 }
 
 ReadMachine::Action ReadMachine::reach() {
@@ -195,6 +201,7 @@ ReadMachine::Action ReadMachine::look() {
     bypass_ = Stored::lagging;
     return load_alone();
   }
+  if (!request_.keyed_targets) declare_targets();
   ReadResult found;
   const Lookup lookup{.call = request_.call, .options = request_.options, .required = required_};
   if (source_.find(lookup, found) && found.outcome.status == ReadStatus::hit)
@@ -219,6 +226,7 @@ void ReadMachine::require_tags() {
 }
 
 ReadMachine::Action ReadMachine::enter() {
+  declare_targets();
   static const Consistency kAll = Consistency::strong();
   const bool shares = request_.shareable && !source_.tiers().empty();
   if (shares && !followed_ && source_.marks().own_ahead() && source_.subscriber() != nullptr) {
@@ -343,6 +351,7 @@ ReadMachine::Action ReadMachine::load() {
 }
 
 ReadMachine::Action ReadMachine::load_alone() {
+  declare_targets();
   stamp_ = source_.marks().begin_load();
   return load();
 }

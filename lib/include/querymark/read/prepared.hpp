@@ -190,6 +190,7 @@ class Prepared {
     };
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
         call, options, state.setup.route.loader(), values.views(), state.mapper, from_parameters);
+    request.keyed_targets = kConstantTags;
     return blocking_read(state.setup.route.source(state.setup.sql), request);
   }
 

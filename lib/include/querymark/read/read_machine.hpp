@@ -115,6 +115,7 @@ class ReadMachine {
   [[nodiscard]] Action begin();
   [[nodiscard]] Action reach();
   [[nodiscard]] Action look();
+  void declare_targets();
   void require_tags();
   [[nodiscard]] bool add_implied(const ResultSet& rows);
   [[nodiscard]] Action enter();

@@ -37,7 +37,7 @@ class ReadRequest {
   virtual ~ReadRequest() = default;
 
   /// Appends the targets that its options do not name, such as those made from the parameters; the
-  /// key's own comes on top. Called once, on a miss.
+  /// key's own comes on top. Called once, when memory has not served the read; see keyed_targets.
   virtual void add_targets(std::vector<Target>& /*targets*/) const {}
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
@@ -47,6 +47,9 @@ class ReadRequest {
 
   const CallKey call;
   const ReadOptions& options;
+  /// Its targets are a function of its key: whatever entry lies under the key carries them. Else a
+  /// hit, too, asks for them.
+  bool keyed_targets = false;
   bool alone = false;     ///< Neither joins nor leads: the load sees a snapshot of its own.
   bool shareable = true;  ///< Shared tiers may hold the value.
   /// Whether a replica may be asked: whoever runs the request says so before each load, and judges

@@ -7,12 +7,12 @@
 
 using namespace querymark;
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
 TEST_CASE("sleepers: what is true already is not slept for", "[sleepers]") {
   Sleepers sleepers;
   int asked = 0;
-  sleepers.sleep([&] { return ++asked > 0; }, Clock::now() + 1h);
+  sleepers.sleep([&] { return ++asked > 0; }, Steady::now() + 1h);
   CHECK(asked == 1);
   CHECK(sleepers.count() == 0);
 }
@@ -23,7 +23,7 @@ TEST_CASE("sleepers: each wakes when it is done, and is asked no more", "[sleepe
   std::atomic<int> asked{0};
   const auto sleep_until = [&](int wanted) {
     return std::async(std::launch::async, [&, wanted] {
-      sleepers.sleep([&, wanted] { return ++asked, at >= wanted; }, Clock::now() + 1h);
+      sleepers.sleep([&, wanted] { return ++asked, at >= wanted; }, Steady::now() + 1h);
       return at.load();
     });
   };
@@ -47,7 +47,7 @@ TEST_CASE("sleepers: each wakes when it is done, and is asked no more", "[sleepe
 TEST_CASE("sleepers: at its deadline one looks by itself, and leaves", "[sleepers]") {
   Sleepers sleepers;
   int asked = 0;
-  sleepers.sleep([&] { return ++asked > 5; }, Clock::now());
+  sleepers.sleep([&] { return ++asked > 5; }, Steady::now());
   CHECK(asked == 2);
   CHECK(sleepers.count() == 0);
   sleepers.wake();

@@ -91,39 +91,3 @@ TEMPLATE_TEST_CASE(
     CHECK(world.log_rows() - before == commits);
   }
 }
-
-TEMPLATE_TEST_CASE("processes: a reader stopped beyond max_lag claims no freshness when it goes on",
-                   "[process]", QUERYMARK_WORLDS) {
-  // Trust ends by the monotonic clock, looked at on each hit: a stopped process can't have been
-  // told.
-  const TestType world;
-  Child reader({SHOP_AGENT, world.address()});
-  static_cast<void>(reader.ask("get 1"));
-  CHECK(reader.ask("get 1") == "2.5 memory");
-  reader.signal(SIGSTOP);
-  typename TestType::Process writer(world.shop);
-  const Receipt receipt = writer.set_price(1, 6.0);
-  reader.signal(SIGCONT);
-  CHECK(reader.ask("wait " + receipt.str()) == "satisfied");
-  CHECK(price_of(reader.ask("get 1")) == "6");
-}
-
-TEMPLATE_TEST_CASE(
-    "processes: a reader that was stopped while the log was pruned past it serves nothing of "
-    "before "
-    "(hard case 56)",
-    "[process]", QUERYMARK_WORLDS) {
-  const TestType world;
-  Child reader({SHOP_AGENT, world.address()});
-  static_cast<void>(reader.ask("get 1"));
-  CHECK(reader.ask("get 1") == "2.5 memory");
-  reader.signal(SIGSTOP);
-  typename TestType::Process writer(world.shop);
-  const Receipt receipt = writer.set_price(1, 6.0);
-  world.prune();
-  REQUIRE(world.log_rows() == 0);
-  reader.signal(SIGCONT);
-  CHECK(reader.ask("wait " + receipt.str()) == "satisfied");
-  CHECK(reader.ask("get 1") == "6 database");
-  CHECK(reader.ask("get 1") == "6 memory");
-}

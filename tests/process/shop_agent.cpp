@@ -2,16 +2,23 @@
 //   set ID PRICE       write with intents                        -> receipt
 //   forget ID PRICE    write without the product's intent        -> receipt of an unrelated intent
 //   wait RECEIPT       wait locally                              -> status
+//   cluster RECEIPT    wait for everybody                        -> status
+//   look RECEIPT       the same, without patience                -> status
 //   get ID             cached read                               -> PRICE SOURCE
 //   direct ID          uncached read                             -> PRICE
-//   storm ID           writes 1, 2, 3, ... until killed          -> one line per commit
+//   storm ID           writes 1, 2, 3, ... until killed          -> PRICE RECEIPT per commit, or
+//                                                                   "failed" for one that is not
+//   sleep SECONDS      the machine is suspended meanwhile        -> awake
+//   die STEP           the next write dies at its so many-th step in the file system -> ready
 #include <fmt/format.h>
 
 #include <iostream>
 #include <sstream>
 
+#include "dying_file_system.hpp"
 #include "querymark/file_tier/file_tier.hpp"
 #include "querymark/sqlite/sqlite.hpp"
+#include "sleeping_machine.hpp"
 #ifdef QUERYMARK_TEST_POSTGRES
 #include "querymark/postgres/postgres.hpp"
 #endif
@@ -60,13 +67,17 @@ class Agent {
     std::string argument;
     double price = 0;
     in >> command >> argument >> price;
-    if (command == "wait") return wait(argument);
+    if (command == "wait") return wait(argument, qm::Wait::local(std::chrono::seconds(10)));
+    if (command == "cluster") return wait(argument, qm::Wait::cluster(std::chrono::seconds(20)));
+    if (command == "look") return wait(argument, qm::Wait::cluster(std::chrono::seconds(0)));
     const std::int64_t id = std::stoll(argument);
     if (command == "set") return write(id, price, qm::entity("product", id));
     if (command == "forget") return write(id, price, qm::tag("nothing"));
     if (command == "get") return get(id);
     if (command == "direct") return direct(id);
     if (command == "storm") storm(id);
+    if (command == "sleep") return sleep(std::chrono::seconds(id));
+    if (command == "die") return qm::test::die_at(static_cast<int>(id)), "ready";
     return "unknown command " + command;
   }
 
@@ -79,11 +90,10 @@ class Agent {
         })
         .receipt.str();
   }
-  std::string wait(const std::string& text) {
+  std::string wait(const std::string& text, const qm::Wait& wait) {
     const auto receipt = qm::Receipt::parse(text);
     if (!receipt) return "no receipt";
-    return std::string(
-        to_string(db_.wait(*receipt, qm::Wait::local(std::chrono::seconds(10))).status));
+    return std::string(to_string(db_.wait(*receipt, wait).status));
   }
   std::string get(std::int64_t id) {
     const auto rows = by_id_(id);
@@ -93,10 +103,18 @@ class Agent {
     const auto rows = db_.query(On::kPriceOf, id).uncached().template fetch_as<double>();
     return fmt::format("{}", rows[0]);
   }
+  static std::string sleep(std::chrono::seconds span) {
+    qm::test::suspend_machine(span);
+    return "awake";
+  }
   [[noreturn]] void storm(std::int64_t id) {
     for (int i = 1;; ++i) {
-      write(id, i, qm::entity("product", id));
-      std::cout << i << std::endl;
+      try {
+        const std::string receipt = write(id, i, qm::entity("product", id));
+        std::cout << i << ' ' << receipt << std::endl;
+      } catch (const qm::Error&) {
+        std::cout << "failed" << std::endl;
+      }
     }
   }
 

@@ -95,6 +95,13 @@ std::string Child::rest() {
 
 void Child::signal(int number) const { ::kill(pid_, number); }
 
+void Child::await_stopped() const {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT) != 0)
+    fail("waitid");
+  if (info.si_code != CLD_STOPPED) throw std::runtime_error("the child has ended, not stopped");
+}
+
 int Child::join() {
   if (status_) return *status_;
   // The pipe closes when the child ends: waiting for that has a deadline, waitpid has none.

@@ -28,6 +28,8 @@ class Child {
   [[nodiscard]] std::string rest();
 
   void signal(int number) const;
+  /// Returns once it is stopped, by SIGSTOP for instance; throws when it has ended instead.
+  void await_stopped() const;
   /// Waits for its end, at most 20 seconds: the exit code, or minus the signal that ended it.
   int join();
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }

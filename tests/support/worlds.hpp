@@ -44,6 +44,12 @@ struct SqliteWorld {
         "update querymark_meta set floor = (select coalesce(max(id), 0) + 1 from querymark_log)");
     shop.execute("delete from querymark_log");
   }
+  /// All leases of workers are over.
+  void end_leases() const { shop.execute("update querymark_consumer set lease_until = 0"); }
+  /// How far the only worker's target is.
+  [[nodiscard]] std::string cursor() const {
+    return shop.text("select cursor_id from querymark_consumer");
+  }
   /// Each update of a product also puts its collection into the log, without the library.
   void add_audit_trigger() const {
     shop.execute(
@@ -106,6 +112,12 @@ struct PostgresWorld {
     shop.execute(
         "update querymark.meta set floor = pg_snapshot_xmin(pg_current_snapshot());"
         "delete from querymark.log");
+  }
+  void end_leases() const {
+    shop.execute("update querymark.consumer set lease_until = '-infinity'");
+  }
+  [[nodiscard]] std::string cursor() const {
+    return shop.text("select cursor::text from querymark.consumer");
   }
   void add_audit_trigger() const {
     shop.execute(

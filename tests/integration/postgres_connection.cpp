@@ -1,5 +1,6 @@
 #include "connection.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "postgres_sql.hpp"
@@ -9,6 +10,8 @@ using namespace querymark;
 using namespace querymark::test;
 using Catch::Matchers::Contains;
 using postgres::Connection;
+using postgres::Part;
+using postgres::Sent;
 
 namespace {
 
@@ -84,11 +87,119 @@ TEST_CASE(
       process.db.query("select name from pg_prepared_statements order by name")
           .fetch_as<std::string>();
   CHECK(std::vector<std::string>(names.begin(), names.end()) ==
-        std::vector<std::string>{"querymark_append", "querymark_append_one", "querymark_begin",
-                                 "querymark_close", "querymark_commit",
-                                 "querymark_discard_sequences", "querymark_discard_temporary",
-                                 "querymark_leave", "querymark_prove", "querymark_read_only",
-                                 "querymark_reset", "querymark_start", "querymark_unlisten"});
+        std::vector<std::string>{
+            "querymark_append", "querymark_append_one", "querymark_begin", "querymark_close",
+            "querymark_commit", "querymark_discard_sequences", "querymark_discard_temporary",
+            "querymark_end", "querymark_leave", "querymark_prove", "querymark_read_only",
+            "querymark_reset", "querymark_start", "querymark_unlisten"});
+}
+
+namespace {
+
+// A connection that has committed a price of 9, and then does `behind`, unawaited: its row must say
+// "fresh".
+struct Unawaited {
+  explicit Unawaited(const std::string& behind) {
+    connection.prepare(std::array<Connection::Text, 1>{{{"beginning", "select 1 as begun"}}});
+    connection.run("begin; update product set price = 9 where id = 1");
+    const std::array<Part, 2> commit{{{.text = "commit"}, {.text = "select 7 as answer"}}};
+    const std::array<Part, 2> rest{{{.text = "select pg_sleep(0)"}, {.text = behind}}};
+    const ResultSet answer = connection.run_commit({}, commit, {.parts = rest, .session = "fresh"});
+    CHECK(answer.row(0)["answer"].as<int>() == 7);
+    CHECK(connection.finished("COMMIT"));
+    CHECK(connection.standing() == Connection::Standing::none);
+    CHECK(connection.usable());
+  }
+  // Begins a write by inserting a product.
+  void begin(Connection::First& first) {
+    connection.begin_with({.text = "begin"}, "beginning", {},
+                          "insert into product (id, name, price) values (77, 'next', 1)", {}, {},
+                          first);
+  }
+
+  PgShop shop;
+  Connection connection{shop.url(), {}};
+};
+
+}  // namespace
+
+TEST_CASE("postgres connection: what a commit left unawaited is taken with whatever comes next",
+          "[postgres]") {
+  Unawaited left("select 'fresh' as session");
+  Connection& connection = left.connection;
+  SECTION("a query") { CHECK(connection.query("select 1").size() == 1); }
+  SECTION("a rollback") {
+    connection.rollback();
+    CHECK(connection.usable());
+  }
+  SECTION("a write") {
+    Connection::First first;
+    left.begin(first);
+    CHECK(first.begun);
+    CHECK(first.changed == 1);
+    connection.run("commit");
+    CHECK(left.shop.number("select count(*) from product where id = 77") == 1);
+  }
+  SECTION("a write that nobody awaits") {
+    const std::array<Sent, 1> sent{
+        {{.sql = "update product set price = 3 where id = 1", .values = {}}}};
+    const ResultSet begun = connection.begin_ahead({.text = "begin"}, "beginning", sent, {});
+    CHECK(begun.row(0)["begun"].as<int>() == 1);
+    CHECK(connection.ahead());
+    const std::array<Part, 1> commit{{{.text = "commit"}}};
+    connection.run_commit(sent, commit, {});
+    CHECK(left.shop.number("select price::int from product where id = 1") == 3);
+  }
+  SECTION("a write that fails") {
+    const std::array<Sent, 1> sent{{{.sql = "select 1 / 0", .values = {}}}};
+    static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}));
+    const std::array<Part, 1> commit{{{.text = "commit"}}};
+    const std::array<Part, 1> rest{{{.text = "select 'fresh' as session"}}};
+    CHECK_THROWS_WITH(connection.run_commit(sent, commit, {.parts = rest, .session = "fresh"}),
+                      Contains("22012"));
+    CHECK_FALSE(connection.finished("COMMIT"));
+    connection.rollback();
+    CHECK(connection.query("select 1").size() == 1);
+  }
+  CHECK(connection.open());
+}
+
+TEST_CASE(
+    "postgres connection: a session that a commit has left other than it was answers nothing more",
+    "[postgres]") {
+  const std::string behind = GENERATE("select 'stale' as session", "select 1 / 0", "deallocate x",
+                                      "select 'fresh' as session where false");
+  CAPTURE(behind);
+  Unawaited left(behind);
+  Connection& connection = left.connection;
+  const auto lost = [](auto&& action) {
+    try {
+      action();
+    } catch (const Error& failure) {
+      return failure.connection_lost();
+    }
+    return false;
+  };
+  SECTION("to a query") {
+    CHECK(lost([&] { static_cast<void>(connection.query("select 1")); }));
+  }
+  SECTION("to a write") {
+    Connection::First first;
+    CHECK(lost([&] { left.begin(first); }));
+    CHECK_FALSE(first.begun);
+  }
+  SECTION("to a write that nobody awaits") {
+    const std::array<Sent, 1> sent{
+        {{.sql = "insert into product (id, name, price) values (77, 'next', 1)", .values = {}}}};
+    CHECK(lost([&] {
+      static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}));
+    }));
+    CHECK_FALSE(connection.ahead());
+  }
+  CHECK_FALSE(connection.open());
+  CHECK_FALSE(connection.usable());
+  CHECK(left.shop.number("select count(*) from product where id = 77") == 0);
+  CHECK(left.shop.number("select price::int from product where id = 1") == 9);
 }
 
 TEST_CASE("postgres connection: a process has one for the log, and others once it needs them",

@@ -99,6 +99,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "deliveries_record",
                               "deliveries_settle",
                               "deliveries_take_due",
+                              "end_write",
                               "horizon_holder",
                               "leave_read",
                               "leave_read_customs",

@@ -22,57 +22,6 @@
 // transaction stands, and its statics die before a connection that a global owns.
 
 namespace querymark::postgres {
-namespace {
-
-bool is_failure(const PGresult* result) noexcept {
-  switch (PQresultStatus(result)) {
-    case PGRES_EMPTY_QUERY:
-    case PGRES_COMMAND_OK:
-    case PGRES_TUPLES_OK:
-    case PGRES_COPY_IN:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-    case PGRES_PIPELINE_SYNC:
-      return false;
-    default:
-      return true;
-  }
-}
-
-// The values in the form that libpq takes.
-struct Bound {
-  explicit Bound(std::span<const ParameterView> values) {
-    texts.reserve(values.size());
-    for (const ParameterView value : values) texts.push_back(text_of(value));
-    for (const auto& text : texts) pointers.push_back(text ? text->c_str() : nullptr);
-  }
-  [[nodiscard]] int size() const noexcept { return static_cast<int>(pointers.size()); }
-
-  std::vector<std::optional<std::string>> texts;
-  std::vector<const char*> pointers;
-};
-
-const Connection::Prepared kAsText{};
-
-int send_bound(PGconn* connection, const std::string& sql, const Bound& bound) {
-  return PQsendQueryParams(connection, sql.c_str(), bound.size(), nullptr, bound.pointers.data(),
-                           nullptr, nullptr, 0);
-}
-
-int send_prepared(PGconn* connection, const char* name, const Bound& bound) {
-  return PQsendQueryPrepared(connection, name, bound.size(), bound.pointers.data(), nullptr,
-                             nullptr, 0);
-}
-
-std::int64_t affected(const PGresult* result) {
-  const std::string_view text = PQcmdTuples(const_cast<PGresult*>(result));
-  std::int64_t rows = 0;
-  std::from_chars(text.data(), text.data() + text.size(), rows);
-  return rows;
-}
-
-}  // namespace
-
 Connection::Connection(const std::string& url, const Settings& settings)
     : url_(parse_url(url, settings.connect_timeout)), settings_(settings) {
   const auto began = std::chrono::steady_clock::now();
@@ -87,6 +36,7 @@ Connection::Connection(const std::string& url, const Settings& settings)
           {.message = url_.scrub(PQerrorMessage(native_.get())), .state = state}, false);
   }
   PQsetNoticeReceiver(native_.get(), [](void*, const PGresult*) {}, nullptr);
+  pipeline_ = Pipeline(native_.get());
   pid_ = PQbackendPID(native_.get());
   cancel_ = {PQgetCancel(native_.get()), FreeCancel{}};
   socket_ = std::make_unique<Descriptor>(::fcntl(PQsocket(native_.get()), F_DUPFD_CLOEXEC, 0));
@@ -107,6 +57,7 @@ bool Connection::open() const noexcept {
 }
 
 Connection::Standing Connection::standing() const noexcept {
+  if (open() && pipeline_.late()) return Standing::none;
   switch (PQtransactionStatus(native_.get())) {
     case PQTRANS_IDLE:
       return Standing::none;
@@ -121,6 +72,7 @@ Connection::Standing Connection::standing() const noexcept {
 
 bool Connection::usable() noexcept {
   if (!open() || standing() != Standing::none) return false;
+  if (pipeline_.late()) return true;  // nothing else is asked on it before they are taken
   pollfd state{socket(), POLLIN, 0};
   for (;;) {
     const int ready = ::poll(&state, 1, 0);
@@ -153,8 +105,10 @@ std::string Connection::what(const Call& call) const {
 }
 
 void Connection::fail(const Call& call, const PGresult* result) {
-  Complaint complaint = result != nullptr ? complaint_of(result)
-                                          : Complaint{.message = PQerrorMessage(native_.get())};
+  Complaint complaint = result != nullptr
+                            ? complaint_of(result)
+                            : Complaint{.message = unproved_ ? "its session is not what it was"
+                                                             : PQerrorMessage(native_.get())};
   if (complaint.state == "08P01" && !call.sql.empty())
     require_parameters(call.sql, backslash(), call.given);
   if (complaint.state.empty() && !open()) complaint.state = "08006";
@@ -168,35 +122,10 @@ void Connection::fail(const Call& call, const PGresult* result) {
                   : Whose::ours);
 }
 
-// Ends what COPY has begun; it may not be left half done.
-void Connection::finish_copy(ExecStatusType direction) {
-  if (direction == PGRES_COPY_IN) {
-    PQputCopyEnd(native_.get(), "COPY is not supported here");
-    return;
-  }
-  char* line = nullptr;
-  while (PQgetCopyData(native_.get(), &line, 0) > 0) PQfreemem(line);
-}
-
-// Takes all results up to the next null: the last one that succeeded, and the first that failed.
-void Connection::take_results(ResultHandle& last, ResultHandle& failed) {
-  while (ResultHandle result{PQgetResult(native_.get())}) {
-    const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-      tags_.emplace_back("COPY");
-      finish_copy(status);
-    } else if (is_failure(result.get())) {
-      if (!failed) failed = std::move(result);
-    } else {
-      tags_.emplace_back(PQcmdStatus(result.get()));
-      last = std::move(result);
-    }
-  }
-}
-
 template <class Talk>
 void Connection::guarded(const Call& call, Talk&& talk) {
-  tags_.clear();
+  if (pipeline_.late() && !call.behind_late) settle_late();
+  pipeline_.clear_tags();
   if (!open()) fail(call, nullptr);
   bool timed_out = false;
   try {
@@ -220,7 +149,7 @@ ResultHandle Connection::ask(const Call& call, Send&& send) {
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool sent = send(native_.get()) != 0;
-    if (sent) take_results(last, failed);
+    if (sent) pipeline_.take_one(last, failed);
     ended();
     if (finished("COPY") && open())
       throw ConfigError("cannot " + what(call) + ": COPY needs a connection of your own");
@@ -233,9 +162,8 @@ ResultHandle Connection::ask_bound(std::string_view doing, std::string_view sql,
                                    std::span<const ParameterView> values) {
   const Bound bound(values);
   const std::string text(sql);
-  return ask(
-      {.doing = doing, .timeout = settings_.statement_timeout, .sql = text, .given = values.size()},
-      [&](PGconn* native) { return send_bound(native, text, bound); });
+  return ask(callers_call(doing, text, values.size()),
+             [&](PGconn* native) { return send_bound(native, text.c_str(), bound); });
 }
 
 ResultSet Connection::query(std::string_view sql, std::span<const ParameterView> values) {
@@ -245,13 +173,13 @@ ResultSet Connection::query(std::string_view sql, std::span<const ParameterView>
 // One round trip more when a type is seen for the first time. The call's own tags stay.
 ResultSet Connection::named_rows(const PGresult* result) {
   if (const auto unknown = unknown_types(result, type_names_); !unknown.empty()) {
-    const std::vector<std::string> tags = tags_;
+    std::vector<std::string> tags = pipeline_.tags();
     const OwnedParameter oids = as_oids(unknown);
     const ParameterView value = oids;
     learn_types(
         type_names_,
         rows_of(ask_bound("look up the names of types", sql::type_names, {&value, 1}).get()));
-    tags_ = tags;
+    pipeline_.set_tags(std::move(tags));
   }
   return rows_of(result, type_names_);
 }
@@ -260,81 +188,45 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const Parameter
   return affected(ask_bound("run a statement", sql, values).get());
 }
 
-Connection::Call Connection::callers_call(const char* doing, std::string_view sql,
+Connection::Call Connection::callers_call(std::string_view doing, std::string_view sql,
                                           std::size_t given) const {
   return {.doing = doing, .timeout = settings_.statement_timeout, .sql = sql, .given = given};
 }
 
-// One statement of a pipeline: a text, or the name of a prepared one, with its values; or a text
-// that is to be prepared under a name.
-struct Connection::Step {
-  const char* text;
-  const Bound* bound = nullptr;
-  bool prepared = false;
-  const char* prepare_as = nullptr;
-
-  [[nodiscard]] bool send(PGconn* native) const {
-    if (prepare_as != nullptr) return PQsendPrepare(native, prepare_as, text, 0, nullptr) != 0;
-    if (prepared && bound != nullptr) return send_prepared(native, text, *bound) != 0;
-    if (prepared) return PQsendQueryPrepared(native, text, 0, nullptr, nullptr, nullptr, 0) != 0;
-    if (bound != nullptr) return send_bound(native, text, *bound) != 0;
-    return PQsendQueryParams(native, text, 0, nullptr, nullptr, nullptr, nullptr, 0) != 0;
-  }
-};
-
-// Steps with what they point into, but for the texts and names, which must outlive them.
-struct Connection::Steps {
-  explicit Steps(std::size_t most) {
-    bound.reserve(most);
-    steps.reserve(most + 1);  // one of them may have to be prepared
-  }
-  void add(const Part& part) {
-    bound.emplace_back(part.values);
-    steps.push_back({.text = part.text.c_str(),
-                     .bound = &bound.back(),
-                     .prepared = part.kind == Part::Kind::named});
-  }
-  void add(const std::string& sql, std::span<const ParameterView> values, const Prepared& as) {
-    bound.emplace_back(values);
-    const bool by_name = !as.name.empty();
-    if (by_name && !as.already)
-      steps.push_back({.text = sql.c_str(), .prepare_as = as.name.c_str()});
-    steps.push_back({.text = by_name ? as.name.c_str() : sql.c_str(),
-                     .bound = &bound.back(),
-                     .prepared = by_name});
-  }
-  void add(std::span<const Sent> sent, const Prepared& first) {
-    for (const Sent& one : sent)
-      add(one.sql, std::vector<ParameterView>(one.values.begin(), one.values.end()),
-          &one == sent.data() ? first : kAsText);
-  }
-
-  std::vector<Bound> bound;
-  std::vector<Step> steps;
-};
-
-bool Connection::send_steps(std::span<const Step> steps) {
-  PGconn* const native = native_.get();
-  return PQenterPipelineMode(native) != 0 &&
-         std::ranges::all_of(steps, [&](const Step& step) { return step.send(native); });
-}
-
-// Takes the results up to the Sync; what has failed, and what comes after it, has none.
-bool Connection::finish_pipeline(std::span<ResultHandle> results, ResultHandle& failed) {
-  for (ResultHandle& result : results) take_results(result, failed);
-  const ResultHandle synced{PQgetResult(native_.get())};
-  return PQresultStatus(synced.get()) == PGRES_PIPELINE_SYNC &&
-         PQexitPipelineMode(native_.get()) != 0;
-}
-
-// All steps in one round trip; what has failed, and what comes after it, has no result. False when
-// nobody knows any more where in the conversation the connection is: it is lost then.
+// All steps in one round trip.
 bool Connection::pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                           ResultHandle& failed) {
-  const bool in_step =
-      send_steps(steps) && PQpipelineSync(native_.get()) != 0 && finish_pipeline(results, failed);
+  const bool in_step = pipeline_.run(steps, results, failed);
   if (!in_step) lost_ = true;
   return in_step;
+}
+
+// Takes so many answers that run_commit() has left, if any. False: the connection must not be used.
+bool Connection::take_late(std::size_t answers) {
+  if (answers == 0) return true;
+  std::vector<ResultHandle> results(answers);
+  ResultHandle failed;
+  pipeline_.take(results, failed);
+  bool as_expected = pipeline_.finish() && !failed && results.back();
+  if (as_expected) {
+    const ResultSet last = rows_of(results.back().get());
+    as_expected = !last.empty() && last.row(0)["session"].view() == late_session_;
+  }
+  if (!as_expected) {
+    lost_ = true;
+    unproved_ = true;
+  }
+  return as_expected;
+}
+
+void Connection::settle_late() {
+  const Call call{
+      .doing = "clear the session", .timeout = settings_.statement_timeout, .behind_late = true};
+  guarded(call, [&](auto&& ended) {
+    const bool proved = take_late(pipeline_.owed());
+    ended();
+    if (!proved) fail(call, nullptr);
+  });
 }
 
 Connection::Apart Connection::query_apart(std::string_view sql,
@@ -417,87 +309,98 @@ void Connection::take_sent(std::span<const Sent> sent, std::span<ResultHandle> r
   }
 }
 
+// What was sent, and the statement behind it, whose answers these are.
+void Connection::take_first(const Call& call, std::span<const Sent> sent,
+                            std::span<ResultHandle> results, const ResultHandle& failed,
+                            First& first) {
+  take_sent(sent, results, failed);
+  first.prepared = results.size() == sent.size() + 2 && results[sent.size()];
+  if (!results.back()) fail(call, failed.get());
+}
+
+void Connection::fill(First& first, const PGresult* result) {
+  first.rows = named_rows(result);
+  first.changed = affected(result);
+}
+
 void Connection::begin_with(const Part& begin, const char* beginning, std::span<const Sent> sent,
                             std::string_view sql, std::span<const ParameterView> values,
                             const Prepared& statement, First& first) {
   const std::string text(sql);
   const Call beginning_call{"begin a write", settings_.statement_timeout};
-  const Call call = callers_call("run a statement", text, values.size());
+  Call call = callers_call("run a statement", text, values.size());
+  call.behind_late = true;
   const Part begins{.text = beginning, .kind = Part::Kind::named};
-  Steps all(sent.size() + 3);
-  all.add(begin);
-  all.add(begins);
-  all.add(sent, kAsText);
-  all.add(text, values, statement);
-  std::vector<ResultHandle> results(all.steps.size());
+  Steps steps(sent.size() + 3);
+  steps.add(begin);
+  steps.add(begins);
+  steps.add(sent);
+  steps.add(text, values, statement);
+  std::vector<ResultHandle> results(steps.size());
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    const bool in_step = pipeline(all.steps, results, failed);
+    const std::size_t late = pipeline_.owed();
+    bool in_step = pipeline_.send(steps.all()) && pipeline_.end() && take_late(late);
+    if (in_step) {
+      pipeline_.take(results, failed);
+      in_step = pipeline_.finish();
+    }
     ended();
+    if (!in_step) lost_ = true;
     first.begun = in_step && results[0] && results[1];
     if (!first.begun) fail(beginning_call, failed.get());
     first.beginning = rows_of(results[1].get());
-    take_sent(sent, std::span(results).subspan(2), failed);
-    first.prepared = results.size() == sent.size() + 4 && results[sent.size() + 2];
-    if (!results.back()) fail(call, failed.get());
+    take_first(call, sent, std::span(results).subspan(2), failed, first);
   });
-  first.rows = named_rows(results.back().get());
-  first.changed = affected(results.back().get());
+  fill(first, results.back().get());
 }
 
 Connection::First Connection::run_after(std::span<const Sent> sent, std::string_view sql,
                                         std::span<const ParameterView> values) {
   const std::string text(sql);
   const Call call = callers_call("run a statement", text, values.size());
-  Steps all(sent.size() + 1);
-  all.add(sent, kAsText);
-  all.add(text, values, kAsText);
-  std::vector<ResultHandle> results(all.steps.size());
+  Steps steps(sent.size() + 1);
+  steps.add(sent);
+  steps.add(text, values);
+  std::vector<ResultHandle> results(steps.size());
+  First first;
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    const bool in_step = pipeline(all.steps, results, failed);
+    const bool in_step = pipeline(steps.all(), results, failed);
     ended();
     if (!in_step) fail(call, failed.get());
-    take_sent(sent, results, failed);
-    if (!results.back()) fail(call, failed.get());
+    take_first(call, sent, results, failed, first);
   });
-  First first;
-  first.rows = named_rows(results.back().get());
-  first.changed = affected(results.back().get());
+  fill(first, results.back().get());
   return first;
 }
 
 ResultSet Connection::begin_ahead(const Part& begin, const char* beginning,
                                   std::span<const Sent> sent, const Prepared& first) {
   const Part begins{.text = beginning, .kind = Part::Kind::named};
-  Steps all(sent.size() + 2);
-  all.add(begin);
-  all.add(begins);
-  all.add(sent, first);
-  const Call call{"begin a write", settings_.statement_timeout};
-  std::vector<ResultHandle> results(all.steps.size());
+  Steps steps(sent.size() + 2);
+  steps.add(begin);
+  steps.add(begins);
+  steps.add(sent, first);
+  const Call call{
+      .doing = "begin a write", .timeout = settings_.statement_timeout, .behind_late = true};
+  std::vector<ResultHandle> results(steps.size());
   const auto front = std::span(results).first(2);
-  const auto steps = std::span<const Step>(all.steps);
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    PGconn* const native = native_.get();
-    bool in_step = send_steps(steps.first(2)) && PQsendFlushRequest(native) != 0 &&
-                   std::ranges::all_of(steps.subspan(2),
-                                       [&](const Step& step) { return step.send(native); }) &&
-                   PQflush(native) == 0;
-    if (in_step) {
-      for (ResultHandle& result : front) take_results(result, failed);
-      ahead_ = steps.size() - 2;
-      if (!front[0] || !front[1])
-        in_step =
-            PQpipelineSync(native) != 0 && finish_pipeline(std::span(results).subspan(2), failed);
+    const std::size_t late = pipeline_.owed();
+    bool in_step = pipeline_.send(steps.all().first(2)) && pipeline_.request_answers() &&
+                   pipeline_.send(steps.all().subspan(2)) && pipeline_.flush() && take_late(late);
+    if (in_step) pipeline_.take(front, failed);
+    const bool begun = front[0] && front[1];
+    if (in_step && !begun) {
+      in_step = pipeline_.end();
+      pipeline_.take(std::span(results).subspan(2), failed);
+      in_step = in_step && pipeline_.finish();
     }
     ended();
     if (!in_step) lost_ = true;
-    if (!in_step || !front[0] || !front[1]) {
-      ahead_ = 0;
-      fail(call, failed.get());
-    }
+    if (!begun) fail(call, failed.get());
   });
   return rows_of(front[1].get());
 }
@@ -517,23 +420,28 @@ void Connection::prepare(std::span<const Text> statements) {
 }
 
 ResultSet Connection::run_parts(const Call& call, std::span<const Sent> sent,
-                                std::span<const Part> parts) {
-  const std::size_t before = std::exchange(ahead_, 0);
-  Steps all(sent.size() + parts.size());
-  if (before == 0) all.add(sent, kAsText);
-  for (const Part& part : parts) all.add(part);
-  std::vector<ResultHandle> results(before + all.steps.size());
+                                std::span<const Part> parts, const Unawaited& unawaited) {
+  const std::size_t before = ahead() ? pipeline_.owed() : 0;
+  Steps steps(sent.size() + parts.size());
+  if (before == 0) steps.add(sent);
+  steps.add(parts);
+  Steps behind(unawaited.parts.size());
+  behind.add(unawaited.parts);
+  std::vector<ResultHandle> results(before + steps.size());
   prepared_ahead_ = false;
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
-    PGconn* const native = native_.get();
-    bool in_step = false;
-    if (before == 0)
-      in_step = pipeline(all.steps, results, failed);
-    else
-      in_step =
-          std::ranges::all_of(all.steps, [&](const Step& step) { return step.send(native); }) &&
-          PQpipelineSync(native) != 0 && finish_pipeline(results, failed);
+    bool in_step = pipeline_.send(steps.all());
+    if (behind.size() > 0)
+      in_step = in_step && pipeline_.request_answers() && pipeline_.send(behind.all());
+    in_step = in_step && pipeline_.end();
+    if (in_step) pipeline_.take(results, failed);
+    late_session_ = unawaited.session;
+    if (in_step && (failed || behind.size() == 0)) {
+      std::vector<ResultHandle> rest(behind.size());
+      pipeline_.take(rest, failed);
+      in_step = pipeline_.finish();
+    }
     ended();
     if (!in_step) lost_ = true;
     if (!in_step) fail(call, failed.get());
@@ -546,12 +454,13 @@ ResultSet Connection::run_parts(const Call& call, std::span<const Sent> sent,
   return rows_of(results.back().get());
 }
 
-ResultSet Connection::run_commit(std::span<const Sent> sent, std::span<const Part> parts) {
-  return run_parts({"commit", settings_.statement_timeout, false}, sent, parts);
+ResultSet Connection::run_commit(std::span<const Sent> sent, std::span<const Part> parts,
+                                 const Unawaited& unawaited) {
+  return run_parts({"commit", settings_.statement_timeout, false}, sent, parts, unawaited);
 }
 
 ResultSet Connection::run_rollback(std::span<const Part> parts) {
-  return run_parts({"roll back", kRollbackPatience}, {}, parts);
+  return run_parts({"roll back", kRollbackPatience}, {}, parts, {});
 }
 
 template <class Run>
@@ -624,7 +533,7 @@ ResultSet Connection::run(const std::string& text, std::chrono::milliseconds tim
 }
 
 bool Connection::finished(std::string_view tag) const noexcept {
-  return std::ranges::find(tags_, tag) != tags_.end();
+  return std::ranges::find(tags(), tag) != tags().end();
 }
 
 void Connection::rollback() noexcept {
@@ -666,7 +575,7 @@ void Connection::send(const char* sql, std::initializer_list<ParameterView> valu
   const Call call{"send a statement", settings_.statement_timeout};
   const Bound bound({values.begin(), values.size()});
   guarded(call, [&](auto&& ended) {
-    const bool sent = send_bound(native_.get(), sql, bound) != 0;
+    const bool sent = send_bound(native_.get(), sql, bound);
     ended();
     if (!sent) fail(call, nullptr);
   });
@@ -684,7 +593,7 @@ bool Connection::take_notifications(
       if (is_failure(result.get()) && !failed) failed = std::move(result);
     }
     ResultHandle last;
-    if (failed) take_results(last, failed);  // what ends the answer is on its way
+    if (failed) pipeline_.take_one(last, failed);  // what ends the answer is on its way
     ended();
     if (!alive || failed) fail(call, failed.get());
   });

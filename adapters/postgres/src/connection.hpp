@@ -14,6 +14,7 @@
 
 #include "connect_string.hpp"
 #include "handle.hpp"
+#include "pipeline.hpp"
 #include "querymark/key/parameter.hpp"
 #include "querymark/result/result_set.hpp"
 #include "querymark/support/migrations.hpp"
@@ -75,24 +76,6 @@ class Connection {
   /// `entering` is asked first: it answers `entered`.
   [[nodiscard]] Apart query_in_snapshot(std::string_view sql, std::span<const ParameterView> values,
                                         const char* entering, const char* leaving);
-  /// One statement of several that share a round trip.
-  struct Part {
-    enum class Kind : std::uint8_t { text, named };
-    std::string text;  ///< The statement, or the name under which it is prepared.
-    Kind kind = Kind::text;
-    std::vector<ParameterView> values{};  ///< What they point into must outlive the call.
-  };
-  /// A caller's statement, and what its session has of it.
-  struct Prepared {
-    std::string name{};    ///< Under which it is prepared; empty: it is not, and shall not be.
-    bool already = false;  ///< It is; else it is prepared on the way.
-  };
-  /// A caller's statement that nobody waits for.
-  struct Sent {
-    std::string sql;
-    std::vector<OwnedParameter> values;
-    std::int64_t* changed = nullptr;  ///< Gets the number of rows that it changed, unless null.
-  };
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
     bool prepared = false;     ///< The statement has been prepared now.
@@ -112,7 +95,7 @@ class Connection {
   [[nodiscard]] ResultSet begin_ahead(const Part& begin, const char* beginning,
                                       std::span<const Sent> sent, const Prepared& first);
   /// Something is on its way whose answers run_commit() takes.
-  [[nodiscard]] bool ahead() const noexcept { return ahead_ > 0; }
+  [[nodiscard]] bool ahead() const noexcept { return open() && pipeline_.ahead(); }
   /// Of the last run_commit(): what begin_ahead() was to prepare has been prepared.
   [[nodiscard]] bool prepared_ahead() const noexcept { return prepared_ahead_; }
   /// What was sent, and one more statement, in one round trip.
@@ -140,15 +123,26 @@ class Connection {
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);
+  /// What follows a commit and is not awaited.
+  struct Unawaited {
+    std::span<const Part> parts{};
+    /// What the column `session` of the last one's row must say; what this points into must outlive
+    /// the use of the connection.
+    std::string_view session{};
+  };
   /// The same for statements among which is COMMIT: at its timeout the connection is cut, but nothing
   /// is cancelled, since a commit that waits for a standby would then count as done. What was sent
   /// goes out before them, if it has not. The last one's rows.
-  ResultSet run_commit(std::span<const Sent> sent, std::span<const Part> parts);
+  /// The answers to `unawaited` are taken when the connection is used next, before whatever is
+  /// asked then is answered: if they are not what they must be, that throws as for a connection
+  /// that is lost, and nothing is committed that was begun on it.
+  ResultSet run_commit(std::span<const Sent> sent, std::span<const Part> parts,
+                       const Unawaited& unawaited);
   /// A rollback and what follows it, in one round trip, within two seconds; the last one's rows.
   ResultSet run_rollback(std::span<const Part> parts);
   /// The command tags ("COMMIT", "UPDATE 3") of all statements that the last call finished, also
   /// when it failed.
-  [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return tags_; }
+  [[nodiscard]] const std::vector<std::string>& tags() const noexcept { return pipeline_.tags(); }
   [[nodiscard]] bool finished(std::string_view tag) const noexcept;
 
   /// For what must not block for long, such as a destructor's rollback.
@@ -206,21 +200,24 @@ class Connection {
     std::string_view sql{};     ///< A caller's: messages name it.
     std::size_t given = 0;      ///< Parameters.
     const char* own = nullptr;  ///< The name of a statement of the library's own.
+    bool behind_late = false;   ///< Takes what is late itself.
   };
   /// To run a statement of the caller's, which outlives what is returned.
-  [[nodiscard]] Call callers_call(const char* doing, std::string_view sql, std::size_t given) const;
-  struct Step;
-  struct Steps;
+  [[nodiscard]] Call callers_call(std::string_view doing, std::string_view sql,
+                                  std::size_t given) const;
   template <class Talk>
   void guarded(const Call& call, Talk&& talk);
   template <class Send>
   ResultHandle ask(const Call& call, Send&& send);
-  void take_results(ResultHandle& last, ResultHandle& failed);
-  ResultSet run_parts(const Call& call, std::span<const Sent> sent, std::span<const Part> parts);
-  [[nodiscard]] bool send_steps(std::span<const Step> steps);
-  [[nodiscard]] bool finish_pipeline(std::span<ResultHandle> results, ResultHandle& failed);
+  ResultSet run_parts(const Call& call, std::span<const Sent> sent, std::span<const Part> parts,
+                      const Unawaited& unawaited);
   void take_sent(std::span<const Sent> sent, std::span<ResultHandle> results,
                  const ResultHandle& failed);
+  void take_first(const Call& call, std::span<const Sent> sent, std::span<ResultHandle> results,
+                  const ResultHandle& failed, First& first);
+  void fill(First& first, const PGresult* result);
+  [[nodiscard]] bool take_late(std::size_t answers);
+  void settle_late();
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
   /// Where the answers stand among those of a pipeline.
@@ -230,7 +227,6 @@ class Connection {
   };
   Apart take_apart(const Call& call, std::span<const Step> steps, std::span<ResultHandle> results,
                    Places at);
-  void finish_copy(ExecStatusType direction);
   [[nodiscard]] std::string what(const Call& call) const;
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,
@@ -244,16 +240,17 @@ class Connection {
   ConnectString url_;
   Settings settings_;
   ConnectionHandle native_;
+  Pipeline pipeline_{nullptr};
   std::shared_ptr<PGcancel> cancel_;
   std::unique_ptr<Descriptor> socket_;           // a duplicate, for the watchdog
   std::set<std::string, std::less<>> prepared_;  // names of the statements that are
-  std::vector<std::string> tags_;
   TypeNames type_names_;  // of this database, as far as its results have shown them
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
-  std::size_t ahead_ = 0;  // answers that are to come
   bool prepared_ahead_ = false;
+  std::string_view late_session_;  // what late answers must end with
+  bool unproved_ = false;          // they did not
 };
 
 /// How migrations run on this connection, which must outlive the port.

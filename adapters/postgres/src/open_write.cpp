@@ -65,7 +65,7 @@ auto OpenWrite::run(std::string_view sql, std::span<const ParameterView> values,
   require_ours("what ran before");
   require_inside_transaction(sql, connection_->backslash());
   distrust_after(sql, values);
-  const std::vector<Connection::Sent> sent = std::exchange(sent_, {});
+  const std::vector<Sent> sent = std::exchange(sent_, {});
   try {
     auto result = [&] {
       if (!begun())
@@ -158,7 +158,7 @@ void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values
   require_ours("what ran before");
   require_inside_transaction(sql, connection_->backslash());
   distrust_after(sql, values);
-  Connection::Sent& sent = sent_.emplace_back();
+  Sent& sent = sent_.emplace_back();
   sent.sql = sql;
   sent.changed = changed;
   for (const ParameterView value : values)

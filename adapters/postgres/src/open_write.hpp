@@ -38,7 +38,7 @@ class OpenWrite {
   /// One that goes out with the next one, or with the commit, which takes `sent()`. Some kinds do at
   /// once. Throws as `execute`, for what its text or earlier ones tell.
   void send(std::string_view sql, std::span<const ParameterView> values, std::int64_t* changed);
-  [[nodiscard]] std::span<const Connection::Sent> sent() const noexcept { return sent_; }
+  [[nodiscard]] std::span<const Sent> sent() const noexcept { return sent_; }
 
   /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
   /// it where no statement has, together with what was sent.
@@ -63,7 +63,7 @@ class OpenWrite {
       failure_;  // what was said of the last statement that failed, or ended the transaction
   ErrorTraits traits_;
   bool ended_ = false;
-  std::vector<Connection::Sent> sent_;
+  std::vector<Sent> sent_;
 };
 
 /// What callers see of it.

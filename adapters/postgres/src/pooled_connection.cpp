@@ -57,13 +57,11 @@ constexpr std::array<std::array<const char*, 2>, 5> kClearing{
      {"querymark_discard_temporary", "discard temp"},
      {"querymark_discard_sequences", "discard sequences"}}};
 
-Connection::Part named(std::string name) {
-  return {.text = std::move(name), .kind = Connection::Part::Kind::named};
-}
+Part named(std::string name) { return {.text = std::move(name), .kind = Part::Kind::named}; }
 
-Connection::Part beginning_of(Isolation isolation) {
+Part beginning_of(Isolation isolation) {
   return isolation == Isolation::read_committed ? named("querymark_start")
-                                                : Connection::Part{.text = begin_of(isolation)};
+                                                : Part{.text = begin_of(isolation)};
 }
 
 }  // namespace
@@ -156,6 +154,7 @@ void PooledConnection::settle(const SettingList& settings,
   statements.push_back({"querymark_append", sql::append.text});
   statements.push_back({"querymark_append_one", sql::append_one.text});
   statements.push_back({"querymark_commit", "commit"});
+  statements.push_back({"querymark_end", sql::end_write.text});
   prepare(statements);
   const ResultSet proved = run_rollback(clearing_);
   settled_ = proved.row(0)["session"].as<std::string>();
@@ -310,7 +309,7 @@ bool PooledConnection::was_outdated(const Error& failure, std::span<const Sent> 
   return was;
 }
 
-Connection::Part PooledConnection::append_part(const Append& append) {
+Part PooledConnection::append_part(const Append& append) {
   require_utf8(reported("client_encoding"));
   Part part = append.one ? named("querymark_append_one") : named("querymark_append");
   if (!prepared_)
@@ -333,14 +332,16 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append,
   std::vector<Part> parts;
   if (append != nullptr) parts.push_back(append_part(*append));
   parts.push_back(prepared_ ? named("querymark_commit") : Part{.text = "commit"});
+  std::vector<Part> clearing;
   if (prepared_) {  // what has lost its prepared statements is closed instead of cleared
+    parts.push_back(named("querymark_end"));
     while (const auto dropped = statements_.take_dropped())
-      parts.push_back({.text = "deallocate " + *dropped});
-    parts.insert(parts.end(), clearing_.begin(), clearing_.end());
+      clearing.push_back({.text = "deallocate " + *dropped});
+    clearing.insert(clearing.end(), clearing_.begin(), clearing_.end());
   }
-  ResultSet proved;
+  ResultSet ended;
   try {
-    proved = run_commit(sent, parts);
+    ended = run_commit(sent, parts, {clearing, settled_});
     if (prepared_ahead()) statements_.prepared(sent[0].sql);
   } catch (const Error&) {
     if (prepared_ahead()) statements_.prepared(sent[0].sql);
@@ -351,9 +352,9 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append,
   // The tag of a COMMIT that found its transaction failed is ROLLBACK.
   if (!finished("COMMIT"))
     throw Error("the server has rolled the transaction back instead of committing it");
-  check(proved);
-  if (!prepared_ || proved.empty()) return std::nullopt;
-  return proved.row(0)["logged"].as<std::optional<std::int64_t>>();
+  if (prepared_) return ended.row(0)["logged"].as<std::optional<std::int64_t>>();
+  if (!proxied()) give_up();  // else the server session is given back to the proxy
+  return std::nullopt;
 }
 
 void PooledConnection::abandon() noexcept {

@@ -19,8 +19,11 @@ struct Append;
 /// not at all. Behind a proxy, pins last for one transaction. Not thread-safe.
 ///
 /// What a read leaves is undone by the rollback of its transaction, but for locks of the session.
-/// What a write leaves (settings, temporary tables, cursors, locks, LISTEN) is cleared in the round
-/// trip that commits, and the session then compared with what it was.
+/// What a write leaves (settings, temporary tables, cursors, LISTEN) is cleared right behind its
+/// COMMIT, and the session compared with what it was; nobody waits for that, since the server does it
+/// while its client goes on. The answer is taken before that to anything else. Only a write may go
+/// out before it: where the session was not what it should be, that write's BEGIN goes with the
+/// connection, and it begins anew on another one.
 ///
 /// A write's first statement is prepared when it comes for the second time, if all its parameters are
 /// numbers: those keep their meaning when a column's type has changed. Where the schema has
@@ -82,8 +85,8 @@ class PooledConnection final : public Connection {
   [[nodiscard]] bool was_outdated(const Error& failure, std::span<const Sent> sent);
   /// The same under settings, which end with it.
   [[nodiscard]] ResultSet begin_under(const SettingList& settings, Isolation isolation);
-  /// Puts intents into the log, if any, commits, and clears the session. Returns when the commit is
-  /// known to stand: how many rows the session has counted then that it has put into the log, if it
+  /// Puts intents into the log, if any, commits, and has the session cleared. Returns when the commit
+  /// is known to stand: how many rows the session has counted then that it has put into the log, if it
   /// has. Throws what failed; then the transaction is rolled back, unless the connection is lost.
   /// What was `sent` goes before, if it has not gone.
   [[nodiscard]] std::optional<std::int64_t> commit(const Append* append,

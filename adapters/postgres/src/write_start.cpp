@@ -44,7 +44,7 @@ void WriteStart::begin() {
       std::move(first));
 }
 
-void WriteStart::begin_ahead(std::span<const Connection::Sent> sent) {
+void WriteStart::begin_ahead(std::span<const Sent> sent) {
   if (connection()->begins_along()) {
     begun_ = true;
     try {
@@ -63,14 +63,14 @@ void WriteStart::begin_ahead(std::span<const Connection::Sent> sent) {
   begin();
 }
 
-bool WriteStart::begin_anew(const Error& failure, std::span<const Connection::Sent> sent) {
+bool WriteStart::begin_anew(const Error& failure, std::span<const Sent> sent) {
   if (!connection()->was_outdated(failure, sent)) return false;
   connection()->abandon();
   begin();
   return true;
 }
 
-std::optional<WriteStart::First> WriteStart::begin_with(std::span<const Connection::Sent> sent,
+std::optional<WriteStart::First> WriteStart::begin_with(std::span<const Sent> sent,
                                                         std::string_view sql,
                                                         std::span<const ParameterView> values) {
   if (connection()->begins_along()) {

@@ -30,15 +30,14 @@ class WriteStart {
   void begin();
   /// Begins together with what was sent and one statement. Nothing: it has begun without them.
   /// Throws Error.
-  [[nodiscard]] std::optional<First> begin_with(std::span<const Connection::Sent> sent,
-                                                std::string_view sql,
+  [[nodiscard]] std::optional<First> begin_with(std::span<const Sent> sent, std::string_view sql,
                                                 std::span<const ParameterView> values);
   /// Begins together with what was sent, for a commit that is next and takes its answers; or
   /// without it. Throws Error.
-  void begin_ahead(std::span<const Connection::Sent> sent);
+  void begin_ahead(std::span<const Sent> sent);
   /// What was sent ahead has failed at the commit, for having been prepared: nothing has come of
   /// it, and it has begun anew without it. False: not for that. Throws Error.
-  [[nodiscard]] bool begin_anew(const Error& failure, std::span<const Connection::Sent> sent);
+  [[nodiscard]] bool begin_anew(const Error& failure, std::span<const Sent> sent);
   /// The write as it has begun; null while it has not.
   [[nodiscard]] PendingWrite* pending() noexcept { return pending_ ? &*pending_ : nullptr; }
   /// How many rows its session had counted when it began that it has put into the log.

@@ -60,7 +60,7 @@ select pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, pg_post
 
 -- The id of a transaction that writes is taken when it begins, so that a receipt can name it even when the connection
 -- is lost in the middle of COMMIT. How many rows the session has counted that it has put into the log: by how many it is
--- more after the commit (`prove_session`), so many rows has the transaction left there, those of its triggers included.
+-- more after the commit (`end_write`), so many rows has the transaction left there, those of its triggers included.
 -- The server takes such counts from a session only when that is idle, outside a transaction. Null where it counts
 -- nothing (track_counts).
 -- name: begin_write

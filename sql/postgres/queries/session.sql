@@ -48,18 +48,20 @@ select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
 -- What a session is whose settings were reset to what it came with and pinned again: its answer when it is fresh is the
 -- measure for all later ones. A reset leads to the server's present configuration, so that must not have been loaded
 -- anew. A session never forgets a custom setting ($1) that was set in it: it becomes '' where it was null.
--- Last, how many rows the session has counted that it has put into the log: see `begin_write`.
 -- name: prove_session
 select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time()) as session,
-       pg_catalog.pg_advisory_unlock_all() as unlocked,
-       case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
-            then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
+       pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- name: prove_session_customs
 select pg_catalog.concat_ws(pg_catalog.chr(10), current_user, session_user, pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
                                     from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,
-       pg_catalog.pg_advisory_unlock_all() as unlocked,
+       pg_catalog.pg_advisory_unlock_all() as unlocked
+
+-- Behind a COMMIT: how many rows the session has counted that it has put into the log (see `begin_write`). Locks of the
+-- session go before its caller is told.
+-- name: end_write
+select pg_catalog.pg_advisory_unlock_all() as unlocked,
        case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
             then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
 

@@ -117,7 +117,7 @@ TEST_CASE("postgres errors: a statement that outlives its timeout is cancelled o
           "[errors]") {
   const PgShop shop;
   postgres::Options options = PgProcess::quick();
-  options.statement_timeout = 100ms;
+  options.statement_timeout = 1s;
   options.connections = 2;
   PgProcess process(shop, options);
   for (int i = 0; i < 3; ++i) {

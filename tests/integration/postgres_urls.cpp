@@ -50,6 +50,15 @@ TEST_CASE("postgres urls: a peer that is gone is noticed by keepalives, as often
              Contains("keepalives_idle='7'") && !Contains("'60'"));
 }
 
+TEST_CASE("postgres urls: an option without a value is as good as none", "[postgres]") {
+  const auto keywords = [](const char* url) {
+    return postgres::parse_url(url, std::chrono::seconds(3)).keywords;
+  };
+  CHECK(keywords("host=h keepalives_count = connect_timeout=''") == keywords("host=h"));
+  CHECK(keywords("postgresql://h/?keepalives_count=&fallback_application_name=") ==
+        keywords("host=h"));
+}
+
 TEST_CASE("postgres urls: an option that libpq does not know is named", "[postgres]") {
   CHECK_THAT(said("postgresql://h/shop?foo=bar"), Contains("does not know: foo;"));
   CHECK_THAT(said("postgresql://me:sesame@h/shop?sslmode=require&search_path=x"),

@@ -189,7 +189,8 @@ ConnectString parse_url(const std::string& url, std::chrono::milliseconds connec
   const ParsedUrl options = read(url);
   std::map<std::string, std::string> given;
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option)
-    if (option->val != nullptr) given[option->keyword] = option->val;
+    if (option->val != nullptr && *option->val != '\0')  // an empty one says nothing
+      given[option->keyword] = option->val;
   require_port(given["port"]);
   if (connect_timeout.count() > 0 && !given.contains("connect_timeout")) {
     // libpq counts whole seconds and takes 1 for 2.

@@ -1,6 +1,5 @@
 #include "shared_polls.hpp"
 
-#include <thread>
 #include <utility>
 
 // begun_ numbers polls; done_ is the number of the last one that succeeded, and failed_ of the last
@@ -17,9 +16,8 @@
 // newcomer has: then that one's poll is n + 1. A poll that fails wakes all: those who do not wait
 // for another failure would go and leave the others asleep.
 //
-// Those whom a poll has woken come back sooner or later for the next. Where somebody has waited, who
-// takes the turn lets them run first: a poll serves all who have come before it begins, and one that
-// begins at once would find but few.
+// Nobody yields the processor so that others may come along: on a busy machine it is back after
+// their time slices, each a hundred times as long as a poll.
 //
 // Lost wake-ups: a sleeper reads ends_of() before it looks for an answer and for the turn, and
 // sleeps only while the number is what it read; pass_on() frees the turn, and then counts.
@@ -36,19 +34,15 @@ std::optional<SharedPolls::Answer> SharedPolls::answer(std::uint64_t arrival, bo
 
 SharedPolls::Answer SharedPolls::await(bool while_failing) {
   const std::uint64_t arrival = begun_.load();
-  std::atomic<std::uint32_t>& ends = ends_of(arrival + 1);
+  EventCount& ends = ends_of(arrival + 1);
   for (;;) {
-    const std::uint32_t seen = ends.load();
+    const std::uint32_t seen = ends.now();
     if (const auto found = answer(arrival, while_failing)) return *found;
     if (taken_.exchange(true)) {
-      shared_.store(true, std::memory_order_relaxed);
-      ends.wait(seen);
+      ends.sleep(seen);
       continue;
     }
-    if (begun_.load() == arrival) {
-      if (shared_.exchange(false, std::memory_order_relaxed)) std::this_thread::yield();
-      return Answer::turn;
-    }
+    if (begun_.load() == arrival) return Answer::turn;
     pass_on();  // one has ended since the look
   }
 }
@@ -63,12 +57,11 @@ void SharedPolls::pass_on() noexcept {
   const std::uint64_t last = begun_.load();
   taken_.store(false);
   for (const std::uint64_t number : {last, last + 1}) {
-    std::atomic<std::uint32_t>& ends = ends_of(number);
-    ends.fetch_add(1);
+    EventCount& ends = ends_of(number);
     if (number == last || failing())
-      ends.notify_all();
+      ends.wake_all();
     else
-      ends.notify_one();
+      ends.wake_one();
   }
 }
 

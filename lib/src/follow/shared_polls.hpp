@@ -8,6 +8,7 @@
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/mutex.hpp"
+#include "support/event_count.hpp"
 
 namespace querymark {
 
@@ -58,18 +59,15 @@ class SharedPolls {
  private:
   /// To who came at `arrival`; nothing: not yet. Throws what the poll threw.
   [[nodiscard]] std::optional<Answer> answer(std::uint64_t arrival, bool while_failing);
-  [[nodiscard]] std::atomic<std::uint32_t>& ends_of(std::uint64_t number) noexcept {
-    return ends_[number % 2];
-  }
+  [[nodiscard]] EventCount& ends_of(std::uint64_t number) noexcept { return ends_[number % 2]; }
   void pass_on() noexcept;
 
   std::atomic<std::uint64_t> begun_{0};
   std::atomic<std::uint64_t> done_{0};
   std::atomic<std::uint64_t> failed_{0};
   std::atomic<bool> taken_{false};
-  std::atomic<bool> shared_{false};  // somebody has waited since the turn was taken last
   // On one of them sleeps who waits for an even poll, on the other who waits for an odd one.
-  std::array<std::atomic<std::uint32_t>, 2> ends_{};
+  std::array<EventCount, 2> ends_{};
   Mutex failure_mutex_;
   Failure failure_ QUERYMARK_GUARDED_BY(failure_mutex_);  // of poll number failed_
 };

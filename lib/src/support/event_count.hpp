@@ -1,0 +1,31 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace querymark {
+
+/// How often something has happened, and the threads that sleep until it happens again.
+///
+/// Sleeps at once, by the system's futex: std::atomic's wait gives its processor away a few times
+/// first (sched_yield), and where others want it too, each time is as long as their time slice.
+///
+/// Thread-safe.
+class EventCount {
+ public:
+  [[nodiscard]] std::uint32_t now() const noexcept { return happened_.load(); }
+  /// Blocks until the count is no more `seen`; may return before.
+  void sleep(std::uint32_t seen) noexcept;
+  /// Counts, and wakes one of those who sleep.
+  void wake_one() noexcept { wake(1); }
+  /// Counts, and wakes all of them.
+  void wake_all() noexcept;
+
+ private:
+  void wake(int threads) noexcept;
+
+  std::atomic<std::uint32_t> happened_{0};
+  std::atomic<std::uint32_t> sleeping_{0};
+};
+
+}  // namespace querymark

@@ -98,7 +98,8 @@ TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its trigge
   }
   CHECK(sqlite::migrate(path).applied == std::vector<std::string>{"0002_identity.sql",
                                                                   "0003_deliveries.sql",
-                                                                  "0004_delivery_pages.sql"});
+                                                                  "0004_delivery_pages.sql",
+                                                                  "0005_log_kinds.sql"});
   CHECK(number(path, "select group_concat(id) = '1,2,3' from querymark_log"));
   CHECK(number(path, "select seq from sqlite_sequence where name = 'querymark_log'") == 4);
   CHECK(number(path, "select count(*) from querymark_log where coalesce(witness, 0) = 0") == 0);
@@ -125,9 +126,56 @@ TEST_CASE("upgrade: what a row of the log may hold is bounded by the schema", "[
   CHECK_THROWS(insert("shop", "flush", text(1025), ""));
   CHECK_THROWS(insert("shop", "tag", "x", text(501)));
   CHECK_THROWS(insert("shop", "tag", "", ""));
+  CHECK_THROWS(insert("shop", "tags", "x", ""));
+  for (const char* kind : {"key", "tag", "entity", "collection", "flush"})
+    CHECK_NOTHROW(insert("shop", kind, "x", ""));
   std::string umlauts;
   for (int i = 0; i < 513; ++i) umlauts += "ä";  // 513 characters, 1026 bytes
   CHECK_THROWS(insert("shop", "tag", umlauts, ""));
+}
+
+TEST_CASE("upgrade: the kinds of the log stay what they were, beside what others have added to it",
+          "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  SQLite::Database standing(path, SQLite::OPEN_READWRITE, 5000);
+  standing.exec(
+      "alter table querymark_log add column who text check (who in ('me', 'you')) default 'me'");
+  SQLite::Statement insert(standing,
+                           "insert into querymark_log (namespace, kind, target, write_id) values "
+                           "('shop', ?, 'x', 1)");
+  const auto insert_kind = [&](const char* kind) {
+    insert.bind(1, kind);
+    insert.exec();
+  };
+  const auto check_kinds = [&](SQLite::Database& database) {
+    for (const char* kind : {"key", "tag", "entity", "collection", "flush"})
+      CHECK_NOTHROW(database.exec(
+          "insert into querymark_log (namespace, kind, target, write_id) values ('shop', '" +
+          std::string(kind) + "', 'x', 1)"));
+    for (const char* kind : {"tags", "", "Key"})
+      CHECK_THROWS(database.exec(
+          "insert into querymark_log (namespace, kind, target, write_id) values ('shop', '" +
+          std::string(kind) + "', 'x', 1)"));
+    CHECK_THROWS(database.exec(
+        "insert into querymark_log (namespace, kind, target, write_id, who) values ('shop', "
+        "'tag', 'x', 1, 'they')"));
+  };
+  check_kinds(standing);
+  static_cast<void>(sqlite::migrate(path));
+  CHECK_NOTHROW(insert_kind("tag"));
+  insert.reset();
+  CHECK_THROWS(insert_kind("tags"));
+  check_kinds(standing);
+  SQLite::Database fresh(path, SQLite::OPEN_READWRITE, 5000);
+  check_kinds(fresh);
+  CHECK(fresh.execAndGet("pragma integrity_check").getString() == "ok");
+  // A list of so many makes SQLite build a table.
+  CHECK(fresh
+            .execAndGet("select instr(sql, 'kind in') from sqlite_schema where name = "
+                        "'querymark_log'")
+            .getInt() == 0);
 }
 
 TEST_CASE("upgrade: a target that is longer than any, past the checks, is a flush", "[upgrade]") {

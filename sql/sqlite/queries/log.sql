@@ -4,11 +4,11 @@
 -- sqlite_sequence knows the highest id ever given out, also when its row has been pruned. ?1 is the id of
 -- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
 -- name: log_state
-select m.epoch as epoch, m.floor as floor, s.last as last,
-       (select coalesce(witness, write_id) from main.querymark_log where id = s.last) as last_witness,
+select m.epoch as epoch, m.floor as floor, coalesce(s.seq, 0) as last,
+       (select coalesce(witness, write_id) from main.querymark_log where id = s.seq) as last_witness,
        (select coalesce(witness, write_id) from main.querymark_log where id = ?1) as cursor_witness
-  from main.querymark_meta m,
-       (select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last) s
+  from main.querymark_meta m
+  left join main.sqlite_sequence s on s.name = 'querymark_log'
  where m.id = 1
 
 -- A target longer than any that the library writes is left where it is: its row counts as malformed.

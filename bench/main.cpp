@@ -25,9 +25,7 @@ constexpr Bench kBenches[] = {
     {"false_invalidation", bench_false_invalidation},
     {"propagate", bench_propagate},
     {"drain", bench_drain},
-#ifdef QUERYMARK_BENCH_POSTGRES
     {"fan", bench_fan},
-#endif
     {"read", bench_read},
     {"strong", bench_strong},
     {"wait", bench_wait},

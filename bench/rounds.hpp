@@ -45,9 +45,7 @@ void bench_invalidate(const Options& options, Report& report);
 void bench_false_invalidation(const Options& options, Report& report);
 void bench_drain(const Options& options, Report& report);
 void bench_propagate(const Options& options, Report& report);
-#ifdef QUERYMARK_BENCH_POSTGRES
 void bench_fan(const Options& options, Report& report);
-#endif
 void bench_read(const Options& options, Report& report);
 void bench_strong(const Options& options, Report& report);
 void bench_wait(const Options& options, Report& report);

@@ -13,7 +13,7 @@ ItemFile::ItemFile(std::uint32_t items) : path_(scratch_.file("items.db")) {
       "create table item (key text primary key, id integer not null, price real not null, stock "
       "integer not null, category integer not null) without rowid");
   connection.exec("create table counter (id integer primary key, value integer not null)");
-  connection.exec("insert into counter values (1, 0)");
+  connection.exec("insert into counter values (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)");
   SQLite::Transaction transaction(connection);
   SQLite::Statement insert(connection, "insert into item values (?, ?, ?, ?, ?)");
   for (std::uint32_t number = 0; number < items; ++number) {

@@ -1,54 +1,19 @@
 // How often a write goes to the server and back, and that what travels together fails as it would
 // alone.
 
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <pqxx/transaction>
 
-#include "support/pg_shop.hpp"
+#include "support/gated_shop.hpp"
 #include "support/rows.hpp"
-#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
-namespace {
-
-// A pool of one connection behind a gate that counts; log and doorbell go past it.
-struct Counted {
-  postgres::Options options() const {
-    postgres::Options options = PgProcess::quick();
-    options.direct_url = shop.url();
-    options.connections = 1;
-    options.poll_interval = 1h;
-    options.max_lag = 2h;
-    return options;
-  }
-  // How often the server was asked, whatever was asked each time.
-  template <class Action>
-  int trips(Action&& action) {
-    std::atomic<int> count{0};
-    gate.set_rule([&count, answered = true](bool to_server, const std::string&) mutable {
-      if (to_server && answered) ++count;
-      answered = !to_server;
-      return TcpGate::Verdict::pass;
-    });
-    action();
-    gate.set_rule({});
-    return count;
-  }
-
-  PgShop shop;
-  TcpGate gate{shop.server().port()};
-  PgProcess process{gate.url(shop.name()), options()};
-};
-
-}  // namespace
-
 TEST_CASE("postgres round trips: BEGIN travels with a write's first statement", "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   counted.process.set_price(1, 3.0);
   CHECK(counted.trips([&] { counted.process.set_price(1, 4.0); }) == 2);
   CHECK(counted.trips([&] {
@@ -63,7 +28,7 @@ TEST_CASE("postgres round trips: BEGIN travels with a write's first statement", 
 
 TEST_CASE("postgres round trips: a write without a statement commits its intents",
           "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   static_cast<void>(counted.process.price(1));
   counted.shop.execute("update product set price = 8 where id = 1");
   Receipt receipt;
@@ -81,7 +46,7 @@ TEST_CASE("postgres round trips: a write without a statement commits its intents
 
 TEST_CASE("postgres round trips: a first statement that fails, fails as any other",
           "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   try {
     counted.process.db.write([](postgres::Transaction& tx) {
       CHECK_THROWS_WITH(tx.execute("insert into product (id) values ($1 / 0)", 1),
@@ -105,7 +70,7 @@ TEST_CASE("postgres round trips: a first statement that fails, fails as any othe
 
 TEST_CASE("postgres round trips: a BEGIN that fails runs nothing, and lets nothing be committed",
           "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   counted.shop.execute("create sequence runs");
   counted.process.set_price(1, 3.0);
   counted.shop.execute("alter table querymark.meta rename to hidden");
@@ -133,7 +98,7 @@ TEST_CASE("postgres round trips: a BEGIN that fails runs nothing, and lets nothi
 
 TEST_CASE("postgres round trips: a first statement that ends its connection is tried once more",
           "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   counted.shop.execute("create sequence runs");
   CHECK_THROWS_AS(counted.process.db.write([](postgres::Transaction& tx) {
     static_cast<void>(tx.query("select nextval('runs'), pg_terminate_backend(pg_backend_pid())"));
@@ -146,7 +111,7 @@ TEST_CASE("postgres round trips: a first statement that ends its connection is t
 
 TEST_CASE("postgres round trips: the log is looked at once for what triggers have put there",
           "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   PgProcess& process = counted.process;
   await_listening(process.db);
   static_cast<void>(process.price(2));
@@ -194,7 +159,7 @@ TEST_CASE("postgres round trips: what a policy hides from the writer is not pass
 }
 
 TEST_CASE("postgres round trips: a hit on a borrowed connection is one", "[round trips]") {
-  Counted counted;
+  GatedShop counted;
   pqxx::connection own(counted.gate.url(counted.shop.name()));
   pqxx::work work(own);
   auto borrowed = counted.process.db.borrow(work);

@@ -5,9 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include "support/errors.hpp"
-#include "support/pg_shop.hpp"
+#include "support/gated_shop.hpp"
 #include "support/rows.hpp"
-#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -18,38 +17,9 @@ namespace {
 
 constexpr const char* kSet = "update product set price = $1 where id = $2";
 
-struct Gated {
-  PgShop shop;
-  TcpGate gate{shop.server().port()};
-  PgProcess process{gate.url(shop.name()), options()};
-
-  postgres::Options options() const {
-    postgres::Options options = PgProcess::quick();
-    options.direct_url = shop.url();
-    options.connections = 1;
-    options.poll_interval = 1h;
-    options.max_lag = 2h;
-    return options;
-  }
+struct Gated : GatedShop {
   Written<std::int64_t> set(double price) {
     return process.db.write_one(kSet, Parameters(price, 1), entity("product", 1));
-  }
-  // How often the server was asked, whatever was asked each time.
-  template <class Action>
-  int trips(Action&& action) {
-    std::atomic<int> count{0};
-    gate.set_rule([&count, answered = true](bool to_server, const std::string&) mutable {
-      if (to_server && answered) ++count;
-      answered = !to_server;
-      return TcpGate::Verdict::pass;
-    });
-    action();
-    gate.set_rule({});
-    return count;
-  }
-  static bool is_commit(bool to_server, const std::string& chunk) {
-    return to_server && chunk.find("querymark_commit") != std::string::npos &&
-           chunk.find("begin isolation level") == std::string::npos;
   }
 };
 
@@ -81,9 +51,7 @@ TEST_CASE("postgres send: COMMIT cut before it reaches the server is in doubt, w
           "[send]") {
   Gated gated;
   static_cast<void>(gated.process.price(1));
-  gated.gate.set_rule([](bool to_server, const std::string& chunk) {
-    return Gated::is_commit(to_server, chunk) ? TcpGate::Verdict::cut : TcpGate::Verdict::pass;
-  });
+  gated.cut_commits();
   std::optional<Receipt> receipt;
   try {
     gated.set(9.0);
@@ -94,10 +62,7 @@ TEST_CASE("postgres send: COMMIT cut before it reaches the server is in doubt, w
   gated.gate.set_rule({});
   CHECK(receipt->position.value > 0);
   CHECK(gated.process.db.stats().in_doubt == 1);
-  gated.shop.await(
-      "select count(*) = 0 from pg_stat_activity where state like 'idle in trans%' "
-      "and datname = '" +
-      gated.shop.name() + "'");
+  gated.await_no_transaction();
   CHECK(gated.process.db.resolve(*receipt) == postgres::WriteFate::rolled_back);
   CHECK_FALSE(gated.process.price(1).outcome().is_hit());  // its intents were applied all the same
   gated.set(3.0);

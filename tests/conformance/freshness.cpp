@@ -123,18 +123,26 @@ TEMPLATE_TEST_CASE(
   struct FutureTier final : SharedTier {
     explicit FutureTier(Database& database) : db(database) {}
     [[nodiscard]] std::string_view label() const noexcept override { return "future"; }
-    [[nodiscard]] std::optional<SharedValue> get(const Digest& /*name*/) noexcept override {
+    [[nodiscard]] std::optional<TierFailure> read(std::string_view /*namespace_name*/,
+                                                  std::span<TierRead> wanted) noexcept override {
       const Cursor now = db.source().marks().cursor();
       const WallTime wall = system_clock().wall_now();
-      return SharedValue{.stamp = {now.epoch, {now.snapshot.limit().value + 1'000'000}, WriteId{5}},
-                         .stored = wall,
-                         .expires = wall + 1h,
-                         .targets = {},
-                         .rows = rows};
+      for (TierRead& one : wanted)
+        one.value =
+            SharedValue{.stamp = {now.epoch, {now.snapshot.limit().value + 1'000'000}, WriteId{5}},
+                        .stored = wall,
+                        .expires = wall + 1h,
+                        .targets = {},
+                        .rows = rows};
+      return std::nullopt;
     }
     StoreStatus put(std::string_view /*namespace_name*/, const Digest& /*name*/,
                     const SharedValue& /*value*/) noexcept override {
       return StoreStatus::failed;
+    }
+    std::size_t remove(std::string_view /*namespace_name*/,
+                       std::span<const Digest> /*names*/) override {
+      return 0;
     }
     Database& db;
     ResultSet rows;

@@ -63,7 +63,7 @@ TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file
   const Target target = tag("a");
   CHECK(tier.put("shop", name(1), value_of("new", epoch, 9, target)) == StoreStatus::stored);
   CHECK(tier.put("shop", name(1), value_of("old", epoch, 5, target)) == StoreStatus::superseded);
-  CHECK(tier.get(name(1))->rows.row(0)[0].view() == "new");
+  CHECK(tier.get("shop", name(1))->rows.row(0)[0].view() == "new");
   CHECK(tier.put("shop", name(1), value_of("other epoch", Epoch::random(), 1, target)) ==
         StoreStatus::stored);
 }
@@ -79,14 +79,14 @@ TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped 
   tier.put("elsewhere", name(4), value_of("other namespace", epoch, 5, entity("product", 1)));
   const SharedInvalidation one{tag("product", "1"), {7}};
   tier.invalidate("shop", epoch, {&one, 1});
-  CHECK_FALSE(tier.get(name(1)));
-  CHECK(tier.get(name(2)));
-  CHECK(tier.get(name(3)));
-  CHECK(tier.get(name(4)));
+  CHECK_FALSE(tier.get("shop", name(1)));
+  CHECK(tier.get("shop", name(2)));
+  CHECK(tier.get("shop", name(3)));
+  CHECK(tier.get("elsewhere", name(4)));
   const SharedInvalidation everything{flush_all(), {20}};
   tier.invalidate("shop", epoch, {&everything, 1});
   CHECK(tier.stats().entries == 1);
-  CHECK(tier.get(name(4)));
+  CHECK(tier.get("elsewhere", name(4)));
 }
 
 TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
@@ -99,8 +99,8 @@ TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
   const auto stats = tier.stats();
   CHECK(stats.bytes <= 200'000);
   CHECK(stats.evicted > 0);
-  CHECK(tier.get(name(399)));
-  CHECK_FALSE(tier.get(name(0)));
+  CHECK(tier.get("shop", name(399)));
+  CHECK_FALSE(tier.get("shop", name(0)));
   CHECK(
       tier.put("shop", name(1000), value_of(std::string(50'000, 'x'), Epoch{1, 1}, 5, tag("t"))) ==
       StoreStatus::oversize);
@@ -112,11 +112,14 @@ TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
 
 TEST_CASE("file tier: expired values are misses", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  ManualClock clock;
+  FileTier tier(dir.file("tier"), {.clock = &clock});
   SharedValue value = value_of("old", Epoch{1, 1}, 5, tag("a"));
-  value.expires = system_clock().wall_now() - 1s;
-  tier.put("shop", name(1), value);
-  CHECK_FALSE(tier.get(name(1)));
+  value.expires = clock.wall_now() + 1s;
+  CHECK(tier.put("shop", name(1), value) == StoreStatus::stored);
+  CHECK(tier.get("shop", name(1)));
+  clock.advance(1s);
+  CHECK_FALSE(tier.get("shop", name(1)));
 }
 
 TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[file tier]") {

@@ -77,7 +77,7 @@ TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss
   FileTier tier(dir.file("tier"));
   tier.put("shop", name(1), value_of("one"));
   tier.put("other", name(2), value_of("two"));
-  CHECK(text_in(tier.get(name(1))) == "one");
+  CHECK(text_in(tier.get("shop", name(1))) == "one");
   const std::string swap =
       "update querymark_tier_entry set value = (select value from querymark_tier_entry where seq = "
       "2) where seq = 1";
@@ -85,8 +85,8 @@ TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss
   SECTION("another namespace") {
     execute(dir.file("tier"), "update querymark_tier_entry set namespace = 'other' where seq = 1");
   }
-  CHECK(text_in(tier.get(name(1))) == "none");
-  CHECK(text_in(tier.get(name(2))) == "two");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
+  CHECK(text_in(tier.get("other", name(2))) == "two");
   CHECK(tier.stats().corrupt == 1);
 }
 
@@ -96,9 +96,9 @@ TEST_CASE("file tier: a removed file is noticed, and made anew", "[file tier]") 
   const std::string id = tier.id();
   tier.put("shop", name(1), value_of("one"));
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
-  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK(tier.put("shop", name(1), value_of("again")) == StoreStatus::stored);
-  CHECK(text_in(tier.get(name(1))) == "again");
+  CHECK(text_in(tier.get("shop", name(1))) == "again");
   CHECK(number(dir.file("tier"), "select count(*) from querymark_tier_entry") == 1);
   CHECK(tier.id() != id);
   CHECK(tier.stats().replaced == 1);
@@ -115,7 +115,7 @@ TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
   }
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
   fs::rename(dir.file("next"), dir.file("tier"));
-  CHECK(text_in(tier.get(name(1))) == "there");
+  CHECK(text_in(tier.get("shop", name(1))) == "there");
   CHECK(tier.id() == id_of(dir.file("tier")));
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tie
   }
   fs::permissions(dir.file("tier"), fs::perms::owner_read | fs::perms::owner_write);
   CHECK(tier.put("shop", name(1), value_of("one")) == StoreStatus::failed);
-  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK(number(dir.file("tier"), "select count(*) from sqlite_master") == 1);
 }
 
@@ -195,7 +195,7 @@ TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "
     execute(dir.file("small"), "update querymark_tier_size set bytes = 150000");
     CHECK(small.put("shop", name(1), value_of(body)) == StoreStatus::stored);
     CHECK(small.put("shop", name(2), value_of(body)) == StoreStatus::stored);
-    CHECK(text_in(small.get(name(2))) == body);
+    CHECK(text_in(small.get("shop", name(2))) == body);
     CHECK(small.stats().bytes < 5'000);
   }
   SECTION("negative") {
@@ -256,10 +256,10 @@ TEST_CASE("file tier: programs of schema 1 that run on and this one pass each ot
   FileTier tier(path);
   CHECK(get_old(1) == 0);
   put_old(1, 50, "of schema 1, with a later stamp");
-  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK_FALSE(tier.newest(Epoch{1, 1}));
   CHECK(tier.put("shop", name(1), value_of("now")) == StoreStatus::stored);
-  CHECK(text_in(tier.get(name(1))) == "now");
+  CHECK(text_in(tier.get("shop", name(1))) == "now");
   CHECK(get_old(1) == 1);  // which it will not decode: another version
   CHECK(tier.stats().corrupt == 0);
   CHECK(tier.stats().failures == 0);

@@ -50,7 +50,7 @@ TEST_CASE("file tier: reads go on beside a write that waits for the file", "[fil
   // One of them waits for the file, the other does not wait for it.
   while (tier.stats().skipped == 0) std::this_thread::yield();
   int hits = 0;
-  for (int i = 0; i < 500; ++i) hits += text_in(tier.get(name(1))) == "one" ? 1 : 0;
+  for (int i = 0; i < 500; ++i) hits += text_in(tier.get("shop", name(1))) == "one" ? 1 : 0;
   CHECK(hits == 500);
   CHECK(stored == 0);
   writer.release();
@@ -70,15 +70,15 @@ TEST_CASE("file tier: one reader meets a file that fails, the others pass it by"
   };
   remove();
   std::filesystem::create_directory(path);  // a database of which nothing can be read
-  for (int i = 0; i < 100; ++i) CHECK(text_in(tier.get(name(1))) == "none");
+  for (int i = 0; i < 100; ++i) CHECK(text_in(tier.get("shop", name(1))) == "none");
   remove();
-  CHECK(text_in(tier.get(name(1))) == "none");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK(tier.put("shop", name(1), value_of("two")) == StoreStatus::stored);
-  CHECK(text_in(tier.get(name(1))) == "none");  // still in the pause
+  CHECK(text_in(tier.get("shop", name(1))) == "none");  // still in the pause
   CHECK(tier.stats().failures == 1);
   CHECK(tier.stats().skipped == 101);
   clock.advance(Breaker::kFirstPause);
-  CHECK(text_in(tier.get(name(1))) == "two");
+  CHECK(text_in(tier.get("shop", name(1))) == "two");
 }
 
 TEST_CASE("file tier: callers pass a failing tier by until one of them finds it well again",
@@ -103,7 +103,7 @@ TEST_CASE("file tier: callers pass a failing tier by until one of them finds it 
     clock.advance(Breaker::kFirstPause);  // the second pause is longer
     CHECK(put(2) == StoreStatus::failed);
     CHECK(attempts() == 2);
-    CHECK(text_in(tier.get(name(1))) == "x");  // reads have a breaker of their own
+    CHECK(text_in(tier.get("shop", name(1))) == "x");  // reads have a breaker of their own
   }
   CHECK(put(2) == StoreStatus::failed);
   clock.advance(Breaker::kLongestPause);

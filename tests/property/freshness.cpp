@@ -282,7 +282,7 @@ class World {
       if (std::holds_alternative<std::exception_ptr>(*result)) return drop(reading);
       go_on(reading, [&] { return machine.resume(std::move(*result)); });
     } else if (auto* poll = std::get_if<ReadMachine::PollTier>(&reading.action)) {
-      auto value = poll->tier->get(poll->name);
+      auto value = poll->tier->get("shop", poll->name);
       go_on(reading, [&] { return machine.resume(std::move(value)); });
     } else if (auto* load = std::get_if<ReadMachine::Load>(&reading.action)) {
       if (!reading.selected) {  // the database answers; the answer is still on its way

@@ -43,11 +43,15 @@ class FakeLoader final : public Loader {
 class FakeTier final : public SharedTier {
  public:
   [[nodiscard]] std::string_view label() const noexcept override { return "fake"; }
-  [[nodiscard]] std::optional<SharedValue> get(const Digest& name) noexcept override {
-    if (on_get) return on_get();
-    const auto found = values.find(name);
-    if (found == values.end()) return std::nullopt;
-    return found->second;
+  [[nodiscard]] std::optional<TierFailure> read(std::string_view /*namespace_name*/,
+                                                std::span<TierRead> wanted) noexcept override {
+    for (TierRead& one : wanted) {
+      if (on_get)
+        one.value = on_get();
+      else if (const auto found = values.find(one.name); found != values.end())
+        one.value = found->second;
+    }
+    return std::nullopt;
   }
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override {
@@ -55,7 +59,14 @@ class FakeTier final : public SharedTier {
     values.insert_or_assign(name, value);
     return StoreStatus::stored;
   }
+  std::size_t remove(std::string_view /*namespace_name*/, std::span<const Digest> names) override {
+    std::size_t removed = 0;
+    for (const Digest& one : names) removed += values.erase(one);
+    return removed;
+  }
+  [[nodiscard]] bool names_newest() const noexcept override { return knows_newest; }
 
+  bool knows_newest = true;
   std::function<SharedValue()> on_get;  // what to hand out instead, if set
   std::map<Digest, SharedValue> values;
   std::string last_namespace;

@@ -63,19 +63,19 @@ TEST_CASE(
     CHECK(prove.stamp == f.shared(42, 15).stamp);
     SECTION("the log has gone on") {
       f.source.marks().apply_log({}, Fixture::upto(20));
-      CHECK(is<ReadMachine::Done>(machine.resume_proved()));
+      CHECK(is<ReadMachine::Done>(machine.resume_proved(true)));
       CHECK(value_of(machine.take_result()) == 42);
       CHECK(f.cache.stats().shared_hits == 1);
     }
     SECTION("the log has gone on, and holds an invalidation that the value lacks") {
       const MarkUpdate update = MarkUpdate::of(kA, Position{15});
       f.source.marks().apply_log({&update, 1}, Fixture::upto(20));
-      CHECK(is<ReadMachine::Load>(machine.resume_proved()));
+      CHECK(is<ReadMachine::Load>(machine.resume_proved(true)));
       CHECK(f.cache.stats().shared_stale == 1);
     }
     SECTION("the log ends below it: a future that was lost") {
       f.source.marks().apply_log({}, Fixture::upto(13));
-      CHECK(is<ReadMachine::Load>(machine.resume_proved()));
+      CHECK(is<ReadMachine::Load>(machine.resume_proved(true)));
       CHECK(f.cache.stats().shared_stale == 1);
       CHECK(f.cache.stats().entries == 0);
     }

@@ -46,6 +46,15 @@ constexpr std::chrono::milliseconds kPatience{2};
 constexpr std::chrono::seconds kOpenTimeout{5};
 constexpr std::uint64_t kCheckEvery = 1024;  // stores between two looks at the counter of bytes
 
+// Nothing but what memory lacks for makes it empty.
+TierFailure failure(bool tried, const char* why) noexcept {
+  try {
+    return {.tried = tried, .cause = why};
+  } catch (const std::exception&) {
+    return {.tried = tried};
+  }
+}
+
 std::string canonical(const std::string& path) {
   std::error_code ignored;  // a folder that is missing is reported by open()
   const std::string absolute = sqlite::path_of(path);
@@ -74,39 +83,43 @@ struct FileTier::State {
     return *connection;
   }
 
+  std::optional<TierFailure> skip(const char* why) noexcept {
+    skipped.fetch_add(1, std::memory_order_relaxed);
+    return failure(false, why);
+  }
+
   // Runs `work` on the connection unless the breaker forbids it, and tells it what came of it.
   // Whatever fails closes the connection: the next call opens it anew.
-  template <class Result, class Work>
-  Result guarded(Breaker& breaker, std::unique_ptr<TierConnection>& connection, Result failure,
-                 Work&& work) noexcept {
+  template <class Work>
+  std::optional<TierFailure> guarded(Breaker& breaker, std::unique_ptr<TierConnection>& connection,
+                                     Work&& work) noexcept {
     const MonotonicTime began = options.clock->now();
-    if (!breaker.allows(began)) {
-      skipped.fetch_add(1, std::memory_order_relaxed);
-      return failure;
-    }
+    if (!breaker.allows(began)) return skip("slow or failing a moment ago");
     try {
-      Result result = work(connection);
+      work(connection);
       const MonotonicTime ended = options.clock->now();
       if (ended - began > options.busy_timeout)
         breaker.failed(ended);
       else
         breaker.succeeded();
-      return result;
-    } catch (const std::exception&) {  // a tier that is down or corrupt: a miss or a loss, counted
+      return std::nullopt;
+    } catch (const std::exception& thrown) {  // down or corrupt: a miss or a loss, counted
       failures.fetch_add(1, std::memory_order_relaxed);
       breaker.failed(options.clock->now());
       connection.reset();
-      return failure;
+      return failure(true, thrown.what());
     }
   }
 
-  std::optional<SharedValue> read(TierConnection& tier, const Digest& name) {
+  std::optional<SharedValue> read(TierConnection& tier, const SharedName& under) {
     const auto now = options.clock->wall_now().time_since_epoch().count();
     const ResultSet found =
-        tier.query(sql::get, {ParameterView::bytes(name.view()), as_parameter(now)});
+        tier.query(sql::get, {ParameterView::bytes(under.name.view()), as_parameter(now)});
     if (found.empty()) return std::nullopt;
     const Row row = found.row(0);
-    auto value = decode_shared_value({row["namespace"].view(), name}, row["value"].view());
+    std::optional<SharedValue> value;
+    if (row["namespace"].view() == under.namespace_name)  // by which it would be removed
+      value = decode_shared_value(under, row["value"].view());
     (value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     return value;
   }
@@ -178,9 +191,15 @@ std::string FileTier::id() const {
   return state.file.id();
 }
 
-std::optional<SharedValue> FileTier::get(const Digest& name) noexcept {
+TierLimits FileTier::limits() const noexcept {
+  return {.max_value_bytes = state_->options.max_entry_bytes,
+          .deadline = state_->options.busy_timeout};
+}
+
+std::optional<TierFailure> FileTier::read(std::string_view namespace_name,
+                                          std::span<TierRead> wanted) noexcept {
   State& state = *state_;
-  state.reads.fetch_add(1, std::memory_order_relaxed);
+  state.reads.fetch_add(wanted.size(), std::memory_order_relaxed);
   for (State::Reader& reader : state.readers) {
     const auto now = state.options.clock->now().time_since_epoch();
     if (!reader.mutex.try_lock()) {
@@ -190,17 +209,14 @@ std::optional<SharedValue> FileTier::get(const Digest& name) noexcept {
     }
     const MutexLock lock(reader.mutex, std::adopt_lock);
     reader.since.store(now.count(), std::memory_order_relaxed);
-    auto value = state.guarded(
-        state.reads_breaker, reader.connection, std::optional<SharedValue>(),
-        [&](auto& connection) {
-          return state.read(state.follow(connection, Connection::Use::read, TierFile::Wait::no),
-                            name);
-        });
+    auto failed = state.guarded(state.reads_breaker, reader.connection, [&](auto& connection) {
+      TierConnection& tier = state.follow(connection, Connection::Use::read, TierFile::Wait::no);
+      for (TierRead& one : wanted) one.value = state.read(tier, {namespace_name, one.name});
+    });
     reader.since.store(0, std::memory_order_relaxed);
-    return value;
+    return failed;
   }
-  state.skipped.fetch_add(1, std::memory_order_relaxed);
-  return std::nullopt;
+  return state.skip("all readers are busy");
 }
 
 StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
@@ -210,21 +226,35 @@ StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
     const std::string encoded = encode_shared_value({namespace_name, name}, value);
     const std::size_t bytes = entry_bytes(encoded.size(), value.targets.size());
     if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
+    if (value.expires <= state.options.clock->wall_now()) return StoreStatus::expired;
     if (!state.writer_turn.take(kPatience)) {
-      state.skipped.fetch_add(1, std::memory_order_relaxed);
+      static_cast<void>(state.skip(""));
       return StoreStatus::failed;
     }
-    const StoreStatus status = state.guarded(
-        state.writes_breaker, state.writer, StoreStatus::failed, [&](auto& connection) {
-          return state.write(state.follow(connection, Connection::Use::write, TierFile::Wait::no),
-                             namespace_name, name, value, encoded, bytes);
-        });
+    StoreStatus status = StoreStatus::failed;
+    static_cast<void>(state.guarded(state.writes_breaker, state.writer, [&](auto& connection) {
+      status = state.write(state.follow(connection, Connection::Use::write, TierFile::Wait::no),
+                           namespace_name, name, value, encoded, bytes);
+    }));
     state.writer_turn.give_up();
     return status;
   } catch (const std::exception&) {  // no memory for the copy: a loss, counted
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
+}
+
+std::size_t FileTier::remove(std::string_view namespace_name, std::span<const Digest> names) {
+  State& state = *state_;
+  const MutexLock lock(state.applier_mutex);
+  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
+  ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+  std::size_t removed = 0;
+  for (const Digest& name : names)
+    removed += static_cast<std::size_t>(tier.execute(
+        sql::delete_named, {ParameterView::bytes(name.view()), as_parameter(namespace_name)}));
+  transaction.commit();
+  return removed;
 }
 
 void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,

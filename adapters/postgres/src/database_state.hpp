@@ -83,7 +83,7 @@ struct Database::State final : Backend {
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
                                                           const SessionSettings& settings);
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
-  void verify(const SharedStamp& stamp) override { log.verify(stamp); }
+  [[nodiscard]] bool verify(const SharedStamp& stamp) override { return log.verify(stamp); }
 
   static Options checked(Options options);
   // Opens the first pooled connection: what it finds is what all others must find.

@@ -95,10 +95,10 @@ LogCoverage Log::coverage(Position first, Position last) {
   return {.end = state.cursor(), .consumers = coverage_rows(found, snapshot_of)};
 }
 
-void Log::verify(const SharedStamp& stamp) {
+bool Log::verify(const SharedStamp& stamp) {
   const MutexLock lock(log_->mutex());
-  static_cast<void>(
-      log_->state(Cursor{stamp.epoch, Snapshot(stamp.horizon, stamp.horizon, {}), {}}));
+  return log_->state(Cursor{stamp.epoch, Snapshot(stamp.horizon, stamp.horizon, {}), {}}).epoch ==
+         stamp.epoch;
 }
 
 TailPage Log::read(const TailRequest& request) {

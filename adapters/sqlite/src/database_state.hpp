@@ -38,7 +38,7 @@ struct Database::State final : Backend {
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const SessionSettings& settings) override;
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
-  void verify(const SharedStamp& stamp) override { log.verify(stamp); }
+  [[nodiscard]] bool verify(const SharedStamp& stamp) override { return log.verify(stamp); }
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override {
     return pool.acquire()->load(sql, parameters);

@@ -191,13 +191,14 @@ WriteFate Log::resolve(const Receipt& receipt) {
   return receipt.position.value > state.last ? WriteFate::rolled_back : WriteFate::unknown;
 }
 
-void Log::verify(const SharedStamp& stamp) {
+bool Log::verify(const SharedStamp& stamp) {
   const MutexLock lock(file_->mutex());
-  if (stamp.horizon == Position{}) return;
-  const std::uint64_t id = stamp.horizon.value - 1;
+  const std::uint64_t id = stamp.horizon.value - std::min<std::uint64_t>(stamp.horizon.value, 1);
   const LogState state = file_->state(id);
-  if (state.epoch == stamp.epoch && state.rewound(id, stamp.witness))
-    file_->replace_if_rewound(state.epoch, id, stamp.witness);
+  if (state.epoch != stamp.epoch) return false;
+  if (!state.rewound(id, stamp.witness)) return true;
+  file_->replace_if_rewound(state.epoch, id, stamp.witness);
+  return false;
 }
 
 }  // namespace querymark::sqlite

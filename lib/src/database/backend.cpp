@@ -17,10 +17,12 @@ LoadedRows Backend::load_with(const SessionSettings& settings, std::string_view 
 }
 
 void Backend::prove(const SharedStamp& stamp) {
-  core().subscriber.catch_up();
-  if (!core().source.marks().ahead(stamp)) return;
-  verify(stamp);
-  core().subscriber.catch_up();
+  const Marks& marks = core().source.marks();
+  if (marks.ahead(stamp)) {
+    core().subscriber.catch_up();
+    if (!marks.ahead(stamp) && stamp.witness == WriteId{}) return;
+  }
+  if (!verify(stamp) || marks.ahead(stamp)) core().subscriber.catch_up();
 }
 
 }  // namespace querymark

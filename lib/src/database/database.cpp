@@ -52,7 +52,7 @@ void Database::attach(std::shared_ptr<SharedTier> tier) {
   DatabaseCore& core = backend_->core();
   // What the tier holds may have outlived a rewind of the database that nobody watched.
   if (const auto newest = tier->newest(core.source.marks().cursor().epoch)) {
-    backend_->verify(*newest);
+    static_cast<void>(backend_->verify(*newest));
     core.subscriber.catch_up();
   }
   core.subscriber.read_history();

@@ -55,14 +55,16 @@ struct Steps {
     return result ? machine.resume(std::move(*result)) : machine.give_up();
   }
   Action operator()(ReadMachine::PollTier& poll) const {
-    return machine.resume(poll.tier->get(poll.name));
+    return machine.resume(poll.tier->get(source.options().scope.namespace_name, poll.name));
   }
   Action operator()(ReadMachine::Prove& prove) const {
+    bool proved = false;
     try {
       prove.proof->prove(prove.stamp);
-    } catch (const std::exception&) {  // nothing is proved, so the machine refuses the value
+      proved = true;
+    } catch (const std::exception&) {  // nothing is proved: the machine refuses the value
     }
-    return machine.resume_proved();
+    return machine.resume_proved(proved);
   }
   Action operator()(ReadMachine::Load& load) const {
     Loaded loaded;

@@ -12,7 +12,10 @@
 //     (FlightTable::enter).
 //   - A value from a shared tier is judged by this process's marks before anyone sees it (polled).
 //   - A value from above what this process knows of the log is judged after a catch-up; what is
-//     above it even then comes from a future that was lost (polled, StampProof).
+//     above it even then comes from a future that was lost (polled, StampProof). So does one whose
+//     witness is not the log's: of a tier that can't name its newest stamp each one is asked about.
+//   - A value that was good enough for the caller is offered, as it came, to the tiers that were asked
+//     before in vain (polled).
 //   - A value is offered to memory before it is published to waiters (loaded).
 //   - A waiter judges what it is handed by its own targets and the marks of now (joined). What it
 //     can't take it loads anew, the second time on its own, so that no storm of invalidations
@@ -99,8 +102,11 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) noexce
   return guarded([&] { return polled(std::move(value), false); });
 }
 
-ReadMachine::Action ReadMachine::resume_proved() noexcept {
-  return guarded([&] { return polled(std::exchange(to_prove_, std::nullopt), true); });
+ReadMachine::Action ReadMachine::resume_proved(bool proved) noexcept {
+  return guarded([&] {
+    std::optional<SharedValue> value = std::exchange(to_prove_, std::nullopt);
+    return proved ? polled(std::move(value), true) : refuse_shared();
+  });
 }
 
 ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
@@ -299,7 +305,7 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
     to_prove_ = std::move(value);
     return Prove{source_.proof(), to_prove_->stamp};
   }
-  const Distinct<TargetId> own = target_ids_;
+  Distinct<TargetId> own = target_ids_;
   std::optional<std::uint64_t> generation;
   // What no entry could carry is not worth a look.
   if (value->targets.size() <= kMaxTargets) {
@@ -308,25 +314,42 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
     if (add_implied(value->rows))
       generation = source_.marks().judge(value->stamp, target_ids_.values());
   }
-  if (generation && target_ids_.size() <= kMaxTargets) {
-    const auto ttl =
-        std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), ttl_ - age);
-    try {
-      EntryRef entry = request_.materialize(
-          value->rows, init(began_ - age, detail::after(began_, ttl), *generation));
-      const StoreStatus kept = cache_.memory.insert(entry);
-      counters.shared_hits.fetch_add(1);
-      return finish(entry, {.status = ReadStatus::hit,
-                            .origin = Origin::shared_tier,
-                            .stored = stored_as(kept),
-                            .age = age});
-    } catch (const std::exception&) {
-      // Stored by a program with another idea of the columns, or garbage: as good as stale, counted
-      // below.
-    }
+  if (!generation || target_ids_.size() > kMaxTargets) {
+    target_ids_ = std::move(own);
+    return refuse_shared();
   }
-  target_ids_ = own;
-  return refuse_shared();
+  if (!proved && needs_proof(value->stamp)) {
+    target_ids_ = std::move(own);
+    if (source_.proof() == nullptr) return refuse_shared();
+    to_prove_ = std::move(value);
+    return Prove{source_.proof(), to_prove_->stamp};
+  }
+  const auto ttl =
+      std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), ttl_ - age);
+  EntryRef entry;
+  StoreStatus kept{};
+  try {
+    entry = request_.materialize(value->rows,
+                                 init(began_ - age, detail::after(began_, ttl), *generation));
+    kept = cache_.memory.insert(entry);
+  } catch (const std::exception&) {
+    // Stored by a program with another idea of the columns, or garbage: as good as stale.
+    target_ids_ = std::move(own);
+    return refuse_shared();
+  }
+  counters.shared_hits.fetch_add(1);
+  to_share_ = std::move(value);
+  share_with_ = std::exchange(tier_, 0) - 1;
+  const Action done = finish(std::move(entry), {.status = ReadStatus::hit,
+                                                .origin = Origin::shared_tier,
+                                                .stored = stored_as(kept),
+                                                .age = age});
+  return share_with_ > 0 ? store_next_tier() : done;
+}
+
+// Whether nobody has looked yet if a tier's stamp is of this history.
+bool ReadMachine::needs_proof(const SharedStamp& stamp) const noexcept {
+  return stamp.witness != WriteId{} && !source_.tiers()[tier_ - 1]->names_newest();
 }
 
 ReadMachine::Action ReadMachine::refuse_shared() {
@@ -406,6 +429,7 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
                             .rows = std::move(*loaded.rows)};
   }
   tier_ = 0;
+  share_with_ = source_.tiers().size();
   const Action done =
       finish(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
                                        .origin = Origin::database,
@@ -415,7 +439,7 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
 }
 
 ReadMachine::Action ReadMachine::store_next_tier() {
-  if (tier_ < source_.tiers().size())
+  if (tier_ < share_with_)
     return StoreShared{source_.tiers()[tier_].get(), shared_name(), &*to_share_};
   return Done{};
 }

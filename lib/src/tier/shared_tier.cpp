@@ -4,7 +4,6 @@ namespace querymark {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x56534D51;  // "QMSV"
-constexpr std::uint16_t kVersion = 2;         // 1 did not name what it was stored under
 constexpr std::size_t kHeader = 16;           // magic, version, zero, checksum of the rest
 
 std::optional<WallTime> wall_time(std::optional<std::int64_t> milliseconds) {
@@ -34,7 +33,7 @@ std::string encode_shared_value(const SharedName& under, const SharedValue& valu
   std::string encoded;
   encoded.reserve(kHeader + body.size());
   detail::put_integer(encoded, kMagic);
-  detail::put_integer(encoded, kVersion);
+  detail::put_integer(encoded, kSharedValueVersion);
   detail::put_integer(encoded, std::uint16_t{0});
   detail::put_integer(encoded, checksum(body));
   return encoded + body;
@@ -42,7 +41,7 @@ std::string encode_shared_value(const SharedName& under, const SharedValue& valu
 
 std::optional<SharedValue> decode_shared_value(const SharedName& under, ByteView encoded) {
   detail::ByteReader in(encoded);
-  if (in.integer<std::uint32_t>() != kMagic || in.integer<std::uint16_t>() != kVersion ||
+  if (in.integer<std::uint32_t>() != kMagic || in.integer<std::uint16_t>() != kSharedValueVersion ||
       in.integer<std::uint16_t>() != 0)
     return std::nullopt;
   const auto sum = in.integer<std::uint64_t>();
@@ -79,6 +78,13 @@ std::optional<SharedValue> decode_shared_value(const SharedName& under, ByteView
   if (!rows) return std::nullopt;
   value.rows = std::move(*rows);
   return value;
+}
+
+std::optional<SharedValue> SharedTier::get(std::string_view namespace_name,
+                                           const Digest& name) noexcept {
+  TierRead wanted{.name = name};
+  static_cast<void>(read(namespace_name, {&wanted, 1}));
+  return std::move(wanted.value);
 }
 
 }  // namespace querymark

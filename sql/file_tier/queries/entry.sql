@@ -11,6 +11,9 @@ select count(*) from querymark_tier_entry where name = ?1 and epoch = ?2 and hor
 -- name: delete_name
 delete from querymark_tier_entry where name = ?1
 
+-- name: delete_named
+delete from querymark_tier_entry where name = ?1 and namespace = ?2
+
 -- name: insert_entry
 insert into querymark_tier_entry (name, namespace, epoch, horizon, witness, expires_at, bytes, value,
                                   format)

@@ -31,8 +31,12 @@ class Backend : public Loader, public StampProof {
   /// See Database::resolve; the receipt is of this namespace.
   [[nodiscard]] virtual WriteFate resolve(const Receipt& receipt) = 0;
   /// Checks a stamp of this epoch that a tier has kept: a history that was rewound since it was
-  /// taken becomes another epoch. Nothing to do where the epoch itself tells.
-  virtual void verify(const SharedStamp& stamp) { static_cast<void>(stamp); }
+  /// taken becomes another epoch: then false, and the marks learn of it by the next look at the log.
+  /// Nothing to do where the epoch itself tells.
+  [[nodiscard]] virtual bool verify(const SharedStamp& stamp) {
+    static_cast<void>(stamp);
+    return true;
+  }
   void prove(const SharedStamp& stamp) final;
 };
 

@@ -22,9 +22,10 @@ namespace querymark {
 ///                             shall find: resume_reached(bool)
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>)
-///             -> Prove        the log, about a tier's value: resume_proved()
+///             -> Prove        the log, about a tier's value: resume_proved(bool)
 ///             -> Load         the database: resume(Loaded), or fail(error); perhaps once more
-///             -> StoreShared  one shared tier: resume_stored()
+///             -> StoreShared  one shared tier: resume_stored(). After a load each one, after a
+///                             hit those above the one that had the value
 ///             -> Done         with a value, or with the error that the caller shall see
 ///
 /// No step throws or blocks. A machine that is destroyed before Done leaves in good order: its lead
@@ -46,7 +47,7 @@ namespace querymark {
 ///   LeadingScope where it runs on one.
 /// - Reach: blocks for a look at the log, so a thread pool runs it, as it does the next two.
 /// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them,
-///   and Prove, which reads the log. A proof that fails is resumed with all the same.
+///   and Prove, which reads the log. A proof that throws is resumed with false.
 /// - Cancellation: stop the timer and whatever was sent, then destroy the machine. After that the
 ///   waker is not called any more; what it had posted must find out that the call has gone.
 ///
@@ -92,7 +93,7 @@ class ReadMachine {
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
   [[nodiscard]] Action resume(std::optional<SharedValue> value) noexcept;
-  [[nodiscard]] Action resume_proved() noexcept;
+  [[nodiscard]] Action resume_proved(bool proved) noexcept;
   [[nodiscard]] Action resume(Loaded loaded) noexcept;
   [[nodiscard]] Action resume_stored() noexcept;
   /// The load failed. All who share it get the same error.
@@ -123,6 +124,7 @@ class ReadMachine {
   [[nodiscard]] Action joined(EntryRef entry);
   [[nodiscard]] Action polled(std::optional<SharedValue> value, bool proved);
   [[nodiscard]] Action refuse_shared();
+  [[nodiscard]] bool needs_proof(const SharedStamp& stamp) const noexcept;
   [[nodiscard]] Action loaded(Loaded loaded);
   [[nodiscard]] Action poll_next_tier();
   [[nodiscard]] Action load();
@@ -161,6 +163,7 @@ class ReadMachine {
   std::optional<SharedValue> to_prove_;
   std::optional<SharedValue> to_share_;
   std::size_t tier_ = 0;
+  std::size_t share_with_ = 0;  // so many of the first tiers are offered `to_share_`
   unsigned joins_ = 0;
   bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it

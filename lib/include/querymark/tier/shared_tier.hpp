@@ -1,7 +1,11 @@
 #pragma once  // For writers of ports.
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +35,10 @@ struct SharedName {
   Digest name;
 };
 
+/// Of the encoding. What another version of it has stored is not read, and need not be looked for.
+/// The first did not name what a value was stored under.
+inline constexpr std::uint16_t kSharedValueVersion = 2;
+
 /// Encodes the value together with its name and namespace; `decode_shared_value` reads it back.
 /// Versioned and checksummed.
 [[nodiscard]] std::string encode_shared_value(const SharedName& under, const SharedValue& value);
@@ -40,26 +48,74 @@ struct SharedName {
 [[nodiscard]] std::optional<SharedValue> decode_shared_value(const SharedName& under,
                                                              ByteView encoded);
 
-/// A place for values outside the process, shared by several. Thread-safe.
+/// One name of a read, and what was found under it; nothing: a miss.
+struct TierRead {
+  Digest name{};
+  std::optional<SharedValue> value{};
+};
+
+/// Why a tier gave no answer: never to be taken for a miss by whoever must know that nothing is
+/// there.
+struct TierFailure {
+  bool tried = true;  ///< False: it was passed by, because it had failed or been busy a moment ago.
+  std::string cause{};  ///< For operators. No passwords.
+};
+
+/// What a tier takes.
+struct TierLimits {
+  /// Largest value, encoded.
+  std::size_t max_value_bytes = std::numeric_limits<std::size_t>::max();
+  /// Longest time that a read or a put takes.
+  std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
+};
+
+/// A place for values outside the process, shared by several: a file, a server that many hosts
+/// reach. Thread-safe.
 ///
-/// Neither call throws for a tier that is down, full or corrupt: a read is then a counted miss, a
-/// write a counted loss. (What must never fail silently is invalidation; that is the worker's
-/// `Applier`.)
+/// Who trusts whom. The tier trusts nobody: names and namespace stand in each value, and bytes that
+/// are not what was stored under them are a counted miss. The reader trusts no tier: it judges each
+/// value by the stamp that came with it and by its own marks, so a tier may lose values, bring back
+/// old ones, or be older as a whole than it was, and costs misses alone. Stamp, time of storing and
+/// expiry travel unchanged from tier to tier.
 ///
-/// Neither call may hold up its callers for long, however slow the tier is: each ends by a deadline
-/// of the tier's own, nobody waits for another caller's call, and a tier that has just failed or
-/// overrun its deadline is passed by at once for a while. A miss costs a load; waiting costs
-/// everybody.
+/// What only the stamps can't tell is a database that was put back to an earlier state while nobody
+/// watched: positions that were given out twice. A tier either names its newest stamp
+/// (`names_newest`), which is looked at when it is attached; or whoever reads a value of a database
+/// whose stamps have a witness has that checked by the database, value by value.
+///
+/// A miss is a value, a failure is told apart, and neither throws: a read of a tier that is down,
+/// full or corrupt gives a TierFailure, a put StoreStatus::failed, and both are counted. What must
+/// never fail silently, `remove` (and the worker's `Applier`), throws unless all of it is done.
+///
+/// Neither read nor put may hold up its callers for long, however slow the tier is: each ends by a
+/// deadline of the tier's own, nobody waits for another caller's call, and a tier that has just
+/// failed or overrun its deadline is passed by at once for a while (`Breaker`). A miss costs a load;
+/// waiting costs everybody.
 class SharedTier {
  public:
   virtual ~SharedTier() = default;
   [[nodiscard]] virtual std::string_view label() const noexcept = 0;
-  [[nodiscard]] virtual std::optional<SharedValue> get(const Digest& name) noexcept = 0;
-  /// `namespace_name` is the namespace whose flush removes the value.
+  [[nodiscard]] virtual TierLimits limits() const noexcept { return {}; }
+
+  /// Looks for each name and sets what was found; however many, by as many round trips as one needs.
+  /// Requires that no value is set. After a failure some may be.
+  [[nodiscard]] virtual std::optional<TierFailure> read(std::string_view namespace_name,
+                                                        std::span<TierRead> wanted) noexcept = 0;
+  /// The one value under the name; a failure is as good as a miss.
+  [[nodiscard]] std::optional<SharedValue> get(std::string_view namespace_name,
+                                               const Digest& name) noexcept;
+  /// Keeps the value until it expires, unless it holds one under the same name whose stamp is later
+  /// in the same epoch. `namespace_name` is the namespace whose flush removes it.
   virtual StoreStatus put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept = 0;
-  /// The newest stamp of the epoch among what the tier holds from before: by it a database can tell
-  /// that it was rewound while nobody watched. Nothing for a tier that can't say.
+  /// Removes what it holds under these names, and returns how many there were. Blocks on I/O. Throws
+  /// Error when it is not certain that none is left.
+  virtual std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) = 0;
+
+  /// Whether `newest` answers for all that the tier holds. Never changes.
+  [[nodiscard]] virtual bool names_newest() const noexcept { return false; }
+  /// The newest stamp of the epoch among what the tier holds from before, if there is one: by it a
+  /// database can tell that it was rewound while nobody watched. Blocks on I/O. Throws Error.
   [[nodiscard]] virtual std::optional<SharedStamp> newest(Epoch epoch) const {
     static_cast<void>(epoch);
     return std::nullopt;

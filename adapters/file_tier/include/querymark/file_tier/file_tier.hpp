@@ -25,8 +25,8 @@ struct FileTierOptions {
 };
 
 struct FileTierStats {
-  std::uint64_t reads = 0, hits = 0;
-  std::uint64_t corrupt = 0;   ///< Values that did not decode: counted misses.
+  std::uint64_t reads = 0, hits = 0;  ///< Names looked for, and found.
+  std::uint64_t corrupt = 0;          ///< Values that did not decode: counted misses.
   std::uint64_t failures = 0;  ///< Reads and writes that the file refused: misses and losses.
   /// Reads and writes that did not even try: the tier was slow or failing a moment ago, or another
   /// thread was writing. Misses and losses, too.
@@ -61,15 +61,19 @@ class FileTier final : public SharedTier {
   ~FileTier() override;
 
   [[nodiscard]] std::string_view label() const noexcept override;
-  [[nodiscard]] std::optional<SharedValue> get(const Digest& name) noexcept override;
+  [[nodiscard]] TierLimits limits() const noexcept override;
+  [[nodiscard]] std::optional<TierFailure> read(std::string_view namespace_name,
+                                                std::span<TierRead> wanted) noexcept override;
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
+  /// In one transaction. Waits for other writers, up to `busy_timeout`.
+  std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
 
   /// Removes what the invalidations hit in `namespace_name`, in one transaction. Waits for other
   /// writers, up to `busy_timeout`. Throws Error.
   void invalidate(std::string_view namespace_name, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
-  /// The latest stamp among the values of `epoch`, if any. Throws Error.
+  [[nodiscard]] bool names_newest() const noexcept override { return true; }
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const override;
   /// Absolute path.
   [[nodiscard]] const std::string& path() const noexcept;

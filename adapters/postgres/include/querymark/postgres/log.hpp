@@ -60,9 +60,9 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] Cursor retained() override;
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] LogCoverage coverage(Position first, Position last) override;
-  /// Starts a new epoch when the server has yet to give out positions below the stamp's horizon: it
-  /// was put back to an earlier state. Throws Error.
-  void verify(const SharedStamp& stamp);
+  /// True when the stamp is of this history. Starts a new epoch when the server has yet to give out
+  /// positions below its horizon: it was put back to an earlier state. Throws Error.
+  [[nodiscard]] bool verify(const SharedStamp& stamp);
 
   /// The namespaces of the log's newest rows, at most twenty: for operators. Throws Error.
   [[nodiscard]] std::vector<std::string> namespaces();

@@ -66,9 +66,10 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
   /// What operators look at. Likewise.
   [[nodiscard]] std::unique_ptr<Inspector> inspector() const;
-  /// Checks a stamp that survived outside the database. Starts a new epoch when the log's row below
-  /// its horizon is not the one it saw: the database was rewound while nobody looked.
-  void verify(const SharedStamp& stamp);
+  /// Checks a stamp that survived outside the database: true when it is of this history. Starts a new
+  /// epoch when the log's row below its horizon is not the one it saw: the database was rewound while
+  /// nobody looked.
+  [[nodiscard]] bool verify(const SharedStamp& stamp);
   /// Whether this is the log in that file: what is read from another one has nothing to do with it.
   [[nodiscard]] bool is_of(const FileIdentity& file) const noexcept;
   /// True once a look at the log has found that the write-ahead log was deleted or replaced under

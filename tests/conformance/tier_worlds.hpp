@@ -1,0 +1,67 @@
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "querymark/file_tier/file_tier.hpp"
+#include "support/shop.hpp"
+#include "support/temp_dir.hpp"
+#include "support/tier_double.hpp"
+
+namespace querymark::test {
+
+/// A place for values, and what differs between the tiers in a test that runs on all of them. Values
+/// may take 20,000 bytes; time is `clock`'s, pauses after a failure included.
+struct DoubleWorld {
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    return std::make_shared<TierDouble>(server, clock, 20'000);
+  }
+  /// Overwrites the bytes that a tier has kept under the name.
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    server->values.at({namespace_name, under}) = bytes;
+  }
+  void break_it() const { server->down = true; }
+  void mend() const { server->down = false; }
+
+  ManualClock clock;
+  std::shared_ptr<TierDoubleServer> server = std::make_shared<TierDoubleServer>();
+};
+
+struct FileWorld {
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    return std::make_shared<FileTier>(dir.file("tier"),
+                                      FileTierOptions{.max_bytes = 64U << 20U,
+                                                      .max_entry_bytes = 20'000,
+                                                      .busy_timeout = std::chrono::seconds(30),
+                                                      .clock = &clock});
+  }
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    SQLite::Database raw(dir.file("tier"), SQLite::OPEN_READWRITE);
+    SQLite::Statement update(
+        raw, "update querymark_tier_entry set value = ? where name = ? and namespace = ?");
+    update.bind(1, bytes.data(), static_cast<int>(bytes.size()));
+    update.bind(2, under.view().data(), static_cast<int>(under.view().size()));
+    update.bind(3, namespace_name);
+    update.exec();
+  }
+  /// Something else lies where the file was.
+  void break_it() const {
+    for (const char* suffix : {"", "-wal", "-shm"})
+      std::filesystem::remove(dir.file("tier") + suffix);
+    std::ofstream(dir.file("tier")) << std::string(10'000, 'x');
+  }
+  void mend() const { std::filesystem::remove(dir.file("tier")); }
+
+  ManualClock clock;
+  TempDir dir;
+};
+
+}  // namespace querymark::test
+
+#define QUERYMARK_TIERS querymark::test::DoubleWorld, querymark::test::FileWorld

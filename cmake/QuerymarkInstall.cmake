@@ -75,6 +75,10 @@ if(QUERYMARK_POSTGRES)
   install(DIRECTORY sql/postgres/migrations
           DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/postgres")
 endif()
+if(QUERYMARK_REDIS)
+  querymark_install_component(redis "querymark's shared tier in Redis"
+    adapters/redis/include/querymark REQUIRES querymark-core libssl)
+endif()
 if(QUERYMARK_WORKER)
   querymark_find_libraries_at(querymark_worker "${CMAKE_INSTALL_FULL_BINDIR}")
   install(TARGETS querymark_worker RUNTIME)

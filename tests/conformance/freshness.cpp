@@ -80,7 +80,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("rule 3: a shared value stamped below the floor is a miss (hard case 6)",
-                   "[freshness]", QUERYMARK_WORLDS) {
+                   "[freshness]", QUERYMARK_TIER_WORLDS) {
   const TestType world;
   {
     typename TestType::Process filler(world.shop);
@@ -99,7 +99,7 @@ TEMPLATE_TEST_CASE("rule 3: a shared value stamped below the floor is a miss (ha
 TEMPLATE_TEST_CASE(
     "rule 3: a process that starts after the write does not serve the old value from a persistent "
     "tier",
-    "[freshness]", QUERYMARK_WORLDS) {
+    "[freshness]", QUERYMARK_TIER_WORLDS) {
   const TestType world;
   {
     typename TestType::Process filler(world.shop);
@@ -190,7 +190,7 @@ TEMPLATE_TEST_CASE("rule 4: before write() returns, the writer's own marks inclu
 }
 
 TEMPLATE_TEST_CASE("rule 5: skewed wall clocks serve no invalidated value", "[freshness]",
-                   QUERYMARK_WORLDS) {
+                   QUERYMARK_TIER_WORLDS) {
   const TestType world;
   ManualClock ahead;
   ManualClock behind;
@@ -270,7 +270,7 @@ TEMPLATE_TEST_CASE("a call whose targets are no subset of the entry's is a miss 
 
 TEMPLATE_TEST_CASE(
     "a local flush keeps the old value from coming back from a shared tier (hard case 18)",
-    "[freshness]", QUERYMARK_WORLDS) {
+    "[freshness]", QUERYMARK_TIER_WORLDS) {
   const TestType world;
   typename TestType::Process process(world.shop);
   process.db.attach(world.tier());
@@ -288,7 +288,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("a load right after an own write is stamped above it (hard case 28)",
-                   "[freshness]", QUERYMARK_WORLDS) {
+                   "[freshness]", QUERYMARK_TIER_WORLDS) {
   const TestType world;
   typename TestType::Process process(world.shop);
   process.db.attach(world.tier());

@@ -188,7 +188,7 @@ TEMPLATE_TEST_CASE("queries: a time is comparable with what the database calls n
 }
 
 TEMPLATE_TEST_CASE("queries: tags made from rows reach every process, also past a shared tier",
-                   "[queries]", QUERYMARK_WORLDS) {
+                   "[queries]", QUERYMARK_TIER_WORLDS) {
   const TestType world;
   typename TestType::Process reader(world.shop);
   reader.db.attach(world.tier());

@@ -43,7 +43,7 @@ std::atomic<int> delivered{0};
 }  // namespace
 
 TEMPLATE_TEST_CASE("signals: none is ever delivered to a thread of the library", "[signals]",
-                   QUERYMARK_WORLDS) {
+                   QUERYMARK_TIER_WORLDS) {
   const TestType world;
   static_cast<void>(world.shop.number("select 1"));
   const std::set<std::string> before = threads();

@@ -11,6 +11,12 @@
 #include "support/shop.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tier_double.hpp"
+#ifdef QUERYMARK_TEST_REDIS
+#include <signal.h>
+
+#include "querymark/redis/redis_tier.hpp"
+#include "support/redis_server.hpp"
+#endif
 
 namespace querymark::test {
 
@@ -62,6 +68,34 @@ struct FileWorld {
   TempDir dir;
 };
 
+#ifdef QUERYMARK_TEST_REDIS
+struct RedisWorld {
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    return std::make_shared<RedisTier>(
+        server.url(),
+        RedisTierOptions{
+            .timeout = std::chrono::seconds(30), .max_value_bytes = 20'000, .clock = &clock});
+  }
+  /// Epoch and horizon, which stand before the value, are left as they are.
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    const std::string key = "qm:2:" + namespace_name + ':' + under.hex();
+    const std::string order = server.ask({"GETRANGE", key, "0", "23"});
+    static_cast<void>(server.ask({"SET", key, order + bytes}));
+  }
+  void break_it() { server.stop(SIGKILL); }
+  void mend() { server.start(); }
+
+  ManualClock clock;
+  RedisServer server;
+};
+#endif
+
 }  // namespace querymark::test
 
+#ifdef QUERYMARK_TEST_REDIS
+#define QUERYMARK_TIERS \
+  querymark::test::DoubleWorld, querymark::test::FileWorld, querymark::test::RedisWorld
+#else
 #define QUERYMARK_TIERS querymark::test::DoubleWorld, querymark::test::FileWorld
+#endif

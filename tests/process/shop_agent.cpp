@@ -22,6 +22,9 @@
 #ifdef QUERYMARK_TEST_POSTGRES
 #include "querymark/postgres/postgres.hpp"
 #endif
+#ifdef QUERYMARK_TEST_REDIS
+#include "querymark/redis/redis_tier.hpp"
+#endif
 
 namespace qm = querymark;
 
@@ -58,6 +61,12 @@ template <class On>
 class Agent {
  public:
   Agent(const std::string& address, const std::string& tier) : db_(address, cache_, On::options()) {
+#ifdef QUERYMARK_TEST_REDIS
+    if (tier.starts_with("unix:")) {
+      db_.attach(qm::RedisTier(tier));
+      return;
+    }
+#endif
     if (!tier.empty()) db_.attach(qm::FileTier(tier, {.busy_timeout = std::chrono::seconds(30)}));
   }
 

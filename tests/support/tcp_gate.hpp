@@ -11,7 +11,7 @@
 
 namespace querymark::test {
 
-/// A TCP relay between a client and a PostgreSQL server, which a test can make fail at a chosen
+/// A TCP relay between a client and a server, which a test can make fail at a chosen
 /// step of the protocol. Listens on a free loopback port.
 class TcpGate {
  public:
@@ -32,7 +32,7 @@ class TcpGate {
   ~TcpGate();
 
   [[nodiscard]] int port() const noexcept { return port_; }
-  /// Of a database behind it.
+  /// Of a PostgreSQL database behind it.
   [[nodiscard]] std::string url(const std::string& database) const {
     return "postgresql://tester@127.0.0.1:" + std::to_string(port_) + '/' + database;
   }

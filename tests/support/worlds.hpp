@@ -4,6 +4,10 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/shop.hpp"
+#ifdef QUERYMARK_TEST_REDIS
+#include "querymark/redis/redis_tier.hpp"
+#include "support/redis_server.hpp"
+#endif
 #ifdef QUERYMARK_TEST_POSTGRES
 #include <pqxx/nontransaction>
 #include <pqxx/result>
@@ -157,6 +161,25 @@ struct BarePostgres {
 #else
 #define QUERYMARK_WORLDS SqliteWorld
 #define QUERYMARK_BARE_WORLDS BareSqlite
+#endif
+
+#ifdef QUERYMARK_TEST_REDIS
+/// The same with a Redis server below.
+template <class World>
+struct OverRedis : World {
+  [[nodiscard]] RedisTier tier() const {
+    return RedisTier(server.socket_url(), {.timeout = std::chrono::seconds(30)});
+  }
+
+  RedisServer server;
+};
+#ifdef QUERYMARK_TEST_POSTGRES
+#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS, OverRedis<SqliteWorld>, OverRedis<PostgresWorld>
+#else
+#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS, OverRedis<SqliteWorld>
+#endif
+#else
+#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS
 #endif
 
 /// A load of product 1's price, under a name of its own, that runs `meanwhile` after it has read

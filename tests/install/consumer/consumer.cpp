@@ -11,6 +11,10 @@
 #include "querymark/file_tier/file_tier.hpp"
 #include "querymark/querymark.hpp"
 #endif
+#ifdef WITH_redis
+#include "querymark/querymark.hpp"
+#include "querymark/redis/redis_tier.hpp"
+#endif
 #ifdef WITH_postgres
 #include "querymark/postgres/postgres.hpp"
 #endif
@@ -44,9 +48,13 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
   const qm::FileTier tier(std::string(argv[1]) + ".tier", {.max_bytes = 1U << 20U});
   fmt::print("{} tier\n", tier.label());
 #endif
+#ifdef WITH_redis
+  qm::RedisTier nowhere("rediss://127.0.0.1:1", {.prefix = "shop", .timeout = 1s});
+  fmt::print("{} {}\n", nowhere.url(), nowhere.get("shop", qm::sha256({"nothing"})).has_value());
+#endif
 #ifdef WITH_postgres
   try {
-    const qm::postgres::Database nowhere(
+    const qm::postgres::Database unreachable(
         "postgresql://127.0.0.1:1/nowhere", cache,
         {.namespace_name = "shop", .session = {.time_zone = "UTC"}, .connections = 2});
   } catch (const qm::Error& failure) {

@@ -1,0 +1,103 @@
+#pragma once  // For users.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "querymark/support/clock.hpp"
+#include "querymark/support/time_span.hpp"
+#include "querymark/tier/shared_tier.hpp"
+
+namespace querymark {
+
+struct RedisTierOptions {
+  /// Begins each key: `qm:2:NAMESPACE:SHA-256`. Letters, digits, `_`, `-`, `.` and `:`.
+  std::string prefix = "qm";
+  /// Most connections of this tier. Who finds all of them in use waits a few milliseconds for one, and
+  /// then does without.
+  std::size_t connections = 16;
+  /// Deadline of one call, from looking up the host's name to the last byte of the answer.
+  PatienceSpan timeout{std::chrono::milliseconds(250)};
+  /// Largest single value. Redis works for one client at a time: large ones hold up everybody.
+  std::size_t max_value_bytes = 4U << 20U;
+  /// For rediss://: a PEM file of those who may vouch for the server; empty: the system's.
+  std::string ca_file{};
+  /// The same: a PEM file of this client's certificate, and of its key; empty: none.
+  std::string certificate_file{};
+  std::string key_file{};
+  const Clock* clock = &system_clock();
+};
+
+struct RedisTierStats {
+  std::uint64_t reads = 0, hits = 0;  ///< Names looked for, and found.
+  std::uint64_t corrupt =
+      0;  ///< What was there was no value of ours under this name: counted misses.
+  std::uint64_t failures = 0;  ///< Calls that failed: misses and losses.
+  /// Calls that did not even try: the server was slow or failing a moment ago, or all connections
+  /// were in use. Misses and losses, too.
+  std::uint64_t skipped = 0;
+  std::uint64_t stored = 0, superseded = 0, oversize = 0;
+  std::uint64_t connects = 0;  ///< Connections opened.
+  std::string last_failure{};  ///< What the last failed call said. Never a password.
+};
+
+/// A shared tier for the processes of many hosts: a Redis server (4.0 or newer, or one that speaks as
+/// it does, such as Valkey), that holds encoded result sets under their SHA-256 names, each until it
+/// expires.
+///
+/// The server need not be coherent, durable or even honest: readers judge what they find by their
+/// own marks, so what it evicts, forgets in a restart, brings back from an older dump or from a
+/// replica costs misses alone. It needs no persistence; give it `maxmemory` with
+/// `maxmemory-policy allkeys-lru` (or -lfu).
+///
+/// Down is no reason to wait, nor to stop: the constructor asks nobody, each call ends by its
+/// deadline, and after a failure all calls pass the server by for 50 ms, doubling up to 5 s while one
+/// after the other tries again. Reads and writes have a breaker each: a server that is full, or a
+/// replica, still answers reads.
+///
+/// Each read is one round trip, however many names it asks for, and never transfers more than
+/// `max_value_bytes` of one. Only commands that take a short time are sent: GETRANGE, UNLINK, and a
+/// script of a few steps on one key (EVALSHA, EVAL) that keeps an earlier stamp from replacing a
+/// later one; AUTH, SELECT and PING at most. Redis Cluster is not supported.
+///
+/// Thread-safe. Movable; a moved-from tier may only be destroyed. Must not be used after fork.
+class RedisTier final : public SharedTier {
+ public:
+  /// `url` is one of
+  ///
+  ///     redis://[[USER][:PASSWORD]@]HOST[:PORT][/DATABASE]
+  ///     rediss://…                             the same over TLS; the certificate must fit HOST
+  ///     unix:[//[USER][:PASSWORD]@]PATH[?db=DATABASE]
+  ///
+  /// with `%` escapes in each part. Throws ConfigError for any other text (it shows nothing of it),
+  /// for options that can't be meant, and for TLS files that can't be read. Does no network I/O.
+  explicit RedisTier(const std::string& url, RedisTierOptions options = {});
+  RedisTier(RedisTier&&) noexcept;
+  RedisTier& operator=(RedisTier&&) noexcept;
+  ~RedisTier() override;
+
+  /// Does once what reads, puts and removals do, for programs that want to know at their start:
+  /// throws ConfigError when the server refuses user, password or database, and Error when it can't
+  /// be reached, or refuses a command. Blocks for a few deadlines at most.
+  void check();
+
+  [[nodiscard]] std::string_view label() const noexcept override;
+  [[nodiscard]] TierLimits limits() const noexcept override;
+  [[nodiscard]] std::optional<TierFailure> read(std::string_view namespace_name,
+                                                std::span<TierRead> wanted) noexcept override;
+  StoreStatus put(std::string_view namespace_name, const Digest& name,
+                  const SharedValue& value) noexcept override;
+  std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
+
+  /// Where it is, without user and password: `redis://host:6379/0`.
+  [[nodiscard]] const std::string& url() const noexcept;
+  [[nodiscard]] RedisTierStats stats() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace querymark

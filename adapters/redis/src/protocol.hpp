@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "channel.hpp"
+
+// What of Redis' protocol (RESP 2) a tier needs: commands, which are lists of words of any bytes, and
+// answers, which are no lists. Values are read where they were received: nothing is copied.
+
+namespace querymark::redis {
+
+/// Appends one command.
+void append_command(std::string& out, std::initializer_list<std::string_view> words);
+
+struct Reply {
+  enum class Is : std::uint8_t { text, number, nothing, error };
+
+  Is is = Is::nothing;
+  std::string_view text{};  ///< Of text and errors; valid until the next reply is asked for.
+  std::int64_t number = 0;
+};
+
+/// Reads replies from a channel, from a server that nobody vouches for: what is no reply, or larger
+/// than `max_bytes`, is found out before it is received, and throws Error.
+class ReplyReader {
+ public:
+  ReplyReader(Channel& channel, std::size_t max_bytes) : channel_(channel), max_bytes_(max_bytes) {}
+
+  /// Blocks for the next reply, in the order of the commands.
+  [[nodiscard]] Reply next(Deadline deadline);
+  /// Whether all that was received has been asked for.
+  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+
+ private:
+  [[nodiscard]] std::string_view line(Deadline deadline);
+  [[nodiscard]] std::string_view bulk(std::int64_t size, Deadline deadline);
+  void receive(std::size_t at_least, Deadline deadline);
+
+  Channel& channel_;
+  std::size_t max_bytes_;
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0;  // what was received and not yet read stands between them
+  std::size_t end_ = 0;
+};
+
+}  // namespace querymark::redis

@@ -1,0 +1,108 @@
+#include "socket.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "querymark/support/error.hpp"
+
+namespace querymark::redis {
+namespace {
+
+// Rounded up, so that a wait never ends before its deadline.
+int milliseconds_until(Deadline deadline) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 86'400'000));
+}
+
+void set_option(int fd, int level, int option) {
+  const int on = 1;
+  static_cast<void>(::setsockopt(fd, level, option, &on, sizeof(on)));  // works without, too
+}
+
+}  // namespace
+
+Socket::Socket(const Address& address, const std::string& where, Deadline deadline)
+    : where_(where),
+      fd_(::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+  try {
+    if (fd_ < 0) fail(errno);
+    if (address.bytes.ss_family != AF_UNIX) {
+      set_option(fd_, IPPROTO_TCP, TCP_NODELAY);
+      set_option(fd_, SOL_SOCKET, SO_KEEPALIVE);
+    }
+    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) == 0)
+      return;
+    if (errno != EINPROGRESS && errno != EINTR) fail(errno);
+    await(POLLOUT, deadline);
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) fail(errno);
+    if (error != 0) fail(error);
+  } catch (...) {  // no destructor runs; goes on
+    if (fd_ >= 0) ::close(fd_);
+    throw;
+  }
+}
+
+Socket::~Socket() { ::close(fd_); }
+
+void Socket::fail(int error) const {
+  throw Error(where_ + ": " + std::generic_category().message(error),
+              {.retryable = true,
+               .connection_lost = true,
+               .native_code = "errno " + std::to_string(error)});
+}
+
+void Socket::await(short events, Deadline deadline) const {
+  pollfd what{.fd = fd_, .events = events, .revents = 0};
+  for (;;) {
+    const int ready = ::poll(&what, 1, milliseconds_until(deadline));
+    if (ready > 0) return;  // whatever it is, the next call tells
+    if (ready == 0)
+      throw Error(where_ + ": no answer in time", {.retryable = true, .connection_lost = true});
+    if (errno != EINTR) fail(errno);
+  }
+}
+
+void Socket::send(std::string_view bytes, Deadline deadline) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent >= 0)
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    else if (errno == EAGAIN || errno == EWOULDBLOCK)
+      await(POLLOUT, deadline);
+    else if (errno != EINTR)
+      fail(errno);
+  }
+}
+
+std::size_t Socket::receive(char* into, std::size_t room, Deadline deadline) {
+  for (;;) {
+    const ssize_t got = ::recv(fd_, into, room, 0);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got == 0)
+      throw Error(where_ + ": the server has closed the connection",
+                  {.retryable = true, .connection_lost = true});
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+      await(POLLIN, deadline);
+    else if (errno != EINTR)
+      fail(errno);
+  }
+}
+
+bool Socket::quiet() noexcept {
+  char byte = 0;
+  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+}  // namespace querymark::redis

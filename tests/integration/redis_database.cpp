@@ -1,0 +1,152 @@
+// Databases over a Redis tier: what it does to it must cost misses, and never a stale value.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+
+#include "querymark/redis/redis_tier.hpp"
+#include "support/child.hpp"
+#include "support/redis_server.hpp"
+#include "support/rows.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+RedisTier tier_on(const RedisServer& server) {
+  return RedisTier(server.socket_url(), {.timeout = 30s});
+}
+
+}  // namespace
+
+TEST_CASE("redis: what one process stores, another reads, until it is written", "[redis]") {
+  const RedisServer server;
+  const Shop shop;
+  Process first(shop);
+  Process second(shop);
+  first.db.attach(tier_on(server));
+  second.db.attach(tier_on(server));
+  CHECK(first.price(1).outcome().origin == Origin::database);
+  const auto shared = second.price(1);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
+  CHECK(shared[0] == 2.5);
+  // No worker runs: the server keeps the old value, and the reader's own marks refuse it.
+  const Receipt receipt = first.set_price(1, 3.25);
+  REQUIRE(second.db.wait(receipt, Wait::local(20s)).satisfied());
+  const auto fresh = second.price(1);
+  CHECK(fresh.outcome().origin == Origin::database);
+  CHECK(fresh[0] == 3.25);
+  CHECK(second.cache.stats().shared_stale == 1);
+  Process third(shop);
+  third.db.attach(tier_on(server));
+  CHECK(only(third.price(1)) == 3.25);
+  CHECK(third.cache.stats().shared_hits == 1);
+}
+
+TEST_CASE("redis: a server that comes back with an older dump brings no older value back",
+          "[redis]") {
+  RedisServer server;
+  const Shop shop;
+  Process writer(shop);
+  writer.db.attach(tier_on(server));
+  static_cast<void>(writer.price(1));
+  static_cast<void>(writer.price(2));
+  REQUIRE(server.ask({"SAVE"}) == "OK");
+  writer.set_price(1, 3.25);
+  CHECK(only(writer.price(1)) == 3.25);
+  server.stop(SIGKILL);
+  server.start();
+  REQUIRE(server.ask({"DBSIZE"}) == "2");
+  Process running(shop);
+  running.db.attach(tier_on(server));
+  CHECK(only(running.price(1)) == 3.25);
+  CHECK(running.cache.stats().shared_stale == 1);
+  CHECK(running.price(2).outcome().origin == Origin::shared_tier);
+  CHECK(only(writer.price(1)) == 3.25);
+}
+
+TEST_CASE(
+    "redis: values that outlived an unwatched restore of the database are found by their witness "
+    "(hard case 91)",
+    "[redis]") {
+  const RedisServer server;
+  const Shop shop;
+  {
+    Process filler(shop);
+    filler.db.attach(tier_on(server));
+    filler.set_price(1, 8.0);
+    CHECK(only(filler.price(1)) == 8.0);
+    filler.set_price(2, 8.5);
+    CHECK(only(filler.price(2)) == 8.5);
+  }
+  // Nobody runs while the file's content is put back and its ids are handed out again.
+  SQLite::Database live(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  live.exec("delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log'");
+  live.exec("update product set price = 2.5 where id = 1");
+  for (int i = 0; i < 4; ++i)
+    live.exec(
+        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
+        "5)");
+  Process newcomer(shop);
+  newcomer.db.attach(tier_on(server));
+  const Epoch before = newcomer.db.source().marks().cursor().epoch;
+  CHECK(only(newcomer.price(1)) == 2.5);
+  CHECK(newcomer.cache.stats().shared_stale == 1);
+  CHECK(newcomer.db.source().marks().cursor().epoch != before);
+  // And from the next load on the server serves again.
+  CHECK(newcomer.price(1).outcome().origin == Origin::database);
+  Process next(shop);
+  next.db.attach(tier_on(server));
+  const auto shared = next.price(1);
+  CHECK(shared.outcome().origin == Origin::shared_tier);
+  CHECK(shared[0] == 2.5);
+}
+
+TEST_CASE("redis: while the server is gone, or full of garbage, the database answers", "[redis]") {
+  RedisServer server;
+  const Shop shop;
+  Process process(shop);
+  process.db.attach(tier_on(server));
+  static_cast<void>(process.price(1));
+  SECTION("gone") {
+    server.stop(SIGKILL);
+    CHECK(only(process.price(2)) > 0);
+    process.set_price(1, 7.0);
+    CHECK(only(process.price(1)) == 7.0);
+    server.start();
+  }
+  SECTION("garbage") {
+    const std::string key = server.ask({"RANDOMKEY"});
+    REQUIRE(key.starts_with("qm:2:shop:"));
+    std::string value = server.ask({"GET", key});
+    REQUIRE(value.size() > 100);
+    const std::size_t at = GENERATE(0, 10, 23, 24, 40, 60, 100);
+    value[at] = static_cast<char>(value[at] ^ 0x40);
+    server.ask({"SET", key, value});
+  }
+  Process other(shop);
+  other.db.attach(tier_on(server));
+  CHECK(only(other.price(1)) == only(process.price(1)));
+}
+
+TEST_CASE("redis: the example's processes share what one of them has loaded", "[redis]") {
+  const RedisServer server;
+  const Shop shop;
+  const auto prices = [&](const std::vector<std::string>& arguments) {
+    std::vector<std::string> command{PRICES_EXAMPLE, shop.path(), server.socket_url()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Finished done = run(command);
+    CHECK(done.code == 0);
+    return done.output;
+  };
+  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a miss"));
+  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a hit"));
+  CHECK_THAT(prices({"set", "1", "12.5"}), Contains("1 row"));
+  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a miss"));
+  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a hit"));
+}

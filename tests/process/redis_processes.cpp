@@ -1,0 +1,128 @@
+// Two real processes on one database over one Redis, to which everything happens that can.
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "support/child.hpp"
+#include "support/redis_server.hpp"
+#include "support/worlds.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+
+namespace {
+
+std::string price_of(const std::string& answer) { return answer.substr(0, answer.find(' ')); }
+
+struct Tally {
+  int checked = 0;
+  int shared = 0;  // served from Redis
+  int stale = 0;
+};
+
+// Does something to a server, or nothing.
+class Nemesis {
+ public:
+  Nemesis(RedisServer& server, unsigned seed) : server_(server), random_(seed) {}
+
+  void strike() {
+    switch (random_() % 12) {
+      case 0:
+        server_.ask({"SAVE"});
+        break;
+      case 1:  // back with what the last SAVE knew, if there was one
+        server_.stop(SIGKILL);
+        server_.start();
+        break;
+      case 2:
+        server_.ask({"FLUSHALL"});
+        break;
+      case 3:
+        server_.ask({"CLIENT", "KILL", "TYPE", "normal"});
+        break;
+      case 4: {  // one process's value under another query's name
+        const std::string from = server_.ask({"RANDOMKEY"});
+        const std::string to = server_.ask({"RANDOMKEY"});
+        if (from != "(nil)") server_.ask({"COPY", from, to, "REPLACE"});
+        break;
+      }
+      case 5: {
+        const std::string key = server_.ask({"RANDOMKEY"});
+        if (key != "(nil)") server_.ask({"SETRANGE", key, std::to_string(random_() % 200), "?"});
+        break;
+      }
+      case 6:
+        ::kill(server_.pid(), SIGSTOP);
+        stopped_ = true;
+        break;
+      default:
+        break;
+    }
+  }
+  void calm() {
+    if (std::exchange(stopped_, false)) ::kill(server_.pid(), SIGCONT);
+  }
+
+ private:
+  RedisServer& server_;
+  std::mt19937 random_;
+  bool stopped_ = false;
+};
+
+// Writes in one process, waits in the other, and compares what the other's caches serve with the
+// database. `forget_every`: one write in so many drops its invalidation.
+template <class World>
+Tally differential(unsigned seed, int rounds, int forget_every) {
+  const World world;
+  RedisServer server;
+  Nemesis nemesis(server, seed);
+  Child first({SHOP_AGENT, world.address(), server.socket_url()});
+  Child second({SHOP_AGENT, world.address(), server.socket_url()});
+  std::mt19937 random(seed);
+  Tally tally;
+  const auto check = [&](Child& child, const std::string& id) {
+    const std::string cached = child.ask("get " + id);
+    const std::string direct = child.ask("direct " + id);
+    ++tally.checked;
+    if (cached.find("shared") != std::string::npos) ++tally.shared;
+    if (price_of(cached) != direct) ++tally.stale;
+  };
+  for (int round = 1; round <= rounds; ++round) {
+    Child& writer = random() % 2 == 0 ? first : second;
+    Child& reader = &writer == &first ? second : first;
+    const std::string id = std::to_string(1 + random() % 3);
+    static_cast<void>(reader.ask("get " + id));  // something to be stale
+    const bool forget = forget_every > 0 && round % forget_every == 0;
+    const std::string receipt =
+        writer.ask((forget ? "forget " : "set ") + id + ' ' + std::to_string(round));
+    nemesis.strike();
+    REQUIRE(reader.ask("wait " + receipt) == "satisfied");
+    check(reader, id);
+    nemesis.calm();
+    check(writer, id);
+    check(reader, id);
+  }
+  return tally;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE(
+    "processes over Redis: killed, put back, emptied, stopped or lied to, it serves nothing stale "
+    "after a satisfied wait",
+    "[process]", QUERYMARK_WORLDS) {
+  const unsigned seed = GENERATE(1U, 2U, 3U);
+  CAPTURE(seed);
+  const Tally tally = differential<TestType>(seed, 80, 0);
+  CHECK(tally.checked == 240);
+  CHECK(tally.shared >= 5);
+  CHECK(tally.stale == 0);
+}
+
+TEMPLATE_TEST_CASE(
+    "processes over Redis: the same check goes red when an invalidation is dropped (canary)",
+    "[process]", QUERYMARK_WORLDS) {
+  CHECK(differential<TestType>(1, 60, 5).stale > 0);
+}

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 
+// For: follow. Its sleepers are the only ones.
+
 namespace querymark {
 
 /// How often something has happened, and the threads that sleep until it happens again.

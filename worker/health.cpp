@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "querymark/support/clock.hpp"
+#include "querymark/support/error.hpp"
 #include "status_report.hpp"
 #include "times.hpp"
 
@@ -82,6 +83,21 @@ void look_at_clock(const DatabaseReport& database, WallTime before, WallTime aft
       "synchronise both by NTP: the TTLs of shared tiers go by wall clocks");
 }
 
+// How far back the log goes is known by the snapshots that were recorded, one a minute.
+void look_at_retention(const LogExtent& log, std::chrono::milliseconds largest_ttl,
+                       Findings& findings) {
+  std::optional<std::chrono::milliseconds> gone;
+  for (const RecordedSnapshot& recorded : log.recorded)
+    if (log.pruned.contains(recorded.snapshot)) gone = recorded.age;
+  if (!gone || *gone >= largest_ttl) return;
+  add(findings, Finding::Severity::warning,
+      fmt::format(
+          "the log goes back {}, and values live for {}: what a shared tier holds of before "
+          "is not served by processes that start",
+          about(*gone), about(largest_ttl)),
+      "give the workers, or querymark prune, a retention of at least the largest TTL");
+}
+
 void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findings& findings) {
   for (const SubscriberRow& row : log.subscribers->subscribers())
     if (row.entry.version != QUERYMARK_VERSION)
@@ -97,18 +113,31 @@ void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findi
           "look at whether it reaches the database, and at its load");
 }
 
-}  // namespace
-
-std::vector<Finding> findings_of(const LogEndpoint& log, const std::string& namespace_name) {
+void look_at_reports(const LogEndpoint& log, const std::string& namespace_name,
+                     std::optional<std::chrono::milliseconds> largest_ttl, Findings& findings) {
   const WallTime before = system_clock().wall_now();
   const DatabaseReport database = log.inspector->database();
   const WallTime after = system_clock().wall_now();
-  const StatusReport report = look_at(log, namespace_name);
-  Findings findings = log.inspector->findings();
   look_at_clock(database, before, after, findings);
+  const StatusReport report = look_at(log, namespace_name);
   look_at_horizon(report, findings);
+  if (largest_ttl) look_at_retention(report.log, *largest_ttl, findings);
   for (const ConsumerReport& consumer : report.consumers) look_at_consumer(consumer, findings);
   look_at_followers(log, report, findings);
+}
+
+}  // namespace
+
+std::vector<Finding> findings_of(const LogEndpoint& log, const std::string& namespace_name,
+                                 std::optional<std::chrono::milliseconds> largest_ttl) {
+  Findings findings = log.inspector->findings();
+  try {
+    look_at_reports(log, namespace_name, largest_ttl, findings);
+  } catch (const Error& failure) {
+    // What is missing, a right for instance, is among the findings; it hides no others.
+    if (failure.connection_lost() || failure.retryable()) throw;
+    add(findings, Finding::Severity::error, failure.what(), "the rest was not looked at");
+  }
   return findings;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,9 +9,10 @@
 
 namespace querymark::cli {
 
-/// What hurts: the database's own findings, and those that its reports lead to. Throws what the log
-/// throws.
-[[nodiscard]] std::vector<Finding> findings_of(const LogEndpoint& log,
-                                               const std::string& namespace_name);
+/// What hurts: the database's own findings, and those that its reports lead to. `largest_ttl` is
+/// that of the applications, if it is known. Throws what the log throws.
+[[nodiscard]] std::vector<Finding> findings_of(
+    const LogEndpoint& log, const std::string& namespace_name,
+    std::optional<std::chrono::milliseconds> largest_ttl = std::nullopt);
 
 }  // namespace querymark::cli

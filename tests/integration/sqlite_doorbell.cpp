@@ -125,3 +125,34 @@ TEST_CASE("doorbell: what else is written in the folder costs nothing", "[doorbe
   commit(shop.path());
   CHECK(waiter.rings());
 }
+
+TEST_CASE("doorbell: an operator's retry wakes the worker whose delivery it is", "[doorbell]") {
+  // A commit like any other, as long as decisions are made in the database itself.
+  const Shop shop;
+  Process process(shop);
+  sqlite::Log log(shop.path(), "shop");
+  const auto claims = log.claims();
+  const auto deliveries = log.deliveries();
+  REQUIRE(claims->finish(claims->claim("tier", "me", 30s).claim));
+  const Receipt written = process.set_price(1, 4.0);
+  const Claim claim = claims->claim("tier", "me", 30s).claim;
+  REQUIRE(deliveries->record(claim,
+                             {.cursor = claim.upto,
+                              .left = {{.target = entity("product", 1),
+                                        .first_position = written.position,
+                                        .position = written.position,
+                                        .state = DeliveryState::dead}},
+                              .applied = {},
+                              .lifetime = 24h},
+                             OnDeath::nothing));
+  const std::vector<DeliveryRow> dead = deliveries->list({.states = {DeliveryState::dead}});
+  REQUIRE(dead.size() == 1);
+  Waiter waiter(shop.path());
+  waiter.wait();
+  const SeenDelivery seen{dead[0].record.id, DeliveryState::dead};
+  REQUIRE(deliveries->decide({&seen, 1}, Decision::retry).size() == 1);
+  CHECK(waiter.rings());
+  const auto due = deliveries->take_due(claims->claim("tier", "me", 30s).claim, 10);
+  REQUIRE(due);
+  CHECK(due->size() == 1);
+}

@@ -234,3 +234,22 @@ TEST_CASE("cli: status, doctor and tail look into a PostgreSQL log", "[cli]") {
   const Finished pruned = command({"prune", "--retention", "0s"});
   CHECK_THAT(pruned.output, Contains("removed"));
 }
+
+TEST_CASE("cli: top says that the database is gone, and goes on when it is back", "[cli]") {
+  PostgresServer server;
+  const PgShop shop(server);
+  const std::vector<std::string> command{kProgram, "top",        "--db", shop.url(),
+                                         "--json", "--interval", "10ms"};
+  Child top(command);
+  CHECK_THAT(top.hear(), Contains(R"("epoch":)"));
+  server.stop(SIGQUIT);
+  std::string line = top.hear();
+  while (line.find(R"("epoch":)") != std::string::npos) line = top.hear();
+  CHECK_THAT(line, Contains("querymark: "));
+  server.start();
+  while (line.find(R"("epoch":)") == std::string::npos) line = top.hear();
+  top.signal(SIGTERM);
+  CHECK(top.join() == 0);
+  server.stop(SIGINT);
+  CHECK(run(command).code == 3);
+}

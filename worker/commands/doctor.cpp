@@ -12,16 +12,32 @@
 #include "log_command.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
+#include "times.hpp"
 
 namespace querymark::cli {
 namespace {
 
-std::vector<Finding> examine(const LogView& view) {
+struct Options {
+  LogView view;
+  std::string largest_ttl;
+};
+
+std::vector<Finding> examine(const Options& options) {
+  const std::string& ttl = options.largest_ttl;
+  const auto largest_ttl =
+      ttl.empty() ? std::nullopt : std::optional(parse_span(ttl, "--largest-ttl"));
   try {
-    const LogEndpoint log = view.open();
-    return findings_of(log, view.namespace_name);
+    const LogEndpoint log = options.view.open();
+    return findings_of(log, options.view.namespace_name, largest_ttl);
   } catch (const SchemaError& failure) {
     return {{Finding::Severity::error, failure.what(), "run querymark migrate"}};
+  } catch (const ConfigError&) {
+    throw;  // where --db leads, there is no log to be had
+  } catch (const Error& failure) {
+    // The log refuses what it can't work with, and says what to do.
+    if (failure.connection_lost() || failure.retryable()) throw;
+    return {{Finding::Severity::error, failure.what(),
+             "nobody who connects like this can follow the log"}};
   }
 }
 
@@ -35,27 +51,30 @@ void tell(const Finding& finding, bool json) {
                     printable(finding.advice)));
 }
 
-ExitCode run(const LogView& view) {
-  const std::vector<Finding> findings = examine(view);
+ExitCode run(const Options& options) {
+  const std::vector<Finding> findings = examine(options);
+  const bool json = options.view.json;
   using enum Finding::Severity;
   for (const auto severity : {error, warning, notice})
     for (const Finding& finding : findings)
-      if (finding.severity == severity) tell(finding, view.json);
+      if (finding.severity == severity) tell(finding, json);
   const bool sick = std::ranges::any_of(findings, [](const Finding& finding) {
     return finding.severity != Finding::Severity::notice;
   });
-  if (findings.empty() && !view.json) say("nothing found\n");
+  if (findings.empty() && !json) say("nothing found\n");
   return sick ? kDegraded : kSuccess;
 }
 
 }  // namespace
 
 void add_doctor(CLI::App& app, ExitCode& code) {
-  auto view = std::make_shared<LogView>();
+  auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("doctor", "Look for what hurts, and say what to do about it");
-  view->add_to(*command);
-  command->callback([view, &code] { code = run(*view); });
+  options->view.add_to(*command);
+  command->add_option("--largest-ttl", options->largest_ttl,
+                      "The applications' largest TTL, such as 1h, 1d: is the log kept that long?");
+  command->callback([options, &code] { code = run(*options); });
 }
 
 }  // namespace querymark::cli

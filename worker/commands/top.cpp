@@ -46,6 +46,7 @@ ExitCode run(const Options& options) {
   StopOnSignal signals;
   std::optional<LogEndpoint> log(options.view.open());
   for (std::uint64_t round = 1;; ++round) {
+    ExitCode code = kSuccess;
     try {
       if (!log) log = options.view.open();
       show(options, look_at(*log, options.view.namespace_name));
@@ -54,8 +55,9 @@ ExitCode run(const Options& options) {
       if (!failure.connection_lost() && !failure.retryable()) throw;
       complain("querymark: " + printable_lines(without_secrets(failure.what())) + '\n');
       log.reset();
+      code = exit_code_of(failure);
     }
-    if (output_failed() || (options.rounds != 0 && round == options.rounds)) return kSuccess;
+    if (output_failed() || (options.rounds != 0 && round == options.rounds)) return code;
     if (signals.stopped_within(interval)) return kSuccess;
   }
 }

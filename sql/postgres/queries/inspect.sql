@@ -70,7 +70,58 @@ select 'error' as severity, s.name || ' is off: a crash of the machine loses com
 union all
 select 'warning', 'autovacuum is off: the log''s deleted rows are never cleared away', 'set autovacuum = on, and reload'
   from pg_settings s
- where s.name in ('autovacuum', 'track_counts') and s.setting = 'off'
+ where s.name = 'autovacuum' and s.setting = 'off'
+union all
+-- For all, or for this database or a role in it: sessions of this one may have it on.
+select 'warning', 'track_counts is off' || coalesce(' for ' || o.who, '') || ': autovacuum does nothing there, and each write '
+                  'looks at the log for what triggers have put there',
+       coalesce('alter ' || o.altered || ' reset track_counts, and reconnect', 'set track_counts = on, and reload')
+  from (select null as who, null as altered
+          from pg_settings s where s.name = 'track_counts' and coalesce(s.reset_val, s.setting) = 'off'
+           and s.source not in ('database', 'user', 'database user')
+        union all
+        select concat_ws(' in ', 'the role ' || r.rolname, 'the database ' || d.datname),
+               concat_ws(' in ', 'role ' || quote_ident(r.rolname), 'database ' || quote_ident(d.datname))
+          from pg_db_role_setting g
+          left join pg_database d on d.oid = g.setdatabase
+          left join pg_roles r on r.oid = g.setrole
+         where 'track_counts=off' = any (g.setconfig) and (d.oid is null or d.datname = current_database())) o
+union all
+select 'warning', format('autovacuum is off for %s: its deleted rows are never cleared away', c.oid::regclass),
+       format('alter table %s reset (autovacuum_enabled)', c.oid::regclass)
+  from pg_class c
+ where c.relnamespace = 'querymark'::regnamespace and 'autovacuum_enabled=false' = any (c.reloptions)
+union all
+select 'warning', format('the publication %s carries %s: what arrives elsewhere are rows of a foreign history', p.pubname,
+                         p.schemaname || '.' || p.tablename),
+       'publish the tables that are meant, by name, without the schema querymark'
+  from pg_publication_tables p
+ where p.schemaname = 'querymark'
+union all
+-- What follows the log by a tail of before schema 5 has no row among the subscribers. Its last statement tells.
+select 'warning', format('a program of before schema 5%s follows the log: who waits for all processes does not wait for it',
+                         format(' (pid %s%s%s)', a.pid, coalesce(', ' || nullif(a.application_name, ''), ''),
+                                coalesce(', from ' || host(a.client_addr), ''))),
+       'upgrade the program'
+  from pg_stat_activity a
+ where a.datname = current_database() and a.pid <> pg_backend_pid()
+   and a.query ~ '^\s*with state as materialized' and a.query ~ '\msnapshot\M' and a.query !~ '\mpruned\M'
+union all
+select 'notice', format('what %s sessions do is hidden from %s: programs of before schema 5 among them can''t be told',
+                        count(*), current_user),
+       'grant pg_read_all_stats to ' || quote_ident(current_user)
+  from pg_stat_activity a
+ where a.datname = current_database() and a.query = '<insufficient privilege>'
+having count(*) > 0
+union all
+-- Those that have an id hold the horizon, too, and are told as that.
+select 'warning', format('session %s%s is idle in a transaction for %s min: what is deleted since can''t be cleared away', a.pid,
+                         coalesce(' of ' || nullif(a.application_name, ''), ''),
+                         (extract(epoch from clock_timestamp() - a.state_change) / 60)::int),
+       format('end it: select pg_terminate_backend(%s); then set idle_in_transaction_session_timeout', a.pid)
+  from pg_stat_activity a
+ where a.datname = current_database() and a.state like 'idle in transaction%' and a.backend_xid is null
+   and a.backend_xmin is not null and a.state_change < clock_timestamp() - interval '1 minute'
 union all
 select 'notice', 'idle_in_transaction_session_timeout is off: a transaction that is left open keeps the horizon, and with it '
                  'hits in shared tiers on what was written since',

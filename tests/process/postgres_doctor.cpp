@@ -1,0 +1,134 @@
+// What `querymark doctor` finds on PostgreSQL. What it advises is done, and then it finds nothing.
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <sstream>
+
+#include "support/child.hpp"
+#include "support/daemon.hpp"
+#include "support/pg_bouncer.hpp"
+#include "support/pg_shop.hpp"
+#include "support/sql_file.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::string> doctor(const std::string& url, std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {QUERYMARK_PROGRAM, "doctor", "--db", url});
+  return more;
+}
+
+// The finding that says `what`; null if there is none.
+json finding(const std::string& url, const std::string& what, std::vector<std::string> more = {}) {
+  more.emplace_back("--json");
+  const Finished done = run(doctor(url, std::move(more)));
+  std::istringstream lines(done.output);
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    json found = json::parse(line);
+    if (found["severity"] != "notice") CHECK(done.code == 4);
+    if (found["what"].get<std::string>().find(what) != std::string::npos) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("doctor: settings that hurt are named, and go by what it advises", "[doctor]") {
+  const PgShop shop;
+  struct Hurt {
+    std::string how;
+    std::string what;
+  };
+  const std::string here = '"' + shop.name() + '"';
+  const std::vector<Hurt> hurts{
+      {"alter database " + here + " set track_counts = off", "track_counts is off"},
+      {"alter role tester in database " + here + " set track_counts = off",
+       "track_counts is off for the role tester"},
+      {"alter table querymark.delivery set (autovacuum_enabled = false)",
+       "autovacuum is off for querymark.delivery"}};
+  for (const Hurt& hurt : hurts) {
+    CAPTURE(hurt.how);
+    CHECK(finding(shop.url(), hurt.what).is_null());
+    shop.execute(hurt.how);
+    const json found = finding(shop.url(), hurt.what);
+    REQUIRE_FALSE(found.is_null());
+    const std::string advice = found["advice"];
+    CAPTURE(advice);
+    shop.execute(advice.substr(0, advice.find(',')));
+    CHECK(finding(shop.url(), hurt.what).is_null());
+  }
+  shop.execute("create publication all_of_it for all tables");
+  CHECK(finding(shop.url(), "the publication all_of_it carries querymark.log")["severity"] ==
+        "warning");
+}
+
+TEST_CASE(
+    "doctor: a program of before schema 5 is named, since nobody waits for it (hard case 63)",
+    "[doctor]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  await_listening(process.db);
+  static_cast<void>(process.price(1));
+  constexpr const char* kWhat = "a program of before schema 5";
+  CHECK(finding(shop.url(), kWhat).is_null());
+  for (const std::string version : {"2", "4"}) {
+    CAPTURE(version);
+    const SqlFile statements{
+        text_of_file(QUERYMARK_TEST_DATA "/postgres_queries_" + version + ".sql")};
+    pqxx::connection old(shop.url() + "?application_name=old_shop");
+    old.prepare("tail", statements.get("log_page"));
+    pqxx::nontransaction plain(old);
+    plain.exec_prepared("tail", "shop", "0", "{}", nullptr, "0", 0, 1);
+    const json found = finding(shop.url(), kWhat);
+    REQUIRE_FALSE(found.is_null());
+    CHECK(found["severity"] == "warning");
+    CHECK_THAT(found["what"].get<std::string>(),
+               Contains("old_shop") && Contains("pid " + std::to_string(old.backendpid())));
+    CHECK(found["advice"] == "upgrade the program");
+  }
+}
+
+TEST_CASE("doctor: a role that may see little is told what it can't tell", "[doctor]") {
+  const PgShop shop;
+  shop.execute("create role onlooker login in role querymark_subscriber");
+  PgProcess process(shop);
+  await_listening(process.db);
+  const std::string url = shop.server().url(shop.name(), "onlooker");
+  CHECK_THAT(finding(url, "is hidden from onlooker")["advice"].get<std::string>(),
+             Contains("grant pg_read_all_stats to onlooker"));
+  CHECK(finding(url, "onlooker may not update querymark.consumer")["severity"] == "error");
+  shop.execute("grant pg_read_all_stats to onlooker");
+  CHECK(finding(url, "is hidden from onlooker").is_null());
+  shop.execute("drop owned by onlooker; drop role onlooker");
+}
+
+TEST_CASE("doctor: a log that is shorter than values live is told", "[doctor]") {
+  const PgShop shop;
+  { PgProcess process(shop); }
+  constexpr const char* kWhat = "values live for 60 min";
+  CHECK(finding(shop.url(), kWhat, {"--largest-ttl", "1h"}).is_null());
+  REQUIRE(run({QUERYMARK_PROGRAM, "prune", "--db", shop.url(), "--retention", "0s"}).code == 0);
+  const json found = finding(shop.url(), kWhat, {"--largest-ttl", "1h"});
+  REQUIRE_FALSE(found.is_null());
+  CHECK_THAT(found["advice"].get<std::string>(), Contains("retention"));
+  CHECK(finding(shop.url(), kWhat).is_null());
+  CHECK(run(doctor(shop.url(), {"--largest-ttl", "soon"})).code == 2);
+}
+
+TEST_CASE("doctor: behind a pooling proxy it says what to give it instead", "[doctor]") {
+  const PgShop shop;
+  const PgBouncer proxy(shop.server());
+  const Finished done = run(doctor(proxy.url(shop.name())));
+  CAPTURE(done.output);
+  CHECK(done.code == 2);
+  CHECK_THAT(done.output, Contains("leads to a pooling proxy; name the server itself"));
+  CHECK(run(doctor("postgresql://tester@127.0.0.1:1/none")).code == 3);
+}

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <regex>
+#include <set>
 
 #include "connection.hpp"
 #include "file_tier_sql.hpp"
@@ -56,4 +58,35 @@ TEST_CASE("statements: consumers read the log by ranges of ids, never by a scan"
   while (plan.executeStep()) text += plan.getColumn(3).getString() + '\n';
   CHECK_THAT(text, Catch::Contains("SEARCH querymark_log USING INTEGER PRIMARY KEY"));
   CHECK_THAT(text, !Catch::Contains("TEMP B-TREE"));
+}
+
+TEST_CASE("statements: none scans the log or the deliveries, none sorts the log", "[migrate]") {
+  TempDir dir;
+  sqlite::migrate(dir.file("a.db"));
+  SQLite::Database database(dir.file("a.db"), SQLite::OPEN_READWRITE);
+  // From an end of the log, as far as a limit.
+  const std::set<std::string_view> bounded{"namespaces", "inspect_database"};
+  for (const SqlStatement& statement : sqlite::sql::kStatements) {
+    const std::string text(statement.text);
+    if (text.find("querymark_log") == std::string::npos &&
+        text.find("querymark_delivery") == std::string::npos)
+      continue;
+    SQLite::Statement plan(database, "explain query plan " + text);
+    std::string steps;
+    while (plan.executeStep()) steps += plan.getColumn(3).getString() + '\n';
+    CAPTURE(statement.name, steps);
+    if (bounded.contains(statement.name)) {
+      CHECK_THAT(text, Catch::Contains("limit"));
+      continue;
+    }
+    static const std::regex kScan(R"(SCAN (querymark_log|querymark_delivery|l|d|e)\b)");
+    CHECK_FALSE(std::regex_search(steps, kScan));
+  }
+  SQLite::Statement plan(database,
+                         std::string("explain query plan ") + sqlite::sql::deliveries_equal.text);
+  std::string steps;
+  while (plan.executeStep()) steps += plan.getColumn(3).getString() + '\n';
+  CAPTURE(steps);
+  CHECK_THAT(steps, Catch::Contains("USING INDEX querymark_delivery_due") &&
+                        Catch::Contains("LIST SUBQUERY") && !Catch::Contains("CORRELATED"));
 }

@@ -70,9 +70,8 @@ TEST_CASE("doctor: settings that hurt are named, and go by what it advises", "[d
         "warning");
 }
 
-TEST_CASE(
-    "doctor: a program of before schema 5 is named, since nobody waits for it (hard case 63)",
-    "[doctor]") {
+TEST_CASE("doctor: a program of before schema 5 is named, since nobody waits for it (hard case 63)",
+          "[doctor]") {
   const PgShop shop;
   PgProcess process(shop);
   await_listening(process.db);
@@ -112,7 +111,9 @@ TEST_CASE("doctor: a role that may see little is told what it can't tell", "[doc
 
 TEST_CASE("doctor: a log that is shorter than values live is told", "[doctor]") {
   const PgShop shop;
-  { PgProcess process(shop); }
+  {
+    PgProcess process(shop);
+  }
   constexpr const char* kWhat = "values live for 60 min";
   CHECK(finding(shop.url(), kWhat, {"--largest-ttl", "1h"}).is_null());
   REQUIRE(run({QUERYMARK_PROGRAM, "prune", "--db", shop.url(), "--retention", "0s"}).code == 0);

@@ -1,9 +1,13 @@
 #include "delivery_table.hpp"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include "log_file.hpp"
 #include "querymark/log/delivery_rows.hpp"
+#include "querymark/support/bytes.hpp"
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
@@ -55,6 +59,34 @@ class Held {
   bool holds_;
 };
 
+// What a page has applied, by target. Targets are equal by their texts: entities, collections and
+// tags of one text are one target.
+struct Applied {
+  explicit Applied(std::span<const SharedInvalidation> applied) {
+    hex_texts = "[";
+    for (const SharedInvalidation& each : applied) {
+      std::int64_t& last = each.target.is_flush()
+                               ? flushed
+                               : positions[{each.target.kind() == TargetKind::key,
+                                            std::string_view(each.target.text())}];
+      last = std::max(last, stored(each.position));
+      if (each.target.is_flush()) continue;
+      hex_texts += hex_texts.size() > 1 ? ",\"" : "\"";
+      hex_texts += to_hex(each.target.text()) + '"';
+    }
+    hex_texts += ']';
+  }
+  // Whether it does a delivery's work: for the same target, no earlier.
+  [[nodiscard]] bool supersede(const Row& row) const {
+    const auto found = positions.find({row["is_key"].as<bool>(), row["target"].view()});
+    return found != positions.end() && row["position"].as<std::int64_t>() <= found->second;
+  }
+
+  std::map<std::pair<bool, std::string_view>, std::int64_t> positions;
+  std::string hex_texts;  // a JSON list
+  std::int64_t flushed = 0;
+};
+
 }  // namespace
 
 bool DeliveryTable::record(const Claim& claim, const Progress& progress, OnDeath on_death) {
@@ -65,18 +97,14 @@ bool DeliveryTable::record(const Claim& claim, const Progress& progress, OnDeath
   held.run(sql::consumer_advance,
            {held.name(), held.consumer(), held.token(), as_parameter(epoch),
             as_parameter(last_id(progress.cursor)), witness_of(progress.cursor)});
-  std::int64_t flushed = 0;
-  for (const SharedInvalidation& applied : progress.applied) {
-    if (applied.target.is_flush()) {
-      flushed = std::max(flushed, stored(applied.position));
-      continue;
-    }
-    held.run(sql::deliveries_supersede,
-             {held.name(), held.consumer(), as_parameter(to_string(applied.target.kind())),
-              as_parameter(applied.target.text()), as_parameter(stored(applied.position))});
+  const Applied applied(progress.applied);
+  for (const Row row : held.ask(sql::deliveries_equal,
+                                {held.name(), held.consumer(), as_parameter(applied.hex_texts)})) {
+    const auto id = row["id"].as<std::int64_t>();
+    if (applied.supersede(row)) held.run(sql::delivery_supersede, {as_parameter(id)});
   }
   held.run(sql::deliveries_supersede_all,
-           {held.name(), held.consumer(), as_parameter(epoch), as_parameter(flushed)});
+           {held.name(), held.consumer(), as_parameter(epoch), as_parameter(applied.flushed)});
   for (const LeftBehind& left : progress.left) {
     held.run(sql::delivery_leave,
              {held.name(), held.consumer(), as_parameter(epoch),

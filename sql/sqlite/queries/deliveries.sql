@@ -36,12 +36,18 @@ update querymark_delivery
    set state = 'superseded', token = null, changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
  where namespace = ?1 and consumer = ?2 and state in ('pending', 'claimed') and (epoch <> ?3 or position <= ?4)
 
--- Targets are equal by their texts: entities, collections and tags of one text are one target.
--- name: deliveries_supersede
+-- Those that wait for one of the targets ?3, a JSON list of their texts in hexadecimal. It is looked up in a table that is
+-- made once: what waits, times what was applied, would be too much.
+-- name: deliveries_equal
+select id, kind = 'key' as is_key, target, position
+  from querymark_delivery
+ where namespace = ?1 and consumer = ?2 and state in ('pending', 'claimed')
+   and lower(hex(target)) in (select value from json_each(?3))
+
+-- name: delivery_supersede
 update querymark_delivery
    set state = 'superseded', token = null, changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
- where namespace = ?1 and consumer = ?2 and state in ('pending', 'claimed')
-   and (kind = 'key') = (?3 = 'key') and target = ?4 and position <= ?5
+ where id = ?1
 
 -- name: delivery_leave
 insert into querymark_delivery (namespace, consumer, epoch, kind, target, first_position, position, state, attempts,

@@ -5,6 +5,7 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
+#include "querymark/deliver/worker.hpp"
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/patient_tier.hpp"
 #include "support/pg_shop.hpp"
@@ -83,4 +84,39 @@ TEST_CASE(
   const auto shared = newcomer.price(1);
   CHECK(shared[0] == 5.0);
   CHECK(shared.outcome().origin == Origin::shared_tier);
+}
+
+TEST_CASE(
+    "postgres horizon: beside a transaction that is held open a worker drains, and no dead rows "
+    "grow in the log",
+    "[horizon]") {
+  struct Target final : Applier {
+    [[nodiscard]] std::string name() const override { return "tier"; }
+    void apply(Epoch /*epoch*/, std::span<const SharedInvalidation> invalidations) override {
+      applied += invalidations.size();
+    }
+    std::size_t applied = 0;
+  } target;
+  const PgShop shop;
+  PgProcess process(shop);
+  postgres::Log log(shop.url(), "shop");
+  const auto claims = log.claims();
+  const auto deliveries = log.deliveries();
+  Worker worker({log, *claims, *deliveries}, target);
+  CHECK(worker.run_once().flushed);
+  pqxx::connection keeper(shop.url());
+  pqxx::transaction<pqxx::isolation_level::repeatable_read> held(keeper);
+  held.exec("select count(*) from querymark.log");
+  target.applied = 0;
+  constexpr int kRounds = 100;
+  for (int i = 0; i < kRounds; ++i) {
+    process.set_price(1, i);
+    CHECK(worker.run_once().applied == 1);
+  }
+  CHECK(target.applied == kRounds);
+  CHECK(worker.run_once().idle());
+  shop.execute("create extension pgstattuple");
+  CHECK(shop.number("select tuple_count from pgstattuple('querymark.log')") == kRounds);
+  CHECK(shop.number("select dead_tuple_count from pgstattuple('querymark.log')") == 0);
+  CHECK(held.exec("select count(*) from querymark.log")[0][0].as<int>() == 0);
 }

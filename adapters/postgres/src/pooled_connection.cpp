@@ -332,12 +332,17 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append,
   std::vector<Part> parts;
   if (append != nullptr) parts.push_back(append_part(*append));
   parts.push_back(prepared_ ? named("querymark_commit") : Part{.text = "commit"});
-  std::vector<Part> clearing;
+  std::span<const Part> clearing;
+  std::vector<Part> with_dropped;
   if (prepared_) {  // what has lost its prepared statements is closed instead of cleared
     parts.push_back(named("querymark_end"));
+    clearing = clearing_;
     while (const auto dropped = statements_.take_dropped())
-      clearing.push_back({.text = "deallocate " + *dropped});
-    clearing.insert(clearing.end(), clearing_.begin(), clearing_.end());
+      with_dropped.push_back({.text = "deallocate " + *dropped});
+    if (!with_dropped.empty()) {
+      with_dropped.insert(with_dropped.end(), clearing_.begin(), clearing_.end());
+      clearing = with_dropped;
+    }
   }
   ResultSet ended;
   try {

@@ -12,8 +12,7 @@ using namespace querymark::test;
 namespace {
 
 struct Listener final : pqxx::notification_receiver {
-  explicit Listener(pqxx::connection& connection)
-      : pqxx::notification_receiver(connection, "querymark") {}
+  using notification_receiver::notification_receiver;
   void operator()(const std::string& payload, int /*pid*/) override { heard += payload; }
   std::string heard;
 };
@@ -31,7 +30,7 @@ TEST_CASE("postgres deliveries: a retry rings for its worker, other decisions ri
       "target, state) select 'shop', 'tier', epoch, '5', i::text::xid8, 'tag', 't', 'dead' "
       "from generate_series(5, 6) i, querymark.meta");
   pqxx::connection connection(shop.url());
-  Listener listener(connection);
+  Listener listener(connection, "querymark");
   const auto deliveries = log.deliveries();
   const auto rows = deliveries->list({.consumer = "tier"});
   REQUIRE(rows.size() == 2);

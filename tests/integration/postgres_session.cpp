@@ -175,6 +175,37 @@ TEST_CASE("postgres session: what a write leaves in its session never reaches th
   }
 }
 
+TEST_CASE(
+    "postgres session: a write that goes out to a session which turns out to be another's is done "
+    "once, by its own",
+    "[session]") {
+  const bool awaited = GENERATE(true, false);
+  const PgShop shop;
+  shop.execute(
+      "do $$ begin create role guest; exception when duplicate_object then null; end $$;"
+      "grant guest to tester; create table done (id int, who text default session_user);"
+      "grant insert on done to guest; grant usage on schema querymark to guest;"
+      "grant select on querymark.meta to guest");
+  PgProcess process(shop.url(), one_connection());
+  const std::string put = "insert into done (id) values ($1)";
+  for (int i = 0; i < 4; ++i) {
+    process.db.write([](postgres::Transaction& tx) {
+      tx.execute("do $$ begin set session authorization guest; end $$");
+    });
+    if (awaited)
+      process.db.write([&](postgres::Transaction& tx) {
+        tx.execute(put, i);
+        tx.invalidate(entity("done", i));
+      });
+    else
+      CHECK(process.db.write_one(put, Parameters(i), entity("done", i)).value == 1);
+    CHECK(shop.number("select count(*) from done where who = 'tester' and id = " +
+                      std::to_string(i)) == 1);
+  }
+  CHECK(shop.number("select count(*) from done") == 4);
+  CHECK(process.db.stats().in_doubt == 0);
+}
+
 TEST_CASE("postgres session: what a function leaves behind a read is undone", "[session]") {
   const PgShop shop;
   shop.execute(

@@ -2,22 +2,12 @@
 
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
-#include <pqxx/notification>
 
+#include "support/heard.hpp"
 #include "support/pg_shop.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
-
-namespace {
-
-struct Listener final : pqxx::notification_receiver {
-  using notification_receiver::notification_receiver;
-  void operator()(const std::string& payload, int /*pid*/) override { heard += payload; }
-  std::string heard;
-};
-
-}  // namespace
 
 TEST_CASE("postgres deliveries: a retry rings for its worker, other decisions ring for nobody",
           "[deliveries]") {
@@ -30,7 +20,7 @@ TEST_CASE("postgres deliveries: a retry rings for its worker, other decisions ri
       "target, state) select 'shop', 'tier', epoch, '5', i::text::xid8, 'tag', 't', 'dead' "
       "from generate_series(5, 6) i, querymark.meta");
   pqxx::connection connection(shop.url());
-  Listener listener(connection, "querymark");
+  Heard heard(connection, "querymark");
   const auto deliveries = log.deliveries();
   const auto rows = deliveries->list({.consumer = "tier"});
   REQUIRE(rows.size() == 2);
@@ -42,7 +32,7 @@ TEST_CASE("postgres deliveries: a retry rings for its worker, other decisions ri
   REQUIRE(decide(0, Decision::retry) == 0);  // it is dead no more
   shop.execute("select pg_notify('querymark', '|')");
   REQUIRE(decide(1, Decision::retry) == 1);
-  while (listener.heard.find("shop") == std::string::npos)
+  while (heard.payloads.find("shop") == std::string::npos)
     REQUIRE(connection.await_notification(60, 0) > 0);
-  CHECK(listener.heard == "|shop");
+  CHECK(heard.payloads == "| shop ");
 }

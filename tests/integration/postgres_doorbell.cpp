@@ -4,9 +4,9 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
-#include <pqxx/notification>
 #include <thread>
 
+#include "support/heard.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 #include "support/tcp_gate.hpp"
@@ -174,14 +174,6 @@ TEST_CASE("postgres doorbell: the log is read while a ring waits for another's c
 TEST_CASE("postgres doorbell: a ring before the connection stands is sent once it does",
           "[doorbell]") {
   const PgShop shop;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // by libpqxx 7.10; 6.4 has no other
-  struct Heard final : pqxx::notification_receiver {
-    using notification_receiver::notification_receiver;
-    void operator()(const std::string& payload, int) override { payloads += payload + ' '; }
-    std::string payloads;
-  };
-#pragma GCC diagnostic pop
   pqxx::connection own(shop.url());
   Heard heard(own, "querymark");
   const postgres::Log log(shop.url(), "shop");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "printable.hpp"
 #include "table.hpp"
 #include "times.hpp"
@@ -66,6 +68,11 @@ nlohmann::json as_json(const ConsumerReport& consumer) {
           {"expired", as_json(consumer.expired)}};
 }
 
+// How many rows are counted for each of those who follow the log: about a million in all.
+std::uint64_t rows_for_each(std::size_t followers) {
+  return std::clamp<std::uint64_t>(1'000'000 / (followers + 1), 1000, 100'000);
+}
+
 std::string horizon_text(const HorizonHolder& holder) {
   return fmt::format("horizon: held by a {}{}{}{}{}\n", printable(holder.what),
                      holder.pid != 0 ? fmt::format(", pid {}", holder.pid) : "",
@@ -82,6 +89,7 @@ StatusReport look_at(const LogEndpoint& log, const std::string& namespace_name) 
   report.log = log.pruning->extent();
   report.horizon = log.pruning->horizon_holder();
   report.consumers = log.inspector->consumers(namespace_name);
+  const std::uint64_t most = rows_for_each(report.log.holders.size());
   for (const LogHolder& holder : report.log.holders) {
     if (holder.kind != LogHolder::Kind::subscriber) continue;
     if (!namespace_name.empty() && holder.namespace_name != namespace_name) continue;
@@ -93,7 +101,7 @@ StatusReport look_at(const LogEndpoint& log, const std::string& namespace_name) 
                          last->who.namespace_name == holder.namespace_name &&
                          last->who.cursor->snapshot == holder.cursor->snapshot;
       follower.behind = known ? last->behind  // most are equally far
-                              : log.inspector->behind(holder.namespace_name, *holder.cursor);
+                              : log.inspector->behind(holder.namespace_name, *holder.cursor, most);
     }
     report.followers.push_back(std::move(follower));
   }

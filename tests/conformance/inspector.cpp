@@ -47,9 +47,11 @@ TEMPLATE_TEST_CASE("inspector: a consumer tells what it has yet to apply, and wh
   CHECK(report().attempts == 1);
   CHECK_FALSE(report().down);
   // The same, asked of a cursor.
-  CHECK(inspector->behind("shop", held.claim.from).rows.rows == 1);
-  CHECK(inspector->behind("other", held.claim.from).rows.rows == 0);
-  CHECK_FALSE(inspector->behind("shop", held.claim.upto).lag);
+  CHECK(inspector->behind("shop", held.claim.from, 100).rows.rows == 1);
+  CHECK(inspector->behind("other", held.claim.from, 100).rows.rows == 0);
+  CHECK_FALSE(inspector->behind("shop", held.claim.upto, 100).lag);
+  CHECK(inspector->behind("shop", held.claim.from, 1).rows.more);
+  CHECK_FALSE(inspector->behind("shop", held.claim.from, 2).rows.more);
 
   REQUIRE(held.log.deliveries().forgive(held.claim, "connection \x1b refused"));
   CHECK(report().down);

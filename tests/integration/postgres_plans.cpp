@@ -133,7 +133,9 @@ TEST_CASE(
       {sql::prune_deliveries, "(bigint, bigint)", "(3600000, 100)", 0},
       // What operators and waits look at.
       {sql::inspect_consumers, "(text)", "('shop')", 2 * (990 + 10 + 3 * 12)},
-      {sql::inspect_behind, "(text, text)", "('shop', '334200:334300:334200')", 2 * 96},
+      {sql::inspect_behind, "(text, text, bigint)", "('shop', '334200:334300:334200', 100000)",
+       2 * 96},
+      {sql::inspect_behind, "(text, text, bigint)", "('shop', '1000:1000:', 1000)", 2 * 1000},
       {sql::inspect_database, "", "", 1},
       {sql::inspect_rows, "(text[], bigint[])", "('{1000,2000}', '{1,3002}')", 2 * 2},
       {sql::confirm_write, "(text, bigint)", "('2000', 0)", 2 * 3},

@@ -19,11 +19,13 @@ std::vector<ConsumerReport> Inspection::consumers(const std::string& namespace_n
   return consumer_reports(log_->query(sql::inspect_consumers, {as_parameter(namespace_name)}));
 }
 
-Backlog Inspection::behind(const std::string& namespace_name, const Cursor& cursor) {
+Backlog Inspection::behind(const std::string& namespace_name, const Cursor& cursor,
+                           std::uint64_t most) {
   const std::string snapshot = snapshot_text(cursor.snapshot);
   const MutexLock lock(log_->mutex());
   const ResultSet set =
-      log_->query(sql::inspect_behind, {as_parameter(namespace_name), as_parameter(snapshot)});
+      log_->query(sql::inspect_behind,
+                  {as_parameter(namespace_name), as_parameter(snapshot), as_parameter(most)});
   return backlog_of(set.row(0));
 }
 

@@ -17,11 +17,12 @@ std::vector<ConsumerReport> Inspection::consumers(const std::string& namespace_n
   return consumer_reports(file_->query(sql::inspect_consumers, {as_parameter(namespace_name)}));
 }
 
-Backlog Inspection::behind(const std::string& namespace_name, const Cursor& cursor) {
+Backlog Inspection::behind(const std::string& namespace_name, const Cursor& cursor,
+                           std::uint64_t most) {
   const auto last = static_cast<std::int64_t>(cursor.snapshot.limit().value) - 1;
   const MutexLock lock(file_->mutex());
-  const ResultSet set =
-      file_->query(sql::inspect_behind, {as_parameter(namespace_name), as_parameter(last)});
+  const ResultSet set = file_->query(
+      sql::inspect_behind, {as_parameter(namespace_name), as_parameter(last), as_parameter(most)});
   return backlog_of(set.row(0));
 }
 

@@ -16,7 +16,8 @@ class Inspection final : public Inspector {
 
   [[nodiscard]] DatabaseReport database() override;
   [[nodiscard]] std::vector<ConsumerReport> consumers(const std::string& namespace_name) override;
-  [[nodiscard]] Backlog behind(const std::string& namespace_name, const Cursor& cursor) override;
+  [[nodiscard]] Backlog behind(const std::string& namespace_name, const Cursor& cursor,
+                               std::uint64_t most) override;
   [[nodiscard]] std::vector<RowDetails> details(std::span<const LogRow> rows) override;
   [[nodiscard]] std::vector<Finding> findings() override;
 

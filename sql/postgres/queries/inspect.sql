@@ -43,17 +43,17 @@ select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.o
  where $1::text = '' or c.namespace = $1
  order by c.namespace, c.name
 
--- The same for any cursor ($2) of this history.
+-- The same for any cursor ($2) of this history, among the next $3 rows.
 -- name: inspect_behind
-select count(*) filter (where r.namespace = $1) as behind, count(*) >= 100000 as behind_more,
+select count(*) filter (where r.namespace = $1) as behind, count(*) >= $3::bigint as behind_more,
        (extract(epoch from clock_timestamp() - min(r.created_at) filter (where r.namespace = $1)) * 1000)::bigint as lag
   from (
     (select l.namespace, l.created_at from querymark.log l
-      where l.xid = any (array(select pg_snapshot_xip($2::text::pg_snapshot))) limit 100000)
+      where l.xid = any (array(select pg_snapshot_xip($2::text::pg_snapshot))) limit $3::bigint)
     union all
     (select l.namespace, l.created_at from querymark.log l
       where l.xid >= pg_snapshot_xmax($2::text::pg_snapshot) and l.xid < pg_snapshot_xmax(pg_current_snapshot())
-      order by l.xid, l.id limit 100000)
+      order by l.xid, l.id limit $3::bigint)
   ) r
 
 -- name: inspect_rows

@@ -38,12 +38,12 @@ select c.namespace, c.name, case when c.lease_until > now.ms then c.owner end as
  where m.id = 1 and (?1 = '' or c.namespace = ?1)
  order by c.namespace, c.name
 
--- The same for any cursor (?2) of this history.
+-- The same for any cursor (?2) of this history, among the next ?3 rows.
 -- name: inspect_behind
-select count(*) filter (where r.namespace = ?1) as behind, count(*) >= 100000 as behind_more,
+select count(*) filter (where r.namespace = ?1) as behind, count(*) >= ?3 as behind_more,
        max(cast((julianday('now') - 2440587.5) * 86400000 as integer)
            - min(r.created_at) filter (where r.namespace = ?1), 0) as lag
-  from (select namespace, created_at from querymark_log where id > ?2 order by id limit 100000) r
+  from (select namespace, created_at from querymark_log where id > ?2 order by id limit ?3) r
 
 -- ?1 ids as a JSON list.
 -- name: inspect_rows

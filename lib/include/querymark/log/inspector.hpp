@@ -82,8 +82,10 @@ class Inspector {
   /// In the order of their names; of one namespace, or (empty) of all.
   [[nodiscard]] virtual std::vector<ConsumerReport> consumers(
       const std::string& namespace_name) = 0;
-  /// What a cursor of the current history has yet to cover of a namespace.
-  [[nodiscard]] virtual Backlog behind(const std::string& namespace_name, const Cursor& cursor) = 0;
+  /// What a cursor of the current history has yet to cover of a namespace, as far as the next `most`
+  /// rows of the log tell, whosever they are: those are read.
+  [[nodiscard]] virtual Backlog behind(const std::string& namespace_name, const Cursor& cursor,
+                                       std::uint64_t most) = 0;
   /// Of rows that the log's reader has shown; those that are gone are left out.
   [[nodiscard]] virtual std::vector<RowDetails> details(std::span<const LogRow> rows) = 0;
   /// Settings, rights and states that hurt.

@@ -76,6 +76,9 @@ void bench_read(const Options& options, Report& report) {
     return time_statement(connection, kReadJoin, kJoins,
                           [](SQLite::Statement& s, std::uint32_t i) { s.bind(1, 50 + i); });
   });
+#ifdef QUERYMARK_BENCH_REDIS
+  read_redis(options, file, readings);
+#endif
 #ifdef QUERYMARK_BENCH_POSTGRES
   read_postgres(options, report, readings);
 #endif

@@ -8,6 +8,8 @@
 
 namespace querymark::bench {
 
+class ItemFile;
+
 /// The figures of `read`: microseconds for one read, one thread.
 class Readings {
  public:
@@ -44,5 +46,7 @@ inline constexpr std::uint32_t kJoins = 5;
 
 /// The subjects on PostgreSQL.
 void read_postgres(const Options& options, Report& report, Readings& readings);
+/// The subjects on Redis.
+void read_redis(const Options& options, const ItemFile& file, Readings& readings);
 
 }  // namespace querymark::bench

@@ -26,8 +26,8 @@ querymark_test_packages="catch2 sqlite3 pgbouncer redis-server openssl clang-for
   $querymark_server_packages"
 querymark_clang_packages="clang-19 libclang-rt-19-dev"
 querymark_tidy_packages="clang-19 clang-tidy-19"
-querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev xz-utils gzip valgrind
-  $querymark_server_packages"
+querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev libhiredis-dev redis-server
+  xz-utils gzip valgrind $querymark_server_packages"
 
 # Prints those of the given packages that are not installed.
 querymark_missing() {

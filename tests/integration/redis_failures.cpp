@@ -126,6 +126,11 @@ TEST_CASE(
     CHECK(tier.put("shop", name(3), one) == StoreStatus::failed);
   }
   CHECK(tier.stats().failures == failures);
+  // Nor does anybody use a connection again on which an answer is still to come.
+  const auto connects = tier.stats().connects;
+  clock.advance(1min);
+  REQUIRE(failure_of(tier, 1)->tried);
+  CHECK(tier.stats().connects == connects + 1);
   ::kill(server.pid(), SIGCONT);
   // The answer to the first question, which comes now, is not taken for the answer to the next one.
   clock.advance(1min);

@@ -88,7 +88,8 @@ void bench_strong(const Options& options, Report& report) {
         if (run > 0) figure.runs.push_back(us);
       }
       const auto looks = static_cast<double>(database.source().subscriber()->polls() - before);
-      figure.more["looks_per_read"] = looks / (kReadsInAll * (options.runs + 1.0));
+      figure.more["looks_per_read"] =
+          looks / (kReadsInAll * (static_cast<double>(options.runs) + 1.0));
       figure.more["per_second"] = static_cast<double>(threads) * 1e6 / figure.median();
       report.add(std::move(figure));
     };

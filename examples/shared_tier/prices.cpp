@@ -24,9 +24,11 @@ void serve(const std::string& path, const std::string& redis, const std::string&
            const char* price) {
   qm::Cache cache{{.name = "prices", .memory_bytes = 16 << 20}};
   qm::sqlite::Database db{path, cache, {.namespace_name = "shop", .max_lag = 5s}};
+  // [attach]
   // Does not wait for the server, and goes on without it. A program that would rather not start
   // without it says tier.check() first.
   db.attach(qm::RedisTier{redis, {.timeout = 250ms}});
+  // [/attach]
 
   auto price_of = db.prepare<double>("select price from product where id = ?")
                       .tag([](int product) { return qm::entity("product", product); })

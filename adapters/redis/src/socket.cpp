@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "querymark/support/error.hpp"
 
@@ -30,8 +31,8 @@ void set_option(int fd, int level, int option) {
 
 }  // namespace
 
-Socket::Socket(const Address& address, const std::string& where, Deadline deadline)
-    : where_(where),
+Socket::Socket(const Address& address, std::string where, Deadline deadline)
+    : where_(std::move(where)),
       fd_(::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
   try {
     if (fd_ < 0) fail(errno);

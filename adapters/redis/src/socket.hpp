@@ -11,7 +11,7 @@ namespace querymark::redis {
 class Socket final : public Channel {
  public:
   /// Connects; `where` is for messages.
-  Socket(const Address& address, const std::string& where, Deadline deadline);
+  Socket(const Address& address, std::string where, Deadline deadline);
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
   ~Socket() override;

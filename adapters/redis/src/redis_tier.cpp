@@ -13,7 +13,7 @@
 #include "querymark/support/mutex.hpp"
 #include "querymark/tier/breaker.hpp"
 
-// A call: the breaker (one for reads, one for writes) says whether to try -> a connection of the pool,
+// A call: the breaker (one for reads, one for writes: a full server still reads) says whether to try -> a connection of the pool,
 // opened if need be -> all commands in one go -> as many replies. Whatever fails spoils the
 // connection: a reply that comes too late would be taken for the answer to another question.
 //
@@ -111,7 +111,7 @@ struct RedisTier::State {
       } catch (const Timeout&) {  // the pool's alone: nothing has failed
         return skip("all connections are in use");
       } catch (const std::exception& thrown) {
-        breaker.failed(options.clock->now());
+        note_failure(breaker, thrown);
         failures.fetch_add(1, std::memory_order_relaxed);
         const MutexLock lock(failure_mutex);
         last_failure = thrown.what();
@@ -122,6 +122,15 @@ struct RedisTier::State {
     } catch (const std::exception&) {  // no memory for the cause
       return TierFailure{};
     }
+  }
+  // A server that does not answer, or is gone, fails for both kinds of calls: one caller has waited.
+  void note_failure(Breaker& breaker, const std::exception& thrown) noexcept {
+    const auto* failure = dynamic_cast<const Error*>(&thrown);
+    const MonotonicTime now = options.clock->now();
+    breaker.failed(now);
+    if (failure == nullptr || !failure->connection_lost()) return;
+    reads_breaker.failed(now);
+    writes_breaker.failed(now);
   }
   std::optional<TierFailure> skip(const char* why) {
     skipped.fetch_add(1, std::memory_order_relaxed);

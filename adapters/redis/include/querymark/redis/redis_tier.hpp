@@ -54,8 +54,8 @@ struct RedisTierStats {
 ///
 /// Down is no reason to wait, nor to stop: the constructor asks nobody, each call ends by its
 /// deadline, and after a failure all calls pass the server by for 50 ms, doubling up to 5 s while one
-/// after the other tries again. Reads and writes have a breaker each: a server that is full, or a
-/// replica, still answers reads.
+/// after the other tries again. Reads and writes have a breaker each, which a lost connection
+/// opens both: a server that is full, or a replica, still answers reads.
 ///
 /// Each read is one round trip, however many names it asks for, and never transfers more than
 /// `max_value_bytes` of one. Only commands that take a short time are sent: GETRANGE, UNLINK, and a

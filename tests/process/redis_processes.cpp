@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "support/child.hpp"
+#include "process/differential.hpp"
 #include "support/redis_server.hpp"
 #include "support/worlds.hpp"
 
@@ -13,14 +13,6 @@ using namespace querymark;
 using namespace querymark::test;
 
 namespace {
-
-std::string price_of(const std::string& answer) { return answer.substr(0, answer.find(' ')); }
-
-struct Tally {
-  int checked = 0;
-  int shared = 0;  // served from Redis
-  int stale = 0;
-};
 
 // Does something to a server, or nothing.
 class Nemesis {
@@ -71,40 +63,14 @@ class Nemesis {
   bool stopped_ = false;
 };
 
-// Writes in one process, waits in the other, and compares what the other's caches serve with the
-// database. `forget_every`: one write in so many drops its invalidation.
 template <class World>
-Tally differential(unsigned seed, int rounds, int forget_every) {
+Tally differential(const Rounds& rounds) {
   const World world;
   RedisServer server;
-  Nemesis nemesis(server, seed);
+  Nemesis nemesis(server, rounds.seed);
   Child first({SHOP_AGENT, world.address(), server.socket_url()});
   Child second({SHOP_AGENT, world.address(), server.socket_url()});
-  std::mt19937 random(seed);
-  Tally tally;
-  const auto check = [&](Child& child, const std::string& id) {
-    const std::string cached = child.ask("get " + id);
-    const std::string direct = child.ask("direct " + id);
-    ++tally.checked;
-    if (cached.find("shared") != std::string::npos) ++tally.shared;
-    if (price_of(cached) != direct) ++tally.stale;
-  };
-  for (int round = 1; round <= rounds; ++round) {
-    Child& writer = random() % 2 == 0 ? first : second;
-    Child& reader = &writer == &first ? second : first;
-    const std::string id = std::to_string(1 + random() % 3);
-    static_cast<void>(reader.ask("get " + id));  // something to be stale
-    const bool forget = forget_every > 0 && round % forget_every == 0;
-    const std::string receipt =
-        writer.ask((forget ? "forget " : "set ") + id + ' ' + std::to_string(round));
-    nemesis.strike();
-    REQUIRE(reader.ask("wait " + receipt) == "satisfied");
-    check(reader, id);
-    nemesis.calm();
-    check(writer, id);
-    check(reader, id);
-  }
-  return tally;
+  return differential(first, second, rounds, [&] { nemesis.strike(); }, [&] { nemesis.calm(); });
 }
 
 }  // namespace
@@ -115,7 +81,7 @@ TEMPLATE_TEST_CASE(
     "[process]", QUERYMARK_WORLDS) {
   const unsigned seed = GENERATE(1U, 2U, 3U);
   CAPTURE(seed);
-  const Tally tally = differential<TestType>(seed, 80, 0);
+  const Tally tally = differential<TestType>({.seed = seed, .count = 80});
   CHECK(tally.checked == 240);
   CHECK(tally.shared >= 5);
   CHECK(tally.stale == 0);
@@ -124,5 +90,5 @@ TEMPLATE_TEST_CASE(
 TEMPLATE_TEST_CASE(
     "processes over Redis: the same check goes red when an invalidation is dropped (canary)",
     "[process]", QUERYMARK_WORLDS) {
-  CHECK(differential<TestType>(1, 60, 5).stale > 0);
+  CHECK(differential<TestType>({.seed = 1, .count = 60, .forget_every = 5}).stale > 0);
 }

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "support/child.hpp"
+#include "process/differential.hpp"
 #include "support/rows.hpp"
 #include "support/worlds.hpp"
 
@@ -15,8 +15,6 @@ using namespace querymark::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::string price_of(const std::string& answer) { return answer.substr(0, answer.find(' ')); }
 
 // A shop agent that has product 1 in memory. It can be cut off from the log, not from the shop.
 template <class World>

@@ -228,7 +228,7 @@ StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
     if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
     if (value.expires <= state.options.clock->wall_now()) return StoreStatus::expired;
     if (!state.writer_turn.take(kPatience)) {
-      static_cast<void>(state.skip(""));
+      state.skipped.fetch_add(1, std::memory_order_relaxed);
       return StoreStatus::failed;
     }
     StoreStatus status = StoreStatus::failed;

@@ -335,13 +335,7 @@ TEST_CASE("history: a persistent tier that outlived an unwatched restore is not 
   // columns are restored too, as if the backup had been made after the first open.
   const std::int64_t inode = shop.number("select 1");
   REQUIRE(inode == 1);
-  SQLite::Database live(shop.path(), SQLite::OPEN_READWRITE, 5000);
-  live.exec("delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log'");
-  live.exec("update product set price = 2.5 where id = 1");
-  for (int i = 0; i < 4; ++i)
-    live.exec(
-        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
-        "5)");
+  shop.rewind();
   Process newcomer(shop);
   newcomer.db.attach(FileTier(shop.file("tier")));
   CHECK(only(newcomer.price(1)) == 2.5);

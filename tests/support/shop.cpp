@@ -20,6 +20,16 @@ void Shop::execute(const std::string& sql) const {
   connection.exec(sql);
 }
 
+void Shop::rewind() const {
+  execute(
+      "delete from querymark_log; delete from sqlite_sequence where name = 'querymark_log';"
+      "update product set price = 2.5 where id = 1");
+  for (int i = 0; i < 4; ++i)
+    execute(
+        "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', 'x', "
+        "5)");
+}
+
 std::int64_t Shop::number(const std::string& sql) const {
   SQLite::Database connection(path_, SQLite::OPEN_READWRITE, 5000);
   SQLite::Statement statement(connection, sql);

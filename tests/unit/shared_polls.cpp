@@ -3,8 +3,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -24,19 +26,23 @@ struct Callers {
     std::atomic<long> id{0};
     threads.emplace_back([&, while_failing] {
       id = ::syscall(SYS_gettid);
-      const Answer answer = polls.await(while_failing);
-      if (answer == Answer::turn) {
-        const SharedPolls::Turn turn(polls);
-        ++made;
-        polls.end(polls.begin());
-      }
+      await(while_failing);
     });
     while (id == 0 || !test::is_asleep(id)) std::this_thread::yield();
+    ids.push_back(id);
+  }
+  [[nodiscard]] bool asleep() const { return std::ranges::all_of(ids, test::is_asleep); }
+  void await(bool while_failing) {
+    if (polls.await(while_failing) != Answer::turn) return;
+    const SharedPolls::Turn turn(polls);
+    ++made;
+    polls.end(polls.begin());
   }
   void go() { threads.clear(); }
 
   SharedPolls& polls;
   std::atomic<int> made{0};
+  std::vector<long> ids;
   std::vector<std::jthread> threads;
 };
 
@@ -99,4 +105,98 @@ TEST_CASE(
   }
   threads.clear();
   CHECK(told == 1);
+}
+
+TEST_CASE("shared polls: of those whom a poll has served the last to come again polls for all",
+          "[shared_polls]") {
+  SharedPolls polls(std::chrono::hours(1));
+  Callers callers(polls);
+  REQUIRE(polls.await(true) == Answer::turn);
+  {
+    const SharedPolls::Turn turn(polls);
+    const std::uint64_t first = polls.begin();
+    callers.come(true);
+    callers.come(true);
+    polls.end(first);
+  }
+  while (!callers.asleep() && polls.begun() == 1) std::this_thread::yield();
+  CHECK(polls.begun() == 1);  // the third is expected
+  REQUIRE(polls.await(true) == Answer::turn);
+  {
+    const SharedPolls::Turn turn(polls);
+    polls.end(polls.begin());
+  }
+  callers.go();
+  CHECK(callers.made == 0);
+}
+
+TEST_CASE("shared polls: nobody is waited for after a failure", "[shared_polls]") {
+  SharedPolls polls(std::chrono::hours(1));
+  Callers callers(polls);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(polls.await(true) == Answer::turn);
+    const SharedPolls::Turn turn(polls);
+    const std::uint64_t number = polls.begin();
+    if (i == 0) {
+      polls.end(number);  // and one is expected again
+      continue;
+    }
+    callers.come(true);
+    callers.come(true);
+    polls.fail(number, {"gone", {.retryable = true}});
+  }
+  callers.go();
+  CHECK(callers.made == 1);
+}
+
+TEST_CASE("shared polls: whoever comes is answered by a poll that began later", "[shared_polls]") {
+  SharedPolls polls;
+  std::atomic<int> early{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&, i] {
+        for (int round = 0; round < 300 - 10 * i; ++round) {  // one after the other stays away
+          const std::uint64_t begun = polls.begun();
+          if (polls.await(true) == Answer::turn) {
+            const SharedPolls::Turn turn(polls);
+            polls.end(polls.begin());
+          }
+          if (polls.done() <= begun) ++early;
+        }
+      });
+  }
+  CHECK(early == 0);
+}
+
+TEST_CASE("shared polls: who did not come again is waited for ever more seldom", "[shared_polls]") {
+  using std::chrono::microseconds;
+  Gathering gathering;
+  CHECK(gathering.complete(1));
+  gathering.begins(false);
+  gathering.ended(3, 2, microseconds(80));
+  CHECK_FALSE(gathering.complete(4));
+  CHECK(gathering.complete(5));
+  CHECK(gathering.patience() == microseconds(160));
+  for (const std::uint32_t pause : {32U, 64U, 128U}) {
+    gathering.begins(true);
+    for (std::uint32_t i = 0; i < pause; ++i) {
+      gathering.ended(3, 2, microseconds(1));
+      CHECK(gathering.complete(1));
+      gathering.begins(false);
+    }
+    gathering.ended(3, 2, microseconds(1));
+    CHECK_FALSE(gathering.complete(4));
+  }
+  CHECK(gathering.patience() == Gathering::kLeastPatience);
+  gathering.ended(1, 1, std::chrono::seconds(1));
+  CHECK(gathering.patience() == Gathering::kMostPatience);
+  gathering.begins(false);  // all came
+  gathering.ended(3, 2, microseconds(1));
+  gathering.begins(true);
+  for (std::uint32_t i = 0; i < 32; ++i) gathering.ended(3, 2, microseconds(1));
+  gathering.ended(3, 2, microseconds(1));
+  CHECK_FALSE(gathering.complete(4));
+  gathering.failed();
+  CHECK(gathering.complete(1));
 }

@@ -17,11 +17,19 @@ static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t) &&
 
 }  // namespace
 
-void EventCount::sleep(std::uint32_t seen) noexcept {
+void EventCount::sleep(std::uint32_t seen) noexcept { sleep(seen, nullptr); }
+
+void EventCount::sleep_for(std::uint32_t seen, std::chrono::nanoseconds longest) noexcept {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(longest);
+  const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (longest - seconds).count()};
+  sleep(seen, &limit);
+}
+
+void EventCount::sleep(std::uint32_t seen, const timespec* longest) noexcept {
   sleeping_.fetch_add(1);
   // Whatever it answers, the caller looks again.
   static_cast<void>(
-      ::syscall(SYS_futex, &happened_, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0));
+      ::syscall(SYS_futex, &happened_, FUTEX_WAIT_PRIVATE, seen, longest, nullptr, 0));
   sleeping_.fetch_sub(1);
 }
 

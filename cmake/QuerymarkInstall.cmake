@@ -79,6 +79,10 @@ if(QUERYMARK_REDIS)
   querymark_install_component(redis "querymark's shared tier in Redis"
     adapters/redis/include/querymark REQUIRES querymark-core libssl)
 endif()
+if(QUERYMARK_ZSTD)
+  querymark_install_component(zstd "zstd for querymark's shared tiers"
+    adapters/zstd/include/querymark REQUIRES querymark-core libzstd)
+endif()
 if(QUERYMARK_WORKER)
   querymark_find_libraries_at(querymark_worker "${CMAKE_INSTALL_FULL_BINDIR}")
   install(TARGETS querymark_worker RUNTIME)

@@ -38,11 +38,17 @@ struct DoubleWorld {
   std::shared_ptr<TierDoubleServer> server = std::make_shared<TierDoubleServer>();
 };
 
+inline std::shared_ptr<const ValueCodec> sealed_values() {
+  return std::make_shared<ValueCodec>(
+      ValueCodecOptions{.keys = SealingKeys::parsed("test " + std::string(64, '7'))});
+}
+
 struct FileWorld {
   [[nodiscard]] std::shared_ptr<SharedTier> open() const {
     return std::make_shared<FileTier>(dir.file("tier"),
                                       FileTierOptions{.max_bytes = 64U << 20U,
                                                       .max_entry_bytes = 20'000,
+                                                      .codec = codec,
                                                       .busy_timeout = std::chrono::seconds(30),
                                                       .clock = &clock});
   }
@@ -66,20 +72,26 @@ struct FileWorld {
 
   ManualClock clock;
   TempDir dir;
+  std::shared_ptr<const ValueCodec> codec = plain_values();
+};
+
+struct SealedFileWorld : FileWorld {
+  SealedFileWorld() { codec = sealed_values(); }
 };
 
 #ifdef QUERYMARK_TEST_REDIS
 struct RedisWorld {
   [[nodiscard]] std::shared_ptr<SharedTier> open() const {
-    return std::make_shared<RedisTier>(
-        server.url(),
-        RedisTierOptions{
-            .timeout = std::chrono::seconds(30), .max_value_bytes = 20'000, .clock = &clock});
+    return std::make_shared<RedisTier>(server.url(),
+                                       RedisTierOptions{.timeout = std::chrono::seconds(30),
+                                                        .max_value_bytes = 20'000,
+                                                        .codec = codec,
+                                                        .clock = &clock});
   }
   /// Epoch and horizon, which stand before the value, are left as they are.
   void corrupt(const std::string& namespace_name, const Digest& under,
                const std::string& bytes) const {
-    const std::string key = "qm:2:" + namespace_name + ':' + under.hex();
+    const std::string key = "qm:3:" + namespace_name + ':' + under.hex();
     const std::string order = server.ask({"GETRANGE", key, "0", "23"});
     static_cast<void>(server.ask({"SET", key, order + bytes}));
   }
@@ -88,14 +100,21 @@ struct RedisWorld {
 
   ManualClock clock;
   RedisServer server;
+  std::shared_ptr<const ValueCodec> codec = plain_values();
+};
+
+struct SealedRedisWorld : RedisWorld {
+  SealedRedisWorld() { codec = sealed_values(); }
 };
 #endif
 
 }  // namespace querymark::test
 
 #ifdef QUERYMARK_TEST_REDIS
-#define QUERYMARK_TIERS \
-  querymark::test::DoubleWorld, querymark::test::FileWorld, querymark::test::RedisWorld
+#define QUERYMARK_REDIS_TIERS , querymark::test::RedisWorld, querymark::test::SealedRedisWorld
 #else
-#define QUERYMARK_TIERS querymark::test::DoubleWorld, querymark::test::FileWorld
+#define QUERYMARK_REDIS_TIERS
 #endif
+#define QUERYMARK_TIERS                                     \
+  querymark::test::DoubleWorld, querymark::test::FileWorld, \
+      querymark::test::SealedFileWorld QUERYMARK_REDIS_TIERS

@@ -16,6 +16,7 @@
 #include "support/child.hpp"
 #include "support/daemon.hpp"
 #include "support/errors.hpp"
+#include "support/plain_codec.hpp"
 #include "support/redis_server.hpp"
 #include "support/tcp_gate.hpp"
 #include "support/tier_values.hpp"
@@ -33,7 +34,7 @@ RedisTier patient(const std::string& url, RedisTierOptions options = {}) {
   return RedisTier(url, options);
 }
 
-std::string place_of(const Digest& name) { return "qm:2:shop:" + name.hex(); }
+std::string place_of(const Digest& name) { return "qm:3:shop:" + name.hex(); }
 
 const SharedName kAnother{"shop", sha256({"another"})};
 
@@ -47,7 +48,7 @@ TEST_CASE("redis tier: a value lives for its own milliseconds, under a key that 
   SharedValue value = value_of("tea");
   value.expires = clock.wall_now() + 123'456ms;
   REQUIRE(tier.put("shop & more", name(1), value) == StoreStatus::stored);
-  const std::string key = "ttl:2:shop%20%26%20more:" + name(1).hex();
+  const std::string key = "ttl:3:shop%20%26%20more:" + name(1).hex();
   const int left = std::stoi(server.ask({"PTTL", key}));
   CHECK(left <= 123'456);
   CHECK(left > 60'000);
@@ -160,7 +161,7 @@ TEST_CASE("redis tier: what is no value of ours under a key of ours is a counted
     server.ask({"SET", place_of(name(0)), std::string(24, '\0')});
   }
   SECTION("another query's value") {
-    const std::string other = encode_shared_value(kAnother, value_of("cup"));
+    const std::string other = test::encoded(kAnother, value_of("cup"));
     server.ask({"SET", place_of(name(0)), std::string(24, '\0') + other});
   }
   SECTION("another key's value, whole") {

@@ -2,7 +2,7 @@
 
 #include "property/random.hpp"
 #include "querymark/querymark.hpp"
-#include "querymark/tier/shared_tier.hpp"
+#include "support/plain_codec.hpp"
 #include "support/rounds.hpp"
 
 // What comes from a shared tier, a log row or a cookie is nobody's word: whatever the bytes, a
@@ -138,7 +138,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
     for (std::size_t i = choices.below(4); i > 0; --i)
       original.targets.push_back(entity("product", choices.below(100)));
     const SharedName under{"shop", sha256({"test"})};
-    std::string damaged = encode_shared_value(under, original);
+    std::string damaged = test::encoded(under, original);
     for (std::size_t i = 0; i <= choices.below(2); ++i) mutate(damaged, choices);
     if (damaged.size() > 16 && !choices.one_in(4)) {
       // The inner checksum too, at its usual place.
@@ -150,7 +150,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
       }
       reseal(damaged);
     }
-    if (const auto decoded = decode_shared_value(under, damaged)) {
+    if (const auto decoded = test::decoded(under, damaged)) {
       ++accepted;
       (void)read_all(decoded->rows);
       for (const Target& target : decoded->targets) {
@@ -158,7 +158,7 @@ TEST_CASE("shared value: any bytes are rejected or fully usable", "[decoding]") 
         REQUIRE(again);
         REQUIRE(*again == target);
       }
-      REQUIRE(decode_shared_value(under, encode_shared_value(under, *decoded)));
+      REQUIRE(test::decoded(under, test::encoded(under, *decoded)));
     }
   }
   CHECK(accepted > test::rounds(500));

@@ -9,6 +9,7 @@
 
 #include "querymark/support/error.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "support/plain_codec.hpp"
 
 namespace querymark::test {
 
@@ -44,7 +45,7 @@ class TierDouble final : public SharedTier {
                   const SharedValue& value) noexcept override {
     const std::scoped_lock lock(server_->mutex);
     if (server_->down) return StoreStatus::failed;
-    std::string encoded = encode_shared_value({namespace_name, name}, value);
+    std::string encoded = test::encoded({namespace_name, name}, value);
     if (encoded.size() > max_bytes_) return StoreStatus::oversize;
     if (value.expires <= clock_.wall_now()) return StoreStatus::expired;
     const auto old = held(namespace_name, name);
@@ -66,7 +67,7 @@ class TierDouble final : public SharedTier {
     const std::scoped_lock lock(server_->mutex);
     std::optional<SharedStamp> newest;
     for (const auto& [under, encoded] : server_->values) {
-      const auto value = decode_shared_value({under.first, under.second}, encoded);
+      const auto value = test::decoded({under.first, under.second}, encoded);
       if (value && value->stamp.epoch == epoch &&
           (!newest || newest->horizon < value->stamp.horizon))
         newest = value->stamp;
@@ -79,7 +80,7 @@ class TierDouble final : public SharedTier {
                                                 const Digest& name) const {
     const auto found = server_->values.find({std::string(namespace_name), name});
     if (found == server_->values.end()) return std::nullopt;
-    auto value = decode_shared_value({namespace_name, name}, found->second);
+    auto value = test::decoded({namespace_name, name}, found->second);
     return value && value->expires > clock_.wall_now() ? value : std::nullopt;
   }
 

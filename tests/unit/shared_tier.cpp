@@ -1,6 +1,6 @@
-#include "querymark/tier/shared_tier.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "support/plain_codec.hpp"
 
 namespace {
 
@@ -19,9 +19,9 @@ SharedValue sample() {
 
 const SharedName kUnder{"shop", sha256({"test", "tea"})};
 
-std::string encoded_sample() { return encode_shared_value(kUnder, sample()); }
+std::string encoded_sample() { return test::encoded(kUnder, sample()); }
 
-// Where the stamp begins: behind header, name and namespace.
+// Where the stamp begins: behind header, name and namespace. Times and length follow, then the body.
 constexpr std::size_t kStamp = 16 + 32 + 4 + 4;
 
 // The encoding with another body under a right checksum.
@@ -35,14 +35,14 @@ std::string resealed(std::string encoded) {
 
 TEST_CASE("shared value: decoding an encoding gives the same value", "[shared_tier]") {
   const SharedValue value = sample();
-  const auto decoded = decode_shared_value(kUnder, encode_shared_value(kUnder, value));
+  const auto decoded = test::decoded(kUnder, test::encoded(kUnder, value));
   REQUIRE(decoded);
   CHECK(decoded->stamp == value.stamp);
   CHECK(decoded->stored == value.stored);
   CHECK(decoded->expires == value.expires);
   CHECK(decoded->targets == value.targets);
   CHECK(decoded->rows == value.rows);
-  CHECK(encode_shared_value(kUnder, *decoded) == encode_shared_value(kUnder, value));
+  CHECK(test::encoded(kUnder, *decoded) == test::encoded(kUnder, value));
 }
 
 TEST_CASE("shared value: any single damaged byte is noticed", "[shared_tier]") {
@@ -50,35 +50,35 @@ TEST_CASE("shared value: any single damaged byte is noticed", "[shared_tier]") {
   for (std::size_t at = 0; at < encoded.size(); ++at) {
     std::string damaged = encoded;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
-    if (decode_shared_value(kUnder, damaged)) FAIL("byte " << at << " is not guarded");
+    if (test::decoded(kUnder, damaged)) FAIL("byte " << at << " is not guarded");
   }
   for (std::size_t size = 0; size < encoded.size(); ++size)
-    if (decode_shared_value(kUnder, ByteView(encoded).substr(0, size)))
+    if (test::decoded(kUnder, ByteView(encoded).substr(0, size)))
       FAIL("cut to " << size << " bytes");
-  CHECK_FALSE(decode_shared_value(kUnder, encoded + '\0'));
-  CHECK(decode_shared_value(kUnder, encoded));
+  CHECK_FALSE(test::decoded(kUnder, encoded + '\0'));
+  CHECK(test::decoded(kUnder, encoded));
 }
 
 TEST_CASE("shared value: a body that lies is rejected in spite of its checksum", "[shared_tier]") {
   const std::string encoded = encoded_sample();
-  REQUIRE(decode_shared_value(kUnder, resealed(encoded)));
+  REQUIRE(test::decoded(kUnder, resealed(encoded)));
   std::string many = encoded;  // target count
-  many.replace(kStamp + 48, 4, "\xFF\xFF\xFF\xFF");
-  CHECK_FALSE(decode_shared_value(kUnder, resealed(many)));
+  many.replace(kStamp + 56, 4, "\xFF\xFF\xFF\xFF");
+  CHECK_FALSE(test::decoded(kUnder, resealed(many)));
   std::string ages_ago = encoded;  // the time it was stored: negative
   ages_ago.replace(kStamp + 32, 8, std::string(8, '\xFF'));
-  CHECK_FALSE(decode_shared_value(kUnder, resealed(ages_ago)));
+  CHECK_FALSE(test::decoded(kUnder, resealed(ages_ago)));
   std::string kind = encoded;
   kind.replace(kind.find("collection"), 10, "collectiom");
-  CHECK_FALSE(decode_shared_value(kUnder, resealed(kind)));
+  CHECK_FALSE(test::decoded(kUnder, resealed(kind)));
 }
 
 TEST_CASE("shared value: what was stored under another name or namespace is not read",
           "[shared_tier]") {
   const std::string encoded = encoded_sample();
-  CHECK(decode_shared_value(kUnder, encoded));
-  CHECK_FALSE(decode_shared_value({"shop", sha256({"test", "cup"})}, encoded));
-  CHECK_FALSE(decode_shared_value({"other", kUnder.name}, encoded));
+  CHECK(test::decoded(kUnder, encoded));
+  CHECK_FALSE(test::decoded({"shop", sha256({"test", "cup"})}, encoded));
+  CHECK_FALSE(test::decoded({"other", kUnder.name}, encoded));
 }
 
 TEST_CASE("shared value: more targets than an entry can carry are refused before they are read",
@@ -86,8 +86,8 @@ TEST_CASE("shared value: more targets than an entry can carry are refused before
   SharedValue value = sample();
   value.targets.clear();
   for (std::size_t i = 0; i < kMaxTargets; ++i) value.targets.push_back(entity("p", i));
-  CHECK(decode_shared_value(kUnder, encode_shared_value(kUnder, value)));
+  CHECK(test::decoded(kUnder, test::encoded(kUnder, value)));
   value.targets.push_back(entity("p", kMaxTargets));
-  std::string encoded = encode_shared_value(kUnder, value);
-  CHECK_FALSE(decode_shared_value(kUnder, encoded));
+  std::string encoded = test::encoded(kUnder, value);
+  CHECK_FALSE(test::decoded(kUnder, encoded));
 }

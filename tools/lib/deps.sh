@@ -20,7 +20,7 @@ case $(. /etc/os-release 2>/dev/null && echo "${ID:-}${VERSION_ID:-}") in
     ;;
 esac
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
-  libpqxx-dev libpq-dev $querymark_boost_package libfmt-dev libssl-dev libxxhash-dev libspdlog-dev
+  libpqxx-dev libpq-dev $querymark_boost_package libfmt-dev libssl-dev libzstd-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev libtomlplusplus-dev ccache"
 querymark_test_packages="catch2 sqlite3 pgbouncer redis-server openssl clang-format-19 locales util-linux
   $querymark_server_packages"

@@ -119,7 +119,11 @@ struct FileTier::State {
     const Row row = found.row(0);
     std::optional<SharedValue> value;
     if (row["namespace"].view() == under.namespace_name)  // by which it would be removed
-      value = decode_shared_value(under, row["value"].view());
+      value = options.codec->decode(under, row["value"].view(), options.max_entry_bytes);
+    // Of what the file says beside it, the stamp decides what is removed and what replaces it.
+    if (value && (row["epoch"].view() != value->stamp.epoch.hex() ||
+                  row["horizon"].as<std::uint64_t>() != value->stamp.horizon.value))
+      value.reset();
     (value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     return value;
   }
@@ -171,6 +175,7 @@ struct FileTier::State {
 
 FileTier::FileTier(const std::string& path, FileTierOptions options) {
   if (options.max_entry_bytes == 0) options.max_entry_bytes = options.max_bytes / 8;
+  if (!options.codec) options.codec = plain_values();
   state_ = std::make_unique<State>(path, options);
   state_->readers[0].connection =
       state_->file.open(Connection::Use::read, kOpenTimeout, TierFile::Wait::yes);
@@ -223,8 +228,10 @@ StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept {
   State& state = *state_;
   try {
-    const std::string encoded = encode_shared_value({namespace_name, name}, value);
-    const std::size_t bytes = entry_bytes(encoded.size(), value.targets.size());
+    const auto encoded =
+        state.options.codec->encode({namespace_name, name}, value, state.options.max_entry_bytes);
+    if (!encoded) return StoreStatus::oversize;
+    const std::size_t bytes = entry_bytes(encoded->size(), value.targets.size());
     if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
     if (value.expires <= state.options.clock->wall_now()) return StoreStatus::expired;
     if (!state.writer_turn.take(kPatience)) {
@@ -234,11 +241,11 @@ StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
     StoreStatus status = StoreStatus::failed;
     static_cast<void>(state.guarded(state.writes_breaker, state.writer, [&](auto& connection) {
       status = state.write(state.follow(connection, Connection::Use::write, TierFile::Wait::no),
-                           namespace_name, name, value, encoded, bytes);
+                           namespace_name, name, value, *encoded, bytes);
     }));
     state.writer_turn.give_up();
     return status;
-  } catch (const std::exception&) {  // no memory for the copy: a loss, counted
+  } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
@@ -279,8 +286,11 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
   transaction.commit();
 }
 
+bool FileTier::names_newest() const noexcept { return !state_->options.codec->seals(); }
+
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
   State& state = *state_;
+  if (!names_newest()) return std::nullopt;
   const MutexLock lock(state.applier_mutex);
   const std::string hex = epoch.hex();
   const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)

@@ -12,13 +12,13 @@
 #include "querymark/support/connection_pool.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/tier/breaker.hpp"
+#include "querymark/tier/ordered_value.hpp"
 
 // A call: the breaker (one for reads, one for writes: a full server still reads) says whether to try -> a connection of the pool,
 // opened if need be -> all commands in one go -> as many replies. Whatever fails spoils the
 // connection: a reply that comes too late would be taken for the answer to another question.
 //
-// A value's bytes: epoch and horizon, for the script that compares them (put_script.hpp), then the
-// encoding that every tier uses. A reader looks at the latter alone.
+// A value's bytes begin with epoch and horizon, for the script that compares them (put_script.hpp).
 //
 // No lock is held while anything is sent or awaited.
 
@@ -32,14 +32,7 @@ using redis::Reply;
 
 using Pool = ConnectionPool<Connection>;
 
-constexpr std::size_t kOrder = 24;                 // epoch and horizon, before the encoding
 constexpr std::chrono::milliseconds kPatience{5};  // for a connection that others use
-
-template <class Integer>
-void put_big_endian(std::string& out, Integer value) {
-  for (int shift = 8 * (sizeof(Integer) - 1); shift >= 0; shift -= 8)
-    out += static_cast<char>(value >> shift);
-}
 
 RedisTierOptions checked(RedisTierOptions options) {
   const bool plain = std::ranges::all_of(options.prefix, [](char c) {
@@ -53,6 +46,7 @@ RedisTierOptions checked(RedisTierOptions options) {
     throw ConfigError("max_value_bytes of a Redis tier must be 1 to " + std::to_string(kMostBytes));
   if (options.timeout.count() == 0)
     throw ConfigError("the timeout of a Redis tier must be longer than zero");
+  if (!options.codec) options.codec = plain_values();
   return options;
 }
 
@@ -76,7 +70,7 @@ struct RedisTier::State {
   [[nodiscard]] std::unique_ptr<Connection> open() {
     connects.fetch_add(1, std::memory_order_relaxed);
     return std::make_unique<Connection>(endpoint, resolver, tls ? &*tls : nullptr,
-                                        kOrder + options.max_value_bytes + 1, deadline());
+                                        kOrderBytes + options.max_value_bytes + 1, deadline());
   }
   [[nodiscard]] std::string key_prefix(std::string_view namespace_name) const {
     // What has a meaning in keys (colons, a cluster's braces) or patterns is escaped.
@@ -141,7 +135,7 @@ struct RedisTier::State {
             Deadline until) {
     const std::string prefix = key_prefix(namespace_name);
     // One byte more than is taken, which tells what is too large; the server cuts off the rest.
-    const std::string last = std::to_string(kOrder + options.max_value_bytes);
+    const std::string last = std::to_string(kOrderBytes + options.max_value_bytes);
     std::string commands;
     for (const TierRead& one : wanted)
       redis::append_command(commands, {"GETRANGE", prefix + one.name.hex(), "0", last});
@@ -151,8 +145,9 @@ struct RedisTier::State {
       const bool foreign = reply.is == Reply::Is::error && redis::code_of(reply) == "WRONGTYPE";
       if (!foreign && reply.is != Reply::Is::text) throw redis::refusal(label, reply);
       if (!foreign && reply.text.empty()) continue;  // a miss
-      if (!foreign && reply.text.size() > kOrder)
-        one.value = decode_shared_value({namespace_name, one.name}, reply.text.substr(kOrder));
+      if (!foreign)
+        one.value = decode_ordered(*options.codec, {namespace_name, one.name}, reply.text,
+                                   options.max_value_bytes);
       (one.value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     }
   }
@@ -232,27 +227,22 @@ StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
   try {
     const auto ttl = value.expires - state.options.clock->wall_now();
     if (ttl.count() < 1) return StoreStatus::expired;
-    const std::string encoded = encode_shared_value({namespace_name, name}, value);
-    if (encoded.size() > state.options.max_value_bytes) {
+    const auto bytes = encode_ordered(*state.options.codec, {namespace_name, name}, value,
+                                      state.options.max_value_bytes);
+    if (!bytes) {
       state.oversize.fetch_add(1, std::memory_order_relaxed);
       return StoreStatus::oversize;
     }
-    std::string bytes;
-    bytes.reserve(kOrder + encoded.size());
-    put_big_endian(bytes, value.stamp.epoch.high);
-    put_big_endian(bytes, value.stamp.epoch.low);
-    put_big_endian(bytes, value.stamp.horizon.value);
-    bytes += encoded;
     const std::string key = state.key_prefix(namespace_name) + name.hex();
     const Deadline until = state.deadline();
     bool kept = false;
     const auto failed = state.guarded(state.writes_breaker, [&](Connection& connection) {
-      kept = state.put(connection, key, bytes, ttl, until);
+      kept = state.put(connection, key, *bytes, ttl, until);
     });
     if (failed) return StoreStatus::failed;
     (kept ? state.stored : state.superseded).fetch_add(1, std::memory_order_relaxed);
     return kept ? StoreStatus::stored : StoreStatus::superseded;
-  } catch (const std::exception&) {  // no memory for the copy: a loss, counted
+  } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
@@ -276,7 +266,7 @@ void RedisTier::check() {
   state.on_connection([&](Connection& connection) {
     TierRead nothing{.name = name};
     state.read(connection, "querymark.check", {&nothing, 1}, state.deadline());
-    state.put(connection, key, std::string(kOrder, '\0'), std::chrono::seconds(1),
+    state.put(connection, key, std::string(kOrderBytes, '\0'), std::chrono::seconds(1),
               state.deadline());
     state.remove(connection, {&key, 1}, state.deadline());
   });

@@ -2,11 +2,11 @@
 
 -- Values of programs of another release are none.
 -- name: get
-select namespace, value from querymark_tier_entry where name = ?1 and expires_at > ?2 and format = 2
+select namespace, epoch, horizon, value from querymark_tier_entry where name = ?1 and expires_at > ?2 and format = 3
 
 -- A value with a later stamp of the same epoch is never replaced by an earlier one.
 -- name: has_later
-select count(*) from querymark_tier_entry where name = ?1 and epoch = ?2 and horizon > ?3 and format = 2
+select count(*) from querymark_tier_entry where name = ?1 and epoch = ?2 and horizon > ?3 and format = 3
 
 -- name: delete_name
 delete from querymark_tier_entry where name = ?1
@@ -17,7 +17,7 @@ delete from querymark_tier_entry where name = ?1 and namespace = ?2
 -- name: insert_entry
 insert into querymark_tier_entry (name, namespace, epoch, horizon, witness, expires_at, bytes, value,
                                   format)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 2)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 3)
 returning seq
 
 -- name: insert_target
@@ -33,7 +33,7 @@ delete from querymark_tier_entry where namespace = ?1 and (epoch <> ?2 or horizo
 
 -- name: newest
 select horizon, witness from querymark_tier_entry
- where epoch = ?1 and format = 2
+ where epoch = ?1 and format = 3
  order by horizon desc
  limit 1
 

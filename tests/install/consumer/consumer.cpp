@@ -15,6 +15,10 @@
 #include "querymark/querymark.hpp"
 #include "querymark/redis/redis_tier.hpp"
 #endif
+#ifdef WITH_zstd
+#include "querymark/tier/value_codec.hpp"
+#include "querymark/zstd/zstd_compression.hpp"
+#endif
 #ifdef WITH_postgres
 #include "querymark/postgres/postgres.hpp"
 #endif
@@ -51,6 +55,11 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
 #ifdef WITH_redis
   qm::RedisTier nowhere("rediss://127.0.0.1:1", {.prefix = "shop", .timeout = 1s});
   fmt::print("{} {}\n", nowhere.url(), nowhere.get("shop", qm::sha256({"nothing"})).has_value());
+#endif
+#ifdef WITH_zstd
+  const qm::ValueCodec codec({.compression = qm::zstd_compression()});
+  const qm::SharedName under{.namespace_name = "shop", .name = qm::sha256({"nothing"})};
+  fmt::print("zstd {}\n", codec.decode(under, codec.encode(under, {}).value()).has_value());
 #endif
 #ifdef WITH_postgres
   try {

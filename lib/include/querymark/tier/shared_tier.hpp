@@ -35,19 +35,6 @@ struct SharedName {
   Digest name;
 };
 
-/// Of the encoding. What another version of it has stored is not read, and need not be looked for.
-/// The first did not name what a value was stored under.
-inline constexpr std::uint16_t kSharedValueVersion = 2;
-
-/// Encodes the value together with its name and namespace; `decode_shared_value` reads it back.
-/// Versioned and checksummed.
-[[nodiscard]] std::string encode_shared_value(const SharedName& under, const SharedValue& value);
-/// Nothing when the bytes are not what `encode_shared_value` writes for a value under this very
-/// name, or carry more targets than an entry can. Never reads out of bounds. The time it takes is
-/// linear in the bytes.
-[[nodiscard]] std::optional<SharedValue> decode_shared_value(const SharedName& under,
-                                                             ByteView encoded);
-
 /// One name of a read, and what was found under it; nothing: a miss.
 struct TierRead {
   Digest name{};

@@ -10,14 +10,17 @@
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/tier/value_codec.hpp"
 
 namespace querymark {
 
 struct FileTierOptions {
   /// Bound on what the entries take, with their keys and targets. The oldest go first.
   std::size_t max_bytes = 256U << 20U;
-  /// Largest single value; zero: an eighth of `max_bytes`.
+  /// Largest single value, as it is stored and unpacked; zero: an eighth of `max_bytes`.
   std::size_t max_entry_bytes = 0;
+  /// How values are written: compressed, sealed; the same in all processes.
+  std::shared_ptr<const ValueCodec> codec = plain_values();
   /// Deadline of one call: longest wait for another process's lock on the file. A caller that meets
   /// it is the only one: others pass the tier by for a while.
   PatienceSpan busy_timeout{std::chrono::milliseconds(100)};
@@ -73,7 +76,8 @@ class FileTier final : public SharedTier {
   /// writers, up to `busy_timeout`. Throws Error.
   void invalidate(std::string_view namespace_name, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
-  [[nodiscard]] bool names_newest() const noexcept override { return true; }
+  /// Unless values are sealed: what the file says beside them nobody has authenticated.
+  [[nodiscard]] bool names_newest() const noexcept override;
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const override;
   /// Absolute path.
   [[nodiscard]] const std::string& path() const noexcept;

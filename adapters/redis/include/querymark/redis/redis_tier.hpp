@@ -9,19 +9,23 @@
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/tier/value_codec.hpp"
 
 namespace querymark {
 
 struct RedisTierOptions {
-  /// Begins each key: `qm:2:NAMESPACE:SHA-256`. Letters, digits, `_`, `-`, `.` and `:`.
+  /// Begins each key: `qm:3:NAMESPACE:SHA-256`. Letters, digits, `_`, `-`, `.` and `:`.
   std::string prefix = "qm";
   /// Most connections of this tier. Who finds all of them in use waits a few milliseconds for one, and
   /// then does without.
   std::size_t connections = 16;
   /// Deadline of one call, from looking up the host's name to the last byte of the answer.
   PatienceSpan timeout{std::chrono::milliseconds(250)};
-  /// Largest single value. Redis works for one client at a time: large ones hold up everybody.
+  /// Largest single value, as it is stored and unpacked. Redis works for one client at a time: large
+  /// ones hold up everybody.
   std::size_t max_value_bytes = 4U << 20U;
+  /// How values are written: compressed, sealed; the same in all processes.
+  std::shared_ptr<const ValueCodec> codec = plain_values();
   /// For rediss://: a PEM file of those who may vouch for the server; empty: the system's.
   std::string ca_file{};
   /// The same: a PEM file of this client's certificate, and of its key; empty: none.

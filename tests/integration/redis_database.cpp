@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "querymark/redis/redis_tier.hpp"
 #include "support/child.hpp"
@@ -115,7 +117,7 @@ TEST_CASE("redis: while the server is gone, or full of garbage, the database ans
   }
   SECTION("garbage") {
     const std::string key = server.ask({"RANDOMKEY"});
-    REQUIRE(key.starts_with("qm:2:shop:"));
+    REQUIRE(key.starts_with("qm:3:shop:"));
     std::string value = server.ask({"GET", key});
     REQUIRE(value.size() > 100);
     const std::size_t at = GENERATE(0, 10, 23, 24, 40, 60, 100);
@@ -143,3 +145,33 @@ TEST_CASE("redis: the example's processes share what one of them has loaded", "[
   CHECK_THAT(prices({"price", "1"}), Contains("12.50, a miss"));
   CHECK_THAT(prices({"price", "1"}), Contains("12.50, a hit"));
 }
+
+#ifdef SEALED_EXAMPLE
+TEST_CASE("redis: the sealed example's processes share values, with one key or during a rotation",
+          "[redis]") {
+  const RedisServer server;
+  const Shop shop;
+  const auto price = [&](const std::string& keys) {
+    const std::string path = shop.file("keys");
+    std::filesystem::remove(path);
+    std::ofstream(path) << keys;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+    const Finished done =
+        run({SEALED_EXAMPLE, shop.path(), server.socket_url(), path, "price", "1"});
+    CHECK(done.code == 0);
+    return done.output;
+  };
+  const std::string first = "a " + std::string(64, '1') + '\n';
+  const std::string second = "b " + std::string(64, '2') + '\n';
+  CHECK_THAT(price(first), Contains("2.50, a miss"));
+  CHECK_THAT(price(first), Contains("2.50, a hit"));
+  CHECK_THAT(price(second + first), Contains("2.50, a hit"));
+  CHECK_THAT(price(second), Contains("2.50, a miss"));
+  CHECK_THAT(price(second + first), Contains("2.50, a hit"));
+  std::ofstream(shop.file("public")) << first;
+  std::filesystem::permissions(shop.file("public"), std::filesystem::perms(0644));
+  const Finished refused =
+      run({SEALED_EXAMPLE, shop.path(), server.socket_url(), shop.file("public"), "price", "1"});
+  CHECK(refused.code == 1);
+}
+#endif

@@ -40,14 +40,9 @@ Socket::Socket(const Address& address, std::string where, Deadline deadline)
       set_option(fd_, IPPROTO_TCP, TCP_NODELAY);
       set_option(fd_, SOL_SOCKET, SO_KEEPALIVE);
     }
-    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) == 0)
-      return;
-    if (errno != EINPROGRESS && errno != EINTR) fail(errno);
-    await(POLLOUT, deadline);
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) fail(errno);
-    if (error != 0) fail(error);
+    connect(address, deadline);
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (flags < 0 || ::fcntl(fd_, F_SETFL, flags & ~O_NONBLOCK) < 0) fail(errno);
   } catch (...) {  // no destructor runs; goes on
     if (fd_ >= 0) ::close(fd_);
     throw;
@@ -56,6 +51,16 @@ Socket::Socket(const Address& address, std::string where, Deadline deadline)
 
 Socket::~Socket() { ::close(fd_); }
 
+void Socket::connect(const Address& address, Deadline deadline) const {
+  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) == 0) return;
+  if (errno != EINPROGRESS && errno != EINTR) fail(errno);
+  await(POLLOUT, deadline);
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) fail(errno);
+  if (error != 0) fail(error);
+}
+
 void Socket::fail(int error) const {
   throw Error(where_ + ": " + std::generic_category().message(error),
               {.retryable = true,
@@ -63,20 +68,23 @@ void Socket::fail(int error) const {
                .native_code = "errno " + std::to_string(error)});
 }
 
+void Socket::fail_late() const {
+  throw Error(where_ + ": no answer in time", {.retryable = true, .connection_lost = true});
+}
+
 void Socket::await(short events, Deadline deadline) const {
   pollfd what{.fd = fd_, .events = events, .revents = 0};
   for (;;) {
     const int ready = ::poll(&what, 1, milliseconds_until(deadline));
     if (ready > 0) return;  // whatever it is, the next call tells
-    if (ready == 0)
-      throw Error(where_ + ": no answer in time", {.retryable = true, .connection_lost = true});
+    if (ready == 0) fail_late();
     if (errno != EINTR) fail(errno);
   }
 }
 
 void Socket::send(std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0)
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -86,18 +94,26 @@ void Socket::send(std::string_view bytes, Deadline deadline) {
   }
 }
 
+// One call where there is nothing yet, as nearly always: recv() waits itself. Its limit is an option
+// of the socket, and in milliseconds the same for each call that begins with the whole of its time.
 std::size_t Socket::receive(char* into, std::size_t room, Deadline deadline) {
   for (;;) {
+    limit_receive(milliseconds_until(deadline));
     const ssize_t got = ::recv(fd_, into, room, 0);
     if (got > 0) return static_cast<std::size_t>(got);
     if (got == 0)
       throw Error(where_ + ": the server has closed the connection",
                   {.retryable = true, .connection_lost = true});
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      await(POLLIN, deadline);
-    else if (errno != EINTR)
-      fail(errno);
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) fail(errno);
   }
+}
+
+void Socket::limit_receive(int milliseconds) {
+  if (milliseconds == 0) fail_late();
+  if (milliseconds == receive_limit_) return;
+  const timeval limit{.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000L};
+  if (::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0) fail(errno);
+  receive_limit_ = milliseconds;
 }
 
 bool Socket::quiet() noexcept {

@@ -22,10 +22,14 @@ class Socket final : public Channel {
 
  private:
   void await(short events, Deadline deadline) const;
+  void connect(const Address& address, Deadline deadline) const;
   [[noreturn]] void fail(int error) const;
+  [[noreturn]] void fail_late() const;
+  void limit_receive(int milliseconds);
 
   std::string where_;
   int fd_ = -1;
+  int receive_limit_ = 0;  // milliseconds; 0: none yet
 };
 
 }  // namespace querymark::redis

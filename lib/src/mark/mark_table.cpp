@@ -54,10 +54,11 @@ std::uint64_t MarkTable::generation(TargetId target) const noexcept {
 }
 
 // Acquire: whoever reads a position that clear_positions() wiped also sees what was stored before
-// the wipe.
+// the wipe. Nothing is below zero, so the first cell that nobody has raised is enough: of most
+// targets one cell is brought into the processor's cache instead of four.
 Position MarkTable::position(TargetId target) const noexcept {
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
-  for (std::size_t i = 0; i < kCells; ++i)
+  for (std::size_t i = 0; i < kCells && least > 0; ++i)
     least =
         std::min(least, std::atomic_ref(cell(target, i).position).load(std::memory_order_acquire));
   return {least};

@@ -37,11 +37,11 @@ std::size_t utf8_sequence(std::string_view text) noexcept {
 
 std::string to_hex(ByteView bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(bytes.size() * 2);
-  for (char c : bytes) {
-    hex.push_back(kDigits[static_cast<unsigned char>(c) >> 4U]);
-    hex.push_back(kDigits[static_cast<unsigned char>(c) & 15U]);
+  std::string hex(bytes.size() * 2, '\0');
+  char* out = hex.data();
+  for (const char c : bytes) {
+    *out++ = kDigits[static_cast<unsigned char>(c) >> 4U];
+    *out++ = kDigits[static_cast<unsigned char>(c) & 15U];
   }
   return hex;
 }

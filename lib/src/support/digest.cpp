@@ -2,6 +2,9 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <memory>
 
 #include "querymark/support/error.hpp"
@@ -57,18 +60,49 @@ struct HashSecret {
 
 }  // namespace
 
+namespace {
+
+void require_update(EVP_MD_CTX* context, const unsigned char* bytes, std::size_t size) {
+  require(EVP_DigestUpdate(context, bytes, size) == 1);
+}
+
+// Collects what is hashed, since each call of OpenSSL costs as much as hashing 50 bytes.
+class Collected {
+ public:
+  explicit Collected(EVP_MD_CTX* context) noexcept : context_(context) {}
+  void add(const unsigned char* bytes, std::size_t size) {
+    if (size > bytes_.size() - used_) flush();
+    if (size > bytes_.size()) return require_update(context_, bytes, size);
+    std::copy_n(bytes, size, bytes_.data() + used_);
+    used_ += size;
+  }
+  void flush() {
+    if (used_ > 0) require_update(context_, bytes_.data(), used_);
+    used_ = 0;
+  }
+
+ private:
+  EVP_MD_CTX* context_;
+  std::array<unsigned char, 512> bytes_;  // of which `used_` are set
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
 Digest sha256(std::initializer_list<ByteView> parts) {
   Context of_call;
   EVP_MD_CTX* const context = thread_context(of_call);
   require(context != nullptr && EVP_DigestInit_ex2(context, sha256_algorithm(), nullptr) == 1);
+  Collected collected(context);
   for (ByteView part : parts) {
     unsigned char length[8];
     for (int i = 0; i < 8; ++i)
       length[i] =
           static_cast<unsigned char>(static_cast<std::uint64_t>(part.size()) >> (56 - 8 * i));
-    require(EVP_DigestUpdate(context, length, sizeof(length)) == 1 &&
-            EVP_DigestUpdate(context, part.data(), part.size()) == 1);
+    collected.add(length, sizeof(length));
+    collected.add(reinterpret_cast<const unsigned char*>(part.data()), part.size());
   }
+  collected.flush();
   Digest digest;
   require(EVP_DigestFinal_ex(context, digest.bytes.data(), nullptr) == 1);
   return digest;

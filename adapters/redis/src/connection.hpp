@@ -1,8 +1,8 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "channel.hpp"
 #include "protocol.hpp"
@@ -18,31 +18,28 @@ class Connection {
              std::size_t max_reply_bytes, Deadline deadline);
 
   /// Sends commands, whose replies `next` returns one by one, in their order.
-  void send(std::string_view commands, Deadline deadline) { channel_->send(commands, deadline); }
+  void send(std::string_view commands, Deadline deadline) {
+    used_ = true;
+    channel_->send(commands, deadline);
+  }
   [[nodiscard]] Reply next(Deadline deadline) { return replies_.next(deadline); }
 
   /// Marks it as one that nobody may use any more: what it will answer is not known.
   void spoil() noexcept { spoiled_ = true; }
   /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked
-  /// for, ten times a second at most: what happens between two looks fails a call, which a look
-  /// before each would make a quarter slower.
+  /// for, unless it has just answered.
   [[nodiscard]] bool usable() noexcept {
-    if (spoiled_ || !replies_.empty()) return false;
-    const auto now = std::chrono::steady_clock::now();
-    if (now - looked_ < kBetweenLooks) return true;
-    looked_ = now;
-    return channel_->quiet();
+    const bool just_used = std::exchange(used_, false);
+    return !spoiled_ && replies_.empty() && (just_used || channel_->quiet());
   }
 
  private:
-  static constexpr std::chrono::milliseconds kBetweenLooks{100};
-
   void introduce(const Endpoint& endpoint, Deadline deadline);
 
   std::unique_ptr<Channel> channel_;
   ReplyReader replies_;
   bool spoiled_ = false;
-  std::chrono::steady_clock::time_point looked_{};
+  bool used_ = false;  // since it was last asked for
 };
 
 /// The Error for a server's refusal of a command.

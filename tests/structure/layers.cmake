@@ -76,6 +76,8 @@ endforeach()
 # --- adapters: public headers of lib, and nothing of each other's but what is made for two of them
 set(sqlite_shares sqlite_common)
 set(file_tier_shares sqlite_common)
+set(redis_shares net_common)
+set(memcached_shares net_common)
 file(GLOB adapters RELATIVE "${ROOT}/adapters" "${ROOT}/adapters/*")
 foreach(adapter IN LISTS adapters)
   file(GLOB_RECURSE files RELATIVE "${ROOT}" "${ROOT}/adapters/${adapter}/*.hpp"

@@ -4,17 +4,17 @@
 #include <string>
 #include <utility>
 
-#include "channel.hpp"
+#include "byte_channel.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::test {
 
 /// Hands out a text in pieces of so many bytes, and then says that the other side is gone.
-class ScriptedChannel final : public redis::Channel {
+class ScriptedChannel final : public net::Channel {
  public:
   ScriptedChannel(std::string text, std::size_t piece) : text_(std::move(text)), piece_(piece) {}
-  void send(std::string_view /*bytes*/, redis::Deadline /*deadline*/) override {}
-  std::size_t receive(char* into, std::size_t room, redis::Deadline /*deadline*/) override {
+  void send(std::string_view /*bytes*/, net::Deadline /*deadline*/) override {}
+  std::size_t receive(char* into, std::size_t room, net::Deadline /*deadline*/) override {
     if (at_ == text_.size()) throw Error("gone", {.connection_lost = true});
     const std::size_t size = std::min({piece_, room, text_.size() - at_});
     text_.copy(into, size, at_);

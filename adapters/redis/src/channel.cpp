@@ -4,11 +4,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "querymark/support/error.hpp"
@@ -16,6 +14,8 @@
 
 namespace querymark::redis {
 namespace {
+
+using net::Socket;
 
 std::string openssl_error() {
   const unsigned long code = ::ERR_get_error();
@@ -31,31 +31,10 @@ bool is_address(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
 }
 
-Address address_of_socket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  Address made;
-  std::memcpy(&made.bytes, &address, sizeof(address));
-  made.size = sizeof(address);
-  return made;
-}
-
 std::unique_ptr<Socket> connected(const Endpoint& endpoint, Resolver& resolver, Deadline deadline) {
-  const std::string where = endpoint.label();
-  if (endpoint.transport == Endpoint::Transport::unix_socket)
-    return std::make_unique<Socket>(address_of_socket(endpoint.path), where, deadline);
-  const std::vector<Address> addresses = resolver.look_up(deadline);
-  for (std::size_t i = 0; i + 1 < addresses.size(); ++i) {
-    // One that nobody answers at leaves time for the others.
-    const auto now = std::chrono::steady_clock::now();
-    const auto share = (deadline - now) / static_cast<int>(addresses.size() - i);
-    try {
-      return std::make_unique<Socket>(addresses[i], where, now + share);
-    } catch (const Error&) {  // the last one's failure is told
-    }
-  }
-  return std::make_unique<Socket>(addresses.back(), where, deadline);
+  return endpoint.transport == Endpoint::Transport::unix_socket
+             ? net::connected(endpoint.path, endpoint.label(), deadline)
+             : net::connected(resolver, endpoint.label(), deadline);
 }
 
 }  // namespace

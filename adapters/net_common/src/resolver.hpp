@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace querymark::redis {
+namespace querymark::net {
 
 struct Address {
   sockaddr_storage bytes{};
@@ -30,4 +30,4 @@ class Resolver {
   std::shared_ptr<Lookup> lookup_;  // callers of one moment share it, and their thread
 };
 
-}  // namespace querymark::redis
+}  // namespace querymark::net

@@ -5,16 +5,18 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include "querymark/support/error.hpp"
 
-namespace querymark::redis {
+namespace querymark::net {
 namespace {
 
 // Rounded up, so that a wait never ends before its deadline.
@@ -122,4 +124,29 @@ bool Socket::quiet() noexcept {
          (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-}  // namespace querymark::redis
+std::unique_ptr<Socket> connected(Resolver& resolver, const std::string& where, Deadline deadline) {
+  const std::vector<Address> addresses = resolver.look_up(deadline);
+  for (std::size_t i = 0; i + 1 < addresses.size(); ++i) {
+    // One that nobody answers at leaves time for the others.
+    const auto now = std::chrono::steady_clock::now();
+    const auto share = (deadline - now) / static_cast<int>(addresses.size() - i);
+    try {
+      return std::make_unique<Socket>(addresses[i], where, now + share);
+    } catch (const Error&) {  // the last one's failure is told
+    }
+  }
+  return std::make_unique<Socket>(addresses.back(), where, deadline);
+}
+
+std::unique_ptr<Socket> connected(const std::string& path, const std::string& where,
+                                  Deadline deadline) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  Address made;
+  std::memcpy(&made.bytes, &address, sizeof(address));
+  made.size = sizeof(address);
+  return std::make_unique<Socket>(made, where, deadline);
+}
+
+}  // namespace querymark::net

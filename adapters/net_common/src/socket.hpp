@@ -1,13 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <string>
-#include <utility>
 
-#include "channel.hpp"
+#include "byte_channel.hpp"
+#include "resolver.hpp"
 
-namespace querymark::redis {
+namespace querymark::net {
 
-/// A connected socket: the channel of redis:// and unix:, and what TLS goes over.
+/// A connected socket.
 class Socket final : public Channel {
  public:
   /// Connects; `where` is for messages.
@@ -32,4 +33,12 @@ class Socket final : public Channel {
   int receive_limit_ = 0;  // milliseconds; 0: none yet
 };
 
-}  // namespace querymark::redis
+/// Connects to one of the host's addresses, one after the other, each of which gets its share of the
+/// time. Throws Error.
+[[nodiscard]] std::unique_ptr<Socket> connected(Resolver& resolver, const std::string& where,
+                                                Deadline deadline);
+/// Connects to a unix socket. Throws Error.
+[[nodiscard]] std::unique_ptr<Socket> connected(const std::string& path, const std::string& where,
+                                                Deadline deadline);
+
+}  // namespace querymark::net

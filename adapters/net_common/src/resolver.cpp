@@ -11,7 +11,7 @@
 #include "querymark/support/mutex.hpp"
 #include "querymark/support/thread.hpp"
 
-namespace querymark::redis {
+namespace querymark::net {
 namespace {
 
 struct Found {
@@ -93,4 +93,4 @@ std::vector<Address> Resolver::look_up(std::chrono::steady_clock::time_point dea
   return found.addresses;
 }
 
-}  // namespace querymark::redis
+}  // namespace querymark::net

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+
+namespace querymark::net {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// A connection's bytes, both ways. For one thread at a time. Throws Error, with `connection_lost`,
+/// when the other side is gone or the deadline passes first: then the channel is of no use any more.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+  /// Blocks until all is on its way.
+  virtual void send(std::string_view bytes, Deadline deadline) = 0;
+  /// Blocks until there is something; returns how many bytes, at least one.
+  virtual std::size_t receive(char* into, std::size_t room, Deadline deadline) = 0;
+  /// Whether the other side is there, and has said nothing that nobody has asked for.
+  [[nodiscard]] virtual bool quiet() noexcept = 0;
+};
+
+}  // namespace querymark::net

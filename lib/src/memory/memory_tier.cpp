@@ -7,11 +7,12 @@
 
 // States of an entry, and who moves it:
 //
-//   small    -> main      eviction, when it was hit since it came in
+//   small    -> main      eviction, when it was hit since it came in, or by lot (Admission)
 //   small    -> ghost     eviction, otherwise; the entry is retired, its hash is remembered
 //   main     -> main      eviction: to the back with one visit less, while it has visits
 //   main     -> retired   eviction, otherwise
-//   (absent) -> small     insert of an unknown key; -> main, of one that is a ghost
+//   (absent) -> small     insert of an unknown key; -> main, of one that is a ghost, and of all while
+//                         the shard fills for the first time
 //   resident -> retired   erase, purge, a replacing insert (the successor takes the same queue)
 //   retired  -> free      whoever retires the 256th entry of a shard, purges or shrinks: when no
 //                         reader protects it (hazard.cpp)
@@ -107,7 +108,7 @@ EntryRef MemoryTier::find(const KeyView& key, std::uint64_t hash) noexcept {
 void MemoryTier::evict_from_small(Shard& shard) QUERYMARK_REQUIRES(shard.mutex) {
   const Entry& entry = *shard.small.oldest();
   const bool used = entry.visits_.load(std::memory_order_relaxed) > 0;
-  if (used && !is_dead(entry)) {
+  if ((used || shard.admission.lets_pass()) && !is_dead(entry)) {
     const std::size_t charge = entry.charge();
     entry.visits_.store(0, std::memory_order_relaxed);
     shard.small.remove(entry, charge);
@@ -140,6 +141,7 @@ void MemoryTier::make_room(Shard& shard, std::size_t charge) QUERYMARK_REQUIRES(
   while (!shard.empty()) {
     const std::size_t room = shard_room();
     if (shard.bytes() + charge <= room) return;
+    shard.admission.filled();
     const bool from_small =
         !shard.small.empty() &&
         (shard.small.bytes() > room * kSmallPercent / 100 || shard.main.empty());
@@ -191,9 +193,13 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
     queue.push(*fresh, charge);
   } else {
     const bool known = shard.ghosts.take(fresh->hash());
+    shard.admission.inserted(known, shard.index->size());
     make_room(shard, charge);
     shard.index->insert(*fresh);
-    (known ? shard.main : shard.small).push(*fresh, charge);
+    const bool fits_main =
+        shard.main.bytes() + charge <= shard_room() * Admission::kMainPercent / 100;
+    const bool to_main = known || (shard.admission.filling() && fits_main);
+    (to_main ? shard.main : shard.small).push(*fresh, charge);
   }
   if (shard.has_much_retired(capacity)) shard.release_retired();
   return StoreStatus::stored;

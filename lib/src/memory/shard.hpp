@@ -1,5 +1,6 @@
 #pragma once
 
+#include "admission.hpp"
 #include "entry_index.hpp"
 #include "entry_queue.hpp"
 #include "ghosts.hpp"
@@ -20,6 +21,7 @@ struct MemoryTier::Shard {
   EntryQueue small QUERYMARK_GUARDED_BY(mutex){1};
   EntryQueue main QUERYMARK_GUARDED_BY(mutex){2};
   Ghosts ghosts QUERYMARK_GUARDED_BY(mutex);
+  Admission admission QUERYMARK_GUARDED_BY(mutex);
   RetiredEntries retired QUERYMARK_GUARDED_BY(mutex);
   std::atomic<std::size_t>* leaving = nullptr;  // the tier's; its part of this shard is retired's
   std::uint64_t evictions QUERYMARK_GUARDED_BY(mutex) = 0;

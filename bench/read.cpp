@@ -79,6 +79,9 @@ void bench_read(const Options& options, Report& report) {
 #ifdef QUERYMARK_BENCH_REDIS
   read_redis(options, file, readings);
 #endif
+#ifdef QUERYMARK_BENCH_MEMCACHED
+  read_memcached(options, file, readings);
+#endif
 #ifdef QUERYMARK_BENCH_POSTGRES
   read_postgres(options, report, readings);
 #endif

@@ -48,5 +48,7 @@ inline constexpr std::uint32_t kJoins = 5;
 void read_postgres(const Options& options, Report& report, Readings& readings);
 /// The subjects on Redis.
 void read_redis(const Options& options, const ItemFile& file, Readings& readings);
+/// The subjects on memcached.
+void read_memcached(const Options& options, const ItemFile& file, Readings& readings);
 
 }  // namespace querymark::bench

@@ -77,9 +77,15 @@ if(QUERYMARK_POSTGRES)
   install(DIRECTORY sql/postgres/migrations
           DESTINATION "${CMAKE_INSTALL_DATADIR}/querymark/sql/postgres")
 endif()
-if(QUERYMARK_REDIS)
+if(QUERYMARK_REDIS OR QUERYMARK_MEMCACHED)
   querymark_install_component(net_common "What querymark's Redis and memcached tiers share" ""
     REQUIRES querymark-core)
+endif()
+if(QUERYMARK_MEMCACHED)
+  querymark_install_component(memcached "querymark's shared tier in memcached"
+    adapters/memcached/include/querymark REQUIRES querymark-net_common querymark-core)
+endif()
+if(QUERYMARK_REDIS)
   querymark_install_component(redis "querymark's shared tier in Redis"
     adapters/redis/include/querymark REQUIRES querymark-net_common querymark-core libssl)
 endif()

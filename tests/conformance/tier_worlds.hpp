@@ -11,6 +11,12 @@
 #include "support/shop.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tier_double.hpp"
+#ifdef QUERYMARK_TEST_MEMCACHED
+#include <signal.h>
+
+#include "querymark/memcached/memcached_tier.hpp"
+#include "support/memcached_server.hpp"
+#endif
 #ifdef QUERYMARK_TEST_REDIS
 #include <signal.h>
 
@@ -108,6 +114,38 @@ struct SealedRedisWorld : RedisWorld {
 };
 #endif
 
+#ifdef QUERYMARK_TEST_MEMCACHED
+/// Two servers, of which each has some of the names.
+struct MemcachedWorld {
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    return std::make_shared<MemcachedTier>(
+        first.url() + ',' + second.url(),
+        MemcachedTierOptions{
+            .timeout = std::chrono::seconds(30), .max_value_bytes = 20'000, .clock = &clock});
+  }
+  /// Epoch and horizon, which stand before the value, are left as they are.
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    const std::string key = memcached_key(namespace_name, under);
+    const std::string order = (first.held(key) + second.held(key)).substr(0, 24);
+    for (const MemcachedServer* server : {&first, &second})
+      if (!server->held(key).empty()) server->store(key, order + bytes);
+  }
+  void break_it() {
+    first.stop(SIGKILL);
+    second.stop(SIGKILL);
+  }
+  void mend() {
+    first.start();
+    second.start();
+  }
+
+  ManualClock clock;
+  MemcachedServer first;
+  MemcachedServer second;
+};
+#endif
+
 }  // namespace querymark::test
 
 #ifdef QUERYMARK_TEST_REDIS
@@ -115,6 +153,11 @@ struct SealedRedisWorld : RedisWorld {
 #else
 #define QUERYMARK_REDIS_TIERS
 #endif
+#ifdef QUERYMARK_TEST_MEMCACHED
+#define QUERYMARK_MEMCACHED_TIERS , querymark::test::MemcachedWorld
+#else
+#define QUERYMARK_MEMCACHED_TIERS
+#endif
 #define QUERYMARK_TIERS                                     \
   querymark::test::DoubleWorld, querymark::test::FileWorld, \
-      querymark::test::SealedFileWorld QUERYMARK_REDIS_TIERS
+      querymark::test::SealedFileWorld QUERYMARK_REDIS_TIERS QUERYMARK_MEMCACHED_TIERS

@@ -22,11 +22,11 @@ esac
 querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libsqlite3-dev
   libpqxx-dev libpq-dev $querymark_boost_package libfmt-dev libssl-dev libzstd-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev libtomlplusplus-dev ccache"
-querymark_test_packages="catch2 sqlite3 pgbouncer redis-server openssl clang-format-19 locales util-linux
+querymark_test_packages="catch2 sqlite3 pgbouncer redis-server memcached openssl clang-format-19 locales util-linux
   $querymark_server_packages"
 querymark_clang_packages="clang-19 libclang-rt-19-dev"
 querymark_tidy_packages="clang-19 clang-tidy-19"
-querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev libhiredis-dev redis-server
+querymark_bench_packages="librocksdb-dev libtbb-dev libcuckoo-dev libhiredis-dev redis-server libmemcached-dev memcached
   xz-utils gzip valgrind $querymark_server_packages"
 
 # Prints those of the given packages that are not installed.

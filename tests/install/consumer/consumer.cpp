@@ -15,6 +15,9 @@
 #include "querymark/querymark.hpp"
 #include "querymark/redis/redis_tier.hpp"
 #endif
+#ifdef WITH_memcached
+#include "querymark/memcached/memcached_tier.hpp"
+#endif
 #ifdef WITH_zstd
 #include "querymark/tier/value_codec.hpp"
 #include "querymark/zstd/zstd_compression.hpp"
@@ -55,6 +58,10 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
 #ifdef WITH_redis
   qm::RedisTier nowhere("rediss://127.0.0.1:1", {.prefix = "shop", .timeout = 1s});
   fmt::print("{} {}\n", nowhere.url(), nowhere.get("shop", qm::sha256({"nothing"})).has_value());
+#endif
+#ifdef WITH_memcached
+  qm::MemcachedTier absent("127.0.0.1:1", {.prefix = "shop", .timeout = 1s});
+  fmt::print("{} {}\n", absent.label(), absent.get("shop", qm::sha256({"nothing"})).has_value());
 #endif
 #ifdef WITH_zstd
   const qm::ValueCodec codec({.compression = qm::zstd_compression()});

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "buffered_reader.hpp"
+#include "querymark/support/error.hpp"
+
+// What of memcached's text protocol a tier needs. Values of any bytes come with their length.
+
+namespace querymark::memcached {
+
+using net::Deadline;
+
+/// Something that a server holds.
+struct Item {
+  std::string_view key{};    ///< Valid until more is read.
+  std::string_view bytes{};  ///< The same. Of more than was asked for: nothing.
+  std::uint64_t cas = 0;     ///< What `replace` names it by; of `get`: 0.
+};
+
+/// What became of something that was to be stored.
+enum class Stored : std::uint8_t {
+  yes,
+  no,         ///< Another one was there first, or is there no more.
+  too_large,  ///< For an item of this server; what was there may be gone.
+};
+
+/// A connection to one server, from which nobody vouches for what comes: it is read as far as it was
+/// asked for, and anything else throws Error. For one thread at a time.
+class Connection {
+ public:
+  /// `where` is for messages; items of more than `max_bytes` are not kept.
+  Connection(std::unique_ptr<net::Channel> channel, std::string where, std::size_t max_bytes)
+      : channel_(std::move(channel)),
+        reader_(*channel_),
+        where_(std::move(where)),
+        max_bytes_(max_bytes) {}
+
+  /// Asks for all of the keys, which spaces separate, by `get`, or by `gets` for one that may be
+  /// replaced; `next` gives those that are there. The server reads the whole question before it answers, so both never wait for
+  /// each other.
+  void ask(std::string_view command, std::string_view keys, Deadline deadline);
+  /// Nothing: that was all.
+  [[nodiscard]] std::optional<Item> next(Deadline deadline);
+
+  /// Stores what is not there.
+  [[nodiscard]] Stored add(const std::string& key, std::string_view bytes, std::chrono::seconds ttl,
+                           Deadline deadline);
+  /// Stores in the place of what `gets` has found, if that is still there.
+  [[nodiscard]] Stored replace(const std::string& key, std::uint64_t cas, std::string_view bytes,
+                               std::chrono::seconds ttl, Deadline deadline);
+  /// Returns how many were there.
+  [[nodiscard]] std::size_t remove(std::span<const std::string> keys, Deadline deadline);
+
+  /// Marks it as one that nobody may use any more: what it will answer is not known.
+  void spoil() noexcept { spoiled_ = true; }
+  /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked
+  /// for, unless it has just answered.
+  [[nodiscard]] bool usable() noexcept {
+    const bool just_used = std::exchange(used_, false);
+    return !spoiled_ && reader_.empty() && (just_used || channel_->quiet());
+  }
+
+ private:
+  [[nodiscard]] Stored store(std::string command, std::string_view bytes, Deadline deadline);
+  [[noreturn]] void refuse(std::string_view line) const;
+  void send(std::string_view commands, Deadline deadline) {
+    used_ = true;
+    channel_->send(commands, deadline);
+  }
+
+  std::unique_ptr<net::Channel> channel_;
+  net::BufferedReader reader_;
+  std::string where_;
+  std::size_t max_bytes_;
+  std::string held_key_;
+  bool spoiled_ = false;
+  bool used_ = false;  // since it was last asked for
+};
+
+}  // namespace querymark::memcached

@@ -1,0 +1,138 @@
+// What becomes of a memcached tier's callers when a server is slow, gone, or no memcached at all.
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+
+#include "querymark/memcached/memcached_tier.hpp"
+#include "support/memcached_server.hpp"
+#include "support/tcp_gate.hpp"
+#include "support/tier_values.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+std::optional<TierFailure> failure_of(MemcachedTier& tier, int i) {
+  TierRead wanted{name(i), {}};
+  auto failure = tier.read("shop", {&wanted, 1});
+  CHECK_FALSE((failure && wanted.value));
+  return failure;
+}
+
+std::string through(const TcpGate& gate) { return "127.0.0.1:" + std::to_string(gate.port()); }
+
+SharedValue hour(const ManualClock& clock, std::string_view text) {
+  SharedValue value = value_of(text);
+  value.expires = clock.wall_now() + 1h;
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("memcached failures: a server that hangs costs one caller its deadline, and comes back",
+          "[memcached]") {
+  const MemcachedServer server;
+  ManualClock clock;  // for pauses; the deadline is real
+  MemcachedTier tier(server.url(), {.timeout = 200ms, .clock = &clock});
+  const SharedValue one = hour(clock, "one");
+  const SharedValue two = hour(clock, "two");
+  while (tier.put("shop", name(1), one) != StoreStatus::stored) clock.advance(1min);
+  while (tier.put("shop", name(2), two) != StoreStatus::stored) clock.advance(1min);
+  while (failure_of(tier, 1)) clock.advance(1min);
+  ::kill(server.pid(), SIGSTOP);
+  const auto late = failure_of(tier, 1);
+  REQUIRE(late);
+  CHECK(late->tried);
+  CHECK_THAT(late->cause, Contains("in time"));
+  const auto failures = tier.stats().failures;
+  for (int i = 0; i < 100; ++i) {
+    const auto skipped = failure_of(tier, 1);
+    REQUIRE(skipped);
+    CHECK_FALSE(skipped->tried);
+    CHECK(tier.put("shop", name(3), one) == StoreStatus::failed);
+  }
+  CHECK(tier.stats().failures == failures);
+  clock.advance(1min);
+  const auto connects = tier.stats().connects;
+  REQUIRE(failure_of(tier, 1)->tried);
+  CHECK(tier.stats().connects == connects + 1);  // nobody waits on the old one for its old answer
+  ::kill(server.pid(), SIGCONT);
+  clock.advance(1min);
+  std::optional<SharedValue> found;
+  while (!(found = tier.get("shop", name(2)))) clock.advance(1min);
+  CHECK(text_in(found) == "two");
+}
+
+TEST_CASE("memcached failures: several that hang cost one deadline together, and others answer",
+          "[memcached]") {
+  const MemcachedServer good;
+  const MemcachedServer hung;
+  const MemcachedServer hung_too;
+  ManualClock clock;
+  MemcachedTier tier(good.url() + ',' + hung.url() + ',' + hung_too.url(),
+                     {.timeout = 1s, .clock = &clock});
+  const SharedValue value = hour(clock, "tea");
+  for (int i = 0; i < 60; ++i)
+    while (tier.put("shop", name(i), value) != StoreStatus::stored) clock.advance(1min);
+  const long held = good.stat("curr_items");
+  REQUIRE(held > 0);
+  REQUIRE(held < 60);
+  ::kill(hung.pid(), SIGSTOP);
+  ::kill(hung_too.pid(), SIGSTOP);
+  std::vector<TierRead> wanted(60);
+  for (int i = 0; i < 60; ++i) wanted[static_cast<std::size_t>(i)].name = name(i);
+  const auto before = tier.stats();
+  REQUIRE(tier.read("shop", wanted));
+  const auto after = tier.stats();
+  CHECK(after.failures == before.failures + 2);
+  // Both were asked before either was awaited, so no third call was left without its time.
+  CHECK(static_cast<long>(after.hits - before.hits) == held);
+  ::kill(hung.pid(), SIGCONT);
+  ::kill(hung_too.pid(), SIGCONT);
+}
+
+TEST_CASE("memcached failures: an answer that is cut, halved or held back is none", "[memcached]") {
+  const MemcachedServer server;
+  TcpGate gate(server.port());
+  ManualClock clock;
+  MemcachedTier tier(through(gate), {.timeout = 5s, .clock = &clock});
+  REQUIRE(tier.put("shop", name(1), hour(clock, std::string(3'000, 'x'))) == StoreStatus::stored);
+  const auto verdict = GENERATE(TcpGate::Verdict::cut, TcpGate::Verdict::truncate);
+  gate.set_rule([&](bool to_server, const std::string&) {
+    return to_server ? TcpGate::Verdict::pass : verdict;
+  });
+  const auto failure = failure_of(tier, 1);
+  REQUIRE(failure);
+  CHECK(failure->tried);
+  CHECK(tier.stats().hits == 0);
+  gate.set_rule({});
+  clock.advance(1min);
+  CHECK(tier.get("shop", name(1)));
+}
+
+TEST_CASE("memcached failures: nobody, and nobody of that name", "[memcached]") {
+  MemcachedTier refused("127.0.0.1:1", {.timeout = 5s});
+  CHECK(failure_of(refused, 1)->tried);
+  CHECK(refused.put("shop", name(1), value_of("tea")) == StoreStatus::failed);
+  CHECK_THROWS_AS(refused.check(), Error);
+  MemcachedTier nameless("nobody.invalid", {.timeout = 5s});
+  CHECK(failure_of(nameless, 1)->tried);
+  CHECK_THAT(nameless.stats().last_failure, Contains("nobody.invalid"));
+}
+
+TEST_CASE("memcached failures: a server that restarts empty costs misses, and no failure",
+          "[memcached]") {
+  MemcachedServer server;
+  ManualClock clock;
+  MemcachedTier tier(server.url(), {.timeout = 30s, .clock = &clock});
+  REQUIRE(tier.put("shop", name(1), hour(clock, "tea")) == StoreStatus::stored);
+  server.stop(SIGKILL);
+  server.start();
+  CHECK_FALSE(failure_of(tier, 1));
+  CHECK(tier.put("shop", name(1), hour(clock, "tea")) == StoreStatus::stored);
+  CHECK(tier.stats().failures == 0);
+}

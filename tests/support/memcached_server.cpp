@@ -1,0 +1,96 @@
+#include "support/memcached_server.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+
+#include "buffered_reader.hpp"
+#include "socket.hpp"
+#include "support/daemon.hpp"
+
+namespace querymark::test {
+namespace {
+
+std::string program() {
+  for (const char* path : {"/usr/bin/memcached", "/usr/local/bin/memcached"})
+    if (std::filesystem::exists(path)) return path;
+  throw std::runtime_error("the program of memcached is missing: apt-get install memcached");
+}
+
+}  // namespace
+
+MemcachedServer::MemcachedServer(std::vector<std::string> settings)
+    : settings_(std::move(settings)), port_(free_port()) {
+  give_away(dir_);
+  start();
+}
+
+MemcachedServer::~MemcachedServer() {
+  if (pid_ > 0) stop(SIGKILL);
+}
+
+void MemcachedServer::start() {
+  std::vector<std::string> command{
+      program(), "-l", "127.0.0.1", "-p", std::to_string(port_), "-U", "0", "-m", "64", "-t", "2"};
+  command.insert(command.end(), settings_.begin(), settings_.end());
+  pid_ = launch(command, dir_.file("log"));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (;;) {
+    try {
+      static_cast<void>(ask(""));
+      return;
+    } catch (const std::exception& failure) {
+      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
+        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has no other way to tell
+  }
+}
+
+void MemcachedServer::stop(int signal) {
+  ::kill(pid_, signal);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+std::string MemcachedServer::ask(std::string_view lines) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  net::Resolver resolver("127.0.0.1", std::to_string(port_));
+  const auto channel = net::connected(resolver, url(), deadline);
+  channel->send(std::string(lines) + "version\r\n", deadline);  // whose answer comes last
+  std::string answer;
+  for (std::string chunk(1U << 16U, '\0');;) {
+    answer.append(chunk, 0, channel->receive(chunk.data(), chunk.size(), deadline));
+    const std::size_t end = answer.rfind("VERSION ");
+    if (end != std::string::npos && answer.ends_with("\r\n") &&
+        (end == 0 || answer[end - 1] == '\n'))
+      return answer.substr(0, end);
+  }
+}
+
+long MemcachedServer::stat(const std::string& name) const {
+  const std::string stats = ask("stats\r\n");
+  const std::string head = "STAT " + name + ' ';
+  const std::size_t at = stats.find(head);
+  if (at == std::string::npos) throw std::runtime_error("memcached counts no " + name);
+  return std::stol(stats.substr(at + head.size()));
+}
+
+std::string MemcachedServer::held(const std::string& key) const {
+  const std::string answer = ask("get " + key + "\r\n");
+  const std::size_t begin = answer.find("\r\n") + 2;
+  constexpr std::size_t kEnd = 7;  // CR LF, END, CR LF
+  return answer.starts_with("VALUE ") ? answer.substr(begin, answer.size() - begin - kEnd) : "";
+}
+
+void MemcachedServer::store(const std::string& key, const std::string& bytes) const {
+  const std::string answer =
+      ask("set " + key + " 0 0 " + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n");
+  if (answer != "STORED\r\n") throw std::runtime_error("memcached says " + answer);
+}
+
+}  // namespace querymark::test

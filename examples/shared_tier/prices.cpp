@@ -5,7 +5,8 @@
 //     prices shop.db redis://localhost:6379 set 7 12.5
 //     prices shop.db redis://localhost:6379 price 7      (never the old price, whatever Redis holds)
 //
-// memcached://a:11211,b:11211 in the place of the Redis does the same. With PostgreSQL, qm::postgres::Database takes the place of the first lines.
+// memcached://a:11211,b:11211 does the same as redis://localhost:6379. With PostgreSQL,
+// qm::postgres::Database takes the place of the first lines.
 
 #include <fmt/format.h>
 

@@ -51,6 +51,13 @@ void MemcachedServer::start() {
   }
 }
 
+void MemcachedServer::pause() const {
+  ::kill(pid_, SIGSTOP);
+  ::waitpid(pid_, nullptr, WUNTRACED);  // its other threads stop a moment later
+}
+
+void MemcachedServer::resume() const { ::kill(pid_, SIGCONT); }
+
 void MemcachedServer::stop(int signal) {
   ::kill(pid_, signal);
   ::waitpid(pid_, nullptr, 0);

@@ -25,7 +25,6 @@ class MemcachedServer {
   /// HOST:PORT.
   [[nodiscard]] std::string url() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] int port() const noexcept { return port_; }
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
   /// Sends the lines and returns what it answers.
   [[nodiscard]] std::string ask(std::string_view lines) const;
@@ -36,6 +35,9 @@ class MemcachedServer {
   /// Stores bytes there, as somebody else would.
   void store(const std::string& key, const std::string& bytes) const;
 
+  /// Makes it stand still, all of its threads, until `resume`.
+  void pause() const;
+  void resume() const;
   /// Ends it and waits for that.
   void stop(int signal);
   /// Starts it again, empty, on the same port.

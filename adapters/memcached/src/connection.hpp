@@ -12,6 +12,7 @@
 
 #include "buffered_reader.hpp"
 #include "querymark/support/error.hpp"
+#include "socket.hpp"
 
 // What of memcached's text protocol a tier needs. Values of any bytes come with their length.
 
@@ -38,6 +39,11 @@ enum class Stored : std::uint8_t {
 class Connection {
  public:
   /// `where` is for messages; items of more than `max_bytes` are not kept.
+  Connection(std::unique_ptr<net::Socket> socket, std::string where, std::size_t max_bytes)
+      : Connection(std::unique_ptr<net::Channel>(std::move(socket)), std::move(where), max_bytes) {
+    socket_ = static_cast<const net::Socket*>(channel_.get());
+  }
+  /// The same over anything.
   Connection(std::unique_ptr<net::Channel> channel, std::string where, std::size_t max_bytes)
       : channel_(std::move(channel)),
         reader_(*channel_),
@@ -60,6 +66,9 @@ class Connection {
   /// Returns how many were there.
   [[nodiscard]] std::size_t remove(std::span<const std::string> keys, Deadline deadline);
 
+  /// To wait for several at once; null over anything else than a socket.
+  [[nodiscard]] const net::Socket* socket() const noexcept { return socket_; }
+
   /// Marks it as one that nobody may use any more: what it will answer is not known.
   void spoil() noexcept { spoiled_ = true; }
   /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked
@@ -77,6 +86,7 @@ class Connection {
     channel_->send(commands, deadline);
   }
 
+  const net::Socket* socket_ = nullptr;
   std::unique_ptr<net::Channel> channel_;
   net::BufferedReader reader_;
   std::string where_;

@@ -207,6 +207,15 @@ struct MemcachedTier::State {
     }
   }
 
+  // Index of one that has answered; any when the deadline passes first.
+  static std::size_t first_to_answer(std::span<const std::pair<Node*, Share*>> asked,
+                                     Deadline until) {
+    if (asked.size() == 1) return 0;
+    std::vector<const net::Socket*> sockets;
+    for (const auto& [node, share] : asked) sockets.push_back((*share->connection)->socket());
+    return net::Socket::first_to_speak(sockets, until).value_or(0);
+  }
+
   std::optional<TierFailure> read(std::string_view namespace_name, std::span<TierRead> wanted,
                                   Deadline until) {
     std::map<std::size_t, Share> shares = shares_of(namespace_name, wanted);
@@ -224,12 +233,17 @@ struct MemcachedTier::State {
       share.connection.reset();
       note(std::move(failure));
     }
-    for (auto& [owner, share] : shares) {
-      if (!share.connection) continue;
-      Node& node = *nodes[owner];
-      note(watched(node, node.reads_breaker, [&, &asked = share] {
-        on(**asked.connection,
-           [&](Connection& on_it) { receive(on_it, asked, node, namespace_name, until); });
+    std::vector<std::pair<Node*, Share*>> asked;
+    for (auto& [owner, share] : shares)
+      if (share.connection) asked.emplace_back(nodes[owner].get(), &share);
+    while (!asked.empty()) {
+      // Who answers first is read first: one that hangs takes no time from the others.
+      const auto next = asked.begin() + static_cast<std::ptrdiff_t>(first_to_answer(asked, until));
+      auto [node, share] = *next;
+      asked.erase(next);
+      note(watched(*node, node->reads_breaker, [&, node = node, share = share] {
+        on(**share->connection,
+           [&](Connection& on_it) { receive(on_it, *share, *node, namespace_name, until); });
       }));
     }
     return first_failure;

@@ -84,6 +84,22 @@ void Socket::await(short events, Deadline deadline) const {
   }
 }
 
+std::optional<std::size_t> Socket::first_to_speak(std::span<const Socket* const> sockets,
+                                                  Deadline deadline) {
+  std::vector<pollfd> all;
+  for (const Socket* socket : sockets)
+    all.push_back({.fd = socket->fd_, .events = POLLIN, .revents = 0});
+  for (;;) {
+    const int ready = ::poll(all.data(), all.size(), milliseconds_until(deadline));
+    if (ready == 0) return std::nullopt;
+    if (ready < 0 && errno != EINTR) sockets.front()->fail(errno);
+    if (ready < 0) continue;
+    const auto spoken =
+        std::ranges::find_if(all, [](const pollfd& one) { return one.revents != 0; });
+    return static_cast<std::size_t>(spoken - all.begin());
+  }
+}
+
 void Socket::send(std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

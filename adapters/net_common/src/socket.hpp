@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "byte_channel.hpp"
@@ -20,6 +22,11 @@ class Socket final : public Channel {
   void send(std::string_view bytes, Deadline deadline) override;
   std::size_t receive(char* into, std::size_t room, Deadline deadline) override;
   [[nodiscard]] bool quiet() noexcept override;
+
+  /// Blocks until one of them has something to say, or is gone; which. Nothing: the deadline passed
+  /// first.
+  [[nodiscard]] static std::optional<std::size_t> first_to_speak(
+      std::span<const Socket* const> sockets, Deadline deadline);
 
  private:
   void await(short events, Deadline deadline) const;

@@ -1,3 +1,4 @@
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "unit/log_fixture.hpp"
@@ -338,5 +339,109 @@ TEST_CASE(
   SECTION("without tiers nobody looks") {
     ReadMachine machine(f.source, request);
     CHECK(is<ReadMachine::Load>(machine.start()));
+  }
+}
+
+TEST_CASE("read machine: a tier that has several values may ask which of them would be taken",
+          "[read_machine]") {
+  struct Log final : StampProof {
+    void prove(const SharedStamp& /*stamp*/) override {}
+  } log;
+  Fixture f;  // at position 10
+  const bool provable = GENERATE(true, false);
+  f.source.attach(std::make_shared<FakeTier>(), provable ? &log : nullptr);
+  f.invalidate(kA);  // position 11
+  NumberRequest request(f.source, {kA});
+  request.said.ttl = 20s;
+  f.clock.advance(1min);
+  ReadMachine machine(f.source, request);
+  Action action = machine.start();
+  REQUIRE(is<ReadMachine::PollTier>(action));
+  TierJudge* judge = std::get<ReadMachine::PollTier>(action).judge;
+  REQUIRE(judge != nullptr);
+  const SharedValue good = f.shared(42, 12, {kB});
+  CHECK(judge->takes(good));
+  CHECK(f.cache.stats().shared_stale == 0);
+  SECTION("not one that is stale") {
+    CHECK_FALSE(judge->takes(f.shared(42, 11)));
+    CHECK(f.cache.stats().shared_stale == 1);
+  }
+  SECTION("not one of another epoch") {
+    SharedValue other = good;
+    other.stamp.epoch = {9, 9};
+    CHECK_FALSE(judge->takes(other));
+  }
+  SECTION("not one that has expired, or is older than the reader wants") {
+    SharedValue old = good;
+    old.stored -= 20s;
+    CHECK_FALSE(judge->takes(old));
+    SharedValue expired = good;
+    expired.expires = f.clock.wall_now();
+    CHECK_FALSE(judge->takes(expired));
+    CHECK(f.cache.stats().shared_stale == 0);
+  }
+  SECTION("one from above what this process knows, if that can be proved") {
+    CHECK(judge->takes(f.shared(42, 99)) == provable);
+  }
+  SECTION("any, once nothing is trusted: there is no use in looking further") {
+    f.source.marks().trust_until(f.clock.now());
+    CHECK(judge->takes(f.shared(42, 11)));
+    CHECK(is<ReadMachine::Load>(machine.resume(f.shared(42, 11))));
+    return;
+  }
+  // Nothing has come of the question.
+  CHECK(f.cache.stats().entries == 0);
+  action = machine.resume(std::nullopt);
+  REQUIRE(is<ReadMachine::Load>(action));
+  CHECK(std::get<ReadMachine::Load>(action).init.targets.size() == 2);
+}
+
+TEST_CASE(
+    "read machine: what was taken is offered to those that its tier names, no longer than each "
+    "wants",
+    "[read_machine]") {
+  struct Log final : StampProof {
+    void prove(const SharedStamp& /*stamp*/) override {}
+  } log;
+  Fixture f;
+  FakeTier brief;
+  FakeTier plain;
+  f.source.attach(std::make_shared<FakeTier>(), &log);
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  REQUIRE(is<ReadMachine::PollTier>(machine.start()));
+  REQUIRE(is<ReadMachine::PollTier>(machine.resume(std::nullopt)));
+  const std::vector<TierRefill> refills{{.tier = &brief, .longest = 10s}, {.tier = &plain}};
+  SECTION("refused: to nobody") {
+    const Action action = machine.resume(f.shared(42, 5), refills);
+    REQUIRE(is<ReadMachine::Load>(action));
+    CHECK(is<ReadMachine::StoreShared>(machine.resume(brought(action, 1))));
+    CHECK(is<ReadMachine::StoreShared>(machine.resume_stored()));
+    CHECK(is<ReadMachine::Done>(machine.resume_stored()));
+  }
+  SECTION("taken, perhaps after a proof") {
+    const bool ahead = GENERATE(false, true);
+    const SharedValue value = f.shared(42, ahead ? 15 : 11);
+    Action action = machine.resume(value, refills);
+    if (ahead) {
+      REQUIRE(is<ReadMachine::Prove>(action));
+      f.source.marks().apply_log({}, Fixture::upto(20));
+      action = machine.resume_proved(true);
+    }
+    const std::array<SharedTier*, 3> tiers{f.source.tiers()[0].get(), &brief, &plain};
+    for (SharedTier* tier : tiers) {
+      CAPTURE(tier == &brief);
+      REQUIRE(is<ReadMachine::StoreShared>(action));
+      const auto& store = std::get<ReadMachine::StoreShared>(action);
+      CHECK(store.tier == tier);
+      CHECK(store.value->stamp == value.stamp);
+      CHECK(store.value->stored == value.stored);
+      CHECK(store.value->expires == (tier == &brief ? f.clock.wall_now() + 10s : value.expires));
+      f.clock.advance(1s);
+      action = machine.resume_stored();
+    }
+    CHECK(is<ReadMachine::Done>(action));
+    CHECK(value_of(machine.take_result()) == 42);
   }
 }

@@ -55,7 +55,9 @@ struct Steps {
     return result ? machine.resume(std::move(*result)) : machine.give_up();
   }
   Action operator()(ReadMachine::PollTier& poll) const {
-    return machine.resume(poll.tier->get(source.options().scope.namespace_name, poll.name));
+    TierRead wanted{.name = poll.name, .judge = poll.judge};
+    static_cast<void>(poll.tier->read(source.options().scope.namespace_name, {&wanted, 1}));
+    return machine.resume(std::move(wanted.value), std::move(wanted.refills));
   }
   Action operator()(ReadMachine::Prove& prove) const {
     bool proved = false;

@@ -10,12 +10,13 @@
 //
 //   - The stamp is taken when a flight begins, before any tier or the database is asked
 //     (FlightTable::enter).
-//   - A value from a shared tier is judged by this process's marks before anyone sees it (polled).
+//   - A value from a shared tier is judged by this process's marks before anyone sees it (polled),
+//     by the same rules that a tier with several values is told to choose by (judged, takes).
 //   - A value from above what this process knows of the log is judged after a catch-up; what is
 //     above it even then comes from a future that was lost (polled, StampProof). So does one whose
 //     witness is not the log's: of a tier that can't name its newest stamp each one is asked about.
 //   - A value that was good enough for the caller is offered, as it came, to the tiers that were asked
-//     before in vain (polled).
+//     before in vain, and to those that its tier names (polled).
 //   - A value is offered to memory before it is published to waiters (loaded).
 //   - A waiter judges what it is handed by its own targets and the marks of now (joined). What it
 //     can't take it loads anew, the second time on its own, so that no storm of invalidations
@@ -97,8 +98,10 @@ ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
   });
 }
 
-ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value) noexcept {
+ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value,
+                                        std::vector<TierRefill> refills) noexcept {
   ++tier_;
+  refills_ = std::move(refills);
   return guarded([&] { return polled(std::move(value), false); });
 }
 
@@ -114,7 +117,7 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
 }
 
 ReadMachine::Action ReadMachine::resume_stored() noexcept {
-  ++tier_;
+  ++shared_;
   return guarded([&] { return store_next_tier(); });
 }
 
@@ -284,72 +287,96 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
 }
 
 ReadMachine::Action ReadMachine::poll_next_tier() {
-  if (request_.shareable && tier_ < source_.tiers().size())
-    return PollTier{source_.tiers()[tier_].get(), shared_name()};
+  if (request_.shareable && tier_ < source_.tiers().size()) {
+    asked_ = source_.tiers()[tier_].get();
+    return PollTier{asked_, shared_name(), this};
+  }
   return load();
 }
 
-ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool proved) {
-  ReadCounters& counters = cache_.counters;
+ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) const {
   const WallTime wall = cache_.clock.wall_now();
+  // How old a value may be is the reader's to say, not who stored it.
+  Judged found{.age = within_a_year(wall - value.stored), .targets = target_ids_};
+  if (value.expires <= wall || found.age >= ttl_) return found;
+  found.left =
+      std::min<std::chrono::nanoseconds>(within_a_year(value.expires - wall), ttl_ - found.age);
+  found.as = Judged::As::stale;
+  const auto provable =
+      proved || source_.proof() == nullptr ? Judged::As::stale : Judged::As::unproved;
+  if (source_.marks().ahead(value.stamp)) {
+    found.as = provable;
+    return found;
+  }
+  // What no entry could carry is not worth a look.
+  if (value.targets.size() > kMaxTargets) return found;
+  for (const Target& target : value.targets) found.targets.add(target.id());
+  // Who stored it may have tagged it otherwise.
+  if (!add_implied(value.rows, found.targets)) return found;
+  const auto generation = source_.marks().judge(value.stamp, found.targets.values());
+  if (!generation || found.targets.size() > kMaxTargets) return found;
+  found.generation = *generation;
+  found.as = !proved && needs_proof(value.stamp) ? provable : Judged::As::fresh;
+  return found;
+}
+
+bool ReadMachine::takes(const SharedValue& value) noexcept {
+  try {
+    std::optional<LeadingScope> leading;  // row tags are the caller's code, here on any thread
+    if (leads()) leading.emplace(caller().id);
+    if (!trusted_now()) return true;  // none would be taken: no use in looking further
+    const Judged found = judged(value, false);
+    if (found.as == Judged::As::stale) cache_.counters.shared_stale.fetch_add(1);
+    return found.as == Judged::As::unproved || found.as == Judged::As::fresh;
+  } catch (const std::exception&) {  // no memory to judge by
+    return false;
+  }
+}
+
+ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool proved) {
   if (!trusted_now()) {  // ended while the tier was asked
     bypass_ = Stored::lagging;
     return load();
   }
-  if (!value || value->expires <= wall) return poll_next_tier();
-  // How old a value may be is the reader's to say, not who stored it.
-  const std::chrono::nanoseconds age = within_a_year(wall - value->stored);
-  if (age >= ttl_) return poll_next_tier();
-  if (source_.marks().ahead(value->stamp)) {
-    if (proved || source_.proof() == nullptr) return refuse_shared();
-    to_prove_ = std::move(value);
-    return Prove{source_.proof(), to_prove_->stamp};
+  if (!value) return poll_next_tier();
+  Judged found = judged(*value, proved);
+  switch (found.as) {
+    case Judged::As::old:
+      return poll_next_tier();
+    case Judged::As::stale:
+      return refuse_shared();
+    case Judged::As::unproved:
+      to_prove_ = std::move(value);
+      return Prove{source_.proof(), to_prove_->stamp};
+    case Judged::As::fresh:
+      break;
   }
-  Distinct<TargetId> own = target_ids_;
-  std::optional<std::uint64_t> generation;
-  // What no entry could carry is not worth a look.
-  if (value->targets.size() <= kMaxTargets) {
-    for (const Target& target : value->targets) target_ids_.add(target.id());
-    // Who stored it may have tagged it otherwise.
-    if (add_implied(value->rows))
-      generation = source_.marks().judge(value->stamp, target_ids_.values());
-  }
-  if (!generation || target_ids_.size() > kMaxTargets) {
-    target_ids_ = std::move(own);
-    return refuse_shared();
-  }
-  if (!proved && needs_proof(value->stamp)) {
-    target_ids_ = std::move(own);
-    if (source_.proof() == nullptr) return refuse_shared();
-    to_prove_ = std::move(value);
-    return Prove{source_.proof(), to_prove_->stamp};
-  }
-  const auto ttl =
-      std::min<std::chrono::nanoseconds>(within_a_year(value->expires - wall), ttl_ - age);
+  Distinct<TargetId> own = std::exchange(target_ids_, std::move(found.targets));
   EntryRef entry;
   StoreStatus kept{};
   try {
-    entry = request_.materialize(value->rows,
-                                 init(began_ - age, detail::after(began_, ttl), *generation));
+    entry = request_.materialize(
+        value->rows, init(began_ - found.age, detail::after(began_, found.left), found.generation));
     kept = cache_.memory.insert(entry);
   } catch (const std::exception&) {
     // Stored by a program with another idea of the columns, or garbage: as good as stale.
     target_ids_ = std::move(own);
     return refuse_shared();
   }
-  counters.shared_hits.fetch_add(1);
-  to_share_ = std::move(value);
-  share_with_ = std::exchange(tier_, 0) - 1;
+  cache_.counters.shared_hits.fetch_add(1);
+  for (std::size_t above = 0; above + 1 < tier_; ++above)
+    share_with_.push_back({.tier = source_.tiers()[above].get()});
+  share_with_.insert(share_with_.end(), refills_.begin(), refills_.end());
   const Action done = finish(std::move(entry), {.status = ReadStatus::hit,
                                                 .origin = Origin::shared_tier,
                                                 .stored = stored_as(kept),
-                                                .age = age});
-  return share_with_ > 0 ? store_next_tier() : done;
+                                                .age = found.age});
+  return share_with_.empty() ? done : share(std::move(*value));
 }
 
 // Whether nobody has looked yet if a tier's stamp is of this history.
 bool ReadMachine::needs_proof(const SharedStamp& stamp) const noexcept {
-  return stamp.witness != WriteId{} && !source_.tiers()[tier_ - 1]->names_newest();
+  return stamp.witness != WriteId{} && !asked_->names_newest();
 }
 
 ReadMachine::Action ReadMachine::refuse_shared() {
@@ -358,10 +385,10 @@ ReadMachine::Action ReadMachine::refuse_shared() {
 }
 
 // False for rows that can't be tagged: of another idea of the columns, or garbage.
-bool ReadMachine::add_implied(const ResultSet& rows) {
+bool ReadMachine::add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const {
   try {
     for (const Target& target : detail::targets_of(request_.options.row_tags, rows))
-      target_ids_.add(target.id());
+      targets.add(target.id());
     return true;
   } catch (const std::exception&) {
     return false;
@@ -416,32 +443,40 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   if (loaded.keep != Stored::yes || kept == Stored::not_covered) leader_.reset();
   const bool bypassed = bypass_.has_value();
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
-  const bool share = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
-                     loaded.rows && !source_.tiers().empty();
-  if (share) {
+  const bool shares = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
+                      loaded.rows && !source_.tiers().empty();
+  SharedValue value;
+  if (shares) {
     const WallTime wall = cache_.clock.wall_now();
     const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(ttl_));
     targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
-    to_share_ = SharedValue{.stamp = loaded.snapshot.value_or(stamp_.shared),
-                            .stored = wall,
-                            .expires = wall + ttl,
-                            .targets = std::move(targets_),
-                            .rows = std::move(*loaded.rows)};
+    value = {.stamp = loaded.snapshot.value_or(stamp_.shared),
+             .stored = wall,
+             .expires = wall + ttl,
+             .targets = std::move(targets_),
+             .rows = std::move(*loaded.rows)};
+    for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});
   }
-  tier_ = 0;
-  share_with_ = source_.tiers().size();
   const Action done =
       finish(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
                                        .origin = Origin::database,
                                        .stored = kept,
                                        .age = {}});
-  return share ? store_next_tier() : done;
+  return shares ? share(std::move(value)) : done;
+}
+
+ReadMachine::Action ReadMachine::share(SharedValue value) {
+  share_until_ = value.expires;
+  to_share_ = std::move(value);
+  return store_next_tier();
 }
 
 ReadMachine::Action ReadMachine::store_next_tier() {
-  if (tier_ < share_with_)
-    return StoreShared{source_.tiers()[tier_].get(), shared_name(), &*to_share_};
-  return Done{};
+  if (shared_ == share_with_.size()) return Done{};
+  const TierRefill& with = share_with_[shared_];
+  const WallTime wall = cache_.clock.wall_now();
+  to_share_->expires = share_until_ - wall > with.longest ? wall + with.longest : share_until_;
+  return StoreShared{with.tier, shared_name(), &*to_share_};
 }
 
 ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {

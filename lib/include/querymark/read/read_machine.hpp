@@ -21,11 +21,12 @@ namespace querymark {
 ///     start() -> Reach        the log, for a read that must be fresher, or whose value others
 ///                             shall find: resume_reached(bool)
 ///             -> Await        another's load: resume(FlightResult), or give_up()
-///             -> PollTier     one shared tier: resume(optional<SharedValue>)
+///             -> PollTier     one shared tier: resume(optional<SharedValue>, refills)
 ///             -> Prove        the log, about a tier's value: resume_proved(bool)
 ///             -> Load         the database: resume(Loaded), or fail(error); perhaps once more
 ///             -> StoreShared  one shared tier: resume_stored(). After a load each one, after a
-///                             hit those above the one that had the value
+///                             hit those above the one that had the value, and those which that
+///                             one named
 ///             -> Done         with a value, or with the error that the caller shall see
 ///
 /// No step throws or blocks. A machine that is destroyed before Done leaves in good order: its lead
@@ -46,13 +47,14 @@ namespace querymark {
 ///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
 ///   LeadingScope where it runs on one.
 /// - Reach: blocks for a look at the log, so a thread pool runs it, as it does the next two.
+/// - PollTier: its judge goes with the read, and is the machine itself, which meanwhile stands still.
 /// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them,
 ///   and Prove, which reads the log. A proof that throws is resumed with false.
 /// - Cancellation: stop the timer and whatever was sent, then destroy the machine. After that the
 ///   waker is not called any more; what it had posted must find out that the call has gone.
 ///
 /// Deadlines are the driver's: the machine knows none.
-class ReadMachine {
+class ReadMachine final : private TierJudge {
  public:
   struct Reach {
     const Consistency* wanted;
@@ -64,6 +66,7 @@ class ReadMachine {
   struct PollTier {
     SharedTier* tier;
     Digest name;
+    TierJudge* judge;  ///< The machine's, until it is resumed.
   };
   struct Prove {
     StampProof* proof;
@@ -92,7 +95,9 @@ class ReadMachine {
   [[nodiscard]] Action start() noexcept;
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
-  [[nodiscard]] Action resume(std::optional<SharedValue> value) noexcept;
+  /// `refills`: whom the tier wants to have a copy.
+  [[nodiscard]] Action resume(std::optional<SharedValue> value,
+                              std::vector<TierRefill> refills = {}) noexcept;
   [[nodiscard]] Action resume_proved(bool proved) noexcept;
   [[nodiscard]] Action resume(Loaded loaded) noexcept;
   [[nodiscard]] Action resume_stored() noexcept;
@@ -111,6 +116,15 @@ class ReadMachine {
   [[nodiscard]] ReadResult take_result();
 
  private:
+  // What the marks and the clocks say of a shared value.
+  struct Judged {
+    enum class As : std::uint8_t { old, stale, unproved, fresh } as = As::old;
+    std::chrono::nanoseconds age{};
+    std::chrono::nanoseconds left{};  // to live
+    std::uint64_t generation = 0;
+    Distinct<TargetId> targets{};  // what its entry carries
+  };
+
   template <class Step>
   [[nodiscard]] Action guarded(Step&& step) noexcept;
   [[nodiscard]] Action begin();
@@ -118,7 +132,9 @@ class ReadMachine {
   [[nodiscard]] Action look();
   void declare_targets();
   void require_tags();
-  [[nodiscard]] bool add_implied(const ResultSet& rows);
+  [[nodiscard]] bool takes(const SharedValue& value) noexcept override;
+  [[nodiscard]] Judged judged(const SharedValue& value, bool proved) const;
+  [[nodiscard]] bool add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const;
   [[nodiscard]] Action enter();
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action joined(EntryRef entry);
@@ -134,6 +150,7 @@ class ReadMachine {
   [[nodiscard]] bool demanding() const noexcept {
     return !request_.options.consistency.is_eventual();
   }
+  [[nodiscard]] Action share(SharedValue value);
   [[nodiscard]] Action store_next_tier();
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
@@ -162,8 +179,12 @@ class ReadMachine {
   std::optional<Digest> name_;
   std::optional<SharedValue> to_prove_;
   std::optional<SharedValue> to_share_;
-  std::size_t tier_ = 0;
-  std::size_t share_with_ = 0;  // so many of the first tiers are offered `to_share_`
+  WallTime share_until_{};              // when `to_share_` expires where nobody wants it sooner
+  std::size_t tier_ = 0;                // the next to be asked
+  SharedTier* asked_ = nullptr;         // last
+  std::vector<TierRefill> refills_;     // that it wants
+  std::vector<TierRefill> share_with_;  // who are offered `to_share_`
+  std::size_t shared_ = 0;              // so many of them have been
   unsigned joins_ = 0;
   bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it

@@ -35,10 +35,36 @@ struct SharedName {
   Digest name;
 };
 
+class SharedTier;
+
+/// What only a reader can tell of a value: whether it would take it, by its marks, its time to live
+/// and its clock. For tiers that choose between several values under one name; who has one hands
+/// that out unasked, since the reader judges what it is given in any case.
+class TierJudge {
+ public:
+  /// Whether to look no further. Called on any thread, on one at a time, and only until the read has
+  /// returned.
+  [[nodiscard]] virtual bool takes(const SharedValue& value) noexcept = 0;
+
+ protected:
+  ~TierJudge() = default;
+};
+
+/// A tier that answered in vain for what was found elsewhere, and wants a copy.
+struct TierRefill {
+  SharedTier* tier = nullptr;  ///< Lives as long as the tier that was read.
+  /// The copy expires no later than this long after it was made.
+  std::chrono::milliseconds longest = std::chrono::milliseconds::max();
+};
+
 /// One name of a read, and what was found under it; nothing: a miss.
 struct TierRead {
   Digest name{};
   std::optional<SharedValue> value{};
+  TierJudge* judge = nullptr;  ///< Null: any value is good enough.
+  /// Whom to offer the value, in this order, once it has been taken: what the reader refuses is
+  /// copied nowhere. Set with the value, by tiers that have several places for it.
+  std::vector<TierRefill> refills{};
 };
 
 /// Why a tier gave no answer: never to be taken for a miss by whoever must know that nothing is
@@ -63,7 +89,7 @@ struct TierLimits {
 /// are not what was stored under them are a counted miss. The reader trusts no tier: it judges each
 /// value by the stamp that came with it and by its own marks, so a tier may lose values, bring back
 /// old ones, or be older as a whole than it was, and costs misses alone. Stamp, time of storing and
-/// expiry travel unchanged from tier to tier.
+/// expiry travel unchanged from tier to tier; a copy may expire sooner.
 ///
 /// What only the stamps can't tell is a database that was put back to an earlier state while nobody
 /// watched: positions that were given out twice. A tier either names its newest stamp

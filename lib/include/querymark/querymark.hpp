@@ -21,6 +21,7 @@
 #include "querymark/read/result.hpp"
 #include "querymark/support/constraint_violation.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/tier/tier_group.hpp"
 #include "querymark/wait/wait.hpp"
 #include "querymark/write/own_writes.hpp"
 #include "querymark/write/staged.hpp"

@@ -253,9 +253,17 @@ TEST_CASE("memcached tier: servers that can't be meant are refused", "[memcached
   CHECK_THROWS_AS(MemcachedTier("a", {.timeout = 0ms}), ConfigError);
 }
 
-TEST_CASE("memcached tier: it comes by name and by unix socket", "[memcached]") {
+TEST_CASE("memcached tier: it comes by name of the host", "[memcached]") {
   const MemcachedServer server;
   patient(server.url()).put("shop", name(1), value_of("tea"));
   CHECK(text_in(patient("localhost:" + std::to_string(server.port())).get("shop", name(1))) ==
         "tea");
+}
+
+TEST_CASE("memcached tier: it comes by unix socket", "[memcached]") {
+  const MemcachedServer server({"-s", MemcachedServer::kSocket, "-a", "0777"});
+  MemcachedTier tier = patient(server.url());
+  CHECK(tier.put("shop", name(1), value_of("tea")) == StoreStatus::stored);
+  CHECK(text_in(tier.get("shop", name(1))) == "tea");
+  CHECK(tier.servers().front() == server.url());
 }

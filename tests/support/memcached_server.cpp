@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -24,13 +25,20 @@ std::string program() {
 }  // namespace
 
 MemcachedServer::MemcachedServer(std::vector<std::string> settings)
-    : settings_(std::move(settings)), port_(free_port()) {
+    : settings_(std::move(settings)),
+      on_socket_(std::ranges::count(settings_, kSocket) > 0),
+      port_(free_port()) {
+  std::ranges::replace(settings_, std::string(kSocket), dir_.file("socket"));
   give_away(dir_);
   start();
 }
 
 MemcachedServer::~MemcachedServer() {
   if (pid_ > 0) stop(SIGKILL);
+}
+
+std::string MemcachedServer::url() const {
+  return on_socket_ ? "unix:" + dir_.file("socket") : "127.0.0.1:" + std::to_string(port_);
 }
 
 void MemcachedServer::start() {
@@ -67,7 +75,8 @@ void MemcachedServer::stop(int signal) {
 std::string MemcachedServer::ask(std::string_view lines) const {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   net::Resolver resolver("127.0.0.1", std::to_string(port_));
-  const auto channel = net::connected(resolver, url(), deadline);
+  const auto channel = on_socket_ ? net::connected(dir_.file("socket"), url(), deadline)
+                                  : net::connected(resolver, url(), deadline);
   channel->send(std::string(lines) + "version\r\n", deadline);  // whose answer comes last
   std::string answer;
   for (std::string chunk(1U << 16U, '\0');;) {

@@ -22,8 +22,11 @@ class MemcachedServer {
   MemcachedServer& operator=(const MemcachedServer&) = delete;
   ~MemcachedServer();
 
-  /// HOST:PORT.
-  [[nodiscard]] std::string url() const { return "127.0.0.1:" + std::to_string(port_); }
+  /// Among the settings: the path of a unix socket, on which it then listens alone.
+  static constexpr const char* kSocket = "<socket>";
+
+  /// HOST:PORT, or unix:PATH.
+  [[nodiscard]] std::string url() const;
   [[nodiscard]] int port() const noexcept { return port_; }
 
   /// Sends the lines and returns what it answers.
@@ -46,6 +49,7 @@ class MemcachedServer {
  private:
   TempDir dir_;
   std::vector<std::string> settings_;
+  bool on_socket_;
   int port_ = 0;
   pid_t pid_ = -1;
 };

@@ -33,7 +33,8 @@ std::string sealed_by(const SealingKeys& keys, const std::string& text) {
 
 TEST_CASE("sealing keys: the first seals, all open, and each its own", "[sealing]") {
   const auto old_keys = SealingKeys::parsed("old " + kOne);
-  const auto both = SealingKeys::parsed("# since May\nnew = " + kTwo + "  # seals\n\nold\t" + kOne);
+  const auto both = SealingKeys::parsed("# since May, 5th\r\nnew = " + kTwo +
+                                        "  # seals, first\n\n,old\t" + kOne + "#");
   CHECK(both->sealing() == "new");
   CHECK(both->size() == 2);
   const std::string by_old = sealed_by(*old_keys, "tea");

@@ -77,8 +77,7 @@ bool is_key_name(std::string_view name) noexcept {
   });
 }
 
-std::string_view trimmed_line(std::string_view line) noexcept {
-  line = line.substr(0, line.find('#'));
+std::string_view trimmed(std::string_view line) noexcept {
   while (!line.empty() && ascii::is_blank(line.front())) line.remove_prefix(1);
   while (!line.empty() && ascii::is_blank(line.back())) line.remove_suffix(1);
   return line;
@@ -112,9 +111,12 @@ std::shared_ptr<const SealingKeys> SealingKeys::parsed(std::string_view text) {
   };
   while (!text.empty()) {
     ++number;
-    const std::string_view whole = text.substr(0, text.find_first_of(",\n"));
-    text.remove_prefix(std::min(text.size(), whole.size() + 1));
-    const std::string_view line = trimmed_line(whole);
+    // A comment ends with its line, whatever stands in it.
+    const std::string_view whole = text.substr(0, text.find_first_of("#,\n"));
+    text.remove_prefix(whole.size());
+    if (text.starts_with('#')) text.remove_prefix(std::min(text.size(), text.find('\n')));
+    if (!text.empty()) text.remove_prefix(1);
+    const std::string_view line = trimmed(whole);
     if (line.empty()) continue;
     const std::size_t end = std::min(line.size(), line.find_first_of(" \t="));
     const std::string_view name = line.substr(0, end);

@@ -4,6 +4,10 @@
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "support/shop.hpp"
+#ifdef QUERYMARK_TEST_MEMCACHED
+#include "querymark/memcached/memcached_tier.hpp"
+#include "support/memcached_server.hpp"
+#endif
 #ifdef QUERYMARK_TEST_REDIS
 #include "querymark/redis/redis_tier.hpp"
 #include "support/redis_server.hpp"
@@ -173,14 +177,37 @@ struct OverRedis : World {
 
   RedisServer server;
 };
+#define QUERYMARK_OVER_REDIS , OverRedis<SqliteWorld>
 #ifdef QUERYMARK_TEST_POSTGRES
-#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS, OverRedis<SqliteWorld>, OverRedis<PostgresWorld>
-#else
-#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS, OverRedis<SqliteWorld>
+#define QUERYMARK_POSTGRES_OVER_REDIS , OverRedis<PostgresWorld>
 #endif
-#else
-#define QUERYMARK_TIER_WORLDS QUERYMARK_WORLDS
 #endif
+
+#ifdef QUERYMARK_TEST_MEMCACHED
+/// The same with two memcached servers below.
+template <class World>
+struct OverMemcached : World {
+  [[nodiscard]] MemcachedTier tier() const {
+    return MemcachedTier(first.url() + ',' + second.url(), {.timeout = std::chrono::seconds(30)});
+  }
+
+  MemcachedServer first;
+  MemcachedServer second;
+};
+#define QUERYMARK_OVER_MEMCACHED , OverMemcached<SqliteWorld>
+#endif
+
+#ifndef QUERYMARK_OVER_REDIS
+#define QUERYMARK_OVER_REDIS
+#endif
+#ifndef QUERYMARK_POSTGRES_OVER_REDIS
+#define QUERYMARK_POSTGRES_OVER_REDIS
+#endif
+#ifndef QUERYMARK_OVER_MEMCACHED
+#define QUERYMARK_OVER_MEMCACHED
+#endif
+#define QUERYMARK_TIER_WORLDS \
+  QUERYMARK_WORLDS QUERYMARK_OVER_REDIS QUERYMARK_POSTGRES_OVER_REDIS QUERYMARK_OVER_MEMCACHED
 
 /// A load of product 1's price, under a name of its own, that runs `meanwhile` after it has read
 /// the row and before it returns.

@@ -239,11 +239,12 @@ struct MemcachedTier::State {
     while (!asked.empty()) {
       // Who answers first is read first: one that hangs takes no time from the others.
       const auto next = asked.begin() + static_cast<std::ptrdiff_t>(first_to_answer(asked, until));
-      auto [node, share] = *next;
+      Node& node = *next->first;
+      Share& share = *next->second;
       asked.erase(next);
-      note(watched(*node, node->reads_breaker, [&, node = node, share = share] {
-        on(**share->connection,
-           [&](Connection& on_it) { receive(on_it, *share, *node, namespace_name, until); });
+      note(watched(node, node.reads_breaker, [&] {
+        on(**share.connection,
+           [&](Connection& on_it) { receive(on_it, share, node, namespace_name, until); });
       }));
     }
     return first_failure;

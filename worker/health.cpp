@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 using Findings = std::vector<Finding>;
 
 constexpr std::chrono::milliseconds kLongLag = 60s;
-constexpr std::chrono::milliseconds kLongHold = 60s;
 constexpr std::chrono::milliseconds kSkew = 2s;
 
 void add(Findings& findings, Finding::Severity severity, std::string what, std::string advice) {
@@ -60,8 +59,9 @@ void look_at_consumer(const ConsumerReport& consumer, Findings& findings) {
         "its worker pays it with its next claim");
 }
 
-void look_at_horizon(const StatusReport& report, Findings& findings) {
-  if (!report.horizon || report.horizon->age.value_or(0ms) < kLongHold) return;
+void look_at_horizon(const StatusReport& report, std::chrono::milliseconds longest_open,
+                     Findings& findings) {
+  if (!report.horizon || report.horizon->age.value_or(0ms) < longest_open) return;
   const HorizonHolder& holder = *report.horizon;
   add(findings, Finding::Severity::warning,
       fmt::format("a {}{}{} is open for {}: shared tiers serve nothing that was written since",
@@ -113,26 +113,24 @@ void look_at_followers(const LogEndpoint& log, const StatusReport& report, Findi
           "look at whether it reaches the database, and at its load");
 }
 
-void look_at_reports(const LogEndpoint& log, const std::string& namespace_name,
-                     std::optional<std::chrono::milliseconds> largest_ttl, Findings& findings) {
+void look_at_reports(const LogEndpoint& log, const Expected& expected, Findings& findings) {
   const WallTime before = system_clock().wall_now();
   const DatabaseReport database = log.inspector->database();
   const WallTime after = system_clock().wall_now();
   look_at_clock(database, before, after, findings);
-  const StatusReport report = look_at(log, namespace_name);
-  look_at_horizon(report, findings);
-  if (largest_ttl) look_at_retention(report.log, *largest_ttl, findings);
+  const StatusReport report = look_at(log, expected.namespace_name);
+  look_at_horizon(report, expected.longest_open, findings);
+  if (expected.largest_ttl) look_at_retention(report.log, *expected.largest_ttl, findings);
   for (const ConsumerReport& consumer : report.consumers) look_at_consumer(consumer, findings);
   look_at_followers(log, report, findings);
 }
 
 }  // namespace
 
-std::vector<Finding> findings_of(const LogEndpoint& log, const std::string& namespace_name,
-                                 std::optional<std::chrono::milliseconds> largest_ttl) {
-  Findings findings = log.inspector->findings();
+std::vector<Finding> findings_of(const LogEndpoint& log, const Expected& expected) {
+  Findings findings = log.inspector->findings(expected.longest_open);
   try {
-    look_at_reports(log, namespace_name, largest_ttl, findings);
+    look_at_reports(log, expected, findings);
   } catch (const Error& failure) {
     // What is missing, a right for instance, is among the findings; it hides no others.
     if (failure.connection_lost() || failure.retryable()) throw;

@@ -9,10 +9,15 @@
 
 namespace querymark::cli {
 
-/// What hurts: the database's own findings, and those that its reports lead to. `largest_ttl` is
-/// that of the applications, if it is known. Throws what the log throws.
-[[nodiscard]] std::vector<Finding> findings_of(
-    const LogEndpoint& log, const std::string& namespace_name,
-    std::optional<std::chrono::milliseconds> largest_ttl = std::nullopt);
+/// What the log's findings are measured by.
+struct Expected {
+  std::string namespace_name{};                            ///< Empty: all.
+  std::optional<std::chrono::milliseconds> largest_ttl{};  ///< The applications', if it is known.
+  std::chrono::milliseconds longest_open{};                ///< Of a transaction.
+};
+
+/// What hurts: the database's own findings, and those that its reports lead to. Throws what the log
+/// throws.
+[[nodiscard]] std::vector<Finding> findings_of(const LogEndpoint& log, const Expected& expected);
 
 }  // namespace querymark::cli

@@ -96,7 +96,7 @@ TEMPLATE_TEST_CASE("inspector: rows of the log tell why and when, as long as the
 TEMPLATE_TEST_CASE("inspector: a database that is well gives no warning", "[inspector]",
                    QUERYMARK_DATABASE_LOGS) {
   TestType log;
-  for (const Finding& finding : log.log.inspector()->findings()) {
+  for (const Finding& finding : log.log.inspector()->findings(std::chrono::minutes(1))) {
     CAPTURE(finding.what);
     if (finding.what.starts_with("fsync is off")) continue;  // as test servers have it
     CHECK(finding.severity == Finding::Severity::notice);

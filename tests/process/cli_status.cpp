@@ -87,6 +87,15 @@ TEST_CASE("cli: doctor says what hurts and what to do, and is content with what 
   CHECK_THAT(old.output, Contains("querymark migrate"));
 }
 
+TEST_CASE("cli: doctor tells of a write-ahead log that a reader keeps from ending", "[cli]") {
+  const Shop shop;
+  Process process(shop);
+  constexpr const char* kWhat = "the write-ahead log has";
+  CHECK_THAT(run(command(shop, {"doctor"})).output, !Contains(kWhat));
+  shop.execute("create table large (bytes blob); insert into large values (zeroblob(67000000))");
+  CHECK_THAT(run(command(shop, {"doctor"})).output, Contains(kWhat));
+}
+
 TEST_CASE("cli: tail follows what is committed, with its reason", "[cli]") {
   const Shop shop;
   Process process(shop);

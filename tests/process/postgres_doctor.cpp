@@ -124,6 +124,72 @@ TEST_CASE("doctor: a log that is shorter than values live is told", "[doctor]") 
   CHECK(run(doctor(shop.url(), {"--largest-ttl", "soon"})).code == 2);
 }
 
+TEST_CASE("doctor: clocks that differ are told, and which of them is ahead", "[doctor]") {
+  const PgShop shop;
+  const auto told = [&](const std::string& ahead) {
+    return run({"/usr/bin/env", "QUERYMARK_TEST_AHEAD=" + ahead, QUERYMARK_SKEWED, "doctor", "--db",
+                shop.url()})
+        .output;
+  };
+  constexpr const char* kWhat = "the database's clock is";
+  CHECK_THAT(told("0"), !Contains(kWhat));
+  CHECK_THAT(told("7200"), Contains("the database's clock is 120 min behind this machine's"));
+  CHECK_THAT(told("-600"), Contains("the database's clock is 10 min ahead of this machine's"));
+}
+
+TEST_CASE("doctor: a transaction that is left open is named, whether it has written or not",
+          "[doctor]") {
+  const PgShop shop;
+  pqxx::connection idle(shop.url() + "?application_name=forgetful");
+  pqxx::nontransaction plain(idle);
+  const std::string pid = std::to_string(idle.backendpid());
+  const std::vector<std::string> at_once{"--longest-open", "0s"};
+  plain.exec("begin");
+  plain.exec("select 1");  // holds nothing: its snapshot went with the statement
+  CHECK(finding(shop.url(), pid, at_once).is_null());
+  plain.exec("rollback");
+
+  std::string what = "session " + pid + " of forgetful is idle in a transaction";
+  SECTION("in one that only reads, of one snapshot") {
+    plain.exec("begin isolation level repeatable read");
+    plain.exec("select 1");
+  }
+  SECTION("in one that has written") {
+    plain.exec("begin");
+    plain.exec("update product set price = 5 where id = 1");
+    what = "transaction (pid " + pid + ") of forgetful is open";
+  }
+  CHECK(finding(shop.url(), what).is_null());  // not for a minute yet
+  const json found = finding(shop.url(), what, at_once);
+  REQUIRE_FALSE(found.is_null());
+  CHECK(found["severity"] == "warning");
+  const std::string advice = found["advice"];
+  CAPTURE(advice);
+  const std::size_t statement = advice.find("select");
+  shop.execute(advice.substr(statement, advice.find(';') - statement));
+  shop.await("select count(*) = 0 from pg_stat_activity where pid = " + pid);
+  CHECK(finding(shop.url(), what, at_once).is_null());
+  CHECK(run(doctor(shop.url(), {"--longest-open", "soon"})).code == 2);
+}
+
+TEST_CASE("doctor: a replication slot that nobody uses is named once it keeps much WAL",
+          "[doctor]") {
+  PostgresServer server({"max_wal_size=32MB", "min_wal_size=32MB"});
+  const PgShop shop(server);
+  shop.execute("select pg_create_physical_replication_slot('left_behind', true)");
+  constexpr const char* kWhat = "the replication slot left_behind, which nobody uses, keeps";
+  CHECK(finding(shop.url(), kWhat).is_null());
+  for (int segment = 0; segment < 3; ++segment)
+    shop.execute("select pg_logical_emit_message(false, 'doctor', 'something'), pg_switch_wal()");
+  const json found = finding(shop.url(), kWhat);
+  REQUIRE_FALSE(found.is_null());
+  const std::string advice = found["advice"];
+  CAPTURE(advice);
+  const std::size_t statement = advice.find("select");
+  shop.execute(advice.substr(statement, advice.find(';', statement) - statement));
+  CHECK(finding(shop.url(), kWhat).is_null());
+}
+
 TEST_CASE("doctor: behind a pooling proxy it says what to give it instead", "[doctor]") {
   const PgShop shop;
   const PgBouncer proxy(shop.server());

@@ -18,17 +18,19 @@ namespace querymark::cli {
 namespace {
 
 struct Options {
-  LogView view;
+  LogCommand view{LogCommand::Looks::at_all};
   std::string largest_ttl;
+  std::string longest_open = "1min";
 };
 
 std::vector<Finding> examine(const Options& options) {
-  const std::string& ttl = options.largest_ttl;
-  const auto largest_ttl =
-      ttl.empty() ? std::nullopt : std::optional(parse_span(ttl, "--largest-ttl"));
+  Expected expected{.namespace_name = options.view.namespace_name,
+                    .longest_open = parse_span(options.longest_open, "--longest-open")};
+  if (const std::string& ttl = options.largest_ttl; !ttl.empty())
+    expected.largest_ttl = parse_span(ttl, "--largest-ttl");
   try {
     const LogEndpoint log = options.view.open();
-    return findings_of(log, options.view.namespace_name, largest_ttl);
+    return findings_of(log, expected);
   } catch (const SchemaError& failure) {
     return {{Finding::Severity::error, failure.what(), "run querymark migrate"}};
   } catch (const ConfigError&) {
@@ -74,6 +76,10 @@ void add_doctor(CLI::App& app, ExitCode& code) {
   options->view.add_to(*command);
   command->add_option("--largest-ttl", options->largest_ttl,
                       "The applications' largest TTL, such as 1h, 1d: is the log kept that long?");
+  command
+      ->add_option("--longest-open", options->longest_open,
+                   "How long a transaction may stay open, such as 30s, 10min")
+      ->capture_default_str();
   command->callback([options, &code] { code = run(*options); });
 }
 

@@ -40,9 +40,9 @@ std::vector<RowDetails> Inspection::details(std::span<const LogRow> rows) {
   return row_details(log_->query(sql::inspect_rows, {as_parameter(positions), as_parameter(ids)}));
 }
 
-std::vector<Finding> Inspection::findings() {
+std::vector<Finding> Inspection::findings(std::chrono::milliseconds longest_open) {
   const MutexLock lock(log_->mutex());
-  return findings_of(log_->query(sql::inspect_findings));
+  return findings_of(log_->query(sql::inspect_findings, {as_parameter(longest_open.count())}));
 }
 
 }  // namespace querymark::postgres

@@ -1,11 +1,19 @@
 #include "inspection.hpp"
 
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
+#include "checkpoints.hpp"
 #include "log_file.hpp"
 #include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
+namespace {
+
+constexpr std::uintmax_t kLongestWal = 2 * Checkpoints::kKeptBytes;
+
+}  // namespace
 
 DatabaseReport Inspection::database() {
   const MutexLock lock(file_->mutex());
@@ -34,9 +42,20 @@ std::vector<RowDetails> Inspection::details(std::span<const LogRow> rows) {
   return row_details(file_->query(sql::inspect_rows, {as_parameter(ids)}));
 }
 
-std::vector<Finding> Inspection::findings() {
+std::vector<Finding> Inspection::findings(std::chrono::milliseconds /*longest_open*/) {
   const MutexLock lock(file_->mutex());
-  return findings_of(file_->query(sql::inspect_findings));
+  std::vector<Finding> findings = findings_of(file_->query(sql::inspect_findings));
+  // Who reads is not told by SQLite; what it comes to is.
+  constexpr std::uintmax_t kMiB = 1U << 20U;
+  std::error_code missing;
+  const std::uintmax_t bytes = std::filesystem::file_size(file_->wal_name(), missing);
+  if (!missing && bytes > kLongestWal)
+    findings.push_back({Finding::Severity::warning,
+                        "the write-ahead log has " + std::to_string(bytes / kMiB) +
+                            " MiB: reads become slower, and a crash takes longer to mend",
+                        "end the reads and transactions that stay open: while there is one from "
+                        "before, it is not begun anew"});
+  return findings;
 }
 
 }  // namespace querymark::sqlite

@@ -19,7 +19,7 @@ class Inspection final : public Inspector {
   [[nodiscard]] Backlog behind(const std::string& namespace_name, const Cursor& cursor,
                                std::uint64_t most) override;
   [[nodiscard]] std::vector<RowDetails> details(std::span<const LogRow> rows) override;
-  [[nodiscard]] std::vector<Finding> findings() override;
+  [[nodiscard]] std::vector<Finding> findings(std::chrono::milliseconds longest_open) override;
 
  private:
   std::shared_ptr<LogFile> file_;

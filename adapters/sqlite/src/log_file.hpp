@@ -39,6 +39,8 @@ class LogFile {
   }
   /// Throws Error when what lies at the path could not be opened.
   [[nodiscard]] Connection& connection() QUERYMARK_REQUIRES(mutex_);
+  /// Of the file's write-ahead log.
+  [[nodiscard]] std::string wal_name() const QUERYMARK_REQUIRES(mutex_);
   ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
       QUERYMARK_REQUIRES(mutex_);
   std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
@@ -83,7 +85,6 @@ class LogFile {
   [[nodiscard]] Meta claim_file(const FileClaim& now) QUERYMARK_REQUIRES(mutex_);
   void start_epoch() QUERYMARK_REQUIRES(mutex_);
   void open() QUERYMARK_REQUIRES(mutex_);
-  [[nodiscard]] std::string wal_name() const QUERYMARK_REQUIRES(mutex_);
   void require_whole() QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] bool replaced() const QUERYMARK_REQUIRES(mutex_);
 

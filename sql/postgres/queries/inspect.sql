@@ -61,7 +61,7 @@ select l.id, l.reason, (extract(epoch from l.created_at) * 1000)::bigint as crea
   from unnest($1::text[], $2::bigint[]) u (xid, id)
   join querymark.log l on l.xid = u.xid::xid8 and l.id = u.id
 
--- What hurts, with what to do.
+-- What hurts, with what to do. $1: how many milliseconds a transaction may stay open.
 -- name: inspect_findings
 select 'error' as severity, s.name || ' is off: a crash of the machine loses commits whose values stay cached' as what,
        'set ' || s.name || ' = on, and reload' as advice
@@ -115,13 +115,22 @@ select 'notice', format('what %s sessions do is hidden from %s: programs of befo
 having count(*) > 0
 union all
 -- Those that have an id hold the horizon, too, and are told as that.
-select 'warning', format('session %s%s is idle in a transaction for %s min: what is deleted since can''t be cleared away', a.pid,
+select 'warning', format('session %s%s is idle in a transaction for %s: what is deleted since can''t be cleared away', a.pid,
                          coalesce(' of ' || nullif(a.application_name, ''), ''),
-                         (extract(epoch from clock_timestamp() - a.state_change) / 60)::int),
+                         date_trunc('second', clock_timestamp() - a.state_change)),
        format('end it: select pg_terminate_backend(%s); then set idle_in_transaction_session_timeout', a.pid)
   from pg_stat_activity a
  where a.datname = current_database() and a.state like 'idle in transaction%' and a.backend_xid is null
-   and a.backend_xmin is not null and a.state_change < clock_timestamp() - interval '1 minute'
+   and a.backend_xmin is not null and a.state_change < clock_timestamp() - $1::bigint * interval '1 ms'
+union all
+-- More than the server itself keeps between two checkpoints. What somebody takes in right now is under way.
+select 'warning', format('the replication slot %s, which nobody uses, keeps %s of WAL: a full disk stops every write', r.slot_name,
+                         pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), r.restart_lsn))),
+       format('start what reads it; or, if that is no more, select pg_drop_replication_slot(%L); and set max_slot_wal_keep_size',
+              r.slot_name)
+  from pg_replication_slots r, pg_settings s
+ where s.name = 'max_wal_size' and not r.active and r.wal_status <> 'lost'
+   and pg_wal_lsn_diff(pg_current_wal_lsn(), r.restart_lsn) > pg_size_bytes(s.setting || s.unit)
 union all
 select 'notice', 'idle_in_transaction_session_timeout is off: a transaction that is left open keeps the horizon, and with it '
                  'hits in shared tiers on what was written since',

@@ -88,8 +88,9 @@ class Inspector {
                                        std::uint64_t most) = 0;
   /// Of rows that the log's reader has shown; those that are gone are left out.
   [[nodiscard]] virtual std::vector<RowDetails> details(std::span<const LogRow> rows) = 0;
-  /// Settings, rights and states that hurt.
-  [[nodiscard]] virtual std::vector<Finding> findings() = 0;
+  /// Settings, rights and states that hurt, among them transactions that have been open for longer
+  /// than `longest_open` and do nothing.
+  [[nodiscard]] virtual std::vector<Finding> findings(std::chrono::milliseconds longest_open) = 0;
 };
 
 // Out of what a statement answers, by the names of its columns; times in milliseconds. All throw

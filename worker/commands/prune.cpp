@@ -15,7 +15,7 @@ namespace querymark::cli {
 namespace {
 
 struct Options {
-  LogView view;
+  LogCommand view{LogCommand::Looks::at_all};
   std::string retention = "1h";
   std::uint64_t most_rows = PrunerOptions().most_rows;
   std::uint64_t chunk = PrunerOptions().chunk;

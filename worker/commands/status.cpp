@@ -8,7 +8,7 @@
 namespace querymark::cli {
 namespace {
 
-void run(const LogView& view) {
+void run(const LogCommand& view) {
   const StatusReport report = look_at(view.open(), view.namespace_name);
   if (view.json)
     say_json(as_json(report));
@@ -19,7 +19,7 @@ void run(const LogView& view) {
 }  // namespace
 
 void add_status(CLI::App& app, ExitCode& /*code*/) {
-  auto view = std::make_shared<LogView>();
+  auto view = std::make_shared<LogCommand>(LogCommand::Looks::at_all);
   CLI::App* command =
       app.add_subcommand("status", "The log, its shared targets and its subscribers, at a glance");
   view->add_to(*command);

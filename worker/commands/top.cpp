@@ -18,7 +18,7 @@ namespace querymark::cli {
 namespace {
 
 struct Options {
-  LogView view;
+  LogCommand view{LogCommand::Looks::at_all};
   std::string interval = "2s";
   std::uint64_t rounds = 0;
 };

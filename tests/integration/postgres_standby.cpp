@@ -93,6 +93,74 @@ TEST_CASE("postgres standby: it is asked for what the cache lacks, and what it g
   CHECK(r.failures() == 0);
 }
 
+TEST_CASE("postgres standby: it is asked under a session's settings, too", "[standby]") {
+  Replicated r;
+  const auto tenant = [&](const std::string& id) {
+    return r.process.db.with({{"app.tenant", id}})
+        .query("select pg_is_in_recovery(), current_setting('app.tenant')")
+        .tag(tag("where"))
+        .fetch();
+  };
+  for (const std::string id : {"7", "8"}) {
+    const Result read = tenant(id);
+    CHECK(read[0][0].as<bool>());
+    CHECK(read[0][1].as<std::string>() == id);
+    CHECK(tenant(id).outcome().is_hit());
+  }
+  CHECK(r.loads() == 2);
+  CHECK(r.failures() == 0);
+  r.pause();
+  r.process.db.write([](postgres::Transaction& tx) { tx.invalidate(tag("where")); });
+  CHECK_FALSE(tenant("7")[0][0].as<bool>());  // the standby does not show the write
+  CHECK(tenant("7")[0][1].as<std::string>() == "7");
+  CHECK(r.stale() == 1);
+  r.resume();
+  // A function that sets another one spoils the read for the cache, and for nobody else.
+  r.shop.execute(
+      "create function leave(id text) returns text language sql as $$ select "
+      "set_config('app.tenant', id, true) $$");
+  r.replay();
+  const auto query = [&] {
+    return r.process.db.with({{"app.tenant", "9"}}).query("select leave('10')").tag(tag("x"));
+  };
+  static_cast<void>(query().fetch());
+  CHECK_FALSE(query().fetch().outcome().is_hit());
+  CHECK(r.process.db.with({{"app.tenant", "11"}})
+            .query("select current_setting('app.tenant')")
+            .tag(tag("y"))
+            .fetch()[0][0]
+            .as<std::string>() == "11");
+}
+
+TEST_CASE("postgres standby: a monotonic session's reads never go back with it", "[standby]") {
+  Replicated r;
+  r.pause();
+  // Somebody writes and rings for nobody, so this process has not looked at the log since.
+  const auto write = [&](const std::string& price) {
+    r.shop.execute("update product set price = " + price +
+                   " where id = 1; insert into querymark.log (namespace, kind, target) values "
+                   "('shop', 'entity', 'product:1')");
+  };
+  write("9");
+  UserSession user = r.process.db.user_session("").monotonic();
+  const auto price = [&](auto&& query) {
+    return only(std::forward<decltype(query)>(query)
+                    .tag(entity("product", 1))
+                    .ttl(1h)
+                    .template fetch_as<double>());
+  };
+  const auto query = [&] {
+    return r.process.db.query("select price from product where id = $1", 1);
+  };
+  CHECK(price(query().uncached()) == 9.0);  // sees what is committed, whatever the marks know
+  CHECK(price(query()) == 2.5);             // the standby's
+  CHECK(price(query().reading(user)) == 9.0);
+  write("10");
+  CHECK(price(query()) == 9.0);
+  CHECK(price(query().reading(user)) == 10.0);
+  r.resume();
+}
+
 TEST_CASE("postgres standby: what it does not show yet is read from the primary (hard case 71)",
           "[standby]") {
   Replicated r;

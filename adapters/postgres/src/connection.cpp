@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "connection_talk.hpp"
 #include "errors.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
@@ -16,7 +17,6 @@
 #include "session.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
-#include "watchdog.hpp"
 
 // libpq itself, not libpqxx: that tells errors apart by class and text only, can't say whether a
 // transaction stands, and its statics die before a connection that a global owns.
@@ -122,42 +122,6 @@ void Connection::fail(const Call& call, const PGresult* result) {
                   : Whose::ours);
 }
 
-template <class Talk>
-void Connection::guarded(const Call& call, Talk&& talk) {
-  if (pipeline_.late() && !call.behind_late) settle_late();
-  pipeline_.clear_tags();
-  if (!open()) fail(call, nullptr);
-  bool timed_out = false;
-  try {
-    Watchdog::Guard guard(Watchdog::instance(), socket_->get(), call.timeout,
-                          call.cancellable ? cancel_ : nullptr);
-    talk([&] { return timed_out = guard.end(); });
-  } catch (...) {
-    // The request to cancel may come late and meet whatever this connection would do next.
-    if (timed_out) lost_ = true;
-    if (!timed_out) throw;
-    throw Error("cannot " + what(call) + ": the server did not answer within " +
-                    std::to_string(call.timeout.count()) + " ms",
-                {.retryable = true, .connection_lost = true, .native_code = "timeout"});
-  }
-  if (timed_out) lost_ = true;
-}
-
-template <class Send>
-ResultHandle Connection::ask(const Call& call, Send&& send) {
-  ResultHandle last;
-  guarded(call, [&](auto&& ended) {
-    ResultHandle failed;
-    const bool sent = send(native_.get()) != 0;
-    if (sent) pipeline_.take_one(last, failed);
-    ended();
-    if (finished("COPY") && open())
-      throw ConfigError("cannot " + what(call) + ": COPY needs a connection of your own");
-    if (!sent || failed || !last) fail(call, failed.get());
-  });
-  return last;
-}
-
 ResultHandle Connection::ask_bound(std::string_view doing, std::string_view sql,
                                    std::span<const ParameterView> values) {
   const Bound bound(values);
@@ -231,71 +195,60 @@ void Connection::settle_late() {
 
 Connection::Apart Connection::query_apart(std::string_view sql,
                                           std::span<const ParameterView> values,
-                                          const char* leaving, const SettingList* settings) {
+                                          const Around& around) {
   const Bound bound(values);
   const std::string text(sql);
   const Call call = callers_call("run a query", text, values.size());
-  const Step begin{.text = "begin isolation level read committed read only"};
-  const Step query{.text = text.c_str(), .bound = &bound};
-  const Step leave{.text = leaving, .prepared = true};
-  const Step rollback{.text = "rollback"};
-  if (settings == nullptr) {
-    const std::array<Step, 4> steps{begin, query, leave, rollback};
-    std::array<ResultHandle, 4> results;
-    return take_apart(call, steps, results, {.rows = 1, .left = 2});
+  const bool under = around.settings != nullptr && !around.settings->names.empty();
+  OwnedParameter names;
+  OwnedParameter set_to;
+  if (under) {
+    names = as_parameter(around.settings->names);
+    set_to = as_parameter(around.settings->values);
   }
-  const OwnedParameter names = as_parameter(settings->names);
-  const OwnedParameter set_to = as_parameter(settings->values);
   const std::array<ParameterView, 3> pins{names, set_to, as_parameter(true)};
   const Bound bound_pins(pins);
   const Bound bound_names{std::span<const ParameterView>(pins).first(1)};
   const std::string pin(sql::pin_session.text);
   const std::string look(sql::settings_now.text);
-  const std::array<Step, 8> steps{begin, leave,   Step{.text = pin.c_str(), .bound = &bound_pins},
-                                  leave, query,   Step{.text = look.c_str(), .bound = &bound_names},
-                                  leave, rollback};
-  std::array<ResultHandle, 8> results;
-  Apart apart = take_apart(call, steps, results, {.rows = 4, .left = 6});
-  const auto answer = [&](std::size_t at) {
-    return results[at] ? rows_of(results[at].get()) : ResultSet();
+  const Step leave{.text = around.leaving, .prepared = true};
+  std::vector<Step> steps;
+  steps.reserve(9);
+  const auto add = [&](Step step) {
+    steps.push_back(step);
+    return steps.size() - 1;
   };
-  apart.fresh = answer(1);
-  apart.entered = answer(3);
-  apart.settings = answer(5);
-  return apart;
-}
+  add({.text = around.entering == nullptr ? "begin isolation level read committed read only"
+                                          : "begin isolation level repeatable read read only"});
+  const std::size_t snapshot =
+      around.entering == nullptr ? 0 : add({.text = around.entering, .prepared = true});
+  const std::size_t fresh = under ? add(leave) : 0;
+  if (under) add({.text = pin.c_str(), .bound = &bound_pins});
+  const std::size_t set = under ? add(leave) : 0;
+  const std::size_t rows = add({.text = text.c_str(), .bound = &bound});
+  const std::size_t settings = under ? add({.text = look.c_str(), .bound = &bound_names}) : 0;
+  const std::size_t left = add(leave);
+  add({.text = "rollback"});
 
-Connection::Apart Connection::query_in_snapshot(std::string_view sql,
-                                                std::span<const ParameterView> values,
-                                                const char* entering, const char* leaving) {
-  const Bound bound(values);
-  const std::string text(sql);
-  const Call call = callers_call("run a query", text, values.size());
-  const std::array<Step, 5> steps{{{.text = "begin isolation level repeatable read read only"},
-                                   {.text = entering, .prepared = true},
-                                   {.text = text.c_str(), .bound = &bound},
-                                   {.text = leaving, .prepared = true},
-                                   {.text = "rollback"}}};
-  std::array<ResultHandle, 5> results;
-  Apart apart = take_apart(call, steps, results, {.rows = 2, .left = 3});
-  apart.entered = rows_of(results[1].get());
-  return apart;
-}
-
-Connection::Apart Connection::take_apart(const Call& call, std::span<const Step> steps,
-                                         std::span<ResultHandle> results, Places at) {
+  std::vector<ResultHandle> results(steps.size());
   Apart apart;
-  const ResultHandle& rows = results[at.rows];
   guarded(call, [&](auto&& ended) {
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);
     ended();
-    if (!in_step || !rows) fail(call, failed.get());
+    if (!in_step || !results[rows]) fail(call, failed.get());
     // Without its end the rows are good, but nobody knows what their session is.
     if (!results.back()) lost_ = true;
-    if (results[at.left]) apart.left = rows_of(results[at.left].get());
   });
-  apart.rows = open() ? named_rows(rows.get()) : rows_of(rows.get(), type_names_);
+  const auto answer = [&](std::size_t at) {  // the first is that to BEGIN
+    return at > 0 && results[at] ? rows_of(results[at].get()) : ResultSet();
+  };
+  apart.left = answer(left);
+  apart.snapshot = answer(snapshot);
+  apart.fresh = answer(fresh);
+  apart.set = answer(set);
+  apart.settings = answer(settings);
+  apart.rows = open() ? named_rows(results[rows].get()) : rows_of(results[rows].get(), type_names_);
   return apart;
 }
 
@@ -463,68 +416,6 @@ ResultSet Connection::run_rollback(std::span<const Part> parts) {
   return run_parts({"roll back", kRollbackPatience}, {}, parts, {});
 }
 
-template <class Run>
-decltype(auto) Connection::with_prepared(Run&& run) {
-  try {
-    return run();
-  } catch (const Error& failure) {
-    // Another session than the one that prepared it, or another schema: only a new connection
-    // helps.
-    const std::string& state = failure.native_code();
-    if (state == "26000" || state == "42P05" || state == "0A000") lost_ = true;
-    throw;
-  }
-}
-
-ResultHandle Connection::run_named(const SqlStatement& sql, std::span<const ParameterView> values) {
-  const std::string doing = "run \"" + std::string(sql.name) + '"';
-  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = sql.name};
-  const Bound bound(values);
-  return with_prepared([&] {
-    prepare(call, sql);
-    return ask(call, [&](PGconn* native) { return send_prepared(native, sql.name, bound); });
-  });
-}
-
-void Connection::prepare(const Call& call, const SqlStatement& sql) {
-  if (prepared_.contains(std::string_view(sql.name))) return;
-  ask(call, [&](PGconn* native) { return PQsendPrepare(native, sql.name, sql.text, 0, nullptr); });
-  prepared_.insert(sql.name);
-}
-
-std::pair<ResultSet, ResultSet> Connection::query_named(const NamedCall& first,
-                                                        const NamedCall& second) {
-  const std::string doing = "run \"" + std::string(first.sql.name) + '"';
-  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = first.sql.name};
-  const Bound first_bound({first.values.begin(), first.values.size()});
-  const Bound second_bound({second.values.begin(), second.values.size()});
-  const std::array<Step, 2> steps{
-      {{.text = first.sql.name, .bound = &first_bound, .prepared = true},
-       {.text = second.sql.name, .bound = &second_bound, .prepared = true}}};
-  std::array<ResultHandle, 2> results;
-  with_prepared([&] {
-    prepare(call, first.sql);
-    prepare(call, second.sql);
-    guarded(call, [&](auto&& ended) {
-      ResultHandle failed;
-      const bool in_step = pipeline(steps, results, failed);
-      ended();
-      if (!in_step || failed || !results[0] || !results[1]) fail(call, failed.get());
-    });
-  });
-  return {rows_of(results[0].get()), rows_of(results[1].get())};
-}
-
-ResultSet Connection::query_named(const SqlStatement& sql,
-                                  std::initializer_list<ParameterView> values) {
-  return rows_of(run_named(sql, {values.begin(), values.size()}).get());
-}
-
-std::int64_t Connection::execute_named(const SqlStatement& sql,
-                                       std::initializer_list<ParameterView> values) {
-  return affected(run_named(sql, {values.begin(), values.size()}).get());
-}
-
 ResultSet Connection::run(const std::string& text, std::chrono::milliseconds timeout) {
   const std::string doing = "run \"" + std::string(beginning(text, 40)) + '"';
   return rows_of(ask({doing, timeout}, [&](PGconn* native) {
@@ -561,56 +452,6 @@ std::string Connection::literal(ParameterView value) {
       PQescapeLiteral(native_.get(), text->data(), text->size()));
   if (!quoted) fail({"quote a value", {}}, nullptr);
   return quoted.get();
-}
-
-void Connection::collect_notices(std::vector<std::string>& notices) {
-  const auto collect = [](void* into, const PGresult* notice) {
-    if (const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY))
-      static_cast<std::vector<std::string>*>(into)->emplace_back(text);
-  };
-  PQsetNoticeReceiver(native_.get(), collect, &notices);
-}
-
-void Connection::send(const char* sql, std::initializer_list<ParameterView> values) {
-  const Call call{"send a statement", settings_.statement_timeout};
-  const Bound bound({values.begin(), values.size()});
-  guarded(call, [&](auto&& ended) {
-    const bool sent = send_bound(native_.get(), sql, bound);
-    ended();
-    if (!sent) fail(call, nullptr);
-  });
-}
-
-bool Connection::take_notifications(
-    const std::function<void(const Notification& notification)>& notified) {
-  const Call call{"listen", settings_.statement_timeout};
-  guarded(call, [&](auto&& ended) {
-    const bool alive = PQconsumeInput(native_.get()) != 0;
-    ResultHandle failed;
-    while (PQisBusy(native_.get()) == 0) {
-      ResultHandle result{PQgetResult(native_.get())};
-      if (!result) break;
-      if (is_failure(result.get()) && !failed) failed = std::move(result);
-    }
-    ResultHandle last;
-    if (failed) pipeline_.take_one(last, failed);  // what ends the answer is on its way
-    ended();
-    if (!alive || failed) fail(call, failed.get());
-  });
-  hand_out_notifications(notified);
-  return PQtransactionStatus(native_.get()) != PQTRANS_ACTIVE;
-}
-
-void Connection::hand_out_notifications(const std::function<void(const Notification&)>& notified) {
-  struct Free {
-    void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
-  };
-  while (const std::unique_ptr<PGnotify, Free> one{PQnotifies(native_.get())})
-    notified({.channel = one->relname, .payload = one->extra, .pid = one->be_pid});
-}
-
-void Connection::finish_sent() {
-  ask({"send a statement", settings_.statement_timeout}, [](PGconn*) { return 1; });
 }
 
 }  // namespace querymark::postgres

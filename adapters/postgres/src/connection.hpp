@@ -60,22 +60,24 @@ class Connection {
   }
   struct Apart {
     ResultSet rows;
-    ResultSet left;  ///< What `leaving` answered.
+    ResultSet left;      ///< What `leaving` answered.
+    ResultSet snapshot;  ///< What `entering` did.
     // Under settings:
     ResultSet fresh;     ///< What `leaving` answers before anything is set,
-    ResultSet entered;   ///< and when the settings are.
+    ResultSet set;       ///< and when the settings are.
     ResultSet settings;  ///< What the settings are after the statement.
   };
-  /// One statement with bound parameters in a read-only transaction of its own, which ends with the
-  /// statement that was prepared as `leaving` and is rolled back: one round trip for all. Leaves
-  /// the transaction open and failed when the statement fails.
-  /// With `settings`, these are set in the transaction, for it alone.
+  /// A read-only transaction around one statement. What it names has been prepared.
+  struct Around {
+    const char* leaving;                    ///< Asked last.
+    const SettingList* settings = nullptr;  ///< Set in the transaction, for it alone, if there are.
+    /// Asked first, about the one snapshot that the transaction then has.
+    const char* entering = nullptr;
+  };
+  /// One statement with bound parameters in a transaction of its own, which is rolled back: one
+  /// round trip for all. Leaves the transaction open and failed when the statement fails.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
-                                  const char* leaving, const SettingList* settings = nullptr);
-  /// The same in a transaction of one snapshot, about which the statement that was prepared as
-  /// `entering` is asked first: it answers `entered`.
-  [[nodiscard]] Apart query_in_snapshot(std::string_view sql, std::span<const ParameterView> values,
-                                        const char* entering, const char* leaving);
+                                  const Around& around);
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
     bool prepared = false;     ///< The statement has been prepared now.
@@ -220,13 +222,6 @@ class Connection {
   void settle_late();
   [[nodiscard]] bool pipeline(std::span<const Step> steps, std::span<ResultHandle> results,
                               ResultHandle& failed);
-  /// Where the answers stand among those of a pipeline.
-  struct Places {
-    std::size_t rows;
-    std::size_t left;
-  };
-  Apart take_apart(const Call& call, std::span<const Step> steps, std::span<ResultHandle> results,
-                   Places at);
   [[nodiscard]] std::string what(const Call& call) const;
   [[noreturn]] void fail(const Call& call, const PGresult* result);
   ResultHandle ask_bound(std::string_view doing, std::string_view sql,

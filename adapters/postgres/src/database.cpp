@@ -187,9 +187,7 @@ LoadedRows Database::State::read(PooledConnection& connection, const SettingList
                                  std::string_view sql, std::span<const ParameterView> parameters) {
   const Stored keep = keep_of(require_reading(sql, connection.backslash()));
   if (!connection.proxied()) {
-    PooledConnection::Read read = settings.names.empty()
-                                      ? connection.read(sql, parameters)
-                                      : connection.read_with(settings, sql, parameters);
+    PooledConnection::Read read = connection.read(settings, sql, parameters);
     if (read.wrote) return {std::move(read.rows), std::nullopt, Stored::in_transaction};
     return {std::move(read.rows), std::nullopt, read.proved ? keep : Stored::uncacheable};
   }

@@ -127,10 +127,16 @@ struct Database::State final : Backend {
   }
   LoadedRows load_from_replica(std::string_view sql,
                                std::span<const ParameterView> parameters) override {
-    if (standby)
-      if (auto loaded = standby->load(sql, parameters)) return *std::move(loaded);
-    return load(sql, parameters);
+    return load_from_replica_with({}, sql, parameters);
   }
+  LoadedRows load_from_replica_with(const SessionSettings& settings, std::string_view sql,
+                                    std::span<const ParameterView> parameters) override {
+    if (standby)
+      if (auto loaded = standby->load(list_of(settings), sql, parameters))
+        return *std::move(loaded);
+    return load_with(settings, sql, parameters);
+  }
+  [[nodiscard]] bool has_replica() const noexcept override { return !options.replica_url.empty(); }
   LoadedRows load_with(const SessionSettings& settings, std::string_view sql,
                        std::span<const ParameterView> parameters) override;
   LoadedRows read(PooledConnection& connection, const SettingList& settings, std::string_view sql,

@@ -174,60 +174,33 @@ bool PooledConnection::forgets(const std::vector<std::string>& names) const {
   });
 }
 
-PooledConnection::Read PooledConnection::judged(Apart& apart) {
-  const bool answered = !apart.left.empty();
-  const bool proved = answered && apart.left.row(0)["session"].view() == left_;
-  if (!proved) give_up();
-  return {std::move(apart.rows), answered && apart.left.row(0)["wrote"].as<bool>(), proved};
+// Whether the session was what it should be, and neither settings nor anything else have changed
+// between their coming and the end.
+bool PooledConnection::proves(const Apart& apart, const SettingList& settings) const {
+  const auto looks = [](const ResultSet& answer) {
+    return answer.empty() ? std::string_view() : answer.row(0)["session"].view();
+  };
+  if (apart.left.empty()) return false;
+  if (settings.names.empty()) return looks(apart.left) == left_;
+  return looks(apart.fresh) == left_ && looks(apart.set) == looks(apart.left) &&
+         std::ranges::equal(
+             apart.settings.row(0)["settings"].as<std::vector<std::optional<std::string>>>(),
+             settings.values);
 }
 
-PooledConnection::Read PooledConnection::read(std::string_view sql,
-                                              std::span<const ParameterView> values) {
-  try {
-    Apart apart = query_apart(sql, values, "querymark_leave");
-    return judged(apart);
-  } catch (...) {  // its transaction goes, then rethrown
-    abandon();
-    throw;
-  }
-}
-
-PooledConnection::StandbyRead PooledConnection::read_standby(
-    std::string_view sql, std::span<const ParameterView> values) {
-  try {
-    Apart apart = query_in_snapshot(sql, values, "querymark_state", "querymark_leave");
-    return {judged(apart), std::move(apart.entered)};
-  } catch (...) {  // its transaction goes, then rethrown
-    abandon();
-    throw;
-  }
-}
-
-void PooledConnection::settle_standby() {
-  run("prepare querymark_state as " + std::string(sql::standby_state));
-}
-
-PooledConnection::Read PooledConnection::read_with(const SettingList& settings,
-                                                   std::string_view sql,
-                                                   std::span<const ParameterView> values) {
+PooledConnection::Read PooledConnection::read(const SettingList& settings, std::string_view sql,
+                                              std::span<const ParameterView> values,
+                                              const char* entering) {
   // Whatever comes of it, a setting that nothing resets stays '' where it was null.
   const bool forgotten = forgets(settings.names);
   Read read;
   try {
-    const Apart apart = query_apart(sql, values, "querymark_leave", &settings);
-    const auto looks = [](const ResultSet& answer) {
-      return answer.empty() ? std::string_view() : answer.row(0)["session"].view();
-    };
-    // The session was what it should be, and neither the settings nor anything else have changed
-    // between their coming and the end.
-    read.proved =
-        looks(apart.fresh) == left_ && !apart.left.empty() &&
-        looks(apart.entered) == looks(apart.left) &&
-        std::ranges::equal(
-            apart.settings.row(0)["settings"].as<std::vector<std::optional<std::string>>>(),
-            settings.values);
+    Apart apart = query_apart(
+        sql, values, {.leaving = "querymark_leave", .settings = &settings, .entering = entering});
+    read.proved = proves(apart, settings);
     read.wrote = !apart.left.empty() && apart.left.row(0)["wrote"].as<bool>();
-    read.rows = apart.rows;
+    read.rows = std::move(apart.rows);
+    read.state = std::move(apart.snapshot);
   } catch (...) {  // its transaction goes, then rethrown
     abandon();
     if (!forgotten) give_up();
@@ -235,6 +208,16 @@ PooledConnection::Read PooledConnection::read_with(const SettingList& settings,
   }
   if (!read.proved || !forgotten) give_up();
   return read;
+}
+
+PooledConnection::Read PooledConnection::read_standby(const SettingList& settings,
+                                                      std::string_view sql,
+                                                      std::span<const ParameterView> values) {
+  return read(settings, sql, values, "querymark_state");
+}
+
+void PooledConnection::settle_standby() {
+  run("prepare querymark_state as " + std::string(sql::standby_state));
 }
 
 ResultSet PooledConnection::begin_under(const SettingList& settings, Isolation isolation) {

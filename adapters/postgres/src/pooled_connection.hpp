@@ -52,20 +52,18 @@ class PooledConnection final : public Connection {
     ResultSet rows;
     bool wrote = false;   ///< It has taken a transaction id; what it wrote is undone.
     bool proved = false;  ///< The session was what it should be when it ended.
+    ResultSet state{};    ///< Of a standby: the row of `standby_state`, in the rows' snapshot.
   };
   /// One statement with bound parameters in a read-only transaction of its own; one round trip.
-  /// Requires a settled session.
-  [[nodiscard]] Read read(std::string_view sql, std::span<const ParameterView> values);
-  /// The same under settings, which are part of what is proved; none stays behind, or the
-  /// connection does not.
-  [[nodiscard]] Read read_with(const SettingList& settings, std::string_view sql,
-                               std::span<const ParameterView> values);
-  struct StandbyRead : Read {
-    ResultSet state;  ///< The row of `standby_state`, in the snapshot that the rows are of.
-  };
-  /// The same as read() on a standby. Requires settle_standby() after settle().
-  [[nodiscard]] StandbyRead read_standby(std::string_view sql,
-                                         std::span<const ParameterView> values);
+  /// Settings are part of what is proved; none stays behind, or the connection does not. Requires a
+  /// settled session.
+  [[nodiscard]] Read read(const SettingList& settings, std::string_view sql,
+                          std::span<const ParameterView> values) {
+    return read(settings, sql, values, nullptr);
+  }
+  /// The same on a standby. Requires settle_standby() after settle().
+  [[nodiscard]] Read read_standby(const SettingList& settings, std::string_view sql,
+                                  std::span<const ParameterView> values);
   void settle_standby();
   /// Begins a transaction that writes; returns the row of `begin_write`.
   [[nodiscard]] ResultSet begin(Isolation isolation);
@@ -105,7 +103,9 @@ class PooledConnection final : public Connection {
 
  private:
   [[nodiscard]] bool pin_anywhere(const SettingList& settings);
-  [[nodiscard]] Read judged(Apart& apart);
+  [[nodiscard]] Read read(const SettingList& settings, std::string_view sql,
+                          std::span<const ParameterView> values, const char* entering);
+  [[nodiscard]] bool proves(const Apart& apart, const SettingList& settings) const;
   [[nodiscard]] ResultSet begin_text(const std::string& begin);
   [[nodiscard]] Part append_part(const Append& append);
   void check(const ResultSet& answer) noexcept;

@@ -54,10 +54,11 @@ std::unique_ptr<PooledConnection> Standby::open() const {
   return connection;
 }
 
-std::optional<LoadedRows> Standby::ask(PooledConnection& connection, std::string_view sql,
+std::optional<LoadedRows> Standby::ask(PooledConnection& connection, const SettingList& settings,
+                                       std::string_view sql,
                                        std::span<const ParameterView> parameters) {
   if (keep_of(require_reading(sql, connection.backslash())) != Stored::yes) return std::nullopt;
-  PooledConnection::StandbyRead read = connection.read_standby(sql, parameters);
+  PooledConnection::Read read = connection.read_standby(settings, sql, parameters);
   if (read.state.empty()) throw SchemaError("querymark.meta is empty");
   const Row state = read.state.row(0);
   if (!state["standby"].as<bool>())
@@ -70,14 +71,14 @@ std::optional<LoadedRows> Standby::ask(PooledConnection& connection, std::string
   return loaded;
 }
 
-std::optional<LoadedRows> Standby::load(std::string_view sql,
+std::optional<LoadedRows> Standby::load(const SettingList& settings, std::string_view sql,
                                         std::span<const ParameterView> parameters) noexcept {
   if (!breaker_.allows(clock_.now())) return std::nullopt;
   bool reached = false;
   try {
     const auto connection = pool_.acquire();
     reached = true;
-    std::optional<LoadedRows> loaded = ask(*connection, sql, parameters);
+    std::optional<LoadedRows> loaded = ask(*connection, settings, sql, parameters);
     breaker_.succeeded();
     if (loaded) loads_.fetch_add(1);
     return loaded;

@@ -33,15 +33,16 @@ class Standby {
   /// Asks nobody. `primary` is called when a session opens, `clock` outlives it.
   Standby(const Options& options, const Clock& clock, std::function<Primary()> primary);
 
-  /// The rows of a query with the stamp of their snapshot. Nothing: the primary must be asked, since
+  /// The rows of a query, under these settings, with the stamp of their snapshot. Nothing: the primary must be asked, since
   /// the standby could not answer, whatever the reason, or its rows could not be kept. Blocks.
-  [[nodiscard]] std::optional<LoadedRows> load(std::string_view sql,
+  [[nodiscard]] std::optional<LoadedRows> load(const SettingList& settings, std::string_view sql,
                                                std::span<const ParameterView> parameters) noexcept;
   [[nodiscard]] ReplicaStats stats() const;
 
  private:
   std::unique_ptr<PooledConnection> open() const;
-  [[nodiscard]] std::optional<LoadedRows> ask(PooledConnection& connection, std::string_view sql,
+  [[nodiscard]] std::optional<LoadedRows> ask(PooledConnection& connection,
+                                              const SettingList& settings, std::string_view sql,
                                               std::span<const ParameterView> parameters);
   void note(std::string_view problem) noexcept;
 

@@ -18,6 +18,10 @@ class SettingsLoader final : public Loader {
                                 std::span<const ParameterView> parameters) override {
     return backend_.load_with(settings_, sql, parameters);
   }
+  [[nodiscard]] LoadedRows load_from_replica(std::string_view sql,
+                                             std::span<const ParameterView> parameters) override {
+    return backend_.load_from_replica_with(settings_, sql, parameters);
+  }
   [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
 
  private:

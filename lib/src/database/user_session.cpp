@@ -116,6 +116,9 @@ void UserSession::remember(const Receipt& receipt) {
 Consistency UserSession::wanted() const { return Consistency::at_least(receipts_, all_upto_); }
 
 Consistency UserSession::consistency() {
+  // A replica may show less than what an earlier read of this very process saw, of which the marks
+  // may know nothing yet. Once they do, what is older is refused.
+  if (served_by_ != 0 && database_->backend().has_replica()) catch_up_first_ = true;
   if (settled_ && !catch_up_first_) return {};
   DatabaseCore& core = database_->backend().core();
   if (catch_up_first_) {

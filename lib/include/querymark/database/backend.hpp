@@ -24,6 +24,14 @@ class Backend : public Loader, public StampProof {
   /// A load whose transaction has these checked settings, and leaves none of them behind.
   [[nodiscard]] virtual LoadedRows load_with(const SessionSettings& settings, std::string_view sql,
                                              std::span<const ParameterView> parameters);
+  /// The same where a replica may be asked: see Loader::load_from_replica.
+  [[nodiscard]] virtual LoadedRows load_from_replica_with(
+      const SessionSettings& settings, std::string_view sql,
+      std::span<const ParameterView> parameters) {
+    return load_with(settings, sql, parameters);
+  }
+  /// Whether loads may come from a replica. Never changes.
+  [[nodiscard]] virtual bool has_replica() const noexcept { return false; }
   /// An open write transaction, under checked settings. Blocks for a connection, and for other writers where the database
   /// takes one at a time. Throws Error; ConfigError inside another write of the same thread.
   [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write(

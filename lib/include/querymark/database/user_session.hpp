@@ -40,7 +40,8 @@ class UserSession {
   UserSession(Database& database, std::string_view text);
 
   /// Reads that never go back, in whichever processes they are served: where another process has
-  /// served this user last, the first read here catches up with the log.
+  /// served this user last, the first read here catches up with the log. Of a database that is read
+  /// from a replica, too, each read does.
   UserSession& monotonic() &;
   UserSession&& monotonic() &&;
 

@@ -63,11 +63,12 @@ struct Options {
   /// it gives counts only if its snapshot includes every invalidation that this process knows of the
   /// query's targets; else, and whenever the standby can't answer, the primary is asked (see
   /// CacheStats::replica_stale, Database::replica). Of a query without tags nothing tells how far the
-  /// standby lags behind; and what nobody is known to have invalidated may come older than what an
-  /// earlier read saw, so that a session's `.monotonic()` holds only without one. Reads that are
-  /// uncached, strong, at_least, under session settings, or in a transaction of the caller's ask the
-  /// primary. While a transaction stays open on the primary, loads of what was written since ask
-  /// both. Empty: none.
+  /// standby lags behind. Reads that are uncached, strong, at_least, or in a transaction of the
+  /// caller's ask the primary; those of a session that is monotonic look at the log first, since what
+  /// nobody is known to have invalidated may come older than what an earlier read saw. While a
+  /// transaction stays open on the primary, loads of what was written since ask both. Name a standby
+  /// of the primary itself: of one that follows another standby nobody can tell that this was promoted
+  /// beside a primary that lives on. Empty: none.
   std::string replica_url{};
   bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.

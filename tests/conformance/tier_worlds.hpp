@@ -21,6 +21,8 @@
 #include <signal.h>
 
 #include "querymark/redis/redis_tier.hpp"
+#include "slots.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 #endif
 
@@ -112,6 +114,30 @@ struct RedisWorld {
 struct SealedRedisWorld : RedisWorld {
   SealedRedisWorld() { codec = sealed_values(); }
 };
+
+struct RedisClusterWorld {
+  RedisClusterWorld() {
+    for (std::size_t at = 0; at < RedisCluster::kMasters; ++at) cluster[at].ask({"FLUSHALL"});
+  }
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    return std::make_shared<RedisTier>(
+        cluster.url(),
+        RedisTierOptions{
+            .timeout = std::chrono::seconds(30), .max_value_bytes = 20'000, .clock = &clock});
+  }
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    const std::string key = "qm:3:" + namespace_name + ':' + under.hex();
+    const RedisServer& server = cluster[RedisCluster::first_owner(redis::slot_of(key))];
+    const std::string order = server.ask({"GETRANGE", key, "0", "23"});
+    static_cast<void>(server.ask({"SET", key, order + bytes}));
+  }
+  void break_it() const { cluster.stop(); }
+  void mend() const { cluster.start(); }
+
+  ManualClock clock;
+  const RedisCluster& cluster = RedisCluster::shared();
+};
 #endif
 
 #ifdef QUERYMARK_TEST_MEMCACHED
@@ -149,7 +175,9 @@ struct MemcachedWorld {
 }  // namespace querymark::test
 
 #ifdef QUERYMARK_TEST_REDIS
-#define QUERYMARK_REDIS_TIERS , querymark::test::RedisWorld, querymark::test::SealedRedisWorld
+#define QUERYMARK_REDIS_TIERS                                       \
+  , querymark::test::RedisWorld, querymark::test::SealedRedisWorld, \
+      querymark::test::RedisClusterWorld
 #else
 #define QUERYMARK_REDIS_TIERS
 #endif

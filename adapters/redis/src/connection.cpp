@@ -15,8 +15,11 @@ std::string_view code_of(const Reply& reply) noexcept {
 
 Error refusal(const std::string& where, const Reply& reply) {
   constexpr std::size_t kShown = 200;
-  return Error(where + ": " + std::string(reply.text.substr(0, kShown)),
-               {.retryable = true, .native_code = std::string(code_of(reply))});
+  const std::string_view code = code_of(reply);
+  const bool of_a_cluster = code == "MOVED" || code == "ASK";
+  return Error(where + ": " + std::string(reply.text.substr(0, kShown)) +
+                   (of_a_cluster ? " (it is one of a cluster: use redis+cluster://)" : ""),
+               {.retryable = true, .native_code = std::string(code)});
 }
 
 Connection::Connection(const Endpoint& endpoint, Resolver& resolver, const TlsContext* tls,

@@ -13,8 +13,8 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& why) {
   throw ConfigError("the URL of a Redis server can't be read: " + why +
-                    "; use redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://… for TLS, or "
-                    "unix:PATH?db=DATABASE");
+                    "; use redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://… for TLS, "
+                    "unix:PATH?db=DATABASE, or redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT");
 }
 
 std::string unescaped(std::string_view text) {
@@ -98,6 +98,27 @@ Endpoint tcp(std::string_view rest) {
   return endpoint;
 }
 
+// The same with several hosts, and the one database that a cluster has.
+Servers cluster(std::string_view rest, Endpoint::Transport transport) {
+  if (!rest.starts_with("//")) refuse("behind the scheme stands ://");
+  rest.remove_prefix(2);
+  Endpoint who{.transport = transport};
+  std::string_view hosts = take_user(who, rest);
+  if (const std::size_t slash = hosts.find('/'); slash != std::string_view::npos) {
+    if (const std::string_view database = hosts.substr(slash + 1);
+        !database.empty() && database != "0")
+      refuse("a cluster has the database 0 alone");
+    hosts = hosts.substr(0, slash);
+  }
+  Servers servers{.cluster = true};
+  for (;;) {
+    const std::size_t comma = hosts.find(',');
+    take_host(servers.endpoints.emplace_back(who), hosts.substr(0, comma));
+    if (comma == std::string_view::npos) return servers;
+    hosts.remove_prefix(comma + 1);
+  }
+}
+
 Endpoint unix_socket(std::string_view rest) {
   Endpoint endpoint{.transport = Endpoint::Transport::unix_socket};
   const std::size_t question = rest.rfind("?db=");
@@ -112,6 +133,11 @@ Endpoint unix_socket(std::string_view rest) {
   if (endpoint.path.empty() || endpoint.path.size() > kLongest)
     refuse("a socket's path has 1 to 107 bytes");
   return endpoint;
+}
+
+std::string address_of(const Endpoint& endpoint) {
+  const bool brackets = endpoint.host.find(':') != std::string::npos;
+  return (brackets ? '[' + endpoint.host + ']' : endpoint.host) + ':' + endpoint.port;
 }
 
 }  // namespace
@@ -130,21 +156,38 @@ std::string escaped(std::string_view text, std::string_view also_kept) {
 std::string Endpoint::label() const {
   if (transport == Transport::unix_socket)
     return "unix:" + escaped(path, "/") + (database == 0 ? "" : "?db=" + std::to_string(database));
-  const bool brackets = host.find(':') != std::string::npos;
-  return (transport == Transport::tls ? "rediss://" : "redis://") +
-         (brackets ? '[' + host + ']' : host) + ':' + port + '/' + std::to_string(database);
+  return (transport == Transport::tls ? "rediss://" : "redis://") + address_of(*this) + '/' +
+         std::to_string(database);
 }
 
-Endpoint parsed_url(std::string_view url) {
+std::string Servers::label() const {
+  if (!cluster) return endpoints.front().label();
+  const bool tls = endpoints.front().transport == Endpoint::Transport::tls;
+  std::string label = tls ? "rediss+cluster://" : "redis+cluster://";
+  for (const Endpoint& endpoint : endpoints)
+    label.append(&endpoint == &endpoints.front() ? "" : ",").append(address_of(endpoint));
+  return label;
+}
+
+Servers parsed_servers(std::string_view url) {
   const std::size_t colon = url.find(':');
   const std::string scheme = ascii::to_lower(url.substr(0, colon));
   const std::string_view rest = colon == std::string_view::npos ? "" : url.substr(colon + 1);
-  if (scheme == "redis") return tcp(rest);
-  if (scheme == "unix") return unix_socket(rest);
-  if (scheme != "rediss") refuse("its scheme is none of redis, rediss and unix");
+  if (scheme == "redis+cluster") return cluster(rest, Endpoint::Transport::tcp);
+  if (scheme == "rediss+cluster") return cluster(rest, Endpoint::Transport::tls);
+  if (scheme == "redis") return {.endpoints = {tcp(rest)}};
+  if (scheme == "unix") return {.endpoints = {unix_socket(rest)}};
+  if (scheme != "rediss")
+    refuse("its scheme is none of redis, rediss, unix, redis+cluster and rediss+cluster");
   Endpoint endpoint = tcp(rest);
   endpoint.transport = Endpoint::Transport::tls;
-  return endpoint;
+  return {.endpoints = {std::move(endpoint)}};
+}
+
+Endpoint parsed_url(std::string_view url) {
+  const Servers servers = parsed_servers(url);
+  if (servers.cluster) refuse("a cluster is no single server");
+  return servers.endpoints.front();
 }
 
 }  // namespace querymark::redis

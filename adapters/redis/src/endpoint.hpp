@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace querymark::redis {
 
@@ -22,7 +23,18 @@ struct Endpoint {
   [[nodiscard]] std::string label() const;
 };
 
+/// One server, or some of those of a cluster, by which the others are found.
+struct Servers {
+  bool cluster = false;
+  std::vector<Endpoint> endpoints{};  ///< At least one; as whom to speak is the same for all.
+
+  /// For messages: no user, no password.
+  [[nodiscard]] std::string label() const;
+};
+
 /// Reads what `RedisTier` takes. Throws ConfigError, which shows nothing of the text.
+[[nodiscard]] Servers parsed_servers(std::string_view url);
+/// The same for what means one server.
 [[nodiscard]] Endpoint parsed_url(std::string_view url);
 
 /// The text with %XX in place of all but letters, digits, `_`, `-`, `.` and what is also kept.

@@ -1,22 +1,23 @@
 #include "querymark/redis/redis_tier.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <exception>
 #include <optional>
 #include <utility>
 
-#include "connection.hpp"
+#include "exchange.hpp"
 #include "put_script.hpp"
 #include "querymark/support/ascii.hpp"
-#include "querymark/support/connection_pool.hpp"
 #include "querymark/support/mutex.hpp"
-#include "querymark/tier/breaker.hpp"
 #include "querymark/tier/ordered_value.hpp"
+#include "slots.hpp"
+#include "topology.hpp"
 
-// A call: the breaker (one for reads, one for writes: a full server still reads) says whether to try -> a connection of the pool,
-// opened if need be -> all commands in one go -> as many replies. Whatever fails spoils the
-// connection: a reply that comes too late would be taken for the answer to another question.
+// A call: commands on one key each -> those who have their keys' slots, all at once (`Exchange`): a
+// breaker says of each whether to try -> a connection of its pool, opened if need be -> its commands
+// in one go -> as many replies. Whatever fails spoils the connection: a reply that comes too late
+// would be taken for the answer to another question. A tier that is one server is a cluster of one.
 //
 // A value's bytes begin with epoch and horizon, for the script that compares them (put_script.hpp).
 //
@@ -25,14 +26,14 @@
 namespace querymark {
 namespace {
 
-using redis::Connection;
+using redis::Access;
+using redis::Command;
 using redis::Deadline;
-using redis::Endpoint;
+using redis::Outcome;
 using redis::Reply;
 
-using Pool = ConnectionPool<Connection>;
-
-constexpr std::chrono::milliseconds kPatience{5};  // for a connection that others use
+// What a cluster of a thousand servers says of itself fits.
+constexpr std::size_t kClusterText = 1U << 20U;
 
 RedisTierOptions checked(RedisTierOptions options) {
   const bool plain = std::ranges::all_of(options.prefix, [](char c) {
@@ -54,23 +55,28 @@ RedisTierOptions checked(RedisTierOptions options) {
 
 struct RedisTier::State {
   State(std::string_view url, RedisTierOptions opts)
-      : options(checked(std::move(opts))),
-        endpoint(redis::parsed_url(url)),
-        label(endpoint.label()),
-        resolver(endpoint.host, endpoint.port),
-        pool({.limit = options.connections, .patience = kPatience, .exhausted = "busy"},
-             [this] { return open(); }) {
-    if (endpoint.transport == Endpoint::Transport::tls)
-      tls.emplace(options.ca_file, options.certificate_file, options.key_file);
-  }
+      : State(redis::parsed_servers(url), checked(std::move(opts))) {}
+  State(const redis::Servers& servers, RedisTierOptions opts)
+      : options(std::move(opts)),
+        label(servers.label()),
+        tls(tls_of(servers, options)),
+        topology(servers,
+                 {.connections = options.connections,
+                  .timeout = options.timeout,
+                  .max_reply_bytes = std::max(kOrderBytes + options.max_value_bytes + 1,
+                                              servers.cluster ? kClusterText : 0),
+                  .tls = tls.get(),
+                  .connects = &connects},
+                 *options.clock) {}
 
+  [[nodiscard]] static std::unique_ptr<redis::TlsContext> tls_of(const redis::Servers& servers,
+                                                                 const RedisTierOptions& options) {
+    if (servers.endpoints.front().transport != redis::Endpoint::Transport::tls) return nullptr;
+    return std::make_unique<redis::TlsContext>(options.ca_file, options.certificate_file,
+                                               options.key_file);
+  }
   [[nodiscard]] Deadline deadline() const {
     return std::chrono::steady_clock::now() + options.timeout;
-  }
-  [[nodiscard]] std::unique_ptr<Connection> open() {
-    connects.fetch_add(1, std::memory_order_relaxed);
-    return std::make_unique<Connection>(endpoint, resolver, tls ? &*tls : nullptr,
-                                        kOrderBytes + options.max_value_bytes + 1, deadline());
   }
   [[nodiscard]] std::string key_prefix(std::string_view namespace_name) const {
     // What has a meaning in keys (colons, a cluster's braces) or patterns is escaped.
@@ -78,123 +84,119 @@ struct RedisTier::State {
            redis::escaped(namespace_name) + ':';
   }
 
-  // Runs `work` on a connection; what it throws spoils that.
-  template <class Work>
-  auto on_connection(Work&& work) {
-    const Pool::Lease connection = pool.acquire();
-    try {
-      return work(*connection);
-    } catch (const Error& failure) {
-      connection->spoil();
-      // A master that is one no more keeps its connections, while the address leads to the new one.
-      if (std::string_view(failure.what()).find("READONLY") != std::string_view::npos) pool.drain();
-      throw;
-    } catch (...) {  // goes on
-      connection->spoil();
-      throw;
-    }
+  Outcome exchange(Access access, std::span<const Command> commands, Deadline until,
+                   const redis::Exchange::Take& take) {
+    Outcome outcome = redis::Exchange(topology, access, *options.clock, until).run(commands, take);
+    redirected.fetch_add(outcome.redirected, std::memory_order_relaxed);
+    return outcome;
   }
 
-  // The same for calls that must neither throw nor wait.
-  template <class Work>
-  std::optional<TierFailure> guarded(Breaker& breaker, Work&& work) noexcept {
+  // For calls that must neither throw nor wait: what became of `call`, counted.
+  template <class Call>
+  std::optional<TierFailure> guarded(Call&& call) noexcept {
     try {
-      if (!breaker.allows(options.clock->now())) return skip("slow or failing a moment ago");
+      std::exception_ptr failure;
       try {
-        on_connection(work);
-      } catch (const Timeout&) {  // the pool's alone: nothing has failed
-        return skip("all connections are in use");
-      } catch (const std::exception& thrown) {
-        note_failure(breaker, thrown);
-        failures.fetch_add(1, std::memory_order_relaxed);
-        const MutexLock lock(failure_mutex);
-        last_failure = thrown.what();
-        return TierFailure{.tried = true, .cause = last_failure};
+        const Outcome outcome = call();
+        if (outcome.lost == 0) return std::nullopt;
+        failure = outcome.failure;
+        if (!failure) {
+          skipped.fetch_add(1, std::memory_order_relaxed);
+          return TierFailure{.tried = false, .cause = outcome.passed_by};
+        }
+      } catch (const std::exception&) {  // nobody knows whom to ask
+        failure = std::current_exception();
       }
-      breaker.succeeded();
-      return std::nullopt;
+      failures.fetch_add(1, std::memory_order_relaxed);
+      const MutexLock lock(failure_mutex);
+      last_failure = text_of(failure);
+      return TierFailure{.tried = true, .cause = last_failure};
     } catch (const std::exception&) {  // no memory for the cause
       return TierFailure{};
     }
   }
-  // A server that does not answer, or is gone, fails for both kinds of calls: one caller has waited.
-  void note_failure(Breaker& breaker, const std::exception& thrown) noexcept {
-    const auto* failure = dynamic_cast<const Error*>(&thrown);
-    const MonotonicTime now = options.clock->now();
-    breaker.failed(now);
-    if (failure == nullptr || !failure->connection_lost()) return;
-    reads_breaker.failed(now);
-    writes_breaker.failed(now);
+  [[nodiscard]] static std::string text_of(const std::exception_ptr& failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& thrown) {
+      return thrown.what();
+    }
   }
-  std::optional<TierFailure> skip(const char* why) {
-    skipped.fetch_add(1, std::memory_order_relaxed);
-    return TierFailure{.tried = false, .cause = why};
+  // For calls that are done or throw.
+  static void require(const Outcome& outcome) {
+    if (outcome.failure) std::rethrow_exception(outcome.failure);
+    if (outcome.lost > 0) throw Error(outcome.passed_by, {.retryable = true});
   }
 
-  void read(Connection& connection, std::string_view namespace_name, std::span<TierRead> wanted,
-            Deadline until) {
+  Outcome read(Access access, std::string_view namespace_name, std::span<TierRead> wanted,
+               Deadline until) {
     const std::string prefix = key_prefix(namespace_name);
     // One byte more than is taken, which tells what is too large; the server cuts off the rest.
     const std::string last = std::to_string(kOrderBytes + options.max_value_bytes);
-    std::string commands;
-    for (const TierRead& one : wanted)
-      redis::append_command(commands, {"GETRANGE", prefix + one.name.hex(), "0", last});
-    connection.send(commands, until);
-    for (TierRead& one : wanted) {
-      const Reply reply = connection.next(until);
+    std::vector<Command> commands(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const std::string key = prefix + wanted[i].name.hex();
+      commands[i].slot = redis::slot_of(key);
+      redis::append_command(commands[i].bytes, {"GETRANGE", key, "0", last});
+    }
+    const auto take = [&](std::size_t at, const Reply& reply, const std::string& where) {
+      TierRead& one = wanted[at];
       const bool foreign = reply.is == Reply::Is::error && redis::code_of(reply) == "WRONGTYPE";
-      if (!foreign && reply.is != Reply::Is::text) throw redis::refusal(label, reply);
-      if (!foreign && reply.text.empty()) continue;  // a miss
+      if (!foreign && reply.is != Reply::Is::text) throw redis::refusal(where, reply);
+      if (!foreign && reply.text.empty()) return;  // a miss
       if (!foreign)
         one.value = decode_ordered(*options.codec, {namespace_name, one.name}, reply.text,
                                    options.max_value_bytes);
       (one.value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
-    }
+    };
+    return exchange(access, commands, until, take);
   }
 
-  // Whether the value was kept, and did not come too late.
-  bool put(Connection& connection, const std::string& key, const std::string& bytes,
-           std::chrono::milliseconds ttl, Deadline until) {
+  // `kept`: whether the value was, and did not come too late.
+  Outcome put(Access access, const std::string& key, const std::string& bytes,
+              std::chrono::milliseconds ttl, Deadline until, bool& kept) {
     const std::string milliseconds = std::to_string(ttl.count());
     for (const bool known : {true, false}) {
-      std::string command;
-      redis::append_command(
-          command, {known ? "EVALSHA" : "EVAL", known ? redis::kPutScriptName : redis::kPutScript,
-                    "1", key, bytes, milliseconds});
-      connection.send(command, until);
-      const Reply reply = connection.next(until);
-      if (known && reply.is == Reply::Is::error && redis::code_of(reply) == "NOSCRIPT") continue;
-      if (reply.is != Reply::Is::number) throw redis::refusal(label, reply);
-      return reply.number == 1;
+      Command command{.slot = redis::slot_of(key)};
+      redis::append_command(command.bytes, {known ? "EVALSHA" : "EVAL",
+                                            known ? redis::kPutScriptName : redis::kPutScript, "1",
+                                            key, bytes, milliseconds});
+      bool unknown = false;
+      const auto take = [&](std::size_t, const Reply& reply, const std::string& where) {
+        unknown = known && reply.is == Reply::Is::error && redis::code_of(reply) == "NOSCRIPT";
+        if (unknown) return;
+        if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
+        kept = reply.number == 1;
+      };
+      Outcome outcome = exchange(access, {&command, 1}, until, take);
+      if (!unknown) return outcome;
     }
-    return false;
+    return {};
   }
 
-  std::size_t remove(Connection& connection, std::span<const std::string> keys, Deadline until) {
-    std::string commands;
-    for (const std::string& key : keys) redis::append_command(commands, {"UNLINK", key});
-    connection.send(commands, until);
-    std::size_t removed = 0;
+  std::size_t remove(std::span<const std::string> keys, Deadline until) {
+    std::vector<Command> commands(keys.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      const Reply reply = connection.next(until);
-      if (reply.is != Reply::Is::number) throw redis::refusal(label, reply);
-      removed += reply.number == 1 ? 1 : 0;
+      commands[i].slot = redis::slot_of(keys[i]);
+      redis::append_command(commands[i].bytes, {"UNLINK", keys[i]});
     }
+    std::size_t removed = 0;
+    const auto take = [&](std::size_t, const Reply& reply, const std::string& where) {
+      if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
+      removed += reply.number == 1 ? 1 : 0;
+    };
+    require(exchange(Access::insist, commands, until, take));
     return removed;
   }
 
   const RedisTierOptions options;
-  const Endpoint endpoint;
   const std::string label;
-  redis::Resolver resolver;
-  std::optional<redis::TlsContext> tls;
-  Breaker reads_breaker;
-  Breaker writes_breaker;
+  const std::unique_ptr<redis::TlsContext> tls;
   std::atomic<std::uint64_t> reads{0}, hits{0}, corrupt{0}, failures{0}, skipped{0}, stored{0},
-      superseded{0}, oversize{0}, connects{0};
+      superseded{0}, oversize{0}, connects{0}, redirected{0};
   mutable Mutex failure_mutex;
   std::string last_failure QUERYMARK_GUARDED_BY(failure_mutex);
-  Pool pool;  // its connections use what stands above
+  redis::Topology topology;  // its connections use what stands above
 };
 
 RedisTier::RedisTier(const std::string& url, RedisTierOptions options)
@@ -216,9 +218,7 @@ std::optional<TierFailure> RedisTier::read(std::string_view namespace_name,
   if (wanted.empty()) return std::nullopt;
   state.reads.fetch_add(wanted.size(), std::memory_order_relaxed);
   const Deadline until = state.deadline();
-  return state.guarded(state.reads_breaker, [&](Connection& connection) {
-    state.read(connection, namespace_name, wanted, until);
-  });
+  return state.guarded([&] { return state.read(Access::read, namespace_name, wanted, until); });
 }
 
 StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
@@ -236,9 +236,8 @@ StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
     const std::string key = state.key_prefix(namespace_name) + name.hex();
     const Deadline until = state.deadline();
     bool kept = false;
-    const auto failed = state.guarded(state.writes_breaker, [&](Connection& connection) {
-      kept = state.put(connection, key, *bytes, ttl, until);
-    });
+    const auto failed =
+        state.guarded([&] { return state.put(Access::write, key, *bytes, ttl, until, kept); });
     if (failed) return StoreStatus::failed;
     (kept ? state.stored : state.superseded).fetch_add(1, std::memory_order_relaxed);
     return kept ? StoreStatus::stored : StoreStatus::superseded;
@@ -255,21 +254,19 @@ std::size_t RedisTier::remove(std::string_view namespace_name, std::span<const D
   keys.reserve(names.size());
   for (const Digest& name : names) keys.push_back(prefix + name.hex());
   if (keys.empty()) return 0;
-  return state.on_connection(
-      [&](Connection& connection) { return state.remove(connection, keys, state.deadline()); });
+  return state.remove(keys, state.deadline());
 }
 
 void RedisTier::check() {
   State& state = *state_;
   const Digest name = sha256({"querymark", "redis check"});
   const std::string key = state.key_prefix("querymark.check") + name.hex();
-  state.on_connection([&](Connection& connection) {
-    TierRead nothing{.name = name};
-    state.read(connection, "querymark.check", {&nothing, 1}, state.deadline());
-    state.put(connection, key, std::string(kOrderBytes, '\0'), std::chrono::seconds(1),
-              state.deadline());
-    state.remove(connection, {&key, 1}, state.deadline());
-  });
+  TierRead nothing{.name = name};
+  State::require(state.read(Access::insist, "querymark.check", {&nothing, 1}, state.deadline()));
+  bool kept = false;
+  State::require(state.put(Access::insist, key, std::string(kOrderBytes, '\0'),
+                           std::chrono::seconds(1), state.deadline(), kept));
+  state.remove({&key, 1}, state.deadline());
 }
 
 RedisTierStats RedisTier::stats() const {
@@ -284,6 +281,7 @@ RedisTierStats RedisTier::stats() const {
           .superseded = state.superseded.load(),
           .oversize = state.oversize.load(),
           .connects = state.connects.load(),
+          .redirected = state.redirected.load(),
           .last_failure = state.last_failure};
 }
 

@@ -16,7 +16,7 @@ namespace querymark {
 struct RedisTierOptions {
   /// Begins each key: `qm:3:NAMESPACE:SHA-256`. Letters, digits, `_`, `-`, `.` and `:`.
   std::string prefix = "qm";
-  /// Most connections of this tier. Who finds all of them in use waits a few milliseconds for one, and
+  /// Most connections of this tier, to each server of a cluster. Who finds all of them in use waits a few milliseconds for one, and
   /// then does without.
   std::size_t connections = 16;
   /// Deadline of one call, from looking up the host's name to the last byte of the answer.
@@ -43,12 +43,13 @@ struct RedisTierStats {
   /// were in use. Misses and losses, too.
   std::uint64_t skipped = 0;
   std::uint64_t stored = 0, superseded = 0, oversize = 0;
-  std::uint64_t connects = 0;  ///< Connections opened.
-  std::string last_failure{};  ///< What the last failed call said. Never a password.
+  std::uint64_t connects = 0;    ///< Connections opened.
+  std::uint64_t redirected = 0;  ///< What was asked of one server of a cluster and another had.
+  std::string last_failure{};    ///< What the last failed call said. Never a password.
 };
 
 /// A shared tier for the processes of many hosts: a Redis server (4.0 or newer, or one that speaks as
-/// it does, such as Valkey), that holds encoded result sets under their SHA-256 names, each until it
+/// it does, such as Valkey) or a Redis Cluster of such, that holds encoded result sets under their SHA-256 names, each until it
 /// expires.
 ///
 /// The server need not be coherent, durable or even honest: readers judge what they find by their
@@ -64,7 +65,14 @@ struct RedisTierStats {
 /// Each read is one round trip, however many names it asks for, and never transfers more than
 /// `max_value_bytes` of one. Only commands that take a short time are sent: GETRANGE, UNLINK, and a
 /// script of a few steps on one key (EVALSHA, EVAL) that keeps an earlier stamp from replacing a
-/// later one; AUTH, SELECT and PING at most. Redis Cluster is not supported.
+/// later one; AUTH and SELECT at most, and of a cluster CLUSTER NODES and ASKING.
+///
+/// Of a Redis Cluster any server will do to find the others. A read asks all servers that have one of
+/// its names at once; a slot that moves costs those who meet it one round trip more. Each server has
+/// breakers of its own, so one that is down costs the misses of its slots alone, until a replica has
+/// taken its place, provided that the cluster is set to `cluster-require-full-coverage no`. Where
+/// the certificates of rediss+cluster:// are for names, the servers must announce those
+/// (`cluster-announce-hostname`).
 ///
 /// Thread-safe. Movable; a moved-from tier may only be destroyed. Must not be used after fork.
 class RedisTier final : public SharedTier {
@@ -74,6 +82,8 @@ class RedisTier final : public SharedTier {
   ///     redis://[[USER][:PASSWORD]@]HOST[:PORT][/DATABASE]
   ///     rediss://…                             the same over TLS; the certificate must fit HOST
   ///     unix:[//[USER][:PASSWORD]@]PATH[?db=DATABASE]
+  ///     redis+cluster://[[USER][:PASSWORD]@]HOST[:PORT][,HOST[:PORT]]...
+  ///     rediss+cluster://…
   ///
   /// with `%` escapes in each part. Throws ConfigError for any other text (it shows nothing of it),
   /// for options that can't be meant, and for TLS files that can't be read. Does no network I/O.
@@ -95,7 +105,7 @@ class RedisTier final : public SharedTier {
                   const SharedValue& value) noexcept override;
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
 
-  /// Where it is, without user and password: `redis://host:6379/0`.
+  /// Where it is, without user and password: `redis://host:6379/0`, `redis+cluster://host:6379`.
   [[nodiscard]] const std::string& url() const noexcept;
   [[nodiscard]] RedisTierStats stats() const;
 

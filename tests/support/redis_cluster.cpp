@@ -1,0 +1,126 @@
+#include "support/redis_cluster.hpp"
+
+#include <signal.h>
+
+#include <chrono>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+#include "slots.hpp"
+#include "support/daemon.hpp"
+
+namespace querymark::test {
+namespace {
+
+constexpr std::size_t kServers = 2 * RedisCluster::kMasters;
+constexpr std::size_t kShare = redis::kSlots / RedisCluster::kMasters + 1;
+
+void must(const RedisServer& server, const std::vector<std::string>& words) {
+  if (const std::string said = server.ask(words); said != "OK")
+    throw std::runtime_error(words[0] + ' ' + words[1] + ": " + said);
+}
+
+void await(const char* what, const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error(std::string("a Redis Cluster never came to: ") + what);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has no way to tell
+  }
+}
+
+bool says(const RedisServer& server, const std::vector<std::string>& question,
+          const std::string& part) {
+  return server.ask(question).find(part) != std::string::npos;
+}
+
+}  // namespace
+
+std::size_t RedisCluster::first_owner(std::uint16_t slot) { return slot / kShare; }
+
+RedisCluster::RedisCluster() {
+  std::vector<std::string> bus_ports;
+  for (std::size_t at = 0; at < kServers; ++at) {
+    bus_ports.push_back(std::to_string(free_port()));
+    servers_.push_back(std::make_unique<RedisServer>(std::vector<std::string>{
+        "--cluster-enabled", "yes", "--cluster-port", bus_ports.back(), "--cluster-node-timeout",
+        "60000", "--cluster-require-full-coverage", "no", "--cluster-replica-no-failover", "yes",
+        "--repl-diskless-sync-delay", "0"}));
+  }
+  for (std::size_t at = 0; at < kServers; ++at) {
+    const RedisServer& server = *servers_[at];
+    must(server, {"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(at + 1)});
+    if (at < kMasters) {
+      const std::size_t last = std::min<std::size_t>((at + 1) * kShare, redis::kSlots) - 1;
+      must(server, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(at * kShare), std::to_string(last)});
+    }
+    if (at > 0)
+      must(server,
+           {"CLUSTER", "MEET", "127.0.0.1", std::to_string(servers_[0]->port()), bus_ports[0]});
+  }
+  await("six servers", [&] {
+    for (const auto& server : servers_)
+      if (!says(*server, {"CLUSTER", "INFO"}, "cluster_known_nodes:6")) return false;
+    return true;
+  });
+  for (std::size_t at = kMasters; at < kServers; ++at) {
+    await("a master that its replica knows",
+          [&] { return servers_[at]->ask({"CLUSTER", "REPLICATE", id(at - kMasters)}) == "OK"; });
+    await("a replica that is up to date",
+          [&] { return says(*servers_[at], {"INFO", "replication"}, "master_link_status:up"); });
+  }
+  await_serving();
+}
+
+RedisCluster& RedisCluster::shared() {
+  static RedisCluster cluster;
+  return cluster;
+}
+
+void RedisCluster::await_serving() const {
+  await("all slots served", [&] {
+    for (const auto& server : servers_)
+      if (!says(*server, {"CLUSTER", "INFO"}, "cluster_state:ok") ||
+          !says(*server, {"CLUSTER", "INFO"}, "cluster_slots_ok:16384"))
+        return false;
+    return true;
+  });
+}
+
+std::string RedisCluster::url() const {
+  return "redis+cluster://127.0.0.1:" + std::to_string(servers_[1]->port()) +
+         ",127.0.0.1:" + std::to_string(servers_[0]->port());
+}
+
+std::string RedisCluster::id(std::size_t at) const {
+  return servers_[at]->ask({"CLUSTER", "MYID"});
+}
+
+void RedisCluster::stop() const {
+  for (const auto& server : servers_) server->stop(SIGKILL);
+}
+
+void RedisCluster::start() const {
+  for (const auto& server : servers_) server->start();
+  await_serving();
+}
+
+void RedisCluster::begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const {
+  const std::string number = std::to_string(slot);
+  must(*servers_[to], {"CLUSTER", "SETSLOT", number, "IMPORTING", id(from)});
+  must(*servers_[from], {"CLUSTER", "SETSLOT", number, "MIGRATING", id(to)});
+}
+
+void RedisCluster::move_key(const std::string& key, std::size_t from, std::size_t to) const {
+  must(*servers_[from],
+       {"MIGRATE", "127.0.0.1", std::to_string(servers_[to]->port()), key, "0", "20000"});
+}
+
+void RedisCluster::end_move(std::uint16_t slot, std::size_t from, std::size_t to) const {
+  const std::string owner = id(to);
+  for (const std::size_t at : {to, from})
+    must(*servers_[at], {"CLUSTER", "SETSLOT", std::to_string(slot), "NODE", owner});
+}
+
+}  // namespace querymark::test

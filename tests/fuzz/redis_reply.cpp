@@ -1,10 +1,13 @@
-// What a Redis server, or whatever answers in its place, sends; and the URL that leads there.
+// What a Redis server, or whatever answers in its place, sends, also of its cluster; and the URL that
+// leads there.
 
 #include <vector>
 
+#include "cluster_text.hpp"
 #include "endpoint.hpp"
 #include "fuzz/fuzz.hpp"
 #include "protocol.hpp"
+#include "slots.hpp"
 #include "support/scripted_channel.hpp"
 
 using namespace querymark;
@@ -40,11 +43,22 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::size_t piece = size == 0 ? 1 : 1 + data[0] % 40;
   fuzz::require(replies_in(bytes, piece) == replies_in(bytes, 1'000'000),
                 "replies are the same however they are cut");
+  for (const redis::Owner& owner : redis::owners_in(bytes))
+    for (const auto& [first, last] : owner.slots)
+      fuzz::require(first <= last && last < redis::kSlots,
+                    "slots are some of those that there are");
+  if (const auto to = redis::redirect_in({.is = redis::Reply::Is::error, .text = bytes}))
+    fuzz::require(to->slot < redis::kSlots && !to->place.port.empty(), "and lead somewhere");
   try {
-    const redis::Endpoint endpoint = redis::parsed_url(bytes);
-    const redis::Endpoint again = redis::parsed_url(endpoint.label());
-    fuzz::require(again.database == endpoint.database, "what is shown leads to the same database");
-    fuzz::require(again.user.empty() && again.password.empty(), "and shows no password");
+    const redis::Servers servers = redis::parsed_servers(bytes);
+    const redis::Servers again = redis::parsed_servers(servers.label());
+    fuzz::require(again.cluster == servers.cluster && again.label() == servers.label(),
+                  "what is shown leads to the same servers");
+    for (std::size_t i = 0; i < servers.endpoints.size(); ++i) {
+      const redis::Endpoint& endpoint = again.endpoints.at(i);
+      fuzz::require(endpoint.database == servers.endpoints[i].database, "and the same database");
+      fuzz::require(endpoint.user.empty() && endpoint.password.empty(), "and shows no password");
+    }
   } catch (const ConfigError&) {  // refused, as most are
   }
   return 0;

@@ -155,7 +155,8 @@ std::string escaped(std::string_view text, std::string_view also_kept) {
 
 std::string Endpoint::label() const {
   if (transport == Transport::unix_socket)
-    return "unix:" + escaped(path, "/") + (database == 0 ? "" : "?db=" + std::to_string(database));
+    return (path.starts_with("//") ? "unix://" : "unix:") + escaped(path, "/") +
+           (database == 0 ? "" : "?db=" + std::to_string(database));
   return (transport == Transport::tls ? "rediss://" : "redis://") + address_of(*this) + '/' +
          std::to_string(database);
 }

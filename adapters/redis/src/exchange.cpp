@@ -10,8 +10,9 @@
 namespace querymark::redis {
 namespace {
 
-// A slot that moves once is found at once; who is sent about more often is sent in circles.
-constexpr int kMostTurns = 6;
+// A slot that moves is found at once, unless it moves on meanwhile; who is sent about more often is
+// sent in circles.
+constexpr int kMostTurns = 16;
 constexpr const char* kFailing = "slow or failing a moment ago";
 
 }  // namespace

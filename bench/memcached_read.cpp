@@ -35,20 +35,6 @@ double time_memcached(const ItemFile& file, const test::MemcachedServer& server,
 }
 
 #ifdef QUERYMARK_BENCH_LIBMEMCACHED
-// A line for each key: key=qm%3A3%3A… and what else is known of it.
-std::vector<std::string> keys_in(const test::MemcachedServer& server) {
-  std::vector<std::string> keys;
-  const std::string dump = server.ask("lru_crawler metadump all\r\n");
-  for (std::size_t at = 0; (at = dump.find("key=", at)) != std::string::npos;) {
-    std::string key = dump.substr(at + 4, dump.find(' ', at) - at - 4);
-    for (std::size_t colon = 0; (colon = key.find("%3A")) != std::string::npos;)
-      key.replace(colon, 3, ":");
-    keys.push_back(key);
-    at += 4;
-  }
-  return keys;
-}
-
 struct FreeClient {
   void operator()(memcached_st* client) const noexcept { memcached_free(client); }
 };
@@ -59,7 +45,7 @@ void read_libmemcached(const test::MemcachedServer& server, Readings& readings) 
   if (!client || memcached_failed(memcached_server_add(client.get(), "127.0.0.1",
                                                        static_cast<in_port_t>(server.port()))))
     throw std::runtime_error("libmemcached takes no server");
-  const std::vector<std::string> keys = keys_in(server);
+  const std::vector<std::string> keys = server.keys();
   if (keys.size() < kReads) throw std::runtime_error("memcached has too few entries");
   readings.add("libmemcached_get", kReads, [&] {
     std::size_t bytes = 0;

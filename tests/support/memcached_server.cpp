@@ -72,20 +72,36 @@ void MemcachedServer::stop(int signal) {
   pid_ = -1;
 }
 
-std::string MemcachedServer::ask(std::string_view lines) const {
+std::string MemcachedServer::ask_until(std::string_view lines, std::string_view end) const {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   net::Resolver resolver("127.0.0.1", std::to_string(port_));
   const auto channel = on_socket_ ? net::connected(dir_.file("socket"), url(), deadline)
                                   : net::connected(resolver, url(), deadline);
-  channel->send(std::string(lines) + "version\r\n", deadline);  // whose answer comes last
+  channel->send(lines, deadline);
   std::string answer;
   for (std::string chunk(1U << 16U, '\0');;) {
     answer.append(chunk, 0, channel->receive(chunk.data(), chunk.size(), deadline));
-    const std::size_t end = answer.rfind("VERSION ");
-    if (end != std::string::npos && answer.ends_with("\r\n") &&
-        (end == 0 || answer[end - 1] == '\n'))
-      return answer.substr(0, end);
+    const std::size_t at = answer.rfind(end);
+    if (at != std::string::npos && answer.ends_with("\r\n") && (at == 0 || answer[at - 1] == '\n'))
+      return answer.substr(0, at);
   }
+}
+
+std::string MemcachedServer::ask(std::string_view lines) const {
+  return ask_until(std::string(lines) + "version\r\n", "VERSION ");  // whose answer comes last
+}
+
+std::vector<std::string> MemcachedServer::keys() const {
+  // A line for each: key=qm%3A3%3A… and what else is known of it.
+  const std::string dump = ask_until("lru_crawler metadump all\r\n", "END\r\n");
+  std::vector<std::string> keys;
+  for (std::size_t at = 0; (at = dump.find("key=", at)) != std::string::npos; at += 4) {
+    std::string key = dump.substr(at + 4, dump.find(' ', at) - at - 4);
+    for (std::size_t colon = 0; (colon = key.find("%3A")) != std::string::npos;)
+      key.replace(colon, 3, ":");
+    keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 long MemcachedServer::stat(const std::string& name) const {

@@ -35,6 +35,8 @@ class MemcachedServer {
   [[nodiscard]] long stat(const std::string& name) const;
   /// What it holds under the key; empty: nothing.
   [[nodiscard]] std::string held(const std::string& key) const;
+  /// All that it holds something under.
+  [[nodiscard]] std::vector<std::string> keys() const;
   /// Stores bytes there, as somebody else would.
   void store(const std::string& key, const std::string& bytes) const;
 
@@ -47,6 +49,9 @@ class MemcachedServer {
   void start();
 
  private:
+  /// Sends the lines and returns what it answers up to and without `end`.
+  [[nodiscard]] std::string ask_until(std::string_view lines, std::string_view end) const;
+
   TempDir dir_;
   std::vector<std::string> settings_;
   bool on_socket_;

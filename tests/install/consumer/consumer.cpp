@@ -17,8 +17,10 @@
 #endif
 #ifdef WITH_memcached
 #include "querymark/memcached/memcached_tier.hpp"
+#include "querymark/querymark.hpp"
 #endif
 #ifdef WITH_zstd
+#include "querymark/querymark.hpp"
 #include "querymark/tier/value_codec.hpp"
 #include "querymark/zstd/zstd_compression.hpp"
 #endif

@@ -327,6 +327,35 @@ TEST_CASE(
   CHECK(tier.remove("shop", all) == all.size());
 }
 
+TEST_CASE("redis cluster: a server that hangs keeps nobody from reading what others have",
+          "[redis]") {
+  const RedisCluster& cluster = RedisCluster::shared();
+  RedisTier filler = patient(cluster.url());
+  std::vector<Digest> all;
+  std::size_t on_hanging = 0;
+  for (int i = 0; i < 40; ++i) {
+    all.push_back(name(i));
+    REQUIRE(filler.put("shop", name(i), value_of("tea")) != StoreStatus::failed);
+  }
+  // The one that is asked first.
+  const std::size_t hanging = owner_of(all[0]);
+  for (const Digest& one : all) on_hanging += owner_of(one) == hanging ? 1U : 0U;
+  RedisTier tier(cluster.url(), {.timeout = 2s});
+  REQUIRE(tier.get("shop", all[0]));
+  const RedisServer& server = cluster[hanging];
+  ::kill(server.pid(), SIGSTOP);
+  std::vector<TierRead> first = wanted(all);
+  const auto failure = tier.read("shop", first);
+  std::vector<TierRead> second = wanted(all);
+  const auto passed_by = tier.read("shop", second);
+  ::kill(server.pid(), SIGCONT);
+  REQUIRE(failure);
+  CHECK(failure->tried);
+  CHECK(found_in(first) == all.size() - on_hanging);
+  CHECK(passed_by);
+  CHECK(found_in(second) == all.size() - on_hanging);
+}
+
 TEST_CASE("redis cluster: what is none is told, and one server of it where a cluster was not meant",
           "[redis]") {
   RedisTier none =

@@ -24,9 +24,7 @@ struct Place {
   [[nodiscard]] std::string holds(const Digest& under) const {
     return text_in(gate->get("shop", under));
   }
-  void put(const Digest& under, const SharedValue& value) const {
-    gate->put("shop", under, value);
-  }
+  void put(const Digest& under, const SharedValue& value) const { gate->put("shop", under, value); }
 
   std::shared_ptr<TierDoubleServer> server = std::make_shared<TierDoubleServer>();
   std::shared_ptr<GatedTier> gate;
@@ -64,7 +62,8 @@ struct Picky final : TierJudge {
 
 /// A judge to whom only this text is good enough.
 inline Picky only_text(std::string text) {
-  return Picky([text = std::move(text)](const SharedValue& value) { return text_in(value) == text; });
+  return Picky(
+      [text = std::move(text)](const SharedValue& value) { return text_in(value) == text; });
 }
 
 inline TierRead asked_for(const Digest& under, TierJudge* judge = nullptr) {

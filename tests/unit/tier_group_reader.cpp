@@ -42,7 +42,8 @@ SharedValue lie(const Reader& reader) {
 
 }  // namespace
 
-TEST_CASE("tier group: a reader is served by the member that has what it can take", "[tier_group]") {
+TEST_CASE("tier group: a reader is served by the member that has what it can take",
+          "[tier_group]") {
   const auto reads = GENERATE(TierReads::sequential, TierReads::hedged, TierReads::parallel);
   Reader reader;
   const Place good(reader.clock, "redis");
@@ -74,8 +75,10 @@ TEST_CASE("tier group: a reader is served by the member that has what it can tak
   CHECK(reader.loader.loads == 0);
 }
 
-TEST_CASE("tier group: what a reader has taken fills the members above, and lives there as long as they say",
-          "[tier_group]") {
+TEST_CASE(
+    "tier group: what a reader has taken fills the members above, and lives there as long as they "
+    "say",
+    "[tier_group]") {
   Reader reader;
   const Place file(reader.clock, "file");
   const Place redis(reader.clock, "redis");

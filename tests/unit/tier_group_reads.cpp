@@ -120,8 +120,7 @@ TEST_CASE("tier group: a judge is asked by nobody once the read has returned", "
   // The inner group must choose, on a thread that answers too late.
   places.first.put(name(1), places.value("slow"));
   places.second.put(name(1), places.value("quick"));
-  const auto inner =
-      std::make_shared<TierGroup>("inner", TierGroupOptions{}, places.first.gate);
+  const auto inner = std::make_shared<TierGroup>("inner", TierGroupOptions{}, places.first.gate);
   TierGroup group("outer", {.reads = TierReads::hedged, .hedge_delay = 0ms}, inner,
                   places.second.gate);
   places.first.gate->close();
@@ -164,8 +163,8 @@ TEST_CASE("tier group: who lacks the value, and how long a copy may live, is tol
   const Places places;
   Place third(places.clock, "far");
   third.put(name(1), places.value("x"));
-  const auto inner = std::make_shared<TierGroup>(
-      "inner", TierGroupOptions{.refill_ttl = 5s}, places.second.gate, third.gate);
+  const auto inner = std::make_shared<TierGroup>("inner", TierGroupOptions{.refill_ttl = 5s},
+                                                 places.second.gate, third.gate);
   SECTION("the members before it, of each group around it") {
     TierGroup outer("outer", {.refill_ttl = 1min}, places.first.gate, inner);
     TierRead wanted = asked_for(name(1));
@@ -241,10 +240,8 @@ TEST_CASE("tier group: without threads everything is done by the caller's", "[ti
 TEST_CASE("tier group: many read and write at once through few threads", "[tier_group]") {
   const auto reads = GENERATE(TierReads::hedged, TierReads::parallel);
   const Places places;
-  const auto group = places.group({.reads = reads,
-                                   .writes = TierWrites::race,
-                                   .hedge_delay = 0ms,
-                                   .threads = 3});
+  const auto group =
+      places.group({.reads = reads, .writes = TierWrites::race, .hedge_delay = 0ms, .threads = 3});
   std::vector<std::future<int>> callers;
   for (int caller = 0; caller < 4; ++caller)
     callers.push_back(std::async(std::launch::async, [&, caller] {

@@ -8,6 +8,8 @@ namespace querymark::net {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
+class Socket;
+
 /// A connection's bytes, both ways. For one thread at a time. Throws Error, with `connection_lost`,
 /// when the other side is gone or the deadline passes first: then the channel is of no use any more.
 class Channel {
@@ -19,6 +21,8 @@ class Channel {
   virtual std::size_t receive(char* into, std::size_t room, Deadline deadline) = 0;
   /// Whether the other side is there, and has said nothing that nobody has asked for.
   [[nodiscard]] virtual bool quiet() noexcept = 0;
+  /// What it goes over, to wait for several at once; null: no socket.
+  [[nodiscard]] virtual const Socket* socket() const noexcept { return nullptr; }
 };
 
 }  // namespace querymark::net

@@ -22,6 +22,7 @@ class Socket final : public Channel {
   void send(std::string_view bytes, Deadline deadline) override;
   std::size_t receive(char* into, std::size_t room, Deadline deadline) override;
   [[nodiscard]] bool quiet() noexcept override;
+  [[nodiscard]] const Socket* socket() const noexcept override { return this; }
 
   /// Blocks until one of them has something to say, or is gone; which. Nothing: the deadline passed
   /// first.

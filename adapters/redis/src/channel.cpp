@@ -107,6 +107,7 @@ class TlsChannel final : public Channel {
     return static_cast<std::size_t>(
         run([&] { return ::SSL_read(ssl_.get(), into, most); }, deadline));
   }
+  [[nodiscard]] const net::Socket* socket() const noexcept override { return socket_.get(); }
   [[nodiscard]] bool quiet() noexcept override {
     return ::SSL_pending(ssl_.get()) == 0 && ::BIO_ctrl_pending(in_) == 0 && socket_->quiet();
   }

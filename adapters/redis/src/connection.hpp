@@ -24,6 +24,9 @@ class Connection {
   }
   [[nodiscard]] Reply next(Deadline deadline) { return replies_.next(deadline); }
 
+  /// To wait for several at once.
+  [[nodiscard]] const net::Socket* socket() const noexcept { return channel_->socket(); }
+
   /// Marks it as one that nobody may use any more: what it will answer is not known.
   void spoil() noexcept { spoiled_ = true; }
   /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked

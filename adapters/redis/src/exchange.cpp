@@ -1,11 +1,13 @@
 #include "exchange.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <optional>
 #include <utility>
 
 #include "querymark/support/error.hpp"
+#include "socket.hpp"
 
 namespace querymark::redis {
 namespace {
@@ -13,6 +15,7 @@ namespace {
 // A slot that moves is found at once, unless it moves on meanwhile; who is sent about more often is
 // sent in circles.
 constexpr int kMostTurns = 16;
+constexpr std::chrono::milliseconds kLeast{20};  // for those who have been asked
 constexpr const char* kFailing = "slow or failing a moment ago";
 
 }  // namespace
@@ -77,7 +80,26 @@ void Exchange::turn(std::vector<Errand> errands) {
     part->errands.push_back(std::move(errand));
   }
   for (Part& part : parts) send(part);
-  for (Part& part : parts) receive(part);
+  receive(parts);
+}
+
+// Who answers first is read first: one that hangs takes no time from the others, nor does one that
+// took all of it to be reached.
+void Exchange::receive(std::vector<Part>& parts) {
+  if (parts.size() > 1) until_ = std::max(until_, std::chrono::steady_clock::now() + kLeast);
+  std::vector<Part*> asked;
+  for (Part& part : parts)
+    if (part.owed) asked.push_back(&part);
+  while (!asked.empty()) {
+    std::size_t first = 0;
+    if (asked.size() > 1) {
+      std::vector<const net::Socket*> sockets;
+      for (const Part* part : asked) sockets.push_back((*part->connection)->socket());
+      first = net::Socket::first_to_speak(sockets, until_).value_or(0);
+    }
+    receive(*asked[first]);
+    asked.erase(asked.begin() + static_cast<std::ptrdiff_t>(first));
+  }
 }
 
 void Exchange::send(Part& part) {
@@ -104,7 +126,6 @@ void Exchange::send(Part& part) {
 }
 
 void Exchange::receive(Part& part) {
-  if (!part.owed) return;
   Connection& connection = **part.connection;
   try {
     for (; part.done < part.errands.size(); ++part.done) {

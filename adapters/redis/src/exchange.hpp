@@ -40,7 +40,7 @@ class Exchange {
   Exchange(Topology& topology, Access access, const Clock& clock, Deadline until)
       : topology_(topology), access_(access), clock_(clock), until_(until) {}
 
-  /// Blocks until the deadline at most. Throws Error when nobody knows where to send them.
+  /// Blocks until the deadline, or a few milliseconds longer for servers that were asked late. Throws Error when nobody knows where to send them.
   Outcome run(std::span<const Command> commands, const Take& take);
 
  private:
@@ -53,6 +53,7 @@ class Exchange {
 
   void turn(std::vector<Errand> errands);
   void send(Part& part);
+  void receive(std::vector<Part>& parts);
   void receive(Part& part);
   void redirect(const Redirect& to, std::size_t at, const Node& said_by);
   void fail(Part& part, const std::exception& thrown);
@@ -61,7 +62,7 @@ class Exchange {
   Topology& topology_;
   const Access access_;
   const Clock& clock_;
-  const Deadline until_;
+  Deadline until_;
   std::span<const Command> commands_{};
   const Take* take_ = nullptr;
   std::vector<Errand> again_{};  // those that another server has

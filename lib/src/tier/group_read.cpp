@@ -176,8 +176,8 @@ std::optional<TierFailure> GroupRead::finish(std::span<TierRead> wanted) {
       std::ranges::sort(found.heard, {}, &Heard::member);
       for (const Heard& heard : found.heard)
         if (heard.member < found.member && !is_as_late(heard.good, found.value->stamp))
-          refills.push_back(
-              {.tier = group_.members[heard.member].tier.get(), .longest = group_.refill_longest()});
+          refills.push_back({.tier = group_.members[heard.member].tier.get(),
+                             .longest = group_.refill_longest()});
     }
     refills.insert(refills.end(), found.refills.begin(), found.refills.end());
     wanted[place].value = std::move(found.value);

@@ -96,8 +96,8 @@ std::optional<TierFailure> GroupMember::read(const std::string& group,
     std::optional<TierFailure> failure =
         inner == nullptr ? tier->read(namespace_name, wanted)
                          : inner->read(member_path(group, label), namespace_name, wanted);
-    const auto found = std::ranges::count_if(
-        wanted, [](const TierRead& one) { return one.value.has_value(); });
+    const auto found =
+        std::ranges::count_if(wanted, [](const TierRead& one) { return one.value.has_value(); });
     hits.fetch_add(static_cast<std::uint64_t>(found));
     if (!failure) return std::nullopt;
     if (failure->tried)

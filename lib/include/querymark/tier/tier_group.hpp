@@ -63,7 +63,7 @@ struct TierGroupStats {
       0;  ///< Of those, what the reader would not take: stale, or older than it wants.
   std::uint64_t served = 0;  ///< Of those, what counted.
   std::uint64_t late = 0;    ///< Reads that were answered when another member's answer had counted.
-  std::uint64_t stored = 0;    ///< Values it kept.
+  std::uint64_t stored = 0;  ///< Values it kept.
   std::uint64_t failures = 0;  ///< Reads, puts and removals that failed.
   std::uint64_t skipped = 0;   ///< Reads that it did not even try, after a failure a moment ago.
   std::string last_failure{};

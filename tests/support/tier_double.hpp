@@ -17,6 +17,7 @@ namespace querymark::test {
 struct TierDoubleServer {
   std::mutex mutex;  // guards all below
   std::map<std::pair<std::string, Digest>, std::string> values;
+  std::map<std::pair<std::string, Digest>, std::string> leases;  // whose; none ends by itself
   bool down = false;
 };
 
@@ -61,6 +62,21 @@ class TierDouble final : public SharedTier {
     for (const Digest& name : names)
       removed += server_->values.erase({std::string(namespace_name), name});
     return removed;
+  }
+  [[nodiscard]] bool grants_leases() const noexcept override { return true; }
+  [[nodiscard]] LeaseAnswer lease(std::string_view namespace_name, const Digest& name,
+                                  std::string_view token,
+                                  std::chrono::milliseconds /*longest*/) noexcept override {
+    const std::scoped_lock lock(server_->mutex);
+    if (server_->down) return LeaseAnswer::failed;
+    const auto [at, made] = server_->leases.try_emplace({std::string(namespace_name), name}, token);
+    return made || at->second == token ? LeaseAnswer::granted : LeaseAnswer::taken;
+  }
+  void release(std::string_view namespace_name, const Digest& name,
+               std::string_view token) noexcept override {
+    const std::scoped_lock lock(server_->mutex);
+    const auto at = server_->leases.find({std::string(namespace_name), name});
+    if (at != server_->leases.end() && at->second == token) server_->leases.erase(at);
   }
   [[nodiscard]] bool names_newest() const noexcept override { return true; }
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const override {

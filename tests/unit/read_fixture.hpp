@@ -40,7 +40,7 @@ class FakeLoader final : public Loader {
 };
 
 /// A shared tier in memory, which keeps whatever it is given. For one thread.
-class FakeTier final : public SharedTier {
+class FakeTier : public SharedTier {
  public:
   [[nodiscard]] std::string_view label() const noexcept override { return "fake"; }
   [[nodiscard]] std::optional<TierFailure> read(std::string_view /*namespace_name*/,

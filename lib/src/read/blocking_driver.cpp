@@ -1,7 +1,9 @@
 #include "querymark/read/blocking_driver.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -80,6 +82,22 @@ struct Steps {
   Action operator()(ReadMachine::StoreShared& store) const {
     store.tier->put(source.options().scope.namespace_name, store.name, *store.value);
     return machine.resume_stored();
+  }
+  Action operator()(ReadMachine::Lease& lease) const {
+    return machine.resume_leased(lease.tier->lease(source.options().scope.namespace_name,
+                                                   lease.name, lease.token, lease.longest));
+  }
+  // Nobody can wake it: what it waits for happens in another process.
+  Action operator()(ReadMachine::Pause& pause) const {
+    const auto now = std::chrono::steady_clock::now();
+    if (deadline && now >= *deadline) return machine.give_up();
+    const auto end = now + pause.length;
+    std::this_thread::sleep_until(deadline ? std::min(end, *deadline) : end);
+    return machine.resume_paused();
+  }
+  Action operator()(ReadMachine::Release& release) const {
+    release.tier->release(source.options().scope.namespace_name, release.name, release.token);
+    return machine.resume_released();
   }
   Action operator()(ReadMachine::Done& done) const { return done; }
 };

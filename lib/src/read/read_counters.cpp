@@ -16,6 +16,7 @@ void ReadCounters::copy_to(CacheStats& stats) const {
   stats.targets_differed = targets_differed.load();
   stats.shared_stale = shared_stale.load();
   stats.replica_stale = replica_stale.load();
+  stats.lease_waits = lease_waits.load();
   stats.stored = stored.load();
   stats.oversize = oversize.load();
   stats.late_fills = late_fills.load();

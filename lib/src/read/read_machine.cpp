@@ -5,6 +5,7 @@
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
+#include "querymark/support/random.hpp"
 
 // What the machine guarantees, and where:
 //
@@ -17,6 +18,9 @@
 //     witness is not the log's: of a tier that can't name its newest stamp each one is asked about.
 //   - A value that was good enough for the caller is offered, as it came, to the tiers that were asked
 //     before in vain, and to those that its tier names (polled).
+//   - Where a tier grants leases, one process loads what all lack, and the others look at the tier
+//     until it is there: for no longer than a lease lasts, and only while a value of that process
+//     could still be taken (asks_for_lease, LeaseTurn).
 //   - A value is offered to memory before it is published to waiters (loaded).
 //   - A waiter judges what it is handed by its own targets and the marks of now (joined). What it
 //     can't take it loads anew, the second time on its own, so that no storm of invalidations
@@ -108,7 +112,7 @@ ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value,
 ReadMachine::Action ReadMachine::resume_proved(bool proved) noexcept {
   return guarded([&] {
     std::optional<SharedValue> value = std::exchange(to_prove_, std::nullopt);
-    return proved ? polled(std::move(value), true) : refuse_shared();
+    return proved ? polled(std::move(value), true) : refuse_shared(value->stamp);
   });
 }
 
@@ -138,7 +142,13 @@ ReadMachine::Action ReadMachine::end(std::exception_ptr error) noexcept {
   waiter_.reset();
   leader_.reset();
   error_ = std::move(error);
-  return Done{error_};
+  return over();
+}
+
+ReadMachine::Action ReadMachine::over() noexcept {
+  if (lease_.state != LeaseTurn::State::held) return Done{error_};
+  lease_.state = LeaseTurn::State::over;
+  return Release{lease_.tier, *name_, lease_.token};
 }
 
 ReadResult ReadMachine::take_result() {
@@ -287,12 +297,71 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
 }
 
 ReadMachine::Action ReadMachine::poll_next_tier() {
-  if (request_.shareable && tier_ < source_.tiers().size()) {
-    asked_ = source_.tiers()[tier_].get();
-    return PollTier{asked_, shared_name(), this};
-  }
-  return load();
+  if (request_.shareable && tier_ < source_.tiers().size()) return poll_tier(tier_);
+  if (!asks_for_lease()) return load();
+  return Lease{lease_.tier, shared_name(), lease_.token,
+               std::chrono::ceil<std::chrono::milliseconds>(request_.options.lease)};
 }
+
+ReadMachine::Action ReadMachine::poll_tier(std::size_t number) {
+  tier_ = number;
+  asked_ = source_.tiers()[number].get();
+  return PollTier{asked_, shared_name(), this};
+}
+
+// Only who leads all callers of this process stands for it among the others; and who is inside
+// another load waits for nobody. While a transaction that may yet commit invalidations of these
+// targets keeps the horizon below them, nobody's value would be taken: then nobody is waited for.
+bool ReadMachine::asks_for_lease() {
+  using State = LeaseTurn::State;
+  if (lease_.state == State::held || lease_.state == State::over) return false;
+  if (lease_.state == State::unasked) {
+    lease_.state = State::over;
+    if (request_.options.lease.count() == 0 || !request_.shareable || !leader_ || caller_.leads)
+      return false;
+    const auto& tiers = source_.tiers();
+    const auto grants =
+        std::ranges::find_if(tiers, [](const auto& tier) { return tier->grants_leases(); });
+    if (grants == tiers.end()) return false;
+    lease_.tier = grants->get();
+    lease_.token = std::to_string(random_u64()) + '-' + std::to_string(random_u64());
+    lease_.until = detail::after(cache_.clock.coarse_now(), request_.options.lease);
+    lease_.state = State::unasked;
+  }
+  if (source_.marks().judge(stamp_.shared, target_ids_.values()) &&
+      (lease_.state == State::unasked || cache_.clock.coarse_now() < lease_.until))
+    return true;
+  lease_.state = State::over;
+  return false;
+}
+
+ReadMachine::Action ReadMachine::resume_leased(LeaseAnswer answer) noexcept {
+  return guarded([&]() -> Action {
+    switch (answer) {
+      case LeaseAnswer::granted:  // the one before may have stored the value since our look
+        lease_.state = LeaseTurn::State::held;
+        return resume_paused();
+      case LeaseAnswer::taken:
+        if (lease_.state == LeaseTurn::State::unasked) cache_.counters.lease_waits.fetch_add(1);
+        lease_.state = LeaseTurn::State::waiting;
+        return Pause{lease_.next_pause()};
+      case LeaseAnswer::failed:
+        break;
+    }
+    lease_.state = LeaseTurn::State::over;
+    return load();
+  });
+}
+
+ReadMachine::Action ReadMachine::resume_paused() noexcept {
+  return guarded([&] {
+    const auto& tiers = source_.tiers();
+    const auto at = std::ranges::find(tiers, lease_.tier, [](const auto& t) { return t.get(); });
+    return poll_tier(static_cast<std::size_t>(at - tiers.begin()));
+  });
+}
+
+ReadMachine::Action ReadMachine::resume_released() noexcept { return Done{error_}; }
 
 ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) const {
   const WallTime wall = cache_.clock.wall_now();
@@ -344,7 +413,7 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
     case Judged::As::old:
       return poll_next_tier();
     case Judged::As::stale:
-      return refuse_shared();
+      return refuse_shared(value->stamp);
     case Judged::As::unproved:
       to_prove_ = std::move(value);
       return Prove{source_.proof(), to_prove_->stamp};
@@ -361,17 +430,17 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
   } catch (const std::exception&) {
     // Stored by a program with another idea of the columns, or garbage: as good as stale.
     target_ids_ = std::move(own);
-    return refuse_shared();
+    return refuse_shared(value->stamp);
   }
   cache_.counters.shared_hits.fetch_add(1);
   for (std::size_t above = 0; above + 1 < tier_; ++above)
     share_with_.push_back({.tier = source_.tiers()[above].get()});
   share_with_.insert(share_with_.end(), refills_.begin(), refills_.end());
-  const Action done = finish(std::move(entry), {.status = ReadStatus::hit,
-                                                .origin = Origin::shared_tier,
-                                                .stored = stored_as(kept),
-                                                .age = found.age});
-  return share_with_.empty() ? done : share(std::move(*value));
+  complete(std::move(entry), {.status = ReadStatus::hit,
+                              .origin = Origin::shared_tier,
+                              .stored = stored_as(kept),
+                              .age = found.age});
+  return share_with_.empty() ? over() : share(std::move(*value));
 }
 
 // Whether nobody has looked yet if a tier's stamp is of this history.
@@ -379,8 +448,9 @@ bool ReadMachine::needs_proof(const SharedStamp& stamp) const noexcept {
   return stamp.witness != WriteId{} && !asked_->names_newest();
 }
 
-ReadMachine::Action ReadMachine::refuse_shared() {
+ReadMachine::Action ReadMachine::refuse_shared(const SharedStamp& stamp) {
   cache_.counters.shared_stale.fetch_add(1);
+  lease_.note_refused(stamp);
   return poll_next_tier();
 }
 
@@ -457,12 +527,11 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
              .rows = std::move(*loaded.rows)};
     for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});
   }
-  const Action done =
-      finish(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
-                                       .origin = Origin::database,
-                                       .stored = kept,
-                                       .age = {}});
-  return shares ? share(std::move(value)) : done;
+  complete(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
+                                     .origin = Origin::database,
+                                     .stored = kept,
+                                     .age = {}});
+  return shares ? share(std::move(value)) : over();
 }
 
 ReadMachine::Action ReadMachine::share(SharedValue value) {
@@ -472,20 +541,24 @@ ReadMachine::Action ReadMachine::share(SharedValue value) {
 }
 
 ReadMachine::Action ReadMachine::store_next_tier() {
-  if (shared_ == share_with_.size()) return Done{};
+  if (shared_ == share_with_.size()) return over();
   const TierRefill& with = share_with_[shared_];
   const WallTime wall = cache_.clock.wall_now();
   to_share_->expires = share_until_ - wall > with.longest ? wall + with.longest : share_until_;
   return StoreShared{with.tier, shared_name(), &*to_share_};
 }
 
-ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {
+void ReadMachine::complete(EntryRef entry, const Outcome& outcome) {
   if (leader_) {
     leader_->complete(entry);
     leader_.reset();
   }
   result_ = {std::move(entry), outcome};
-  return Done{};
+}
+
+ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {
+  complete(std::move(entry), outcome);
+  return over();
 }
 
 ReadMachine::Action ReadMachine::joined(EntryRef entry) {

@@ -66,6 +66,25 @@ std::optional<SharedStamp> TierGroup::newest(Epoch epoch) const {
   return newest;
 }
 
+SharedTier* TierGroup::granting() const noexcept {
+  for (const detail::GroupMember& member : state_->members)
+    if (member.tier->grants_leases()) return member.tier.get();
+  return nullptr;
+}
+
+bool TierGroup::grants_leases() const noexcept { return granting() != nullptr; }
+
+LeaseAnswer TierGroup::lease(std::string_view namespace_name, const Digest& name,
+                             std::string_view token, std::chrono::milliseconds longest) noexcept {
+  SharedTier* const tier = granting();
+  return tier != nullptr ? tier->lease(namespace_name, name, token, longest) : LeaseAnswer::failed;
+}
+
+void TierGroup::release(std::string_view namespace_name, const Digest& name,
+                        std::string_view token) noexcept {
+  if (SharedTier* const tier = granting()) tier->release(namespace_name, name, token);
+}
+
 std::vector<TierGroupStats> TierGroup::stats() const {
   std::vector<TierGroupStats> stats;
   state_->add_stats(state_->label, stats);

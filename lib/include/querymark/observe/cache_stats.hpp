@@ -25,6 +25,7 @@ struct CacheStats {
   /// Loads from a replica that this process's marks, epoch or floor refused: they were repeated on the
   /// primary.
   std::uint64_t replica_stale = 0;
+  std::uint64_t lease_waits = 0;  ///< Reads that found another process loading the same.
   // Stores.
   std::uint64_t stored = 0;
   std::uint64_t oversize = 0;

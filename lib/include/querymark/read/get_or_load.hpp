@@ -44,7 +44,8 @@ class ValueRequest final : public ReadRequest {
 /// client or none. The same promises as for a query: single flight, and a load that an invalidation
 /// of its tags or of `key_named(name)` overtakes is not kept. `load` runs without any lock held and
 /// may call the cache again. Blocks; throws what `load` throws, Timeout, and ConfigError for a
-/// negative ttl or timeout.
+/// negative ttl, timeout or lease. What only this process understands is in no shared tier, so a lease
+/// changes nothing.
 template <class T, class Load>
 [[nodiscard]] Cached<T> get_or_load(Source& source, std::string_view name,
                                     const ReadOptions& options, Load&& load) {

@@ -80,6 +80,11 @@ class Prepared {
       options.timeout = detail::not_negative(timeout, "a timeout");
     });
   }
+  /// Who loads, among processes: see ReadOptions. Throws ConfigError when negative.
+  [[nodiscard]] Prepared lease(TimeSpan longest) const {
+    return with(
+        [&](ReadOptions& options) { options.lease = detail::not_negative(longest, "a lease"); });
+  }
 
   /// The same query, read as freshly as that: a Consistency, or a user's session.
   [[nodiscard]] Reading<Prepared, T> reading(Consistency consistency) const {

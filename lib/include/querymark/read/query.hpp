@@ -54,6 +54,11 @@ class Query {
     options_.timeout = detail::not_negative(timeout, "a timeout");
     return std::move(*this);
   }
+  /// Who loads, among processes: see ReadOptions. Throws ConfigError when negative.
+  Query&& lease(TimeSpan longest) && {
+    options_.lease = detail::not_negative(longest, "a lease");
+    return std::move(*this);
+  }
   Query&& uncached(bool off = true) && {
     options_.cached = !off;
     return std::move(*this);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/read/flight.hpp"
+#include "querymark/read/lease_turn.hpp"
 #include "querymark/read/read_caller.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/source.hpp"
@@ -23,10 +24,14 @@ namespace querymark {
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>, refills)
 ///             -> Prove        the log, about a tier's value: resume_proved(bool)
+///             -> Lease        a tier, for the right to load what all processes lack:
+///                             resume_leased(LeaseAnswer)
+///             -> Pause        no one: resume_paused() after that long; or give_up()
 ///             -> Load         the database: resume(Loaded), or fail(error); perhaps once more
 ///             -> StoreShared  one shared tier: resume_stored(). After a load each one, after a
 ///                             hit those above the one that had the value, and those which that
 ///                             one named
+///             -> Release      the tier that granted a lease: resume_released()
 ///             -> Done         with a value, or with the error that the caller shall see
 ///
 /// No step throws or blocks. A machine that is destroyed before Done leaves in good order: its lead
@@ -80,10 +85,25 @@ class ReadMachine final : private TierJudge {
     Digest name;
     const SharedValue* value;  ///< The machine's, until `resume_stored`.
   };
+  struct Lease {
+    SharedTier* tier;
+    Digest name;
+    std::string_view token;  ///< The machine's, as long as it lives.
+    std::chrono::milliseconds longest;
+  };
+  struct Pause {
+    std::chrono::nanoseconds length;
+  };
+  struct Release {
+    SharedTier* tier;
+    Digest name;
+    std::string_view token;  ///< The machine's, as long as it lives.
+  };
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action = std::variant<Reach, Await, PollTier, Prove, Load, StoreShared, Done>;
+  using Action =
+      std::variant<Reach, Await, PollTier, Prove, Lease, Pause, Load, StoreShared, Release, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
               ReadCaller caller = ReadCaller::here()) noexcept;
@@ -101,6 +121,9 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action resume_proved(bool proved) noexcept;
   [[nodiscard]] Action resume(Loaded loaded) noexcept;
   [[nodiscard]] Action resume_stored() noexcept;
+  [[nodiscard]] Action resume_leased(LeaseAnswer answer) noexcept;
+  [[nodiscard]] Action resume_paused() noexcept;
+  [[nodiscard]] Action resume_released() noexcept;
   /// The load failed. All who share it get the same error.
   [[nodiscard]] Action fail(std::exception_ptr error) noexcept;
   /// The caller waits no longer. Ends with Timeout.
@@ -139,10 +162,12 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action joined(EntryRef entry);
   [[nodiscard]] Action polled(std::optional<SharedValue> value, bool proved);
-  [[nodiscard]] Action refuse_shared();
+  [[nodiscard]] Action refuse_shared(const SharedStamp& stamp);
   [[nodiscard]] bool needs_proof(const SharedStamp& stamp) const noexcept;
   [[nodiscard]] Action loaded(Loaded loaded);
   [[nodiscard]] Action poll_next_tier();
+  [[nodiscard]] Action poll_tier(std::size_t number);
+  [[nodiscard]] bool asks_for_lease();
   [[nodiscard]] Action load();
   [[nodiscard]] Action load_alone();
   [[nodiscard]] bool trusted_now() const;
@@ -152,8 +177,10 @@ class ReadMachine final : private TierJudge {
   }
   [[nodiscard]] Action share(SharedValue value);
   [[nodiscard]] Action store_next_tier();
+  void complete(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
+  [[nodiscard]] Action over() noexcept;
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
                                std::uint64_t generation) const;
   // Whether what a replica gave includes all that is known of its targets.
@@ -185,6 +212,7 @@ class ReadMachine final : private TierJudge {
   std::vector<TierRefill> refills_;     // that it wants
   std::vector<TierRefill> share_with_;  // who are offered `to_share_`
   std::size_t shared_ = 0;              // so many of them have been
+  LeaseTurn lease_;
   unsigned joins_ = 0;
   bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it

@@ -26,6 +26,11 @@ struct ReadOptions {
   /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
   /// limit.
   TimeSpan timeout{};
+  /// Where processes share a tier that grants leases (Redis): one of them at a time loads the
+  /// result, and the others, for this long at most, wait until the tier has it. So make it longer
+  /// than the load takes; a loader that dies keeps the others waiting for the rest of it. Zero: each
+  /// process loads for itself.
+  TimeSpan lease{};
   /// The caller's own part of the key, such as a tenant.
   std::string scope{};
   /// False: reads the database and keeps nothing.
@@ -36,10 +41,11 @@ struct ReadOptions {
 
 namespace detail {
 
-/// Throws ConfigError for a negative ttl or timeout.
+/// Throws ConfigError for a negative ttl, timeout or lease.
 inline void require_sensible(const ReadOptions& options) {
   if (options.ttl) not_negative(*options.ttl, "a ttl");
   not_negative(options.timeout, "a timeout");
+  not_negative(options.lease, "a lease");
 }
 
 }  // namespace detail

@@ -74,6 +74,13 @@ struct TierFailure {
   std::string cause{};  ///< For operators. No passwords.
 };
 
+/// What a tier says to who asks for the lease of a name.
+enum class LeaseAnswer : std::uint8_t {
+  granted,
+  taken,   ///< Somebody else has it.
+  failed,  ///< Nobody knows.
+};
+
 /// What a tier takes.
 struct TierLimits {
   /// Largest value, encoded.
@@ -124,6 +131,24 @@ class SharedTier {
   /// Removes what it holds under these names, and returns how many there were. Blocks on I/O. Throws
   /// Error when it is not certain that none is left.
   virtual std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) = 0;
+
+  /// Whether it grants leases. Never changes.
+  [[nodiscard]] virtual bool grants_leases() const noexcept { return false; }
+  /// The lease of a name, for who bears the token, until it is given back or `longest` has passed,
+  /// unless somebody else has it. It tells processes which of them loads what all of them lack, and
+  /// guards nothing else: one that is lost, or granted twice, costs a load. Blocks as `read` does.
+  [[nodiscard]] virtual LeaseAnswer lease(std::string_view namespace_name, const Digest& name,
+                                          std::string_view token,
+                                          std::chrono::milliseconds longest) noexcept {
+    static_cast<void>(namespace_name), static_cast<void>(name), static_cast<void>(token),
+        static_cast<void>(longest);
+    return LeaseAnswer::failed;
+  }
+  /// Gives it back, if the token still bears it. One that can't be given back ends by itself.
+  virtual void release(std::string_view namespace_name, const Digest& name,
+                       std::string_view token) noexcept {
+    static_cast<void>(namespace_name), static_cast<void>(name), static_cast<void>(token);
+  }
 
   /// Whether `newest` answers for all that the tier holds. Never changes.
   [[nodiscard]] virtual bool names_newest() const noexcept { return false; }

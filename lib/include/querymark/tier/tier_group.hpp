@@ -122,6 +122,13 @@ class TierGroup final : public SharedTier {
   /// Returns how many copies were removed, from all members together. Waits for what this group
   /// still stores in the background.
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
+  /// By the first member that grants some: all processes ask the same.
+  [[nodiscard]] bool grants_leases() const noexcept override;
+  [[nodiscard]] LeaseAnswer lease(std::string_view namespace_name, const Digest& name,
+                                  std::string_view token,
+                                  std::chrono::milliseconds longest) noexcept override;
+  void release(std::string_view namespace_name, const Digest& name,
+               std::string_view token) noexcept override;
   /// Whether all members do.
   [[nodiscard]] bool names_newest() const noexcept override;
   /// The newest of all members'.
@@ -132,6 +139,8 @@ class TierGroup final : public SharedTier {
 
  private:
   friend struct detail::TierGroupState;
+
+  [[nodiscard]] SharedTier* granting() const noexcept;
 
   template <class Tier>
   [[nodiscard]] static std::shared_ptr<SharedTier> shared(Tier tier) {

@@ -238,3 +238,30 @@ TEMPLATE_TEST_CASE("tiers: the newest stamp is named, by those who can, for each
   const auto newest = world.open()->newest(kEpoch);
   CHECK(newest == (tier->names_newest() ? std::optional(later.stamp) : std::nullopt));
 }
+
+TEMPLATE_TEST_CASE("tiers: a lease is granted to one at a time, by those who grant some", "[tiers]",
+                   QUERYMARK_TIERS) {
+  const TestType world;
+  const auto tier = world.open();
+  const auto another = world.open();
+  CHECK(tier->grants_leases() == another->grants_leases());
+  if (!tier->grants_leases()) {
+    CHECK(tier->lease("shop", name(1), "mine", 1h) == LeaseAnswer::failed);
+    return;
+  }
+  REQUIRE(tier->lease("shop", name(1), "mine", 1h) == LeaseAnswer::granted);
+  CHECK(another->lease("shop", name(1), "theirs", 1h) == LeaseAnswer::taken);
+  CHECK(another->lease("shop", name(2), "theirs", 1h) == LeaseAnswer::granted);
+  CHECK(another->lease("other", name(1), "theirs", 1h) == LeaseAnswer::granted);
+  CHECK_FALSE(tier->get("shop", name(1)));  // is no value
+  REQUIRE(tier->put("shop", name(1), value(world, "tea")) == StoreStatus::stored);
+  another->release("shop", name(1), "theirs");  // is not theirs
+  CHECK(another->lease("shop", name(1), "theirs", 1h) == LeaseAnswer::taken);
+  tier->release("shop", name(1), "mine");
+  CHECK(text(*tier, name(1)) == "tea");
+  CHECK(another->lease("shop", name(1), "theirs", 1h) == LeaseAnswer::granted);
+  world.break_it();
+  CHECK(tier->lease("shop", name(3), "mine", 1h) == LeaseAnswer::failed);
+  tier->release("shop", name(1), "theirs");  // ends by itself
+  world.mend();
+}

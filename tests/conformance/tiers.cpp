@@ -241,7 +241,7 @@ TEMPLATE_TEST_CASE("tiers: the newest stamp is named, by those who can, for each
 
 TEMPLATE_TEST_CASE("tiers: a lease is granted to one at a time, by those who grant some", "[tiers]",
                    QUERYMARK_TIERS) {
-  const TestType world;
+  TestType world;
   const auto tier = world.open();
   const auto another = world.open();
   CHECK(tier->grants_leases() == another->grants_leases());

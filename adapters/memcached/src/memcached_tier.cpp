@@ -124,6 +124,23 @@ struct MemcachedTier::State {
            sha256({"querymark memcached", namespace_name, name.view()}).hex();
   }
 
+  [[nodiscard]] std::string lease_key_of(std::string_view namespace_name,
+                                         const Digest& name) const {
+    return options.prefix +
+           ":lease:" + sha256({"querymark memcached lease", namespace_name, name.view()}).hex();
+  }
+  // One exchange with whom the name belongs to, for calls that must not throw. False: nothing is
+  // known.
+  template <class Exchange>
+  bool exchanged(const Digest& name, Exchange&& exchange) noexcept {
+    const Deadline until = deadline();
+    Node& node = node_of(name);
+    return !guarded(node, node.writes_breaker, [&] {
+      const MemcachedPool::Lease connection = node.acquire(until);
+      on(*connection, [&](Connection& on_it) { exchange(on_it, until); });
+    });
+  }
+
   // Runs `work` on the connection; what it throws spoils that.
   template <class Work>
   static auto on(Connection& connection, Work&& work) {
@@ -342,6 +359,36 @@ StoreStatus MemcachedTier::put(std::string_view namespace_name, const Digest& na
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
+}
+
+bool MemcachedTier::grants_leases() const noexcept { return true; }
+
+LeaseAnswer MemcachedTier::lease(std::string_view namespace_name, const Digest& name,
+                                 std::string_view token,
+                                 std::chrono::milliseconds longest) noexcept {
+  State& state = *state_;
+  Stored stored = Stored::too_large;
+  const auto ttl = std::clamp(std::chrono::ceil<std::chrono::seconds>(longest),
+                              std::chrono::seconds(1), kLongestLife);
+  const bool answered = state.exchanged(name, [&](Connection& connection, Deadline until) {
+    stored = connection.add(state.lease_key_of(namespace_name, name), token, ttl, until);
+  });
+  if (!answered || stored == Stored::too_large) return LeaseAnswer::failed;
+  return stored == Stored::yes ? LeaseAnswer::granted : LeaseAnswer::taken;
+}
+
+void MemcachedTier::release(std::string_view namespace_name, const Digest& name,
+                            std::string_view token) noexcept {
+  State& state = *state_;
+  static_cast<void>(state.exchanged(name, [&](Connection& connection, Deadline until) {
+    const std::string key = state.lease_key_of(namespace_name, name);
+    std::optional<std::uint64_t> own;
+    connection.ask("gets", key, until);
+    while (const auto item = connection.next(until))
+      if (item->bytes == token) own = item->cas;
+    constexpr std::chrono::seconds kOver{-1};
+    if (own) static_cast<void>(connection.replace(key, *own, "", kOver, until));
+  }));
 }
 
 std::size_t MemcachedTier::remove(std::string_view namespace_name, std::span<const Digest> names) {

@@ -26,7 +26,7 @@ struct ReadOptions {
   /// Longest wait for another caller's load of the same query; then Timeout is thrown. Zero: no
   /// limit.
   TimeSpan timeout{};
-  /// Where processes share a tier that grants leases (Redis): one of them at a time loads the
+  /// Where processes share a tier that grants leases (Redis, memcached): one of them at a time loads the
   /// result, and the others, for this long at most, wait until the tier has it. So make it longer
   /// than the load takes; a loader that dies keeps the others waiting for the rest of it. Zero: each
   /// process loads for itself.

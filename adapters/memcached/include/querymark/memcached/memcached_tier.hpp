@@ -90,6 +90,13 @@ class MemcachedTier final : public SharedTier {
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
+  /// Yes: by `add`, from the server that has the name. Its time is rounded up to whole seconds.
+  [[nodiscard]] bool grants_leases() const noexcept override;
+  [[nodiscard]] LeaseAnswer lease(std::string_view namespace_name, const Digest& name,
+                                  std::string_view token,
+                                  std::chrono::milliseconds longest) noexcept override;
+  void release(std::string_view namespace_name, const Digest& name,
+               std::string_view token) noexcept override;
 
   /// Where they are, in the order of their names: `a:11211`.
   [[nodiscard]] std::vector<std::string> servers() const;

@@ -174,6 +174,25 @@ struct RedisTier::State {
     return {};
   }
 
+  [[nodiscard]] std::string lease_key(std::string_view namespace_name, const Digest& name) const {
+    return key_prefix(namespace_name) + name.hex() + ":lease";
+  }
+  // One command about a lease, for calls that must not throw: what was said, or nothing.
+  std::optional<Reply::Is> ask_lease(const std::string& key,
+                                     std::initializer_list<std::string_view> words) noexcept {
+    std::optional<Reply::Is> said;
+    const auto failed = guarded([&] {
+      Command command{.slot = redis::slot_of(key)};
+      redis::append_command(command.bytes, words);
+      return exchange(Access::write, {&command, 1}, deadline(),
+                      [&](std::size_t, const Reply& reply, const std::string& where) {
+                        if (reply.is == Reply::Is::error) throw redis::refusal(where, reply);
+                        said = reply.is;
+                      });
+    });
+    return failed ? std::nullopt : said;
+  }
+
   std::size_t remove(std::span<const std::string> keys, Deadline until) {
     std::vector<Command> commands(keys.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -244,6 +263,36 @@ StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
   } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
     state.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
+  }
+}
+
+bool RedisTier::grants_leases() const noexcept { return true; }
+
+LeaseAnswer RedisTier::lease(std::string_view namespace_name, const Digest& name,
+                             std::string_view token, std::chrono::milliseconds longest) noexcept {
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24);
+  try {
+    const std::string key = state_->lease_key(namespace_name, name);
+    const auto ttl = std::clamp(longest, std::chrono::milliseconds(1), kLongest);
+    const auto said =
+        state_->ask_lease(key, {"SET", key, token, "NX", "PX", std::to_string(ttl.count())});
+    if (!said) return LeaseAnswer::failed;
+    return *said == Reply::Is::text ? LeaseAnswer::granted : LeaseAnswer::taken;
+  } catch (const std::exception&) {  // no memory for the question
+    return LeaseAnswer::failed;
+  }
+}
+
+void RedisTier::release(std::string_view namespace_name, const Digest& name,
+                        std::string_view token) noexcept {
+  constexpr std::string_view kScript =
+      "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end "
+      "return 0";
+  try {
+    const std::string key = state_->lease_key(namespace_name, name);
+    state_->ask_lease(key, {"EVAL", kScript, "1", key, token});
+  } catch (const std::exception&) {  // no memory for the question; it ends by itself
+    state_->failures.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

@@ -104,6 +104,13 @@ class RedisTier final : public SharedTier {
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
+  /// Yes: each is a key beside the value's, and lasts a day at most.
+  [[nodiscard]] bool grants_leases() const noexcept override;
+  [[nodiscard]] LeaseAnswer lease(std::string_view namespace_name, const Digest& name,
+                                  std::string_view token,
+                                  std::chrono::milliseconds longest) noexcept override;
+  void release(std::string_view namespace_name, const Digest& name,
+               std::string_view token) noexcept override;
 
   /// Where it is, without user and password: `redis://host:6379/0`, `redis+cluster://host:6379`.
   [[nodiscard]] const std::string& url() const noexcept;

@@ -2,7 +2,10 @@
 
 #include <signal.h>
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "querymark/memcached/memcached_tier.hpp"
 #include "support/memcached_server.hpp"
@@ -69,9 +72,12 @@ TEST_CASE("memcached failures: a server that hangs costs one caller its deadline
 
 TEST_CASE("memcached failures: several that hang cost one deadline together, and others answer",
           "[memcached]") {
-  const MemcachedServer good;
-  const MemcachedServer hung;
-  const MemcachedServer hung_too;
+  const std::array<MemcachedServer, 3> servers;
+  std::vector<const MemcachedServer*> sorted{&servers[0], &servers[1], &servers[2]};
+  std::ranges::sort(sorted, {}, [](const MemcachedServer* server) { return server->url(); });
+  const MemcachedServer& good = *sorted.back();  // is asked last
+  const MemcachedServer& hung = *sorted[0];
+  const MemcachedServer& hung_too = *sorted[1];
   ManualClock clock;
   MemcachedTier tier(good.url() + ',' + hung.url() + ',' + hung_too.url(),
                      {.timeout = 2s, .clock = &clock});

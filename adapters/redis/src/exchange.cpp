@@ -102,6 +102,16 @@ void Exchange::receive(std::vector<Part>& parts) {
   }
 }
 
+std::string_view Exchange::together(std::span<const Errand> errands) {
+  if (errands.size() == 1 && !errands[0].asking) return commands_[errands[0].at].bytes;
+  together_.clear();
+  for (const Errand& errand : errands) {
+    if (errand.asking) append_command(together_, {"ASKING"});
+    together_ += commands_[errand.at].bytes;
+  }
+  return together_;
+}
+
 void Exchange::send(Part& part) {
   if (!part.node->allows(access_, clock_.now())) {
     pass_by(part.errands.size(), kFailing);
@@ -111,12 +121,7 @@ void Exchange::send(Part& part) {
   try {
     part.connection.emplace(part.node->acquire());
     part.owed = true;
-    std::string together;
-    for (const Errand& errand : part.errands) {
-      if (errand.asking) append_command(together, {"ASKING"});
-      together += commands_[errand.at].bytes;
-    }
-    (*part.connection)->send(together, until_);
+    (*part.connection)->send(together(part.errands), until_);
   } catch (const Timeout&) {  // the pool's alone: nothing has failed
     if (access_ == Access::insist) throw;
     pass_by(part.errands.size(), "all connections are in use");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node.hpp"
@@ -52,6 +53,8 @@ class Exchange {
   struct Part;
 
   void turn(std::vector<Errand> errands);
+  // What is sent to one server; valid until asked again.
+  [[nodiscard]] std::string_view together(std::span<const Errand> errands);
   void send(Part& part);
   void receive(std::vector<Part>& parts);
   void receive(Part& part);
@@ -65,6 +68,7 @@ class Exchange {
   Deadline until_;
   std::span<const Command> commands_{};
   const Take* take_ = nullptr;
+  std::string together_{};
   std::vector<Errand> again_{};  // those that another server has
   Outcome outcome_{};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -149,7 +150,7 @@ struct RedisTier::State {
                                    options.max_value_bytes);
       (one.value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     };
-    return exchange(access, commands, until, take);
+    return exchange(access, commands, until, std::cref(take));
   }
 
   // `kept`: whether the value was, and did not come too late.
@@ -168,7 +169,7 @@ struct RedisTier::State {
         if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
         kept = reply.number == 1;
       };
-      Outcome outcome = exchange(access, {&command, 1}, until, take);
+      Outcome outcome = exchange(access, {&command, 1}, until, std::cref(take));
       if (!unknown) return outcome;
     }
     return {};
@@ -204,7 +205,7 @@ struct RedisTier::State {
       if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
       removed += reply.number == 1 ? 1 : 0;
     };
-    require(exchange(Access::insist, commands, until, take));
+    require(exchange(Access::insist, commands, until, std::cref(take)));
     return removed;
   }
 

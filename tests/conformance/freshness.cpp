@@ -93,7 +93,7 @@ TEMPLATE_TEST_CASE("rule 3: a shared value stamped below the floor is a miss (ha
   newcomer.db.attach(world.tier());
   const auto read = newcomer.price(1);
   CHECK(read.outcome().origin == Origin::database);
-  CHECK(newcomer.cache.stats().shared_stale == 1);
+  CHECK(newcomer.cache.stats().shared_stale == TestType::kCopies);
 }
 
 TEMPLATE_TEST_CASE(

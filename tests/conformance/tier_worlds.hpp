@@ -8,6 +8,7 @@
 #include <string>
 
 #include "querymark/file_tier/file_tier.hpp"
+#include "querymark/tier/tier_group.hpp"
 #include "support/shop.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tier_double.hpp"
@@ -172,7 +173,56 @@ struct MemcachedWorld {
 };
 #endif
 
+/// A double and a file in a group, in a group with another double: what a tier promises, a group of
+/// them does.
+template <TierReads kReads, TierWrites kWrites>
+struct GroupWorld {
+  static constexpr TierGroupOptions kOptions{
+      .reads = kReads, .writes = kWrites, .hedge_delay = std::chrono::hours(1)};
+
+  [[nodiscard]] std::shared_ptr<SharedTier> open() const {
+    const auto inner =
+        std::make_shared<TierGroup>("inner", kOptions, file.open(), another("second", second));
+    return std::make_shared<TierGroup>("outer", kOptions, another("first", first), inner);
+  }
+  void corrupt(const std::string& namespace_name, const Digest& under,
+               const std::string& bytes) const {
+    first->values.at({namespace_name, under}) = bytes;
+    second->values.at({namespace_name, under}) = bytes;
+    file.corrupt(namespace_name, under, bytes);
+  }
+  void break_it() const {
+    first->down = second->down = true;
+    file.break_it();
+  }
+  void mend() {
+    first->down = second->down = false;
+    file.mend();
+  }
+  [[nodiscard]] std::shared_ptr<SharedTier> another(
+      const char* label, const std::shared_ptr<TierDoubleServer>& server) const {
+    return std::make_shared<TierDouble>(server, clock, 20'000, label);
+  }
+
+  FileWorld file;
+  ManualClock& clock = file.clock;
+  std::shared_ptr<TierDoubleServer> first = std::make_shared<TierDoubleServer>();
+  std::shared_ptr<TierDoubleServer> second = std::make_shared<TierDoubleServer>();
+};
+/// Copies that a world's tier holds of each value.
+template <class World>
+inline constexpr std::size_t kCopies = 1;
+template <TierReads kReads, TierWrites kWrites>
+inline constexpr std::size_t kCopies<GroupWorld<kReads, kWrites>> = 3;
+
+using SequentialGroup = GroupWorld<TierReads::sequential, TierWrites::sequential>;
+using ParallelGroup = GroupWorld<TierReads::parallel, TierWrites::parallel>;
+using HedgedGroup = GroupWorld<TierReads::hedged, TierWrites::parallel>;
+
 }  // namespace querymark::test
+
+#define QUERYMARK_GROUPS \
+  querymark::test::SequentialGroup, querymark::test::ParallelGroup, querymark::test::HedgedGroup
 
 #ifdef QUERYMARK_TEST_REDIS
 #define QUERYMARK_REDIS_TIERS                                       \
@@ -186,6 +236,6 @@ struct MemcachedWorld {
 #else
 #define QUERYMARK_MEMCACHED_TIERS
 #endif
-#define QUERYMARK_TIERS                                     \
-  querymark::test::DoubleWorld, querymark::test::FileWorld, \
-      querymark::test::SealedFileWorld QUERYMARK_REDIS_TIERS QUERYMARK_MEMCACHED_TIERS
+#define QUERYMARK_TIERS                                                                       \
+  querymark::test::DoubleWorld, querymark::test::FileWorld, querymark::test::SealedFileWorld, \
+      QUERYMARK_GROUPS QUERYMARK_REDIS_TIERS QUERYMARK_MEMCACHED_TIERS

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "querymark/file_tier/file_tier.hpp"
+#include "querymark/tier/tier_group.hpp"
 #include "support/shop.hpp"
 #ifdef QUERYMARK_TEST_MEMCACHED
 #include "querymark/memcached/memcached_tier.hpp"
@@ -26,6 +27,7 @@ struct SqliteWorld {
   using Process = test::Process;
   using Database = sqlite::Database;
   using Options = sqlite::Options;
+  static constexpr std::uint64_t kCopies = 1;  // of each value that its tier holds
   static constexpr const char* kLog = "querymark_log";
   static constexpr const char* kPriceType = "REAL";
   static constexpr const char* kDuplicate = "UNIQUE constraint failed";
@@ -94,6 +96,7 @@ struct PostgresWorld {
   using Process = PgProcess;
   using Database = postgres::Database;
   using Options = postgres::Options;
+  static constexpr std::uint64_t kCopies = 1;  // of each value that its tier holds
   static constexpr const char* kLog = "querymark.log";
   static constexpr const char* kPriceType = "double precision";
   static constexpr const char* kDuplicate = "23505";
@@ -167,6 +170,25 @@ struct BarePostgres {
 #define QUERYMARK_BARE_WORLDS BareSqlite
 #endif
 
+/// The same with a group of files below, one of them in a group of its own. Which of them answers
+/// is a race.
+template <class World>
+struct OverGroup : World {
+  static constexpr std::uint64_t kCopies = 3;
+  [[nodiscard]] TierGroup tier() const {
+    return TierGroup(
+        "shop", {.reads = TierReads::hedged, .hedge_delay = std::chrono::milliseconds(0)},
+        this->World::tier(),
+        TierGroup("inner", {.reads = TierReads::parallel}, FileTier(this->dir.file("second")),
+                  FileTier(this->dir.file("third"))));
+  }
+};
+#ifdef QUERYMARK_TEST_POSTGRES
+#define QUERYMARK_GROUP_WORLDS OverGroup<SqliteWorld>, OverGroup<PostgresWorld>
+#else
+#define QUERYMARK_GROUP_WORLDS OverGroup<SqliteWorld>
+#endif
+
 #ifdef QUERYMARK_TEST_REDIS
 /// The same with a Redis server below.
 template <class World>
@@ -206,8 +228,9 @@ struct OverMemcached : World {
 #ifndef QUERYMARK_OVER_MEMCACHED
 #define QUERYMARK_OVER_MEMCACHED
 #endif
-#define QUERYMARK_TIER_WORLDS \
-  QUERYMARK_WORLDS QUERYMARK_OVER_REDIS QUERYMARK_POSTGRES_OVER_REDIS QUERYMARK_OVER_MEMCACHED
+#define QUERYMARK_TIER_WORLDS                                                                 \
+  QUERYMARK_WORLDS, QUERYMARK_GROUP_WORLDS QUERYMARK_OVER_REDIS QUERYMARK_POSTGRES_OVER_REDIS \
+                        QUERYMARK_OVER_MEMCACHED
 
 /// A load of product 1's price, under a name of its own, that runs `meanwhile` after it has read
 /// the row and before it returns.

@@ -15,8 +15,12 @@ LogEndpoint open_log(const DrainSettings& settings) {
   return backend_of_log(settings.db).open_log(settings.db, settings.namespace_name);
 }
 
-std::unique_ptr<Applier> open_target(const DrainSettings& settings) {
-  return backend_of_target(settings.target).open_target(settings.target, settings.namespace_name);
+std::unique_ptr<Applier> open_target(const DrainSettings& settings, const LogEndpoint& log) {
+  std::unique_ptr<Applier> target =
+      backend_of_target(settings.target).open_target(settings.target, settings.namespace_name, log);
+  if (Relay* const relay = target->relay())
+    relay->on_ask([bell = log.doorbell.get()] { bell->interrupt(); });
+  return target;
 }
 
 void tell_round(const LogLines& lines, const WorkerRound& round, std::string_view error) {
@@ -63,7 +67,7 @@ struct ReleaseAtEnd {
 Drain::Drain(DrainSettings settings, const LogLines& lines)
     : settings_(std::move(settings)),
       log_(open_log(settings_)),
-      target_(open_target(settings_)),
+      target_(open_target(settings_, log_)),
       lines_(lines.with({{"namespace", settings_.namespace_name}, {"target", target_->name()}})),
       worker_({*log_.reader, *log_.claims, *log_.deliveries, log_.doorbell.get()}, *target_,
               worker_options()) {

@@ -49,9 +49,22 @@ TEST_CASE("redis protocol: replies are read however they are cut", "[redis]") {
   }
 }
 
+TEST_CASE("redis protocol: a list is its length, and takes no room before it comes", "[redis]") {
+  ScriptedChannel channel("*2\r\n:1\r\n*-1\r\n*1000000000\r\n$1\r\na\r\n", 5);
+  redis::ReplyReader replies(channel, 100);
+  const redis::Reply two = replies.next(kNever);
+  CHECK((two.is == redis::Reply::Is::list && two.number == 2));
+  CHECK(replies.next(kNever).number == 1);
+  CHECK(replies.next(kNever).is == redis::Reply::Is::nothing);
+  CHECK(replies.next(kNever).number == 1'000'000'000);
+  CHECK(replies.next(kNever).text == "a");
+  CHECK(replies.empty());
+}
+
 TEST_CASE("redis protocol: what is no reply is refused, before more of it is received", "[redis]") {
-  for (const std::string text : {"*3\r\n",
-                                 "*1000000000\r\n",
+  for (const std::string text : {"*\r\n",
+                                 "*-2\r\n",
+                                 "*3x\r\n",
                                  "%1\r\n",
                                  "HTTP/1.1 400 Bad Request\r\n",
                                  "\r\n",

@@ -97,6 +97,8 @@ std::string RedisServer::ask(const std::vector<std::string>& words,
       return '-' + std::string(reply.text);
     case redis::Reply::Is::nothing:
       return "(nil)";
+    case redis::Reply::Is::list:
+      throw std::runtime_error("the answer is a list, which nobody here reads");
   }
   return "";
 }

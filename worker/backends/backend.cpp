@@ -10,8 +10,8 @@ namespace querymark::cli {
 namespace {
 
 // Files last: they take any that is there.
-std::array<const Backend*, 3> all() {
-  return {&postgres_backend(), &sqlite_backend(), &file_tier_backend()};
+std::array<const Backend*, 4> all() {
+  return {&postgres_backend(), &redis_backend(), &sqlite_backend(), &file_tier_backend()};
 }
 
 using Form = std::string_view (Backend::*)() const noexcept;
@@ -57,7 +57,8 @@ std::unique_ptr<Database> Backend::open_database(const std::string& /*url*/, Cac
 }
 
 std::unique_ptr<Applier> Backend::open_target(const std::string& /*url*/,
-                                              const std::string& /*namespace_name*/) const {
+                                              const std::string& /*namespace_name*/,
+                                              const LogEndpoint& /*log*/) const {
   throw ConfigError(lacks());
 }
 

@@ -65,13 +65,16 @@ class Backend {
   [[nodiscard]] virtual std::unique_ptr<Database> open_database(
       const std::string& url, Cache& cache, const std::string& namespace_name) const;
   /// For kinds that are a shared tier. Throws the same.
-  [[nodiscard]] virtual std::unique_ptr<Applier> open_target(
-      const std::string& url, const std::string& namespace_name) const;
+  /// `log` is the one that is drained into it, and must outlive it.
+  [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const std::string& url,
+                                                             const std::string& namespace_name,
+                                                             const LogEndpoint& log) const;
 };
 
 const Backend& postgres_backend();
 const Backend& sqlite_backend();
 const Backend& file_tier_backend();
+const Backend& redis_backend();
 
 /// The kind that accepts `url`, and holds a log or is a shared tier. Throws ConfigError, which
 /// shows nothing of a text that may hold a password.

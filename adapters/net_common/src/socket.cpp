@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -132,6 +133,16 @@ void Socket::limit_receive(int milliseconds) {
   const timeval limit{.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000L};
   if (::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0) fail(errno);
   receive_limit_ = milliseconds;
+}
+
+bool Socket::readable(int wake, Deadline deadline) {
+  std::array<pollfd, 2> what{pollfd{.fd = fd_, .events = POLLIN, .revents = 0},
+                             pollfd{.fd = wake, .events = POLLIN, .revents = 0}};
+  for (;;) {
+    const int ready = ::poll(what.data(), what.size(), milliseconds_until(deadline));
+    if (ready >= 0) return what[0].revents != 0;
+    if (errno != EINTR) fail(errno);
+  }
 }
 
 bool Socket::quiet() noexcept {

@@ -21,6 +21,7 @@ class Socket final : public Channel {
 
   void send(std::string_view bytes, Deadline deadline) override;
   std::size_t receive(char* into, std::size_t room, Deadline deadline) override;
+  [[nodiscard]] bool readable(int wake, Deadline deadline) override;
   [[nodiscard]] bool quiet() noexcept override;
   [[nodiscard]] const Socket* socket() const noexcept override { return this; }
 

@@ -65,7 +65,9 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
     const bool fresh =
         found.state.snapshot.limit().value < row->cursor->snapshot.limit().value + kIdleStride;
     if (current && found.rows.empty() && fresh)
-      return {ClaimStatus::nothing_new, {}, row->next_due};
+      return {ClaimStatus::nothing_new,
+              {.from = *row->cursor, .upto = found.state.cursor()},
+              row->next_due};
   }
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   const ResultSet taken = log_->query(

@@ -23,6 +23,26 @@ Options Database::State::checked(Options options) {
   return options;
 }
 
+bool Database::State::adopted() {
+  return on_standing([this](auto& connection) {
+    const ResultSet history = connection->find_history();
+    const Row row = history.row(0);
+    const MutexLock lock(session_mutex);
+    return row["adopted"].template as<bool>() && row["database_id"].view() == database_id;
+  });
+}
+
+CoreOptions Database::State::core_options(const Cache& cache) {
+  if (options.feed && !adopted()) {
+    // Who comes first in a history names it, and the feed is called by that name.
+    static_cast<void>(log.identity());
+    pool.drain();
+  }
+  CoreOptions core = CoreOptions::of(options, cache, first_scope());
+  core.on_history_change = [this] { pool.drain(); };
+  return core;
+}
+
 Scope Database::State::first_scope() {
   static_cast<void>(pool.acquire());
   const MutexLock lock(session_mutex);
@@ -108,14 +128,17 @@ bool Database::State::prove_lent(PooledConnection& connection) {
 
 void Database::State::require_one_database() {
   const auto agree = [this] {
-    const LogIdentity of_log = log.identity();
+    const Epoch followed = core_.source.marks().cursor().epoch;
+    // A feed's name is the database's id.
+    const LogIdentity of_log = options.feed
+                                   ? LogIdentity{core_.source.options().scope.database, followed}
+                                   : log.identity();
     return on_standing([&](auto& connection) {
       const ResultSet history = connection->find_history();
       const Row row = history.row(0);
       return row["adopted"].template as<bool>() &&
              row["database_id"].view() == of_log.database_id &&
-             epoch_of(row["epoch"]) == of_log.epoch &&
-             of_log.epoch == core_.source.marks().cursor().epoch;
+             epoch_of(row["epoch"]) == of_log.epoch && of_log.epoch == followed;
     });
   };
   if (agree()) return;

@@ -63,10 +63,10 @@ struct Database::State final : Backend {
         log(log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout,
              .connect_timeout = options.connect_timeout,
-             .on_history_change = [this] { pool.drain(); }}),
+             .on_history_change = [this] { pool.drain(); },
+             .connect_first = options.feed == nullptr}),
         doorbell(log),
-        core_(cache, log, log, subscribers.get(), doorbell,
-              CoreOptions::of(options, cache, first_scope())) {
+        core_(cache, log, log, subscribers.get(), doorbell, core_options(cache)) {
     core_.start();
     following.store(true);
     if (!options.replica_url.empty())
@@ -83,9 +83,17 @@ struct Database::State final : Backend {
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
                                                           const SessionSettings& settings);
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
-  [[nodiscard]] bool verify(const SharedStamp& stamp) override { return log.verify(stamp); }
+  // Who follows a feed may not read the log; there the epoch tells.
+  [[nodiscard]] bool verify(const SharedStamp& stamp) override {
+    return options.feed != nullptr || log.verify(stamp);
+  }
 
   static Options checked(Options options);
+  // What the core is made of; opens the first pooled connection.
+  [[nodiscard]] CoreOptions core_options(const Cache& cache);
+  // Whether somebody has looked at the log since the history became another, and before the pool's
+  // first connection did.
+  [[nodiscard]] bool adopted();
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();
   // A transaction of its own for `action`, rolled back at its end.

@@ -136,7 +136,7 @@ LogConnection::LogConnection(std::string url, std::string namespace_name, LogOpt
     : url_(std::move(url)),
       namespace_name_(std::move(namespace_name)),
       options_(std::move(options)) {
-  static_cast<void>(standing());
+  if (options_.connect_first) static_cast<void>(standing());
 }
 
 ResultSet LogConnection::query(const SqlStatement& sql,

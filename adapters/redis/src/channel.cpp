@@ -108,6 +108,10 @@ class TlsChannel final : public Channel {
         run([&] { return ::SSL_read(ssl_.get(), into, most); }, deadline));
   }
   [[nodiscard]] const net::Socket* socket() const noexcept override { return socket_.get(); }
+  [[nodiscard]] bool readable(int wake, Deadline deadline) override {
+    return ::SSL_pending(ssl_.get()) > 0 || ::BIO_ctrl_pending(in_) > 0 ||
+           socket_->readable(wake, deadline);
+  }
   [[nodiscard]] bool quiet() noexcept override {
     return ::SSL_pending(ssl_.get()) == 0 && ::BIO_ctrl_pending(in_) == 0 && socket_->quiet();
   }

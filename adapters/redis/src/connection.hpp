@@ -26,6 +26,10 @@ class Connection {
 
   /// To wait for several at once.
   [[nodiscard]] const net::Socket* socket() const noexcept { return channel_->socket(); }
+  /// See Channel::readable.
+  [[nodiscard]] bool readable(int wake, Deadline deadline) {
+    return !replies_.empty() || channel_->readable(wake, deadline);
+  }
 
   /// Marks it as one that nobody may use any more: what it will answer is not known.
   void spoil() noexcept { spoiled_ = true; }

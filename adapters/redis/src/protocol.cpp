@@ -91,6 +91,12 @@ Reply ReplyReader::next(Deadline deadline) {
       if (size == -1) return {};
       return {.is = Reply::Is::text, .text = bulk(size, deadline)};
     }
+    case '*': {
+      const std::int64_t length = number_in(rest);
+      if (length == -1) return {};
+      if (length < 0) no_redis("a list of less than nothing");
+      return {.is = Reply::Is::list, .number = length};
+    }
     default:
       no_redis("an answer of an unknown kind");
   }

@@ -8,8 +8,8 @@
 
 #include "channel.hpp"
 
-// What of Redis' protocol (RESP 2) a tier needs: commands, which are lists of words of any bytes, and
-// answers, which are no lists. Values are read where they were received: nothing is copied.
+// What of Redis' protocol (RESP 2) is needed: commands, which are lists of words of any bytes, and
+// answers. Values are read where they were received: nothing is copied.
 
 namespace querymark::redis {
 
@@ -17,7 +17,8 @@ namespace querymark::redis {
 void append_command(std::string& out, std::initializer_list<std::string_view> words);
 
 struct Reply {
-  enum class Is : std::uint8_t { text, number, nothing, error };
+  /// A list is its length, and that many replies follow it.
+  enum class Is : std::uint8_t { text, number, nothing, error, list };
 
   Is is = Is::nothing;
   std::string_view text{};  ///< Of text and errors; valid until the next reply is asked for.

@@ -73,7 +73,10 @@ ClaimResult Claims::claim(const std::string& consumer, const std::string& owner,
   }
   const bool current = row->epoch == state.epoch && row->cursor_id + 1 >= state.floor;
   if (current && row->cursor_id == state.last && !row->has_work())
-    return {ClaimStatus::nothing_new, {}, row->next_due};
+    return {ClaimStatus::nothing_new,
+            {.from = Cursor{state.epoch, Snapshot::upto({row->cursor_id}), row->cursor_witness},
+             .upto = state.cursor()},
+            row->next_due};
 
   Claim claim{.consumer = consumer, .token = WriteId{random_u64()}};
   {

@@ -85,7 +85,14 @@ bool Round::pay_flush() {
   return log_.deliveries.pay_flush(claim_, flush.position) || fenced();
 }
 
+bool Round::hand_on(const Snapshot& from, std::optional<std::span<const LogRow>> rows) {
+  const std::string error =
+      target_.relayed([&](Relay& relay) { relay.hand_on(from, claim_.upto, rows); });
+  return error.empty() || outage(error);
+}
+
 bool Round::flush_instead() {
+  if (!hand_on({}, std::nullopt)) return false;
   const SharedInvalidation flush{flush_all(), {claim_.upto.snapshot.limit().value - 1}};
   const Verdict verdict = target_.apply_one(claim_.upto.epoch, flush);
   // A flush that fails while others succeed leaves nothing that could stand in for it.
@@ -106,6 +113,11 @@ bool Round::segment() {
     const TailPage page = log_.reader.read(request);
     // The history changed under the claim: leave the cursor, the next claim starts with a flush.
     if (page.status != TailStatus::ok) return fenced();
+    // The whole segment at once, before any of it is recorded: the rows of one that takes several pages
+    // are not told.
+    if (!request.after && !hand_on(claim_.from.snapshot,
+                                   page.more ? std::nullopt : std::optional(std::span(page.rows))))
+      return false;
     page_.claimed += page.rows.size();
     for (const LogRow& row : page.rows) {
       if (row.target) continue;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -34,7 +35,8 @@ struct WorkerMemory {
 ///   or history changed  -> one flush instead of the segment
 ///   else                page by page: apply, record with the cursor what is left behind.
 ///                       Row by row where a worker (the claim's attempts) or the target itself
-///                       (`openings`) has gone down in the segment before
+///                       (`openings`) has gone down in the segment before. Where the target hands
+///                       the log on, the segment is first handed on as a whole
 ///   then                what is due of earlier deliveries
 ///
 /// An outage ends it at once: the breaker opens, and nobody's attempt is used up. So does losing
@@ -52,6 +54,8 @@ class Round {
 
  private:
   bool pay_flush();
+  // All between `from` and the segment's end, to those who do not read the log.
+  bool hand_on(const Snapshot& from, std::optional<std::span<const LogRow>> rows);
   bool flush_instead();
   bool segment();
   bool due();

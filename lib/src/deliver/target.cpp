@@ -32,6 +32,18 @@ std::string TargetProbe::control(Epoch epoch) noexcept {
   }
 }
 
+std::string TargetProbe::relayed(const std::function<void(Relay&)>& work) {
+  Relay* const relay = applier_.relay();
+  if (relay == nullptr) return {};
+  try {
+    work(*relay);
+    return {};
+  } catch (const std::exception& thrown) {
+    const std::string text = thrown.what();
+    return text.empty() ? "the log could not be handed on" : text;
+  }
+}
+
 Verdict TargetProbe::apply_one(Epoch epoch, const SharedInvalidation& invalidation) {
   Verdict verdict;
   static_cast<void>(apply_span(epoch, {&invalidation, 1}, {&verdict, 1}));

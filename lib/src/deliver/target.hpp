@@ -36,6 +36,8 @@ class TargetProbe {
   [[nodiscard]] Verdict apply_one(Epoch epoch, const SharedInvalidation& invalidation);
   /// Nothing when the target works; else why not.
   [[nodiscard]] std::string control(Epoch epoch) noexcept;
+  /// Does `work` with the target's relay, if it has one. Nothing when that went well; else why not.
+  [[nodiscard]] std::string relayed(const std::function<void(Relay&)>& work);
 
  private:
   // False: the target is down, and nothing more is to be tried.

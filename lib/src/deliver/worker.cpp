@@ -59,6 +59,14 @@ bool Worker::target_is_up(WorkerRound& round) {
   return false;
 }
 
+bool Worker::relayed(WorkerRound& round, const std::function<void(Relay&)>& work) {
+  last_error_ = TargetProbe(applier_).relayed(work);
+  if (last_error_.empty()) return true;
+  memory_->breaker.fail(options_.clock->now(), random_u64());
+  round.down = true;
+  return false;
+}
+
 WorkerRound Worker::look(const std::stop_token& stop) {
   struct Step {
     std::atomic<std::int64_t>& since;
@@ -76,9 +84,15 @@ WorkerRound Worker::look(const std::stop_token& stop) {
     return round;
   }
   given_up_ = false;
+  // Who has asked before the log is looked at is answered by what that shows.
+  if (!relayed(round, [](Relay& relay) { relay.listen(); })) return round;
   const ClaimResult result = log_.claims.claim(applier_.name(), owner_, options_.lease);
   round.standby = result.status == ClaimStatus::held_elsewhere;
   round.next_due = result.next_due;
+  if (result.status == ClaimStatus::nothing_new)
+    static_cast<void>(relayed(round, [&](Relay& relay) {
+      relay.nothing_new(result.claim.from.snapshot, result.claim.upto);
+    }));
   if (result.status != ClaimStatus::claimed) return round;
   Round work(log_, applier_, options_, *memory_, result.claim, stop);
   work.run();

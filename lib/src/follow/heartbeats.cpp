@@ -8,19 +8,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-constexpr milliseconds kShortestLease{10'000};
-constexpr milliseconds kLongestLease{24 * 3600 * 1000};
 constexpr milliseconds kLongestInterval{5000};
 constexpr unsigned kCountEvery = 10;
 // Processes of a fleet start together, and the first of them found few others.
 constexpr unsigned kYoung = 4;
-
-// Two lags: polls, at least three a lag, carry the heartbeats, so a lease outlives those that are
-// lost as long as freshness does.
-milliseconds lease_for(nanoseconds max_lag) {
-  if (max_lag >= kLongestLease / 2) return kLongestLease;
-  return std::max(kShortestLease, std::chrono::ceil<milliseconds>(2 * max_lag));
-}
 
 }  // namespace
 

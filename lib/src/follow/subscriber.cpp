@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "heartbeats.hpp"
 #include "poll_pace.hpp"
@@ -13,7 +14,9 @@
 #include "sleepers.hpp"
 
 // Who does what:
-//   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again
+//   the thread        catch_up(), then sleeps in the doorbell; any failure is noted and tried again.
+//                     A relayed log's news it only takes in, unless somebody waits: whoever waits for
+//                     all that was committed waits for those who hand it on, others need not
 //   writers, readers  call catch_up() themselves: who comes during a poll shares the next one
 //                     (SharedPolls)
 //   waiters           ask the thread for a look, and sleep until whoever moves the marks finds that
@@ -123,15 +126,20 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     if (rung && !report_asked_)
       hold_back(budget.wait(options_.clock->now(), heartbeats_->live()), stop);
     if (stop.stop_requested()) return;
+    bool awaited = false;
     {
       const MutexLock lock(state_mutex_);
-      asked_ = false;  // whoever asks from now on needs a look that begins later
+      awaited =
+          std::exchange(asked_, false);  // whoever asks from now on needs a look that begins later
     }
     budget.take(options_.clock->now(), heartbeats_->live());
     const std::uint64_t before = news_.load();
     rung_ = rung;
     try {
-      catch_up();
+      if (awaited || !log_.relayed())
+        catch_up();
+      else
+        take_news();
       if (report_due().value_or(kReportsApart).count() == 0) report();
       const bool news = news_.load() != before;
       pace.after(rung   ? PollPace::Polled::rung
@@ -235,7 +243,7 @@ void Subscriber::poll() {
   const std::uint64_t number = polls_->begin();
   const MonotonicTime began = options_.clock->now();
   try {
-    read_log(began);
+    read_log(began, true);
   } catch (const Error& failure) {
     fail_poll(number, failure.what(),
               {.retryable = failure.retryable(),
@@ -258,32 +266,53 @@ void Subscriber::poll() {
   sleepers_->wake();
 }
 
+void Subscriber::take_news() {
+  const MutexLock lock(poll_mutex_);
+  try {
+    read_log(options_.clock->now(), false);
+  } catch (const std::exception& failure) {
+    note_failure(&Subscriber::last_error_, failure.what());
+    throw;
+  }
+  {
+    const MutexLock state(state_mutex_);
+    last_error_.clear();
+  }
+  sleepers_->wake();
+}
+
 void Subscriber::fail_poll(std::uint64_t number, const char* what,
                            const ErrorTraits& traits) noexcept {
   note_failure(&Subscriber::last_error_, what);
   polls_->fail(number, {what, traits});
 }
 
-void Subscriber::read_log(MonotonicTime began) {
-  if (heartbeats_->entered()) follow_log(began);
+void Subscriber::read_log(MonotonicTime began, bool current) {
+  std::optional<MonotonicTime> as_of;
+  if (heartbeats_->entered()) as_of = follow_log(began, current);
   if (!heartbeats_->entered()) {
     marks_.trust_until(began);  // nobody waits for this process
     began = options_.clock->now();
     heartbeats_->enter(began);
-    follow_log(began);
+    as_of = follow_log(began, current);
     // Lost once more: the next poll tries again.
   }
-  marks_.trust_until(
-      std::min(detail::after(began, options_.max_lag), heartbeats_->trusted_until()));
+  if (as_of)
+    marks_.trust_until(
+        std::min(detail::after(*as_of, options_.max_lag), heartbeats_->trusted_until()));
   const MutexLock lock(state_mutex_);
   note_horizon(began);
 }
 
-void Subscriber::follow_log(MonotonicTime began) {
+std::optional<MonotonicTime> Subscriber::follow_log(MonotonicTime began, bool current) {
   const Cursor from = marks_.cursor();
   TailRequest request{
       .from = from, .upto = std::nullopt, .after = std::nullopt, .limit = options_.page_size};
   request.rung = rung_.exchange(false);
+  request.current = current;
+  const auto as_of = [&](const TailPage& last) {
+    return log_.relayed() ? last.as_of : std::optional(began);
+  };
   request.beat = heartbeats_->due(began);
   for (std::size_t rows = 0;;) {
     const TailPage page = log_.read(request);
@@ -293,7 +322,7 @@ void Subscriber::follow_log(MonotonicTime began) {
     news_.fetch_add(page.status == TailStatus::ok ? page.rows.size() : 1);
     if (page.status != TailStatus::ok) {
       marks_.restart(page.upto);
-      break;
+      return as_of(page);
     }
     if (page.upto.epoch != from.epoch || !page.upto.snapshot.contains(from.snapshot)) {
       // What was seen is not there any more, so positions may be given out twice. Where that has
@@ -305,12 +334,12 @@ void Subscriber::follow_log(MonotonicTime began) {
     rows += page.rows.size();
     if (page.more && rows > options_.jump_after) {
       marks_.restart(log_.now());
-      break;
+      return began;
     }
     const std::vector<MarkUpdate> updates = updates_of(page.rows);
     if (!page.more) {
       if (!updates.empty() || page.upto != from) marks_.apply_log(updates, page.upto);
-      break;
+      return as_of(page);
     }
     marks_.apply_page(from.epoch, updates);
     request.upto = page.upto;
@@ -404,6 +433,8 @@ WaitOutcome Subscriber::wait(const Receipt& receipt, const Wait& wait) {
     outcome.reason = reason;
     return outcome;
   };
+  if (receipt.in_doubt && log_.relayed())
+    return refuse("only who reads the log can tell what became of a write in doubt");
   // A cursor covers the positions of rolled back transactions, too,
   if (receipt.in_doubt && !log_.holds(receipt))
     return refuse("the write was rolled back, or the log no longer shows it");
@@ -436,7 +467,8 @@ WaitOutcome Subscriber::wait_covered(const Receipt& receipt, const Wait& wait) {
     if (at.epoch != receipt.epoch)
       return finish(WaitStatus::refused, "the receipt is of another epoch");
     // A limit lies above what has ended, not above what runs: a commit in doubt may yet run there.
-    if (!receipt.in_doubt && receipt.position >= at.snapshot.limit())
+    // Whoever hands the log on may be behind without knowing it.
+    if (!receipt.in_doubt && !log_.relayed() && receipt.position >= at.snapshot.limit())
       return finish(WaitStatus::refused, "the receipt is ahead of everything written");
     return std::nullopt;
   };

@@ -109,7 +109,7 @@ ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& 
   const auto due = due_in(row);
   if (!fresh && row.cursor->snapshot == end().snapshot && !row.flush_owed &&
       due.value_or(1ms) > 0ms)
-    return {ClaimStatus::nothing_new, {}, due};
+    return {ClaimStatus::nothing_new, {.from = *row.cursor, .upto = end()}, due};
   row.owner = owner;
   row.token = WriteId{random_u64()};
   row.lease_end = now + lease;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>  // program_invocation_short_name
 #include <string_view>
@@ -20,6 +21,14 @@ std::string printable(std::string_view name) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds lease_for(std::chrono::nanoseconds max_lag) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds kShortest{10'000};
+  constexpr milliseconds kLongest{24 * 3600 * 1000};
+  if (max_lag >= kLongest / 2) return kLongest;
+  return std::max(kShortest, std::chrono::ceil<milliseconds>(2 * max_lag));
+}
 
 SubscriberId SubscriberId::random() { return {random_u64()}; }
 

@@ -1,8 +1,11 @@
 #pragma once  // For writers of ports.
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "querymark/feed/feed_log.hpp"
 #include "querymark/follow/subscriber.hpp"
 #include "querymark/log/coverage.hpp"
 #include "querymark/log/doorbell.hpp"
@@ -18,6 +21,10 @@ struct CoreOptions {
   SourceOptions source;
   SubscriberOptions subscriber;
   bool require_intents = false;
+  /// Through which the log is followed; null: it is read in the database.
+  std::shared_ptr<Feed> feed{};
+  /// Of a feed; see FeedLogOptions.
+  std::function<void()> on_history_change{};
 
   /// What the options of every database have in common. Throws ConfigError.
   template <class Options>
@@ -33,6 +40,7 @@ struct CoreOptions {
                        .log_reads_per_second = options.log_reads_per_second,
                        .clock = &cache.clock()};
     core.require_intents = options.require_intents;
+    if constexpr (requires { options.feed; }) core.feed = options.feed;
     return core;
   }
 };
@@ -47,7 +55,7 @@ class DatabaseCore {
  public:
   /// The cache, the log and the doorbell must outlive it. Throws what Source and Subscriber throw.
   /// `subscribers` is where this process says that it follows the log: without it, nobody can wait for
-  /// it, and it can't wait for everybody.
+  /// it, and it can't wait for everybody. With a feed, the worker that hands the log on says so instead.
   DatabaseCore(Cache& cache, LogReader& log, Coverage& coverage, Subscribers* subscribers,
                Doorbell& doorbell, const CoreOptions& options);
   DatabaseCore(const DatabaseCore&) = delete;
@@ -65,6 +73,9 @@ class DatabaseCore {
   const std::uint64_t process_id;
   // The subscriber moves the source's marks, and own writes move both.
   Source source;
+  // Of a follower; else null.
+  const std::unique_ptr<FeedLog> feed_log;
+  const std::unique_ptr<Doorbell> feed_bell;
   Subscriber subscriber;
   OwnWrites own;
   TargetWaits target_waits;

@@ -1,11 +1,32 @@
 #pragma once  // For writers of ports: what a shared tier offers to the worker.
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "querymark/log/log_reader.hpp"
 #include "querymark/log/shared_invalidation.hpp"
 
 namespace querymark {
+
+/// Hands a log on, as a whole, to those who do not read it. For the worker's thread alone. Blocks on
+/// I/O; whatever throws has handed on nothing, and the worker takes the target for down.
+class Relay {
+ public:
+  virtual ~Relay() = default;
+  /// Takes in who asks. The log is looked at afterwards, so that what is handed on next answers them.
+  virtual void listen() = 0;
+  /// Hands on all rows between the two cursors; none given: they are too many, or unknown. `from` is
+  /// where an earlier call's `upto` was, or behind it.
+  virtual void hand_on(const Snapshot& from, const Cursor& upto,
+                       std::optional<std::span<const LogRow>> rows) = 0;
+  /// There is nothing between them, and the consumer stays at `from`.
+  virtual void nothing_new(const Snapshot& from, const Cursor& upto) = 0;
+  /// From now on `wake` is called, from another thread, when somebody asks who waits for the answer.
+  /// Before the worker's first round.
+  virtual void on_ask(std::function<void()> wake) { static_cast<void>(wake); }
+};
 
 /// A shared tier as the worker sees it.
 class Applier {
@@ -24,6 +45,8 @@ class Applier {
     const SharedInvalidation nothing{key_named("querymark control"), {}, {}};
     apply(epoch, {&nothing, 1});
   }
+  /// What is to be handed on by, before `apply` is called for the same; null: nothing.
+  [[nodiscard]] virtual Relay* relay() noexcept { return nullptr; }
 };
 
 }  // namespace querymark

@@ -113,6 +113,8 @@ class Worker {
  private:
   WorkerRound look(const std::stop_token& stop);
   [[nodiscard]] bool target_is_up(WorkerRound& round);
+  // Whether the target's relay, if it has one, took it; else its breaker opens.
+  bool relayed(WorkerRound& round, const std::function<void(Relay&)>& work);
   void count(const WorkerRound& round, std::string_view error);
 
   WorkerLog log_;

@@ -74,6 +74,9 @@ class Subscriber {
   /// The same for who can do without: nothing is thrown, and while polls fail it rings the
   /// subscriber's thread instead of waiting for another failure. False: not caught up.
   bool try_catch_up() noexcept;
+  /// Of a relayed log: takes in what those who hand it on have left, and waits for nobody. Throws what
+  /// the log throws.
+  void take_news();
   /// Has the thread read the log soon, whatever its pace. Does not wait for it.
   void ask() noexcept;
   /// Reads the retained log, so that shared-tier values older than this process can be judged.
@@ -123,8 +126,10 @@ class Subscriber {
   /// True if the pause ended early.
   bool sleep(std::chrono::nanoseconds pause, const std::stop_token& stop) noexcept;
   void poll() QUERYMARK_REQUIRES(poll_mutex_);
-  void read_log(MonotonicTime began) QUERYMARK_REQUIRES(poll_mutex_);
-  void follow_log(MonotonicTime began) QUERYMARK_REQUIRES(poll_mutex_);
+  void read_log(MonotonicTime began, bool current) QUERYMARK_REQUIRES(poll_mutex_);
+  /// Returns since when nothing can be missing in the marks; nothing: that is not known.
+  std::optional<MonotonicTime> follow_log(MonotonicTime began, bool current)
+      QUERYMARK_REQUIRES(poll_mutex_);
   void report();
   /// Until a report is due that was asked for; nothing: none was.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> report_due() const;

@@ -43,7 +43,9 @@ enum class ClaimStatus : std::uint8_t { claimed, nothing_new, held_elsewhere };
 
 struct ClaimResult {
   ClaimStatus status = ClaimStatus::nothing_new;
-  Claim claim;  ///< Meaningful when claimed.
+  /// Meaningful when claimed; of nothing_new its `from` and `upto`: where the consumer stands, and the
+  /// end of the log, between which there is nothing.
+  Claim claim;
   /// Of nothing_new: in how long the next delivery is due. Nothing: none waits.
   std::optional<std::chrono::milliseconds> next_due;
 };

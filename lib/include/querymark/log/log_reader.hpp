@@ -8,6 +8,7 @@
 #include "querymark/log/receipt.hpp"
 #include "querymark/log/subscribers.hpp"
 #include "querymark/mark/snapshot.hpp"
+#include "querymark/support/clock.hpp"
 
 // For writers of ports: what a database's adapter implements so that subscribers can follow it.
 
@@ -41,6 +42,9 @@ struct TailRequest {
   bool rung = false;
   /// Counts when the page is read; where the history has changed, it may be lost.
   std::optional<Heartbeat> beat;
+  /// Everything that was committed before is to be shown. Of a relayed log what is at hand may do,
+  /// and the page then says as of when that is everything.
+  bool current = true;
 };
 
 enum class TailStatus : std::uint8_t {
@@ -56,6 +60,9 @@ struct TailPage {
   bool more = false;             ///< Ask again with this `upto` and the last row.
   Position floor;                ///< Rows at or above are retained.
   std::optional<Beaten> beaten;  ///< What came of the heartbeat. Nothing: none was sent.
+  /// Of a relayed log: with this page, everything that was committed before this time was shown.
+  /// Nothing: that is not known, so it proves no freshness.
+  std::optional<MonotonicTime> as_of{};
 };
 
 /// The log of one namespace as whoever follows it sees it. One implementation per database and one
@@ -81,6 +88,8 @@ class LogReader {
     static_cast<void>(receipt);
     return false;
   }
+  /// Whether others read the log and hand it on: a look that must be current waits for them.
+  [[nodiscard]] virtual bool relayed() const noexcept { return false; }
 };
 
 }  // namespace querymark

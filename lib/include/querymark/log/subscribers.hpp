@@ -20,6 +20,10 @@ struct SubscriberId {
   friend auto operator<=>(const SubscriberId&, const SubscriberId&) = default;
 };
 
+/// How long others wait for a subscriber of this max_lag that is silent: two lags, since at least three
+/// heartbeats a lag are sent, and no less than ten seconds.
+[[nodiscard]] std::chrono::milliseconds lease_for(std::chrono::nanoseconds max_lag);
+
 /// What a subscriber says of itself when it enters.
 struct SubscriberEntry {
   SubscriberId id;

@@ -26,6 +26,8 @@ struct LogOptions {
   std::chrono::milliseconds connect_timeout{5000};
   /// Called before a changed history is reported: close what is open to the old one.
   std::function<void()> on_history_change;
+  /// At once, so that whoever can't be reached, or lacks a right, is known; else at the first use.
+  bool connect_first = true;
 };
 
 /// Whose log it is: what a connection elsewhere must find, too, to be on the same data.

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "querymark/database/session_settings.hpp"
+#include "querymark/feed/feed.hpp"
 #include "querymark/read/source.hpp"
 
 namespace querymark::postgres {
@@ -70,6 +72,14 @@ struct Options {
   /// of the primary itself: of one that follows another standby nobody can tell that this was promoted
   /// beside a primary that lives on. Empty: none.
   std::string replica_url{};
+  /// A server through which a worker hands on the log, such as
+  /// `std::make_shared<RedisFeed>("redis://cache:6379")`: then this process follows that, and never
+  /// reads the log of the database, so that any number of processes cost it what the worker does. It
+  /// loads and writes as ever. Opening, strong reads, `catch_up` and waits for what has yet to come
+  /// wait for a worker's answer, and fail while none is there; freshness is trusted for `max_lag` after
+  /// a question that was answered, so workers must look more often than that (`--poll-ms`). What
+  /// became of a write in doubt is not told by a local wait. Null: the log is read.
+  std::shared_ptr<Feed> feed{};
   bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.

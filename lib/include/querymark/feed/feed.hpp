@@ -1,0 +1,77 @@
+#pragma once  // For writers of ports: what a server implements through which logs are handed on.
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "querymark/feed/certificate.hpp"
+#include "querymark/log/doorbell.hpp"
+
+namespace querymark {
+
+/// Where a reader of the feed's stream stands, as the server spells it; empty: at its beginning.
+using FeedPlace = std::string;
+
+struct FeedRequest {
+  FeedPlace after;
+  std::size_t limit = 64;  ///< Entries, at least one.
+  /// To be left for the workers, in place of the same follower's last one.
+  std::optional<FeedAsk> ask{};
+  /// Somebody waits: wake the workers.
+  bool urgent = false;
+};
+
+struct FeedPage {
+  /// The worker's last word, if there is one: read before the stream, so that what it continues is
+  /// among the entries, or lost.
+  std::optional<std::string> beat;
+  std::vector<std::string> entries;  ///< In the order in which they were appended.
+  FeedPlace last;                    ///< Behind these entries; where it was if there are none.
+  bool more = false;                 ///< Ask again from there: the beat counts after the last page.
+};
+
+/// The feed of one log as a follower reads it. What it shows need be neither whole nor new nor true:
+/// certificates prove themselves. Implementations are thread-safe, may block on I/O, and throw Error.
+class FeedReader {
+ public:
+  virtual ~FeedReader() = default;
+  /// Leaves the ask, reads the beat, and then the stream, in this order.
+  [[nodiscard]] virtual FeedPage read(const FeedRequest& request) = 0;
+  /// Returns when the feed may show more than it did, at the latest after `timeout`.
+  virtual void await(std::chrono::nanoseconds timeout) = 0;
+  /// The follower asks no more. No effect where nothing is kept of it.
+  virtual void leave(SubscriberId follower) = 0;
+};
+
+/// The same as a worker writes it. Returns only when the server has confirmed; whatever it refuses is
+/// thrown as Error.
+class FeedWriter {
+ public:
+  virtual ~FeedWriter() = default;
+  /// All questions that wait, in no order, as they were written; a bounded number of them.
+  [[nodiscard]] virtual std::vector<std::string> asks() = 0;
+  /// Adds an entry to the stream, which forgets its oldest.
+  virtual void append(const std::string& certificate) = 0;
+  /// Replaces the beat.
+  virtual void beat(const std::string& certificate) = 0;
+  /// Forgets a question that is still the same: who asks anew is another matter.
+  virtual void forget(SubscriberId follower, const std::string& ask) = 0;
+  /// Does what the others do, to what hits nothing.
+  virtual void control() = 0;
+};
+
+/// A server through which logs are handed on to processes that do not read them.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  [[nodiscard]] virtual std::unique_ptr<FeedReader> reader(const FeedName& name) = 0;
+  [[nodiscard]] virtual std::unique_ptr<FeedWriter> writer(const FeedName& name) = 0;
+  /// Rings when something was appended.
+  [[nodiscard]] virtual std::unique_ptr<Doorbell> doorbell(const FeedName& name) = 0;
+  /// Rings when somebody asks who waits for the answer.
+  [[nodiscard]] virtual std::unique_ptr<Doorbell> ask_bell(const FeedName& name) = 0;
+};
+
+}  // namespace querymark

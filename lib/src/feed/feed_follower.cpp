@@ -1,0 +1,90 @@
+#include "querymark/feed/feed_follower.hpp"
+
+#include <algorithm>
+
+#include "querymark/support/random.hpp"
+
+namespace querymark {
+namespace {
+
+// Questions that may yet be answered: the workers know the last one alone, but an answer to an
+// earlier one may be on its way.
+constexpr std::size_t kMostAsked = 64;
+constexpr std::size_t kMostLeft = 1000;
+
+}  // namespace
+
+Nonce FeedFollower::ask(MonotonicTime now) {
+  const Nonce nonce{random_u64()};
+  asked_.emplace_back(nonce, now);
+  if (asked_.size() > kMostAsked) asked_.pop_front();
+  return nonce;
+}
+
+std::optional<MonotonicTime> FeedFollower::answered(const Certificate& certificate) const {
+  for (auto asked = asked_.rbegin(); asked != asked_.rend(); ++asked)
+    if (std::ranges::find(certificate.answers, asked->first) != certificate.answers.end())
+      return asked->second;
+  return std::nullopt;
+}
+
+bool FeedFollower::has_left(const Epoch& epoch) const {
+  return std::ranges::find(left_, epoch) != left_.end();
+}
+
+void FeedFollower::leave(const Epoch& epoch) {
+  if (has_left(epoch)) return;
+  left_.push_back(epoch);
+  if (left_.size() > kMostLeft) left_.pop_front();
+}
+
+void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
+  const auto certificate = decode_certificate(bytes);
+  if (!certificate || certificate->feed != feed_) {
+    ++foreign_;
+    return;
+  }
+  const Cursor& upto = certificate->upto;
+  if (has_left(upto.epoch)) return;
+  const auto answer = answered(*certificate);
+  const auto begin_at = [&](TailStatus status) {
+    if (taken.status != TailStatus::history_changed) taken.status = status;
+    taken.rows.clear();
+    taken.upto = upto;
+  };
+  if (!taken.upto || taken.upto->epoch != upto.epoch) {
+    if (!answer) return;
+    if (taken.upto) {
+      leave(taken.upto->epoch);
+      begin_at(TailStatus::history_changed);
+    } else {
+      taken.upto = upto;
+    }
+  } else if (taken.upto->snapshot.contains(upto.snapshot)) {
+    // known already
+  } else if (certificate->untold && taken.upto->snapshot.contains(certificate->from)) {
+    begin_at(TailStatus::pruned);
+  } else if (taken.upto->snapshot.contains(certificate->from)) {
+    for (const auto& intent : certificate->intents)
+      taken.rows.push_back({.id = taken.rows.size() + 1,
+                            .position = intent.position,
+                            .write = {},
+                            .target = intent.target ? *intent.target : flush_all()});
+    taken.upto = upto;
+  } else {
+    ++gaps_;
+    begin_at(TailStatus::pruned);
+    place_.clear();  // entries may have got earlier places than those that were lost
+  }
+  if (answer) taken.as_of = std::max(taken.as_of.value_or(*answer), *answer);
+}
+
+FeedTaken FeedFollower::take(const std::optional<Cursor>& cursor, const FeedPage& page) {
+  FeedTaken taken{.status = TailStatus::ok, .rows = {}, .upto = cursor, .as_of = std::nullopt};
+  place_ = page.last;
+  for (const std::string& entry : page.entries) take_one(taken, entry);
+  if (!page.more && page.beat) take_one(taken, *page.beat);
+  return taken;
+}
+
+}  // namespace querymark

@@ -1,0 +1,63 @@
+#include "querymark/feed/feed_relay.hpp"
+
+#include <exception>
+#include <utility>
+
+#include "querymark/support/thread.hpp"
+
+namespace querymark {
+
+FeedRelay::FeedRelay(FeedName name, std::unique_ptr<FeedWriter> writer,
+                     std::unique_ptr<Followers> followers, std::unique_ptr<Doorbell> bell)
+    : name_(std::move(name)),
+      writer_(std::move(writer)),
+      followers_(std::move(followers)),
+      bell_(std::move(bell)) {}
+
+FeedRelay::~FeedRelay() {
+  listening_.request_stop();
+  if (bell_) bell_->interrupt();
+}
+
+void FeedRelay::on_ask(std::function<void()> wake) {
+  if (!bell_) return;
+  listening_ = start_thread([this, wake = std::move(wake)](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      try {
+        bell_->wait(std::chrono::minutes(1));
+        if (!stop.stop_requested()) wake();
+      } catch (const std::exception&) {  // who is not heard is answered when the worker looks
+        sleep_unless_stopped(std::chrono::milliseconds(500), stop);
+      }
+    }
+  });
+}
+
+void FeedRelay::listen() {
+  asked_.clear();
+  std::vector<FeedAsk> asks;
+  for (const std::string& encoded : writer_->asks())
+    if (auto ask = decode_ask(encoded)) asks.push_back(*std::move(ask));
+  // Who waits for all of them must know of each before it is answered.
+  if (followers_)
+    for (const FeedAsk& gone : followers_->saw(asks))
+      writer_->forget(gone.follower, encode_ask(gone));
+  for (const FeedAsk& ask : asks)
+    if (asked_.size() < Certificate::kMaxAnswers) asked_.push_back(ask.nonce);
+}
+
+void FeedRelay::hand_on(const Snapshot& from, const Cursor& upto,
+                        std::optional<std::span<const LogRow>> rows) {
+  Certificate certificate = Certificate::of(name_, from, upto, rows);
+  certificate.answers = asked_;
+  writer_->append(encode_certificate(certificate));
+}
+
+void FeedRelay::nothing_new(const Snapshot& from, const Cursor& upto) {
+  if (asked_.empty()) return;
+  Certificate certificate{
+      .feed = name_, .from = from, .upto = upto, .intents = {}, .answers = asked_};
+  writer_->beat(encode_certificate(certificate));
+}
+
+}  // namespace querymark

@@ -1,0 +1,258 @@
+// The feed in a real Redis server, between a worker and followers in one program; and what becomes of
+// them when the server is gone, full, emptied or older.
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "querymark/deliver/worker.hpp"
+#include "querymark/feed/feed_log.hpp"
+#include "querymark/feed/feed_relay.hpp"
+#include "querymark/follow/subscriber.hpp"
+#include "querymark/log/memory_outbox.hpp"
+#include "querymark/redis/redis_feed.hpp"
+#include "support/redis_server.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+IntentBatch batch(Target target) {
+  IntentBatch intents;
+  intents.add(std::move(target));
+  return intents;
+}
+
+// A log in memory, a worker on a thread of its own that hands it on, and the server between.
+struct Handed {
+  explicit Handed(RedisServer& server, const std::string& log = "db")
+      : name{log, "shop"}, feed(server.url(), {.timeout = 2s}) {}
+  ~Handed() {
+    if (working.joinable()) working.request_stop();
+  }
+
+  class Bell final : public Doorbell {
+   public:
+    void wait(std::chrono::nanoseconds timeout) override {
+      std::unique_lock lock(mutex_);
+      rung_.wait_for(lock, timeout, [this] { return ringing_; });
+      ringing_ = false;
+    }
+    void interrupt() override {
+      const std::scoped_lock lock(mutex_);
+      ringing_ = true;
+      rung_.notify_all();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable rung_;
+    bool ringing_ = false;
+  };
+
+  void work() {
+    applier = std::make_unique<FeedApplier>(
+        feed.url(),
+        std::make_unique<FeedRelay>(name, feed.writer(name), std::make_unique<Followers>(outbox),
+                                    feed.ask_bell(name)));
+    applier->relay()->on_ask([this] { bell.interrupt(); });
+    WorkerOptions options;
+    options.poll_interval = 100ms;
+    options.retry.cap = 100ms;
+    worker = std::make_unique<Worker>(WorkerLog{outbox, outbox, outbox, &bell}, *applier, options);
+    working = std::jthread([this](const std::stop_token& stop) { worker->run(stop); });
+  }
+  void stop_working() {
+    working.request_stop();
+    working.join();
+    worker.reset();
+    applier.reset();
+  }
+  Receipt write(const Target& target) {
+    Receipt receipt = outbox.append(batch(target));
+    bell.interrupt();
+    return receipt;
+  }
+
+  FeedName name;
+  RedisFeed feed;
+  MemoryOutbox outbox{"shop"};
+  Bell bell;
+  std::unique_ptr<FeedApplier> applier;
+  std::unique_ptr<Worker> worker;
+  std::jthread working;
+};
+
+struct Follower {
+  explicit Follower(Handed& handed, std::chrono::nanoseconds patience = 10s)
+      : log(handed.name, handed.feed.reader(handed.name),
+            {.answer_timeout = patience, .asks_apart = 10ms}),
+        bell(handed.feed.doorbell(handed.name)),
+        subscriber("shop", log, *bell, marks, {}) {}
+
+  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
+    const TargetId id = target.id();
+    return marks.unchanged_since(stamp, {&id, 1});
+  }
+
+  Marks marks{4096};
+  FeedLog log;
+  std::unique_ptr<Doorbell> bell;
+  Subscriber subscriber;
+};
+
+const Target kProduct = entity("product", 1);
+const Target kOther = entity("product", 2);
+
+}  // namespace
+
+TEST_CASE("redis feed: a follower's marks move with the log that it never reads", "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server, "moves");
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.start();
+  const std::uint64_t before = follower.marks.generation();
+  const Receipt receipt = handed.write(kProduct);
+  CHECK(follower.subscriber.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK_FALSE(follower.unchanged(before, kProduct));
+  CHECK(follower.unchanged(before, kOther));
+  CHECK(follower.marks.cursor().epoch == receipt.epoch);
+  CHECK(follower.marks.trusted(system_clock().now()));
+
+  // Strong: whatever was committed before.
+  const std::uint64_t then = follower.marks.generation();
+  static_cast<void>(handed.outbox.append(batch(kOther)));  // nobody rings
+  follower.subscriber.catch_up();
+  CHECK_FALSE(follower.unchanged(then, kOther));
+  CHECK(follower.log.gaps() == 0);
+  CHECK(follower.marks.restarts() == 1);
+
+  // In doubt, or of nobody: nothing is claimed.
+  Receipt doubt = receipt;
+  doubt.in_doubt = true;
+  CHECK(follower.subscriber.wait(doubt, Wait::local(10s)).status == WaitStatus::refused);
+  Receipt ahead = receipt;
+  ahead.position = {1000};
+  CHECK(follower.subscriber.wait(ahead, Wait::local(20ms)).status == WaitStatus::timed_out);
+}
+
+TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing", "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server, "nobody");
+  Follower follower(handed, 100ms);
+  CHECK_THROWS_WITH(follower.subscriber.start(), Catch::Matchers::Contains("no worker"));
+  CHECK_FALSE(follower.marks.trusted(system_clock().now()));
+  handed.work();
+  Follower later(handed);
+  later.subscriber.begin();
+  handed.stop_working();
+  Follower cut(handed, 50ms);
+  CHECK_THROWS_AS(cut.subscriber.begin(), Error);
+}
+
+TEST_CASE("redis feed: an emptied server, and an older one, are found out", "[redis]") {
+  RedisServer server({"--save", "", "--appendonly", "no"});
+  Handed handed(server);
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.begin();
+  static_cast<void>(handed.write(kProduct));
+  follower.subscriber.catch_up();
+  server.ask({"SAVE"});
+
+  // Older: what is written next does not join what the dump has, but what the follower knows.
+  static_cast<void>(handed.write(kOther));
+  follower.subscriber.catch_up();
+  server.stop(SIGKILL);
+  server.start();
+  const std::uint64_t before = follower.marks.generation();
+  static_cast<void>(handed.write(kProduct));
+  for (int tries = 0; tries < 100; ++tries) {
+    try {
+      follower.subscriber.catch_up();
+      break;
+    } catch (const Error&) {  // the worker's breaker may still be open
+      REQUIRE(tries < 99);
+    }
+  }
+  CHECK_FALSE(follower.unchanged(before, kProduct));
+
+  // A follower that has missed what was lost takes everything for stale.
+  Follower missing(handed);
+  missing.subscriber.begin();
+  const std::uint64_t stamp = missing.marks.generation();
+  static_cast<void>(handed.write(kProduct));
+  follower.subscriber.catch_up();  // handed on
+  server.ask({"FLUSHALL"});
+  static_cast<void>(handed.write(kOther));
+  missing.subscriber.catch_up();
+  CHECK_FALSE(missing.unchanged(stamp, kProduct));
+  CHECK(missing.log.gaps() == 1);
+  CHECK(follower.log.gaps() == 0);
+}
+
+TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing", "[redis]") {
+  RedisServer server({"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"});
+  Handed handed(server);
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.begin();
+  const std::uint64_t before = follower.marks.generation();
+  server.ask({"CONFIG", "SET", "maxmemory", "1"});
+  static_cast<void>(handed.write(kProduct));
+  // Reads go on; the question is refused, so nothing is proved.
+  CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
+  CHECK(follower.unchanged(before, kProduct));
+  server.ask({"CONFIG", "SET", "maxmemory", "100mb"});
+  for (int tries = 0; follower.unchanged(before, kProduct) && tries < 100; ++tries) {
+    try {
+      follower.subscriber.catch_up();
+    } catch (const Error&) {  // the worker's breaker may still be open
+      REQUIRE(tries < 99);
+    }
+  }
+  CHECK_FALSE(follower.unchanged(before, kProduct));
+  CHECK(handed.worker->totals().died == 0);
+  CHECK(follower.log.gaps() == 0);
+}
+
+TEST_CASE("redis feed: the stream is bounded, and who is behind it begins anew", "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server, "bounded");
+  RedisFeed small(server.url(), {.entries = 1});
+  const auto writer = small.writer(handed.name);
+  const auto reader = small.reader(handed.name);
+  // Nodes of a stream are forgotten as a whole.
+  for (int i = 0; i < 500; ++i) writer->append(std::string(100, 'x'));
+  std::size_t entries = 0;
+  FeedRequest request;
+  for (bool more = true; more;) {
+    const FeedPage page = reader->read(request);
+    entries += page.entries.size();
+    CHECK(page.entries.size() <= request.limit);
+    more = page.more;
+    request.after = page.last;
+  }
+  CHECK(entries < 200);
+}
+
+TEST_CASE("redis feed: what somebody else has put there is no answer, and no crash", "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server, "garbage");
+  const std::string slot = "{qm:feed:shop:garbage}:";
+  server.ask({"SET", slot + "beat", "nonsense"});
+  server.ask({"XADD", slot + "stream", "*", "c", "nonsense", "d", "more"});
+  server.ask({"HSET", slot + "asks", "7", "nonsense"});
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.begin();
+  follower.subscriber.catch_up();
+  CHECK(follower.log.foreign() >= 1);
+  server.ask({"SET", slot + "stream", "a string"});
+  CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
+  server.ask({"DEL", slot + "stream"});
+}

@@ -1,0 +1,153 @@
+// Processes that never read the database's log: the executable `querymark` hands it on through a real
+// Redis server.
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "querymark/redis/redis_feed.hpp"
+#include "support/child.hpp"
+#include "support/pg_shop.hpp"
+#include "support/redis_server.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::vector<std::string> worker(const PgShop& shop, const RedisServer& redis) {
+  return {QUERYMARK_PROGRAM, "worker",    "--db",      shop.url(), "--namespace", "shop",
+          "--target",        redis.url(), "--poll-ms", "200"};
+}
+
+postgres::Options following(const RedisServer& redis) {
+  postgres::Options options = PgProcess::quick();
+  options.feed = std::make_shared<RedisFeed>(redis.url(), RedisFeedOptions{.timeout = 5s});
+  return options;
+}
+
+// Until the follower's reads are answered again.
+void catch_up_at_last(PgProcess& process) {
+  for (int tries = 0;; ++tries) {
+    try {
+      process.db.catch_up();
+      return;
+    } catch (const Error& failure) {
+      INFO(failure.what());
+      REQUIRE(tries < 20);
+    }
+  }
+}
+
+// A user of the shop who may neither read the log nor enter among those who follow it.
+std::string user_without_log(const PgShop& shop) {
+  shop.execute(
+      "do $$ begin create role unread login; exception when duplicate_object then null; end $$;"
+      "grant usage on schema querymark to unread;"
+      "grant select on querymark.meta, querymark.schema, querymark.history to unread;"
+      "grant insert (namespace, kind, target, reason, write_id) on querymark.log to unread;"
+      "grant select, update on product to unread");
+  return shop.server().url(shop.name(), "unread");
+}
+
+}  // namespace
+
+TEST_CASE("followers: a process without the log sees what others write, and they see what it does",
+          "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  // Who comes first in a history names it, for which the user has no right.
+  std::vector<std::string> once = worker(shop, redis);
+  once.emplace_back("--once");
+  CHECK(run(once).code == 0);
+  Child working(worker(shop, redis));
+  PgProcess follower(user_without_log(shop), following(redis));
+  PgProcess other(shop);
+
+  CHECK(follower.price(1)[0] == 2.5);
+  CHECK(follower.price(1).outcome().is_hit());
+  const Receipt receipt = other.set_price(1, 3);
+  CHECK(follower.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(follower.price(1)[0] == 3);
+
+  // Strong, without a receipt.
+  static_cast<void>(other.set_price(1, 4));
+  follower.db.catch_up();
+  CHECK(follower.price(1)[0] == 4);
+
+  const Receipt own = follower.set_price(2, 8);
+  CHECK(follower.db.wait(own, Wait::local(0ms)).satisfied());
+  CHECK(follower.price(2)[0] == 8);
+  CHECK(other.db.wait(own, Wait::local(10s)).satisfied());
+  CHECK(other.price(2)[0] == 8);
+  // Who waits for everybody waits for it, too.
+  CHECK(other.db.wait(other.set_price(1, 5), Wait::cluster(30s)).satisfied());
+  CHECK(follower.price(1)[0] == 5);
+}
+
+TEST_CASE("followers: a killed worker proves nothing, and its successor goes on", "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  auto working = std::make_unique<Child>(worker(shop, redis));
+  postgres::Options options = following(redis);
+  options.max_lag = 1s;
+  PgProcess follower(shop, options);
+  PgProcess other(shop);
+  CHECK(follower.price(1)[0] == 2.5);
+  working->signal(SIGKILL);
+  working.reset();
+  const Receipt receipt = other.set_price(1, 3);
+  // Within its lag it may serve what it knows; what it is asked for for certain, it reads.
+  CHECK(follower.price(1)[0] >= 2.5);
+  CHECK_FALSE(follower.db.wait(receipt, Wait::local(100ms)).satisfied());
+  working = std::make_unique<Child>(worker(shop, redis));
+  catch_up_at_last(follower);
+  CHECK(follower.price(1)[0] == 3);
+}
+
+TEST_CASE("followers: a Redis that comes back empty or older costs misses alone", "[followers]") {
+  const PgShop shop;
+  RedisServer redis;
+  Child working(worker(shop, redis));
+  PgProcess follower(shop, following(redis));
+  PgProcess other(shop);
+  double price = 10;
+  const auto change_and_look = [&] {
+    static_cast<void>(other.set_price(1, ++price));
+    catch_up_at_last(follower);
+    CHECK(follower.price(1)[0] == price);
+  };
+  change_and_look();
+  redis.ask({"SAVE"});
+  change_and_look();
+  redis.stop(SIGKILL);  // back with what the SAVE knew
+  redis.start();
+  change_and_look();
+  redis.ask({"FLUSHALL"});
+  change_and_look();
+}
+
+TEST_CASE("followers: what the database becomes is carried by the feed", "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  Child working(worker(shop, redis));
+  PgProcess follower(shop, following(redis));
+  CHECK(follower.price(1)[0] == 2.5);
+  const Epoch before = epoch_of(follower);
+  shop.execute("truncate querymark.incarnation");  // as a crash of the server does
+  PgProcess other(shop);
+  static_cast<void>(other.set_price(1, 3));
+  catch_up_at_last(follower);
+  CHECK(epoch_of(follower) != before);
+  CHECK(follower.price(1)[0] == 3);
+}
+
+TEST_CASE("cli: a Redis server is a target, and holds no log", "[followers]") {
+  const RedisServer& redis = RedisServer::shared();
+  const Finished no_log = run({QUERYMARK_PROGRAM, "migrate", "--db", redis.url()});
+  CHECK(no_log.code == 2);
+  CHECK_THAT(no_log.output, Contains("holds no log"));
+}

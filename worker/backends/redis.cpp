@@ -1,0 +1,42 @@
+#include "querymark/redis/redis_feed.hpp"
+
+#include "backends/backend.hpp"
+#include "backends/scheme.hpp"
+#include "querymark/feed/feed_relay.hpp"
+
+namespace querymark::cli {
+namespace {
+
+class RedisBackend final : public Backend {
+ public:
+  [[nodiscard]] bool accepts(const std::string& url) const override {
+    const std::string_view scheme = scheme_of(url);
+    return scheme == "redis" || scheme == "rediss" || scheme == "unix";
+  }
+  [[nodiscard]] std::string_view target_form() const noexcept override {
+    return "redis://HOST of a Redis server";
+  }
+  [[nodiscard]] std::string lacks() const override {
+    return "a Redis server holds no log: it is a shared tier, for --target";
+  }
+
+  [[nodiscard]] std::unique_ptr<Applier> open_target(const std::string& url,
+                                                     const std::string& namespace_name,
+                                                     const LogEndpoint& log) const override {
+    RedisFeed feed(url);
+    const FeedName name{log.inspector->database().database_id, namespace_name};
+    return std::make_unique<FeedApplier>(
+        feed.url(), std::make_unique<FeedRelay>(name, feed.writer(name),
+                                                std::make_unique<Followers>(*log.subscribers),
+                                                feed.ask_bell(name)));
+  }
+};
+
+}  // namespace
+
+const Backend& redis_backend() {
+  static const RedisBackend backend;
+  return backend;
+}
+
+}  // namespace querymark::cli

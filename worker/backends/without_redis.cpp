@@ -1,0 +1,23 @@
+#include "backends/absent.hpp"
+#include "backends/scheme.hpp"
+
+namespace querymark::cli {
+namespace {
+
+class WithoutRedis final : public AbsentBackend {
+ public:
+  WithoutRedis() : AbsentBackend("Redis", "QUERYMARK_REDIS") {}
+  [[nodiscard]] bool accepts(const std::string& url) const override {
+    const std::string_view scheme = scheme_of(url);
+    return scheme == "redis" || scheme == "rediss" || scheme == "unix";
+  }
+};
+
+}  // namespace
+
+const Backend& redis_backend() {
+  static const WithoutRedis backend;
+  return backend;
+}
+
+}  // namespace querymark::cli

@@ -287,8 +287,8 @@ LeaseAnswer RedisTier::lease(std::string_view namespace_name, const Digest& name
 void RedisTier::release(std::string_view namespace_name, const Digest& name,
                         std::string_view token) noexcept {
   constexpr std::string_view kScript =
-      "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end "
-      "return 0";
+      "if redis.call('GETRANGE', KEYS[1], 0, -1) == ARGV[1] then "
+      "return redis.call('UNLINK', KEYS[1]) end return 0";
   try {
     const std::string key = state_->lease_key(namespace_name, name);
     state_->ask_lease(key, {"EVAL", kScript, "1", key, token});

@@ -21,7 +21,7 @@ class ScriptedChannel final : public net::Channel {
     at_ += size;
     return size;
   }
-  [[nodiscard]] bool readable(int /*wake*/, redis::Deadline /*deadline*/) override { return true; }
+  [[nodiscard]] bool readable(int /*wake*/, net::Deadline /*deadline*/) override { return true; }
   [[nodiscard]] bool quiet() noexcept override { return at_ == text_.size(); }
   [[nodiscard]] std::size_t received() const noexcept { return at_; }
 

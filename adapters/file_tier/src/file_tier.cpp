@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <filesystem>
+#include <utility>
 
 #include "file_tier_sql.hpp"
 #include "querymark/sqlite/url.hpp"
@@ -65,8 +66,8 @@ std::string canonical(const std::string& path) {
 }  // namespace
 
 struct FileTier::State {
-  State(const std::string& path, const FileTierOptions& opts)
-      : options(opts), file(canonical(path)) {}
+  State(const std::string& path, FileTierOptions opts)
+      : options(std::move(opts)), file(canonical(path)) {}
 
   struct Reader {
     Mutex mutex;

@@ -88,12 +88,14 @@ void Exchange::turn(std::vector<Errand> errands) {
 void Exchange::receive(std::vector<Part>& parts) {
   if (parts.size() > 1) until_ = std::max(until_, std::chrono::steady_clock::now() + kLeast);
   std::vector<Part*> asked;
+  asked.reserve(parts.size());
   for (Part& part : parts)
     if (part.owed) asked.push_back(&part);
   while (!asked.empty()) {
     std::size_t first = 0;
     if (asked.size() > 1) {
       std::vector<const net::Socket*> sockets;
+      sockets.reserve(asked.size());
       for (const Part* part : asked) sockets.push_back((*part->connection)->socket());
       first = net::Socket::first_to_speak(sockets, until_).value_or(0);
     }

@@ -113,6 +113,7 @@ struct RedisFeed::State {
       throw;
     }
   }
+  // NOLINTNEXTLINE(modernize-use-nodiscard): often nothing but the check is wanted
   std::int64_t require(const Reply& reply, Reply::Is is) const {
     if (reply.is != is) throw redis::refusal(label, reply);
     return reply.number;

@@ -70,7 +70,7 @@ void Topology::learn(const std::shared_ptr<const SlotMap>& before, Access access
   if (before != nullptr) {
     candidates = before->nodes;
     const unsigned first = turn_.fetch_add(1) % static_cast<unsigned>(candidates.size());
-    std::rotate(candidates.begin(), candidates.begin() + first, candidates.end());
+    std::ranges::rotate(candidates, candidates.begin() + first);
   }
   candidates.insert(candidates.end(), seeds_.begin(), seeds_.end());
   std::exception_ptr failure;

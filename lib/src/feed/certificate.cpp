@@ -208,7 +208,7 @@ std::optional<FeedAsk> decode_ask(ByteView encoded) {
   const auto lease = in.integer<std::int64_t>();
   const auto begun = in.integer<std::uint8_t>();
   if (!follower || !nonce || !lease || !begun || *begun > 1) return std::nullopt;
-  constexpr std::int64_t kDay = 24 * 3600 * 1000;
+  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1000;
   if (*lease < 0 || *lease > kDay) return std::nullopt;
   FeedAsk ask{.follower = {*follower},
               .nonce = {*nonce},

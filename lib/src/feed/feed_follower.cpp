@@ -1,6 +1,7 @@
 #include "querymark/feed/feed_follower.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "querymark/support/random.hpp"
 
@@ -22,9 +23,8 @@ Nonce FeedFollower::ask(MonotonicTime now) {
 }
 
 std::optional<MonotonicTime> FeedFollower::answered(const Certificate& certificate) const {
-  for (auto asked = asked_.rbegin(); asked != asked_.rend(); ++asked)
-    if (std::ranges::find(certificate.answers, asked->first) != certificate.answers.end())
-      return asked->second;
+  for (const auto& [nonce, asked] : std::views::reverse(asked_))
+    if (std::ranges::find(certificate.answers, nonce) != certificate.answers.end()) return asked;
   return std::nullopt;
 }
 

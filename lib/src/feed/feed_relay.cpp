@@ -19,9 +19,9 @@ FeedRelay::~FeedRelay() {
   if (bell_) bell_->interrupt();
 }
 
-void FeedRelay::on_ask(std::function<void()> wake) {
+void FeedRelay::on_ask(const std::function<void()>& wake) {
   if (!bell_) return;
-  listening_ = start_thread([this, wake = std::move(wake)](const std::stop_token& stop) {
+  listening_ = start_thread([this, wake](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       try {
         bell_->wait(std::chrono::minutes(1));

@@ -391,8 +391,8 @@ ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) c
 
 bool ReadMachine::takes(const SharedValue& value) noexcept {
   try {
-    std::optional<LeadingScope> leading;  // row tags are the caller's code, here on any thread
-    if (leads()) leading.emplace(caller().id);
+    std::optional<LeadingScope> scope;  // row tags are the caller's code, here on any thread
+    if (leads()) scope.emplace(caller().id);
     if (!trusted_now()) return true;  // none would be taken: no use in looking further
     const Judged found = judged(value, false);
     if (found.as == Judged::As::stale) cache_.counters.shared_stale.fetch_add(1);

@@ -181,6 +181,7 @@ std::shared_ptr<const SealingKeys> SealingKeys::from_file(const std::string& pat
 }
 
 std::shared_ptr<const SealingKeys> SealingKeys::from_environment(const std::string& variable) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): is safe unless somebody sets variables meanwhile
   const char* text = ::getenv(variable.c_str());
   if (text == nullptr)
     throw ConfigError("the variable of sealing keys " + variable + " is not set");

@@ -25,7 +25,7 @@ class Relay {
   virtual void nothing_new(const Snapshot& from, const Cursor& upto) = 0;
   /// From now on `wake` is called, from another thread, when somebody asks who waits for the answer.
   /// Before the worker's first round.
-  virtual void on_ask(std::function<void()> wake) { static_cast<void>(wake); }
+  virtual void on_ask(const std::function<void()>& wake) { static_cast<void>(wake); }
 };
 
 /// A shared tier as the worker sees it.

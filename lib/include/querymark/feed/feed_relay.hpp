@@ -32,7 +32,7 @@ class FeedRelay final : public Relay {
   void hand_on(const Snapshot& from, const Cursor& upto,
                std::optional<std::span<const LogRow>> rows) override;
   void nothing_new(const Snapshot& from, const Cursor& upto) override;
-  void on_ask(std::function<void()> wake) override;
+  void on_ask(const std::function<void()>& wake) override;
   /// See FeedWriter.
   void control() { writer_->control(); }
 

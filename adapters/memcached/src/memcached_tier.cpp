@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "connection.hpp"
-#include "querymark/support/ascii.hpp"
+#include "key_prefix.hpp"
 #include "querymark/support/connection_pool.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/tier/breaker.hpp"
@@ -38,13 +38,7 @@ constexpr std::chrono::milliseconds kPoolPatience{5};  // for a connection that 
 constexpr std::chrono::seconds kLongestLife = std::chrono::hours(24 * 30);
 
 MemcachedTierOptions checked_options(MemcachedTierOptions options) {
-  const bool plain = std::ranges::all_of(options.prefix, [](char c) {
-    return ascii::is_letter(c) || ascii::is_digit(c) || c == '_' || c == '-' || c == '.' ||
-           c == ':';
-  });
-  if (options.prefix.empty() || options.prefix.size() > 100 || !plain)
-    throw ConfigError(
-        "the prefix of a memcached tier's keys has 1 to 100 letters, digits and _-.:");
+  net::require_key_prefix(options.prefix, "a memcached tier");
   constexpr std::size_t kMostBytes = (1U << 30U) - 1024;  // a server takes 1 GiB, if told to
   if (options.max_value_bytes == 0 || options.max_value_bytes > kMostBytes)
     throw ConfigError("max_value_bytes of a memcached tier must be 1 to " +

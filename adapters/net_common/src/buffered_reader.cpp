@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "querymark/support/error.hpp"
 
@@ -11,12 +12,11 @@ namespace {
 constexpr std::size_t kChunk = 16U << 10U;  // received at once, where nothing is known
 constexpr std::size_t kKeepBuffer = 256U << 10U;
 
-[[noreturn]] void no_line(const char* why) {
-  throw Error(std::string("what answers speaks another protocol: ") + why,
-              {.connection_lost = true});
-}
-
 }  // namespace
+
+void BufferedReader::no_line(const char* why) const {
+  throw Error(std::string(complaint_) + ": " + why, {.connection_lost = true});
+}
 
 void BufferedReader::receive(std::size_t at_least, Deadline deadline) {
   const std::size_t held = end_ - begin_;

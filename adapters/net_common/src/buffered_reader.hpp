@@ -15,7 +15,10 @@ class BufferedReader {
   /// What no line of the other side is longer than.
   static constexpr std::size_t kMaxLine = 16U << 10U;
 
-  explicit BufferedReader(Channel& channel) : channel_(channel) {}
+  /// `complaint` begins the message about what breaks the protocol's rules for lines; a literal.
+  explicit BufferedReader(Channel& channel,
+                          const char* complaint = "what answers speaks another protocol")
+      : channel_(channel), complaint_(complaint) {}
 
   /// Blocks for a line and gives it without its end (CR LF); valid until more is asked for. Throws
   /// Error, with `connection_lost`, for a line that has no such end or none at all.
@@ -29,8 +32,10 @@ class BufferedReader {
 
  private:
   void receive(std::size_t at_least, Deadline deadline);
+  [[noreturn]] void no_line(const char* why) const;
 
   Channel& channel_;
+  const char* complaint_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  // what was received and not yet asked for stands between them
   std::size_t end_ = 0;

@@ -4,8 +4,8 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "buffered_reader.hpp"
 #include "channel.hpp"
 
 // What of Redis' protocol (RESP 2) is needed: commands, which are lists of words of any bytes, and
@@ -29,23 +29,18 @@ struct Reply {
 /// than `max_bytes`, is found out before it is received, and throws Error.
 class ReplyReader {
  public:
-  ReplyReader(Channel& channel, std::size_t max_bytes) : channel_(channel), max_bytes_(max_bytes) {}
+  ReplyReader(Channel& channel, std::size_t max_bytes);
 
   /// Blocks for the next reply, in the order of the commands.
   [[nodiscard]] Reply next(Deadline deadline);
   /// Whether all that was received has been asked for.
-  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+  [[nodiscard]] bool empty() const noexcept { return reader_.empty(); }
 
  private:
-  [[nodiscard]] std::string_view line(Deadline deadline);
   [[nodiscard]] std::string_view bulk(std::int64_t size, Deadline deadline);
-  void receive(std::size_t at_least, Deadline deadline);
 
-  Channel& channel_;
+  net::BufferedReader reader_;
   std::size_t max_bytes_;
-  std::vector<char> buffer_;
-  std::size_t begin_ = 0;  // what was received and not yet read stands between them
-  std::size_t end_ = 0;
 };
 
 }  // namespace querymark::redis

@@ -1,13 +1,12 @@
 #include "querymark/redis/redis_feed.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "connection.hpp"
 #include "feed_bell.hpp"
-#include "querymark/support/ascii.hpp"
+#include "key_prefix.hpp"
 #include "querymark/support/connection_pool.hpp"
 
 // Keys of one log, all in one slot of a cluster:
@@ -42,12 +41,7 @@ constexpr std::string_view kForgetScript =
     "return redis.call('HDEL', KEYS[1], ARGV[1]) end return 0";
 
 RedisFeedOptions checked_feed(RedisFeedOptions options) {
-  const bool plain = std::ranges::all_of(options.prefix, [](char c) {
-    return ascii::is_letter(c) || ascii::is_digit(c) || c == '_' || c == '-' || c == '.' ||
-           c == ':';
-  });
-  if (options.prefix.empty() || options.prefix.size() > 100 || !plain)
-    throw ConfigError("the prefix of a Redis feed's keys has 1 to 100 letters, digits and _-.:");
+  net::require_key_prefix(options.prefix, "a Redis feed");
   if (options.timeout.count() == 0)
     throw ConfigError("the timeout of a Redis feed must be longer than zero");
   if (options.entries == 0 || options.entries > 1'000'000)

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "exchange.hpp"
+#include "key_prefix.hpp"
 #include "put_script.hpp"
-#include "querymark/support/ascii.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/tier/ordered_value.hpp"
 #include "slots.hpp"
@@ -37,12 +37,7 @@ using redis::Reply;
 constexpr std::size_t kClusterText = 1U << 20U;
 
 RedisTierOptions checked(RedisTierOptions options) {
-  const bool plain = std::ranges::all_of(options.prefix, [](char c) {
-    return ascii::is_letter(c) || ascii::is_digit(c) || c == '_' || c == '-' || c == '.' ||
-           c == ':';
-  });
-  if (options.prefix.empty() || options.prefix.size() > 100 || !plain)
-    throw ConfigError("the prefix of a Redis tier's keys has 1 to 100 letters, digits and _-.:");
+  net::require_key_prefix(options.prefix, "a Redis tier");
   constexpr std::size_t kMostBytes = 500U << 20U;  // Redis itself takes 512 MiB
   if (options.max_value_bytes == 0 || options.max_value_bytes > kMostBytes)
     throw ConfigError("max_value_bytes of a Redis tier must be 1 to " + std::to_string(kMostBytes));

@@ -5,15 +5,16 @@
 #include <catch2/catch.hpp>
 
 #include "querymark/memcached/memcached_tier.hpp"
-#include "support/child.hpp"
 #include "support/memcached_server.hpp"
+#ifdef PRICES_EXAMPLE
+#include "support/prices_example.hpp"
+#endif
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -114,17 +115,6 @@ TEST_CASE("memcached: the example's processes share what one of them has loaded"
   const MemcachedServer other;
   const Shop shop;
   const std::string servers = "memcached://" + one.url() + ',' + other.url();
-  const auto prices = [&](const std::vector<std::string>& arguments) {
-    std::vector<std::string> command{PRICES_EXAMPLE, shop.path(), servers};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const Finished done = run(command);
-    CHECK(done.code == 0);
-    return done.output;
-  };
-  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a miss"));
-  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a hit"));
-  CHECK_THAT(prices({"set", "1", "12.5"}), Contains("1 row"));
-  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a miss"));
-  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a hit"));
+  check_prices_example(shop, servers);
 }
 #endif

@@ -8,6 +8,7 @@
 
 #include "querymark/redis/redis_tier.hpp"
 #include "support/child.hpp"
+#include "support/prices_example.hpp"
 #include "support/redis_server.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
@@ -132,18 +133,7 @@ TEST_CASE("redis: while the server is gone, or full of garbage, the database ans
 TEST_CASE("redis: the example's processes share what one of them has loaded", "[redis]") {
   const RedisServer server;
   const Shop shop;
-  const auto prices = [&](const std::vector<std::string>& arguments) {
-    std::vector<std::string> command{PRICES_EXAMPLE, shop.path(), server.socket_url()};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const Finished done = run(command);
-    CHECK(done.code == 0);
-    return done.output;
-  };
-  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a miss"));
-  CHECK_THAT(prices({"price", "1"}), Contains("2.50, a hit"));
-  CHECK_THAT(prices({"set", "1", "12.5"}), Contains("1 row"));
-  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a miss"));
-  CHECK_THAT(prices({"price", "1"}), Contains("12.50, a hit"));
+  check_prices_example(shop, server.socket_url());
 }
 
 #ifdef SEALED_EXAMPLE

@@ -11,7 +11,6 @@ namespace {
 using namespace querymark;
 using memcached::Connection;
 using memcached::Item;
-using memcached::Stored;
 
 constexpr net::Deadline kNever = net::Deadline::max();
 
@@ -72,10 +71,10 @@ TEST_CASE("memcached protocol: what becomes of something stored is told in a wor
   const auto stored = [](const std::string& line) {
     return told(line, 3).add("k", "v", std::chrono::seconds(1), kNever);
   };
-  CHECK(stored("STORED\r\n") == Stored::yes);
+  CHECK(stored("STORED\r\n") == memcached::Stored::yes);
   for (const char* line : {"NOT_STORED\r\n", "EXISTS\r\n", "NOT_FOUND\r\n"})
-    CHECK(stored(line) == Stored::no);
-  CHECK(stored("SERVER_ERROR object too large for cache\r\n") == Stored::too_large);
+    CHECK(stored(line) == memcached::Stored::no);
+  CHECK(stored("SERVER_ERROR object too large for cache\r\n") == memcached::Stored::too_large);
   for (const char* line : {"SERVER_ERROR out of memory storing object\r\n", "OK\r\n", "stored\r\n"})
     CHECK_THROWS_AS(stored(line), Error);
 }

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "querymark/support/error.hpp"
+
 namespace querymark::memcached {
 namespace {
 

@@ -11,8 +11,7 @@
 #include <utility>
 
 #include "buffered_reader.hpp"
-#include "querymark/support/error.hpp"
-#include "socket.hpp"
+#include "pooled_connection.hpp"
 
 // What of memcached's text protocol a tier needs. Values of any bytes come with their length.
 
@@ -36,17 +35,12 @@ enum class Stored : std::uint8_t {
 
 /// A connection to one server, from which nobody vouches for what comes: it is read as far as it was
 /// asked for, and anything else throws Error. For one thread at a time.
-class Connection {
+class Connection : public net::PooledConnection {
  public:
   /// `where` is for messages; items of more than `max_bytes` are not kept.
-  Connection(std::unique_ptr<net::Socket> socket, std::string where, std::size_t max_bytes)
-      : Connection(std::unique_ptr<net::Channel>(std::move(socket)), std::move(where), max_bytes) {
-    socket_ = static_cast<const net::Socket*>(channel_.get());
-  }
-  /// The same over anything.
   Connection(std::unique_ptr<net::Channel> channel, std::string where, std::size_t max_bytes)
-      : channel_(std::move(channel)),
-        reader_(*channel_),
+      : PooledConnection(std::move(channel)),
+        reader_(this->channel()),
         where_(std::move(where)),
         max_bytes_(max_bytes) {}
 
@@ -66,34 +60,16 @@ class Connection {
   /// Returns how many were there.
   [[nodiscard]] std::size_t remove(std::span<const std::string> keys, Deadline deadline);
 
-  /// To wait for several at once; null over anything else than a socket.
-  [[nodiscard]] const net::Socket* socket() const noexcept { return socket_; }
-
-  /// Marks it as one that nobody may use any more: what it will answer is not known.
-  void spoil() noexcept { spoiled_ = true; }
-  /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked
-  /// for, unless it has just answered.
-  [[nodiscard]] bool usable() noexcept {
-    const bool just_used = std::exchange(used_, false);
-    return !spoiled_ && reader_.empty() && (just_used || channel_->quiet());
-  }
+  [[nodiscard]] bool usable() noexcept { return usable_if(reader_.empty()); }
 
  private:
   [[nodiscard]] Stored store(std::string command, std::string_view bytes, Deadline deadline);
   [[noreturn]] void refuse(std::string_view line) const;
-  void send(std::string_view commands, Deadline deadline) {
-    used_ = true;
-    channel_->send(commands, deadline);
-  }
 
-  const net::Socket* socket_ = nullptr;
-  std::unique_ptr<net::Channel> channel_;
   net::BufferedReader reader_;
   std::string where_;
   std::size_t max_bytes_;
   std::string held_key_;
-  bool spoiled_ = false;
-  bool used_ = false;  // since it was last asked for
 };
 
 }  // namespace querymark::memcached

@@ -24,8 +24,8 @@ Error refusal(const std::string& where, const Reply& reply) {
 
 Connection::Connection(const Endpoint& endpoint, Resolver& resolver, const TlsContext* tls,
                        std::size_t max_reply_bytes, Deadline deadline)
-    : channel_(open_channel(endpoint, resolver, tls, deadline)),
-      replies_(*channel_, max_reply_bytes) {
+    : PooledConnection(open_channel(endpoint, resolver, tls, deadline)),
+      replies_(channel(), max_reply_bytes) {
   introduce(endpoint, deadline);
 }
 

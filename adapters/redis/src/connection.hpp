@@ -1,52 +1,36 @@
 #pragma once
 
-#include <memory>
+#include <cstddef>
 #include <string>
-#include <utility>
+#include <string_view>
 
 #include "channel.hpp"
+#include "pooled_connection.hpp"
 #include "protocol.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::redis {
 
 /// A connection that has said who it is and which database it means. For one thread at a time.
-class Connection {
+class Connection : public net::PooledConnection {
  public:
   /// Throws Error; ConfigError when the server refuses user, password or database.
   Connection(const Endpoint& endpoint, Resolver& resolver, const TlsContext* tls,
              std::size_t max_reply_bytes, Deadline deadline);
 
-  /// Sends commands, whose replies `next` returns one by one, in their order.
-  void send(std::string_view commands, Deadline deadline) {
-    used_ = true;
-    channel_->send(commands, deadline);
-  }
+  /// The replies to the commands that were sent, one by one, in their order.
   [[nodiscard]] Reply next(Deadline deadline) { return replies_.next(deadline); }
 
-  /// To wait for several at once.
-  [[nodiscard]] const net::Socket* socket() const noexcept { return channel_->socket(); }
   /// See Channel::readable.
   [[nodiscard]] bool readable(int wake, Deadline deadline) {
-    return !replies_.empty() || channel_->readable(wake, deadline);
+    return !replies_.empty() || channel().readable(wake, deadline);
   }
-
-  /// Marks it as one that nobody may use any more: what it will answer is not known.
-  void spoil() noexcept { spoiled_ = true; }
-  /// Whether it may be lent or kept. Looks for a server that has closed it, or said what nobody asked
-  /// for, unless it has just answered.
-  [[nodiscard]] bool usable() noexcept {
-    const bool just_used = std::exchange(used_, false);
-    return !spoiled_ && replies_.empty() && (just_used || channel_->quiet());
-  }
+  [[nodiscard]] bool usable() noexcept { return usable_if(replies_.empty()); }
 
  private:
   void introduce(const Endpoint& endpoint, Deadline deadline);
 
-  std::unique_ptr<Channel> channel_;
   ReplyReader replies_;
-  bool spoiled_ = false;
-  bool used_ = false;  // since it was last asked for
 };
 
 /// The Error for a server's refusal of a command.

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "node.hpp"
+#include "round.hpp"
 #include "topology.hpp"
 
 namespace querymark::redis {
@@ -22,11 +22,8 @@ struct Command {
 };
 
 /// What became of the commands of one call.
-struct Outcome {
-  std::size_t lost = 0;          ///< Commands without an answer, or with one that was refused.
-  std::size_t redirected = 0;    ///< Commands that another server had.
-  std::exception_ptr failure{};  ///< Of the first server that failed; null: none was tried in vain.
-  const char* passed_by = nullptr;  ///< Why the first one that was not tried was not.
+struct Outcome : net::Outcome {
+  std::size_t redirected = 0;  ///< Commands that another server had.
 };
 
 /// Sends the commands of one call to the servers that have their slots, to all of them before any is
@@ -39,7 +36,12 @@ class Exchange {
   using Take = std::function<void(std::size_t at, const Reply& reply, const std::string& where)>;
 
   Exchange(Topology& topology, Access access, const Clock& clock, Deadline until)
-      : topology_(topology), access_(access), clock_(clock), until_(until) {}
+      : topology_(topology),
+        access_(access),
+        until_(until),
+        round_(access, clock, until, outcome_) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   /// Blocks until the deadline, or a few milliseconds longer for servers that were asked late. Throws Error when nobody knows where to send them.
   Outcome run(std::span<const Command> commands, const Take& take);
@@ -55,22 +57,19 @@ class Exchange {
   void turn(std::vector<Errand> errands);
   // What is sent to one server; valid until asked again.
   [[nodiscard]] std::string_view together(std::span<const Errand> errands);
-  void send(Part& part);
-  void receive(std::vector<Part>& parts);
-  void receive(Part& part);
+  void receive(Part& part, Connection& connection, Deadline until);
   void redirect(const Redirect& to, std::size_t at, const Node& said_by);
-  void fail(Part& part, const std::exception& thrown);
   void pass_by(std::size_t errands, const char* why);
 
   Topology& topology_;
   const Access access_;
-  const Clock& clock_;
-  Deadline until_;
+  const Deadline until_;
   std::span<const Command> commands_{};
   const Take* take_ = nullptr;
   std::string together_{};
   std::vector<Errand> again_{};  // those that another server has
   Outcome outcome_{};
+  net::Round<Node> round_;
 };
 
 }  // namespace querymark::redis

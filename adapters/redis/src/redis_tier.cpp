@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <exception>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -10,9 +9,9 @@
 #include "exchange.hpp"
 #include "key_prefix.hpp"
 #include "put_script.hpp"
-#include "querymark/support/mutex.hpp"
 #include "querymark/tier/ordered_value.hpp"
 #include "slots.hpp"
+#include "tier_counters.hpp"
 #include "topology.hpp"
 
 // A call: commands on one key each -> those who have their keys' slots, all at once (`Exchange`): a
@@ -58,11 +57,10 @@ struct RedisTier::State {
         tls(tls_of(servers, options)),
         topology(servers,
                  {.connections = options.connections,
-                  .timeout = options.timeout,
                   .max_reply_bytes = std::max(kOrderBytes + options.max_value_bytes + 1,
                                               servers.cluster ? kClusterText : 0),
                   .tls = tls.get(),
-                  .connects = &connects},
+                  .connects = &counters.connects},
                  *options.clock) {}
 
   [[nodiscard]] static std::unique_ptr<redis::TlsContext> tls_of(const redis::Servers& servers,
@@ -87,43 +85,6 @@ struct RedisTier::State {
     return outcome;
   }
 
-  // For calls that must neither throw nor wait: what became of `call`, counted.
-  template <class Call>
-  std::optional<TierFailure> guarded(Call&& call) noexcept {
-    try {
-      std::exception_ptr failure;
-      try {
-        const Outcome outcome = call();
-        if (outcome.lost == 0) return std::nullopt;
-        failure = outcome.failure;
-        if (!failure) {
-          skipped.fetch_add(1, std::memory_order_relaxed);
-          return TierFailure{.tried = false, .cause = outcome.passed_by};
-        }
-      } catch (const std::exception&) {  // nobody knows whom to ask
-        failure = std::current_exception();
-      }
-      failures.fetch_add(1, std::memory_order_relaxed);
-      const MutexLock lock(failure_mutex);
-      last_failure = text_of(failure);
-      return TierFailure{.tried = true, .cause = last_failure};
-    } catch (const std::exception&) {  // no memory for the cause
-      return TierFailure{};
-    }
-  }
-  [[nodiscard]] static std::string text_of(const std::exception_ptr& failure) {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& thrown) {
-      return thrown.what();
-    }
-  }
-  // For calls that are done or throw.
-  static void require(const Outcome& outcome) {
-    if (outcome.failure) std::rethrow_exception(outcome.failure);
-    if (outcome.lost > 0) throw Error(outcome.passed_by, {.retryable = true});
-  }
-
   Outcome read(Access access, std::string_view namespace_name, std::span<TierRead> wanted,
                Deadline until) {
     const std::string prefix = key_prefix(namespace_name);
@@ -143,7 +104,7 @@ struct RedisTier::State {
       if (!foreign)
         one.value = decode_ordered(*options.codec, {namespace_name, one.name}, reply.text,
                                    options.max_value_bytes);
-      (one.value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
+      (one.value ? counters.hits : counters.corrupt).fetch_add(1, std::memory_order_relaxed);
     };
     return exchange(access, commands, until, std::cref(take));
   }
@@ -177,7 +138,7 @@ struct RedisTier::State {
   std::optional<Reply::Is> ask_lease(const std::string& key,
                                      std::initializer_list<std::string_view> words) noexcept {
     std::optional<Reply::Is> said;
-    const auto failed = guarded([&] {
+    const auto failed = counters.guarded([&] {
       Command command{.slot = redis::slot_of(key)};
       redis::append_command(command.bytes, words);
       return exchange(Access::write, {&command, 1}, deadline(),
@@ -200,17 +161,15 @@ struct RedisTier::State {
       if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
       removed += reply.number == 1 ? 1 : 0;
     };
-    require(exchange(Access::insist, commands, until, std::cref(take)));
+    exchange(Access::insist, commands, until, std::cref(take)).require();
     return removed;
   }
 
   const RedisTierOptions options;
   const std::string label;
   const std::unique_ptr<redis::TlsContext> tls;
-  std::atomic<std::uint64_t> reads{0}, hits{0}, corrupt{0}, failures{0}, skipped{0}, stored{0},
-      superseded{0}, oversize{0}, connects{0}, redirected{0};
-  mutable Mutex failure_mutex;
-  std::string last_failure QUERYMARK_GUARDED_BY(failure_mutex);
+  net::TierCounters counters;
+  std::atomic<std::uint64_t> redirected{0};
   redis::Topology topology;  // its connections use what stands above
 };
 
@@ -231,9 +190,10 @@ std::optional<TierFailure> RedisTier::read(std::string_view namespace_name,
                                            std::span<TierRead> wanted) noexcept {
   State& state = *state_;
   if (wanted.empty()) return std::nullopt;
-  state.reads.fetch_add(wanted.size(), std::memory_order_relaxed);
+  state.counters.reads.fetch_add(wanted.size(), std::memory_order_relaxed);
   const Deadline until = state.deadline();
-  return state.guarded([&] { return state.read(Access::read, namespace_name, wanted, until); });
+  return state.counters.guarded(
+      [&] { return state.read(Access::read, namespace_name, wanted, until); });
 }
 
 StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
@@ -244,20 +204,17 @@ StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
     if (ttl.count() < 1) return StoreStatus::expired;
     const auto bytes = encode_ordered(*state.options.codec, {namespace_name, name}, value,
                                       state.options.max_value_bytes);
-    if (!bytes) {
-      state.oversize.fetch_add(1, std::memory_order_relaxed);
-      return StoreStatus::oversize;
-    }
+    if (!bytes) return state.counters.counted(StoreStatus::oversize);
     const std::string key = state.key_prefix(namespace_name) + name.hex();
     const Deadline until = state.deadline();
     bool kept = false;
-    const auto failed =
-        state.guarded([&] { return state.put(Access::write, key, *bytes, ttl, until, kept); });
-    if (failed) return StoreStatus::failed;
-    (kept ? state.stored : state.superseded).fetch_add(1, std::memory_order_relaxed);
-    return kept ? StoreStatus::stored : StoreStatus::superseded;
+    const auto failed = state.counters.guarded(
+        [&] { return state.put(Access::write, key, *bytes, ttl, until, kept); });
+    return state.counters.counted(failed ? StoreStatus::failed
+                                  : kept ? StoreStatus::stored
+                                         : StoreStatus::superseded);
   } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
-    state.failures.fetch_add(1, std::memory_order_relaxed);
+    state.counters.failures.fetch_add(1, std::memory_order_relaxed);
     return StoreStatus::failed;
   }
 }
@@ -288,7 +245,7 @@ void RedisTier::release(std::string_view namespace_name, const Digest& name,
     const std::string key = state_->lease_key(namespace_name, name);
     state_->ask_lease(key, {"EVAL", kScript, "1", key, token});
   } catch (const std::exception&) {  // no memory for the question; it ends by itself
-    state_->failures.fetch_add(1, std::memory_order_relaxed);
+    state_->counters.failures.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
@@ -307,27 +264,19 @@ void RedisTier::check() {
   const Digest name = sha256({"querymark", "redis check"});
   const std::string key = state.key_prefix("querymark.check") + name.hex();
   TierRead nothing{.name = name};
-  State::require(state.read(Access::insist, "querymark.check", {&nothing, 1}, state.deadline()));
+  state.read(Access::insist, "querymark.check", {&nothing, 1}, state.deadline()).require();
   bool kept = false;
-  State::require(state.put(Access::insist, key, std::string(kOrderBytes, '\0'),
-                           std::chrono::seconds(1), state.deadline(), kept));
+  state
+      .put(Access::insist, key, std::string(kOrderBytes, '\0'), std::chrono::seconds(1),
+           state.deadline(), kept)
+      .require();
   state.remove({&key, 1}, state.deadline());
 }
 
 RedisTierStats RedisTier::stats() const {
-  const State& state = *state_;
-  const MutexLock lock(state.failure_mutex);
-  return {.reads = state.reads.load(),
-          .hits = state.hits.load(),
-          .corrupt = state.corrupt.load(),
-          .failures = state.failures.load(),
-          .skipped = state.skipped.load(),
-          .stored = state.stored.load(),
-          .superseded = state.superseded.load(),
-          .oversize = state.oversize.load(),
-          .connects = state.connects.load(),
-          .redirected = state.redirected.load(),
-          .last_failure = state.last_failure};
+  RedisTierStats stats{.redirected = state_->redirected.load()};
+  state_->counters.fill(stats);
+  return stats;
 }
 
 }  // namespace querymark

@@ -94,7 +94,7 @@ void Topology::learn(const std::shared_ptr<const SlotMap>& before, Access access
 void Topology::learn_from(Node& node, Deadline until) {
   std::string command;
   append_command(command, {"CLUSTER", "NODES"});
-  const Node::Pool::Lease connection = node.acquire();
+  const Node::Pool::Lease connection = node.acquire(until);
   try {
     connection->send(command, until);
     const Reply reply = connection->next(until);

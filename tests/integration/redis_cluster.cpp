@@ -144,7 +144,6 @@ TEST_CASE("redis cluster: its URL names some of its servers", "[redis]") {
         "redis+cluster://one/1", "redis+cluster://one,two/x", "redis+cluster://me@one",
         "unix+cluster:/socket", "redis://one,two"})
     CHECK_THROWS_AS(RedisTier(url), ConfigError);
-  CHECK_THROWS_AS(redis::parsed_url("redis+cluster://one"), ConfigError);
 }
 
 TEST_CASE("redis cluster: each value is where its slot is, and one read finds them all",

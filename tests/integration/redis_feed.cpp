@@ -4,14 +4,8 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
-#include <thread>
 
-#include "querymark/deliver/worker.hpp"
-#include "querymark/feed/feed_log.hpp"
-#include "querymark/feed/feed_relay.hpp"
-#include "querymark/follow/subscriber.hpp"
-#include "querymark/log/memory_outbox.hpp"
-#include "querymark/redis/redis_feed.hpp"
+#include "support/feed_world.hpp"
 #include "support/redis_server.hpp"
 
 namespace {
@@ -20,90 +14,6 @@ using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 
-IntentBatch batch(Target target) {
-  IntentBatch intents;
-  intents.add(std::move(target));
-  return intents;
-}
-
-// A log in memory, a worker on a thread of its own that hands it on, and the server between.
-struct Handed {
-  explicit Handed(RedisServer& server, const std::string& log = "db")
-      : name{log, "shop"}, feed(server.url(), {.timeout = 2s}) {}
-  ~Handed() {
-    if (working.joinable()) working.request_stop();
-  }
-
-  class Bell final : public Doorbell {
-   public:
-    void wait(std::chrono::nanoseconds timeout) override {
-      std::unique_lock lock(mutex_);
-      rung_.wait_for(lock, timeout, [this] { return ringing_; });
-      ringing_ = false;
-    }
-    void interrupt() override {
-      const std::scoped_lock lock(mutex_);
-      ringing_ = true;
-      rung_.notify_all();
-    }
-
-   private:
-    std::mutex mutex_;
-    std::condition_variable rung_;
-    bool ringing_ = false;
-  };
-
-  void work() {
-    applier = std::make_unique<FeedApplier>(
-        feed.url(),
-        std::make_unique<FeedRelay>(name, feed.writer(name), std::make_unique<Followers>(outbox),
-                                    feed.ask_bell(name)));
-    applier->relay()->on_ask([this] { bell.interrupt(); });
-    WorkerOptions options;
-    options.poll_interval = 100ms;
-    options.retry.cap = 100ms;
-    worker = std::make_unique<Worker>(WorkerLog{outbox, outbox, outbox, &bell}, *applier, options);
-    working = std::jthread([this](const std::stop_token& stop) { worker->run(stop); });
-  }
-  void stop_working() {
-    working.request_stop();
-    working.join();
-    worker.reset();
-    applier.reset();
-  }
-  Receipt write(const Target& target) {
-    Receipt receipt = outbox.append(batch(target));
-    bell.interrupt();
-    return receipt;
-  }
-
-  FeedName name;
-  RedisFeed feed;
-  MemoryOutbox outbox{"shop"};
-  Bell bell;
-  std::unique_ptr<FeedApplier> applier;
-  std::unique_ptr<Worker> worker;
-  std::jthread working;
-};
-
-struct Follower {
-  explicit Follower(Handed& handed, std::chrono::nanoseconds patience = 10s)
-      : log(handed.name, handed.feed.reader(handed.name),
-            {.answer_timeout = patience, .asks_apart = 10ms}),
-        bell(handed.feed.doorbell(handed.name)),
-        subscriber("shop", log, *bell, marks, {}) {}
-
-  [[nodiscard]] bool unchanged(std::uint64_t stamp, const Target& target) const {
-    const TargetId id = target.id();
-    return marks.unchanged_since(stamp, {&id, 1});
-  }
-
-  Marks marks{4096};
-  FeedLog log;
-  std::unique_ptr<Doorbell> bell;
-  Subscriber subscriber;
-};
-
 const Target kProduct = entity("product", 1);
 const Target kOther = entity("product", 2);
 
@@ -111,7 +21,7 @@ const Target kOther = entity("product", 2);
 
 TEST_CASE("redis feed: a follower's marks move with the log that it never reads", "[redis]") {
   RedisServer& server = RedisServer::shared();
-  Handed handed(server, "moves");
+  Handed handed(server.url(), "moves");
   handed.work();
   Follower follower(handed);
   follower.subscriber.start();
@@ -142,7 +52,7 @@ TEST_CASE("redis feed: a follower's marks move with the log that it never reads"
 
 TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing", "[redis]") {
   RedisServer& server = RedisServer::shared();
-  Handed handed(server, "nobody");
+  Handed handed(server.url(), "nobody");
   Follower follower(handed, 100ms);
   CHECK_THROWS_WITH(follower.subscriber.start(), Catch::Matchers::Contains("no worker"));
   CHECK_FALSE(follower.marks.trusted(system_clock().now()));
@@ -156,7 +66,7 @@ TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing", "
 
 TEST_CASE("redis feed: an emptied server, and an older one, are found out", "[redis]") {
   RedisServer server({"--save", "", "--appendonly", "no"});
-  Handed handed(server);
+  Handed handed(server.url());
   handed.work();
   Follower follower(handed);
   follower.subscriber.begin();
@@ -197,7 +107,7 @@ TEST_CASE("redis feed: an emptied server, and an older one, are found out", "[re
 
 TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing", "[redis]") {
   RedisServer server({"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"});
-  Handed handed(server);
+  Handed handed(server.url());
   handed.work();
   Follower follower(handed);
   follower.subscriber.begin();
@@ -222,7 +132,7 @@ TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing
 
 TEST_CASE("redis feed: the stream is bounded, and who is behind it begins anew", "[redis]") {
   RedisServer& server = RedisServer::shared();
-  Handed handed(server, "bounded");
+  Handed handed(server.url(), "bounded");
   RedisFeed small(server.url(), {.entries = 1});
   const auto writer = small.writer(handed.name);
   const auto reader = small.reader(handed.name);
@@ -242,7 +152,7 @@ TEST_CASE("redis feed: the stream is bounded, and who is behind it begins anew",
 
 TEST_CASE("redis feed: what somebody else has put there is no answer, and no crash", "[redis]") {
   RedisServer& server = RedisServer::shared();
-  Handed handed(server, "garbage");
+  Handed handed(server.url(), "garbage");
   const std::string slot = "{qm:feed:shop:garbage}:";
   server.ask({"SET", slot + "beat", "nonsense"});
   server.ask({"XADD", slot + "stream", "*", "c", "nonsense", "d", "more"});

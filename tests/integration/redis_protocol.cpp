@@ -19,6 +19,10 @@ namespace {
 
 const redis::Deadline kNever = redis::Deadline::max();
 
+redis::Endpoint parsed_url(std::string_view url) {
+  return redis::parsed_servers(url).endpoints.front();
+}
+
 }  // namespace
 
 TEST_CASE("redis protocol: commands are words of any bytes", "[redis]") {
@@ -123,13 +127,13 @@ TEST_CASE("redis protocol: random bytes never do harm", "[redis]") {
 
 TEST_CASE("redis urls: every part is read", "[redis]") {
   using Transport = redis::Endpoint::Transport;
-  const auto plain = redis::parsed_url("redis://cache.example");
+  const auto plain = parsed_url("redis://cache.example");
   CHECK(plain.transport == Transport::tcp);
   CHECK(plain.host == "cache.example");
   CHECK(plain.port == "6379");
   CHECK(plain.database == 0);
   CHECK(plain.label() == "redis://cache.example:6379/0");
-  const auto full = redis::parsed_url("REDISS://bob:p%40s%3As%2F@[::1]:7000/12");
+  const auto full = parsed_url("REDISS://bob:p%40s%3As%2F@[::1]:7000/12");
   CHECK(full.transport == Transport::tls);
   CHECK(full.user == "bob");
   CHECK(full.password == "p@s:s/");
@@ -137,20 +141,20 @@ TEST_CASE("redis urls: every part is read", "[redis]") {
   CHECK(full.port == "7000");
   CHECK(full.database == 12);
   CHECK(full.label() == "rediss://[::1]:7000/12");
-  const auto unescaped = redis::parsed_url("redis://:p@ss/w:rd@h/");
+  const auto unescaped = parsed_url("redis://:p@ss/w:rd@h/");
   CHECK(unescaped.user.empty());
   CHECK(unescaped.password == "p@ss/w:rd");
   CHECK(unescaped.host == "h");
-  const auto socket = redis::parsed_url("unix:/run/redis/redis.sock?db=3");
+  const auto socket = parsed_url("unix:/run/redis/redis.sock?db=3");
   CHECK(socket.transport == Transport::unix_socket);
   CHECK(socket.path == "/run/redis/redis.sock");
   CHECK(socket.database == 3);
   CHECK(socket.label() == "unix:/run/redis/redis.sock?db=3");
-  const auto owned = redis::parsed_url("unix://:secret@/run/a%20b");
+  const auto owned = parsed_url("unix://:secret@/run/a%20b");
   CHECK(owned.password == "secret");
   CHECK(owned.path == "/run/a b");
   CHECK(owned.label() == "unix:/run/a%20b");
-  CHECK(redis::parsed_url("unix:///run/x").path == "/run/x");
+  CHECK(parsed_url("unix:///run/x").path == "/run/x");
 }
 
 TEST_CASE("redis urls: any other text is refused, and nothing of it is shown", "[redis]") {
@@ -186,10 +190,10 @@ TEST_CASE("redis urls: any other text is refused, and nothing of it is shown", "
                                 "unix:/hunter2%",
                                 "postgresql://hunter2@h"}) {
     INFO(url);
-    CHECK_THROWS_AS(redis::parsed_url(url), ConfigError);
-    CHECK_THROWS_WITH(redis::parsed_url(url), !Contains("hunter2") && Contains("redis://USER"));
+    CHECK_THROWS_AS(parsed_url(url), ConfigError);
+    CHECK_THROWS_WITH(parsed_url(url), !Contains("hunter2") && Contains("redis://USER"));
   }
-  CHECK_THROWS_AS(redis::parsed_url("unix:/" + std::string(107, 'x')), ConfigError);
+  CHECK_THROWS_AS(parsed_url("unix:/" + std::string(107, 'x')), ConfigError);
 }
 
 TEST_CASE("redis tier: options that can't be meant are refused, without asking anybody",

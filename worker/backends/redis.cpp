@@ -9,12 +9,9 @@ namespace {
 
 class RedisBackend final : public Backend {
  public:
-  [[nodiscard]] bool accepts(const std::string& url) const override {
-    const std::string_view scheme = scheme_of(url);
-    return scheme == "redis" || scheme == "rediss" || scheme == "unix";
-  }
+  [[nodiscard]] bool accepts(const std::string& url) const override { return names_redis(url); }
   [[nodiscard]] std::string_view target_form() const noexcept override {
-    return "redis://HOST of a Redis server";
+    return "redis://HOST of a Redis server, or redis+cluster://HOST,HOST";
   }
   [[nodiscard]] std::string lacks() const override {
     return "a Redis server holds no log: it is a shared tier, for --target";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "querymark/support/ascii.hpp"
@@ -17,6 +18,13 @@ namespace querymark::cli {
     return ascii::is_letter(c) || ascii::is_digit(c) || c == '+' || c == '-' || c == '.';
   });
   return named ? word : std::string_view();
+}
+
+/// Whether `url` names a Redis server, or some of a cluster.
+[[nodiscard]] inline bool names_redis(std::string_view url) noexcept {
+  constexpr std::array<std::string_view, 5> kSchemes = {"redis", "rediss", "unix", "redis+cluster",
+                                                        "rediss+cluster"};
+  return std::ranges::find(kSchemes, scheme_of(url)) != kSchemes.end();
 }
 
 }  // namespace querymark::cli

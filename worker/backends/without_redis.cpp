@@ -7,10 +7,7 @@ namespace {
 class WithoutRedis final : public AbsentBackend {
  public:
   WithoutRedis() : AbsentBackend("Redis", "QUERYMARK_REDIS") {}
-  [[nodiscard]] bool accepts(const std::string& url) const override {
-    const std::string_view scheme = scheme_of(url);
-    return scheme == "redis" || scheme == "rediss" || scheme == "unix";
-  }
+  [[nodiscard]] bool accepts(const std::string& url) const override { return names_redis(url); }
 };
 
 }  // namespace

@@ -162,6 +162,13 @@ class TlsChannel final : public Channel {
   std::array<char, 16'384> buffer_{};
 };
 
+std::unique_ptr<TlsContext> tls_for(const Servers& servers, const std::string& ca_file,
+                                    const std::string& certificate_file,
+                                    const std::string& key_file) {
+  if (servers.endpoints.front().transport != Endpoint::Transport::tls) return nullptr;
+  return std::make_unique<TlsContext>(ca_file, certificate_file, key_file);
+}
+
 std::unique_ptr<Channel> open_channel(const Endpoint& endpoint, Resolver& resolver,
                                       const TlsContext* tls, Deadline deadline) {
   std::unique_ptr<Socket> socket = connected(endpoint, resolver, deadline);

@@ -28,6 +28,12 @@ class TlsContext {
   void* context_;  // SSL_CTX*
 };
 
+/// Null where the servers are not spoken to by TLS. Throws as TlsContext does.
+[[nodiscard]] std::unique_ptr<TlsContext> tls_for(const Servers& servers,
+                                                  const std::string& ca_file,
+                                                  const std::string& certificate_file,
+                                                  const std::string& key_file);
+
 /// Opens a channel to the endpoint; `tls` is there where the endpoint asks for it.
 [[nodiscard]] std::unique_ptr<Channel> open_channel(const Endpoint& endpoint, Resolver& resolver,
                                                     const TlsContext* tls, Deadline deadline);

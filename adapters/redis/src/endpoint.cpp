@@ -185,10 +185,4 @@ Servers parsed_servers(std::string_view url) {
   return {.endpoints = {std::move(endpoint)}};
 }
 
-Endpoint parsed_url(std::string_view url) {
-  const Servers servers = parsed_servers(url);
-  if (servers.cluster) refuse("a cluster is no single server");
-  return servers.endpoints.front();
-}
-
 }  // namespace querymark::redis

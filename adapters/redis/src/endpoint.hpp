@@ -34,8 +34,6 @@ struct Servers {
 
 /// Reads what `RedisTier` takes. Throws ConfigError, which shows nothing of the text.
 [[nodiscard]] Servers parsed_servers(std::string_view url);
-/// The same for what means one server.
-[[nodiscard]] Endpoint parsed_url(std::string_view url);
 
 /// The text with %XX in place of all but letters, digits, `_`, `-`, `.` and what is also kept.
 [[nodiscard]] std::string escaped(std::string_view text, std::string_view also_kept = "");

@@ -96,11 +96,29 @@ void Exchange::receive(Part& part, Connection& connection, Deadline until) {
     const Reply reply = connection.next(until);
     // A master that is one no more keeps its connections, while the address leads to the new one.
     if (reply.is == Reply::Is::error && code_of(reply) == "READONLY") part.node->drain();
-    if (const auto to = topology_.cluster() ? redirect_in(reply) : std::nullopt)
+    if (const auto to = topology_.cluster() ? redirect_in(reply) : std::nullopt) {
       redirect(*to, errand.at, *part.node);
-    else
+    } else {
       (*take_)(errand.at, reply, part.node->label());
+      if (reply.is == Reply::Is::list)
+        receive_list(part, connection, until, errand, reply.number);
+    }
     --part.due;
+  }
+}
+
+// With the lists in it, however deep.
+void Exchange::receive_list(Part& part, Connection& connection, Deadline until,
+                            const Errand& errand, std::int64_t length) {
+  constexpr std::int64_t kLongest = 1 << 20;
+  std::int64_t seen = 0;
+  for (std::int64_t left = length; left > 0; --left) {
+    if (left > kLongest - seen++)
+      throw Error(part.node->label() + ": a longer list than anybody asks for",
+                  {.retryable = true, .connection_lost = true});
+    const Reply reply = connection.next(until);
+    (*take_)(errand.at, reply, part.node->label());
+    if (reply.is == Reply::Is::list) left += std::min(reply.number, kLongest);
   }
 }
 

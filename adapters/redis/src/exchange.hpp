@@ -31,8 +31,8 @@ struct Outcome : net::Outcome {
 /// loses its own commands alone.
 class Exchange {
  public:
-  /// Gets each answer that is no redirection, with its command's place and its server's name. What
-  /// it throws is a failure of that server.
+  /// Gets each answer that is no redirection, with its command's place and its server's name; of a
+  /// list its length, and then what is in it, one by one. What it throws is a failure of that server.
   using Take = std::function<void(std::size_t at, const Reply& reply, const std::string& where)>;
 
   Exchange(Topology& topology, Access access, const Clock& clock, Deadline until)
@@ -43,7 +43,8 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  /// Blocks until the deadline, or a few milliseconds longer for servers that were asked late. Throws Error when nobody knows where to send them.
+  /// Blocks until the deadline, or a few milliseconds longer for servers that were asked late. Throws
+  /// Error when nobody knows where to send them.
   Outcome run(std::span<const Command> commands, const Take& take);
 
  private:
@@ -58,6 +59,8 @@ class Exchange {
   // What is sent to one server; valid until asked again.
   [[nodiscard]] std::string_view together(std::span<const Errand> errands);
   void receive(Part& part, Connection& connection, Deadline until);
+  void receive_list(Part& part, Connection& connection, Deadline until, const Errand& errand,
+                    std::int64_t length);
   void redirect(const Redirect& to, std::size_t at, const Node& said_by);
   void pass_by(std::size_t errands, const char* why);
 

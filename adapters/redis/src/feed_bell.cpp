@@ -1,25 +1,48 @@
 #include "feed_bell.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+
+#include "querymark/support/error.hpp"
+#include "slots.hpp"
 
 namespace querymark::redis {
 namespace {
 
 // The server answers at least this often, so one that is gone is found out.
 constexpr std::chrono::milliseconds kBlock{5000};
+// Who is sent about more often is sent in circles.
+constexpr int kMostTurns = 16;
 
 }  // namespace
 
-FeedBell::FeedBell(Open open, std::string key, std::string where, std::chrono::milliseconds timeout)
-    : open_(std::move(open)), key_(std::move(key)), where_(std::move(where)), timeout_(timeout) {}
+FeedBell::FeedBell(std::shared_ptr<Topology> topology, std::string key, std::string where,
+                   std::chrono::milliseconds timeout)
+    : topology_(std::move(topology)),
+      key_(std::move(key)),
+      where_(std::move(where)),
+      timeout_(timeout) {}
+
+void FeedBell::connect() {
+  const Deadline until = std::chrono::steady_clock::now() + timeout_;
+  if (!node_) {
+    const std::shared_ptr<const SlotMap> map = topology_->map(Access::insist, until);
+    if (map != nullptr) node_ = map->owner_of(slot_of(key_));
+    if (!node_) throw Error(where_ + ": no server has the feed's slot", {.retryable = true});
+  }
+  connection_ = node_->open(until);
+  if (!asking_) return;
+  std::string command;
+  append_command(command, {"ASKING"});
+  connection_->send(command, until);
+  if (const Reply reply = connection_->next(until); reply.is != Reply::Is::text)
+    throw refusal(where_, reply);
+}
 
 void FeedBell::ask() {
+  if (!connection_) connect();
   const auto now = std::chrono::steady_clock::now();
-  if (!connection_) {
-    connection_ = open_(now + timeout_);
-    last_ = "$";  // whoever has missed a ring looks unasked before long
-  }
   std::string command;
   append_command(command, {"XREAD", "COUNT", "1", "BLOCK", std::to_string(kBlock.count()),
                            "STREAMS", key_, last_});
@@ -27,10 +50,24 @@ void FeedBell::ask() {
   answer_due_ = now + kBlock + timeout_;
 }
 
+// Another server has the stream, with all entries that this one had.
+void FeedBell::follow(const Redirect& to) {
+  if (++redirected_ > kMostTurns)
+    throw Error(where_ + ": the cluster's servers send one to another", {.retryable = true});
+  node_ = topology_->redirected(to, *node_);
+  asking_ = to.once;
+  connection_.reset();
+}
+
 // Whether it rang; else the time that the server waits was over.
 bool FeedBell::answered() {
   const auto next = [&] { return connection_->next(answer_due_); };
   const Reply head = next();
+  if (const auto to = topology_->cluster() ? redirect_in(head) : std::nullopt) {
+    follow(*to);
+    return false;
+  }
+  if (head.is == Reply::Is::nothing || head.is == Reply::Is::list) redirected_ = 0;
   if (head.is == Reply::Is::nothing) return false;
   const auto require = [&](const Reply& reply, Reply::Is is) {
     if (reply.is != is) throw refusal(where_, reply);
@@ -72,6 +109,11 @@ void FeedBell::wait(std::chrono::nanoseconds timeout) {
     }
   } catch (...) {  // goes on
     connection_.reset();
+    node_.reset();
+    asking_ = false;
+    redirected_ = 0;
+    last_ = "$";  // whoever misses a ring looks unasked before long
+    topology_->doubt();
     throw;
   }
 }

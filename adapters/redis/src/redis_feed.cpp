@@ -1,13 +1,16 @@
 #include "querymark/redis/redis_feed.hpp"
 
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
 
-#include "connection.hpp"
+#include "endpoint.hpp"
 #include "feed_bell.hpp"
+#include "feed_call.hpp"
 #include "key_prefix.hpp"
-#include "querymark/support/connection_pool.hpp"
+#include "querymark/support/error.hpp"
+#include "slots.hpp"
 
 // Keys of one log, all in one slot of a cluster:
 //
@@ -18,19 +21,16 @@
 //   rings    the same: rings the workers
 //   control  what control operations write
 //
-// A certificate is appended before the followers are rung, in one pipeline. Each reply is looked at;
-// whatever fails spoils the connection, and is thrown.
+// What belongs together travels in one pipeline, in an order that counts: questions before the beat,
+// the beat before the stream, certificates before the followers are rung. Where the slot moves
+// meanwhile the order is another: the stream is read again then, and who is rung too early looks in
+// vain, once.
 
 namespace querymark {
 namespace {
 
-using redis::append_command;
-using redis::Connection;
 using redis::Deadline;
-using redis::Endpoint;
-using redis::Reply;
-
-using FeedPool = ConnectionPool<Connection>;
+using redis::FeedCall;
 
 // Nobody has written for that long: the log is no more.
 constexpr std::string_view kForgetAfter = "604800000";  // milliseconds: a week
@@ -54,15 +54,17 @@ std::string field_of(SubscriberId follower) { return std::to_string(follower.val
 
 struct FeedKeys {
   FeedKeys(const std::string& prefix, const FeedName& name) {
-    const std::string slot = '{' + prefix + ":feed:" + redis::escaped(name.namespace_name) + ':' +
-                             redis::escaped(name.database_id) + "}:";
-    stream = slot + "stream";
-    beat = slot + "beat";
-    asks = slot + "asks";
-    news = slot + "news";
-    rings = slot + "rings";
-    control = slot + "control";
+    const std::string tag = '{' + prefix + ":feed:" + redis::escaped(name.namespace_name) + ':' +
+                            redis::escaped(name.database_id) + "}:";
+    slot = redis::slot_of(tag);
+    stream = tag + "stream";
+    beat = tag + "beat";
+    asks = tag + "asks";
+    news = tag + "news";
+    rings = tag + "rings";
+    control = tag + "control";
   }
+  std::uint16_t slot = 0;
   std::string stream, beat, asks, news, rings, control;
 };
 
@@ -70,60 +72,34 @@ struct FeedKeys {
 
 struct RedisFeed::State {
   State(std::string_view url, RedisFeedOptions opts)
-      : options(checked_feed(std::move(opts))),
-        endpoint(redis::parsed_url(url)),
-        label(endpoint.label()),
-        resolver(endpoint.host, endpoint.port),
-        pool({.limit = options.connections,
-              .patience = options.timeout,
-              .exhausted = "all connections to " + label + " stayed busy"},
-             [this] { return open(deadline()); }) {
-    if (endpoint.transport == Endpoint::Transport::tls)
-      tls.emplace(options.ca_file, options.certificate_file, options.key_file);
-  }
+      : State(redis::parsed_servers(url), checked_feed(std::move(opts))) {}
+  State(const redis::Servers& servers, RedisFeedOptions opts)
+      : options(std::move(opts)),
+        label(servers.label()),
+        tls(redis::tls_for(servers, options.ca_file, options.certificate_file, options.key_file)),
+        topology(servers,
+                 {.connections = options.connections,
+                  .patience = options.timeout,
+                  .max_reply_bytes = Certificate::kMaxBytes,  // a cluster's map is smaller
+                  .tls = tls.get(),
+                  .connects = &connects},
+                 system_clock()) {}
 
-  [[nodiscard]] Deadline deadline() const {
-    return std::chrono::steady_clock::now() + options.timeout;
+  void run(FeedCall& call) {
+    call.run(topology, system_clock(), std::chrono::steady_clock::now() + options.timeout);
   }
-  [[nodiscard]] std::unique_ptr<Connection> open(Deadline until) {
-    return std::make_unique<Connection>(endpoint, resolver, tls ? &*tls : nullptr,
-                                        Certificate::kMaxBytes, until);
-  }
-  // Sends the commands, and has `work` take all replies by a function that gives the next one.
-  template <class Work>
-  auto ask(const std::string& commands, Work&& work) {
-    const FeedPool::Lease connection = pool.acquire();
-    const Deadline until = deadline();
-    try {
-      connection->send(commands, until);
-      return work([&] { return connection->next(until); });
-    } catch (const Error& failure) {
-      connection->spoil();
-      // A master that is one no more keeps its connections, while the address leads to the new one.
-      if (failure.native_code() == "READONLY") pool.drain();
-      throw;
-    } catch (...) {  // goes on
-      connection->spoil();
-      throw;
-    }
-  }
-  // NOLINTNEXTLINE(modernize-use-nodiscard): often nothing but the check is wanted
-  std::int64_t require(const Reply& reply, Reply::Is is) const {
-    if (reply.is != is) throw redis::refusal(label, reply);
-    return reply.number;
-  }
-  [[nodiscard]] std::unique_ptr<Doorbell> bell(const std::shared_ptr<State>& self,
-                                               const std::string& key) const {
-    return std::make_unique<redis::FeedBell>([self](Deadline until) { return self->open(until); },
-                                             key, label, options.timeout);
+  [[nodiscard]] static std::unique_ptr<Doorbell> bell(const std::shared_ptr<State>& self,
+                                                      const std::string& key) {
+    return std::make_unique<redis::FeedBell>(
+        std::shared_ptr<redis::Topology>(self, &self->topology), key, self->label,
+        self->options.timeout);
   }
 
   const RedisFeedOptions options;
-  const Endpoint endpoint;
   const std::string label;
-  redis::Resolver resolver;
-  std::optional<redis::TlsContext> tls;
-  FeedPool pool;  // its connections use what stands above
+  const std::unique_ptr<redis::TlsContext> tls;
+  std::atomic<std::uint64_t> connects{0};
+  redis::Topology topology;  // its connections use what stands above
 };
 
 namespace {
@@ -134,69 +110,57 @@ class RedisFeedReader final : public FeedReader {
       : state_(std::move(state)), keys_(state_->options.prefix, name) {}
 
   [[nodiscard]] FeedPage read(const FeedRequest& request) override {
-    std::string commands;
+    FeedCall call(keys_.slot);
     if (request.ask) {
-      append_command(commands, {"HSET", keys_.asks, field_of(request.ask->follower),
-                                encode_ask(*request.ask)});
-      append_command(commands, {"PEXPIRE", keys_.asks, kForgetAfter});
+      call.add({"HSET", keys_.asks, field_of(request.ask->follower), encode_ask(*request.ask)});
+      call.add({"PEXPIRE", keys_.asks, kForgetAfter});
     }
-    if (request.urgent)
-      append_command(commands, {"XADD", keys_.rings, "MAXLEN", "1", "*", "r", ""});
-    append_command(commands, {"GET", keys_.beat});
-    append_command(commands, {"XREAD", "COUNT", std::to_string(request.limit), "STREAMS",
-                              keys_.stream, request.after.empty() ? "0-0" : request.after});
-    return state_->ask(commands, [&](auto&& next) {
-      if (request.ask) {
-        state_->require(next(), Reply::Is::number);
-        state_->require(next(), Reply::Is::number);
-      }
-      if (request.urgent) state_->require(next(), Reply::Is::text);
-      FeedPage page{.beat = std::nullopt, .entries = {}, .last = request.after, .more = false};
-      const Reply beat = next();
-      if (beat.is != Reply::Is::nothing) {
-        state_->require(beat, Reply::Is::text);
-        page.beat = beat.text;
-      }
-      take_entries(page, request.limit, next);
-      page.more = page.entries.size() >= request.limit;
-      return page;
-    });
+    if (request.urgent) call.add({"XADD", keys_.rings, "MAXLEN", "1", "*", "r", ""});
+    const std::size_t beat = call.add({"GET", keys_.beat});
+    const std::size_t stream = add_stream(call, request);
+    state_->run(call);
+    FeedPage page{.beat = std::nullopt, .entries = {}, .last = request.after, .more = false};
+    if (!call[beat].nothing()) page.beat = call[beat].text();
+    if (call.later(beat, stream)) {
+      FeedCall again(keys_.slot);
+      const std::size_t later = add_stream(again, request);
+      state_->run(again);
+      take_entries(page, request.limit, again[later]);
+    } else {
+      take_entries(page, request.limit, call[stream]);
+    }
+    page.more = page.entries.size() >= request.limit;
+    return page;
   }
 
   void await(std::chrono::nanoseconds timeout) override { std::this_thread::sleep_for(timeout); }
 
   void leave(SubscriberId follower) override {
-    std::string command;
-    append_command(command, {"HDEL", keys_.asks, field_of(follower)});
-    state_->ask(command, [&](auto&& next) { state_->require(next(), Reply::Is::number); });
+    FeedCall call(keys_.slot);
+    call.add({"HDEL", keys_.asks, field_of(follower)});
+    state_->run(call);
   }
 
  private:
+  std::size_t add_stream(FeedCall& call, const FeedRequest& request) const {
+    return call.add({"XREAD", "COUNT", std::to_string(request.limit), "STREAMS", keys_.stream,
+                     request.after.empty() ? "0-0" : request.after});
+  }
   // [[key, [[id, [field, value, ...]], ...]]]
-  template <class Next>
-  void take_entries(FeedPage& page, std::size_t most, Next&& next) const {
-    const Reply head = next();
-    if (head.is == Reply::Is::nothing) return;
-    state_->require(head, Reply::Is::list);
-    state_->require(next(), Reply::Is::list);
-    state_->require(next(), Reply::Is::text);
-    const Reply entries = next();
-    std::int64_t left = state_->require(entries, Reply::Is::list);
-    if (left < 0 || static_cast<std::size_t>(left) > most)
+  void take_entries(FeedPage& page, std::size_t most, redis::Answer& answer) const {
+    if (answer.nothing()) return;
+    static_cast<void>(answer.list());
+    static_cast<void>(answer.list());
+    answer.pass_over(1);
+    const std::int64_t entries = answer.list();
+    if (entries < 0 || static_cast<std::size_t>(entries) > most)
       throw Error(state_->label + ": more entries than were asked for", {.retryable = true});
-    for (; left > 0; --left) {
-      state_->require(next(), Reply::Is::list);
-      const Reply id = next();
-      state_->require(id, Reply::Is::text);
-      page.last = id.text;
-      std::string bytes;
-      const Reply fields = next();
-      for (std::int64_t each = state_->require(fields, Reply::Is::list); each > 0; --each) {
-        const Reply field = next();
-        state_->require(field, Reply::Is::text);
-        bytes = field.text;  // of one field, its value
-      }
-      page.entries.push_back(std::move(bytes));
+    for (std::int64_t left = entries; left > 0; --left) {
+      static_cast<void>(answer.list());
+      page.last = answer.text();
+      const std::int64_t words = answer.list();  // of one field, its value
+      answer.pass_over(words - 1);
+      page.entries.push_back(words > 0 ? answer.text() : "");
     }
   }
 
@@ -213,64 +177,50 @@ class RedisFeedWriter final : public FeedWriter {
     std::vector<std::string> all;
     std::string cursor = "0";
     do {
-      std::string command;
-      append_command(command, {"HSCAN", keys_.asks, cursor, "COUNT", "500"});
-      state_->ask(command, [&](auto&& next) {
-        state_->require(next(), Reply::Is::list);
-        const Reply further = next();
-        state_->require(further, Reply::Is::text);
-        cursor = further.text;
-        const Reply pairs = next();
-        const std::int64_t words = state_->require(pairs, Reply::Is::list);
-        for (std::int64_t i = 0; i < words; ++i) {
-          const Reply word = next();
-          state_->require(word, Reply::Is::text);
-          if (i % 2 == 1) all.emplace_back(word.text);
-        }
-      });
+      FeedCall call(keys_.slot);
+      const std::size_t scan = call.add({"HSCAN", keys_.asks, cursor, "COUNT", "500"});
+      state_->run(call);
+      redis::Answer& answer = call[scan];
+      static_cast<void>(answer.list());
+      cursor = answer.text();
+      for (std::int64_t words = answer.list(); words > 1; words -= 2) {
+        answer.pass_over(1);
+        all.push_back(answer.text());
+      }
     } while (cursor != "0" && all.size() < kMostAsks);
     return all;
   }
 
   void append(const std::string& certificate) override {
-    std::string commands;
-    append_command(commands, {"XADD", keys_.stream, "MAXLEN", "~",
-                              std::to_string(state_->options.entries), "*", "c", certificate});
-    append_command(commands, {"PEXPIRE", keys_.stream, kForgetAfter});
-    append_command(commands, {"XADD", keys_.news, "MAXLEN", "1", "*", "n", ""});
-    state_->ask(commands, [&](auto&& next) {
-      state_->require(next(), Reply::Is::text);
-      state_->require(next(), Reply::Is::number);
-      state_->require(next(), Reply::Is::text);
-    });
+    FeedCall call(keys_.slot);
+    const std::size_t stream =
+        call.add({"XADD", keys_.stream, "MAXLEN", "~", std::to_string(state_->options.entries), "*",
+                  "c", certificate});
+    call.add({"PEXPIRE", keys_.stream, kForgetAfter});
+    call.add({"XADD", keys_.news, "MAXLEN", "1", "*", "n", ""});
+    state_->run(call);
+    call[stream].pass_over(1);
   }
 
   void beat(const std::string& certificate) override {
-    std::string command;
-    append_command(command, {"SET", keys_.beat, certificate, "PX", kForgetAfter});
-    state_->ask(command, [&](auto&& next) { state_->require(next(), Reply::Is::text); });
+    FeedCall call(keys_.slot);
+    const std::size_t set = call.add({"SET", keys_.beat, certificate, "PX", kForgetAfter});
+    state_->run(call);
+    call[set].pass_over(1);
   }
 
   void forget(SubscriberId follower, const std::string& ask) override {
-    std::string command;
-    append_command(command, {"EVAL", kForgetScript, "1", keys_.asks, field_of(follower), ask});
-    state_->ask(command, [&](auto&& next) { state_->require(next(), Reply::Is::number); });
+    FeedCall call(keys_.slot);
+    call.add({"EVAL", kForgetScript, "1", keys_.asks, field_of(follower), ask});
+    state_->run(call);
   }
 
   void control() override {
-    std::string commands;
-    append_command(commands, {"XADD", keys_.control, "MAXLEN", "~", "1", "*", "c", ""});
-    append_command(commands, {"PEXPIRE", keys_.control, "1000"});
-    append_command(commands, {"HSCAN", keys_.asks, "0", "COUNT", "1"});
-    state_->ask(commands, [&](auto&& next) {
-      state_->require(next(), Reply::Is::text);
-      state_->require(next(), Reply::Is::number);
-      state_->require(next(), Reply::Is::list);
-      state_->require(next(), Reply::Is::text);
-      const Reply pairs = next();
-      for (std::int64_t left = state_->require(pairs, Reply::Is::list); left > 0; --left)
-        state_->require(next(), Reply::Is::text);
-    });
+    FeedCall call(keys_.slot);
+    call.add({"XADD", keys_.control, "MAXLEN", "~", "1", "*", "c", ""});
+    call.add({"PEXPIRE", keys_.control, "1000"});
+    call.add({"HSCAN", keys_.asks, "0", "COUNT", "1"});
+    state_->run(call);
   }
 
  private:

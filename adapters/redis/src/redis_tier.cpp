@@ -54,7 +54,7 @@ struct RedisTier::State {
   State(const redis::Servers& servers, RedisTierOptions opts)
       : options(std::move(opts)),
         label(servers.label()),
-        tls(tls_of(servers, options)),
+        tls(redis::tls_for(servers, options.ca_file, options.certificate_file, options.key_file)),
         topology(servers,
                  {.connections = options.connections,
                   .max_reply_bytes = std::max(kOrderBytes + options.max_value_bytes + 1,
@@ -63,12 +63,6 @@ struct RedisTier::State {
                   .connects = &counters.connects},
                  *options.clock) {}
 
-  [[nodiscard]] static std::unique_ptr<redis::TlsContext> tls_of(const redis::Servers& servers,
-                                                                 const RedisTierOptions& options) {
-    if (servers.endpoints.front().transport != redis::Endpoint::Transport::tls) return nullptr;
-    return std::make_unique<redis::TlsContext>(options.ca_file, options.certificate_file,
-                                               options.key_file);
-  }
   [[nodiscard]] Deadline deadline() const {
     return std::chrono::steady_clock::now() + options.timeout;
   }

@@ -14,7 +14,7 @@ struct RedisFeedOptions {
   /// Begins each key: `{qm:feed:NAMESPACE:DATABASE}:stream` and others, all in one slot. Letters,
   /// digits, `_`, `-`, `.` and `:`; the same in workers and followers.
   std::string prefix = "qm";
-  /// Most connections, beside one for each log that is followed.
+  /// Most connections to a server, beside one for each log that is followed.
   std::size_t connections = 4;
   /// Deadline of one call.
   PatienceSpan timeout{std::chrono::milliseconds(1000)};
@@ -26,7 +26,8 @@ struct RedisFeedOptions {
   std::string key_file{};
 };
 
-/// Hands logs on through a Redis server (5.0 or newer): a worker with `--target redis://…` writes what
+/// Hands logs on through a Redis server (5.0 or newer), or a cluster, in which each log is at home on
+/// one server: a worker with `--target redis://…` writes what
 /// processes read that have it in their database's options. So the database is asked by the worker
 /// alone, however many follow.
 ///

@@ -326,6 +326,61 @@ TEST_CASE(
   CHECK(tier.remove("shop", all) == all.size());
 }
 
+TEST_CASE("redis cluster: a replica that the others elect is found, and keeps what is put",
+          "[redis]") {
+  RedisCluster cluster({.elects = true});
+  RedisTier tier = patient(cluster.url());
+  std::vector<Digest> all;
+  for (int i = 0; i < 60; ++i) {
+    all.push_back(name(i));
+    REQUIRE(tier.put("shop", name(i), value_of("tea")) == StoreStatus::stored);
+  }
+  while (cluster[3].ask({"DBSIZE"}) != cluster[0].ask({"DBSIZE"})) std::this_thread::yield();
+  cluster[0].stop(SIGKILL);
+  cluster.await_master(3);
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  for (;;) {
+    std::vector<TierRead> some = wanted(all);
+    if (!tier.read("shop", some)) {
+      CHECK(found_in(some) == all.size());
+      break;
+    }
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(1ms);  // the breaker of who is gone
+  }
+  // Who comes back as a replica sends to the master that took its place.
+  cluster[0].start();
+  for (const Digest& one : all)
+    CHECK(tier.put("shop", one, value_of("cup")) == StoreStatus::stored);
+  RedisTier late = patient("redis+cluster://127.0.0.1:" + std::to_string(cluster[0].port()));
+  std::vector<TierRead> some = wanted(all);
+  CHECK_FALSE(late.read("shop", some));
+  CHECK(std::ranges::all_of(some, [](const TierRead& one) { return text_in(one.value) == "cup"; }));
+}
+
+TEST_CASE("redis cluster: over TLS each server must be who it says it is", "[redis]") {
+  const TestCertificate certificate("DNS:localhost");
+  const RedisCluster cluster({.certificate = certificate});
+  RedisTier tier = patient(cluster.url(), {.ca_file = certificate.file()});
+  CHECK_NOTHROW(tier.check());
+  std::vector<TierRead> all = names(0, 60);
+  for (const TierRead& one : all)
+    CHECK(tier.put("shop", one.name, value_of("tea")) == StoreStatus::stored);
+  CHECK_FALSE(tier.read("shop", all));
+  CHECK(found_in(all) == all.size());
+  CHECK(tier.stats().failures == 0);
+  CHECK(tier.stats().connects >= kMasters);
+  // Found under an address, which the certificate is not for; the others are found by their names.
+  const std::string first = cluster.url().substr(0, cluster.url().find(','));
+  std::string address = first;
+  address.replace(address.find("localhost"), std::string("localhost").size(), "127.0.0.1");
+  RedisTier by_address = patient(address, {.ca_file = certificate.file()});
+  CHECK_THROWS_WITH(by_address.check(), Contains("certificate"));
+  RedisTier unknown = patient(first);
+  CHECK_THROWS_WITH(unknown.check(), Contains("certificate"));
+  CHECK_FALSE(unknown.get("shop", name(1)));
+}
+
 TEST_CASE("redis cluster: a server that hangs keeps nobody from reading what others have",
           "[redis]") {
   const RedisCluster& cluster = RedisCluster::shared();

@@ -8,17 +8,16 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
 #include "put_script.hpp"
-#include "support/child.hpp"
 #include "support/daemon.hpp"
 #include "support/errors.hpp"
 #include "support/plain_codec.hpp"
 #include "support/redis_server.hpp"
 #include "support/tcp_gate.hpp"
+#include "support/test_certificate.hpp"
 #include "support/tier_values.hpp"
 
 namespace {
@@ -264,15 +263,9 @@ TEST_CASE("redis tier: many threads share few connections, and nobody gets anoth
 }
 
 TEST_CASE("redis tier: over TLS the server must be the one that the URL names", "[redis]") {
-  TempDir dir;
-  const std::string certificate = dir.file("cert.pem");
-  const std::string key = dir.file("key.pem");
-  REQUIRE(run({"/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-               "-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-out",
-               certificate, "-keyout", key})
-              .code == 0);
-  std::filesystem::permissions(dir.path(), std::filesystem::perms::all);
-  std::filesystem::permissions(key, std::filesystem::perms::all);
+  const TestCertificate made("IP:127.0.0.1,DNS:localhost");
+  const std::string certificate = made.file();
+  const std::string key = made.key_file();
   const int port = free_port();
   const RedisServer server({"--tls-port", std::to_string(port), "--tls-cert-file", certificate,
                             "--tls-key-file", key, "--tls-ca-cert-file", certificate,

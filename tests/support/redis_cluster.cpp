@@ -39,14 +39,45 @@ bool says(const RedisServer& server, const std::vector<std::string>& question,
 
 std::size_t RedisCluster::first_owner(std::uint16_t slot) { return slot / kShare; }
 
-RedisCluster::RedisCluster() {
+RedisCluster::RedisCluster(const RedisClusterOptions& options)
+    : tls_(options.certificate.has_value()) {
   std::vector<std::string> bus_ports;
   for (std::size_t at = 0; at < kServers; ++at) {
     bus_ports.push_back(std::to_string(free_port()));
-    servers_.push_back(std::make_unique<RedisServer>(std::vector<std::string>{
-        "--cluster-enabled", "yes", "--cluster-port", bus_ports.back(), "--cluster-node-timeout",
-        "60000", "--cluster-require-full-coverage", "no", "--cluster-replica-no-failover", "yes",
-        "--repl-diskless-sync-delay", "0"}));
+    std::vector<std::string> settings{"--cluster-enabled",
+                                      "yes",
+                                      "--cluster-port",
+                                      bus_ports.back(),
+                                      "--cluster-node-timeout",
+                                      options.elects ? "1000" : "60000",
+                                      "--cluster-require-full-coverage",
+                                      "no",
+                                      "--cluster-replica-no-failover",
+                                      options.elects ? "no" : "yes",
+                                      "--repl-diskless-sync-delay",
+                                      "0"};
+    if (tls_) {
+      ports_.push_back(free_port());
+      const std::vector<std::string> more{"--tls-port",
+                                          std::to_string(ports_.back()),
+                                          "--tls-cluster",
+                                          "yes",
+                                          "--tls-replication",
+                                          "yes",
+                                          "--tls-cert-file",
+                                          options.certificate->file(),
+                                          "--tls-key-file",
+                                          options.certificate->key_file(),
+                                          "--tls-ca-cert-file",
+                                          options.certificate->file(),
+                                          "--tls-auth-clients",
+                                          "optional",
+                                          "--cluster-announce-hostname",
+                                          "localhost"};
+      settings.insert(settings.end(), more.begin(), more.end());
+    }
+    servers_.push_back(std::make_unique<RedisServer>(std::move(settings)));
+    if (!tls_) ports_.push_back(servers_.back()->port());
   }
   for (std::size_t at = 0; at < kServers; ++at) {
     const RedisServer& server = *servers_[at];
@@ -56,8 +87,7 @@ RedisCluster::RedisCluster() {
       must(server, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(at * kShare), std::to_string(last)});
     }
     if (at > 0)
-      must(server,
-           {"CLUSTER", "MEET", "127.0.0.1", std::to_string(servers_[0]->port()), bus_ports[0]});
+      must(server, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(ports_[0]), bus_ports[0]});
   }
   await("six servers", [&] {
     for (const auto& server : servers_)
@@ -88,9 +118,17 @@ void RedisCluster::await_serving() const {
   });
 }
 
+void RedisCluster::await_master(std::size_t at) const {
+  await("an elected master", [&] {
+    return says(*servers_[at], {"INFO", "replication"}, "role:master") &&
+           says(*servers_[at], {"CLUSTER", "INFO"}, "cluster_slots_ok:16384");
+  });
+}
+
 std::string RedisCluster::url() const {
-  return "redis+cluster://127.0.0.1:" + std::to_string(servers_[1]->port()) +
-         ",127.0.0.1:" + std::to_string(servers_[0]->port());
+  const std::string host = tls_ ? "localhost:" : "127.0.0.1:";
+  return (tls_ ? "rediss" : "redis") + std::string("+cluster://") + host +
+         std::to_string(ports_[1]) + ',' + host + std::to_string(ports_[0]);
 }
 
 std::string RedisCluster::id(std::size_t at) const {

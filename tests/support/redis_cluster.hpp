@@ -3,25 +3,35 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "support/redis_server.hpp"
+#include "support/test_certificate.hpp"
 
 namespace querymark::test {
 
+struct RedisClusterOptions {
+  /// Replicas are elected into the places of masters that are gone for a second. Else nobody takes
+  /// over from anybody by himself.
+  bool elects = false;
+  /// Clients and servers speak TLS, and the servers announce themselves as `localhost`.
+  std::optional<TestCertificate> certificate{};
+};
+
 /// A private Redis Cluster: three masters (0, 1, 2), which share the slots evenly, and a replica of
-/// each (3, 4, 5). Nobody takes over from anybody by himself.
+/// each (3, 4, 5).
 class RedisCluster {
  public:
   static constexpr std::size_t kMasters = 3;
 
-  RedisCluster();
+  explicit RedisCluster(const RedisClusterOptions& options = {});
 
   /// One for the whole test program, started at the first call.
   [[nodiscard]] static RedisCluster& shared();
 
-  /// Names two of the masters.
+  /// Names two of the masters: by an address, over TLS by the name.
   [[nodiscard]] std::string url() const;
   [[nodiscard]] RedisServer& operator[](std::size_t at) const { return *servers_[at]; }
   /// The master that the slot has been given to at the start.
@@ -31,6 +41,8 @@ class RedisCluster {
   void stop() const;
   void start() const;
   void await_serving() const;
+  /// Returns once the server is a master that has slots.
+  void await_master(std::size_t at) const;
 
   /// The first step of a slot's way to another server, which is asked for the keys that are no more
   /// where they were; the second, for one of its keys; the last.
@@ -41,6 +53,8 @@ class RedisCluster {
  private:
   [[nodiscard]] std::string id(std::size_t at) const;
 
+  bool tls_;
+  std::vector<int> ports_;  // for clients
   std::vector<std::unique_ptr<RedisServer>> servers_;
 };
 

@@ -18,12 +18,15 @@ struct Tally {
   int hits = 0;    ///< Served from memory or a shared tier.
   int shared = 0;  ///< Of those, from a shared tier.
   int stale = 0;
+  int cut_off = 0;  ///< Waits that what had happened kept from ending.
 };
 
 struct Rounds {
   unsigned seed;
   int count;
   int forget_every = 0;  ///< One write in so many drops its invalidation; zero: none.
+  /// What happens may keep a wait from being satisfied until it is over.
+  bool cuts_off = false;
 };
 
 /// Writes in one of two agents, waits in the other, and compares what their caches serve with the
@@ -50,9 +53,15 @@ Tally differential(Child& first, Child& second, const Rounds& rounds, Strike&& s
     const std::string receipt =
         writer.ask((forget ? "forget " : "set ") + id + ' ' + std::to_string(round));
     strike();
-    REQUIRE(reader.ask("wait " + receipt) == "satisfied");
-    check(reader, id);
+    const bool satisfied =
+        reader.ask((rounds.cuts_off ? "soon " : "wait ") + receipt) == "satisfied";
+    if (satisfied) check(reader, id);
     calm();
+    if (!satisfied) {
+      REQUIRE(rounds.cuts_off);
+      ++tally.cut_off;
+      REQUIRE(reader.ask("wait " + receipt) == "satisfied");
+    }
     check(reader, id);
     check(writer, id);
   }

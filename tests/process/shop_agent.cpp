@@ -1,7 +1,9 @@
-// A process with a cache on a shop database, driven line by line:
+// A process with a cache on a shop database, over a shared tier if one is given, which follows the log
+// through a Redis server if that is given, driven line by line:
 //   set ID PRICE       write with intents                        -> receipt
 //   forget ID PRICE    write without the product's intent        -> receipt of an unrelated intent
 //   wait RECEIPT       wait locally                              -> status
+//   soon RECEIPT       the same, with little patience            -> status
 //   cluster RECEIPT    wait for everybody                        -> status
 //   look RECEIPT       the same, without patience                -> status
 //   get ID             cached read                               -> PRICE SOURCE
@@ -23,6 +25,7 @@
 #include "querymark/postgres/postgres.hpp"
 #endif
 #ifdef QUERYMARK_TEST_REDIS
+#include "querymark/redis/redis_feed.hpp"
 #include "querymark/redis/redis_tier.hpp"
 #endif
 
@@ -35,7 +38,7 @@ struct Sqlite {
   static constexpr const char* kPriceOf = "select price from product where id = ?";
   static constexpr const char* kSetPrice = "update product set price = ? where id = ?";
 
-  static qm::sqlite::Options options() {
+  static qm::sqlite::Options options(const std::string&) {
     qm::sqlite::Options options;
     options.namespace_name = "shop";
     options.synchronous = qm::sqlite::Synchronous::normal;
@@ -49,9 +52,12 @@ struct Postgres {
   static constexpr const char* kPriceOf = "select price from product where id = $1";
   static constexpr const char* kSetPrice = "update product set price = $1 where id = $2";
 
-  static qm::postgres::Options options() {
+  static qm::postgres::Options options([[maybe_unused]] const std::string& feed) {
     qm::postgres::Options options;
     options.namespace_name = "shop";
+#ifdef QUERYMARK_TEST_REDIS
+    if (!feed.empty()) options.feed = std::make_shared<qm::RedisFeed>(feed);
+#endif
     return options;
   }
 };
@@ -60,7 +66,8 @@ struct Postgres {
 template <class On>
 class Agent {
  public:
-  Agent(const std::string& address, const std::string& tier) : db_(address, cache_, On::options()) {
+  Agent(const std::string& address, const std::string& tier, const std::string& feed)
+      : db_(address, cache_, On::options(feed)) {
 #ifdef QUERYMARK_TEST_REDIS
     if (tier.starts_with("unix:")) {
       db_.attach(qm::RedisTier(tier));
@@ -77,6 +84,7 @@ class Agent {
     double price = 0;
     in >> command >> argument >> price;
     if (command == "wait") return wait(argument, qm::Wait::local(std::chrono::seconds(10)));
+    if (command == "soon") return wait(argument, qm::Wait::local(std::chrono::milliseconds(300)));
     if (command == "cluster") return wait(argument, qm::Wait::cluster(std::chrono::seconds(20)));
     if (command == "look") return wait(argument, qm::Wait::cluster(std::chrono::seconds(0)));
     const std::int64_t id = std::stoll(argument);
@@ -139,8 +147,8 @@ class Agent {
 };
 
 template <class On>
-int serve(const std::string& address, const std::string& tier) {
-  Agent<On> agent(address, tier);
+int serve(const std::string& address, const std::string& tier, const std::string& feed) {
+  Agent<On> agent(address, tier, feed);
   for (std::string line; std::getline(std::cin, line);)
     std::cout << agent.answer(line) << std::endl;
   return 0;
@@ -152,10 +160,11 @@ int main(int argc, char** argv) {
   try {
     const std::string address = argv[1];
     const std::string tier = argc > 2 ? argv[2] : "";
+    const std::string feed = argc > 3 ? argv[3] : "";
 #ifdef QUERYMARK_TEST_POSTGRES
-    if (qm::postgres::is_url(address)) return serve<Postgres>(address, tier);
+    if (qm::postgres::is_url(address)) return serve<Postgres>(address, tier, feed);
 #endif
-    return serve<Sqlite>(address, tier);
+    return serve<Sqlite>(address, tier, feed);
   } catch (const std::exception& failure) {
     std::cout << "failed: " << failure.what() << std::endl;
     return 1;

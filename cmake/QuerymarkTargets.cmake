@@ -9,7 +9,8 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 find_program(QUERYMARK_CCACHE ccache)
 if(QUERYMARK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${QUERYMARK_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER  # the sloppiness: what it wants before it keeps anything precompiled
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${QUERYMARK_CCACHE}")
 endif()
 
 # querymark_require(<package> <Debian package> [find_package arguments...])

@@ -18,9 +18,12 @@ namespace {
 
 std::atomic<std::size_t> largest{0};
 
-void* noted(std::size_t size) {
+void* noted(std::size_t size, const std::nothrow_t& /*unused*/) noexcept {
   if (size > largest.load(std::memory_order_relaxed)) largest.store(size);
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  return std::malloc(size == 0 ? 1 : size);
+}
+void* noted(std::size_t size) {
+  if (void* memory = noted(size, std::nothrow)) return memory;
   throw std::bad_alloc();
 }
 
@@ -28,6 +31,12 @@ void* noted(std::size_t size) {
 
 void* operator new(std::size_t size) { return noted(size); }
 void* operator new[](std::size_t size) { return noted(size); }
+void* operator new(std::size_t size, const std::nothrow_t& tag) noexcept {
+  return noted(size, tag);
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
+  return noted(size, tag);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

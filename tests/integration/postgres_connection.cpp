@@ -143,7 +143,7 @@ TEST_CASE("postgres connection: what a commit left unawaited is taken with whate
   SECTION("a write that nobody awaits") {
     const std::array<Sent, 1> sent{
         {{.sql = "update product set price = 3 where id = 1", .values = {}}}};
-    const ResultSet begun = connection.begin_ahead({.text = "begin"}, "beginning", sent, {});
+    const ResultSet begun = connection.begin_ahead({.text = "begin"}, "beginning", sent, {}, {});
     CHECK(begun.row(0)["begun"].as<int>() == 1);
     CHECK(connection.ahead());
     const std::array<Part, 1> commit{{{.text = "commit"}}};
@@ -152,7 +152,7 @@ TEST_CASE("postgres connection: what a commit left unawaited is taken with whate
   }
   SECTION("a write that fails") {
     const std::array<Sent, 1> sent{{{.sql = "select 1 / 0", .values = {}}}};
-    static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}));
+    static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}, {}));
     const std::array<Part, 1> commit{{{.text = "commit"}}};
     const std::array<Part, 1> rest{{{.text = "select 'fresh' as session"}}};
     CHECK_THROWS_WITH(connection.run_commit(sent, commit, {.parts = rest, .session = "fresh"}),
@@ -192,7 +192,7 @@ TEST_CASE(
     const std::array<Sent, 1> sent{
         {{.sql = "insert into product (id, name, price) values (77, 'next', 1)", .values = {}}}};
     CHECK(lost([&] {
-      static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}));
+      static_cast<void>(connection.begin_ahead({.text = "begin"}, "beginning", sent, {}, {}));
     }));
     CHECK_FALSE(connection.ahead());
   }

@@ -47,6 +47,49 @@ TEST_CASE("postgres send: statements that nobody awaits cost no round trips of t
   CHECK(gated.shop.number("select price::int from product where id = 1") == 30);
 }
 
+TEST_CASE("postgres send: intents go out with BEGIN where nobody awaits a statement", "[send]") {
+  Gated gated;
+  for (int i = 0; i < 3; ++i) gated.set(3.0 + i);
+  std::string first;
+  std::string second;
+  const auto watch = [&](auto&& write) {
+    first.clear();
+    second.clear();
+    gated.gate.set_rule([&, answered = false](bool to_server, const std::string& chunk) mutable {
+      if (to_server) (answered ? second : first) += chunk;
+      answered = answered || !to_server;
+      return TcpGate::Verdict::pass;
+    });
+    const Receipt receipt = write();
+    gated.gate.set_rule({});
+    CHECK_THAT(first, Contains("querymark_begin") && Contains("querymark_append"));
+    CHECK_THAT(second, Contains("querymark_commit") && !Contains("querymark_append"));
+    CHECK(gated.shop.number("select count(*) from querymark.log where xid = '" +
+                            std::to_string(receipt.position.value) + "' and write_id = " +
+                            std::to_string(static_cast<std::int64_t>(receipt.write.value))) ==
+          receipt.intents);
+    CHECK(receipt.intents > 0);
+    CHECK(gated.process.db.resolve(receipt) == postgres::WriteFate::committed);
+  };
+  watch([&] { return gated.set(9.0).receipt; });
+  watch([&] {
+    return gated.process.db
+        .write([](postgres::Transaction& tx) {
+          for (int i = 0; i < 3; ++i) tx.send(kSet, 1.0 + i, 1);
+          tx.invalidate(entity("product", 1));
+          tx.invalidate(entity("product", 2));
+        })
+        .receipt;
+  });
+  // Nothing but intents.
+  watch([&] {
+    return gated.process.db
+        .write([](postgres::Transaction& tx) { tx.invalidate(entity("product", 1)); })
+        .receipt;
+  });
+  CHECK(gated.shop.number("select price::int from product where id = 1") == 3);
+}
+
 TEST_CASE("postgres send: COMMIT cut before it reaches the server is in doubt, with its position",
           "[send]") {
   Gated gated;

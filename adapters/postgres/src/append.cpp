@@ -1,5 +1,6 @@
 #include "append.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "querymark/log/fields.hpp"
@@ -9,9 +10,9 @@
 
 namespace querymark::postgres {
 
-PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name) {
+PendingWrite pending_of(const ResultSet& begun, const std::string& namespace_name, WriteId write) {
   if (begun.empty()) throw SchemaError("querymark.meta is empty; restore it or migrate anew");
-  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)["epoch"]));
+  PendingWrite pending = begin_pending(namespace_name, epoch_of(begun.row(0)["epoch"]), write);
   pending.receipt.position = parse_position(begun.row(0)["position"].view());
   return pending;
 }
@@ -20,8 +21,8 @@ void add_intents(PendingWrite& pending, const IntentBatch& intents) {
   for (const Target& target : intents.targets()) pending.add(target, pending.receipt.position);
 }
 
-Append::Append(const PendingWrite& pending, const IntentBatch& intents)
-    : one(intents.targets().size() == 1), namespace_name(pending.receipt.namespace_name) {
+Append::Append(std::string namespace_of_write, WriteId write, const IntentBatch& intents)
+    : one(intents.targets().size() == 1), namespace_name(std::move(namespace_of_write)) {
   std::vector<std::string> kind_names;
   std::vector<std::string> target_texts;
   for (const Target& target : intents.targets()) {
@@ -34,7 +35,7 @@ Append::Append(const PendingWrite& pending, const IntentBatch& intents)
                 : OwnedParameter(as_parameter(target_texts));
   values = {as_parameter(namespace_name), kinds,
             intents.reason().empty() ? ParameterView() : as_parameter(intents.reason()),
-            as_parameter(static_cast<std::int64_t>(pending.receipt.write.value)), targets};
+            as_parameter(static_cast<std::int64_t>(write.value)), targets};
 }
 
 }  // namespace querymark::postgres

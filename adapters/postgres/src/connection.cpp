@@ -329,12 +329,15 @@ Connection::First Connection::run_after(std::span<const Sent> sent, std::string_
 }
 
 ResultSet Connection::begin_ahead(const Part& begin, const char* beginning,
-                                  std::span<const Sent> sent, const Prepared& first) {
+                                  std::span<const Sent> sent, const Prepared& first,
+                                  std::span<const Part> behind) {
   const Part begins{.text = beginning, .kind = Part::Kind::named};
-  Steps steps(sent.size() + 2);
+  Steps steps(sent.size() + behind.size() + 2);
   steps.add(begin);
   steps.add(begins);
   steps.add(sent, first);
+  steps.add(behind);
+  behind_ahead_ = behind.size();
   const Call call{
       .doing = "begin a write", .timeout = settings_.statement_timeout, .behind_late = true};
   std::vector<ResultHandle> results(steps.size());
@@ -399,7 +402,7 @@ ResultSet Connection::run_parts(const Call& call, std::span<const Sent> sent,
     if (!in_step) lost_ = true;
     if (!in_step) fail(call, failed.get());
     // Where the first of them was prepared on the way, that has a result of its own.
-    const std::size_t extra = before > sent.size() ? 1 : 0;
+    const std::size_t extra = before > sent.size() + behind_ahead_ ? 1 : 0;
     prepared_ahead_ = extra > 0 && results[0];
     take_sent(sent, std::span(results).subspan(extra), failed);
     if (failed) fail(call, failed.get());

@@ -91,11 +91,12 @@ class Connection {
   void begin_with(const Part& begin, const char* beginning, std::span<const Sent> sent,
                   std::string_view sql, std::span<const ParameterView> values,
                   const Prepared& statement, First& first);
-  /// `begin`, the statement that was prepared as `beginning`, and what was sent: returns what
-  /// `beginning` has answered, while the server goes on with the rest. run_commit() is next, or the
-  /// connection is given up. `first`: what the session has of the first one.
+  /// `begin`, the statement that was prepared as `beginning`, what was sent, and what comes behind
+  /// that: returns what `beginning` has answered, while the server goes on with the rest. run_commit()
+  /// is next, or the connection is given up. `first`: what the session has of the first one.
   [[nodiscard]] ResultSet begin_ahead(const Part& begin, const char* beginning,
-                                      std::span<const Sent> sent, const Prepared& first);
+                                      std::span<const Sent> sent, const Prepared& first,
+                                      std::span<const Part> behind);
   /// Something is on its way whose answers run_commit() takes.
   [[nodiscard]] bool ahead() const noexcept { return open() && pipeline_.ahead(); }
   /// Of the last run_commit(): what begin_ahead() was to prepare has been prepared.
@@ -243,6 +244,7 @@ class Connection {
   int pid_ = 0;
   bool proxied_ = false;
   bool lost_ = false;
+  std::size_t behind_ahead_ = 0;  // parts that went out behind what was sent, ahead
   bool prepared_ahead_ = false;
   std::string_view late_session_;  // what late answers must end with
   bool unproved_ = false;          // they did not

@@ -28,7 +28,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
     of.require_same(begun.row(0)["database_id"].view());
     add_intents(pending, intents);
     if (!intents.empty()) {
-      const Append append(pending, intents);
+      const Append append(pending.receipt.namespace_name, pending.receipt.write, intents);
       static_cast<void>(
           exec_bound(transaction, append.one ? sql::append_one : sql::append, append.values));
     }

@@ -166,14 +166,14 @@ void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values
                              value.has_bytes() ? std::string(value.as_view()) : std::string());
 }
 
-void OpenWrite::require_standing() {
+void OpenWrite::require_standing(const Append* append) {
   require_ours("what ran before");
   if (!begun())
     begin([&] {
-      if (sent_.empty())
+      if (sent_.empty() && append == nullptr)
         start_->begin();
       else
-        start_->begin_ahead(sent_);
+        start_->begin_ahead(sent_, append);
       return 0;
     });
   if (connection_->ahead()) return;

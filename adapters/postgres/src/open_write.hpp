@@ -41,8 +41,8 @@ class OpenWrite {
   [[nodiscard]] std::span<const Sent> sent() const noexcept { return sent_; }
 
   /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
-  /// it where no statement has, together with what was sent.
-  void require_standing();
+  /// it where no statement has, together with what was sent and, unless null, the intents.
+  void require_standing(const Append* append);
 
  private:
   template <class Action, class Take>

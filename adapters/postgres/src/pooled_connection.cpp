@@ -279,11 +279,14 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
   return true;
 }
 
-ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent) {
+ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent,
+                                        const Append* append) {
   ahead_use_ = sent.size() == 1 && keep_their_meaning(sent[0].values) ? statements_.use(sent[0].sql)
                                                                       : CallersStatements::Use{};
+  std::vector<Part> behind;
+  if (append != nullptr) behind.push_back(append_part(*append));
   return Connection::begin_ahead(beginning_of(isolation), "querymark_begin", sent,
-                                 {ahead_use_.name, ahead_use_.already});
+                                 {ahead_use_.name, ahead_use_.already}, behind);
 }
 
 bool PooledConnection::was_outdated(const Error& failure, std::span<const Sent> sent) {
@@ -313,7 +316,7 @@ void PooledConnection::check(const ResultSet& answer) noexcept {
 std::optional<std::int64_t> PooledConnection::commit(const Append* append,
                                                      std::span<const Sent> sent) {
   std::vector<Part> parts;
-  if (append != nullptr) parts.push_back(append_part(*append));
+  if (append != nullptr && !ahead()) parts.push_back(append_part(*append));
   parts.push_back(prepared_ ? named("querymark_commit") : Part{.text = "commit"});
   std::span<const Part> clearing;
   std::vector<Part> with_dropped;

@@ -75,9 +75,10 @@ class PooledConnection final : public Connection {
   [[nodiscard]] bool begin_with(Isolation isolation, std::span<const Sent> sent,
                                 std::string_view sql, std::span<const ParameterView> values,
                                 First& first);
-  /// Begins together with what was sent, which commit() awaits: the row of `begin_write`. Requires
-  /// begins_along(). Throws as begin() does.
-  [[nodiscard]] ResultSet begin_ahead(Isolation isolation, std::span<const Sent> sent);
+  /// Begins together with what was sent and, unless null, the intents, all of which commit() awaits:
+  /// the row of `begin_write`. Requires begins_along(). Throws as begin() does.
+  [[nodiscard]] ResultSet begin_ahead(Isolation isolation, std::span<const Sent> sent,
+                                      const Append* append);
   /// After commit() has thrown: what begin_ahead() has sent was prepared before, and may have failed
   /// for that alone. It is not run by its name any more.
   [[nodiscard]] bool was_outdated(const Error& failure, std::span<const Sent> sent);
@@ -86,7 +87,7 @@ class PooledConnection final : public Connection {
   /// Puts intents into the log, if any, commits, and has the session cleared. Returns when the commit
   /// is known to stand: how many rows the session has counted then that it has put into the log, if it
   /// has. Throws what failed; then the transaction is rolled back, unless the connection is lost.
-  /// What was `sent` goes before, if it has not gone.
+  /// What was `sent` goes before; neither goes if begin_ahead() has begun.
   [[nodiscard]] std::optional<std::int64_t> commit(const Append* append,
                                                    std::span<const Sent> sent);
   /// Rolls back, and clears the session. Never throws.

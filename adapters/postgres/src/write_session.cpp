@@ -40,14 +40,16 @@ class Database::Session final : public WriteSession {
   struct Open {
     Open(State& state, Isolation isolation, SettingList settings)
         : start(state, isolation, std::move(settings)), guard(start), transaction(guard, intents) {}
+    [[nodiscard]] const Append* to_append() const noexcept { return append ? &*append : nullptr; }
 
     IntentBatch intents;
     WriteStart start;
     OpenWrite guard;
     OpenTransaction transaction;
+    std::optional<Append> append;  // once the function has returned, and there are intents
   };
 
-  void require_standing() override { open_->guard.require_standing(); }
+  void require_standing() override;
   PendingWrite commit_intents() override;
   PendingWrite commit_once();
   void settled(const PendingWrite& write) noexcept override;
@@ -60,6 +62,12 @@ class Database::Session final : public WriteSession {
 Database::Session::Session(State& state, Isolation isolation, const SessionSettings& settings)
     : WriteSession(state.core_), state_(state), writing_(&state, state.label) {
   open_.emplace(state, isolation, list_of(settings));
+}
+
+void Database::Session::require_standing() {
+  if (!open_->intents.empty())
+    open_->append.emplace(state_.options.namespace_name, open_->start.write(), open_->intents);
+  open_->guard.require_standing(open_->to_append());
 }
 
 PendingWrite Database::Session::commit_intents() {
@@ -77,11 +85,9 @@ PendingWrite Database::Session::commit_once() {
   PooledConnection& connection = *open_->start.connection();
   PendingWrite& pending = *open_->start.pending();
   add_intents(pending, open_->intents);
-  std::optional<Append> append;
-  if (!open_->intents.empty()) append.emplace(pending, open_->intents);
   std::optional<std::int64_t> logged;
   try {
-    logged = connection.commit(append ? &*append : nullptr, open_->guard.sent());
+    logged = connection.commit(open_->to_append(), open_->guard.sent());
   } catch (const Error& failure) {
     if (!failure.connection_lost()) throw;  // refused, and rolled back
     open_->start.released();

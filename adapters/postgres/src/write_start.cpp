@@ -11,6 +11,7 @@ WriteStart::WriteStart(Database::State& state, Isolation isolation, SettingList 
     : state_(state),
       isolation_(isolation),
       settings_(std::move(settings)),
+      write_(random_write_id()),
       lease_(state.pool.acquire()) {
   if (!connection()->begins_along() || !settings_.names.empty()) begin();
 }
@@ -44,11 +45,11 @@ void WriteStart::begin() {
       std::move(first));
 }
 
-void WriteStart::begin_ahead(std::span<const Sent> sent) {
+void WriteStart::begin_ahead(std::span<const Sent> sent, const Append* append) {
   if (connection()->begins_along()) {
     begun_ = true;
     try {
-      take(connection()->begin_ahead(isolation_, sent));
+      take(connection()->begin_ahead(isolation_, sent, append));
       return;
     } catch (const Error& failure) {
       // COMMIT has not been sent, so nothing can have come of it.
@@ -94,7 +95,7 @@ std::optional<WriteStart::First> WriteStart::begin_with(std::span<const Sent> se
 }
 
 void WriteStart::take(const ResultSet& begun) {
-  pending_ = pending_of(begun, state_.options.namespace_name);
+  pending_ = pending_of(begun, state_.options.namespace_name, write_);
   logged_ = begun.row(0)["logged"].as<std::optional<std::int64_t>>();
 }
 

@@ -32,12 +32,14 @@ class WriteStart {
   /// Throws Error.
   [[nodiscard]] std::optional<First> begin_with(std::span<const Sent> sent, std::string_view sql,
                                                 std::span<const ParameterView> values);
-  /// Begins together with what was sent, for a commit that is next and takes its answers; or
-  /// without it. Throws Error.
-  void begin_ahead(std::span<const Sent> sent);
+  /// Begins together with what was sent and, unless null, the intents, for a commit that is next and
+  /// takes their answers; or without them. Throws Error.
+  void begin_ahead(std::span<const Sent> sent, const Append* append);
   /// What was sent ahead has failed at the commit, for having been prepared: nothing has come of
   /// it, and it has begun anew without it. False: not for that. Throws Error.
   [[nodiscard]] bool begin_anew(const Error& failure, std::span<const Sent> sent);
+  /// By which the log will know it.
+  [[nodiscard]] WriteId write() const noexcept { return write_; }
   /// The write as it has begun; null while it has not.
   [[nodiscard]] PendingWrite* pending() noexcept { return pending_ ? &*pending_ : nullptr; }
   /// How many rows its session had counted when it began that it has put into the log.
@@ -53,6 +55,7 @@ class WriteStart {
   Database::State& state_;
   Isolation isolation_;
   SettingList settings_;
+  WriteId write_;
   std::optional<ConnectionPool<PooledConnection>::Lease> lease_;
   std::optional<PendingWrite> pending_;
   std::optional<std::int64_t> logged_;

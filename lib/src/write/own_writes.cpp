@@ -19,8 +19,10 @@ void PendingWrite::add(const Target& target, Position position) {
   ++receipt.intents;
 }
 
-PendingWrite begin_pending(std::string namespace_name, Epoch epoch) {
-  return {.receipt = {std::move(namespace_name), epoch, {}, WriteId{random_u64()}, 0},
+WriteId random_write_id() { return WriteId{random_u64()}; }
+
+PendingWrite begin_pending(std::string namespace_name, Epoch epoch, WriteId write) {
+  return {.receipt = {std::move(namespace_name), epoch, {}, write, 0},
           .updates = {},
           .follows = std::nullopt,
           .rows = std::nullopt};

@@ -33,8 +33,11 @@ struct PendingWrite {
   [[nodiscard]] bool silent() const noexcept { return updates.empty() && rows.value_or(0) == 0; }
 };
 
-/// An empty pending write of a fresh write id.
-[[nodiscard]] PendingWrite begin_pending(std::string namespace_name, Epoch epoch);
+/// Of a write that begins.
+[[nodiscard]] WriteId random_write_id();
+/// An empty pending write.
+[[nodiscard]] PendingWrite begin_pending(std::string namespace_name, Epoch epoch,
+                                         WriteId write = random_write_id());
 
 struct DatabaseStats {
   std::uint64_t writes = 0;

@@ -46,8 +46,9 @@
 
 namespace querymark {
 
-Marks::Marks(std::size_t cells)
+Marks::Marks(std::size_t cells, const Clock* clock)
     : table_(cells),
+      times_(std::clamp<std::size_t>(cells / 8, 64, kMostTimes), clock),
       coarse_mask_(std::bit_floor(std::clamp<std::size_t>(cells / 4, 16, std::size_t{16} * 1024)) -
                    1),
       coarse_(std::make_unique<std::atomic<std::uint64_t>[]>(coarse_mask_ + 1)) {}
@@ -97,7 +98,9 @@ class Marks::Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
   ~Batch() {
-    if (any_) marks_.generation_.store(next_, std::memory_order_release);
+    if (!any_) return;
+    marks_.times_.note(next_);
+    marks_.generation_.store(next_, std::memory_order_release);
   }
 
   void add(const MarkUpdate& update, Position position) noexcept {
@@ -229,6 +232,7 @@ void Marks::restart(const Cursor& now) {
   own_.clear();
   const std::uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
   flush_generation_.store(generation, std::memory_order_relaxed);
+  times_.forget_upto(generation);
   generation_.store(generation, std::memory_order_release);
   const MutexLock cursor_lock(cursor_mutex_);
   if (next.epoch != cursor_.epoch) {

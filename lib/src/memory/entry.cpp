@@ -84,18 +84,18 @@ Entry::Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool 
   std::ranges::copy(init.parameters, const_cast<char*>(parameters_begin()));
 }
 
-// Layout: [heap bytes and count, if needed] [targets, padded in front] [Entry] [parameters]
+// Layout: [heap bytes, count and grace, if needed] [targets, padded in front] [Entry] [parameters]
 // [values]
 EntryRef make_raw_entry(const EntryInit& init, std::uint16_t kind, std::size_t count,
                         std::size_t heap_bytes, void (*move)(void*, void*) noexcept, void* source) {
   check_entry_sizes(init);
-  const bool outside = heap_bytes > 0 || count >= Entry::kCountOutside;
+  const bool outside = heap_bytes > 0 || count >= Entry::kCountOutside || init.grace.count() > 0;
   const std::size_t front = Entry::front_bytes(init.targets.size(), outside);
   const detail::StoredKind& stored = detail::kind_of(kind);
   const std::size_t raw = front + sizeof(Entry) + init.parameters.size();
   const std::size_t offset = (raw + stored.alignment - 1) / stored.alignment * stored.alignment;
   auto* const block = static_cast<char*>(allocate_entry_block(offset + count * stored.size));
-  if (outside) new (block) Entry::Outside{heap_bytes, count};
+  if (outside) new (block) Entry::Outside{heap_bytes, count, init.grace};
   auto* const entry = new (block + front) Entry(init, kind, count, outside);
   move(block + offset, source);
   return EntryRef::adopt(entry);

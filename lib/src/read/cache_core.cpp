@@ -23,7 +23,7 @@ void CacheCore::detach(MarkDomain domain) noexcept {
 }
 
 bool CacheCore::is_dead(const Entry& entry) const {
-  return entry.expires() <= clock.coarse_now() || domains.is_dead(entry);
+  return entry.useful_until() <= clock.coarse_now() || domains.is_dead(entry);
 }
 
 }  // namespace querymark

@@ -25,6 +25,10 @@ std::string_view to_string(ReadStatus status) noexcept {
       return "bypass";
     case ReadStatus::degraded:
       return "degraded";
+    case ReadStatus::stale:
+      return "stale";
+    case ReadStatus::outdated:
+      return "outdated";
   }
   return "unknown";
 }
@@ -67,6 +71,10 @@ std::string_view to_string(Stored stored) noexcept {
       return "its rows imply more targets than a value can carry";
     case Stored::uncacheable:
       return "it tells of the server, which no invalidation speaks of";
+    case Stored::unwanted:
+      return "its query is not to be cached";
+    case Stored::declined:
+      return "its rows are not to be kept";
   }
   return "unknown";
 }

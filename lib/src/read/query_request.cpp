@@ -21,6 +21,13 @@ std::vector<TargetId> with_ids_of(std::span<const Target> implied,
   return ids.values();
 }
 
+Stored by_policy(const ReadPolicy& policy, const ResultSet& rows, EntryInit& entry) {
+  const auto lifetime = lifetime_of(policy, rows, entry.expires - entry.loaded);
+  if (!lifetime) return Stored::declined;
+  entry.expires = after(entry.loaded, jittered(policy, *lifetime));
+  return Stored::yes;
+}
+
 // By the targets themselves: what other processes read must not depend on this one's ids.
 std::vector<Target> targets_of(const std::vector<RowTagger>& taggers, const ResultSet& rows) {
   std::vector<Target> targets;

@@ -9,6 +9,10 @@ void ReadCounters::copy_to(CacheStats& stats) const {
   stats.misses = misses.load();
   stats.joined = joined.load();
   stats.bypassed = bypassed.load();
+  stats.stale = stale.load();
+  stats.outdated = outdated.load();
+  stats.unwanted = unwanted.load();
+  stats.declined = declined.load();
   stats.load_failures = load_failures.load();
   stats.untagged = untagged.load();
   stats.expired = expired.load();

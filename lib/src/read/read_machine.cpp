@@ -37,6 +37,9 @@
 //     database answers it, past all copies and loads in flight (reach, resume_reached).
 //   - A value for shared tiers is stamped only after the log has been looked at for own writes that
 //     are ahead of it: stamped below them, it would be dead for every other process (enter).
+//   - What is no longer fresh is served only by the query's policy, labelled, within the windows that it
+//     names, judged at that moment, and never to a read that must be fresher than memory happens to
+//     be (find_old, old_within).
 //   - Whatever a step throws ends the call as its outcome, and leaves the lead to a waiter; only a
 //     load that failed is everybody's error (guarded, fail).
 
@@ -44,11 +47,17 @@ namespace querymark {
 namespace {
 
 constexpr unsigned kMaxJoins = 2;
+constexpr std::size_t kShownOfSql = 100;
 
 // Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
 std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
   return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
                                                std::chrono::hours(24 * 365));
+}
+
+// What is no answer but to the caller whose load it was can't be shared.
+bool is_anybodys(const Loaded& loaded) noexcept {
+  return loaded.keep == Stored::yes || loaded.keep == Stored::declined;
 }
 
 Stored stored_as(StoreStatus status) noexcept {
@@ -128,6 +137,7 @@ ReadMachine::Action ReadMachine::resume_stored() noexcept {
 ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
   cache_.counters.load_failures.fetch_add(1);
   if (leader_) leader_->fail(error);
+  leader_.reset();
   return end(std::move(error));
 }
 
@@ -141,6 +151,7 @@ ReadMachine::Action ReadMachine::give_up() noexcept {
 ReadMachine::Action ReadMachine::end(std::exception_ptr error) noexcept {
   waiter_.reset();
   leader_.reset();
+  if (const auto outcome = old_instead_of(error)) return finish_old(*outcome);
   error_ = std::move(error);
   return over();
 }
@@ -172,19 +183,24 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
           .generation = generation,
           .targets = target_ids_.values(),
           .loaded = loaded,
-          .expires = std::min(expires, expires_limit_)};
+          .expires = std::min(expires, expires_limit_),
+          .grace = policy().grace()};
 }
 
 ReadMachine::Action ReadMachine::begin() {
   began_ = cache_.clock.coarse_now();
   if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
     bypass_ = Stored::disabled;
+  } else if (!request_.wanted()) {
+    bypass_ = Stored::unwanted;
+    cache_.counters.unwanted.fetch_add(1);
   } else if (demanding()) {
     return reach();
   } else if (!source_.marks().trusted(began_)) {
     bypass_ = Stored::lagging;
   }
-  return bypass_ || request_.alone ? load_alone() : enter();
+  if (bypass_ || request_.alone) return load_alone();
+  return policy().cache_if.empty() ? enter() : look();
 }
 
 // What a hit has no use for, so only once memory can't serve the read, unless the entry is to carry
@@ -194,6 +210,10 @@ void ReadMachine::declare_targets() {
   targets_ = request_.options.tags;
   request_.add_targets(targets_);
   require_tags();
+  if (policy().empty_ttl && targets_.empty() && request_.options.cached)
+    throw ConfigError(
+        "empty_ttl keeps that there is no row, so a tag must tell of the one that comes: " +
+        excerpt(key().prefix->text(), kShownOfSql));
   targets_.push_back(key_target(key()));
   for (const Target& target : targets_) target_ids_.add(target.id());
   if (target_ids_.size() > kMaxTargets)
@@ -237,11 +257,10 @@ void ReadMachine::require_tags() {
     return;
   cache_.counters.untagged.fetch_add(1);
   if (!source_.options().require_tags) return;
-  constexpr std::size_t kShown = 100;
   throw ConfigError(
       "this query declares no tags, and the database was opened with require_tags; say what makes "
       "it stale with .tag(...), or .uncached(): " +
-      excerpt(prefix.text(), kShown));
+      excerpt(prefix.text(), kShownOfSql));
 }
 
 ReadMachine::Action ReadMachine::enter() {
@@ -252,9 +271,13 @@ ReadMachine::Action ReadMachine::enter() {
     followed_ = true;
     return Reach{&kAll, source_.subscriber()};
   }
+  find_old();
+  if (const auto outcome = old_within(policy().serve_stale, {})) return finish_old(*outcome);
   FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
+    if (const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within))
+      return finish_old(*outcome);
     ++joins_;
     waiter_.emplace(std::move(*waiter));
     return Await{&*waiter_};
@@ -368,8 +391,10 @@ ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) c
   // How old a value may be is the reader's to say, not who stored it.
   Judged found{.age = within_a_year(wall - value.stored), .targets = target_ids_};
   if (value.expires <= wall || found.age >= ttl_) return found;
+  const auto life = lifetime(value.rows);
+  if (!life || found.age >= *life) return found;
   found.left =
-      std::min<std::chrono::nanoseconds>(within_a_year(value.expires - wall), ttl_ - found.age);
+      std::min<std::chrono::nanoseconds>(within_a_year(value.expires - wall), *life - found.age);
   found.as = Judged::As::stale;
   const auto provable =
       proved || source_.proof() == nullptr ? Judged::As::stale : Judged::As::unproved;
@@ -454,6 +479,16 @@ ReadMachine::Action ReadMachine::refuse_shared(const SharedStamp& stamp) {
   return poll_next_tier();
 }
 
+// Nothing for rows that this query's policy would not have kept, or can't make sense of.
+std::optional<std::chrono::nanoseconds> ReadMachine::lifetime(const ResultSet& rows) const {
+  if (!policy().decides_about_rows()) return ttl_;
+  try {
+    return detail::lifetime_of(policy(), rows, ttl_);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
 // False for rows that can't be tagged: of another idea of the columns, or garbage.
 bool ReadMachine::add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const {
   try {
@@ -472,6 +507,7 @@ ReadMachine::Action ReadMachine::load() {
 
 ReadMachine::Action ReadMachine::load_alone() {
   declare_targets();
+  find_old();
   stamp_ = source_.marks().begin_load();
   return load();
 }
@@ -481,13 +517,17 @@ ReadMachine::Action ReadMachine::load_alone() {
 Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
   ReadCounters& counters = cache_.counters;
   if (bypass_) return *bypass_;
-  if (loaded.keep != Stored::yes) return loaded.keep;
+  if (!is_anybodys(loaded)) return loaded.keep;
   if (loaded.snapshot) {
     const auto generation = source_.marks().judge(*loaded.snapshot, entry->targets());
     if (!generation) return Stored::not_covered;
   } else if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
     counters.late_fills.fetch_add(1);
     return Stored::invalidated;
+  }
+  if (loaded.keep == Stored::declined) {
+    counters.declined.fetch_add(1);
+    return Stored::declined;
   }
   const Stored kept = stored_as(cache_.memory.insert(entry));
   if (kept == Stored::yes) counters.stored.fetch_add(1);
@@ -496,7 +536,7 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
 }
 
 bool ReadMachine::is_covered(const Loaded& loaded) const {
-  return trusted_now() && loaded.keep == Stored::yes && loaded.snapshot &&
+  return trusted_now() && is_anybodys(loaded) && loaded.snapshot &&
          source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
 }
 
@@ -510,7 +550,7 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   const Stored kept = keep(loaded.entry, loaded);
   // Waiters judge a value by the stamp of the load that they share. One that ran in an older
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
-  if (loaded.keep != Stored::yes || kept == Stored::not_covered) leader_.reset();
+  if (!is_anybodys(loaded) || kept == Stored::not_covered) leader_.reset();
   const bool bypassed = bypass_.has_value();
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
   const bool shares = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
@@ -518,7 +558,8 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   SharedValue value;
   if (shares) {
     const WallTime wall = cache_.clock.wall_now();
-    const auto ttl = within_a_year(std::chrono::duration_cast<std::chrono::milliseconds>(ttl_));
+    const auto ttl = within_a_year(
+        std::chrono::ceil<std::chrono::milliseconds>(loaded.entry->expires() - began_));
     targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
     value = {.stamp = loaded.snapshot.value_or(stamp_.shared),
              .stored = wall,

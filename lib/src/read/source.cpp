@@ -26,7 +26,7 @@ SourceOptions checked(SourceOptions options) {
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
       options_(checked(std::move(options))),
-      marks_(cache.core().domains.cells(options_.mark_cells)),
+      marks_(cache.core().domains.cells(options_.mark_cells), &cache.core().clock),
       domain_(cache.core().attach(marks_)) {}
 
 Source::~Source() {
@@ -69,7 +69,7 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   const std::chrono::nanoseconds age = entry->age(now);
   const Verdict found_out = verdict(*entry, now, max_age(lookup.options), lookup.required);
   if (found_out != Verdict::fresh) [[unlikely]] {
-    refuse(*entry, found_out, now);
+    refuse(*entry, found_out, lookup.options.policy, now);
     return false;
   }
   found.entry = std::move(entry);
@@ -84,7 +84,31 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   return true;
 }
 
-void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept {
+Source::Old Source::judge_old(EntryRef entry, std::chrono::nanoseconds max_age,
+                              MonotonicTime now) const noexcept {
+  Old old;
+  const MonotonicTime end = std::min(entry->expires(), detail::after(entry->loaded(), max_age));
+  old.past_ttl = now - end;
+  if (!marks_.unchanged_since(entry->generation(), entry->targets())) {
+    old.outdated = true;
+    old.outdated_since = marks_.outdated_since(entry->generation());
+  } else if (options_.lagging == Lagging::bypass && !marks_.trusted(now)) {
+    old.outdated = true;  // what has come since the log was to be reached nobody knows
+    old.outdated_since = marks_.trusted_until();
+  }
+  old.entry = std::move(entry);
+  return old;
+}
+
+Source::Old Source::find_old(const CallKey& call, std::chrono::nanoseconds max_age,
+                             std::span<const TargetId> required, MonotonicTime now) noexcept {
+  const EntryRef entry = cache_.core().memory.find(call.view, call.hash);
+  if (!entry || entry->domain() != domain_ || !entry->carries(required)) return {};
+  return judge_old(EntryRef::share(entry.get()), max_age, now);  // held for as long as a load takes
+}
+
+void Source::refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
+                    MonotonicTime now) noexcept {
   ReadCounters& counters = cache_.core().counters;
   switch (verdict) {
     case Verdict::targets_differ:
@@ -92,10 +116,12 @@ void Source::refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noex
       return;  // kept: see lead()
     case Verdict::expired:
       counters.expired.fetch_add(1);
-      if (!entry.expired_at(now)) return;  // for this caller alone, whose ttl is shorter
+      // For this caller alone, whose ttl is shorter; or it may be of use yet.
+      if (entry.useful_until() > now) return;
       break;
     case Verdict::invalidated:
       counters.invalidated.fetch_add(1);
+      if (policy.outlives_invalidations()) return;
       break;
     case Verdict::other_domain:
     case Verdict::fresh:

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "querymark/mark/batch_times.hpp"
 #include "querymark/mark/mark_table.hpp"
 #include "querymark/mark/mark_update.hpp"
 #include "querymark/mark/snapshot.hpp"
@@ -31,7 +32,11 @@ class Marks {
   /// Most (position, target) pairs that are remembered until the log shows them.
   static constexpr std::size_t kMaxRemembered = 100'000;
 
-  explicit Marks(std::size_t cells = MarkTable::kDefaultSize);
+  /// Most batches of which they know when they were applied; fewer where there are few cells.
+  static constexpr std::size_t kMostTimes = 2048;
+
+  /// With a clock, which must outlive them, they know when the last batches were applied.
+  explicit Marks(std::size_t cells = MarkTable::kDefaultSize, const Clock* clock = nullptr);
 
   // --- hits
   /// The last published generation. An entry whose stamp equals it can't be stale.
@@ -42,6 +47,12 @@ class Marks {
   /// raise an entry's stamp afterwards must have read `generation()` before this call.
   [[nodiscard]] bool unchanged_since(std::uint64_t stamp,
                                      std::span<const TargetId> targets) const noexcept;
+  /// When the first batch after this stamp was applied: no invalidation that the stamp lacks is older.
+  /// Nothing: too many have come since, or the marks were restarted, so that nobody knows. Takes no
+  /// lock.
+  [[nodiscard]] std::optional<MonotonicTime> outdated_since(std::uint64_t stamp) const noexcept {
+    return times_.of(stamp + 1, [this] { return generation(); });
+  }
   /// False once the last contact with the log is older than max_lag allows (rule 2).
   [[nodiscard]] bool trusted(MonotonicTime now) const noexcept {
     return now.time_since_epoch().count() < trusted_until_.load(std::memory_order_acquire);
@@ -111,12 +122,15 @@ class Marks {
   [[nodiscard]] std::uint64_t restarts() const noexcept {
     return restarts_.load(std::memory_order_relaxed);
   }
+  [[nodiscard]] MonotonicTime trusted_until() const noexcept {
+    return MonotonicTime(std::chrono::nanoseconds(trusted_until_.load(std::memory_order_acquire)));
+  }
   void trust_until(MonotonicTime deadline) noexcept {
     trusted_until_.store(deadline.time_since_epoch().count(), std::memory_order_release);
   }
   /// What the marks take, untouched pages included.
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return table_.bytes() + (coarse_mask_ + 1) * sizeof(std::uint64_t);
+    return table_.bytes() + (coarse_mask_ + 1) * sizeof(std::uint64_t) + times_.bytes();
   }
   [[nodiscard]] const MarkTable& table() const noexcept { return table_; }
   /// Own (position, target) pairs that the log has yet to show.
@@ -139,6 +153,7 @@ class Marks {
   }
 
   MarkTable table_;
+  BatchTimes times_;
   // Per cell the highest generation of any target that falls into it: most looks end here. At most
   // 128 KiB, which stay in a core's own cache.
   std::size_t coarse_mask_;

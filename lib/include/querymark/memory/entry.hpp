@@ -35,6 +35,8 @@ struct EntryInit {
   std::span<const TargetId> targets;
   MonotonicTime loaded;
   MonotonicTime expires = MonotonicTime::max();
+  /// How long it may be of use after that.
+  std::chrono::nanoseconds grace{};
 };
 
 class EntryRef;
@@ -108,6 +110,10 @@ class Entry {
   [[nodiscard]] bool expired_at(MonotonicTime now) const noexcept {
     return static_cast<std::int64_t>(expires_) <= now.time_since_epoch().count() >> kTickShift;
   }
+  /// Until when it may be of use to anybody: `expires()`, and its grace.
+  [[nodiscard]] MonotonicTime useful_until() const noexcept {
+    return has_outside_ ? detail::after(expires(), outside()->grace) : expires();
+  }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.
   [[nodiscard]] std::size_t charge() const noexcept;
@@ -151,6 +157,7 @@ class Entry {
   struct Outside {
     std::size_t heap_bytes;
     std::size_t count;
+    std::chrono::nanoseconds grace;
   };
   static constexpr std::uint16_t kCountOutside = 0xFFFF;
   static constexpr unsigned kTickShift = 12;  // a tick is 4,096 ns; 48 bits of them are 36 years

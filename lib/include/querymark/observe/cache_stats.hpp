@@ -14,6 +14,8 @@ struct CacheStats {
   std::uint64_t joined = 0;       ///< Served by another caller's load.
   std::uint64_t bypassed = 0;     ///< Cache switched off, not trusted, or refused for this read.
   std::uint64_t degraded = 0;     ///< Hits served although freshness could not be claimed (policy).
+  std::uint64_t stale = 0;        ///< Served past their ttl (policy).
+  std::uint64_t outdated = 0;     ///< Served past an invalidation (policy).
   std::uint64_t load_failures = 0;
   std::uint64_t untagged = 0;  ///< Loads of cached queries without a tag: only a TTL ends them.
   // Why what was in memory was not served.
@@ -29,6 +31,8 @@ struct CacheStats {
   // Stores.
   std::uint64_t stored = 0;
   std::uint64_t oversize = 0;
+  std::uint64_t unwanted = 0;    ///< Loads that the policy's `cache_if` kept from the cache.
+  std::uint64_t declined = 0;    ///< Loads whose rows the policy did not keep.
   std::uint64_t late_fills = 0;  ///< Loads that were invalidated before they could be stored.
   std::uint64_t evictions = 0;
   // Gauges.

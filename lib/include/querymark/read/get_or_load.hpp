@@ -27,7 +27,9 @@ class ValueRequest final : public ReadRequest {
   Loaded load(const EntryInit& init) override {
     T value = load_();
     const std::size_t heap = heap_bytes_of(value);
-    return {make_entry(init, std::move(value), heap), std::nullopt, std::nullopt, Stored::yes};
+    EntryInit with = init;
+    with.expires = after(init.loaded, jittered(options.policy, init.expires - init.loaded));
+    return {make_entry(with, std::move(value), heap), std::nullopt, std::nullopt, Stored::yes};
   }
   [[nodiscard]] EntryRef materialize(const ResultSet& /*rows*/,
                                      const EntryInit& /*init*/) const override {
@@ -51,6 +53,9 @@ template <class T, class Load>
                                     const ReadOptions& options, Load&& load) {
   if (!options.row_tags.empty())
     throw ConfigError("a value of get_or_load has no rows to be tagged by");
+  if (options.policy.decides_about_rows() || !options.policy.cache_if.empty())
+    throw ConfigError(
+        "a value of get_or_load has no rows and no parameters for a policy to look at");
   detail::require_sensible(options);
   const KeyPrefixRef prefix =
       source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);

@@ -15,6 +15,8 @@ enum class ReadStatus : std::uint8_t {
   joined,    ///< Shared another caller's load.
   bypass,    ///< Loaded past the cache, which was off, not trusted, or not usable for this read.
   degraded,  ///< A hit whose freshness could not be claimed (policy `serve_degraded`).
+  stale,     ///< From memory, past its ttl, by the query's policy: no invalidation has reached it.
+  outdated,  ///< From memory, past an invalidation, by the query's policy.
 };
 
 /// Where the value came from.
@@ -34,6 +36,8 @@ enum class Stored : std::uint8_t {
   reentrant,         ///< The load of this very key asked for it again.
   too_many_targets,  ///< Its rows imply more targets than a value can carry.
   uncacheable,       ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
+  unwanted,          ///< The policy's `cache_if` said no.
+  declined,          ///< The policy refused the rows: `keep_if`, or a ttl of zero.
 };
 
 /// What happened on one read.
@@ -43,8 +47,10 @@ struct Outcome {
   Stored stored = Stored::yes;
   std::chrono::nanoseconds age{};  ///< Since the value was loaded; zero when it was just now.
 
+  /// Served without a load of the database.
   [[nodiscard]] bool is_hit() const noexcept {
-    return status == ReadStatus::hit || status == ReadStatus::degraded;
+    return status == ReadStatus::hit || status == ReadStatus::degraded ||
+           status == ReadStatus::stale || status == ReadStatus::outdated;
   }
 };
 

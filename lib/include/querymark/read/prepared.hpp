@@ -86,6 +86,12 @@ class Prepared {
         [&](ReadOptions& options) { options.lease = detail::not_negative(longest, "a lease"); });
   }
 
+  /// What it does beyond the ordinary. Throws ConfigError for what makes no sense.
+  [[nodiscard]] Prepared policy(ReadPolicy policy) const {
+    detail::require_sensible(policy);
+    return with([&](ReadOptions& options) { options.policy = std::move(policy); });
+  }
+
   /// The same query, read as freshly as that: a Consistency, or a user's session.
   [[nodiscard]] Reading<Prepared, T> reading(Consistency consistency) const {
     return {*this, std::move(consistency)};
@@ -98,9 +104,7 @@ class Prepared {
   [[nodiscard]] Reading<Prepared, T> strong() const { return reading(Consistency::strong()); }
 
   /// Switches caching of this query off and on at run time, for all copies of this handle.
-  void set_enabled(bool enabled) noexcept {
-    state_->enabled.store(enabled, std::memory_order_relaxed);
-  }
+  void set_enabled(bool enabled) noexcept { state_->set_enabled(enabled); }
 
   /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
   template <HasParameterTraits... Args>

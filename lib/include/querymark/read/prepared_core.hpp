@@ -28,6 +28,13 @@ struct PreparedCore {
   PreparedSetup setup;
   KeyPrefixRef prefix;
   std::atomic<bool> enabled{true};
+  /// Memory is looked into before anything else: it is enabled, and no rule comes first.
+  std::atomic<bool> looks_at_once{true};
+
+  void set_enabled(bool on) noexcept {
+    enabled.store(on, std::memory_order_relaxed);
+    looks_at_once.store(on && setup.options.policy.cache_if.empty(), std::memory_order_relaxed);
+  }
 
  protected:
   /// Its tags, and the types of what makes tags, are part of what it is stored as.
@@ -45,6 +52,7 @@ struct PreparedCore {
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
     prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql,
                            setup.sql, options.scope, setup.route.loader().session());
+    set_enabled(true);
   }
   ~PreparedCore() = default;
 };
@@ -62,7 +70,7 @@ template <class Handle, class Declared, class Load, class... Args>
   Handle handle{ReadResult{}};
   ReadResult& read = InPlace::of(handle);
   bool hit = false;
-  if (core.enabled.load(std::memory_order_relaxed)) [[likely]] {
+  if (core.looks_at_once.load(std::memory_order_relaxed)) [[likely]] {
     if (declared == nullptr) [[likely]]
       hit = source.find({.call = call, .options = options}, read);
     else if constexpr (!std::is_null_pointer_v<Declared>)

@@ -59,6 +59,12 @@ class Query {
     options_.lease = detail::not_negative(longest, "a lease");
     return std::move(*this);
   }
+  /// What it does beyond the ordinary. Throws ConfigError for what makes no sense.
+  Query&& policy(ReadPolicy policy) && {
+    detail::require_sensible(policy);
+    options_.policy = std::move(policy);
+    return std::move(*this);
+  }
   Query&& uncached(bool off = true) && {
     options_.cached = !off;
     return std::move(*this);
@@ -135,7 +141,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
   if (options_.cached && options_.consistency.is_eventual() && source.admits(options_) &&
-      loader.may_hit(sql_)) {
+      options_.policy.cache_if.empty() && loader.may_hit(sql_)) {
     const std::vector<TargetId> required = ids_of(options_.tags);
     ReadResult found;
     if (source.find({.call = call, .options = options_, .required = required}, found))

@@ -41,6 +41,9 @@ using HandleOf = std::conditional_t<std::is_same_v<T, ResultSet>, Result, Rows<T
 [[nodiscard]] std::vector<TargetId> with_ids_of(std::span<const Target> implied,
                                                 std::span<const TargetId> declared);
 
+/// Whether the policy keeps these rows; shortens the life of their entry as it says.
+[[nodiscard]] Stored by_policy(const ReadPolicy& policy, const ResultSet& rows, EntryInit& entry);
+
 /// A read of SQL rows; `Targets` is a callable that appends the targets that the options do not
 /// name.
 template <class T, class Mapper, class Targets>
@@ -57,6 +60,9 @@ class QueryRequest final : public ReadRequest {
   }
 
   void add_targets(std::vector<Target>& targets) const override { targets_(targets); }
+  [[nodiscard]] bool wanted() const override {
+    return options.policy.cache_if(call.view.prefix->text(), values_);
+  }
   Loaded load(const EntryInit& init) override {
     const std::string_view sql = call.view.prefix->text();
     require_no_nul(sql);
@@ -69,6 +75,7 @@ class QueryRequest final : public ReadRequest {
       with.targets = all;
     else if (loaded.keep == Stored::yes)
       loaded.keep = Stored::too_many_targets;
+    if (loaded.keep == Stored::yes) loaded.keep = by_policy(options.policy, loaded.rows, with);
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, with);
     return {.entry = std::move(entry),
             .rows = std::move(loaded.rows),

@@ -157,6 +157,7 @@ class ReadMachine final : private TierJudge {
   void require_tags();
   [[nodiscard]] bool takes(const SharedValue& value) noexcept override;
   [[nodiscard]] Judged judged(const SharedValue& value, bool proved) const;
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> lifetime(const ResultSet& rows) const;
   [[nodiscard]] bool add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const;
   [[nodiscard]] Action enter();
   [[nodiscard]] Action lead(FlightLeader leader);
@@ -179,6 +180,12 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action store_next_tier();
   void complete(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
+  // What memory has that is better than an error, or than to wait, by the policy.
+  void find_old();
+  [[nodiscard]] std::optional<Outcome> old_within(std::chrono::nanoseconds stale,
+                                                  std::chrono::nanoseconds outdated) noexcept;
+  [[nodiscard]] std::optional<Outcome> old_instead_of(const std::exception_ptr& error) noexcept;
+  [[nodiscard]] Action finish_old(const Outcome& outcome);
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
   [[nodiscard]] Action over() noexcept;
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
@@ -188,6 +195,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Stored keep(const EntryRef& entry, const Loaded& loaded);
   [[nodiscard]] Digest shared_name();
   [[nodiscard]] const KeyView& key() const noexcept { return request_.call.view; }
+  [[nodiscard]] const ReadPolicy& policy() const noexcept { return request_.options.policy; }
 
   Source& source_;
   CacheCore& cache_;
@@ -201,6 +209,7 @@ class ReadMachine final : private TierJudge {
   MonotonicTime expires_limit_ = MonotonicTime::max();
   MonotonicTime began_;
   Stamp stamp_;
+  EntryRef old_;  // what may be served although it is not fresh
   std::optional<FlightLeader> leader_;
   std::optional<FlightWaiter> waiter_;
   std::optional<Digest> name_;

@@ -6,6 +6,7 @@
 
 #include "querymark/key/target.hpp"
 #include "querymark/read/consistency.hpp"
+#include "querymark/read/read_policy.hpp"
 #include "querymark/read/row_tags.hpp"
 #include "querymark/support/time_span.hpp"
 
@@ -37,15 +38,18 @@ struct ReadOptions {
   bool cached = true;
   /// How fresh it must be. Anything but eventual reads by way of the log, not just of memory.
   Consistency consistency{};
+  /// What it does beyond that.
+  ReadPolicy policy{};
 };
 
 namespace detail {
 
-/// Throws ConfigError for a negative ttl, timeout or lease.
+/// Throws ConfigError for a negative ttl, timeout or lease, and for a policy that makes no sense.
 inline void require_sensible(const ReadOptions& options) {
   if (options.ttl) not_negative(*options.ttl, "a ttl");
   not_negative(options.timeout, "a timeout");
   not_negative(options.lease, "a lease");
+  require_sensible(options.policy);
 }
 
 }  // namespace detail

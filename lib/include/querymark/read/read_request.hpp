@@ -39,6 +39,8 @@ class ReadRequest {
   /// Appends the targets that its options do not name, such as those made from the parameters; the
   /// key's own comes on top. Called once, when memory has not served the read; see keyed_targets.
   virtual void add_targets(std::vector<Target>& /*targets*/) const {}
+  /// What the policy says of it before anything is asked. Throws what the policy throws.
+  [[nodiscard]] virtual bool wanted() const { return true; }
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
   /// Makes the entry from what a shared tier holds. Throws TypeError when the rows do not fit.

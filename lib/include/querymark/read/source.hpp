@@ -112,6 +112,20 @@ class Source {
   [[nodiscard]] Verdict verdict(const Entry& entry, MonotonicTime now,
                                 std::chrono::nanoseconds max_age,
                                 std::span<const TargetId> required) const noexcept;
+  /// What memory has of a key although it may not be served as a hit.
+  struct Old {
+    EntryRef entry{};                     ///< Counted. Null: nothing.
+    std::chrono::nanoseconds past_ttl{};  ///< Negative: within it.
+    /// An invalidation has reached it, or may have, as far as this process knows the log.
+    bool outdated = false;
+    std::optional<MonotonicTime> outdated_since{};  ///< Then. Nothing: nobody knows.
+  };
+  /// Looks for it, whatever its age, among what this source's marks judge and carries `required`.
+  [[nodiscard]] Old find_old(const CallKey& call, std::chrono::nanoseconds max_age,
+                             std::span<const TargetId> required, MonotonicTime now) noexcept;
+  /// The same about an entry that was found before.
+  [[nodiscard]] Old judge_old(EntryRef entry, std::chrono::nanoseconds max_age,
+                              MonotonicTime now) const noexcept;
   /// What this source's entries carry, so that its marks judge them.
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
   [[nodiscard]] FlightTable& flights() noexcept { return flights_; }
@@ -123,7 +137,8 @@ class Source {
 
  private:
   /// Counts why, and drops the entry if nobody can use it any more.
-  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, MonotonicTime now) noexcept;
+  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
+                            MonotonicTime now) noexcept;
 
   Cache& cache_;
   SourceOptions options_;

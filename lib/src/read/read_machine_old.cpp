@@ -1,0 +1,65 @@
+#include <exception>
+#include <utility>
+
+#include "querymark/read/read_machine.hpp"
+#include "querymark/support/error.hpp"
+
+// What the policy makes of a value that is no longer fresh.
+
+namespace querymark {
+namespace {
+
+// Whether the database may well answer another time. Errors in the statement and its use stay errors:
+// a right that was withdrawn, for instance.
+bool is_outage(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& ours) {
+    return ours.retryable() || ours.connection_lost();
+  } catch (const std::exception&) {  // a loader of the caller's: of another client
+    return true;
+  } catch (...) {  // nobody knows what it is, so the caller gets it
+    return false;
+  }
+}
+
+}  // namespace
+
+void ReadMachine::find_old() {
+  if (old_ || !policy().serves_old() || demanding() || request_.alone) return;
+  if (bypass_ && bypass_ != Stored::lagging) return;
+  old_ = source_.find_old(request_.call, ttl_, required_, cache_.clock.coarse_now()).entry;
+}
+
+std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
+                                               std::chrono::nanoseconds outdated) noexcept {
+  if (!old_ || (stale.count() <= 0 && outdated.count() <= 0)) return std::nullopt;
+  const MonotonicTime now = cache_.clock.coarse_now();
+  const Source::Old found = source_.judge_old(old_, ttl_, now);
+  if (found.past_ttl.count() >= 0 && found.past_ttl >= stale) return std::nullopt;
+  if (found.outdated &&
+      (!found.outdated_since || now >= detail::after(*found.outdated_since, outdated)))
+    return std::nullopt;
+  return Outcome{.status = found.outdated                ? ReadStatus::outdated
+                           : found.past_ttl.count() >= 0 ? ReadStatus::stale
+                                                         : ReadStatus::hit,
+                 .origin = Origin::memory,
+                 .stored = Stored::already,
+                 .age = old_->age(now)};
+}
+
+std::optional<Outcome> ReadMachine::old_instead_of(const std::exception_ptr& error) noexcept {
+  if (!old_ || !is_outage(error)) return std::nullopt;
+  return old_within(policy().stale_if_error, policy().serve_invalidated_on_error);
+}
+
+ReadMachine::Action ReadMachine::finish_old(const Outcome& outcome) {
+  ReadCounters& counters = cache_.counters;
+  if (outcome.status == ReadStatus::hit)
+    counters.hits.add();  // somebody has stored it meanwhile
+  else
+    (outcome.status == ReadStatus::stale ? counters.stale : counters.outdated).fetch_add(1);
+  return finish(std::move(old_), outcome);
+}
+
+}  // namespace querymark

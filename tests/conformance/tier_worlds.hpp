@@ -138,6 +138,7 @@ struct RedisClusterWorld {
 
   ManualClock clock;
   const RedisCluster& cluster = RedisCluster::shared();
+  std::shared_ptr<const ValueCodec> codec = plain_values();
 };
 #endif
 
@@ -145,10 +146,11 @@ struct RedisClusterWorld {
 /// Two servers, of which each has some of the names.
 struct MemcachedWorld {
   [[nodiscard]] std::shared_ptr<SharedTier> open() const {
-    return std::make_shared<MemcachedTier>(
-        first.url() + ',' + second.url(),
-        MemcachedTierOptions{
-            .timeout = std::chrono::seconds(30), .max_value_bytes = 20'000, .clock = &clock});
+    return std::make_shared<MemcachedTier>(first.url() + ',' + second.url(),
+                                           MemcachedTierOptions{.timeout = std::chrono::seconds(30),
+                                                                .max_value_bytes = 20'000,
+                                                                .codec = codec,
+                                                                .clock = &clock});
   }
   /// Epoch and horizon, which stand before the value, are left as they are.
   void corrupt(const std::string& namespace_name, const Digest& under,
@@ -170,6 +172,11 @@ struct MemcachedWorld {
   ManualClock clock;
   MemcachedServer first;
   MemcachedServer second;
+  std::shared_ptr<const ValueCodec> codec = plain_values();
+};
+
+struct SealedMemcachedWorld : MemcachedWorld {
+  SealedMemcachedWorld() { codec = sealed_values(); }
 };
 #endif
 
@@ -232,7 +239,8 @@ using HedgedGroup = GroupWorld<TierReads::hedged, TierWrites::parallel>;
 #define QUERYMARK_REDIS_TIERS
 #endif
 #ifdef QUERYMARK_TEST_MEMCACHED
-#define QUERYMARK_MEMCACHED_TIERS , querymark::test::MemcachedWorld
+#define QUERYMARK_MEMCACHED_TIERS \
+  , querymark::test::MemcachedWorld, querymark::test::SealedMemcachedWorld
 #else
 #define QUERYMARK_MEMCACHED_TIERS
 #endif

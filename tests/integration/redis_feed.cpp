@@ -50,7 +50,8 @@ TEST_CASE("redis feed: a follower's marks move with the log that it never reads"
   CHECK(follower.subscriber.wait(ahead, Wait::local(20ms)).status == WaitStatus::timed_out);
 }
 
-TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing", "[redis]") {
+TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing (hard case 80)",
+          "[redis]") {
   RedisServer& server = RedisServer::shared();
   Handed handed(server.url(), "nobody");
   Follower follower(handed, 100ms);
@@ -64,7 +65,8 @@ TEST_CASE("redis feed: who asks without a worker is told, and trusts nothing", "
   CHECK_THROWS_AS(cut.subscriber.begin(), Error);
 }
 
-TEST_CASE("redis feed: an emptied server, and an older one, are found out", "[redis]") {
+TEST_CASE("redis feed: an emptied server, and an older one, are found out (hard case 75)",
+          "[redis]") {
   RedisServer server({"--save", "", "--appendonly", "no"});
   Handed handed(server.url());
   handed.work();
@@ -105,7 +107,8 @@ TEST_CASE("redis feed: an emptied server, and an older one, are found out", "[re
   CHECK(follower.log.gaps() == 0);
 }
 
-TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing", "[redis]") {
+TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing (hard case 79)",
+          "[redis]") {
   RedisServer server({"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"});
   Handed handed(server.url());
   handed.work();
@@ -128,6 +131,29 @@ TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing
   CHECK_FALSE(follower.unchanged(before, kProduct));
   CHECK(handed.worker->totals().died == 0);
   CHECK(follower.log.gaps() == 0);
+}
+
+TEST_CASE("redis feed: entries in places below those that were read are found out (hard case 76)",
+          "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server.url(), "places");
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.begin();
+  const std::string stream = "{qm:feed:shop:places}:stream";
+  // As a server numbers whose clock ran ahead, before it came back with an older dump.
+  server.ask({"XADD", stream, "99999999999999-0", "c", "of nobody"});
+  follower.subscriber.catch_up();
+  server.ask({"DEL", stream});
+  const std::uint64_t before = follower.marks.generation();
+  static_cast<void>(handed.write(kProduct));
+  follower.subscriber.catch_up();
+  CHECK_FALSE(follower.unchanged(before, kProduct));
+  const std::uint64_t then = follower.marks.generation();
+  static_cast<void>(handed.write(kProduct));
+  follower.subscriber.catch_up();
+  CHECK_FALSE(follower.unchanged(then, kProduct));
+  CHECK(follower.unchanged(then, kOther));  // it reads on from the new places
 }
 
 TEST_CASE("redis feed: the stream is bounded, and who is behind it begins anew", "[redis]") {

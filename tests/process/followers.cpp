@@ -5,6 +5,9 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+#include <thread>
 
 #include "querymark/redis/redis_feed.hpp"
 #include "support/child.hpp"
@@ -143,6 +146,34 @@ TEST_CASE("followers: what the database becomes is carried by the feed", "[follo
   catch_up_at_last(follower);
   CHECK(epoch_of(follower) != before);
   CHECK(follower.price(1)[0] == 3);
+}
+
+TEST_CASE("followers: what a standby gives that lags behind is known to be older (hard case 86)",
+          "[followers]") {
+  const PgShop shop;
+  const auto standby = PostgresServer::standby_of(shop.server());
+  standby->await_replay(shop.server());
+  const RedisServer redis;
+  Child working(worker(shop, redis));
+  postgres::Options options = following(redis);
+  options.replica_url = standby->url(shop.name());
+  PgProcess follower(shop, options);
+  PgProcess other(shop);
+  pqxx::connection own(standby->url(shop.name()));
+  const auto on_standby = [&](const char* sql) {
+    return pqxx::nontransaction(own).exec(sql)[0][0].as<std::string>("");
+  };
+  on_standby("select pg_wal_replay_pause()");
+  while (on_standby("select pg_get_wal_replay_pause_state()") != "paused")
+    std::this_thread::yield();
+  const Receipt receipt = other.set_price(1, 3);
+  REQUIRE(follower.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(follower.price(1)[0] == 3);
+  CHECK(follower.price(1).outcome().is_hit());
+  CHECK(follower.cache.stats().replica_stale == 1);
+  CHECK(follower.price(3)[0] == 30);  // nothing is known of it
+  CHECK(follower.cache.stats().replica_stale == 1);
+  CHECK(follower.db.replica().loads == 2);
 }
 
 TEST_CASE("cli: a Redis server is a target, and holds no log", "[followers]") {

@@ -107,8 +107,10 @@ TEST_CASE("feed: bytes that were changed on the way are no certificate", "[feed]
   }
 }
 
-TEST_CASE("feed: what joins is applied, what is known is passed over, what does not join is a gap",
-          "[feed]") {
+TEST_CASE(
+    "feed: what joins is applied, what is known is passed over, what does not join is a gap (hard "
+    "cases 72 and 77)",
+    "[feed]") {
   Standing standing(Snapshot::upto({5}));
   const Snapshot at5 = Snapshot::upto({5});
   const Snapshot at7 = Snapshot::upto({7});
@@ -138,7 +140,18 @@ TEST_CASE("feed: what joins is applied, what is known is passed over, what does 
   CHECK(standing.follower.gaps() == 1);
 }
 
-TEST_CASE("feed: a beat counts after the last page alone", "[feed]") {
+TEST_CASE("feed: a row that nobody can read is told as a flush, and never left out (hard case 82)",
+          "[feed]") {
+  Standing standing(Snapshot::upto({5}));
+  const FeedTaken taken = standing.take({certificate(Snapshot::upto({5}), Snapshot::upto({7}),
+                                                     {row(6, std::nullopt), row(7, tag("b"))})});
+  REQUIRE(taken.rows.size() == 2);
+  CHECK(taken.rows[0].target == flush_all());
+  CHECK(taken.rows[0].position == Position{6});
+  CHECK(taken.rows[1].target == tag("b"));
+}
+
+TEST_CASE("feed: a beat counts after the last page alone (hard case 78)", "[feed]") {
   Standing standing(Snapshot::upto({5}));
   FeedPage page = page_of({});
   page.beat = encode_certificate(certificate(Snapshot::upto({7}), Snapshot::upto({7}), {}));
@@ -168,8 +181,10 @@ TEST_CASE("feed: an answer counts for one's own question, and where the cursor i
   CHECK(standing.follower.foreign() == 1);
 }
 
-TEST_CASE("feed: another epoch is entered by an answer alone, and one that was left never again",
-          "[feed]") {
+TEST_CASE(
+    "feed: another epoch is entered by an answer alone, and one that was left never again (hard "
+    "case 81)",
+    "[feed]") {
   ManualClock clock;
   Standing standing(Snapshot::upto({5}));
   const Nonce mine = standing.follower.ask(clock.now());
@@ -206,8 +221,9 @@ TEST_CASE("feed: what others have invalidated with one's own write in between is
   CHECK_FALSE(marks.unchanged_since(loaded, {&id, 1}));
 }
 
-TEST_CASE("followers: those who wait for all wait for each, from before its first cursor",
-          "[feed]") {
+TEST_CASE(
+    "followers: those who wait for all wait for each, from before its first cursor (hard case 84)",
+    "[feed]") {
   ManualClock clock;
   MemoryOutbox outbox("shop", clock);
   Followers followers(outbox, clock);

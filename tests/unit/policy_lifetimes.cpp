@@ -61,7 +61,8 @@ TEST_CASE("policy: ad-hoc queries take policies, too", "[policy]") {
   CHECK_FALSE(read().outcome().is_hit());
 }
 
-TEST_CASE("policy: that there is no row has a ttl of its own, and ends with the insert", "[policy]") {
+TEST_CASE("policy: that there is no row has a ttl of its own, and ends with the insert",
+          "[policy]") {
   ReadFixture f;
   const auto query = f.prepare("select n").tag(tag("a")).ttl(1h).policy({.empty_ttl = 10s});
   f.loader.on_load = [](auto) { return LoadedRows{nothing()}; };
@@ -116,8 +117,8 @@ TEST_CASE("policy: jitter shortens ttls by lot, by its part at most", "[policy]"
   const int at_75 = hits();  // about half of them
   CHECK(at_75 > 8);
   CHECK(at_75 < 56);
-  const auto value = get_or_load<int>(f.source, "one", {.ttl = 100s, .policy = {.jitter = 1}},
-                                      [] { return 1; });
+  const auto value =
+      get_or_load<int>(f.source, "one", {.ttl = 100s, .policy = {.jitter = 1}}, [] { return 1; });
   CHECK(value.outcome().stored == Stored::yes);
 }
 
@@ -137,7 +138,8 @@ TEST_CASE("policy: what other processes get to see expires as soon", "[policy]")
   CHECK(tier->values.empty());
 }
 
-TEST_CASE("policy: a shared tier's value lives no longer than its rows allow this query", "[policy]") {
+TEST_CASE("policy: a shared tier's value lives no longer than its rows allow this query",
+          "[policy]") {
   ReadFixture f;
   const auto tier = std::make_shared<test::FakeTier>();
   std::chrono::milliseconds age{};
@@ -160,9 +162,10 @@ TEST_CASE("policy: a shared tier's value lives no longer than its rows allow thi
   // Nor is it taken where this query would not have kept it, or its rule can't make sense of it.
   const auto few = f.prepare("select few").tag(tag("a")).policy({.keep_if = !at_most_rows(1)});
   CHECK(few().outcome().origin == Origin::database);
-  const auto odd = f.prepare("select odd").tag(tag("a")).policy({.ttl_of = [](const ResultSet& rows) {
-    return TimeSpan(std::chrono::seconds(rows[0]["no such"].as<std::int64_t>()));
-  }});
+  const auto odd =
+      f.prepare("select odd").tag(tag("a")).policy({.ttl_of = [](const ResultSet& rows) {
+        return TimeSpan(std::chrono::seconds(rows[0]["no such"].as<std::int64_t>()));
+      }});
   CHECK_THROWS_AS(odd(), TypeError);  // of the database's rows
   CHECK(f.loader.loads == 3);
 }

@@ -16,7 +16,8 @@ const Error kDown("the database is gone", {.connection_lost = true});
 // A query of one number, and what a read of it came to.
 struct OldValues : MachineFixture {
   explicit OldValues(ReadPolicy policy, Lagging lagging = Lagging::bypass)
-      : MachineFixture(lagging), query(prepare("select n").tag(kA).ttl(10s).policy(std::move(policy))) {
+      : MachineFixture(lagging),
+        query(prepare("select n").tag(kA).ttl(10s).policy(std::move(policy))) {
     (void)query();
   }
   [[nodiscard]] ReadStatus read() {
@@ -44,8 +45,7 @@ struct TwoCalls {
     for (NumberRequest* request : {&first_request, &second_request}) request->said.ttl = 10s;
   }
   void set(const ReadPolicy& policy) {
-    for (NumberRequest* request : {&first_request, &second_request})
-      request->said.policy = policy;
+    for (NumberRequest* request : {&first_request, &second_request}) request->said.policy = policy;
     ReadMachine machine(fixture.source, first_request);
     const Action load = machine.start();
     REQUIRE(is<ReadMachine::Done>(machine.resume(brought(load, 1))));
@@ -88,7 +88,8 @@ TEST_CASE("policy: a value past its ttl is served as it is, for as long as the p
   CHECK(f.loader.loads == 2);
 }
 
-TEST_CASE("policy: what has been invalidated is not served past its ttl, nor within it", "[policy]") {
+TEST_CASE("policy: what has been invalidated is not served past its ttl, nor within it",
+          "[policy]") {
   OldValues f({.serve_stale = 5s, .stale_while_loading = 5s, .stale_if_error = 5s});
   const bool expired = GENERATE(true, false);
   if (expired) f.clock.advance(11s);
@@ -119,7 +120,8 @@ TEST_CASE("policy: no reader who demands more gets an old value", "[policy]") {
   CHECK_THROWS_AS(f.prepare("select n").tag(kA).ttl(10s)(), Error);
 }
 
-TEST_CASE("policy: a value past its ttl is served in place of an error, while one loads", "[policy]") {
+TEST_CASE("policy: a value past its ttl is served in place of an error, while one loads",
+          "[policy]") {
   OldValues f({.stale_if_error = 5s});
   f.go_down();
   f.clock.advance(11s);
@@ -233,7 +235,8 @@ TEST_CASE("policy: of a target that is invalidated all the time the window ends"
   CHECK_FALSE(calls.second_while_first_loads());
 }
 
-TEST_CASE("policy: both windows hold for a value that is past its ttl and invalidated", "[policy]") {
+TEST_CASE("policy: both windows hold for a value that is past its ttl and invalidated",
+          "[policy]") {
   MachineFixture f;
   TwoCalls calls(f);
   const bool both = GENERATE(true, false);
@@ -262,8 +265,9 @@ TEST_CASE("policy: nothing from before a gap in the log, or of another history, 
   CHECK_THROWS_AS(machine.take_result(), Error);
 }
 
-TEST_CASE("policy: after more invalidations than are remembered nobody knows, and nothing is served",
-          "[policy]") {
+TEST_CASE(
+    "policy: after more invalidations than are remembered nobody knows, and nothing is served",
+    "[policy]") {
   MachineFixture f;
   TwoCalls calls(f);
   calls.set({.revalidate_within = 1h});

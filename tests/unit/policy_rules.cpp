@@ -37,12 +37,17 @@ TEST_CASE("policy: rules are combined by and, or, not", "[policy]") {
   CHECK(has_rows()(rows));
 }
 
-TEST_CASE("policy: a call that is not wanted is answered by the database, and not kept", "[policy]") {
+TEST_CASE("policy: a call that is not wanted is answered by the database, and not kept",
+          "[policy]") {
   ReadFixture f;
   const auto query = f.prepare("select n where $1").tag(tag("a")).policy({.cache_if = is_even});
   const auto read_prepared = [&](int n) { return query(n).outcome(); };
   const auto read_query = [&](int n) {
-    return f.query("select n where $1", n).tag(tag("a")).policy({.cache_if = is_even}).fetch().outcome();
+    return f.query("select n where $1", n)
+        .tag(tag("a"))
+        .policy({.cache_if = is_even})
+        .fetch()
+        .outcome();
   };
   const bool prepared = GENERATE(true, false);
   const auto read = [&](int n) { return prepared ? read_prepared(n) : read_query(n); };

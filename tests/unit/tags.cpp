@@ -126,8 +126,9 @@ TEST_CASE("tags: who shares a load that a row's tag has made stale loads anew", 
   const ReadOptions options{.row_tags = {kEachNumber}};
   const detail::NoMapper mapper;
   const auto no_more = [](std::vector<Target>& /*targets*/) {};
+  const Route route(f.source, f.loader);
   detail::QueryRequest<ResultSet, detail::NoMapper, decltype(no_more)> request(
-      KeyEncoder(*prefix).call(), options, f.loader, {}, mapper, no_more);
+      KeyEncoder(*prefix).call(), options, route, {}, mapper, no_more);
   const bool stale = GENERATE(false, true);
   ReadMachine leader(f.source, request);
   ReadMachine joiner(f.source, request);

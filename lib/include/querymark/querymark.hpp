@@ -16,6 +16,7 @@
 #include "querymark/log/write_fate.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/get_or_load.hpp"
+#include "querymark/read/offload.hpp"
 #include "querymark/read/prepared.hpp"
 #include "querymark/read/query.hpp"
 #include "querymark/read/result.hpp"

@@ -7,7 +7,7 @@ namespace querymark {
 Database::Database(std::unique_ptr<Backend> backend)
     : Queries(Route(backend->core().source, *backend)), backend_(std::move(backend)) {}
 
-Database::~Database() = default;
+Database::~Database() { backend_->core().source.end_background(); }
 
 std::unique_ptr<WriteSession> Database::begin_write() { return backend_->begin_write({}); }
 

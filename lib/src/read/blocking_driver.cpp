@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "querymark/read/read_machine.hpp"
+#include "querymark/read/refresh.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/support/time_span.hpp"
@@ -51,6 +52,10 @@ struct Steps {
 
   Action operator()(ReadMachine::Reach& reach) const {
     return machine.resume_reached(reach.wanted->reach(*reach.subscriber));
+  }
+  Action operator()(ReadMachine::Refresh& /*refresh*/) const {
+    refresh_later(source, request);
+    return machine.resume_refreshing();
   }
   Action operator()(ReadMachine::Await& await) const {
     std::optional<FlightResult> result = blocking_wait(*await.waiter, deadline);
@@ -113,9 +118,10 @@ std::optional<FlightResult> blocking_wait(FlightWaiter& waiter, Deadline deadlin
   }
 }
 
-ReadResult blocking_read(Source& source, ReadRequest& request) {
+namespace {
+
+std::exception_ptr drive(Source& source, ReadRequest& request, ReadMachine& machine) {
   const Deadline deadline = detail::deadline_of(request.options.timeout);
-  ReadMachine machine(source, request);
   ReadMachine::Action action = machine.start();
   while (!std::holds_alternative<ReadMachine::Done>(action)) {
     // All of the caller's code that runs on the way may read: loaders, mappers, destructors of what
@@ -124,7 +130,21 @@ ReadResult blocking_read(Source& source, ReadRequest& request) {
     if (machine.leads()) leading.emplace(machine.caller().id);
     action = std::visit(Steps{source, request, machine, deadline}, action);
   }
+  return std::get<ReadMachine::Done>(action).error;
+}
+
+}  // namespace
+
+ReadResult blocking_read(Source& source, ReadRequest& request) {
+  ReadMachine machine(source, request);
+  static_cast<void>(drive(source, request, machine));  // the machine has the error, too
   return machine.take_result();
+}
+
+void blocking_refresh(Source& source, ReadRequest& request) {
+  ReadMachine machine(source, request);
+  if (const std::exception_ptr error = drive(source, request, machine))
+    std::rethrow_exception(error);
 }
 
 }  // namespace querymark

@@ -11,6 +11,8 @@ void ReadCounters::copy_to(CacheStats& stats) const {
   stats.bypassed = bypassed.load();
   stats.stale = stale.load();
   stats.outdated = outdated.load();
+  stats.refreshes = refreshes.load();
+  stats.refreshes_refused = refreshes_refused.load();
   stats.unwanted = unwanted.load();
   stats.declined = declined.load();
   stats.load_failures = load_failures.load();

@@ -40,6 +40,8 @@
 //   - What is no longer fresh is served only by the query's policy, labelled, within the windows that it
 //     names, judged at that moment, and never to a read that must be fresher than memory happens to
 //     be (find_old, old_within).
+//   - A load in the background takes its own stamp; what it stores carries the targets of the query, of
+//     its rows and of the value that it replaces (lead). It serves nobody and waits for nobody.
 //   - Whatever a step throws ends the call as its outcome, and leaves the lead to a waiter; only a
 //     load that failed is everybody's error (guarded, fail).
 
@@ -99,6 +101,13 @@ ReadMachine::Action ReadMachine::resume_reached(bool reached) noexcept {
     began_ = cache_.clock.coarse_now();
     if (followed_) return enter();
     return reached ? look() : load_alone();
+  });
+}
+
+ReadMachine::Action ReadMachine::resume_refreshing() noexcept {
+  return guarded([&] {
+    const auto outcome = old_within(policy().stale_while_refreshing, {});
+    return outcome ? finish_old(*outcome) : load_alone();  // its time has just ended
   });
 }
 
@@ -199,8 +208,9 @@ ReadMachine::Action ReadMachine::begin() {
   } else if (!source_.marks().trusted(began_)) {
     bypass_ = Stored::lagging;
   }
+  if (bypass_ && request_.replaces) return over();  // nothing would be kept
   if (bypass_ || request_.alone) return load_alone();
-  return policy().cache_if.empty() ? enter() : look();
+  return policy().cache_if.empty() || request_.replaces ? enter() : look();
 }
 
 // What a hit has no use for, so only once memory can't serve the read, unless the entry is to carry
@@ -273,9 +283,11 @@ ReadMachine::Action ReadMachine::enter() {
   }
   find_old();
   if (const auto outcome = old_within(policy().serve_stale, {})) return finish_old(*outcome);
+  if (old_within(policy().stale_while_refreshing, {})) return Refresh{};
   FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
+    if (request_.replaces) return over();  // somebody is at it
     if (const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within))
       return finish_old(*outcome);
     ++joins_;
@@ -300,14 +312,20 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
   // The flight before this one may have stored the value between our look and our entry.
   if (EntryRef entry = cache_.memory.find(key(), request_.call.hash)) {
     const auto verdict = source_.verdict(*entry, began_, ttl_, required_);
-    if (verdict == Source::Verdict::fresh) {
+    const bool later = !request_.replaces || entry->expires() > *request_.replaces;
+    if (verdict == Source::Verdict::fresh && later) {
+      if (request_.replaces) return over();  // somebody was faster
       cache_.counters.hits.add();
       return finish(entry, {.status = ReadStatus::hit,
                             .origin = Origin::memory,
                             .stored = Stored::already,
                             .age = entry->age(began_)});
     }
-    if (verdict == Source::Verdict::targets_differ) {
+    if (request_.replaces) {
+      // Whatever it was loaded with, others may ask for.
+      if (target_ids_.size() + entry->targets().size() <= kMaxTargets)
+        for (const TargetId target : entry->targets()) target_ids_.add(target);
+    } else if (verdict == Source::Verdict::targets_differ) {
       // Another call site declares other targets: load with both sets, and the shorter TTL wins. If
       // no entry can carry both, the call sites take turns.
       if (target_ids_.size() + entry->targets().size() <= kMaxTargets) {
@@ -395,6 +413,9 @@ ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) c
   if (!life || found.age >= *life) return found;
   found.left =
       std::min<std::chrono::nanoseconds>(within_a_year(value.expires - wall), *life - found.age);
+  // The same value again would be read again at each hit.
+  if (request_.replaces && detail::after(began_, found.left - ttl_ / 8) <= *request_.replaces)
+    return found;
   found.as = Judged::As::stale;
   const auto provable =
       proved || source_.proof() == nullptr ? Judged::As::stale : Judged::As::unproved;
@@ -521,9 +542,15 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
   if (loaded.snapshot) {
     const auto generation = source_.marks().judge(*loaded.snapshot, entry->targets());
     if (!generation) return Stored::not_covered;
-  } else if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
-    counters.late_fills.fetch_add(1);
-    return Stored::invalidated;
+  } else {
+    const std::uint64_t generation = source_.marks().generation();
+    if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
+      counters.late_fills.fetch_add(1);
+      return Stored::invalidated;
+    }
+    // Or hits of the one before, whose stamp they raise, would keep it in this one's place. The look
+    // has proved what the load's own stamp says, no other.
+    if (entry->generation() == stamp_.generation) entry->raise_generation(generation);
   }
   if (loaded.keep == Stored::declined) {
     counters.declined.fetch_add(1);

@@ -26,7 +26,7 @@ bool is_outage(const std::exception_ptr& error) noexcept {
 }  // namespace
 
 void ReadMachine::find_old() {
-  if (old_ || !policy().serves_old() || demanding() || request_.alone) return;
+  if (old_ || !policy().serves_old() || demanding() || request_.alone || request_.replaces) return;
   if (bypass_ && bypass_ != Stored::lagging) return;
   old_ = source_.find_old(request_.call, ttl_, required_, cache_.clock.coarse_now()).entry;
 }

@@ -27,17 +27,29 @@ void detail::require_sensible(const ReadPolicy& policy) {
   not_negative(policy.serve_stale, "serve_stale");
   not_negative(policy.stale_while_loading, "stale_while_loading");
   not_negative(policy.stale_if_error, "stale_if_error");
+  not_negative(policy.stale_while_refreshing, "stale_while_refreshing");
+  if (!(policy.refresh_ahead >= 0 && policy.refresh_ahead < 1))
+    throw ConfigError("refresh_ahead is a part of the ttl: at least 0 and below 1");
   not_negative(policy.revalidate_within, "revalidate_within");
   not_negative(policy.serve_invalidated_on_error, "serve_invalidated_on_error");
+}
+
+void detail::require_executor(const ReadPolicy& policy, const Offload* offload) {
+  if (policy.in_background() && offload == nullptr)
+    throw ConfigError(
+        "refresh_ahead and stale_while_refreshing load in the background: give the cache an "
+        "executor (CacheOptions::offload), or say Offload::disabled()");
 }
 
 std::optional<std::chrono::nanoseconds> detail::lifetime_of(const ReadPolicy& policy,
                                                             const ResultSet& rows,
                                                             std::chrono::nanoseconds ttl) {
   if (!policy.keep_if(rows)) return std::nullopt;
-  if (policy.empty_ttl && rows.empty()) ttl = std::min<std::chrono::nanoseconds>(ttl, *policy.empty_ttl);
+  if (policy.empty_ttl && rows.empty())
+    ttl = std::min<std::chrono::nanoseconds>(ttl, *policy.empty_ttl);
   if (policy.ttl_of)
-    ttl = std::min<std::chrono::nanoseconds>(ttl, not_negative(policy.ttl_of(rows), "the ttl of a result"));
+    ttl = std::min<std::chrono::nanoseconds>(
+        ttl, not_negative(policy.ttl_of(rows), "the ttl of a result"));
   if (ttl.count() == 0) return std::nullopt;
   return ttl;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "memory/search.hpp"
+#include "querymark/read/offload.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 
@@ -30,8 +31,13 @@ Source::Source(Cache& cache, SourceOptions options)
       domain_(cache.core().attach(marks_)) {}
 
 Source::~Source() {
+  end_background();
   life_.reset();  // before anything that a handle could touch goes
   cache_.core().detach(domain_);
+}
+
+void Source::end_background() noexcept {
+  if (Offload* const offload = cache_.options().offload.get()) offload->leave(this);
 }
 
 void Source::attach(std::shared_ptr<SharedTier> tier, StampProof* proof) {

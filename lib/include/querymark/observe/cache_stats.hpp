@@ -16,6 +16,8 @@ struct CacheStats {
   std::uint64_t degraded = 0;     ///< Hits served although freshness could not be claimed (policy).
   std::uint64_t stale = 0;        ///< Served past their ttl (policy).
   std::uint64_t outdated = 0;     ///< Served past an invalidation (policy).
+  std::uint64_t refreshes = 0;    ///< Loads in the background that were begun (policy).
+  std::uint64_t refreshes_refused = 0;  ///< Those that could not: no room, no executor, no memory.
   std::uint64_t load_failures = 0;
   std::uint64_t untagged = 0;  ///< Loads of cached queries without a tag: only a TTL ends them.
   // Why what was in memory was not served.

@@ -17,6 +17,10 @@ class Source;
 /// for another's load longer than its options allow.
 [[nodiscard]] ReadResult blocking_read(Source& source, ReadRequest& request);
 
+/// Runs a request that replaces what memory has. Blocks; waits for nobody else's load. Throws what the
+/// load throws.
+void blocking_refresh(Source& source, ReadRequest& request);
+
 /// Blocks until there is something for this waiter, or until `deadline`: nothing then.
 [[nodiscard]] std::optional<FlightResult> blocking_wait(
     FlightWaiter& waiter, std::optional<std::chrono::steady_clock::time_point> deadline);

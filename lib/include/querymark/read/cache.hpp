@@ -12,6 +12,7 @@
 
 namespace querymark {
 
+class Offload;
 class Source;
 class Target;
 template <class T>
@@ -24,6 +25,8 @@ struct CacheOptions {
   /// databases attached. Those take half of it at most, unless there are very many.
   std::size_t memory_bytes = 256U << 20U;
   const Clock* clock = &system_clock();
+  /// Where queries load in the background whose policies do; null: no policy may. See Offload.
+  std::shared_ptr<Offload> offload{};
 };
 
 /// Memory for cached results, shared by any number of databases of one process.

@@ -57,6 +57,9 @@ template <class T, class Load>
     throw ConfigError(
         "a value of get_or_load has no rows and no parameters for a policy to look at");
   detail::require_sensible(options);
+  if (options.policy.in_background())
+    throw ConfigError(
+        "a value of get_or_load is not loaded in the background: its loader may be gone");
   const KeyPrefixRef prefix =
       source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters

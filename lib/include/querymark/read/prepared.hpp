@@ -15,6 +15,7 @@
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/reading.hpp"
+#include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
 
 // For users.
@@ -187,8 +188,8 @@ class Prepared {
   // What a miss does: out of the way of hits.
   template <class... Args>
   [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
-                                           const Consistency& consistency, const CallKey& call,
-                                           const Args&... args) {
+                                           detail::Purpose purpose, const Consistency& consistency,
+                                           const CallKey& call, const Args&... args) {
     const auto& state = static_cast<const State&>(core);
     ReadOptions options = state.setup.options;
     options.consistency = consistency;
@@ -198,9 +199,12 @@ class Prepared {
       add_targets(state, targets, args...);
     };
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
-        call, options, state.setup.route.loader(), values.views(), state.mapper, from_parameters);
+        call, options, state.setup.route, values.views(), state.mapper, from_parameters);
     request.keyed_targets = kConstantTags;
-    return blocking_read(state.setup.route.source(state.setup.sql), request);
+    Source& source = state.setup.route.source(state.setup.sql);
+    if (purpose == detail::Purpose::read) return blocking_read(source, request);
+    refresh_later(source, request);
+    return {};
   }
 
   template <class... Args>
@@ -278,8 +282,8 @@ class PreparedQuery {
 
   std::shared_ptr<const detail::PreparedCore> core_;
   std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
-  ReadResult (*load_)(const detail::PreparedCore&, const Consistency&, const CallKey&,
-                      const Args&...) = nullptr;
+  ReadResult (*load_)(const detail::PreparedCore&, detail::Purpose, const Consistency&,
+                      const CallKey&, const Args&...) = nullptr;
 };
 
 }  // namespace querymark

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <type_traits>
@@ -30,6 +32,8 @@ struct PreparedCore {
   std::atomic<bool> enabled{true};
   /// Memory is looked into before anything else: it is enabled, and no rule comes first.
   std::atomic<bool> looks_at_once{true};
+  /// From which age on a hit has the value loaded anew.
+  std::chrono::nanoseconds refreshed_from = std::chrono::nanoseconds::max();
 
   void set_enabled(bool on) noexcept {
     enabled.store(on, std::memory_order_relaxed);
@@ -44,6 +48,8 @@ struct PreparedCore {
     ReadOptions& options = setup.options;
     const Source& source = setup.route.source(setup.sql);
     if (!options.ttl) options.ttl = source.options().default_ttl;
+    require_executor(options.policy, source.cache().options().offload.get());
+    refreshed_from = options.policy.refreshed_from(*options.ttl);
     for (const Target& tag : options.tags)
       stored_type.append("/")
           .append(to_string(tag.kind()))
@@ -56,6 +62,10 @@ struct PreparedCore {
   }
   ~PreparedCore() = default;
 };
+
+/// What a call is to do that memory alone does not: read, or have a hit's value loaded anew in the
+/// background.
+enum class Purpose : std::uint8_t { read, refresh };
 
 /// One call. `declared` tells the targets that the entry must carry, null where they are a function
 /// of the key; `load` does what a miss does.
@@ -78,7 +88,9 @@ template <class Handle, class Declared, class Load, class... Args>
                         read);
   }
   if (!hit) [[unlikely]]
-    read = load(core, options.consistency, call, args...);
+    read = load(core, Purpose::read, options.consistency, call, args...);
+  else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
+    static_cast<void>(load(core, Purpose::refresh, options.consistency, call, args...));
   return handle;
 }
 
@@ -89,7 +101,7 @@ template <class Handle, class Load, class... Args>
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
   static_cast<void>(core.setup.route.source(core.setup.sql));  // or it is no more
-  return Handle(load(core, consistency, encoder.call(), args...));
+  return Handle(load(core, Purpose::read, consistency, encoder.call(), args...));
 }
 
 template <class... Args>

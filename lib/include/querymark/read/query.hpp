@@ -9,6 +9,7 @@
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
+#include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
 
 namespace querymark {
@@ -62,6 +63,7 @@ class Query {
   /// What it does beyond the ordinary. Throws ConfigError for what makes no sense.
   Query&& policy(ReadPolicy policy) && {
     detail::require_sensible(policy);
+    detail::require_executor(policy, route_.source(sql_).cache().options().offload.get());
     options_.policy = std::move(policy);
     return std::move(*this);
   }
@@ -140,18 +142,23 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
+  ReadResult found;
   if (options_.cached && options_.consistency.is_eventual() && source.admits(options_) &&
       options_.policy.cache_if.empty() && loader.may_hit(sql_)) {
     const std::vector<TargetId> required = ids_of(options_.tags);
-    ReadResult found;
-    if (source.find({.call = call, .options = options_, .required = required}, found))
-      return Handle(std::move(found));
+    static_cast<void>(
+        source.find({.call = call, .options = options_, .required = required}, found));
   }
-  const auto no_more = [](std::vector<Target>& /*targets*/) {};
+  const bool hit = static_cast<bool>(found.entry);
+  if (hit && found.outcome.age < options_.policy.refreshed_from(source.max_age(options_)))
+    return Handle(std::move(found));
+  const detail::NoTargets no_more;
   const std::vector<ParameterView> values = parameters_.views();
-  detail::QueryRequest<T, Mapper, decltype(no_more)> request(call, options_, loader, values, mapper,
+  detail::QueryRequest<T, Mapper, detail::NoTargets> request(call, options_, route_, values, mapper,
                                                              no_more);
-  return Handle(blocking_read(source, request));
+  if (!hit) return Handle(blocking_read(source, request));
+  refresh_later(source, request);
+  return Handle(std::move(found));
 }
 
 inline Target Query::key() const {

@@ -1,11 +1,15 @@
 #pragma once  // For writers of ports.
 
+#include <memory>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "querymark/read/loader.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/result.hpp"
+#include "querymark/read/route.hpp"
 #include "querymark/result/mapping.hpp"
 #include "querymark/support/sql_text.hpp"
 
@@ -47,22 +51,24 @@ using HandleOf = std::conditional_t<std::is_same_v<T, ResultSet>, Result, Rows<T
 /// A read of SQL rows; `Targets` is a callable that appends the targets that the options do not
 /// name.
 template <class T, class Mapper, class Targets>
-class QueryRequest final : public ReadRequest {
+class QueryRequest : public ReadRequest {
  public:
-  QueryRequest(const CallKey& call_key, const ReadOptions& read_options, Loader& loader,
+  QueryRequest(const CallKey& call_key, const ReadOptions& read_options, const Route& route,
                std::span<const ParameterView> values, const Mapper& mapper, const Targets& targets)
       : ReadRequest(call_key, read_options),
-        loader_(loader),
+        route_(route),
+        loader_(route.loader()),
         values_(values),
         mapper_(mapper),
         targets_(targets) {
-    alone = loader.isolated();
+    alone = loader_.isolated();
   }
 
   void add_targets(std::vector<Target>& targets) const override { targets_(targets); }
   [[nodiscard]] bool wanted() const override {
     return options.policy.cache_if(call.view.prefix->text(), values_);
   }
+  [[nodiscard]] std::unique_ptr<ReadRequest> detached(std::vector<Target> targets) const override;
   Loaded load(const EntryInit& init) override {
     const std::string_view sql = call.view.prefix->text();
     require_no_nul(sql);
@@ -89,10 +95,68 @@ class QueryRequest final : public ReadRequest {
   }
 
  private:
+  const Route& route_;
   Loader& loader_;
   std::span<const ParameterView> values_;
   const Mapper& mapper_;
   const Targets& targets_;
 };
+
+/// Appends no targets.
+struct NoTargets {
+  void operator()(std::vector<Target>& /*targets*/) const {}
+};
+
+/// What a request refers to, copied.
+template <class Mapper>
+struct RequestCopy {
+  RequestCopy(const CallKey& call, const ReadOptions& options, const Route& route,
+              std::span<const ParameterView> given, const Mapper& mapper)
+      : prefix(call.view.prefix),
+        parameters(call.view.parameters),
+        key{.view = {prefix.get(), parameters}, .hash = call.hash},
+        said(options),
+        way(route),
+        maps(mapper) {
+    owned.reserve(given.size());
+    for (const ParameterView value : given)
+      owned.emplace_back(value, value.has_bytes() ? std::string(value.as_view()) : std::string());
+    values.assign(owned.begin(), owned.end());
+  }
+  RequestCopy(const RequestCopy&) = delete;
+  RequestCopy& operator=(const RequestCopy&) = delete;
+
+  KeyPrefixRef prefix;
+  std::string parameters;
+  CallKey key;
+  ReadOptions said;
+  Route way;
+  Mapper maps;
+  std::vector<OwnedParameter> owned;
+  std::vector<ParameterView> values;
+  NoTargets none;
+};
+
+/// A read of SQL rows that outlives the call which has asked for it.
+template <class T, class Mapper>
+class DetachedQuery final : private RequestCopy<Mapper>, public QueryRequest<T, Mapper, NoTargets> {
+  using Copy = RequestCopy<Mapper>;
+
+ public:
+  DetachedQuery(const CallKey& call_key, const ReadOptions& read_options, const Route& route,
+                std::span<const ParameterView> given, const Mapper& mapper)
+      : Copy(call_key, read_options, route, given, mapper),
+        QueryRequest<T, Mapper, NoTargets>(Copy::key, Copy::said, Copy::way, Copy::values,
+                                           Copy::maps, Copy::none) {}
+};
+
+template <class T, class Mapper, class Targets>
+std::unique_ptr<ReadRequest> QueryRequest<T, Mapper, Targets>::detached(
+    std::vector<Target> targets) const {
+  if (alone) return nullptr;
+  ReadOptions said = options;
+  said.tags = std::move(targets);
+  return std::make_unique<DetachedQuery<T, Mapper>>(call, said, route_, values_, mapper_);
+}
 
 }  // namespace querymark::detail

@@ -21,6 +21,8 @@ namespace querymark {
 ///
 ///     start() -> Reach        the log, for a read that must be fresher, or whose value others
 ///                             shall find: resume_reached(bool)
+///             -> Refresh      no one: has the request loaded anew in the background, if possible:
+///                             resume_refreshing()
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>, refills)
 ///             -> Prove        the log, about a tier's value: resume_proved(bool)
@@ -65,6 +67,7 @@ class ReadMachine final : private TierJudge {
     const Consistency* wanted;
     Subscriber* subscriber;
   };
+  struct Refresh {};
   struct Await {
     FlightWaiter* waiter;  ///< The machine's, until it is told the result.
   };
@@ -102,8 +105,8 @@ class ReadMachine final : private TierJudge {
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action =
-      std::variant<Reach, Await, PollTier, Prove, Lease, Pause, Load, StoreShared, Release, Done>;
+  using Action = std::variant<Reach, Refresh, Await, PollTier, Prove, Lease, Pause, Load,
+                              StoreShared, Release, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
               ReadCaller caller = ReadCaller::here()) noexcept;
@@ -114,6 +117,7 @@ class ReadMachine final : private TierJudge {
   /// Ends with ConfigError when the caller declares more targets than an entry can carry.
   [[nodiscard]] Action start() noexcept;
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
+  [[nodiscard]] Action resume_refreshing() noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
   /// `refills`: whom the tier wants to have a copy.
   [[nodiscard]] Action resume(std::optional<SharedValue> value,

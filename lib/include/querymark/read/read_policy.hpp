@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -9,6 +10,8 @@
 #include "querymark/support/time_span.hpp"
 
 namespace querymark {
+
+class Offload;
 
 /// What a query does beyond the ordinary: for how long its results are served, whether they are
 /// kept, and when one that is no longer fresh is better than none. All of it is off by default. A
@@ -53,6 +56,16 @@ struct ReadPolicy {
   /// connection lost, a timeout, what may succeed when repeated, what is no Error. Others go on.
   TimeSpan stale_if_error{};
 
+  // --- in the background
+  // Both need an executor, CacheOptions::offload: without one a query that asks for them throws
+  // ConfigError when it is made. What it can't take is counted (CacheStats::refreshes_refused).
+
+  /// For so long past its ttl it is served to all, and loaded anew behind their backs.
+  TimeSpan stale_while_refreshing{};
+  /// A hit on a value that has lived for this part of the query's ttl, between 0 and 1, has it loaded anew
+  /// behind the caller's back. Zero: none does.
+  double refresh_ahead = 0;
+
   // --- past an invalidation
   // What these serve is known to be outdated, or may be, since the log is not reached. The time runs
   // from the first invalidation of anything since the value was last known to be fresh, or from when
@@ -67,11 +80,21 @@ struct ReadPolicy {
 
   /// How long a value may be of use after its ttl has ended.
   [[nodiscard]] TimeSpan grace() const noexcept {
-    return std::max({serve_stale, stale_while_loading, stale_if_error});
+    return std::max({serve_stale, stale_while_loading, stale_if_error, stale_while_refreshing});
   }
   /// Whether one may be after an invalidation.
   [[nodiscard]] bool outlives_invalidations() const noexcept {
     return revalidate_within.count() > 0 || serve_invalidated_on_error.count() > 0;
+  }
+  [[nodiscard]] bool in_background() const noexcept {
+    return stale_while_refreshing.count() > 0 || refresh_ahead > 0;
+  }
+  /// From which age on a hit has the value loaded anew.
+  [[nodiscard]] std::chrono::nanoseconds refreshed_from(
+      std::chrono::nanoseconds ttl) const noexcept {
+    return refresh_ahead > 0 ? std::chrono::nanoseconds(static_cast<std::int64_t>(
+                                   static_cast<double>(ttl.count()) * refresh_ahead))
+                             : std::chrono::nanoseconds::max();
   }
   [[nodiscard]] bool serves_old() const noexcept {
     return grace().count() > 0 || outlives_invalidations();
@@ -85,6 +108,8 @@ namespace detail {
 
 /// Throws ConfigError for what can't be meant.
 void require_sensible(const ReadPolicy& policy);
+/// Throws ConfigError for what loads in the background where nothing can.
+void require_executor(const ReadPolicy& policy, const Offload* offload);
 
 /// For how long these rows may be served whose query has this ttl; nothing: they are not to be kept.
 /// Throws what the policy's callables throw, and ConfigError for a negative ttl of theirs.

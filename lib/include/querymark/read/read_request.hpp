@@ -1,5 +1,6 @@
 #pragma once  // For writers of ports.
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -41,6 +42,12 @@ class ReadRequest {
   virtual void add_targets(std::vector<Target>& /*targets*/) const {}
   /// What the policy says of it before anything is asked. Throws what the policy throws.
   [[nodiscard]] virtual bool wanted() const { return true; }
+  /// The same on its own feet, for a load that the call does not wait for, of all these targets. Null: it
+  /// can't outlive its call. Throws std::bad_alloc.
+  [[nodiscard]] virtual std::unique_ptr<ReadRequest> detached(
+      std::vector<Target> /*targets*/) const {
+    return nullptr;
+  }
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
   /// Makes the entry from what a shared tier holds. Throws TypeError when the rows do not fit.
@@ -57,6 +64,9 @@ class ReadRequest {
   /// Whether a replica may be asked: whoever runs the request says so before each load, and judges
   /// what comes.
   bool replica_serves = false;
+  /// It replaces in the background what memory has: nothing is served, nobody is waited for, and what
+  /// does not expire later than that is no use.
+  std::optional<MonotonicTime> replaces{};
 
  protected:
   /// Both, and the key's prefix, must outlive the request.

@@ -29,10 +29,12 @@ class Rule {
   [[nodiscard]] bool operator()(Args... args) const { return !asked_ || asked_(args...); }
 
   [[nodiscard]] friend Rule operator&&(Rule a, Rule b) {
-    return Rule([a = std::move(a), b = std::move(b)](Args... args) { return a(args...) && b(args...); });
+    return Rule(
+        [a = std::move(a), b = std::move(b)](Args... args) { return a(args...) && b(args...); });
   }
   [[nodiscard]] friend Rule operator||(Rule a, Rule b) {
-    return Rule([a = std::move(a), b = std::move(b)](Args... args) { return a(args...) || b(args...); });
+    return Rule(
+        [a = std::move(a), b = std::move(b)](Args... args) { return a(args...) || b(args...); });
   }
   [[nodiscard]] friend Rule operator!(Rule a) {
     return Rule([a = std::move(a)](Args... args) { return !a(args...); });

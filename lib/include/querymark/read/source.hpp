@@ -93,6 +93,10 @@ class Source {
     return tiers_;
   }
 
+  /// Cancels its loads in the background, and blocks until those that run have ended. Before what they
+  /// load from goes.
+  void end_background() noexcept;
+
   /// Over when the source is.
   [[nodiscard]] Life::Watch life() const noexcept { return life_->watch(); }
 

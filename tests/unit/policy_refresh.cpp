@@ -1,0 +1,297 @@
+#include <catch2/catch.hpp>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "unit/read_fixture.hpp"
+
+// Values that are loaded anew behind the backs of those who read them.
+
+namespace {
+
+using namespace querymark;
+using namespace std::chrono_literals;
+using test::FakeLoader;
+using test::FakeTier;
+using test::kEpoch;
+using test::number;
+using test::ReadFixture;
+
+const Target kA = tag("a");
+const Target kB = tag("b");
+
+struct Refreshing {
+  explicit Refreshing(std::shared_ptr<Offload> executor =
+                          std::make_shared<Offload>(OffloadOptions{.threads = 1}))
+      : offload(std::move(executor)),
+        cache({.memory_bytes = 8U << 20U, .clock = &clock, .offload = offload}) {
+    source.emplace(cache, SourceOptions{.scope = {.namespace_name = "shop"}, .mark_cells = 16'384});
+    source->marks().restart(ReadFixture::upto(10));
+    source->marks().trust_until(MonotonicTime::max());
+  }
+  [[nodiscard]] Prepared<ResultSet, detail::NoMapper> prepare(const std::string& sql) {
+    return {*source, loader, sql, detail::NoMapper{}};
+  }
+  [[nodiscard]] Query query(const std::string& sql) { return {*source, loader, sql, Parameters()}; }
+  void invalidate(const Target& target) {
+    const Position position = source->marks().cursor().snapshot.limit();
+    const MarkUpdate update = MarkUpdate::of(target, position);
+    source->marks().apply_log({&update, 1}, ReadFixture::upto(position.value));
+  }
+  // Returns when all that was begun before has ended: there is one thread.
+  void settle() {
+    std::promise<void> reached;
+    REQUIRE(offload->submit({}, this, [&] { reached.set_value(); }) == Offloaded::accepted);
+    reached.get_future().wait();
+  }
+  static std::int64_t value(const Result& result) { return result[0][0].as<std::int64_t>(); }
+
+  ManualClock clock;
+  FakeLoader loader;
+  std::shared_ptr<Offload> offload;
+  Cache cache;
+  std::optional<Source> source;
+};
+
+const ReadPolicy kBehindBacks{.stale_while_refreshing = 5s};
+const ReadPolicy kAhead{.refresh_ahead = 0.8};
+
+}  // namespace
+
+TEST_CASE("refresh: past its ttl a value is served to all, and loaded once behind their backs",
+          "[refresh]") {
+  Refreshing f;
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kBehindBacks);
+  (void)query();
+  f.clock.advance(11s);
+  f.loader.value = 2;
+  std::promise<void> go;
+  f.loader.on_load = [may = go.get_future().share(), &f](auto) {
+    may.wait();
+    return LoadedRows{number(f.loader.value)};
+  };
+  for (int i = 0; i < 3; ++i) {
+    const Result old = query();
+    CHECK(old.outcome().status == ReadStatus::stale);
+    CHECK(f.value(old) == 1);
+  }
+  go.set_value();
+  f.settle();
+  const Result fresh = query();
+  CHECK(fresh.outcome().status == ReadStatus::hit);
+  CHECK(f.value(fresh) == 2);
+  CHECK(f.loader.loads == 2);
+  CHECK(f.cache.stats().refreshes == 1);
+  f.clock.advance(15s);  // the end of the window
+  CHECK(query().outcome().status == ReadStatus::miss);
+}
+
+TEST_CASE("refresh: a hit on a value that has lived for long has it loaded ahead of its end",
+          "[refresh]") {
+  Refreshing f;
+  const bool prepared = GENERATE(true, false);
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kAhead);
+  const auto read = [&] {
+    return prepared ? query() : f.query("select n").tag(kA).ttl(10s).policy(kAhead).fetch();
+  };
+  (void)read();
+  f.loader.value = 2;
+  f.clock.advance(7s);
+  CHECK(f.value(read()) == 1);
+  f.settle();
+  CHECK(f.loader.loads == 1);
+  f.clock.advance(1s);
+  const Result old = read();
+  CHECK(old.outcome().status == ReadStatus::hit);
+  CHECK(f.value(old) == 1);
+  f.settle();
+  CHECK(f.value(read()) == 2);
+  f.clock.advance(7s);
+  const Result fresh = read();
+  CHECK(fresh.outcome().status == ReadStatus::hit);
+  CHECK(fresh.outcome().age == 7s);
+  CHECK(f.loader.loads == 2);
+  CHECK(f.cache.stats().misses == 2);
+}
+
+TEST_CASE("refresh: a load that an invalidation overtakes in the background is not kept",
+          "[refresh]") {
+  Refreshing f;
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kAhead);
+  (void)query();
+  f.clock.advance(9s);
+  f.loader.on_load = [&](auto) {
+    f.invalidate(kA);
+    return LoadedRows{number(2)};
+  };
+  (void)query();
+  f.settle();
+  f.loader.on_load = nullptr;
+  f.loader.value = 3;
+  const Result after = query();
+  CHECK(after.outcome().status == ReadStatus::miss);
+  CHECK(f.value(after) == 3);
+}
+
+TEST_CASE("refresh: hits during the load do not keep the old value in the new one's place",
+          "[refresh]") {
+  Refreshing f;
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kAhead);
+  (void)query();
+  f.clock.advance(9s);
+  f.loader.on_load = [&](auto) {
+    f.invalidate(kB);             // of something else
+    CHECK(f.value(query()) == 1);  // which raises the old value's stamp
+    return LoadedRows{number(2)};
+  };
+  (void)query();
+  f.settle();
+  CHECK(f.value(query()) == 2);
+}
+
+TEST_CASE("refresh: the new value carries what the query declares, its rows and the old one's targets",
+          "[refresh]") {
+  Refreshing f;
+  SECTION("made from parameters, which were copied") {
+    const auto query = f.prepare("select n where $1")
+                           .tag([](std::string_view name) { return entity("n", name); })
+                           .ttl(10s)
+                           .policy(kAhead);
+    const std::string name = "a name that is longer than what fits into a string itself";
+    const auto read = [&] { return query(std::string_view(std::string(name))); };
+    std::string bound;
+    f.loader.on_load = [&](std::span<const ParameterView> values) {
+      bound = values[0].as_view();
+      return LoadedRows{number(f.loader.value)};
+    };
+    (void)read();
+    f.clock.advance(9s);
+    bound.clear();
+    (void)read();
+    f.settle();
+    CHECK(bound == name);
+    CHECK(read().outcome().is_hit());
+    f.invalidate(entity("n", name));
+    CHECK_FALSE(read().outcome().is_hit());
+  }
+  SECTION("of its rows, which are others now") {
+    const auto query =
+        f.prepare("select n")
+            .tag(kA)
+            .tag_rows([](const Row& row) { return entity("n", row[0].as<std::int64_t>()); })
+            .ttl(10s)
+            .policy(kAhead);
+    (void)query();
+    f.loader.value = 2;
+    f.clock.advance(9s);
+    (void)query();
+    f.settle();
+    CHECK(f.value(query()) == 2);
+    f.invalidate(entity("n", std::int64_t{2}));
+    CHECK_FALSE(query().outcome().is_hit());
+  }
+  SECTION("of another call site") {
+    const auto with_a = [&] { return f.query("select n").tag(kA).ttl(10s).policy(kAhead).fetch(); };
+    const auto with_b = [&] { return f.query("select n").tag(kB).ttl(10s).fetch(); };
+    (void)with_a();
+    (void)with_b();
+    f.clock.advance(9s);
+    f.loader.value = 2;
+    (void)with_a();
+    f.settle();
+    const Result fresh = with_b();
+    CHECK(fresh.outcome().is_hit());
+    CHECK(f.value(fresh) == 2);
+    f.invalidate(kB);
+    CHECK_FALSE(with_a().outcome().is_hit());
+  }
+}
+
+TEST_CASE("refresh: a shared tier's value is taken only if it expires later", "[refresh]") {
+  Refreshing f;
+  const auto tier = std::make_shared<FakeTier>();
+  f.source->attach(tier);
+  const auto query = f.prepare("select n").tag(kA).ttl(100s).policy(kAhead);
+  (void)query();
+  REQUIRE(tier->values.size() == 1);
+  f.loader.value = 2;
+  f.clock.advance(90s);
+  const bool newer = GENERATE(true, false);
+  if (newer) {
+    SharedValue& value = tier->values.begin()->second;
+    value.rows = number(7);
+    value.stored = f.clock.wall_now() - 1s;
+    value.expires = f.clock.wall_now() + 99s;
+  }
+  (void)query();
+  f.settle();
+  CHECK(f.value(query()) == (newer ? 7 : 2));
+  CHECK(f.loader.loads == (newer ? 1 : 2));
+}
+
+TEST_CASE("refresh: what fails in the background leaves the old value, and blocks nothing",
+          "[refresh]") {
+  Refreshing f;
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kBehindBacks);
+  (void)query();
+  f.clock.advance(11s);
+  f.loader.on_load = [](auto) -> LoadedRows { throw std::runtime_error("no"); };
+  CHECK(query().outcome().status == ReadStatus::stale);
+  f.settle();
+  CHECK(query().outcome().status == ReadStatus::stale);
+  f.settle();
+  CHECK(f.loader.loads == 3);
+  CHECK(f.offload->stats().failed == 2);
+  f.loader.on_load = nullptr;
+  (void)query();
+  f.settle();
+  CHECK(query().outcome().status == ReadStatus::hit);
+}
+
+TEST_CASE("refresh: a policy that loads in the background needs an executor, or a word that it shall not",
+          "[refresh]") {
+  Refreshing without(nullptr);
+  for (const ReadPolicy& policy : {kBehindBacks, kAhead}) {
+    CHECK_THROWS_AS(without.prepare("select n").policy(policy), ConfigError);
+    CHECK_THROWS_AS(without.query("select n").policy(policy), ConfigError);
+    CHECK_THROWS_AS(get_or_load<int>(*without.source, "n", {.policy = policy}, [] { return 1; }),
+                    ConfigError);
+  }
+  for (const double part : {-0.1, 1.0})
+    CHECK_THROWS_AS(without.prepare("select n").policy({.refresh_ahead = part}), ConfigError);
+  Refreshing f(Offload::disabled());
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kBehindBacks);
+  (void)query();
+  f.clock.advance(11s);
+  CHECK(query().outcome().status == ReadStatus::stale);
+  CHECK(f.cache.stats().refreshes_refused == 1);
+  CHECK(f.loader.loads == 1);
+}
+
+TEST_CASE("refresh: a source that goes waits for what runs, and what waits never runs", "[refresh]") {
+  Refreshing f;
+  auto first = std::make_optional(f.prepare("select 1").tag(kA).ttl(10s).policy(kAhead));
+  const auto second = f.prepare("select 2").tag(kA).ttl(10s).policy(kAhead);
+  (void)(*first)();
+  (void)second();
+  f.clock.advance(9s);
+  std::promise<void> begun;
+  std::promise<void> go;
+  f.loader.on_load = [&, may = go.get_future().share()](auto) {
+    begun.set_value();  // once: the other never comes
+    may.wait();
+    return LoadedRows{number(2)};
+  };
+  (void)(*first)();
+  begun.get_future().wait();
+  (void)second();
+  first.reset();  // the task does not need it
+  auto gone = std::async(std::launch::async, [&] { f.source.reset(); });
+  while (f.offload->stats().cancelled == 0) std::this_thread::yield();
+  go.set_value();
+  gone.get();
+  CHECK(f.loader.loads == 3);
+  CHECK(f.offload->stats().running == 0);
+}

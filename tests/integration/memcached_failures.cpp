@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <vector>
 
@@ -99,6 +100,48 @@ TEST_CASE("memcached failures: several that hang cost one deadline together, and
   CHECK(static_cast<long>(after.hits - before.hits) == held);
   hung.resume();
   hung_too.resume();
+}
+
+TEST_CASE("memcached failures: who stops in the middle of an answer takes no other's time",
+          "[memcached]") {
+  const MemcachedServer one;
+  const MemcachedServer other;
+  TcpGate stops(one.port());
+  TcpGate waits(other.port());
+  ManualClock clock;
+  MemcachedTier tier(through(stops) + ',' + through(waits), {.timeout = 1s, .clock = &clock});
+  std::vector<TierRead> wanted;
+  long held = 0;  // by the other
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(tier.put("shop", name(i), hour(clock, "small")) == StoreStatus::stored);
+    wanted.push_back({.name = name(i)});
+    if (other.stat("curr_items") > held) {
+      ++held;
+      continue;
+    }
+    const SharedValue large = hour(clock, std::string(400'000, 'x'));
+    REQUIRE(tier.put("shop", name(i), large) == StoreStatus::stored);
+  }
+  REQUIRE(held > 0);
+  REQUIRE(held < 20);
+  // The other one's answer comes when the first has begun to speak, and then says no more.
+  std::atomic<int> spoken{0};
+  waits.set_rule([](bool to_server, const std::string&) {
+    return to_server ? TcpGate::Verdict::pass : TcpGate::Verdict::hold;
+  });
+  stops.set_rule([&](bool to_server, const std::string&) {
+    if (to_server || spoken.fetch_add(1) == 0) return TcpGate::Verdict::pass;
+    waits.set_rule({});
+    waits.release();
+    return TcpGate::Verdict::hold;
+  });
+  const auto before = tier.stats();
+  REQUIRE(tier.read("shop", wanted));
+  const auto after = tier.stats();
+  CHECK(after.failures == before.failures + 1);
+  CHECK(static_cast<long>(after.hits - before.hits) == held);
+  stops.set_rule({});
+  stops.release();
 }
 
 TEST_CASE("memcached failures: an answer that is cut, halved or held back is none", "[memcached]") {

@@ -90,9 +90,11 @@ class Round {
     for (P& part : parts)
       if (part.due > 0) asked.push_back(&part);
     while (!asked.empty()) {
-      const auto first = asked.begin() + static_cast<std::ptrdiff_t>(first_to_answer(asked));
-      hear_one(**first, receive);
-      asked.erase(first);
+      const std::optional<std::size_t> first = first_to_answer(asked);
+      const auto next = asked.begin() + static_cast<std::ptrdiff_t>(first.value_or(0));
+      hear_one(**next, receive);
+      asked.erase(next);
+      if (first) spare_some();  // who has begun to answer may have taken all the time
     }
   }
 
@@ -111,12 +113,13 @@ class Round {
   void spare_some() { until_ = std::max(until_, std::chrono::steady_clock::now() + kLeast); }
 
   template <class P>
-  [[nodiscard]] std::size_t first_to_answer(const std::vector<P*>& asked) const {
+  // Nothing: all are late.
+  [[nodiscard]] std::optional<std::size_t> first_to_answer(const std::vector<P*>& asked) const {
     if (asked.size() == 1) return 0;
     std::vector<const Socket*> sockets;
     sockets.reserve(asked.size());
     for (const P* part : asked) sockets.push_back((*part->connection)->socket());
-    return Socket::first_to_speak(sockets, until_).value_or(0);  // nobody: all are late
+    return Socket::first_to_speak(sockets, until_);
   }
   template <class P, class Receive>
   void hear_one(P& part, Receive&& receive) {

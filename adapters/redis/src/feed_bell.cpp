@@ -13,7 +13,7 @@ namespace {
 // The server answers at least this often, so one that is gone is found out.
 constexpr std::chrono::milliseconds kBlock{5000};
 // Who is sent about more often is sent in circles.
-constexpr int kMostTurns = 16;
+constexpr int kMostMoves = 16;
 
 }  // namespace
 
@@ -52,7 +52,7 @@ void FeedBell::ask() {
 
 // Another server has the stream, with all entries that this one had.
 void FeedBell::follow(const Redirect& to) {
-  if (++redirected_ > kMostTurns)
+  if (++redirected_ > kMostMoves)
     throw Error(where_ + ": the cluster's servers send one to another", {.retryable = true});
   node_ = topology_->redirected(to, *node_);
   asking_ = to.once;

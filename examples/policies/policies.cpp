@@ -18,7 +18,8 @@ namespace {
 void make_shop(qm::sqlite::Database& db) {
   db.write([](auto& tx) {
     tx.execute(
-        "create table product (id integer primary key, name text, price real, sold integer) strict");
+        "create table product (id integer primary key, name text, price real, sold integer) "
+        "strict");
     tx.execute("insert into product values (7, 'teapot', 9.5, 3), (8, 'kettle', 24.0, 0)");
     tx.invalidate(qm::collection("product"));
   });

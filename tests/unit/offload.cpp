@@ -108,7 +108,8 @@ TEST_CASE("offload: what waits can be cancelled, by key, all of it, and by its o
   CHECK(ran == 0);
 }
 
-TEST_CASE("offload: an owner leaves when none of his tasks is left, nor what they hold", "[offload]") {
+TEST_CASE("offload: an owner leaves when none of his tasks is left, nor what they hold",
+          "[offload]") {
   Held held;
   Offload offload({.threads = 2});
   auto owned = std::make_shared<int>(7);

@@ -122,6 +122,28 @@ TEST_CASE("policy: jitter shortens ttls by lot, by its part at most", "[policy]"
   CHECK(value.outcome().stored == Stored::yes);
 }
 
+TEST_CASE("policy: lives have no end that jitter, or a rule, could miss", "[policy]") {
+  for (const double jitter : {0.0, 0.5, 1.0}) {
+    for (int i = 0; i < 100; ++i) {
+      const auto life = detail::jittered({.jitter = jitter}, std::chrono::nanoseconds::max());
+      REQUIRE(life.count() > 0);
+      REQUIRE(detail::jittered({.jitter = jitter}, 1ns) == 1ns);
+    }
+  }
+  ReadFixture f;
+  const auto query =
+      f.prepare("select n")
+          .tag(tag("a"))
+          .ttl(std::chrono::hours::max())
+          .policy({
+              .ttl_of = [](const ResultSet&) { return TimeSpan(std::chrono::hours::max()); },
+              .serve_stale = std::chrono::hours::max(),
+          });
+  (void)query();
+  f.clock.advance(std::chrono::years(30));
+  CHECK(query().outcome().status == ReadStatus::hit);
+}
+
 TEST_CASE("policy: what other processes get to see expires as soon", "[policy]") {
   ReadFixture f;
   const auto tier = std::make_shared<test::FakeTier>();

@@ -1,11 +1,10 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 
-#include "unit/read_fixture.hpp"
+#include "unit/refreshing.hpp"
 
 // Values that are loaded anew behind the backs of those who read them.
 
@@ -13,47 +12,12 @@ namespace {
 
 using namespace querymark;
 using namespace std::chrono_literals;
-using test::FakeLoader;
 using test::FakeTier;
-using test::kEpoch;
 using test::number;
-using test::ReadFixture;
+using test::Refreshing;
 
 const Target kA = tag("a");
 const Target kB = tag("b");
-
-struct Refreshing {
-  explicit Refreshing(std::shared_ptr<Offload> executor =
-                          std::make_shared<Offload>(OffloadOptions{.threads = 1}))
-      : offload(std::move(executor)),
-        cache({.memory_bytes = 8U << 20U, .clock = &clock, .offload = offload}) {
-    source.emplace(cache, SourceOptions{.scope = {.namespace_name = "shop"}, .mark_cells = 16'384});
-    source->marks().restart(ReadFixture::upto(10));
-    source->marks().trust_until(MonotonicTime::max());
-  }
-  [[nodiscard]] Prepared<ResultSet, detail::NoMapper> prepare(const std::string& sql) {
-    return {*source, loader, sql, detail::NoMapper{}};
-  }
-  [[nodiscard]] Query query(const std::string& sql) { return {*source, loader, sql, Parameters()}; }
-  void invalidate(const Target& target) {
-    const Position position = source->marks().cursor().snapshot.limit();
-    const MarkUpdate update = MarkUpdate::of(target, position);
-    source->marks().apply_log({&update, 1}, ReadFixture::upto(position.value));
-  }
-  // Returns when all that was begun before has ended: there is one thread.
-  void settle() {
-    std::promise<void> reached;
-    REQUIRE(offload->submit({}, this, [&] { reached.set_value(); }) == Offloaded::accepted);
-    reached.get_future().wait();
-  }
-  static std::int64_t value(const Result& result) { return result[0][0].as<std::int64_t>(); }
-
-  ManualClock clock;
-  FakeLoader loader;
-  std::shared_ptr<Offload> offload;
-  Cache cache;
-  std::optional<Source> source;
-};
 
 const ReadPolicy kBehindBacks{.stale_while_refreshing = 5s};
 const ReadPolicy kAhead{.refresh_ahead = 0.8};
@@ -142,7 +106,7 @@ TEST_CASE("refresh: hits during the load do not keep the old value in the new on
   (void)query();
   f.clock.advance(9s);
   f.loader.on_load = [&](auto) {
-    f.invalidate(kB);             // of something else
+    f.invalidate(kB);              // of something else
     CHECK(f.value(query()) == 1);  // which raises the old value's stamp
     return LoadedRows{number(2)};
   };
@@ -151,8 +115,9 @@ TEST_CASE("refresh: hits during the load do not keep the old value in the new on
   CHECK(f.value(query()) == 2);
 }
 
-TEST_CASE("refresh: the new value carries what the query declares, its rows and the old one's targets",
-          "[refresh]") {
+TEST_CASE(
+    "refresh: the new value carries what the query declares, its rows and the old one's targets",
+    "[refresh]") {
   Refreshing f;
   SECTION("made from parameters, which were copied") {
     const auto query = f.prepare("select n where $1")
@@ -250,8 +215,9 @@ TEST_CASE("refresh: what fails in the background leaves the old value, and block
   CHECK(query().outcome().status == ReadStatus::hit);
 }
 
-TEST_CASE("refresh: a policy that loads in the background needs an executor, or a word that it shall not",
-          "[refresh]") {
+TEST_CASE(
+    "refresh: a policy that loads in the background needs an executor, or a word that it shall not",
+    "[refresh]") {
   Refreshing without(nullptr);
   for (const ReadPolicy& policy : {kBehindBacks, kAhead}) {
     CHECK_THROWS_AS(without.prepare("select n").policy(policy), ConfigError);
@@ -270,7 +236,8 @@ TEST_CASE("refresh: a policy that loads in the background needs an executor, or 
   CHECK(f.loader.loads == 1);
 }
 
-TEST_CASE("refresh: a source that goes waits for what runs, and what waits never runs", "[refresh]") {
+TEST_CASE("refresh: a source that goes waits for what runs, and what waits never runs",
+          "[refresh]") {
   Refreshing f;
   auto first = std::make_optional(f.prepare("select 1").tag(kA).ttl(10s).policy(kAhead));
   const auto second = f.prepare("select 2").tag(kA).ttl(10s).policy(kAhead);

@@ -57,8 +57,14 @@ struct Steps {
     refresh_later(source, request);
     return machine.resume_refreshing();
   }
+  Action operator()(ReadMachine::HandOver& over) const {
+    return machine.resume_handed_over(
+        load_apart(source, request, machine.caller().id, *over.leader));
+  }
   Action operator()(ReadMachine::Await& await) const {
-    std::optional<FlightResult> result = blocking_wait(*await.waiter, deadline);
+    const Deadline soon = detail::deadline_of(await.longest);
+    std::optional<FlightResult> result =
+        blocking_wait(*await.waiter, soon && (!deadline || *soon < *deadline) ? soon : deadline);
     return result ? machine.resume(std::move(*result)) : machine.give_up();
   }
   Action operator()(ReadMachine::PollTier& poll) const {
@@ -120,9 +126,9 @@ std::optional<FlightResult> blocking_wait(FlightWaiter& waiter, Deadline deadlin
 
 namespace {
 
-std::exception_ptr drive(Source& source, ReadRequest& request, ReadMachine& machine) {
+std::exception_ptr drive(Source& source, ReadRequest& request, ReadMachine& machine,
+                         ReadMachine::Action action) {
   const Deadline deadline = detail::deadline_of(request.options.timeout);
-  ReadMachine::Action action = machine.start();
   while (!std::holds_alternative<ReadMachine::Done>(action)) {
     // All of the caller's code that runs on the way may read: loaders, mappers, destructors of what
     // is evicted.
@@ -137,13 +143,21 @@ std::exception_ptr drive(Source& source, ReadRequest& request, ReadMachine& mach
 
 ReadResult blocking_read(Source& source, ReadRequest& request) {
   ReadMachine machine(source, request);
-  static_cast<void>(drive(source, request, machine));  // the machine has the error, too
+  static_cast<void>(
+      drive(source, request, machine, machine.start()));  // the machine has the error, too
   return machine.take_result();
+}
+
+void blocking_load(Source& source, ReadRequest& request, CallerId caller, FlightLeader leader) {
+  ReadMachine machine(source, request, {caller, false});
+  if (const std::exception_ptr error =
+          drive(source, request, machine, machine.start(std::move(leader))))
+    std::rethrow_exception(error);
 }
 
 void blocking_refresh(Source& source, ReadRequest& request) {
   ReadMachine machine(source, request);
-  if (const std::exception_ptr error = drive(source, request, machine))
+  if (const std::exception_ptr error = drive(source, request, machine, machine.start()))
     std::rethrow_exception(error);
 }
 

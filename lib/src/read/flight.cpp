@@ -119,6 +119,13 @@ void FlightLeader::end(Flight::State state, EntryRef value, std::exception_ptr e
   flight->wake_all();
 }
 
+FlightWaiter FlightLeader::wait_too(const Marks& marks, CallerId caller) const {
+  std::string key = key_;
+  const MutexLock lock(flight_->mutex_);
+  ++flight_->waiters_;
+  return FlightWaiter(*table_, marks, std::move(key), flight_, caller);
+}
+
 void FlightLeader::complete(EntryRef value) noexcept {
   end(Flight::State::done, std::move(value), nullptr);
 }

@@ -152,7 +152,9 @@ std::size_t Offload::drain(TimeSpan longest) {
   {
     MutexLock lock(mutex_);
     if (state_ == State::open) state_ = State::stopped;
-    const auto done = [&]() QUERYMARK_REQUIRES(mutex_) { return waiting_.empty() && running_.empty(); };
+    const auto done = [&]() QUERYMARK_REQUIRES(mutex_) {
+      return waiting_.empty() && running_.empty();
+    };
     if (longest.count() <= 0) {
       left = waiting_.size() + running_.size();
     } else if (deadline) {

@@ -104,6 +104,24 @@ ReadMachine::Action ReadMachine::resume_reached(bool reached) noexcept {
   });
 }
 
+ReadMachine::Action ReadMachine::start(FlightLeader leader) noexcept {
+  return guarded([&] {
+    began_ = cache_.clock.coarse_now();
+    stamp_ = leader.stamp();
+    leader_.emplace(std::move(leader));  // whatever comes, it goes to a waiter
+    declare_targets();
+    return lead(*std::exchange(leader_, std::nullopt));
+  });
+}
+
+ReadMachine::Action ReadMachine::resume_handed_over(bool handed_over) noexcept {
+  return guarded([&] {
+    if (handed_over) return await();
+    waiter_.reset();
+    return lead(*std::exchange(leader_, std::nullopt));
+  });
+}
+
 ReadMachine::Action ReadMachine::resume_refreshing() noexcept {
   return guarded([&] {
     const auto outcome = old_within(policy().stale_while_refreshing, {});
@@ -152,6 +170,8 @@ ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
 
 ReadMachine::Action ReadMachine::give_up() noexcept {
   return guarded([&] {
+    waited_softly_ = std::exchange(waits_softly_, false);
+    if (waited_softly_ && !old_instead_of_slowness()) return await();
     return end(std::make_exception_ptr(
         Timeout("gave up waiting for another caller's load of the same query")));
   });
@@ -285,14 +305,20 @@ ReadMachine::Action ReadMachine::enter() {
   if (const auto outcome = old_within(policy().serve_stale, {})) return finish_old(*outcome);
   if (old_within(policy().stale_while_refreshing, {})) return Refresh{};
   FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
-  if (auto* leader = std::get_if<FlightLeader>(&entry)) return lead(std::move(*leader));
+  if (auto* leader = std::get_if<FlightLeader>(&entry)) {
+    if (!policy().loads_apart() || request_.replaces || caller_.leads)
+      return lead(std::move(*leader));
+    waiter_.emplace(leader->wait_too(source_.marks(), caller_.id));
+    leader_.emplace(std::move(*leader));
+    return HandOver{&leader_};
+  }
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
     if (request_.replaces) return over();  // somebody is at it
     if (const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within))
       return finish_old(*outcome);
     ++joins_;
     waiter_.emplace(std::move(*waiter));
-    return Await{&*waiter_};
+    return await();
   }
   if (std::holds_alternative<FlightReentrant>(entry)) {
     bypass_ = Stored::reentrant;

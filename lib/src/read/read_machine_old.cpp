@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -51,6 +52,19 @@ std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
 std::optional<Outcome> ReadMachine::old_instead_of(const std::exception_ptr& error) noexcept {
   if (!old_ || !is_outage(error)) return std::nullopt;
   return old_within(policy().stale_if_error, policy().serve_invalidated_on_error);
+}
+
+bool ReadMachine::old_instead_of_slowness() noexcept {
+  return old_within(policy().stale_if_error, policy().serve_invalidated_on_error).has_value();
+}
+
+ReadMachine::Action ReadMachine::await() {
+  const ReadPolicy& by = policy();
+  std::chrono::nanoseconds longest = by.hard_timeout;
+  if (waited_softly_ && longest.count() > 0)
+    longest = std::max(longest - by.soft_timeout, std::chrono::nanoseconds(1));
+  waits_softly_ = !waited_softly_ && by.soft_timeout.count() > 0 && old_instead_of_slowness();
+  return Await{&*waiter_, waits_softly_ ? std::chrono::nanoseconds(by.soft_timeout) : longest};
 }
 
 ReadMachine::Action ReadMachine::finish_old(const Outcome& outcome) {

@@ -28,6 +28,8 @@ void detail::require_sensible(const ReadPolicy& policy) {
   not_negative(policy.stale_while_loading, "stale_while_loading");
   not_negative(policy.stale_if_error, "stale_if_error");
   not_negative(policy.stale_while_refreshing, "stale_while_refreshing");
+  not_negative(policy.soft_timeout, "soft_timeout");
+  not_negative(policy.hard_timeout, "hard_timeout");
   if (!(policy.refresh_ahead >= 0 && policy.refresh_ahead < 1))
     throw ConfigError("refresh_ahead is a part of the ttl: at least 0 and below 1");
   not_negative(policy.revalidate_within, "revalidate_within");
@@ -37,8 +39,9 @@ void detail::require_sensible(const ReadPolicy& policy) {
 void detail::require_executor(const ReadPolicy& policy, const Offload* offload) {
   if (policy.in_background() && offload == nullptr)
     throw ConfigError(
-        "refresh_ahead and stale_while_refreshing load in the background: give the cache an "
-        "executor (CacheOptions::offload), or say Offload::disabled()");
+        "refresh_ahead, stale_while_refreshing, soft_timeout and hard_timeout load in the "
+        "background: "
+        "give the cache an executor (CacheOptions::offload), or say Offload::disabled()");
 }
 
 std::optional<std::chrono::nanoseconds> detail::lifetime_of(const ReadPolicy& policy,
@@ -57,10 +60,12 @@ std::optional<std::chrono::nanoseconds> detail::lifetime_of(const ReadPolicy& po
 std::chrono::nanoseconds detail::jittered(const ReadPolicy& policy, std::chrono::nanoseconds ttl) {
   if (policy.jitter == 0) return ttl;
   constexpr double kRange = 0x1p-64;
-  const double part = policy.jitter * static_cast<double>(random_u64()) * kRange;
-  const auto off = static_cast<std::int64_t>(static_cast<double>(ttl.count()) * part);
-  // A ttl of nothing would never be served; and the product may be rounded up.
-  return std::chrono::nanoseconds(std::max<std::int64_t>(ttl.count() - off, 1));
+  const double whole = static_cast<double>(ttl.count());
+  const double off = whole * policy.jitter * static_cast<double>(random_u64()) * kRange;
+  // Roundings reach the end of the range; and a ttl of nothing would never be served.
+  if (off >= whole) return std::chrono::nanoseconds(1);
+  return std::chrono::nanoseconds(
+      std::max<std::int64_t>(ttl.count() - static_cast<std::int64_t>(off), 1));
 }
 
 }  // namespace querymark

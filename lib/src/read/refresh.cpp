@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -34,7 +36,50 @@ Offloaded submit_refresh(Source& source, const ReadRequest& request) {
                          [&source, own] { blocking_refresh(source, *own); });
 }
 
+// The lead, where an executor's task can share it: whoever drops it unused leaves it to a waiter.
+struct Apart {
+  std::unique_ptr<ReadRequest> request;
+  std::optional<FlightLeader> leader;
+};
+
+Offloaded submit_load(Source& source, const ReadRequest& request, CallerId caller,
+                      std::optional<FlightLeader>& leader) {
+  Offload* const offload = source.cache().options().offload.get();
+  if (offload == nullptr) return Offloaded::disabled;
+  std::vector<Target> targets = request.options.tags;
+  request.add_targets(targets);
+  const auto apart = std::make_shared<Apart>();
+  apart->request = request.detached(std::move(targets));
+  if (!apart->request) return Offloaded::disabled;
+  std::function<void()> task = [&source, apart, caller] {
+    blocking_load(source, *apart->request, caller, *std::exchange(apart->leader, std::nullopt));
+  };
+  apart->leader.emplace(std::move(*leader));
+  leader.reset();
+  Offloaded became = Offloaded::full;
+  try {
+    became = offload->submit({}, &source, std::move(task));
+  } catch (const std::bad_alloc&) {
+    became = Offloaded::full;
+  }
+  if (became != Offloaded::accepted) {
+    leader.emplace(std::move(*apart->leader));
+    apart->leader.reset();
+  }
+  return became;
+}
+
 }  // namespace
+
+bool load_apart(Source& source, const ReadRequest& request, CallerId caller,
+                std::optional<FlightLeader>& leader) noexcept {
+  try {
+    if (submit_load(source, request, caller, leader) == Offloaded::accepted) return true;
+  } catch (const std::exception&) {  // no memory: then the caller loads
+  }
+  source.cache().core().counters.refreshes_refused.fetch_add(1);
+  return false;
+}
 
 void refresh_later(Source& source, const ReadRequest& request) noexcept {
   ReadCounters& counters = source.cache().core().counters;
@@ -50,7 +95,8 @@ void refresh_later(Source& source, const ReadRequest& request) noexcept {
       case Offloaded::disabled:
         break;
     }
-  } catch (const std::exception&) {  // no memory, or a tagger of the caller's: it is only not sooner
+  } catch (
+      const std::exception&) {  // no memory, or a tagger of the caller's: it is only not sooner
   }
   counters.refreshes_refused.fetch_add(1);
 }

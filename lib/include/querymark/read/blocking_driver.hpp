@@ -21,6 +21,9 @@ class Source;
 /// load throws.
 void blocking_refresh(Source& source, ReadRequest& request);
 
+/// Loads for those who wait for the flight. Blocks. Throws what the load throws.
+void blocking_load(Source& source, ReadRequest& request, CallerId caller, FlightLeader leader);
+
 /// Blocks until there is something for this waiter, or until `deadline`: nothing then.
 [[nodiscard]] std::optional<FlightResult> blocking_wait(
     FlightWaiter& waiter, std::optional<std::chrono::steady_clock::time_point> deadline);

@@ -21,6 +21,7 @@
 namespace querymark {
 
 class FlightTable;
+class FlightWaiter;
 
 /// Who is to be told that a flight may have something for its waiter. A thread that sleeps is one
 /// kind (`blocking_driver.cpp`), a handler that an event loop runs is another. Serves one waiter at
@@ -78,6 +79,8 @@ class FlightLeader {
 
   /// The stamp of the load: taken when the flight began, before the database is asked.
   [[nodiscard]] const Stamp& stamp() const noexcept { return stamp_; }
+  /// A place among the waiters of its own flight, for who has somebody else load.
+  [[nodiscard]] FlightWaiter wait_too(const Marks& marks, CallerId caller) const;
   /// Hands the value to all waiters. Store it first: a caller that comes later looks in memory.
   void complete(EntryRef value) noexcept;
   /// Hands the error to all waiters.
@@ -114,6 +117,7 @@ class FlightWaiter {
 
  private:
   friend class FlightTable;
+  friend class FlightLeader;
   FlightWaiter(FlightTable& table, const Marks& marks, std::string key,
                std::shared_ptr<Flight> flight, CallerId caller)
       : table_(&table),

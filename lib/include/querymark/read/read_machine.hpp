@@ -23,6 +23,8 @@ namespace querymark {
 ///                             shall find: resume_reached(bool)
 ///             -> Refresh      no one: has the request loaded anew in the background, if possible:
 ///                             resume_refreshing()
+///             -> HandOver     no one: has somebody in the background do what this one leads, if
+///                             possible: resume_handed_over(bool)
 ///             -> Await        another's load: resume(FlightResult), or give_up()
 ///             -> PollTier     one shared tier: resume(optional<SharedValue>, refills)
 ///             -> Prove        the log, about a tier's value: resume_proved(bool)
@@ -68,8 +70,13 @@ class ReadMachine final : private TierJudge {
     Subscriber* subscriber;
   };
   struct Refresh {};
+  struct HandOver {
+    std::optional<FlightLeader>* leader;  ///< The machine's, until it is resumed.
+  };
   struct Await {
     FlightWaiter* waiter;  ///< The machine's, until it is told the result.
+    /// Besides the caller's own deadline: give_up() after so long. Zero: no other.
+    TimeSpan longest{};
   };
   struct PollTier {
     SharedTier* tier;
@@ -105,7 +112,7 @@ class ReadMachine final : private TierJudge {
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action = std::variant<Reach, Refresh, Await, PollTier, Prove, Lease, Pause, Load,
+  using Action = std::variant<Reach, Refresh, HandOver, Await, PollTier, Prove, Lease, Pause, Load,
                               StoreShared, Release, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
@@ -116,8 +123,11 @@ class ReadMachine final : private TierJudge {
 
   /// Ends with ConfigError when the caller declares more targets than an entry can carry.
   [[nodiscard]] Action start() noexcept;
+  /// The same for who loads in the background what callers wait for.
+  [[nodiscard]] Action start(FlightLeader leader) noexcept;
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
   [[nodiscard]] Action resume_refreshing() noexcept;
+  [[nodiscard]] Action resume_handed_over(bool handed_over) noexcept;
   [[nodiscard]] Action resume(FlightResult result) noexcept;
   /// `refills`: whom the tier wants to have a copy.
   [[nodiscard]] Action resume(std::optional<SharedValue> value,
@@ -130,7 +140,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action resume_released() noexcept;
   /// The load failed. All who share it get the same error.
   [[nodiscard]] Action fail(std::exception_ptr error) noexcept;
-  /// The caller waits no longer. Ends with Timeout.
+  /// The caller waits no longer. Ends with Timeout, unless an old value or a longer wait is better.
   [[nodiscard]] Action give_up() noexcept;
 
   /// Whether others may wait for what the driver does next.
@@ -190,6 +200,8 @@ class ReadMachine final : private TierJudge {
                                                   std::chrono::nanoseconds outdated) noexcept;
   [[nodiscard]] std::optional<Outcome> old_instead_of(const std::exception_ptr& error) noexcept;
   [[nodiscard]] Action finish_old(const Outcome& outcome);
+  [[nodiscard]] bool old_instead_of_slowness() noexcept;
+  [[nodiscard]] Action await();
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
   [[nodiscard]] Action over() noexcept;
   [[nodiscard]] EntryInit init(MonotonicTime loaded, MonotonicTime expires,
@@ -227,6 +239,8 @@ class ReadMachine final : private TierJudge {
   std::size_t shared_ = 0;              // so many of them have been
   LeaseTurn lease_;
   unsigned joins_ = 0;
+  bool waits_softly_ = false;  // and is served an old value then
+  bool waited_softly_ = false;
   bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it
   std::optional<Stored> bypass_;  // why the cache is passed by, if it is

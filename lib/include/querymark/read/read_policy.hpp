@@ -57,7 +57,7 @@ struct ReadPolicy {
   TimeSpan stale_if_error{};
 
   // --- in the background
-  // Both need an executor, CacheOptions::offload: without one a query that asks for them throws
+  // All of it needs an executor, CacheOptions::offload: without one a query that asks for them throws
   // ConfigError when it is made. What it can't take is counted (CacheStats::refreshes_refused).
 
   /// For so long past its ttl it is served to all, and loaded anew behind their backs.
@@ -65,6 +65,12 @@ struct ReadPolicy {
   /// A hit on a value that has lived for this part of the query's ttl, between 0 and 1, has it loaded anew
   /// behind the caller's back. Zero: none does.
   double refresh_ahead = 0;
+  /// A caller waits for a load for so long, and is then served the old value, where `stale_if_error` or
+  /// `serve_invalidated_on_error` would serve it; the load goes on. Zero: for as long as it takes.
+  TimeSpan soft_timeout{};
+  /// A caller waits for a load for no longer than so, whoever has begun it, and then gets Timeout, which
+  /// counts as an error; the load goes on, and its value is kept. Zero: for as long as it takes.
+  TimeSpan hard_timeout{};
 
   // --- past an invalidation
   // What these serve is known to be outdated, or may be, since the log is not reached. The time runs
@@ -87,7 +93,11 @@ struct ReadPolicy {
     return revalidate_within.count() > 0 || serve_invalidated_on_error.count() > 0;
   }
   [[nodiscard]] bool in_background() const noexcept {
-    return stale_while_refreshing.count() > 0 || refresh_ahead > 0;
+    return stale_while_refreshing.count() > 0 || refresh_ahead > 0 || loads_apart();
+  }
+  /// Whether a caller may go while its load goes on.
+  [[nodiscard]] bool loads_apart() const noexcept {
+    return soft_timeout.count() > 0 || hard_timeout.count() > 0;
   }
   /// From which age on a hit has the value loaded anew.
   [[nodiscard]] std::chrono::nanoseconds refreshed_from(

@@ -26,6 +26,7 @@ constexpr Bench kBenches[] = {
     {"propagate", bench_propagate},
     {"drain", bench_drain},
     {"fan", bench_fan},
+    {"followers", bench_followers},
     {"read", bench_read},
     {"strong", bench_strong},
     {"wait", bench_wait},

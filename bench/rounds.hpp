@@ -46,6 +46,7 @@ void bench_false_invalidation(const Options& options, Report& report);
 void bench_drain(const Options& options, Report& report);
 void bench_propagate(const Options& options, Report& report);
 void bench_fan(const Options& options, Report& report);
+void bench_followers(const Options& options, Report& report);
 void bench_read(const Options& options, Report& report);
 void bench_strong(const Options& options, Report& report);
 void bench_wait(const Options& options, Report& report);

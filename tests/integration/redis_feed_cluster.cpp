@@ -96,8 +96,8 @@ TEST_CASE("redis feed: what a beat continues is read, also where the beat has mo
   const std::string reads = info(cluster[from], "commandstats", "cmdstat_xread:calls=");
   ::kill(cluster[to].pid(), SIGSTOP);
   auto page = std::async(std::launch::async, [&] { return reader->read({}); });
-  await_info(cluster[from], "commandstats", "cmdstat_xread:calls=",
-             std::to_string(std::stoi(reads) + 1));
+  await_info(cluster[from], "commandstats",
+             "cmdstat_xread:calls=", std::to_string(std::stoi(reads) + 1));
   const std::string added = cluster[from].ask({"XADD", place + "stream", "*", "c", "second"});
   ::kill(cluster[to].pid(), SIGCONT);
   const FeedPage read = page.get();
@@ -152,8 +152,9 @@ TEST_CASE("redis feed: whoever waits for the bell is rung by the server that has
   cluster.end_move(slot, to, from);
 }
 
-TEST_CASE("redis feed: a replica takes the place of the feed's server, and nothing stale is trusted",
-          "[redis]") {
+TEST_CASE(
+    "redis feed: a replica takes the place of the feed's server, and nothing stale is trusted",
+    "[redis]") {
   const RedisCluster cluster;
   const std::uint16_t slot = redis::slot_of(place_of("taken"));
   const std::size_t owner = RedisCluster::first_owner(slot);

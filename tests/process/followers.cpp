@@ -12,6 +12,7 @@
 #include "querymark/redis/redis_feed.hpp"
 #include "support/child.hpp"
 #include "support/pg_shop.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 
 using namespace querymark;
@@ -21,12 +22,13 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-std::vector<std::string> worker(const PgShop& shop, const RedisServer& redis) {
+// Of a Redis server or a cluster.
+std::vector<std::string> worker(const PgShop& shop, const auto& redis) {
   return {QUERYMARK_PROGRAM, "worker",    "--db",      shop.url(), "--namespace", "shop",
           "--target",        redis.url(), "--poll-ms", "200"};
 }
 
-postgres::Options following(const RedisServer& redis) {
+postgres::Options following(const auto& redis) {
   postgres::Options options = PgProcess::quick();
   options.feed = std::make_shared<RedisFeed>(redis.url(), RedisFeedOptions{.timeout = 5s});
   return options;
@@ -90,6 +92,41 @@ TEST_CASE("followers: a process without the log sees what others write, and they
   CHECK(other.db.wait(other.set_price(1, 5), Wait::cluster(30s)).satisfied());
   CHECK(follower.price(1)[0] == 5);
 }
+
+TEST_CASE("followers: the log is handed on through a Redis Cluster as through one server",
+          "[followers]") {
+  const PgShop shop;
+  const RedisCluster cluster;
+  Child working(worker(shop, cluster));
+  PgProcess follower(shop, following(cluster));
+  PgProcess other(shop);
+  CHECK(follower.price(1)[0] == 2.5);
+  const Receipt receipt = other.set_price(1, 3);
+  CHECK(follower.db.wait(receipt, Wait::local(10s)).satisfied());
+  CHECK(follower.price(1)[0] == 3);
+  CHECK(other.db.wait(receipt, Wait::cluster(30s)).satisfied());
+}
+
+#ifdef FOLLOWER_EXAMPLE
+TEST_CASE("followers: the example answers from its memory, and with what others have written",
+          "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  const std::string user = user_without_log(shop);
+  std::vector<std::string> once = worker(shop, redis);
+  once.emplace_back("--once");
+  REQUIRE(run(once).code == 0);
+  const Child working(worker(shop, redis));
+  Child one({FOLLOWER_EXAMPLE, user, redis.url()});
+  Child two({FOLLOWER_EXAMPLE, user, redis.url()});
+  CHECK_THAT(one.ask("price 1"), Contains("2.50, a miss"));
+  CHECK_THAT(one.ask("price 1"), Contains("2.50, a hit"));
+  CHECK(two.ask("set 1 3.5") == "1 row");
+  CHECK_THAT(one.ask("now 1"), Contains("3.50, a miss"));
+  CHECK_THAT(one.ask("price 1"), Contains("3.50, a hit"));
+  CHECK_THAT(two.ask("price 1"), Contains("3.50"));
+}
+#endif
 
 TEST_CASE("followers: a killed worker proves nothing, and its successor goes on", "[followers]") {
   const PgShop shop;

@@ -100,8 +100,7 @@ void Exchange::receive(Part& part, Connection& connection, Deadline until) {
       redirect(*to, errand.at, *part.node);
     } else {
       (*take_)(errand.at, reply, part.node->label());
-      if (reply.is == Reply::Is::list)
-        receive_list(part, connection, until, errand, reply.number);
+      if (reply.is == Reply::Is::list) receive_list(part, connection, until, errand, reply.number);
     }
     --part.due;
   }

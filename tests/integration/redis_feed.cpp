@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "support/feed_world.hpp"
 #include "support/redis_server.hpp"
@@ -191,4 +192,75 @@ TEST_CASE("redis feed: what somebody else has put there is no answer, and no cra
   server.ask({"SET", slot + "stream", "a string"});
   CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
   server.ask({"DEL", slot + "stream"});
+}
+
+TEST_CASE("redis feed: who begins in the middle knows what became stale before (hard case 83)",
+          "[redis]") {
+  RedisServer& server = RedisServer::shared();
+  Handed handed(server.url(), "middle");
+  handed.work();
+  Follower first(handed);
+  first.subscriber.begin();
+  static_cast<void>(handed.write(kOther));
+  first.subscriber.catch_up();
+  const SharedStamp stamp = first.marks.begin_load().shared;
+  static_cast<void>(handed.write(kProduct));
+  static_cast<void>(handed.write(key_named("a key")));
+  first.subscriber.catch_up();
+
+  const auto judged = [&](const Marks& marks, const Target& target) {
+    const TargetId id = target.id();
+    return marks.judge(stamp, {&id, 1}).has_value();
+  };
+  Follower later(handed);
+  later.subscriber.begin();
+  CHECK_FALSE(judged(later.marks, kOther));
+  later.subscriber.read_history();
+  CHECK(judged(later.marks, kOther));
+  CHECK_FALSE(judged(later.marks, kProduct));
+  CHECK_FALSE(judged(later.marks, key_named("a key")));
+
+  // What was lost is not known, and so is nothing before it.
+  server.ask({"DEL", "{qm:feed:shop:middle}:bucket:0"});
+  static_cast<void>(handed.write(kOther));
+  first.subscriber.catch_up();
+  Follower after(handed);
+  after.subscriber.begin();
+  after.subscriber.read_history();
+  CHECK_FALSE(judged(after.marks, entity("product", 3)));
+}
+
+TEST_CASE("redis feed: a bucket is changed where it ends as expected alone, and keeps later marks",
+          "[redis]") {
+  RedisFeed feed(RedisServer::shared().url(), {.timeout = 2s});
+  const FeedName name{"bucket", "shop"};
+  const auto writer = feed.writer(name);
+  const auto reader = feed.reader(name);
+  const std::string early = "00000000000000000007";
+  const std::string late = "00000000000000000012";
+  CHECK_FALSE(writer->change_bucket({.bucket = 2, .expected = "one", .upto = "two"}));
+  CHECK(writer->change_bucket(
+            {.bucket = 2, .head = "head", .upto = "one", .marks = {{"a", late}, {"b", early}}}) ==
+        2);
+  CHECK_FALSE(writer->change_bucket({.bucket = 2, .expected = "none", .upto = "two"}));
+  CHECK(writer->change_bucket({.bucket = 2,
+                               .expected = "one",
+                               .upto = "two",
+                               .marks = {{"a", early}, {"b", late}, {"c", early}}}) == 3);
+  const auto buckets = reader->buckets();
+  REQUIRE(buckets.size() == kBuckets);
+  CHECK(buckets[2].head == "head");
+  CHECK(buckets[2].upto == "two");
+  using ByTarget = std::map<std::string, std::string>;
+  CHECK(ByTarget(buckets[2].marks.begin(), buckets[2].marks.end()) ==
+        ByTarget{{"a", late}, {"b", late}, {"c", early}});
+  CHECK(buckets[3].head.empty());
+  const auto heads = writer->bucket_heads();
+  REQUIRE(heads.size() == kBuckets);
+  CHECK(heads[2].head == "head");
+  CHECK(heads[2].upto == "two");
+  CHECK(heads[2].size == 3);
+  CHECK(heads[2].marks.empty());
+  CHECK(heads[0].size == 0);
+  CHECK(writer->change_bucket({.bucket = 2, .head = "anew", .upto = "one", .marks = {}}) == 0);
 }

@@ -55,6 +55,7 @@ struct Tally {
   std::uint64_t served = 0;  // from memory, by who trusted itself
   std::uint64_t shared = 0;  // of which were taken from the shared tier
   std::uint64_t waited = 0, strong = 0, gaps = 0, epochs = 0;
+  std::uint64_t histories = 0;  // that a new follower could read
 };
 
 class World {
@@ -74,14 +75,7 @@ class World {
           i < 2 ? "redis:a" : "redis:b", std::make_unique<FeedRelay>(kName, feed_.writer(kName)));
       start(workers_[i]);
     }
-    for (Follower& follower : followers_) {
-      follower.log = std::make_unique<FeedLog>(
-          kName, feed_.reader(kName),
-          FeedLogOptions{.max_lag = kMaxLag, .asks_apart = 20ms, .clock = &clock_});
-      follower.subscriber =
-          std::make_unique<Subscriber>("shop", *follower.log, doorbell_, follower.marks,
-                                       SubscriberOptions{.max_lag = kMaxLag, .clock = &clock_});
-    }
+    for (Follower& follower : followers_) open(follower);
     remember();
   }
 
@@ -102,11 +96,12 @@ class World {
     SharedStamp stamp;
   };
   struct Follower {
-    Marks marks{256};
+    std::optional<Marks> marks;
     std::unique_ptr<FeedLog> log;
     std::unique_ptr<Subscriber> subscriber;
     bool begun = false;
     bool busy = false;
+    std::uint64_t life = 0;  // another process in its place
     std::map<std::size_t, Entry> memory;
     Versions owed;  // what a wait or a look has promised
   };
@@ -125,6 +120,18 @@ class World {
     options.page_size = 3;
     running.worker = std::make_unique<Worker>(WorkerLog{database_, database_, database_},
                                               *running.applier, options);
+  }
+
+  void open(Follower& follower) {
+    follower.subscriber.reset();
+    follower.log = std::make_unique<FeedLog>(
+        kName, feed_.reader(kName),
+        FeedLogOptions{.max_lag = kMaxLag, .asks_apart = 20ms, .clock = &clock_});
+    follower.marks.emplace(256);
+    ++follower.life;
+    follower.subscriber =
+        std::make_unique<Subscriber>("shop", *follower.log, doorbell_, *follower.marks,
+                                     SubscriberOptions{.max_lag = kMaxLag, .clock = &clock_});
   }
 
   // --- what happens inside of others' steps
@@ -187,7 +194,10 @@ class World {
   // --- steps
   void step() {
     clock_.advance(std::chrono::milliseconds(choices_.below(12)));
-    switch (choices_.below(16)) {
+    switch (choices_.below(17)) {
+      case 13:
+        if (choices_.one_in(4)) start_cold();
+        break;
       case 0:
       case 1:
         begin();
@@ -254,7 +264,7 @@ class World {
     if (choices_.one_in(10)) running.dead = true;
   }
   void disturb() {
-    switch (choices_.below(10)) {
+    switch (choices_.below(11)) {
       case 8:
         arrive_late();
         break;
@@ -282,6 +292,14 @@ class World {
       case 4:
         if (choices_.one_in(2)) feed_.put_back(kName, {});
         break;
+      case 9: {  // a bucket is evicted, or older than the others
+        MemoryFeed::Kept kept = feed_.kept(kName);
+        MemoryFeed::Kept::Bucket& bucket = kept.buckets[choices_.below(3)];
+        const bool older = dump_ && choices_.one_in(2);
+        bucket = older ? dump_->buckets[choices_.below(3)] : MemoryFeed::Kept::Bucket{};
+        feed_.put_back(kName, std::move(kept));
+        break;
+      }
       case 5:
         database_.end_leases();
         break;
@@ -331,6 +349,21 @@ class World {
     if (Follower* follower = some_follower())
       as(*follower, [&] { follower->subscriber->take_news(); });
   }
+  // Another process, which learns from the buckets what shared values it may take.
+  void start_cold() {
+    Follower* follower = some_follower();
+    if (follower == nullptr) return;
+    tally_.gaps += follower->log->gaps();
+    open(*follower);
+    follower->begun = false;
+    follower->memory.clear();
+    follower->owed.clear();
+    as(*follower, [&] {
+      const Position floor = follower->marks->floor();
+      follower->subscriber->read_history();
+      if (follower->marks->floor() < floor) ++tally_.histories;
+    });
+  }
   void strong() {
     Follower* follower = some_follower();
     if (follower == nullptr) return;
@@ -361,23 +394,25 @@ class World {
     const std::vector<std::size_t> keys = some_keys();
     const Position position = database_.begin(keys);
     const Epoch epoch = database_.epoch();
+    const std::uint64_t life = follower->life;
     interlude();
+    if (follower->life != life) return;
     if (!database_.running().contains(position) || database_.epoch() != epoch ||
-        follower->marks.cursor().epoch != epoch)
+        follower->marks->cursor().epoch != epoch)
       return;
     database_.commit(position);
     remember(Receipt{"shop", epoch, position, {position.value}, 1, false}, keys);
     std::vector<MarkUpdate> updates;
     for (const std::size_t key : keys)
       updates.push_back(MarkUpdate::of(ModelDatabase::target(key), position));
-    follower->marks.apply_own(epoch, updates, position);
+    follower->marks->apply_own(epoch, updates, position);
     for (const std::size_t key : keys)
       follower->owed[key] = std::max(follower->owed[key], database_.versions[key]);
   }
   void serve() {
     Follower* follower = some_follower();
     if (follower == nullptr || !follower->begun) return;
-    Marks& marks = follower->marks;
+    Marks& marks = *follower->marks;
     const std::size_t key = choices_.below(ModelDatabase::kKeys);
     const TargetId id = ModelDatabase::target(key).id();
     const auto found = follower->memory.find(key);
@@ -392,14 +427,16 @@ class World {
         return check(*follower, key, shared->second.version);
       }
     // A load: the connection proves the epoch. The value may come late.
+    const std::uint64_t life = follower->life;
     const Stamp stamp = marks.begin_load();
     if (stamp.shared.epoch != database_.epoch()) return;
     if (choices_.one_in(4)) interlude();
     if (stamp.shared.epoch != database_.epoch()) return;
     const std::int64_t version = database_.versions[key];
     if (choices_.one_in(4)) interlude();
-    follower->memory[key] = {version, stamp.generation};
     shared_[key] = {version, stamp.shared};
+    if (follower->life != life) return;
+    follower->memory[key] = {version, stamp.generation};
   }
   void check(const Follower& follower, std::size_t key, std::int64_t version) {
     ++tally_.served;
@@ -453,6 +490,7 @@ Tally simulate(std::uint64_t first, std::size_t runs, std::uint64_t& bad) {
     sum.strong += one.strong;
     sum.gaps += one.gaps;
     sum.epochs += one.epochs;
+    sum.histories += one.histories;
   }
   return sum;
 }
@@ -480,6 +518,7 @@ TEST_CASE("followers: whatever becomes of the feed and its workers, nothing stal
   CHECK(tally.strong > 100);
   CHECK(tally.gaps > 100);
   CHECK(tally.epochs > 20);
+  CHECK(tally.histories > 100);
 }
 
 TEST_CASE("followers: without the rule for gaps, lost entries are found out by what is served",

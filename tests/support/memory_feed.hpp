@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -25,6 +27,12 @@ class MemoryFeed final : public Feed {
     std::uint64_t last = 0;  // place of the newest entry there ever was
     std::optional<std::string> beat;
     std::map<std::uint64_t, std::string> asks;
+    struct Bucket {
+      std::string head;
+      std::string upto;
+      std::map<std::string, std::string> marks;
+    };
+    std::array<Bucket, kBuckets> buckets;
   };
   struct Shared {
     Mutex mutex;
@@ -66,6 +74,17 @@ class MemoryFeed final : public Feed {
  private:
   using At = std::shared_ptr<Shared>;
 
+  [[nodiscard]] std::vector<StoredBucket> stored(Shared& at, bool whole) const {
+    const MutexLock lock(at.mutex);
+    std::vector<StoredBucket> all;
+    for (const Kept::Bucket& bucket : at.kept.buckets) {
+      StoredBucket& one = all.emplace_back(
+          StoredBucket{.head = bucket.head, .upto = bucket.upto, .size = bucket.marks.size()});
+      if (whole) one.marks.assign(bucket.marks.begin(), bucket.marks.end());
+    }
+    return all;
+  }
+
   class Reader final : public FeedReader {
    public:
     Reader(MemoryFeed& feed, At at) : feed_(feed), at_(std::move(at)) {}
@@ -90,6 +109,7 @@ class MemoryFeed final : public Feed {
       feed_.on_read(page);
       return page;
     }
+    [[nodiscard]] std::vector<StoredBucket> buckets() override { return feed_.stored(*at_, true); }
     void await(std::chrono::nanoseconds /*timeout*/) override { feed_.on_await(); }
     void leave(SubscriberId follower) override {
       const MutexLock lock(at_->mutex);
@@ -117,6 +137,25 @@ class MemoryFeed final : public Feed {
       Kept& kept = at_->kept;
       kept.stream.emplace_back(++kept.last, std::move(bytes));
       if (kept.stream.size() > feed_.longest) kept.stream.pop_front();
+    }
+    [[nodiscard]] std::vector<StoredBucket> bucket_heads() override {
+      return feed_.stored(*at_, false);
+    }
+    [[nodiscard]] std::optional<std::size_t> change_bucket(const BucketChange& change) override {
+      std::string nothing;
+      feed_.on_write(nothing);
+      const MutexLock lock(at_->mutex);
+      Kept::Bucket& bucket = at_->kept.buckets.at(change.bucket);
+      if (!change.expected)
+        bucket = {.head = change.head, .upto = {}, .marks = {}};
+      else if (bucket.upto != *change.expected)
+        return std::nullopt;
+      for (const auto& [target, position] : change.marks) {
+        std::string& last = bucket.marks[target];
+        last = std::max(last, position);
+      }
+      bucket.upto = change.upto;
+      return bucket.marks.size();
     }
     void beat(const std::string& certificate) override {
       std::string bytes = certificate;

@@ -25,7 +25,7 @@ void Answer::pass_over(std::int64_t texts) {
   for (; texts > 0; --texts) next(Reply::Is::text);
 }
 
-std::size_t FeedCall::add(std::initializer_list<std::string_view> words) {
+std::size_t FeedCall::add(std::span<const std::string_view> words) {
   append_command(commands_.emplace_back(Command{.slot = slot_}).bytes, words);
   return commands_.size() - 1;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,7 +48,10 @@ class FeedCall {
   explicit FeedCall(std::uint16_t slot) : slot_(slot) {}
 
   /// Returns the command's number.
-  std::size_t add(std::initializer_list<std::string_view> words);
+  std::size_t add(std::span<const std::string_view> words);
+  std::size_t add(std::initializer_list<std::string_view> words) {
+    return add(std::span(words.begin(), words.size()));
+  }
   /// Sends them, and blocks until all are answered. Throws Error when one is not, or is refused.
   void run(Topology& topology, const Clock& clock, Deadline until);
 

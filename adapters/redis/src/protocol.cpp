@@ -23,7 +23,7 @@ std::int64_t number_in(std::string_view text) {
 
 }  // namespace
 
-void append_command(std::string& out, std::initializer_list<std::string_view> words) {
+void append_command(std::string& out, std::span<const std::string_view> words) {
   out.append("*").append(std::to_string(words.size())).append("\r\n");
   for (const std::string_view word : words)
     out.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,10 @@
 namespace querymark::redis {
 
 /// Appends one command.
-void append_command(std::string& out, std::initializer_list<std::string_view> words);
+void append_command(std::string& out, std::span<const std::string_view> words);
+inline void append_command(std::string& out, std::initializer_list<std::string_view> words) {
+  append_command(out, std::span(words.begin(), words.size()));
+}
 
 struct Reply {
   /// A list is its length, and that many replies follow it.

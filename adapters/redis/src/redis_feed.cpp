@@ -1,9 +1,11 @@
 #include "querymark/redis/redis_feed.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "endpoint.hpp"
 #include "feed_bell.hpp"
@@ -19,6 +21,7 @@
 //   asks     a hash: follower -> its last question
 //   news     a stream of one empty entry: rings the followers
 //   rings    the same: rings the workers
+//   bucket:0 … what was made stale, for who begins: hashes of marks, and of `^head` and `^upto`
 //   control  what control operations write
 //
 // What belongs together travels in one pipeline, in an order that counts: questions before the beat,
@@ -39,6 +42,19 @@ constexpr std::size_t kMostAsks = 20'000;
 constexpr std::string_view kForgetScript =
     "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then "
     "return redis.call('HDEL', KEYS[1], ARGV[1]) end return 0";
+
+constexpr std::string_view kHead = "^head";  // no kind of target begins so
+constexpr std::string_view kUpto = "^upto";
+// Whoever knows where the bucket ends has all that comes before: else there was a failover, or it was
+// evicted, and it begins anew. Positions are texts of one length.
+constexpr std::string_view kBucketScript =
+    "local key, call = KEYS[1], redis.call "
+    "if ARGV[1] == '' then call('DEL', key) call('HSET', key, '^head', ARGV[2]) "
+    "elseif call('HGET', key, '^upto') ~= ARGV[1] then return -1 end "
+    "for i = 5, #ARGV, 2 do local last = call('HGET', key, ARGV[i]) "
+    "if not last or last < ARGV[i + 1] then call('HSET', key, ARGV[i], ARGV[i + 1]) end end "
+    "call('HSET', key, '^upto', ARGV[3]) call('PEXPIRE', key, ARGV[4]) "
+    "return call('HLEN', key) - 2";
 
 RedisFeedOptions checked_feed(RedisFeedOptions options) {
   net::require_key_prefix(options.prefix, "a Redis feed");
@@ -63,9 +79,12 @@ struct FeedKeys {
     news = tag + "news";
     rings = tag + "rings";
     control = tag + "control";
+    for (std::size_t at = 0; at < kBuckets; ++at)
+      buckets.push_back(tag + "bucket:" + std::to_string(at));
   }
   std::uint16_t slot = 0;
   std::string stream, beat, asks, news, rings, control;
+  std::vector<std::string> buckets;
 };
 
 }  // namespace
@@ -131,6 +150,28 @@ class RedisFeedReader final : public FeedReader {
     }
     page.more = page.entries.size() >= request.limit;
     return page;
+  }
+
+  [[nodiscard]] std::vector<StoredBucket> buckets() override {
+    FeedCall call(keys_.slot);
+    for (const std::string& key : keys_.buckets) call.add({"HGETALL", key});
+    state_->run(call);
+    std::vector<StoredBucket> all(kBuckets);
+    for (std::size_t at = 0; at < kBuckets; ++at) {
+      StoredBucket& bucket = all[at];
+      for (std::int64_t words = call[at].list(); words > 1; words -= 2) {
+        std::string field = call[at].text();
+        std::string value = call[at].text();
+        if (field == kHead)
+          bucket.head = std::move(value);
+        else if (field == kUpto)
+          bucket.upto = std::move(value);
+        else
+          bucket.marks.emplace_back(std::move(field), std::move(value));
+      }
+      bucket.size = bucket.marks.size();
+    }
+    return all;
   }
 
   void await(std::chrono::nanoseconds timeout) override { std::this_thread::sleep_for(timeout); }
@@ -200,6 +241,45 @@ class RedisFeedWriter final : public FeedWriter {
     call.add({"XADD", keys_.news, "MAXLEN", "1", "*", "n", ""});
     state_->run(call);
     call[stream].pass_over(1);
+  }
+
+  [[nodiscard]] std::vector<StoredBucket> bucket_heads() override {
+    FeedCall call(keys_.slot);
+    for (const std::string& key : keys_.buckets) {
+      call.add({"HMGET", key, kHead, kUpto});
+      call.add({"HLEN", key});
+    }
+    state_->run(call);
+    std::vector<StoredBucket> all(kBuckets);
+    for (std::size_t at = 0; at < kBuckets; ++at) {
+      redis::Answer& both = call[2 * at];
+      static_cast<void>(both.list());
+      if (!both.nothing()) all[at].head = both.text();
+      if (!both.nothing()) all[at].upto = both.text();
+      all[at].size =
+          static_cast<std::size_t>(std::max<std::int64_t>(call[2 * at + 1].number(), 2)) - 2;
+    }
+    return all;
+  }
+
+  [[nodiscard]] std::optional<std::size_t> change_bucket(const BucketChange& change) override {
+    std::vector<std::string_view> words{"EVAL",
+                                        kBucketScript,
+                                        "1",
+                                        keys_.buckets[change.bucket],
+                                        change.expected ? std::string_view(*change.expected) : "",
+                                        change.head,
+                                        change.upto,
+                                        kForgetAfter};
+    for (const auto& [target, position] : change.marks) {
+      words.emplace_back(target);
+      words.emplace_back(position);
+    }
+    FeedCall call(keys_.slot);
+    call.add(words);
+    state_->run(call);
+    const std::int64_t size = call[0].number();
+    return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
   }
 
   void beat(const std::string& certificate) override {

@@ -3,90 +3,25 @@
 #include <algorithm>
 #include <utility>
 
-#include "querymark/support/digest.hpp"
-#include "querymark/support/error.hpp"
+#include "feed_wire.hpp"
+#include "querymark/support/bytes.hpp"
 
 namespace querymark {
 namespace {
 
+using detail::body_of;
 using detail::ByteReader;
+using detail::cursor_in;
+using detail::framed;
+using detail::kEverything;
 using detail::put_block;
+using detail::put_cursor;
 using detail::put_integer;
+using detail::put_snapshot;
+using detail::snapshot_in;
 
 constexpr std::uint32_t kCertificateMagic = 0x43464D51;  // "QMFC"
 constexpr std::uint32_t kAskMagic = 0x41464D51;          // "QMFA"
-constexpr std::uint16_t kFeedVersion = 1;
-// How the body is sealed: not at all. Other numbers are for keys to come.
-constexpr std::uint16_t kPlain = 0;
-// Ids in progress that one cursor may list: all of a server's connections, and more.
-constexpr std::size_t kMaxInProgress = 100'000;
-constexpr std::uint8_t kEverything = 255;
-
-constexpr auto kKinds = {TargetKind::key, TargetKind::tag, TargetKind::entity,
-                         TargetKind::collection, TargetKind::flush};
-
-std::string framed(std::uint32_t magic, const std::string& body) {
-  std::string frame;
-  frame.reserve(body.size() + 16);
-  put_integer(frame, magic);
-  put_integer(frame, kFeedVersion);
-  put_integer(frame, kPlain);
-  put_integer(frame, checksum(body));
-  return frame + body;
-}
-
-std::optional<ByteView> body_of(std::uint32_t magic, ByteView frame) {
-  ByteReader in(frame);
-  if (in.integer<std::uint32_t>() != magic || in.integer<std::uint16_t>() != kFeedVersion ||
-      in.integer<std::uint16_t>() != kPlain)
-    return std::nullopt;
-  const auto sum = in.integer<std::uint64_t>();
-  if (!sum || *sum != checksum(in.rest())) return std::nullopt;
-  return in.rest();
-}
-
-void put_snapshot(std::string& out, const Snapshot& snapshot) {
-  if (snapshot.in_progress().size() > kMaxInProgress)
-    throw Error("more transactions run than a feed can tell of");
-  put_integer(out, snapshot.horizon().value);
-  put_integer(out, snapshot.limit().value);
-  put_integer(out, static_cast<std::uint32_t>(snapshot.in_progress().size()));
-  for (const Position each : snapshot.in_progress()) put_integer(out, each.value);
-}
-
-std::optional<Snapshot> snapshot_in(ByteReader& in) {
-  const auto xmin = in.integer<std::uint64_t>();
-  const auto xmax = in.integer<std::uint64_t>();
-  const auto count = in.integer<std::uint32_t>();
-  if (!xmin || !xmax || !count || *xmin == 0 || *xmin > *xmax || *count > kMaxInProgress ||
-      *count > in.rest().size() / sizeof(std::uint64_t))
-    return std::nullopt;
-  std::vector<Position> running;
-  running.reserve(*count);
-  for (std::uint32_t i = 0; i < *count; ++i) {
-    const Position each{*in.integer<std::uint64_t>()};
-    if (each.value < *xmin || each.value >= *xmax || (i > 0 && each <= running.back()))
-      return std::nullopt;
-    running.push_back(each);
-  }
-  return Snapshot({*xmin}, {*xmax}, std::move(running));
-}
-
-void put_cursor(std::string& out, const Cursor& cursor) {
-  put_integer(out, cursor.epoch.high);
-  put_integer(out, cursor.epoch.low);
-  put_snapshot(out, cursor.snapshot);
-  put_integer(out, cursor.last_write.value);
-}
-
-std::optional<Cursor> cursor_in(ByteReader& in) {
-  const auto high = in.integer<std::uint64_t>();
-  const auto low = in.integer<std::uint64_t>();
-  auto snapshot = snapshot_in(in);
-  const auto last = in.integer<std::uint64_t>();
-  if (!high || !low || !snapshot || !last) return std::nullopt;
-  return Cursor{{*high, *low}, std::move(*snapshot), {*last}};
-}
 
 void put_intent(std::string& out, const Certificate::Intent& intent) {
   put_integer(out, intent.position.value);
@@ -101,13 +36,9 @@ std::optional<Certificate::Intent> intent_in(ByteReader& in) {
   const auto text = in.block();
   if (!position || !kind || !text) return std::nullopt;
   if (*kind == kEverything && text->empty()) return Certificate::Intent{std::nullopt, {*position}};
-  for (const TargetKind each : kKinds) {
-    if (static_cast<std::uint8_t>(each) != *kind) continue;
-    auto target = Target::from_log(to_string(each), *text);
-    if (!target || target->is_flush()) return std::nullopt;
-    return Certificate::Intent{std::move(target), {*position}};
-  }
-  return std::nullopt;
+  auto target = detail::target_of(*kind, *text);
+  if (!target) return std::nullopt;
+  return Certificate::Intent{std::move(target), {*position}};
 }
 
 bool too_long(const std::vector<Certificate::Intent>& intents) {
@@ -140,8 +71,7 @@ Certificate Certificate::of(FeedName feed, const Snapshot& from, const Cursor& u
 
 std::string encode_certificate(const Certificate& certificate) {
   std::string body;
-  put_block(body, certificate.feed.database_id);
-  put_block(body, certificate.feed.namespace_name);
+  detail::put_feed_name(body, certificate.feed);
   put_snapshot(body, certificate.from);
   put_cursor(body, certificate.upto);
   put_integer(body, static_cast<std::uint8_t>(certificate.untold ? 1 : 0));
@@ -157,17 +87,16 @@ std::optional<Certificate> decode_certificate(ByteView encoded) {
   const auto body = body_of(kCertificateMagic, encoded);
   if (!body) return std::nullopt;
   ByteReader in(*body);
-  const auto database = in.block();
-  const auto name = in.block();
+  auto name = detail::feed_name_in(in);
   auto from = snapshot_in(in);
   if (!from) return std::nullopt;
   auto upto = cursor_in(in);
   const auto untold = in.integer<std::uint8_t>();
   const auto count = in.integer<std::uint32_t>();
-  if (!database || !name || !upto || !untold || *untold > 1 || !count ||
+  if (!name || !upto || !untold || *untold > 1 || !count ||
       *count > (*untold == 1 ? 0 : Certificate::kMaxIntents) || !upto->snapshot.contains(*from))
     return std::nullopt;
-  Certificate read{.feed = {std::string(*database), std::string(*name)},
+  Certificate read{.feed = *std::move(name),
                    .from = std::move(*from),
                    .upto = std::move(*upto),
                    .intents = {},

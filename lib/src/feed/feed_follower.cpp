@@ -39,7 +39,7 @@ void FeedFollower::leave(const Epoch& epoch) {
 }
 
 void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
-  const auto certificate = decode_certificate(bytes);
+  auto certificate = decode_certificate(bytes);
   if (!certificate || certificate->feed != feed_) {
     ++foreign_;
     return;
@@ -47,10 +47,12 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
   const Cursor& upto = certificate->upto;
   if (has_left(upto.epoch)) return;
   const auto answer = answered(*certificate);
+  bool begins = !taken.upto;
   const auto begin_at = [&](TailStatus status) {
     if (taken.status != TailStatus::history_changed) taken.status = status;
     taken.rows.clear();
     taken.upto = upto;
+    begins = true;
   };
   if (!taken.upto || taken.upto->epoch != upto.epoch) {
     if (!answer) return;
@@ -70,6 +72,9 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
                             .position = intent.position,
                             .write = {},
                             .target = intent.target ? *intent.target : flush_all()});
+    if (beginning_)
+      began_->intents.insert(began_->intents.end(), certificate->intents.begin(),
+                             certificate->intents.end());
     taken.upto = upto;
   } else {
     ++gaps_;
@@ -77,6 +82,9 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
     place_.clear();  // entries may have got earlier places than those that were lost
   }
   if (answer) taken.as_of = std::max(taken.as_of.value_or(*answer), *answer);
+  if (!begins) return;
+  began_ = std::move(certificate);
+  beginning_ = true;
 }
 
 FeedTaken FeedFollower::take(const std::optional<Cursor>& cursor, const FeedPage& page) {

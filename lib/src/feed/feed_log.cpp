@@ -62,6 +62,7 @@ void FeedLog::add_page(FeedTaken& sum, std::optional<FeedAsk> ask, bool urgent) 
 FeedTaken FeedLog::follow(const std::optional<Cursor>& from, bool current) {
   FeedTaken sum{.status = TailStatus::ok, .rows = {}, .upto = from, .as_of = std::nullopt};
   const MonotonicTime began = options_.clock->now();
+  follower_.begin_look();
   if (!current) {
     const bool due = !asked_ || began - *asked_ >= options_.asks_apart;
     add_page(sum, due ? std::optional(new_ask(from, began)) : std::nullopt, false);
@@ -91,8 +92,31 @@ Cursor FeedLog::now() {
   }
 }
 
+Cursor FeedLog::retained() {
+  const MutexLock lock(mutex_);
+  history_.reset();
+  if (!follower_.began()) return {};
+  try {
+    history_ = history_before(*follower_.began(), reader_->buckets());
+  } catch (const Error&) {  // older values are misses
+    return {};
+  }
+  return history_ ? history_->from : Cursor{};
+}
+
+TailPage FeedLog::history(const TailRequest& request) {
+  TailPage page{.status = TailStatus::pruned, .rows = {}, .upto = *request.upto};
+  if (!history_ || history_->from != request.from) return page;
+  page.status = TailStatus::ok;
+  page.rows = std::move(history_->rows);
+  page.floor = history_->from.snapshot.limit();
+  history_.reset();
+  return page;
+}
+
 TailPage FeedLog::read(const TailRequest& request) {
   const MutexLock lock(mutex_);
+  if (request.upto) return history(request);
   const FeedPlace place = follower_.place();
   FeedTaken taken;
   try {

@@ -11,6 +11,7 @@ FeedRelay::FeedRelay(FeedName name, std::unique_ptr<FeedWriter> writer,
                      std::unique_ptr<Followers> followers, std::unique_ptr<Doorbell> bell)
     : name_(std::move(name)),
       writer_(std::move(writer)),
+      buckets_(name_),
       followers_(std::move(followers)),
       bell_(std::move(bell)) {}
 
@@ -50,6 +51,7 @@ void FeedRelay::hand_on(const Snapshot& from, const Cursor& upto,
                         std::optional<std::span<const LogRow>> rows) {
   Certificate certificate = Certificate::of(name_, from, upto, rows);
   certificate.answers = asked_;
+  buckets_.keep(*writer_, certificate);
   writer_->append(encode_certificate(certificate));
 }
 

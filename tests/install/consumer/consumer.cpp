@@ -13,6 +13,7 @@
 #endif
 #ifdef WITH_redis
 #include "querymark/querymark.hpp"
+#include "querymark/redis/redis_feed.hpp"
 #include "querymark/redis/redis_tier.hpp"
 #endif
 #ifdef WITH_memcached

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/feed/buckets.hpp"
 #include "querymark/feed/certificate.hpp"
 #include "querymark/log/doorbell.hpp"
 
@@ -39,6 +40,8 @@ class FeedReader {
   virtual ~FeedReader() = default;
   /// Leaves the ask, reads the beat, and then the stream, in this order.
   [[nodiscard]] virtual FeedPage read(const FeedRequest& request) = 0;
+  /// The buckets, in the order of their numbers; one that is not there is empty.
+  [[nodiscard]] virtual std::vector<StoredBucket> buckets() = 0;
   /// Returns when the feed may show more than it did, at the latest after `timeout`.
   virtual void await(std::chrono::nanoseconds timeout) = 0;
   /// The follower asks no more. No effect where nothing is kept of it.
@@ -54,6 +57,11 @@ class FeedWriter {
   [[nodiscard]] virtual std::vector<std::string> asks() = 0;
   /// Adds an entry to the stream, which forgets its oldest.
   virtual void append(const std::string& certificate) = 0;
+  /// All buckets without their marks.
+  [[nodiscard]] virtual std::vector<StoredBucket> bucket_heads() = 0;
+  /// Changes a bucket, at once and as a whole: how many marks it has then. Nothing: it does not end
+  /// where it was expected to, and is as it was.
+  [[nodiscard]] virtual std::optional<std::size_t> change_bucket(const BucketChange& change) = 0;
   /// Replaces the beat.
   virtual void beat(const std::string& certificate) = 0;
   /// Forgets a question that is still the same: who asks anew is another matter.

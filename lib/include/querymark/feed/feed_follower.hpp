@@ -48,6 +48,12 @@ class FeedFollower {
   /// Back to where it was before pages that were taken in vain.
   void return_to(FeedPlace place) { place_ = std::move(place); }
 
+  /// Whoever has begun anew stands at the end of all pages of that look.
+  void begin_look() noexcept { beginning_ = false; }
+  /// The certificate at which it last began, or began anew, with the intents of all that followed in
+  /// the same look; nothing: it has yet to begin.
+  [[nodiscard]] const std::optional<Certificate>& began() const noexcept { return began_; }
+
   /// Gaps that were found, and bytes that were no certificate of this feed.
   [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::uint64_t foreign() const noexcept { return foreign_; }
@@ -60,6 +66,8 @@ class FeedFollower {
 
   FeedName feed_;
   FeedPlace place_;
+  std::optional<Certificate> began_;
+  bool beginning_ = false;
   std::deque<std::pair<Nonce, MonotonicTime>> asked_;  // oldest first
   std::deque<Epoch> left_;
   std::uint64_t gaps_ = 0;

@@ -41,8 +41,9 @@ class FeedLog final : public LogReader {
 
   [[nodiscard]] Cursor now() override;
   [[nodiscard]] TailPage read(const TailRequest& request) override;
-  /// Of no epoch: a feed keeps no history that could be read.
-  [[nodiscard]] Cursor retained() override { return {}; }
+  /// Where the buckets begin that reach up to where this follower did; of no epoch: nothing reaches
+  /// there, or can be read. What is read from there, up to a given end, is of each target the last.
+  [[nodiscard]] Cursor retained() override;
   /// Throws Error: a feed does not know writes, only what they have made stale.
   [[nodiscard]] bool holds(const Receipt& receipt) override;
   [[nodiscard]] bool relayed() const noexcept override { return true; }
@@ -56,6 +57,7 @@ class FeedLog final : public LogReader {
   [[nodiscard]] FeedTaken follow(const std::optional<Cursor>& from, bool current)
       QUERYMARK_REQUIRES(mutex_);
   void add_page(FeedTaken& sum, std::optional<FeedAsk> ask, bool urgent) QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] TailPage history(const TailRequest& request) QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] FeedAsk new_ask(const std::optional<Cursor>& cursor, MonotonicTime now)
       QUERYMARK_REQUIRES(mutex_);
 
@@ -64,6 +66,8 @@ class FeedLog final : public LogReader {
   const FeedLogOptions options_;
   Mutex mutex_;
   FeedFollower follower_ QUERYMARK_GUARDED_BY(mutex_);
+  // What `retained` has found, to be read.
+  std::optional<FeedHistory> history_ QUERYMARK_GUARDED_BY(mutex_);
   std::optional<MonotonicTime> asked_ QUERYMARK_GUARDED_BY(mutex_);  // the last time
   std::atomic<std::uint64_t> gaps_{0};
   std::atomic<std::uint64_t> foreign_{0};

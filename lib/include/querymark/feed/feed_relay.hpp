@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "querymark/deliver/applier.hpp"
+#include "querymark/feed/buckets.hpp"
 #include "querymark/feed/feed.hpp"
 #include "querymark/feed/followers.hpp"
 
@@ -39,6 +40,7 @@ class FeedRelay final : public Relay {
  private:
   FeedName name_;
   std::unique_ptr<FeedWriter> writer_;
+  BucketKeeper buckets_;
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Doorbell> bell_;
   std::vector<Nonce> asked_;  // before the log was looked at

@@ -1,0 +1,106 @@
+#include "feed_wire.hpp"
+
+#include <utility>
+
+#include "querymark/support/digest.hpp"
+#include "querymark/support/error.hpp"
+
+namespace querymark::detail {
+namespace {
+
+constexpr std::uint16_t kFeedVersion = 1;
+// How the body is sealed: not at all. Other numbers are for keys to come.
+constexpr std::uint16_t kPlain = 0;
+// Ids in progress that one cursor may list: all of a server's connections, and more.
+constexpr std::size_t kMaxInProgress = 100'000;
+
+constexpr auto kKinds = {TargetKind::key, TargetKind::tag, TargetKind::entity,
+                         TargetKind::collection, TargetKind::flush};
+
+}  // namespace
+
+std::string framed(std::uint32_t magic, const std::string& body) {
+  std::string frame;
+  frame.reserve(body.size() + 16);
+  put_integer(frame, magic);
+  put_integer(frame, kFeedVersion);
+  put_integer(frame, kPlain);
+  put_integer(frame, checksum(body));
+  return frame + body;
+}
+
+std::optional<ByteView> body_of(std::uint32_t magic, ByteView frame) {
+  ByteReader in(frame);
+  if (in.integer<std::uint32_t>() != magic || in.integer<std::uint16_t>() != kFeedVersion ||
+      in.integer<std::uint16_t>() != kPlain)
+    return std::nullopt;
+  const auto sum = in.integer<std::uint64_t>();
+  if (!sum || *sum != checksum(in.rest())) return std::nullopt;
+  return in.rest();
+}
+
+void put_snapshot(std::string& out, const Snapshot& snapshot) {
+  if (snapshot.in_progress().size() > kMaxInProgress)
+    throw Error("more transactions run than a feed can tell of");
+  put_integer(out, snapshot.horizon().value);
+  put_integer(out, snapshot.limit().value);
+  put_integer(out, static_cast<std::uint32_t>(snapshot.in_progress().size()));
+  for (const Position each : snapshot.in_progress()) put_integer(out, each.value);
+}
+
+std::optional<Snapshot> snapshot_in(ByteReader& in) {
+  const auto xmin = in.integer<std::uint64_t>();
+  const auto xmax = in.integer<std::uint64_t>();
+  const auto count = in.integer<std::uint32_t>();
+  if (!xmin || !xmax || !count || *xmin == 0 || *xmin > *xmax || *count > kMaxInProgress ||
+      *count > in.rest().size() / sizeof(std::uint64_t))
+    return std::nullopt;
+  std::vector<Position> running;
+  running.reserve(*count);
+  for (std::uint32_t i = 0; i < *count; ++i) {
+    const Position each{*in.integer<std::uint64_t>()};
+    if (each.value < *xmin || each.value >= *xmax || (i > 0 && each <= running.back()))
+      return std::nullopt;
+    running.push_back(each);
+  }
+  return Snapshot({*xmin}, {*xmax}, std::move(running));
+}
+
+void put_cursor(std::string& out, const Cursor& cursor) {
+  put_integer(out, cursor.epoch.high);
+  put_integer(out, cursor.epoch.low);
+  put_snapshot(out, cursor.snapshot);
+  put_integer(out, cursor.last_write.value);
+}
+
+std::optional<Cursor> cursor_in(ByteReader& in) {
+  const auto high = in.integer<std::uint64_t>();
+  const auto low = in.integer<std::uint64_t>();
+  auto snapshot = snapshot_in(in);
+  const auto last = in.integer<std::uint64_t>();
+  if (!high || !low || !snapshot || !last) return std::nullopt;
+  return Cursor{{*high, *low}, std::move(*snapshot), {*last}};
+}
+
+void put_feed_name(std::string& out, const FeedName& name) {
+  put_block(out, name.database_id);
+  put_block(out, name.namespace_name);
+}
+
+std::optional<FeedName> feed_name_in(ByteReader& in) {
+  const auto database = in.block();
+  const auto name = in.block();
+  if (!database || !name) return std::nullopt;
+  return FeedName{std::string(*database), std::string(*name)};
+}
+
+std::optional<Target> target_of(std::uint8_t kind, ByteView text) {
+  for (const TargetKind each : kKinds) {
+    if (static_cast<std::uint8_t>(each) != kind) continue;
+    auto target = Target::from_log(to_string(each), text);
+    return target && target->is_flush() ? std::nullopt : std::move(target);
+  }
+  return std::nullopt;
+}
+
+}  // namespace querymark::detail

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "querymark/feed/certificate.hpp"
+#include "querymark/mark/snapshot.hpp"
+#include "querymark/support/bytes.hpp"
+
+// What all that travels through a feed is made of.
+
+namespace querymark::detail {
+
+/// A body behind what it is, its version and its check sum.
+[[nodiscard]] std::string framed(std::uint32_t magic, const std::string& body);
+/// Nothing for all that `framed` does not write.
+[[nodiscard]] std::optional<ByteView> body_of(std::uint32_t magic, ByteView frame);
+
+/// Throws Error for one that lists more running transactions than a feed can tell of.
+void put_snapshot(std::string& out, const Snapshot& snapshot);
+[[nodiscard]] std::optional<Snapshot> snapshot_in(ByteReader& in);
+void put_cursor(std::string& out, const Cursor& cursor);
+[[nodiscard]] std::optional<Cursor> cursor_in(ByteReader& in);
+void put_feed_name(std::string& out, const FeedName& name);
+[[nodiscard]] std::optional<FeedName> feed_name_in(ByteReader& in);
+
+/// The kind of what invalidates everything.
+inline constexpr std::uint8_t kEverything = 255;
+/// Nothing when there is no such target; a flush is none, since it is written as everything.
+[[nodiscard]] std::optional<Target> target_of(std::uint8_t kind, ByteView text);
+
+}  // namespace querymark::detail

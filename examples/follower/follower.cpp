@@ -5,7 +5,8 @@
 //
 // It takes questions line by line, and answers each with a line: "price 7" is the price of the product 7,
 // "now 7" what it is after all that was committed before, "set 7 12.5" changes it. Any number of such
-// processes, on as many hosts as you like, cost the database no more looks at its log than one.
+// processes, on as many hosts as you like, cost the database no more looks at its log than one. With a
+// third argument, a file of keys, the server is trusted with nothing.
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@
 #include <sstream>
 #include <string>
 
+#include "querymark/feed/sealed_feed.hpp"
 #include "querymark/postgres/postgres.hpp"
 #include "querymark/redis/redis_feed.hpp"
 
@@ -23,15 +25,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void serve(const std::string& url, const std::string& redis) {
+void serve(const std::string& url, const std::string& redis, const std::string& keys) {
   qm::Cache cache{{.name = "prices", .memory_bytes = 16 << 20}};
   // [follow]
-  // Waits for a worker's answer, and throws qm::Error while none is there.
-  qm::postgres::Database db{
-      url,
-      cache,
-      {.namespace_name = "shop", .max_lag = 5s, .feed = std::make_shared<qm::RedisFeed>(redis)}};
+  std::shared_ptr<qm::Feed> feed = std::make_shared<qm::RedisFeed>(redis);
   // [/follow]
+  // [seal]
+  // The worker's are in the file that its QUERYMARK_FEED_KEYS names.
+  if (!keys.empty())
+    feed = std::make_shared<qm::SealedFeed>(feed, qm::SealingKeys::from_file(keys));
+  // [/seal]
+  // [open]
+  // Waits for a worker's answer, and throws qm::Error while none is there.
+  qm::postgres::Database db{url, cache, {.namespace_name = "shop", .max_lag = 5s, .feed = feed}};
+  // [/open]
   auto price_of = db.prepare<double>("select price from product where id = $1")
                       .tag([](std::int64_t product) { return qm::entity("product", product); })
                       .ttl(10min);
@@ -63,11 +70,11 @@ void serve(const std::string& url, const std::string& redis) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 3) {
-      fmt::print(stderr, "usage: follower DATABASE REDIS\n");
+    if (argc < 3) {
+      fmt::print(stderr, "usage: follower DATABASE REDIS [KEYS]\n");
       return EXIT_FAILURE;
     }
-    serve(argv[1], argv[2]);
+    serve(argv[1], argv[2], argc > 3 ? argv[3] : "");
     return EXIT_SUCCESS;
   } catch (const std::exception& failure) {
     fmt::print(stderr, "follower: {}\n", failure.what());

@@ -2,8 +2,10 @@
 // Redis server.
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <memory>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
@@ -93,6 +95,29 @@ TEST_CASE("followers: a process without the log sees what others write, and they
   CHECK(follower.price(1)[0] == 5);
 }
 
+TEST_CASE(
+    "followers: a follower's own write reaches the others before they next look by themselves",
+    "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  std::vector<std::string> rarely = worker(shop, redis);
+  rarely.back() = "3600000";
+  Child working(rarely);
+  postgres::Options options = following(redis);
+  options.max_lag = 3h;
+  options.poll_interval = 1h;
+  PgProcess one(shop, options);
+  PgProcess other(shop, options);
+  CHECK(other.price(1)[0] == 2.5);
+  static_cast<void>(one.set_price(1, 3));
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (other.price(1)[0] != 3) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(1ms);  // nothing of it may ask
+  }
+  CHECK(other.price(1)[0] == 3);
+}
+
 TEST_CASE("followers: the log is handed on through a Redis Cluster as through one server",
           "[followers]") {
   const PgShop shop;
@@ -125,6 +150,26 @@ TEST_CASE("followers: the example answers from its memory, and with what others 
   CHECK_THAT(one.ask("now 1"), Contains("3.50, a miss"));
   CHECK_THAT(one.ask("price 1"), Contains("3.50, a hit"));
   CHECK_THAT(two.ask("price 1"), Contains("3.50"));
+}
+
+TEST_CASE("followers: with keys, who has none is answered by nobody", "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  const TempDir dir;
+  const std::string keys = dir.file("keys");
+  std::ofstream(keys) << "one " << std::string(64, '1') << '\n';
+  REQUIRE(::chmod(keys.c_str(), 0600) == 0);
+  std::vector<std::string> command = worker(shop, redis);
+  command.insert(command.begin(), {"/usr/bin/env", "QUERYMARK_FEED_KEYS=" + keys});
+  const Child working(command);
+  Child follower({FOLLOWER_EXAMPLE, shop.url(), redis.url(), keys});
+  PgProcess other(shop);
+  CHECK_THAT(follower.ask("price 1"), Contains("2.50, a miss"));
+  static_cast<void>(other.set_price(1, 3.5));
+  CHECK_THAT(follower.ask("now 1"), Contains("3.50, a miss"));
+  const Finished without = run({FOLLOWER_EXAMPLE, shop.url(), redis.url()});
+  CHECK(without.code != 0);
+  CHECK_THAT(without.output, Contains("no worker hands on the log"));
 }
 #endif
 

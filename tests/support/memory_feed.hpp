@@ -93,7 +93,7 @@ class MemoryFeed final : public Feed {
       {
         const MutexLock lock(at_->mutex);
         Kept& kept = at_->kept;
-        if (request.ask) kept.asks[request.ask->follower.value] = encode_ask(*request.ask);
+        if (request.ask) kept.asks[request.ask->follower.value] = request.ask->bytes;
         page.beat = kept.beat;
         const std::uint64_t after = request.after.empty() ? 0 : std::stoull(request.after);
         for (const auto& [place, entry] : kept.stream) {

@@ -84,8 +84,9 @@ TEST_CASE("buckets: of each target the last position is kept, whatever its kind 
   CHECK(last_of(handing.history().value(), product(1)) == 4);
 }
 
-TEST_CASE("buckets: a follower takes shared values from before it began, and none that became stale",
-          "[feed]") {
+TEST_CASE(
+    "buckets: a follower takes shared values from before it began, and none that became stale",
+    "[feed]") {
   Handing handing;
   handing.hand_on({product(1), product(2)});
   Marks marks(4096);
@@ -201,9 +202,10 @@ TEST_CASE("buckets: what is not told, of another epoch, another log or tampered 
   elsewhere = began;
   elsewhere.feed.database_id = "copy";
   CHECK_FALSE(history_before(elsewhere, buckets));
-  for (const StoredBucket::Mark& bad :
-       {StoredBucket::Mark{"", "00000000000000000001"}, {"x", "00000000000000000001"},
-        {"\x02product:7", "1"}, {"\x02product:7", "0000000000000000000x"}}) {
+  for (const StoredBucket::Mark& bad : {StoredBucket::Mark{"", "00000000000000000001"},
+                                        {"x", "00000000000000000001"},
+                                        {"\x02product:7", "1"},
+                                        {"\x02product:7", "0000000000000000000x"}}) {
     auto tampered = buckets;
     for (StoredBucket& bucket : tampered) bucket.marks.push_back(bad);
     CHECK_FALSE(history_before(began, tampered));

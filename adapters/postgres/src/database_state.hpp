@@ -76,6 +76,14 @@ struct Database::State final : Backend {
   }
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
+  /// Tells others of a write. A follower has no connection to ring over: by the question that it asks
+  /// it wakes the worker, which tells all followers.
+  void ring() noexcept {
+    if (core_.feed_log)
+      core_.subscriber.ask();
+    else
+      doorbell.ring();
+  }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(
       const SessionSettings& settings) override {
     return begin_write(Isolation::read_committed, settings);

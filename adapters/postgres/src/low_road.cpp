@@ -36,7 +36,7 @@ Staged Database::stage(pqxx::transaction_base& transaction, const IntentBatch& i
       if (receipt.intents == 0) return;
       switch (resolve(receipt)) {
         case WriteFate::committed:
-          state().doorbell.ring();
+          state().ring();
           return;
         case WriteFate::running:
           throw Error("the transaction is still open: commit it, then call committed()");

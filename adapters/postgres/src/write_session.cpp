@@ -107,7 +107,7 @@ PendingWrite Database::Session::commit_once() {
 
 void Database::Session::settled(const PendingWrite& write) noexcept {
   open_.reset();  // the connection goes back
-  if (!write.silent()) state_.doorbell.ring();
+  if (!write.silent()) state_.ring();
 }
 
 std::unique_ptr<WriteSession> Database::State::begin_write(Isolation isolation,

@@ -131,7 +131,7 @@ class RedisFeedReader final : public FeedReader {
   [[nodiscard]] FeedPage read(const FeedRequest& request) override {
     FeedCall call(keys_.slot);
     if (request.ask) {
-      call.add({"HSET", keys_.asks, field_of(request.ask->follower), encode_ask(*request.ask)});
+      call.add({"HSET", keys_.asks, field_of(request.ask->follower), request.ask->bytes});
       call.add({"PEXPIRE", keys_.asks, kForgetAfter});
     }
     if (request.urgent) call.add({"XADD", keys_.rings, "MAXLEN", "1", "*", "r", ""});

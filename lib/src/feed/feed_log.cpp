@@ -42,7 +42,8 @@ FeedAsk FeedLog::new_ask(const std::optional<Cursor>& cursor, MonotonicTime now)
 void FeedLog::add_page(FeedTaken& sum, std::optional<FeedAsk> ask, bool urgent) {
   for (bool more = true; more;) {
     FeedRequest request{.after = follower_.place()};
-    request.ask = std::exchange(ask, std::nullopt);
+    if (ask) request.ask = {ask->follower, encode_ask(*ask)};
+    ask.reset();
     request.urgent = std::exchange(urgent, false);
     const FeedPage page = reader_->read(request);
     more = page.more;

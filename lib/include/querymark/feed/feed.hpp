@@ -15,11 +15,17 @@ namespace querymark {
 /// Where a reader of the feed's stream stands, as the server spells it; empty: at its beginning.
 using FeedPlace = std::string;
 
+/// A question as it is kept, under the name of who asks.
+struct StoredAsk {
+  SubscriberId follower;
+  std::string bytes;
+};
+
 struct FeedRequest {
   FeedPlace after;
   std::size_t limit = 64;  ///< Entries, at least one.
   /// To be left for the workers, in place of the same follower's last one.
-  std::optional<FeedAsk> ask{};
+  std::optional<StoredAsk> ask{};
   /// Somebody waits: wake the workers.
   bool urgent = false;
 };

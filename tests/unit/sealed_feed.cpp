@@ -49,9 +49,8 @@ struct Sealed {
   SealedFeed writing;
   SealedFeed reading;
   MemoryOutbox outbox{"shop"};
-  FeedApplier applier{"redis",
-                      std::make_unique<FeedRelay>(kShop, writing.writer(kShop),
-                                                  std::make_unique<Followers>(outbox))};
+  FeedApplier applier{"redis", std::make_unique<FeedRelay>(kShop, writing.writer(kShop),
+                                                           std::make_unique<Followers>(outbox))};
   Worker worker{WorkerLog{outbox, outbox, outbox}, applier};
   Silent bell;
   Marks marks{4096};

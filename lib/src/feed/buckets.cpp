@@ -18,7 +18,7 @@ constexpr std::uint32_t kHeadMagic = 0x48464D51;  // "QMFH"
 constexpr std::uint32_t kEndMagic = 0x45464D51;   // "QMFE"
 constexpr std::size_t kBucketBytes = 1U << 20U;   // of targets, before the next is begun
 // Of a position as text: all numbers of 64 bits, with as many digits.
-constexpr std::size_t kDigits = 20;
+constexpr std::size_t kPositionDigits = 20;
 
 std::string encode_head(const FeedName& feed, const Cursor& from) {
   std::string body;
@@ -39,7 +39,7 @@ StoredBucket::Mark encode_mark(const Certificate::Intent& intent) {
       intent.target ? static_cast<std::uint8_t>(intent.target->kind()) : detail::kEverything;
   const std::string digits = std::to_string(intent.position.value);
   return {static_cast<char>(kind) + (intent.target ? intent.target->text() : ""),
-          std::string(kDigits - digits.size(), '0') + digits};
+          std::string(kPositionDigits - digits.size(), '0') + digits};
 }
 
 std::optional<LogRow> decode_mark(const StoredBucket::Mark& mark) {
@@ -47,7 +47,7 @@ std::optional<LogRow> decode_mark(const StoredBucket::Mark& mark) {
   LogRow row;
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), row.position.value);
-  if (field.empty() || digits.size() != kDigits || error != std::errc() ||
+  if (field.empty() || digits.size() != kPositionDigits || error != std::errc() ||
       end != digits.data() + digits.size())
     return std::nullopt;
   const auto kind = static_cast<std::uint8_t>(field.front());

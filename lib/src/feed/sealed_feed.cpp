@@ -46,7 +46,8 @@ class FeedSeal {
   }
   [[nodiscard]] std::optional<std::string> open(std::string_view what, ByteView sealed) const {
     ByteReader in(sealed);
-    if (in.integer<std::uint32_t>() != kSealedMagic || in.integer<std::uint16_t>() != kSealedVersion)
+    if (in.integer<std::uint32_t>() != kSealedMagic ||
+        in.integer<std::uint16_t>() != kSealedVersion)
       return std::nullopt;
     const auto key = in.block();
     const auto salt = in.block();

@@ -61,6 +61,7 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
 #ifdef WITH_redis
   qm::RedisTier nowhere("rediss://127.0.0.1:1", {.prefix = "shop", .timeout = 1s});
   fmt::print("{} {}\n", nowhere.url(), nowhere.get("shop", qm::sha256({"nothing"})).has_value());
+  fmt::print("{}\n", qm::RedisFeed("redis+cluster://one,two", {.entries = 100}).url());
 #endif
 #ifdef WITH_memcached
   qm::MemcachedTier absent("127.0.0.1:1", {.prefix = "shop", .timeout = 1s});

@@ -64,6 +64,21 @@ TEST_CASE("cli: commands within a command are known, too", "[cli]") {
     }
 }
 
+TEST_CASE("cli: memcached servers need no worker, and hold no log", "[cli]") {
+  const TempDir dir;
+  const std::string servers = "memcached://me:11211,you:11211";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"worker", "--db", "sqlite:" + dir.file("shop"), "--target",
+                                 servers},
+        {"migrate", "--db", servers}}) {
+    std::vector<std::string> command{kProgram};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Finished refused = run(command);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.output, Contains("need no worker"));
+  }
+}
+
 TEST_CASE("cli: a database is not made from what was meant for something else", "[cli]") {
   const TempDir dir;
   const auto in_dir = [&](const std::string& db) {

@@ -10,8 +10,9 @@ namespace querymark::cli {
 namespace {
 
 // Files last: they take any that is there.
-std::array<const Backend*, 4> all() {
-  return {&postgres_backend(), &redis_backend(), &sqlite_backend(), &file_tier_backend()};
+std::array<const Backend*, 5> all() {
+  return {&postgres_backend(), &redis_backend(), &memcached_backend(), &sqlite_backend(),
+          &file_tier_backend()};
 }
 
 using Form = std::string_view (Backend::*)() const noexcept;

@@ -75,6 +75,8 @@ const Backend& postgres_backend();
 const Backend& sqlite_backend();
 const Backend& file_tier_backend();
 const Backend& redis_backend();
+/// Always built: it says what memcached servers are not for.
+const Backend& memcached_backend();
 
 /// The kind that accepts `url`, and holds a log or is a shared tier. Throws ConfigError, which
 /// shows nothing of a text that may hold a password.

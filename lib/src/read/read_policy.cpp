@@ -60,7 +60,7 @@ std::optional<std::chrono::nanoseconds> detail::lifetime_of(const ReadPolicy& po
 std::chrono::nanoseconds detail::jittered(const ReadPolicy& policy, std::chrono::nanoseconds ttl) {
   if (policy.jitter == 0) return ttl;
   constexpr double kRange = 0x1p-64;
-  const double whole = static_cast<double>(ttl.count());
+  const auto whole = static_cast<double>(ttl.count());
   const double off = whole * policy.jitter * static_cast<double>(random_u64()) * kRange;
   // Roundings reach the end of the range; and a ttl of nothing would never be served.
   if (off >= whole) return std::chrono::nanoseconds(1);

@@ -67,7 +67,8 @@ TEST_CASE("timeouts: who has nothing old to be served waits on", "[timeouts]") {
   CHECK(other.get().outcome().status == ReadStatus::joined);
 }
 
-TEST_CASE("timeouts: who has waited hard gets a timeout, and what is loaded is kept", "[timeouts]") {
+TEST_CASE("timeouts: who has waited hard gets a timeout, and what is loaded is kept",
+          "[timeouts]") {
   Slow f;
   const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kHard);
   f.loader.value = 2;
@@ -84,8 +85,10 @@ TEST_CASE("timeouts: who has waited hard gets a timeout, and what is loaded is k
 
 TEST_CASE("timeouts: a load that fails in the background fails for who waits", "[timeouts]") {
   Slow f;
-  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(
-      {.stale_if_error = 5s, .soft_timeout = 1h, .hard_timeout = 1h});
+  const auto query = f.prepare("select n")
+                         .tag(kA)
+                         .ttl(10s)
+                         .policy({.stale_if_error = 5s, .soft_timeout = 1h, .hard_timeout = 1h});
   (void)query();
   f.loader.on_load = [](auto) -> LoadedRows {
     throw Error("the database is gone", {.connection_lost = true});

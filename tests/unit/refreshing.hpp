@@ -13,8 +13,8 @@ namespace querymark::test {
 
 /// A cache with an executor of one thread, and a source that loads by it.
 struct Refreshing {
-  explicit Refreshing(std::shared_ptr<Offload> executor =
-                          std::make_shared<Offload>(OffloadOptions{.threads = 1}))
+  explicit Refreshing(std::shared_ptr<Offload> executor = std::make_shared<Offload>(OffloadOptions{
+                          .threads = 1}))
       : offload(std::move(executor)),
         cache({.memory_bytes = 8U << 20U, .clock = &clock, .offload = offload}) {
     source.emplace(cache, SourceOptions{.scope = {.namespace_name = "shop"}, .mark_cells = 16'384});

@@ -45,7 +45,7 @@ TEST_CASE("receipt: its text reads back and is safe in a URL, a header and a coo
 TEST_CASE("receipt: any other text is none", "[receipt]") {
   const std::string epoch = "0123456789abcdeffedcba9876543210";
   for (const std::string& text :
-       {std::string(), std::string("qm1"), std::string("qm2.shop.") + epoch + ".1f.9c41.2",
+       {std::string(), std::string("qm1"), "qm2.shop." + epoch + ".1f.9c41.2",
         "qm1.shop." + epoch + ".1f.9c41", "qm1.shop." + epoch + ".1f.9c41.2.3",
         "qm1.shop." + epoch + ".1f.9c41.2 ", " qm1.shop." + epoch + ".1f.9c41.2",
         "qm1.shop." + epoch + "..9c41.2", "qm1.shop." + epoch + ".1g.9c41.2",

@@ -144,8 +144,8 @@ TEST_CASE(
       "'shop', 'tag', 't' || i from generate_series(0, 999999) i");
   plain.exec("analyze querymark.log");
   plain.exec("set jit = off");
-  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ") +
-             postgres::sql::log_page.text);
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ")
+                 .append(postgres::sql::log_page.text));
   // The last rows read by each scan of the log, with those that a filter removed.
   const auto read = [&](const std::string& arguments, int returned) {
     std::string text;
@@ -193,8 +193,8 @@ TEST_CASE(
   plain.exec(
       "insert into querymark.log (xid, namespace, kind, target) values ('3', 'x', 'tag', 't')");
   plain.exec("analyze querymark.log");
-  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ") +
-             postgres::sql::log_page.text);
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ")
+                 .append(postgres::sql::log_page.text));
   const std::string call = "execute tail ('shop', '20000', '{}', '30000:30000:', '0', 0, 5000)";
   plain.exec(call);
   plain.exec(

@@ -30,8 +30,8 @@ TEST_CASE(
   pqxx::nontransaction plain(connection);
   plain.exec("set search_path = pg_catalog, pg_temp");
   plain.exec(postgres::sql::pin_log_session.text);
-  plain.exec(std::string("prepare look (text, text, text, bigint) as ") +
-             postgres::sql::coverage.text);
+  plain.exec(std::string("prepare look (text, text, text, bigint) as ")
+                 .append(postgres::sql::coverage.text));
   for (const char* mode : {"force_generic_plan", "force_custom_plan"}) {
     plain.exec(std::string("set plan_cache_mode = ") + mode);
     const auto read = [&](const std::string& from, const std::string& to) {

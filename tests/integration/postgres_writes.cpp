@@ -96,12 +96,12 @@ TEST_CASE("postgres write: a transaction that ends behind its back is never take
     const ResultSet begun = connection.begin(postgres::Isolation::read_committed);
     OpenWrite write(connection, begun.row(0)[2].as<std::string>());
     CHECK(write.execute("update product set price = price where id = 1", none) == 1);
-    write.require_standing();
+    write.require_standing(nullptr);
     connection.run(ending);  // past the check of the text
     CHECK_THROWS_WITH(write.execute("update product set price = 99 where id = 2", none),
                       Contains("nothing is committed"));
     CHECK_THROWS_WITH(write.query("select 1", none), Contains("nothing is committed"));
-    CHECK_THROWS_WITH(write.require_standing(), Contains("nothing is committed"));
+    CHECK_THROWS_WITH(write.require_standing(nullptr), Contains("nothing is committed"));
     connection.abandon();
     CHECK(shop.number("select count(*) from product where price = 99") == 0);
   }

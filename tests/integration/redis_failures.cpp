@@ -198,7 +198,7 @@ TEST_CASE("redis failures: answers that fit no question are no values", "[redis]
        {std::string(":5\r\n"), std::string("$-1\r\n"), std::string("*1\r\n$1\r\nx\r\n"),
         std::string("HTTP/1.1 400 Bad Request\r\n\r\n"), std::string("SSH-2.0-OpenSSH_9.2\r\n"),
         std::string("$99999999999\r\n"), std::string("$-5\r\n"), std::string(100'000, 'x'),
-        std::string(20, '\0') + "\r\n", std::string("\r\n\r\n")}) {
+        std::string(20, '\0').append("\r\n"), std::string("\r\n\r\n")}) {
     INFO(answer.substr(0, 40));
     const CannedServer server(answer);
     RedisTier tier(server.url(), {.timeout = 30s});

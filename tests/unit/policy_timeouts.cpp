@@ -97,6 +97,7 @@ TEST_CASE("timeouts: a load that fails in the background fails for who waits", "
   CHECK(query().outcome().status == ReadStatus::stale);
   f.clock.advance(5s);
   CHECK_THROWS_WITH(query(), "the database is gone");
+  f.settle();
   CHECK(f.offload->stats().failed == 2);
   CHECK(f.source->flights().size() == 0);
 }

@@ -193,7 +193,7 @@ TEST_CASE("redis cluster: a slot that moves amid a read costs no value (hard cas
   cluster.begin_move(slot.slot, from, to);
   CHECK(found() == of_all.size());
   CHECK(tier.stats().redirected == 0);
-  cluster.move_key(place_of(slot.names[0]), from, to);
+  CHECK(cluster.move_key(place_of(slot.names[0]), from, to));
   CHECK(found() == of_all.size());  // one of them is asked of the other server
   CHECK(tier.stats().redirected == 1);
   CHECK(tier.remove("shop", std::vector{slot.names[0], slot.names[1]}) == 2);
@@ -202,7 +202,7 @@ TEST_CASE("redis cluster: a slot that moves amid a read costs no value (hard cas
   CHECK(tier.put("shop", slot.names[1], value_of("tea")) == StoreStatus::stored);
   CHECK(cluster[to].ask({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(slot.slot)}) == "2");
   CHECK(found() == of_all.size());
-  cluster.move_key(place_of(slot.names[2]), from, to);
+  CHECK(cluster.move_key(place_of(slot.names[2]), from, to));
   cluster.end_move(slot.slot, from, to);
   const std::uint64_t before = tier.stats().redirected;
   CHECK(found() == of_all.size());
@@ -212,7 +212,7 @@ TEST_CASE("redis cluster: a slot that moves amid a read costs no value (hard cas
   CHECK(tier.stats().redirected == after);
 
   cluster.begin_move(slot.slot, to, from);
-  for (const Digest& one : slot.names) cluster.move_key(place_of(one), to, from);
+  for (const Digest& one : slot.names) CHECK(cluster.move_key(place_of(one), to, from));
   cluster.end_move(slot.slot, to, from);
   CHECK(found() == of_all.size());
 }
@@ -245,7 +245,7 @@ TEST_CASE("redis cluster: readers of a slot that moves again and again miss noth
     };
     cluster.begin_move(slot.slot, from, to);
     for (const Digest& one : slot.names) {
-      cluster.move_key(place_of(one), from, to);
+      CHECK(cluster.move_key(place_of(one), from, to));
       let_them_read();
     }
     cluster.end_move(slot.slot, from, to);

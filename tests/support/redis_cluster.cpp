@@ -150,9 +150,11 @@ void RedisCluster::begin_move(std::uint16_t slot, std::size_t from, std::size_t 
   must(*servers_[from], {"CLUSTER", "SETSLOT", number, "MIGRATING", id(to)});
 }
 
-void RedisCluster::move_key(const std::string& key, std::size_t from, std::size_t to) const {
-  must(*servers_[from],
-       {"MIGRATE", "127.0.0.1", std::to_string(servers_[to]->port()), key, "0", "20000"});
+bool RedisCluster::move_key(const std::string& key, std::size_t from, std::size_t to) const {
+  const std::string said = servers_[from]->ask(
+      {"MIGRATE", "127.0.0.1", std::to_string(servers_[to]->port()), key, "0", "20000"});
+  if (said != "OK" && said != "NOKEY") throw std::runtime_error("MIGRATE " + key + ": " + said);
+  return said == "OK";
 }
 
 void RedisCluster::end_move(std::uint16_t slot, std::size_t from, std::size_t to) const {

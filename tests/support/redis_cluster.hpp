@@ -45,9 +45,9 @@ class RedisCluster {
   void await_master(std::size_t at) const;
 
   /// The first step of a slot's way to another server, which is asked for the keys that are no more
-  /// where they were; the second, for one of its keys; the last.
+  /// where they were; the second, for one of its keys, if it is there (returns whether); the last.
   void begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
-  void move_key(const std::string& key, std::size_t from, std::size_t to) const;
+  [[nodiscard]] bool move_key(const std::string& key, std::size_t from, std::size_t to) const;
   void end_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
 
  private:

@@ -110,13 +110,13 @@ struct NoTargets {
 /// What a request refers to, copied.
 template <class Mapper>
 struct RequestCopy {
-  RequestCopy(const CallKey& call, const ReadOptions& options, const Route& route,
+  RequestCopy(const CallKey& call, ReadOptions options, Route route,
               std::span<const ParameterView> given, const Mapper& mapper)
       : prefix(call.view.prefix),
         parameters(call.view.parameters),
         key{.view = {prefix.get(), parameters}, .hash = call.hash},
-        said(options),
-        way(route),
+        said(std::move(options)),
+        way(std::move(route)),
         maps(mapper) {
     owned.reserve(given.size());
     for (const ParameterView value : given)

@@ -44,8 +44,8 @@ class ReadRequest {
   [[nodiscard]] virtual bool wanted() const { return true; }
   /// The same on its own feet, for a load that the call does not wait for, of all these targets. Null: it
   /// can't outlive its call. Throws std::bad_alloc.
-  [[nodiscard]] virtual std::unique_ptr<ReadRequest> detached(
-      std::vector<Target> /*targets*/) const {
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): it is taken
+  [[nodiscard]] virtual std::unique_ptr<ReadRequest> detached(std::vector<Target> /*of*/) const {
     return nullptr;
   }
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -33,6 +34,15 @@ void await(const char* what, const std::function<bool()>& holds) {
 bool says(const RedisServer& server, const std::vector<std::string>& question,
           const std::string& part) {
   return server.ask(question).find(part) != std::string::npos;
+}
+
+// What the server says of the cluster under that title.
+std::string info(const RedisServer& server, const std::string& title) {
+  const std::string all = server.ask({"CLUSTER", "INFO"});
+  const std::size_t at = all.find(title);
+  if (at == all.npos) throw std::runtime_error("CLUSTER INFO says no " + title);
+  const std::size_t begin = at + title.size();
+  return all.substr(begin, all.find('\r', begin) - begin);
 }
 
 }  // namespace
@@ -144,7 +154,19 @@ void RedisCluster::start() const {
   await_serving();
 }
 
+// Who takes a slot claims it with an epoch above all that it has heard of. Before it has heard of the
+// last move, that may be one that others have claimed the slot with, and until they have agreed each
+// sends clients to the next, in circles.
+void RedisCluster::await_agreement() const {
+  await("one epoch", [&] {
+    std::set<std::string> newest;
+    for (const auto& server : servers_) newest.insert(info(*server, "cluster_current_epoch:"));
+    return newest.size() == 1;
+  });
+}
+
 void RedisCluster::begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const {
+  await_agreement();
   const std::string number = std::to_string(slot);
   must(*servers_[to], {"CLUSTER", "SETSLOT", number, "IMPORTING", id(from)});
   must(*servers_[from], {"CLUSTER", "SETSLOT", number, "MIGRATING", id(to)});

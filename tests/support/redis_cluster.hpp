@@ -44,14 +44,16 @@ class RedisCluster {
   /// Returns once the server is a master that has slots.
   void await_master(std::size_t at) const;
 
-  /// The first step of a slot's way to another server, which is asked for the keys that are no more
-  /// where they were; the second, for one of its keys, if it is there (returns whether); the last.
+  /// The first step of a slot's way to another server, taken once all have heard of its last one:
+  /// who takes it is asked for the keys that are no more where they were; the second, for one of its
+  /// keys, if it is there (returns whether); the last.
   void begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
   [[nodiscard]] bool move_key(const std::string& key, std::size_t from, std::size_t to) const;
   void end_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
 
  private:
   [[nodiscard]] std::string id(std::size_t at) const;
+  void await_agreement() const;
 
   bool tls_;
   std::vector<int> ports_;  // for clients

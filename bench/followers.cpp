@@ -53,9 +53,8 @@ class HandingOn {
   HandingOn(const std::string& url, RedisFeed& feed) : log_(url, "bench"), bell_(log_) {
     const FeedName name{log_.identity().database_id, "bench"};
     applier_ = std::make_unique<FeedApplier>(
-        feed.url(), std::make_unique<FeedRelay>(name, feed.writer(name),
-                                                std::make_unique<Followers>(*subscribers_),
-                                                feed.ask_bell(name)));
+        feed.url(),
+        std::make_unique<FeedRelay>(name, feed, std::make_unique<Followers>(*subscribers_)));
     applier_->relay()->on_ask([this] { bell_.interrupt(); });
     worker_ = std::make_unique<Worker>(WorkerLog{log_, *claims_, *deliveries_, &bell_}, *applier_);
     working_ = std::jthread([this](const std::stop_token& stop) { worker_->run(stop); });

@@ -1,6 +1,7 @@
 // What a feed's server shows to followers and workers, where anybody may have written: certificates,
 // questions, and the buckets' marks. Each is what was written, or nothing. The first byte says which.
 
+#include "feed_wire.hpp"
 #include "fuzz/fuzz.hpp"
 #include "fuzz/sealed.hpp"
 #include "querymark/feed/buckets.hpp"
@@ -40,6 +41,9 @@ void try_bucket(std::string_view input) {
   while (!in.at_end() && bucket.marks.size() < 100) {
     std::string target = next();
     bucket.marks.emplace_back(std::move(target), next());
+    const auto intent = detail::intent_in(bucket.marks.back());
+    fuzz::require(!intent || detail::mark_of(*intent) == bucket.marks.back(),
+                  "a mark is written as it was read");
   }
   const Cursor began{{1, 2}, Snapshot::upto({9}), {}};
   const Certificate at{

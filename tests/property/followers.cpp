@@ -72,7 +72,7 @@ class World {
     for (std::size_t i = 0; i < kWorkers; ++i) {
       // Two share a consumer, the third knows the server by another name.
       workers_[i].applier = std::make_unique<FeedApplier>(
-          i < 2 ? "redis:a" : "redis:b", std::make_unique<FeedRelay>(kName, feed_.writer(kName)));
+          i < 2 ? "redis:a" : "redis:b", std::make_unique<FeedRelay>(kName, feed_));
       start(workers_[i]);
     }
     for (Follower& follower : followers_) open(follower);

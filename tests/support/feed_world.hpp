@@ -53,9 +53,7 @@ struct Handed {
 
   void work() {
     applier = std::make_unique<FeedApplier>(
-        feed.url(),
-        std::make_unique<FeedRelay>(name, feed.writer(name), std::make_unique<Followers>(outbox),
-                                    feed.ask_bell(name)));
+        feed.url(), std::make_unique<FeedRelay>(name, feed, std::make_unique<Followers>(outbox)));
     applier->relay()->on_ask([this] { bell.interrupt(); });
     WorkerOptions options;
     options.poll_interval = std::chrono::milliseconds(100);

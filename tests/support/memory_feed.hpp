@@ -49,7 +49,7 @@ class MemoryFeed final : public Feed {
     throw Error("nobody waits here");
   }
   [[nodiscard]] std::unique_ptr<Doorbell> ask_bell(const FeedName& /*name*/) override {
-    throw Error("nobody waits here");
+    return nullptr;
   }
 
   [[nodiscard]] Kept kept(const FeedName& name) {

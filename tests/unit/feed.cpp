@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "feed_wire.hpp"
 #include "property/random.hpp"
 #include "querymark/feed/feed_log.hpp"
 #include "querymark/feed/feed_relay.hpp"
@@ -69,6 +70,25 @@ TEST_CASE("feed: certificates and questions read back as they were written", "[f
     const FeedAsk ask{.follower = {5}, .nonce = {6}, .lease = 10s, .cursor = cursor};
     CHECK(decode_ask(encode_ask(ask)) == ask);
   }
+}
+
+TEST_CASE("feed: an intent is one thing, as a row, in a certificate and as a bucket's mark",
+          "[feed]") {
+  using Intent = Certificate::Intent;
+  for (const Target& target :
+       {key_named("k"), tag("t"), entity("product", 1), collection("product"), flush_all()}) {
+    const Intent intent = Intent::of(row(7, target));
+    CHECK(intent.target.has_value() != target.is_flush());
+    CHECK(intent.row().target == target);
+    CHECK(intent.row().position == Position{7});
+    CHECK(detail::intent_of(detail::kind_of(intent), detail::text_of(intent), {7}) == intent);
+    CHECK(detail::intent_in(detail::mark_of(intent)) == intent);
+  }
+  const Intent unreadable = Intent::of(row(7, std::nullopt));
+  CHECK(unreadable == Intent::of(row(7, flush_all())));
+  // A flush has one spelling.
+  CHECK_FALSE(detail::intent_of(static_cast<std::uint8_t>(TargetKind::flush), "", {7}));
+  CHECK_FALSE(detail::intent_of(detail::kind_of(unreadable), "x", {7}));
 }
 
 TEST_CASE("feed: too many intents, or too long ones, are not told", "[feed]") {
@@ -215,7 +235,7 @@ TEST_CASE("feed: what others have invalidated with one's own write in between is
       certificate(before, Snapshot::upto({7}), {row(6, target), row(7, target)});
   std::vector<MarkUpdate> updates;
   for (const auto& intent : both.intents)
-    updates.push_back(MarkUpdate::of(*intent.target, intent.position));
+    updates.push_back(MarkUpdate::of(*intent.row().target, intent.position));
   marks.apply_log(updates, both.upto);
   const TargetId id = target.id();
   CHECK_FALSE(marks.unchanged_since(loaded, {&id, 1}));

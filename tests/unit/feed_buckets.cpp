@@ -36,7 +36,7 @@ struct Handing {
     Certificate certificate = between(last, {last.value + targets.size()});
     for (const Target& target : targets)
       certificate.intents.push_back(
-          {target.is_flush() ? std::nullopt : std::optional(target), {++last.value}});
+          Certificate::Intent::of({.position = {++last.value}, .target = target}));
     keeper.keep(*writer, certificate);
   }
   // For a follower that begins now.

@@ -49,8 +49,8 @@ struct Sealed {
   SealedFeed writing;
   SealedFeed reading;
   MemoryOutbox outbox{"shop"};
-  FeedApplier applier{"redis", std::make_unique<FeedRelay>(kShop, writing.writer(kShop),
-                                                           std::make_unique<Followers>(outbox))};
+  FeedApplier applier{
+      "redis", std::make_unique<FeedRelay>(kShop, writing, std::make_unique<Followers>(outbox))};
   Worker worker{WorkerLog{outbox, outbox, outbox}, applier};
   Silent bell;
   Marks marks{4096};
@@ -79,6 +79,7 @@ TEST_CASE("sealed feed: followers with the key follow, and the server reads noth
   REQUIRE(kept.asks.size() == 1);
   CHECK_FALSE(decode_ask(kept.asks.begin()->second));
   for (const auto& bucket : kept.buckets) CHECK(bucket.head.empty());
+  CHECK_FALSE(sealed.writing.writer(kShop)->keeps_buckets());
 }
 
 TEST_CASE("sealed feed: keys are changed while all goes on", "[feed]") {

@@ -37,9 +37,8 @@ class RedisBackend final : public Backend {
     const std::shared_ptr<Feed> feed = sealed(redis);
     const FeedName name{log.inspector->database().database_id, namespace_name};
     return std::make_unique<FeedApplier>(
-        redis->url(), std::make_unique<FeedRelay>(name, feed->writer(name),
-                                                  std::make_unique<Followers>(*log.subscribers),
-                                                  feed->ask_bell(name)));
+        redis->url(),
+        std::make_unique<FeedRelay>(name, *feed, std::make_unique<Followers>(*log.subscribers)));
   }
 };
 

@@ -1,10 +1,8 @@
 #include "querymark/feed/buckets.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <ranges>
-#include <string_view>
 
 #include "feed_wire.hpp"
 #include "querymark/feed/feed.hpp"
@@ -17,8 +15,6 @@ using detail::ByteReader;
 constexpr std::uint32_t kHeadMagic = 0x48464D51;  // "QMFH"
 constexpr std::uint32_t kEndMagic = 0x45464D51;   // "QMFE"
 constexpr std::size_t kBucketBytes = 1U << 20U;   // of targets, before the next is begun
-// Of a position as text: all numbers of 64 bits, with as many digits.
-constexpr std::size_t kPositionDigits = 20;
 
 std::string encode_head(const FeedName& feed, const Cursor& from) {
   std::string body;
@@ -32,31 +28,6 @@ std::string encode_end(const Cursor& upto) {
   std::string body;
   detail::put_cursor(body, upto);
   return detail::framed(kEndMagic, body);
-}
-
-StoredBucket::Mark encode_mark(const Certificate::Intent& intent) {
-  const std::uint8_t kind =
-      intent.target ? static_cast<std::uint8_t>(intent.target->kind()) : detail::kEverything;
-  const std::string digits = std::to_string(intent.position.value);
-  return {static_cast<char>(kind) + (intent.target ? intent.target->text() : ""),
-          std::string(kPositionDigits - digits.size(), '0') + digits};
-}
-
-std::optional<LogRow> decode_mark(const StoredBucket::Mark& mark) {
-  const auto& [field, digits] = mark;
-  LogRow row;
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), row.position.value);
-  if (field.empty() || digits.size() != kPositionDigits || error != std::errc() ||
-      end != digits.data() + digits.size())
-    return std::nullopt;
-  const auto kind = static_cast<std::uint8_t>(field.front());
-  if (kind == detail::kEverything && field.size() == 1)
-    row.target = flush_all();
-  else
-    row.target = detail::target_of(kind, std::string_view(field).substr(1));
-  if (!row.target) return std::nullopt;
-  return row;
 }
 
 struct Bucket {
@@ -110,7 +81,7 @@ bool BucketKeeper::change(FeedWriter& writer, const Certificate& certificate) {
   std::map<std::string, std::string> last;
   std::size_t bytes = extends ? open_->bytes : 0;
   for (const auto& intent : certificate.intents) {
-    auto [field, position] = encode_mark(intent);
+    auto [field, position] = detail::mark_of(intent);
     bytes += field.size();
     std::string& kept = last[std::move(field)];
     kept = std::max(kept, position);
@@ -124,6 +95,7 @@ bool BucketKeeper::change(FeedWriter& writer, const Certificate& certificate) {
 }
 
 void BucketKeeper::keep(FeedWriter& writer, const Certificate& certificate) {
+  if (!writer.keeps_buckets()) return;
   if (certificate.untold) {  // what comes next begins a bucket, since it joins none
     open_.reset();
     return;
@@ -143,9 +115,7 @@ std::optional<FeedHistory> history_before(const Certificate& began,
         bucket && bucket->feed == began.feed && bucket->upto.epoch == began.upto.epoch)
       left.emplace_back(*std::move(bucket), &stored);
   FeedHistory history{.from = {began.upto.epoch, began.from, {}}, .rows = {}};
-  for (const auto& intent : began.intents)
-    history.rows.push_back(
-        {.position = intent.position, .target = intent.target ? *intent.target : flush_all()});
+  for (const auto& intent : began.intents) history.rows.push_back(intent.row());
   bool found = false;
   for (;;) {
     const Snapshot& from = history.from.snapshot;
@@ -157,7 +127,7 @@ std::optional<FeedHistory> history_before(const Certificate& began,
     if (before == left.end()) break;
     std::vector<LogRow> rows;
     for (const auto& mark : before->second->marks)
-      if (auto row = decode_mark(mark)) rows.push_back(*std::move(row));
+      if (const auto intent = detail::intent_in(mark)) rows.push_back(intent->row());
     if (rows.size() < before->second->marks.size()) break;  // it has been tampered with
     std::ranges::move(rows, std::back_inserter(history.rows));
     history.from = before->first.from;

@@ -13,7 +13,6 @@ using detail::body_of;
 using detail::ByteReader;
 using detail::cursor_in;
 using detail::framed;
-using detail::kEverything;
 using detail::put_block;
 using detail::put_cursor;
 using detail::put_integer;
@@ -25,20 +24,17 @@ constexpr std::uint32_t kAskMagic = 0x41464D51;          // "QMFA"
 
 void put_intent(std::string& out, const Certificate::Intent& intent) {
   put_integer(out, intent.position.value);
-  put_integer(out, intent.target ? static_cast<std::uint8_t>(intent.target->kind()) : kEverything);
-  put_block(out, intent.target ? ByteView(intent.target->text()) : ByteView());
+  put_integer(out, detail::kind_of(intent));
+  put_block(out, detail::text_of(intent));
 }
 
-// Nothing when it can't be read. What reads as a flush is one.
+// Nothing when it can't be read.
 std::optional<Certificate::Intent> intent_in(ByteReader& in) {
   const auto position = in.integer<std::uint64_t>();
   const auto kind = in.integer<std::uint8_t>();
   const auto text = in.block();
   if (!position || !kind || !text) return std::nullopt;
-  if (*kind == kEverything && text->empty()) return Certificate::Intent{std::nullopt, {*position}};
-  auto target = detail::target_of(*kind, *text);
-  if (!target) return std::nullopt;
-  return Certificate::Intent{std::move(target), {*position}};
+  return detail::intent_of(*kind, *text, {*position});
 }
 
 bool too_long(const std::vector<Certificate::Intent>& intents) {
@@ -50,6 +46,15 @@ bool too_long(const std::vector<Certificate::Intent>& intents) {
 
 }  // namespace
 
+Certificate::Intent Certificate::Intent::of(const LogRow& row) {
+  const bool everything = !row.target || row.target->is_flush();
+  return {everything ? std::nullopt : row.target, row.position};
+}
+
+LogRow Certificate::Intent::row() const {
+  return {.position = position, .target = target ? *target : flush_all()};
+}
+
 Certificate Certificate::of(FeedName feed, const Snapshot& from, const Cursor& upto,
                             std::optional<std::span<const LogRow>> rows) {
   Certificate made{
@@ -58,10 +63,7 @@ Certificate Certificate::of(FeedName feed, const Snapshot& from, const Cursor& u
   if (made.untold) return made;
   // Equal targets at several positions stay apart: a follower passes over what it has written
   // itself, pair by pair.
-  for (const LogRow& row : *rows) {
-    const bool flush = !row.target || row.target->is_flush();
-    made.intents.push_back({flush ? std::nullopt : row.target, row.position});
-  }
+  for (const LogRow& row : *rows) made.intents.push_back(Intent::of(row));
   if (too_long(made.intents)) {
     made.untold = true;
     made.intents.clear();

@@ -67,11 +67,10 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
   } else if (certificate->untold && taken.upto->snapshot.contains(certificate->from)) {
     begin_at(TailStatus::pruned);
   } else if (taken.upto->snapshot.contains(certificate->from)) {
-    for (const auto& intent : certificate->intents)
-      taken.rows.push_back({.id = taken.rows.size() + 1,
-                            .position = intent.position,
-                            .write = {},
-                            .target = intent.target ? *intent.target : flush_all()});
+    for (const auto& intent : certificate->intents) {
+      taken.rows.push_back(intent.row());
+      taken.rows.back().id = taken.rows.size();
+    }
     if (beginning_)
       began_->intents.insert(began_->intents.end(), certificate->intents.begin(),
                              certificate->intents.end());

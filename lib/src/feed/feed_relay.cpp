@@ -7,13 +7,12 @@
 
 namespace querymark {
 
-FeedRelay::FeedRelay(FeedName name, std::unique_ptr<FeedWriter> writer,
-                     std::unique_ptr<Followers> followers, std::unique_ptr<Doorbell> bell)
-    : name_(std::move(name)),
-      writer_(std::move(writer)),
-      buckets_(name_),
+FeedRelay::FeedRelay(const FeedName& name, Feed& feed, std::unique_ptr<Followers> followers)
+    : name_(name),
+      writer_(feed.writer(name)),
+      buckets_(name),
       followers_(std::move(followers)),
-      bell_(std::move(bell)) {}
+      bell_(feed.ask_bell(name)) {}
 
 FeedRelay::~FeedRelay() {
   listening_.request_stop();

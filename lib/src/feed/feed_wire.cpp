@@ -1,5 +1,7 @@
 #include "feed_wire.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "querymark/support/digest.hpp"
@@ -14,8 +16,12 @@ constexpr std::uint16_t kPlain = 0;
 // Ids in progress that one cursor may list: all of a server's connections, and more.
 constexpr std::size_t kMaxInProgress = 100'000;
 
+// Of a position as text: all numbers of 64 bits, with as many digits.
+constexpr std::size_t kPositionDigits = 20;
+
+constexpr std::uint8_t kEverything = 255;
 constexpr auto kKinds = {TargetKind::key, TargetKind::tag, TargetKind::entity,
-                         TargetKind::collection, TargetKind::flush};
+                         TargetKind::collection};
 
 }  // namespace
 
@@ -94,13 +100,39 @@ std::optional<FeedName> feed_name_in(ByteReader& in) {
   return FeedName{std::string(*database), std::string(*name)};
 }
 
-std::optional<Target> target_of(std::uint8_t kind, ByteView text) {
-  for (const TargetKind each : kKinds) {
-    if (static_cast<std::uint8_t>(each) != kind) continue;
-    auto target = Target::from_log(to_string(each), text);
-    return target && target->is_flush() ? std::nullopt : std::move(target);
-  }
-  return std::nullopt;
+std::uint8_t kind_of(const Certificate::Intent& intent) noexcept {
+  return intent.target ? static_cast<std::uint8_t>(intent.target->kind()) : kEverything;
+}
+
+ByteView text_of(const Certificate::Intent& intent) noexcept {
+  return intent.target ? ByteView(intent.target->text()) : ByteView();
+}
+
+std::optional<Certificate::Intent> intent_of(std::uint8_t kind, ByteView text, Position position) {
+  if (kind == kEverything && text.empty()) return Certificate::Intent{std::nullopt, position};
+  const auto* const known = std::ranges::find(
+      kKinds, kind, [](TargetKind each) { return static_cast<std::uint8_t>(each); });
+  if (known == kKinds.end()) return std::nullopt;
+  auto target = Target::from_log(to_string(*known), text);
+  if (!target) return std::nullopt;
+  return Certificate::Intent{std::move(target), position};
+}
+
+StoredBucket::Mark mark_of(const Certificate::Intent& intent) {
+  const std::string digits = std::to_string(intent.position.value);
+  std::string field(1, static_cast<char>(kind_of(intent)));
+  std::string position(kPositionDigits - digits.size(), '0');
+  return {field.append(text_of(intent)), position.append(digits)};
+}
+
+std::optional<Certificate::Intent> intent_in(const StoredBucket::Mark& mark) {
+  const auto& [field, digits] = mark;
+  Position position;
+  const char* const last = digits.data() + digits.size();
+  const auto [end, error] = std::from_chars(digits.data(), last, position.value);
+  if (field.empty() || digits.size() != kPositionDigits || error != std::errc() || end != last)
+    return std::nullopt;
+  return intent_of(static_cast<std::uint8_t>(field.front()), ByteView(field).substr(1), position);
 }
 
 }  // namespace querymark::detail

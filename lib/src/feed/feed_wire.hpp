@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "querymark/feed/buckets.hpp"
 #include "querymark/feed/certificate.hpp"
 #include "querymark/mark/snapshot.hpp"
 #include "querymark/support/bytes.hpp"
@@ -25,9 +26,16 @@ void put_cursor(std::string& out, const Cursor& cursor);
 void put_feed_name(std::string& out, const FeedName& name);
 [[nodiscard]] std::optional<FeedName> feed_name_in(ByteReader& in);
 
-/// The kind of what invalidates everything.
-inline constexpr std::uint8_t kEverything = 255;
-/// Nothing when there is no such target; a flush is none, since it is written as everything.
-[[nodiscard]] std::optional<Target> target_of(std::uint8_t kind, ByteView text);
+/// What an intent invalidates, as its kind and its text. What invalidates everything has a kind of its
+/// own, and no text.
+[[nodiscard]] std::uint8_t kind_of(const Certificate::Intent& intent) noexcept;
+[[nodiscard]] ByteView text_of(const Certificate::Intent& intent) noexcept;
+/// Nothing for what the two above do not write.
+[[nodiscard]] std::optional<Certificate::Intent> intent_of(std::uint8_t kind, ByteView text,
+                                                           Position position);
+/// An intent as a bucket's mark. Positions compare as texts.
+[[nodiscard]] StoredBucket::Mark mark_of(const Certificate::Intent& intent);
+/// Nothing for what `mark_of` does not write.
+[[nodiscard]] std::optional<Certificate::Intent> intent_in(const StoredBucket::Mark& mark);
 
 }  // namespace querymark::detail

@@ -106,9 +106,11 @@ class SealedWriter final : public FeedWriter {
   void append(const std::string& certificate) override {
     writer_->append(seal_.seal(kOfWorkers, certificate));
   }
-  [[nodiscard]] std::vector<StoredBucket> bucket_heads() override { return {}; }
+  // Marks can't be sealed so that one that was taken out is missed.
+  [[nodiscard]] bool keeps_buckets() const noexcept override { return false; }
+  [[nodiscard]] std::vector<StoredBucket> bucket_heads() override { throw none(); }
   [[nodiscard]] std::optional<std::size_t> change_bucket(const BucketChange& /*change*/) override {
-    return std::nullopt;
+    throw none();
   }
   void beat(const std::string& certificate) override {
     writer_->beat(seal_.seal(kOfWorkers, certificate));
@@ -120,6 +122,8 @@ class SealedWriter final : public FeedWriter {
   void control() override { writer_->control(); }
 
  private:
+  [[nodiscard]] static Error none() { return Error("a sealed feed keeps no buckets"); }
+
   const std::unique_ptr<FeedWriter> writer_;
   const FeedSeal seal_;
   std::map<std::string, std::string> sealed_;  // of what was last asked, as the server keeps it

@@ -50,7 +50,8 @@ class BucketKeeper {
   explicit BucketKeeper(FeedName feed) : feed_(std::move(feed)) {}
 
   /// To be told before the certificate is handed on. Throws what the port throws. Where another
-  /// worker is faster, it may leave the certificate out; the next one begins a bucket then.
+  /// worker is faster, it may leave the certificate out; the next one begins a bucket then. Without
+  /// effect where the writer keeps none.
   void keep(FeedWriter& writer, const Certificate& certificate);
 
  private:

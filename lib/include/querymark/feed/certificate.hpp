@@ -34,6 +34,10 @@ struct Certificate {
   struct Intent {
     std::optional<Target> target;
     Position position;
+    /// A row that can't be read is everything.
+    [[nodiscard]] static Intent of(const LogRow& row);
+    /// As a row of the log.
+    [[nodiscard]] LogRow row() const;
     friend bool operator==(const Intent&, const Intent&) = default;
   };
   /// More intents, or more bytes of them, are not told.

@@ -63,6 +63,8 @@ class FeedWriter {
   [[nodiscard]] virtual std::vector<std::string> asks() = 0;
   /// Adds an entry to the stream, which forgets its oldest.
   virtual void append(const std::string& certificate) = 0;
+  /// Whether there are buckets; without, the next two are not called.
+  [[nodiscard]] virtual bool keeps_buckets() const noexcept { return true; }
   /// All buckets without their marks.
   [[nodiscard]] virtual std::vector<StoredBucket> bucket_heads() = 0;
   /// Changes a bucket, at once and as a whole: how many marks it has then. Nothing: it does not end
@@ -84,7 +86,8 @@ class Feed {
   [[nodiscard]] virtual std::unique_ptr<FeedWriter> writer(const FeedName& name) = 0;
   /// Rings when something was appended.
   [[nodiscard]] virtual std::unique_ptr<Doorbell> doorbell(const FeedName& name) = 0;
-  /// Rings when somebody asks who waits for the answer.
+  /// Rings when somebody asks who waits for the answer; null where nobody rings, so that questions wait
+  /// for the worker's next look.
   [[nodiscard]] virtual std::unique_ptr<Doorbell> ask_bell(const FeedName& name) = 0;
 };
 

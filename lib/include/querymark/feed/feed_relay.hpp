@@ -21,10 +21,9 @@ namespace querymark {
 /// whoever asks. For the worker's thread.
 class FeedRelay final : public Relay {
  public:
-  /// `followers`, if there is one, is told who asks; `bell`, if there is one, rings when somebody does.
-  FeedRelay(FeedName name, std::unique_ptr<FeedWriter> writer,
-            std::unique_ptr<Followers> followers = nullptr,
-            std::unique_ptr<Doorbell> bell = nullptr);
+  /// Through `feed`, of which nothing is kept but what it makes. `followers`, if there is one, is told
+  /// who asks.
+  FeedRelay(const FeedName& name, Feed& feed, std::unique_ptr<Followers> followers = nullptr);
   FeedRelay(const FeedRelay&) = delete;
   FeedRelay& operator=(const FeedRelay&) = delete;
   ~FeedRelay() override;

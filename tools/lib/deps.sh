@@ -23,6 +23,7 @@ querymark_build_packages="g++ cmake ninja-build pkg-config libsqlitecpp-dev libs
   libpqxx-dev libpq-dev $querymark_boost_package libfmt-dev libssl-dev libzstd-dev libxxhash-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev libtomlplusplus-dev ccache"
 querymark_test_packages="catch2 sqlite3 pgbouncer redis-server memcached openssl clang-format-19 locales util-linux
+  python3-prometheus-client
   $querymark_server_packages"
 querymark_clang_packages="clang-19 libclang-rt-19-dev llvm-19"  # llvm: what names the lines in a sanitizer's report
 querymark_tidy_packages="clang-19 clang-tidy-19"

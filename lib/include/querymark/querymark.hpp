@@ -14,6 +14,8 @@
 #include "querymark/log/memory_outbox.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/log/write_fate.hpp"
+#include "querymark/observe/metrics.hpp"
+#include "querymark/observe/observe_stats.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/get_or_load.hpp"
 #include "querymark/read/offload.hpp"

@@ -15,6 +15,7 @@
 #include "querymark/log/doorbell.hpp"
 #include "querymark/log/log_claims.hpp"
 #include "querymark/log/log_reader.hpp"
+#include "querymark/observe/metric.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 
@@ -56,6 +57,22 @@ struct WorkerCounts {
   std::uint64_t left = 0;       ///< Failed attempts of invalidations that will be tried again.
   std::uint64_t recovered = 0;  ///< Of these, applied since.
   std::uint64_t died = 0;       ///< Given up: a flush stands in for them.
+};
+
+template <>
+struct MetricsOf<WorkerCounts> {
+  static constexpr std::string_view kGroup = "worker";
+  template <class Visit>
+  static void visit(const WorkerCounts& stats, Visit&& visit) {
+    visit({"claimed", "Rows of the log that were read under a claim."}, stats.claimed);
+    visit({"applied", "Rows of the log whose invalidation is in the target."}, stats.applied);
+    visit({"retried", "Rows of the log that were given back: the target failed."}, stats.retried);
+    visit({"malformed", "Rows of the log in place of which the target was flushed."},
+          stats.malformed);
+    visit({"left", "Failed attempts of invalidations that will be tried again."}, stats.left);
+    visit({"recovered", "Of these, invalidations that were applied since."}, stats.recovered);
+    visit({"died", "Invalidations that were given up: a flush stands in for them."}, stats.died);
+  }
 };
 
 /// What one round of the worker came to.

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "querymark/observe/metric.hpp"
+
 namespace querymark {
 
 /// Counters of one cache since its start, and gauges of now. A plain value.
@@ -46,6 +48,55 @@ struct CacheStats {
   /// Upper bound of the estimated share of hits on unrelated entries that the marks refuse
   /// (collisions), for an entry with one target that is as old as the mark table.
   double false_invalidation_estimate = 0;
+};
+
+template <>
+struct MetricsOf<CacheStats> {
+  static constexpr std::string_view kGroup = "cache";
+  template <class Visit>
+  static void visit(const CacheStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    using enum MetricUnit;
+    visit({"hits", "Reads served from memory."}, stats.hits);
+    visit({"shared_hits", "Reads served from a shared tier."}, stats.shared_hits);
+    visit({"misses", "Reads that loaded."}, stats.misses);
+    visit({"joined", "Reads served by another caller's load."}, stats.joined);
+    visit({"bypassed", "Reads past the cache: switched off, not trusted, or refused."},
+          stats.bypassed);
+    visit({"degraded", "Hits served although freshness could not be claimed."}, stats.degraded);
+    visit({"stale", "Reads served past their ttl, by policy."}, stats.stale);
+    visit({"outdated", "Reads served past an invalidation, by policy."}, stats.outdated);
+    visit({"refreshes", "Loads in the background that were begun."}, stats.refreshes);
+    visit({"refreshes_refused", "Loads in the background that could not be begun."},
+          stats.refreshes_refused);
+    visit({"load_failures", "Loads that threw."}, stats.load_failures);
+    visit({"untagged", "Loads of cached queries without a tag."}, stats.untagged);
+    visit({"expired", "Entries in memory that were too old for a read."}, stats.expired);
+    visit({"invalidated", "Entries in memory that an invalidation had reached."},
+          stats.invalidated);
+    visit({"targets_differed", "Entries in memory that lacked some of a read's targets."},
+          stats.targets_differed);
+    visit({"shared_stale", "Values of shared tiers that this process's marks refused."},
+          stats.shared_stale);
+    visit({"replica_stale", "Loads from a replica that were repeated on the primary."},
+          stats.replica_stale);
+    visit({"lease_waits", "Reads that found another process loading the same."}, stats.lease_waits);
+    visit({"stored", "Loads that memory kept."}, stats.stored);
+    visit({"oversize", "Loads that were too large for memory."}, stats.oversize);
+    visit({"unwanted", "Loads that the policy's cache_if kept from the cache."}, stats.unwanted);
+    visit({"declined", "Loads whose rows the policy did not keep."}, stats.declined);
+    visit({"late_fills", "Loads that were invalidated before they could be stored."},
+          stats.late_fills);
+    visit({"evictions", "Entries that had to make room."}, stats.evictions);
+    visit({"entries", "Entries in memory.", gauge}, stats.entries);
+    visit({"entry_bytes", "Bytes of the entries in memory.", gauge, bytes}, stats.entry_bytes);
+    visit({"prefix_bytes", "Bytes of the queries in use.", gauge, bytes}, stats.prefix_bytes);
+    visit({"mark_bytes", "Bytes of the mark tables.", gauge, bytes}, stats.mark_bytes);
+    visit({"capacity_bytes", "Bytes that the cache may take.", gauge, bytes}, stats.capacity_bytes);
+    visit({"false_invalidation_estimate",
+           "Upper bound of the share of hits that collisions of marks refuse.", gauge, ratio},
+          stats.false_invalidation_estimate);
+  }
 };
 
 }  // namespace querymark

@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "querymark/observe/metric.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/support/time_span.hpp"
 
@@ -42,6 +43,23 @@ struct OffloadStats {
   std::uint64_t cancelled = 0;  ///< They waited, and never ran.
   std::size_t waiting = 0;
   std::size_t running = 0;
+};
+
+template <>
+struct MetricsOf<OffloadStats> {
+  static constexpr std::string_view kGroup = "offload";
+  template <class Visit>
+  static void visit(const OffloadStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    visit({"accepted", "Tasks that were taken."}, stats.accepted);
+    visit({"duplicates", "Tasks whose key was waiting or running."}, stats.duplicates);
+    visit({"rejected", "Tasks for which there was no room, or no executor."}, stats.rejected);
+    visit({"completed", "Tasks that ended, those that failed included."}, stats.completed);
+    visit({"failed", "Tasks that threw."}, stats.failed);
+    visit({"cancelled", "Tasks that never ran."}, stats.cancelled);
+    visit({"waiting", "Tasks that wait.", gauge}, stats.waiting);
+    visit({"running", "Tasks that run.", gauge}, stats.running);
+  }
 };
 
 /// Where queries load in the background: some threads, and a queue with a bound. Give one to a cache

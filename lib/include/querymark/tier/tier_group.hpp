@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/observe/metric.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
 
@@ -67,6 +68,26 @@ struct TierGroupStats {
   std::uint64_t failures = 0;  ///< Reads, puts and removals that failed.
   std::uint64_t skipped = 0;   ///< Reads that it did not even try, after a failure a moment ago.
   std::string last_failure{};
+};
+
+template <>
+struct MetricsOf<TierGroupStats> {
+  static constexpr std::string_view kGroup = "tier";
+  template <class Visit>
+  static void visit(const TierGroupStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    visit({"path", "", label}, stats.path);
+    visit({"reads", "Names that were asked for."}, stats.reads);
+    visit({"hits", "Values that were there."}, stats.hits);
+    visit({"refused", "Of these, what the reader would not take."}, stats.refused);
+    visit({"served", "Of these, what counted."}, stats.served);
+    visit({"late", "Reads that were answered when another's answer had counted."}, stats.late);
+    visit({"stored", "Values that were kept."}, stats.stored);
+    visit({"failures", "Calls that failed."}, stats.failures);
+    visit({"skipped", "Calls that were not even tried, after a failure a moment ago."},
+          stats.skipped);
+    visit({"last_failure", "What the last failed call said.", text}, stats.last_failure);
+  }
 };
 
 /// Several shared tiers that are used as one: a file of this host before a Redis of all hosts, two

@@ -11,6 +11,7 @@
 #include "querymark/log/intent.hpp"
 #include "querymark/log/receipt.hpp"
 #include "querymark/mark/marks.hpp"
+#include "querymark/observe/metric.hpp"
 
 namespace querymark {
 
@@ -55,6 +56,29 @@ struct DatabaseStats {
   /// Why nothing rings: of the last wait for the doorbell, empty when it went well. Polls find the
   /// writes meanwhile.
   std::string doorbell_error;
+};
+
+template <>
+struct MetricsOf<DatabaseStats> {
+  static constexpr std::string_view kGroup = "database";
+  template <class Visit>
+  static void visit(const DatabaseStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    using enum MetricUnit;
+    visit({"writes", "Write transactions that were committed."}, stats.writes);
+    visit({"writes_without_intents", "Of these, those that invalidated nothing."},
+          stats.writes_without_intents);
+    visit({"in_doubt", "Commits and staged intents whose outcome stayed unknown."}, stats.in_doubt);
+    visit({"polls", "Looks at the log."}, stats.polls);
+    visit({"poll_failures", "Looks at the log that failed."}, stats.poll_failures);
+    visit({"malformed_rows", "Rows of the log that were applied as a flush."},
+          stats.malformed_rows);
+    visit({"restarts", "Times that the marks began anew."}, stats.restarts);
+    visit({"horizon_age", "How long an open transaction has held the horizon.", gauge, seconds},
+          stats.horizon_age);
+    visit({"last_error", "Of the last look at the log.", text}, stats.last_error);
+    visit({"doorbell_error", "Of the last wait for the doorbell.", text}, stats.doorbell_error);
+  }
 };
 
 /// What follows a process's own commits, on every database: marks first, then a look at the log,

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "querymark/deliver/applier.hpp"
+#include "querymark/observe/metric.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
@@ -37,6 +38,27 @@ struct FileTierStats {
   std::uint64_t stored = 0, evicted = 0;
   std::uint64_t replaced = 0;  ///< Times that the file was found removed or replaced, and reopened.
   std::size_t entries = 0, bytes = 0;
+};
+
+template <>
+struct MetricsOf<FileTierStats> {
+  static constexpr std::string_view kGroup = "file_tier";
+  template <class Visit>
+  static void visit(const FileTierStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    using enum MetricUnit;
+    visit({"reads", "Names that were asked for."}, stats.reads);
+    visit({"hits", "Values that were there."}, stats.hits);
+    visit({"corrupt", "What was there and was no value of ours."}, stats.corrupt);
+    visit({"failures", "Calls that failed."}, stats.failures);
+    visit({"skipped", "Calls that were not even tried, after a failure a moment ago."},
+          stats.skipped);
+    visit({"stored", "Values that were kept."}, stats.stored);
+    visit({"evicted", "Values that had to make room."}, stats.evicted);
+    visit({"replaced", "Times that the file was found removed or replaced."}, stats.replaced);
+    visit({"entries", "Values in the file.", gauge}, stats.entries);
+    visit({"bytes", "Bytes of the values in the file.", gauge, MetricUnit::bytes}, stats.bytes);
+  }
 };
 
 /// A shared tier for the processes of one host: a SQLite file of encoded result sets under their

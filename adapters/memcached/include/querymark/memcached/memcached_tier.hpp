@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/observe/metric.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
@@ -43,6 +44,26 @@ struct MemcachedTierStats {
   std::uint64_t stored = 0, superseded = 0, oversize = 0;
   std::uint64_t connects = 0;  ///< Connections opened.
   std::string last_failure{};  ///< What the last failed call said.
+};
+
+template <>
+struct MetricsOf<MemcachedTierStats> {
+  static constexpr std::string_view kGroup = "memcached";
+  template <class Visit>
+  static void visit(const MemcachedTierStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    visit({"reads", "Names that were asked for."}, stats.reads);
+    visit({"hits", "Values that were there."}, stats.hits);
+    visit({"corrupt", "What was there and was no value of ours."}, stats.corrupt);
+    visit({"failures", "Calls that failed."}, stats.failures);
+    visit({"skipped", "Calls that were not even tried, after a failure a moment ago."},
+          stats.skipped);
+    visit({"stored", "Values that were kept."}, stats.stored);
+    visit({"superseded", "Values that were not stored: there was a later one."}, stats.superseded);
+    visit({"oversize", "Values that were too large."}, stats.oversize);
+    visit({"connects", "Connections that were opened."}, stats.connects);
+    visit({"last_failure", "What the last failed call said.", text}, stats.last_failure);
+  }
 };
 
 /// A shared tier for the processes of many hosts: memcached servers (1.4 or newer), over which the

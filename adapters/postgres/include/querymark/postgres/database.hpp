@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "querymark/database/database.hpp"
+#include "querymark/observe/metric.hpp"
 #include "querymark/postgres/options.hpp"
 #include "querymark/postgres/transaction.hpp"
 #include "querymark/postgres/types.hpp"
@@ -32,6 +33,27 @@ struct ReplicaStats {
   std::uint64_t failures = 0;  ///< It could not answer, and the primary did.
   std::string last_problem;    ///< The last of these, for people.
 };
+
+}  // namespace querymark::postgres
+
+namespace querymark {
+
+template <>
+struct MetricsOf<postgres::ReplicaStats> {
+  static constexpr std::string_view kGroup = "replica";
+  template <class Visit>
+  static void visit(const postgres::ReplicaStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    visit({"loads", "Loads that the replica answered."}, stats.loads);
+    visit({"failures", "Loads that the replica could not answer, and the primary did."},
+          stats.failures);
+    visit({"last_problem", "The last of these.", text}, stats.last_problem);
+  }
+};
+
+}  // namespace querymark
+
+namespace querymark::postgres {
 
 /// A PostgreSQL database with a cache in front: queries that are cached, writes that invalidate
 /// everywhere.

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace querymark::detail {
+
+/// `text` with bytes that are no UTF-8 as `\xNN`.
+[[nodiscard]] std::string as_utf8(std::string_view text);
+/// UTF-8 in double quotes, as JSON has it.
+[[nodiscard]] std::string json_string(std::string_view text);
+/// The same as Prometheus has a label's value.
+[[nodiscard]] std::string prometheus_string(std::string_view text);
+/// A comment of Prometheus' format: without quotes.
+[[nodiscard]] std::string prometheus_help(std::string_view text);
+
+}  // namespace querymark::detail

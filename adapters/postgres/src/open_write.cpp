@@ -161,9 +161,7 @@ void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values
   Sent& sent = sent_.emplace_back();
   sent.sql = sql;
   sent.changed = changed;
-  for (const ParameterView value : values)
-    sent.values.emplace_back(value,
-                             value.has_bytes() ? std::string(value.as_view()) : std::string());
+  for (const ParameterView value : values) sent.values.push_back(OwnedParameter::copy_of(value));
 }
 
 void OpenWrite::require_standing(const Append* append) {

@@ -155,10 +155,4 @@ void blocking_load(Source& source, ReadRequest& request, CallerId caller, Flight
     std::rethrow_exception(error);
 }
 
-void blocking_refresh(Source& source, ReadRequest& request) {
-  ReadMachine machine(source, request);
-  if (const std::exception_ptr error = drive(source, request, machine, machine.start()))
-    std::rethrow_exception(error);
-}
-
 }  // namespace querymark

@@ -5,9 +5,11 @@
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
-#include "querymark/support/random.hpp"
+#include "read/read_machine_steps.hpp"
 
-// What the machine guarantees, and where:
+// What the machine guarantees, and where. The steps by way of the shared tiers are in
+// read_machine_tiers.cpp, those of a lease among processes in read_machine_lease.cpp, the load and what
+// becomes of it in read_machine_loads.cpp, what is served although it is old in read_machine_old.cpp.
 //
 //   - The stamp is taken when a flight begins, before any tier or the database is asked
 //     (FlightTable::enter).
@@ -51,28 +53,6 @@ namespace {
 constexpr unsigned kMaxJoins = 2;
 constexpr std::size_t kShownOfSql = 100;
 
-// Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
-std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
-  return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
-                                               std::chrono::hours(24 * 365));
-}
-
-// What is no answer but to the caller whose load it was can't be shared.
-bool is_anybodys(const Loaded& loaded) noexcept {
-  return loaded.keep == Stored::yes || loaded.keep == Stored::declined;
-}
-
-Stored stored_as(StoreStatus status) noexcept {
-  switch (status) {
-    case StoreStatus::stored:
-      return Stored::yes;
-    case StoreStatus::superseded:
-      return Stored::superseded;
-    default:
-      return Stored::oversize;
-  }
-}
-
 }  // namespace
 
 ReadMachine::ReadMachine(Source& source, ReadRequest& request, ReadCaller caller) noexcept
@@ -81,15 +61,6 @@ ReadMachine::ReadMachine(Source& source, ReadRequest& request, ReadCaller caller
       request_(request),
       caller_(caller),
       ttl_(source.max_age(request.options)) {}
-
-template <class Step>
-ReadMachine::Action ReadMachine::guarded(Step&& step) noexcept {
-  try {
-    return step();
-  } catch (...) {  // the driver tells the caller
-    return end(std::current_exception());
-  }
-}
 
 ReadMachine::Action ReadMachine::start() noexcept {
   source_.note_read();
@@ -122,58 +93,12 @@ ReadMachine::Action ReadMachine::resume_handed_over(bool handed_over) noexcept {
   });
 }
 
-ReadMachine::Action ReadMachine::resume_refreshing() noexcept {
-  return guarded([&] {
-    const auto outcome = old_within(policy().stale_while_refreshing, {});
-    return outcome ? finish_old(*outcome) : load_alone();  // its time has just ended
-  });
-}
-
 ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
   return guarded([&] {
     waiter_.reset();
     if (auto* error = std::get_if<std::exception_ptr>(&result)) return end(std::move(*error));
     if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
     return joined(std::move(std::get<EntryRef>(result)));
-  });
-}
-
-ReadMachine::Action ReadMachine::resume(std::optional<SharedValue> value,
-                                        std::vector<TierRefill> refills) noexcept {
-  ++tier_;
-  refills_ = std::move(refills);
-  return guarded([&] { return polled(std::move(value), false); });
-}
-
-ReadMachine::Action ReadMachine::resume_proved(bool proved) noexcept {
-  return guarded([&] {
-    std::optional<SharedValue> value = std::exchange(to_prove_, std::nullopt);
-    return proved ? polled(std::move(value), true) : refuse_shared(value->stamp);
-  });
-}
-
-ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
-  return guarded([&] { return this->loaded(std::move(loaded)); });
-}
-
-ReadMachine::Action ReadMachine::resume_stored() noexcept {
-  ++shared_;
-  return guarded([&] { return store_next_tier(); });
-}
-
-ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
-  cache_.counters.load_failures.fetch_add(1);
-  if (leader_) leader_->fail(error);
-  leader_.reset();
-  return end(std::move(error));
-}
-
-ReadMachine::Action ReadMachine::give_up() noexcept {
-  return guarded([&] {
-    waited_softly_ = std::exchange(waits_softly_, false);
-    if (waited_softly_ && !old_instead_of_slowness()) return await();
-    return end(std::make_exception_ptr(
-        Timeout("gave up waiting for another caller's load of the same query")));
   });
 }
 
@@ -197,11 +122,6 @@ ReadResult ReadMachine::take_result() {
 }
 
 bool ReadMachine::trusted_now() const { return source_.marks().trusted(cache_.clock.coarse_now()); }
-
-Digest ReadMachine::shared_name() {
-  if (!name_) name_ = query_name(key());
-  return *name_;
-}
 
 EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
                             std::uint64_t generation) const {
@@ -347,299 +267,16 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
                             .stored = Stored::already,
                             .age = entry->age(began_)});
     }
-    if (request_.replaces) {
-      // Whatever it was loaded with, others may ask for.
-      if (target_ids_.size() + entry->targets().size() <= kMaxTargets)
-        for (const TargetId target : entry->targets()) target_ids_.add(target);
-    } else if (verdict == Source::Verdict::targets_differ) {
-      // Another call site declares other targets: load with both sets, and the shorter TTL wins. If
-      // no entry can carry both, the call sites take turns.
-      if (target_ids_.size() + entry->targets().size() <= kMaxTargets) {
-        for (const TargetId target : entry->targets()) target_ids_.add(target);
-        expires_limit_ = entry->expires();
-      }
+    // Another call site has declared other targets, or, for what is replaced, may have: load with
+    // both sets. If no entry can carry both, the call sites take turns. Of theirs the shorter TTL wins.
+    const bool differ = verdict == Source::Verdict::targets_differ;
+    if ((request_.replaces || differ) &&
+        target_ids_.size() + entry->targets().size() <= kMaxTargets) {
+      for (const TargetId target : entry->targets()) target_ids_.add(target);
+      if (!request_.replaces) expires_limit_ = entry->expires();
     }
   }
   return poll_next_tier();
-}
-
-ReadMachine::Action ReadMachine::poll_next_tier() {
-  if (request_.shareable && tier_ < source_.tiers().size()) return poll_tier(tier_);
-  if (!asks_for_lease()) return load();
-  return Lease{lease_.tier, shared_name(), lease_.token,
-               std::chrono::ceil<std::chrono::milliseconds>(request_.options.lease)};
-}
-
-ReadMachine::Action ReadMachine::poll_tier(std::size_t number) {
-  tier_ = number;
-  asked_ = source_.tiers()[number].get();
-  return PollTier{asked_, shared_name(), this};
-}
-
-// Only who leads all callers of this process stands for it among the others; and who is inside
-// another load waits for nobody. While a transaction that may yet commit invalidations of these
-// targets keeps the horizon below them, nobody's value would be taken: then nobody is waited for.
-bool ReadMachine::asks_for_lease() {
-  using State = LeaseTurn::State;
-  if (lease_.state == State::held || lease_.state == State::over) return false;
-  if (lease_.state == State::unasked) {
-    lease_.state = State::over;
-    if (request_.options.lease.count() == 0 || !request_.shareable || !leader_ || caller_.leads)
-      return false;
-    const auto& tiers = source_.tiers();
-    const auto grants =
-        std::ranges::find_if(tiers, [](const auto& tier) { return tier->grants_leases(); });
-    if (grants == tiers.end()) return false;
-    lease_.tier = grants->get();
-    lease_.token = std::to_string(random_u64()) + '-' + std::to_string(random_u64());
-    lease_.until = detail::after(cache_.clock.coarse_now(), request_.options.lease);
-    lease_.state = State::unasked;
-  }
-  if (source_.marks().judge(stamp_.shared, target_ids_.values()) &&
-      (lease_.state == State::unasked || cache_.clock.coarse_now() < lease_.until))
-    return true;
-  lease_.state = State::over;
-  return false;
-}
-
-ReadMachine::Action ReadMachine::resume_leased(LeaseAnswer answer) noexcept {
-  return guarded([&]() -> Action {
-    switch (answer) {
-      case LeaseAnswer::granted:  // the one before may have stored the value since our look
-        lease_.state = LeaseTurn::State::held;
-        return resume_paused();
-      case LeaseAnswer::taken:
-        if (lease_.state == LeaseTurn::State::unasked) cache_.counters.lease_waits.fetch_add(1);
-        lease_.state = LeaseTurn::State::waiting;
-        return Pause{lease_.next_pause()};
-      case LeaseAnswer::failed:
-        break;
-    }
-    lease_.state = LeaseTurn::State::over;
-    return load();
-  });
-}
-
-ReadMachine::Action ReadMachine::resume_paused() noexcept {
-  return guarded([&] {
-    const auto& tiers = source_.tiers();
-    const auto at = std::ranges::find(tiers, lease_.tier, [](const auto& t) { return t.get(); });
-    return poll_tier(static_cast<std::size_t>(at - tiers.begin()));
-  });
-}
-
-ReadMachine::Action ReadMachine::resume_released() noexcept { return Done{error_}; }
-
-ReadMachine::Judged ReadMachine::judged(const SharedValue& value, bool proved) const {
-  const WallTime wall = cache_.clock.wall_now();
-  // How old a value may be is the reader's to say, not who stored it.
-  Judged found{.age = within_a_year(wall - value.stored), .targets = target_ids_};
-  if (value.expires <= wall || found.age >= ttl_) return found;
-  const auto life = lifetime(value.rows);
-  if (!life || found.age >= *life) return found;
-  found.left =
-      std::min<std::chrono::nanoseconds>(within_a_year(value.expires - wall), *life - found.age);
-  // The same value again would be read again at each hit.
-  if (request_.replaces && detail::after(began_, found.left - ttl_ / 8) <= *request_.replaces)
-    return found;
-  found.as = Judged::As::stale;
-  const auto provable =
-      proved || source_.proof() == nullptr ? Judged::As::stale : Judged::As::unproved;
-  if (source_.marks().ahead(value.stamp)) {
-    found.as = provable;
-    return found;
-  }
-  // What no entry could carry is not worth a look.
-  if (value.targets.size() > kMaxTargets) return found;
-  for (const Target& target : value.targets) found.targets.add(target.id());
-  // Who stored it may have tagged it otherwise.
-  if (!add_implied(value.rows, found.targets)) return found;
-  const auto generation = source_.marks().judge(value.stamp, found.targets.values());
-  if (!generation || found.targets.size() > kMaxTargets) return found;
-  found.generation = *generation;
-  found.as = !proved && needs_proof(value.stamp) ? provable : Judged::As::fresh;
-  return found;
-}
-
-bool ReadMachine::takes(const SharedValue& value) noexcept {
-  try {
-    std::optional<LeadingScope> scope;  // row tags are the caller's code, here on any thread
-    if (leads()) scope.emplace(caller().id);
-    if (!trusted_now()) return true;  // none would be taken: no use in looking further
-    const Judged found = judged(value, false);
-    if (found.as == Judged::As::stale) cache_.counters.shared_stale.fetch_add(1);
-    return found.as == Judged::As::unproved || found.as == Judged::As::fresh;
-  } catch (const std::exception&) {  // no memory to judge by
-    return false;
-  }
-}
-
-ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool proved) {
-  if (!trusted_now()) {  // ended while the tier was asked
-    bypass_ = Stored::lagging;
-    return load();
-  }
-  if (!value) return poll_next_tier();
-  Judged found = judged(*value, proved);
-  switch (found.as) {
-    case Judged::As::old:
-      return poll_next_tier();
-    case Judged::As::stale:
-      return refuse_shared(value->stamp);
-    case Judged::As::unproved:
-      to_prove_ = std::move(value);
-      return Prove{source_.proof(), to_prove_->stamp};
-    case Judged::As::fresh:
-      break;
-  }
-  Distinct<TargetId> own = std::exchange(target_ids_, std::move(found.targets));
-  EntryRef entry;
-  StoreStatus kept{};
-  try {
-    entry = request_.materialize(
-        value->rows, init(began_ - found.age, detail::after(began_, found.left), found.generation));
-    kept = cache_.memory.insert(entry);
-  } catch (const std::exception&) {
-    // Stored by a program with another idea of the columns, or garbage: as good as stale.
-    target_ids_ = std::move(own);
-    return refuse_shared(value->stamp);
-  }
-  cache_.counters.shared_hits.fetch_add(1);
-  for (std::size_t above = 0; above + 1 < tier_; ++above)
-    share_with_.push_back({.tier = source_.tiers()[above].get()});
-  share_with_.insert(share_with_.end(), refills_.begin(), refills_.end());
-  complete(std::move(entry), {.status = ReadStatus::hit,
-                              .origin = Origin::shared_tier,
-                              .stored = stored_as(kept),
-                              .age = found.age});
-  return share_with_.empty() ? over() : share(std::move(*value));
-}
-
-// Whether nobody has looked yet if a tier's stamp is of this history.
-bool ReadMachine::needs_proof(const SharedStamp& stamp) const noexcept {
-  return stamp.witness != WriteId{} && !asked_->names_newest();
-}
-
-ReadMachine::Action ReadMachine::refuse_shared(const SharedStamp& stamp) {
-  cache_.counters.shared_stale.fetch_add(1);
-  lease_.note_refused(stamp);
-  return poll_next_tier();
-}
-
-// Nothing for rows that this query's policy would not have kept, or can't make sense of.
-std::optional<std::chrono::nanoseconds> ReadMachine::lifetime(const ResultSet& rows) const {
-  if (!policy().decides_about_rows()) return ttl_;
-  try {
-    return detail::lifetime_of(policy(), rows, ttl_);
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
-}
-
-// False for rows that can't be tagged: of another idea of the columns, or garbage.
-bool ReadMachine::add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const {
-  try {
-    for (const Target& target : detail::targets_of(request_.options.row_tags, rows))
-      targets.add(target.id());
-    return true;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-ReadMachine::Action ReadMachine::load() {
-  request_.replica_serves = !replica_refused_ && !bypass_ && !demanding() && !request_.alone;
-  return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
-}
-
-ReadMachine::Action ReadMachine::load_alone() {
-  declare_targets();
-  find_old();
-  stamp_ = source_.marks().begin_load();
-  return load();
-}
-
-// Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
-// value would be dead at its first hit anyway.
-Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
-  ReadCounters& counters = cache_.counters;
-  if (bypass_) return *bypass_;
-  if (!is_anybodys(loaded)) return loaded.keep;
-  if (loaded.snapshot) {
-    const auto generation = source_.marks().judge(*loaded.snapshot, entry->targets());
-    if (!generation) return Stored::not_covered;
-  } else {
-    const std::uint64_t generation = source_.marks().generation();
-    if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
-      counters.late_fills.fetch_add(1);
-      return Stored::invalidated;
-    }
-    // Or hits of the one before, whose stamp they raise, would keep it in this one's place. The look
-    // has proved what the load's own stamp says, no other.
-    if (entry->generation() == stamp_.generation) entry->raise_generation(generation);
-  }
-  if (loaded.keep == Stored::declined) {
-    counters.declined.fetch_add(1);
-    return Stored::declined;
-  }
-  const Stored kept = stored_as(cache_.memory.insert(entry));
-  if (kept == Stored::yes) counters.stored.fetch_add(1);
-  if (kept == Stored::oversize) counters.oversize.fetch_add(1);
-  return kept;
-}
-
-bool ReadMachine::is_covered(const Loaded& loaded) const {
-  return trusted_now() && is_anybodys(loaded) && loaded.snapshot &&
-         source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
-}
-
-ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
-  ReadCounters& counters = cache_.counters;
-  if (loaded.replica && !is_covered(loaded)) {
-    counters.replica_stale.fetch_add(1);
-    replica_refused_ = true;
-    return load();  // the stamp was taken before this load, too
-  }
-  const Stored kept = keep(loaded.entry, loaded);
-  // Waiters judge a value by the stamp of the load that they share. One that ran in an older
-  // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
-  if (!is_anybodys(loaded) || kept == Stored::not_covered) leader_.reset();
-  const bool bypassed = bypass_.has_value();
-  (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
-  const bool shares = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
-                      loaded.rows && !source_.tiers().empty();
-  SharedValue value;
-  if (shares) {
-    const WallTime wall = cache_.clock.wall_now();
-    const auto ttl = within_a_year(
-        std::chrono::ceil<std::chrono::milliseconds>(loaded.entry->expires() - began_));
-    targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
-    value = {.stamp = loaded.snapshot.value_or(stamp_.shared),
-             .stored = wall,
-             .expires = wall + ttl,
-             .targets = std::move(targets_),
-             .rows = std::move(*loaded.rows)};
-    for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});
-  }
-  complete(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
-                                     .origin = Origin::database,
-                                     .stored = kept,
-                                     .age = {}});
-  return shares ? share(std::move(value)) : over();
-}
-
-ReadMachine::Action ReadMachine::share(SharedValue value) {
-  share_until_ = value.expires;
-  to_share_ = std::move(value);
-  return store_next_tier();
-}
-
-ReadMachine::Action ReadMachine::store_next_tier() {
-  if (shared_ == share_with_.size()) return over();
-  const TierRefill& with = share_with_[shared_];
-  const WallTime wall = cache_.clock.wall_now();
-  to_share_->expires = share_until_ - wall > with.longest ? wall + with.longest : share_until_;
-  return StoreShared{with.tier, shared_name(), &*to_share_};
 }
 
 void ReadMachine::complete(EntryRef entry, const Outcome& outcome) {

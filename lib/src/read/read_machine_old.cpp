@@ -4,6 +4,7 @@
 
 #include "querymark/read/read_machine.hpp"
 #include "querymark/support/error.hpp"
+#include "read/read_machine_steps.hpp"
 
 // What the policy makes of a value that is no longer fresh.
 
@@ -29,14 +30,14 @@ bool is_outage(const std::exception_ptr& error) noexcept {
 void ReadMachine::find_old() {
   if (old_ || !policy().serves_old() || demanding() || request_.alone || request_.replaces) return;
   if (bypass_ && bypass_ != Stored::lagging) return;
-  old_ = source_.find_old(request_.call, ttl_, required_, cache_.clock.coarse_now()).entry;
+  old_ = source_.find_old(request_.call, required_);
 }
 
 std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
                                                std::chrono::nanoseconds outdated) noexcept {
   if (!old_ || (stale.count() <= 0 && outdated.count() <= 0)) return std::nullopt;
   const MonotonicTime now = cache_.clock.coarse_now();
-  const Source::Old found = source_.judge_old(old_, ttl_, now);
+  const Source::Old found = source_.judge_old(*old_, ttl_, now);
   if (found.past_ttl.count() >= 0 && found.past_ttl >= stale) return std::nullopt;
   if (found.outdated &&
       (!found.outdated_since || now >= detail::after(*found.outdated_since, outdated)))
@@ -49,13 +50,12 @@ std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
                  .age = old_->age(now)};
 }
 
-std::optional<Outcome> ReadMachine::old_instead_of(const std::exception_ptr& error) noexcept {
-  if (!old_ || !is_outage(error)) return std::nullopt;
+std::optional<Outcome> ReadMachine::old_in_need() noexcept {
   return old_within(policy().stale_if_error, policy().serve_invalidated_on_error);
 }
 
-bool ReadMachine::old_instead_of_slowness() noexcept {
-  return old_within(policy().stale_if_error, policy().serve_invalidated_on_error).has_value();
+std::optional<Outcome> ReadMachine::old_instead_of(const std::exception_ptr& error) noexcept {
+  return old_ && is_outage(error) ? old_in_need() : std::nullopt;
 }
 
 ReadMachine::Action ReadMachine::await() {
@@ -63,8 +63,24 @@ ReadMachine::Action ReadMachine::await() {
   std::chrono::nanoseconds longest = by.hard_timeout;
   if (waited_softly_ && longest.count() > 0)
     longest = std::max(longest - by.soft_timeout, std::chrono::nanoseconds(1));
-  waits_softly_ = !waited_softly_ && by.soft_timeout.count() > 0 && old_instead_of_slowness();
+  waits_softly_ = !waited_softly_ && by.soft_timeout.count() > 0 && old_in_need().has_value();
   return Await{&*waiter_, waits_softly_ ? std::chrono::nanoseconds(by.soft_timeout) : longest};
+}
+
+ReadMachine::Action ReadMachine::resume_refreshing() noexcept {
+  return guarded([&] {
+    const auto outcome = old_within(policy().stale_while_refreshing, {});
+    return outcome ? finish_old(*outcome) : load_alone();  // its time has just ended
+  });
+}
+
+ReadMachine::Action ReadMachine::give_up() noexcept {
+  return guarded([&] {
+    waited_softly_ = std::exchange(waits_softly_, false);
+    if (waited_softly_ && !old_in_need()) return await();
+    return end(std::make_exception_ptr(
+        Timeout("gave up waiting for another caller's load of the same query")));
+  });
 }
 
 ReadMachine::Action ReadMachine::finish_old(const Outcome& outcome) {

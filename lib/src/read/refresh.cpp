@@ -33,7 +33,7 @@ Offloaded submit_refresh(Source& source, const ReadRequest& request) {
   const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
   own->replaces = entry ? entry->expires() : MonotonicTime::min();
   return offload->submit(std::move(name), &source,
-                         [&source, own] { blocking_refresh(source, *own); });
+                         [&source, own] { static_cast<void>(blocking_read(source, *own)); });
 }
 
 // The lead, where an executor's task can share it: whoever drops it unused leaves it to a waiter.

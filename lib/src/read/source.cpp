@@ -90,27 +90,23 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
   return true;
 }
 
-Source::Old Source::judge_old(EntryRef entry, std::chrono::nanoseconds max_age,
+EntryRef Source::find_old(const CallKey& call, std::span<const TargetId> required) noexcept {
+  const EntryRef entry = cache_.core().memory.find(call.view, call.hash);
+  if (!entry || entry->domain() != domain_ || !entry->carries(required)) return {};
+  return EntryRef::share(entry.get());  // held for as long as a load takes
+}
+
+Source::Old Source::judge_old(const Entry& entry, std::chrono::nanoseconds max_age,
                               MonotonicTime now) const noexcept {
-  Old old;
-  const MonotonicTime end = std::min(entry->expires(), detail::after(entry->loaded(), max_age));
-  old.past_ttl = now - end;
-  if (!marks_.unchanged_since(entry->generation(), entry->targets())) {
+  Old old{.past_ttl = now - std::min(entry.expires(), detail::after(entry.loaded(), max_age))};
+  if (!marks_.unchanged_since(entry.generation(), entry.targets())) {
     old.outdated = true;
-    old.outdated_since = marks_.outdated_since(entry->generation());
+    old.outdated_since = marks_.outdated_since(entry.generation());
   } else if (options_.lagging == Lagging::bypass && !marks_.trusted(now)) {
     old.outdated = true;  // what has come since the log was to be reached nobody knows
     old.outdated_since = marks_.trusted_until();
   }
-  old.entry = std::move(entry);
   return old;
-}
-
-Source::Old Source::find_old(const CallKey& call, std::chrono::nanoseconds max_age,
-                             std::span<const TargetId> required, MonotonicTime now) noexcept {
-  const EntryRef entry = cache_.core().memory.find(call.view, call.hash);
-  if (!entry || entry->domain() != domain_ || !entry->carries(required)) return {};
-  return judge_old(EntryRef::share(entry.get()), max_age, now);  // held for as long as a load takes
 }
 
 void Source::refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,

@@ -26,8 +26,7 @@ void Table::add(std::span<const ParameterView> cells) {
   if (cells.size() != columns_.size())
     throw ConfigError("a table of " + std::to_string(columns_.size()) +
                       " columns can't take a row of " + std::to_string(cells.size()) + " cells");
-  for (const ParameterView cell : cells)
-    cells_.emplace_back(cell, cell.has_bytes() ? std::string(cell.as_view()) : std::string());
+  for (const ParameterView cell : cells) cells_.push_back(OwnedParameter::copy_of(cell));
 }
 
 ResultSet Table::rows() const {

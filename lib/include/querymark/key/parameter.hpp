@@ -112,6 +112,10 @@ class OwnedParameter {
   OwnedParameter() = default;
   /// `view` tells the type; `data` takes the place of its text or bytes.
   OwnedParameter(ParameterView view, std::string data) : view_(view), data_(std::move(data)) {}
+  /// With its own copy of what the view points to.
+  [[nodiscard]] static OwnedParameter copy_of(ParameterView view) {
+    return {view, view.has_bytes() ? std::string(view.as_view()) : std::string()};
+  }
   operator ParameterView() const noexcept { return view_.has_bytes() ? view_.over(data_) : view_; }
 
  private:

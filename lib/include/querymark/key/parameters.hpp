@@ -60,9 +60,7 @@ class Parameters {
 
  private:
   static OwnedParameter owned(OwnedParameter parameter) { return parameter; }
-  static OwnedParameter owned(ParameterView view) {
-    return {view, view.has_bytes() ? std::string(view.as_view()) : std::string()};
-  }
+  static OwnedParameter owned(ParameterView view) { return OwnedParameter::copy_of(view); }
   std::vector<OwnedParameter> all_;
 };
 

@@ -14,12 +14,9 @@ class Source;
 
 /// Serves the request from memory, a shared tier, another's load or its own: does on the calling
 /// thread what a ReadMachine says. Blocks. Throws what the load throws, and Timeout when it waits
-/// for another's load longer than its options allow.
+/// for another's load longer than its options allow. A request that replaces what memory has waits for
+/// nobody else's load, and its result holds nothing where there was nothing to do.
 [[nodiscard]] ReadResult blocking_read(Source& source, ReadRequest& request);
-
-/// Runs a request that replaces what memory has. Blocks; waits for nobody else's load. Throws what the
-/// load throws.
-void blocking_refresh(Source& source, ReadRequest& request);
 
 /// Loads for those who wait for the flight. Blocks. Throws what the load throws.
 void blocking_load(Source& source, ReadRequest& request, CallerId caller, FlightLeader leader);

@@ -119,8 +119,7 @@ struct RequestCopy {
         way(std::move(route)),
         maps(mapper) {
     owned.reserve(given.size());
-    for (const ParameterView value : given)
-      owned.emplace_back(value, value.has_bytes() ? std::string(value.as_view()) : std::string());
+    for (const ParameterView value : given) owned.push_back(OwnedParameter::copy_of(value));
     values.assign(owned.begin(), owned.end());
   }
   RequestCopy(const RequestCopy&) = delete;

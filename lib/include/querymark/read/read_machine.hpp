@@ -198,9 +198,10 @@ class ReadMachine final : private TierJudge {
   void find_old();
   [[nodiscard]] std::optional<Outcome> old_within(std::chrono::nanoseconds stale,
                                                   std::chrono::nanoseconds outdated) noexcept;
+  // The same where the database does not answer.
+  [[nodiscard]] std::optional<Outcome> old_in_need() noexcept;
   [[nodiscard]] std::optional<Outcome> old_instead_of(const std::exception_ptr& error) noexcept;
   [[nodiscard]] Action finish_old(const Outcome& outcome);
-  [[nodiscard]] bool old_instead_of_slowness() noexcept;
   [[nodiscard]] Action await();
   [[nodiscard]] Action end(std::exception_ptr error) noexcept;
   [[nodiscard]] Action over() noexcept;

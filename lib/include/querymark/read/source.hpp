@@ -116,19 +116,17 @@ class Source {
   [[nodiscard]] Verdict verdict(const Entry& entry, MonotonicTime now,
                                 std::chrono::nanoseconds max_age,
                                 std::span<const TargetId> required) const noexcept;
-  /// What memory has of a key although it may not be served as a hit.
+  /// What memory has of a key, whatever its age, if this source's marks judge it and it carries
+  /// `required`; null if nothing. The handle is counted: held as long as one likes.
+  [[nodiscard]] EntryRef find_old(const CallKey& call, std::span<const TargetId> required) noexcept;
+  /// How far an entry is from being served as a hit.
   struct Old {
-    EntryRef entry{};                     ///< Counted. Null: nothing.
     std::chrono::nanoseconds past_ttl{};  ///< Negative: within it.
     /// An invalidation has reached it, or may have, as far as this process knows the log.
     bool outdated = false;
     std::optional<MonotonicTime> outdated_since{};  ///< Then. Nothing: nobody knows.
   };
-  /// Looks for it, whatever its age, among what this source's marks judge and carries `required`.
-  [[nodiscard]] Old find_old(const CallKey& call, std::chrono::nanoseconds max_age,
-                             std::span<const TargetId> required, MonotonicTime now) noexcept;
-  /// The same about an entry that was found before.
-  [[nodiscard]] Old judge_old(EntryRef entry, std::chrono::nanoseconds max_age,
+  [[nodiscard]] Old judge_old(const Entry& entry, std::chrono::nanoseconds max_age,
                               MonotonicTime now) const noexcept;
   /// What this source's entries carry, so that its marks judge them.
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }

@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <utility>
+
+#include "querymark/read/read_machine.hpp"
+#include "read/read_machine_steps.hpp"
+
+// The load, and what becomes of what it brings.
+
+namespace querymark {
+
+ReadMachine::Action ReadMachine::load() {
+  request_.replica_serves = !replica_refused_ && !bypass_ && !demanding() && !request_.alone;
+  return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
+}
+
+ReadMachine::Action ReadMachine::load_alone() {
+  declare_targets();
+  find_old();
+  stamp_ = source_.marks().begin_load();
+  return load();
+}
+
+ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
+  return guarded([&] { return this->loaded(std::move(loaded)); });
+}
+
+ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
+  ReadCounters& counters = cache_.counters;
+  if (loaded.replica && !is_covered(loaded)) {
+    counters.replica_stale.fetch_add(1);
+    replica_refused_ = true;
+    return load();  // the stamp was taken before this load, too
+  }
+  const Stored kept = keep(loaded.entry, loaded);
+  // Waiters judge a value by the stamp of the load that they share. One that ran in an older
+  // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
+  if (!is_anybodys(loaded) || kept == Stored::not_covered) leader_.reset();
+  const bool bypassed = bypass_.has_value();
+  (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
+  const bool shares = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
+                      loaded.rows && !source_.tiers().empty();
+  SharedValue value;
+  if (shares) {
+    const WallTime wall = cache_.clock.wall_now();
+    const auto ttl = within_a_year(
+        std::chrono::ceil<std::chrono::milliseconds>(loaded.entry->expires() - began_));
+    targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
+    value = {.stamp = loaded.snapshot.value_or(stamp_.shared),
+             .stored = wall,
+             .expires = wall + ttl,
+             .targets = std::move(targets_),
+             .rows = std::move(*loaded.rows)};
+    for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});
+  }
+  complete(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
+                                     .origin = Origin::database,
+                                     .stored = kept,
+                                     .age = {}});
+  return shares ? share(std::move(value)) : over();
+}
+
+// Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
+// value would be dead at its first hit anyway.
+Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
+  ReadCounters& counters = cache_.counters;
+  if (bypass_) return *bypass_;
+  if (!is_anybodys(loaded)) return loaded.keep;
+  if (loaded.snapshot) {
+    const auto generation = source_.marks().judge(*loaded.snapshot, entry->targets());
+    if (!generation) return Stored::not_covered;
+  } else {
+    const std::uint64_t generation = source_.marks().generation();
+    if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
+      counters.late_fills.fetch_add(1);
+      return Stored::invalidated;
+    }
+    // Or hits of the one before, whose stamp they raise, would keep it in this one's place. The look
+    // has proved what the load's own stamp says, no other.
+    if (entry->generation() == stamp_.generation) entry->raise_generation(generation);
+  }
+  if (loaded.keep == Stored::declined) {
+    counters.declined.fetch_add(1);
+    return Stored::declined;
+  }
+  const Stored kept = stored_as(cache_.memory.insert(entry));
+  if (kept == Stored::yes) counters.stored.fetch_add(1);
+  if (kept == Stored::oversize) counters.oversize.fetch_add(1);
+  return kept;
+}
+
+bool ReadMachine::is_covered(const Loaded& loaded) const {
+  return trusted_now() && is_anybodys(loaded) && loaded.snapshot &&
+         source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
+}
+
+ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
+  cache_.counters.load_failures.fetch_add(1);
+  if (leader_) leader_->fail(error);
+  leader_.reset();
+  return end(std::move(error));
+}
+
+}  // namespace querymark

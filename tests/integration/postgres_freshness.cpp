@@ -7,8 +7,8 @@
 #include <pqxx/nontransaction>
 #include <pqxx/subtransaction>
 #include <pqxx/transaction>
-#include <thread>
 
+#include "support/await.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -249,10 +249,7 @@ TEST_CASE("postgres: the doorbell wakes another process long before its poll", "
   static_cast<void>(reader.price(1));
   const std::uint64_t polls = reader.db.stats().polls;
   const Receipt receipt = writer.set_price(1, 3.5);
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (reader.db.stats().polls == polls && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  CHECK(reader.db.stats().polls > polls);
+  await("the doorbell was heard", 10s, [&] { return reader.db.stats().polls > polls; });
   CHECK(only(reader.price(1)) == 3.5);
   CHECK(reader.db.doorbell_problem().empty());
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
 
+#include "support/await.hpp"
 #include "support/errors.hpp"
 #include "support/pg_bouncer.hpp"
 #include "support/pg_shop.hpp"
@@ -67,10 +68,7 @@ TEST_CASE("postgres proxy: with a direct connection for the log all works, doorb
   const std::uint64_t polls = reader.db.stats().polls;
   const Receipt receipt = writer.set_price(1, 4.0);
   CHECK(only(writer.price(1)) == 4.0);
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (reader.db.stats().polls == polls && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  CHECK(reader.db.stats().polls > polls);
+  await("the doorbell was heard", 10s, [&] { return reader.db.stats().polls > polls; });
   CHECK(reader.db.wait(receipt, Wait::local(10s)).satisfied());
   CHECK(only(reader.price(1)) == 4.0);
   CHECK_THROWS_AS(reader.db.query("select 1 / 0").fetch(), Error);

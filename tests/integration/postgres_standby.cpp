@@ -6,6 +6,7 @@
 #include <pqxx/transaction>
 #include <thread>
 
+#include "support/await.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -245,8 +246,10 @@ TEST_CASE("postgres standby: while it is down the primary answers", "[standby]")
   CHECK_FALSE(r.process.db.replica().last_problem.empty());
   r.standby->start();
   r.replay();
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (r.loads() == 1 && std::chrono::steady_clock::now() < deadline) r.load_unknown();
+  await("the standby is asked again", 20s, [&] {
+    r.load_unknown();
+    return r.loads() > 1;
+  });
   CHECK(r.loads() == 2);
 }
 

@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <map>
 #include <string>
 #include <thread>
@@ -17,6 +16,7 @@
 #include "querymark/redis/redis_tier.hpp"
 #include "querymark/support/error.hpp"
 #include "slots.hpp"
+#include "support/await.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/tier_values.hpp"
 
@@ -316,11 +316,7 @@ TEST_CASE(
   REQUIRE(cluster[3].ask({"CLUSTER", "FAILOVER", "TAKEOVER"}) == "OK");
   for (const Digest& one : all)
     if (owner_of(one) != 0) tier.put("shop", one, value_of("tea"));
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (read(found)) {
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
-    std::this_thread::sleep_for(1ms);  // its breaker, and the others' news of it
-  }
+  await("its breaker, and the others' news of it", 30s, [&] { return !read(found); });
   CHECK(found == all.size());
   CHECK(tier.put("shop", *on_it, value_of("cup")) != StoreStatus::failed);
   CHECK(tier.remove("shop", all) == all.size());
@@ -338,16 +334,12 @@ TEST_CASE("redis cluster: a replica that the others elect is found, and keeps wh
   while (cluster[3].ask({"DBSIZE"}) != cluster[0].ask({"DBSIZE"})) std::this_thread::yield();
   cluster[0].stop(SIGKILL);
   cluster.await_master(3);
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  for (;;) {
-    std::vector<TierRead> some = wanted(all);
-    if (!tier.read("shop", some)) {
-      CHECK(found_in(some) == all.size());
-      break;
-    }
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
-    std::this_thread::sleep_for(1ms);  // the breaker of who is gone
-  }
+  std::vector<TierRead> seen;
+  await("the breaker of who is gone", 30s, [&] {
+    seen = wanted(all);
+    return !tier.read("shop", seen);
+  });
+  CHECK(found_in(seen) == all.size());
   // Who comes back as a replica sends to the master that took its place.
   cluster[0].start();
   for (const Digest& one : all)

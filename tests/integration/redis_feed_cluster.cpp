@@ -6,9 +6,9 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <string>
-#include <thread>
 
 #include "slots.hpp"
+#include "support/await.hpp"
 #include "support/feed_world.hpp"
 #include "support/redis_cluster.hpp"
 
@@ -34,11 +34,7 @@ std::string info(const RedisServer& server, const std::string& section, const st
 // A command has no way to tell that it waits.
 void await_info(const RedisServer& server, const std::string& section, const std::string& name,
                 const std::string& value) {
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (info(server, section, name) != value) {
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
-    std::this_thread::sleep_for(1ms);
-  }
+  await(name, 60s, [&] { return info(server, section, name) == value; });
 }
 
 void see(Handed& handed, Follower& follower) {
@@ -172,14 +168,11 @@ TEST_CASE(
   static_cast<void>(handed.write(kProduct));
   CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
   REQUIRE(cluster[owner + RedisCluster::kMasters].ask({"CLUSTER", "FAILOVER", "TAKEOVER"}) == "OK");
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (follower.unchanged(before, kProduct)) {
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  await("the follower has seen the write", 60s, [&] {
     try {
       follower.subscriber.catch_up();
     } catch (const Error&) {  // the others' news of it, and the worker's breaker
-      std::this_thread::sleep_for(1ms);
     }
-  }
-  CHECK_FALSE(follower.unchanged(before, kProduct));
+    return !follower.unchanged(before, kProduct);
+  });
 }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "querymark/redis/redis_feed.hpp"
+#include "support/await.hpp"
 #include "support/child.hpp"
 #include "support/pg_shop.hpp"
 #include "support/redis_cluster.hpp"
@@ -110,12 +111,7 @@ TEST_CASE(
   PgProcess other(shop, options);
   CHECK(other.price(1)[0] == 2.5);
   static_cast<void>(one.set_price(1, 3));
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (other.price(1)[0] != 3) {
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
-    std::this_thread::sleep_for(1ms);  // nothing of it may ask
-  }
-  CHECK(other.price(1)[0] == 3);
+  await("the other has seen the write", 30s, [&] { return other.price(1)[0] == 3; });
 }
 
 TEST_CASE("followers: the log is handed on through a Redis Cluster as through one server",

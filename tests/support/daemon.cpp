@@ -10,9 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+
+#include "support/await.hpp"
 
 namespace querymark::test {
 namespace {
@@ -59,6 +63,25 @@ pid_t launch(const std::vector<std::string>& command, const std::string& log) {
   arguments.push_back(nullptr);
   ::execv(arguments[0], arguments.data());
   ::_exit(127);
+}
+
+void await_start(pid_t program, const std::string& log, const std::function<bool()>& answers) {
+  std::string problem;
+  try {
+    await("a program that was started answers", std::chrono::seconds(30), [&] {
+      try {
+        return answers();
+      } catch (const std::exception& failure) {
+        problem = failure.what();
+        if (::waitpid(program, nullptr, WNOHANG) == program)
+          throw std::runtime_error("it has ended");
+        return false;
+      }
+    });
+  } catch (const std::exception& failure) {
+    throw std::runtime_error(
+        problem.append("; ").append(failure.what()).append("\n").append(text_of_file(log)));
+  }
 }
 
 std::string text_of_file(const std::string& path) {

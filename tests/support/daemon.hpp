@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ void give_away(const TempDir& dir);
 /// Starts a program as that user, with its output in `log`. Should the test die first, the kernel
 /// sends it SIGQUIT.
 [[nodiscard]] pid_t launch(const std::vector<std::string>& command, const std::string& log);
-/// The same, to its end; throws with the log when it fails.
+/// Returns once `answers()`, which may throw meanwhile. Throws with the log when the program has ended, or
+/// has not answered for half a minute.
+void await_start(pid_t program, const std::string& log, const std::function<bool()>& answers);
+/// Like `launch`, to its end; throws with the log when it fails.
 void complete(const std::vector<std::string>& command, const std::string& log);
 
 [[nodiscard]] std::string text_of_file(const std::string& path);

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
-#include <thread>
 
 #include "buffered_reader.hpp"
 #include "socket.hpp"
@@ -46,17 +45,10 @@ void MemcachedServer::start() {
       program(), "-l", "127.0.0.1", "-p", std::to_string(port_), "-U", "0", "-m", "64", "-t", "2"};
   command.insert(command.end(), settings_.begin(), settings_.end());
   pid_ = launch(command, dir_.file("log"));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  for (;;) {
-    try {
-      static_cast<void>(ask(""));
-      return;
-    } catch (const std::exception& failure) {
-      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
-        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has no other way to tell
-  }
+  await_start(pid_, dir_.file("log"), [&] {
+    static_cast<void>(ask(""));
+    return true;
+  });
 }
 
 void MemcachedServer::pause() const {

@@ -3,12 +3,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <pqxx/connection>
 #include <stdexcept>
-#include <thread>
 
 #include "support/daemon.hpp"
 
@@ -27,17 +25,7 @@ PgBouncer::PgBouncer(const PostgresServer& server) : port_(free_port()) {
                                   << dir_.file("users")
                                   << "\npool_mode = transaction\ndefault_pool_size = 1\n";
   pid_ = launch({program, "-q", dir_.file("ini")}, dir_.file("log"));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  for (;;) {
-    try {
-      pqxx::connection probe(url("postgres"));
-      return;
-    } catch (const std::exception& failure) {
-      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
-        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));  // it has no other way to tell
-    }
-  }
+  await_start(pid_, dir_.file("log"), [&] { return pqxx::connection(url("postgres")).is_open(); });
 }
 
 PgBouncer::~PgBouncer() {

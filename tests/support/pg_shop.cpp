@@ -3,8 +3,8 @@
 #include <chrono>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
-#include <stdexcept>
-#include <thread>
+
+#include "support/await.hpp"
 
 namespace querymark::test {
 
@@ -32,28 +32,18 @@ std::string PgShop::text(const std::string& sql) const {
 std::int64_t PgShop::number(const std::string& sql) const { return std::stoll(text(sql)); }
 
 void PgShop::await(const std::string& sql) const {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  const auto holds = [&] {
+  test::await(sql, std::chrono::seconds(20), [&] {
     try {
       return text(sql) == "t";
     } catch (const std::exception&) {  // the server may be starting again
       return false;
     }
-  };
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error("never became true: " + sql);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell
-  }
+  });
 }
 
 void await_listening(const postgres::Database& db) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!db.doorbell_problem().empty() || db.stats().polls == 0) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error("it does not listen: " + db.doorbell_problem());
-    std::this_thread::yield();
-  }
+  await("the log has been read, and its doorbell is heard", std::chrono::seconds(20),
+        [&] { return db.doorbell_problem().empty() && db.stats().polls > 0; });
 }
 
 postgres::Options PgProcess::quick() {

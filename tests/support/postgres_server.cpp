@@ -9,10 +9,10 @@
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "querymark/postgres/migrate.hpp"
+#include "support/await.hpp"
 #include "support/daemon.hpp"
 
 namespace querymark::test {
@@ -115,17 +115,8 @@ void PostgresServer::start() {
   settings.insert(settings.end(), settings_.begin(), settings_.end());
   for (const std::string& setting : settings) command.insert(command.end(), {"-c", setting});
   pid_ = launch(command, dir_.file("log"));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  for (;;) {
-    try {
-      pqxx::connection probe(socket_url("postgres"));
-      return;
-    } catch (const std::exception& failure) {
-      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
-        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it has no other way to tell
-    }
-  }
+  await_start(pid_, dir_.file("log"),
+              [&] { return pqxx::connection(socket_url("postgres")).is_open(); });
 }
 
 void PostgresServer::stop(int signal) {
@@ -141,12 +132,7 @@ std::string PostgresServer::ask(const std::string& sql) const {
 }
 
 void PostgresServer::await(const std::string& sql) const {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (ask(sql) != "t") {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error("never became true: " + sql);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the server has no way to tell
-  }
+  test::await(sql, std::chrono::seconds(20), [&] { return ask(sql) == "t"; });
 }
 
 void PostgresServer::await_replay(const PostgresServer& primary) const {

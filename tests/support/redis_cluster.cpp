@@ -3,32 +3,23 @@
 #include <signal.h>
 
 #include <chrono>
-#include <functional>
 #include <set>
 #include <stdexcept>
-#include <thread>
 
 #include "slots.hpp"
+#include "support/await.hpp"
 #include "support/daemon.hpp"
 
 namespace querymark::test {
 namespace {
 
 constexpr std::size_t kServers = 2 * RedisCluster::kMasters;
+constexpr std::chrono::seconds kLongest{60};
 constexpr std::size_t kShare = redis::kSlots / RedisCluster::kMasters + 1;
 
 void must(const RedisServer& server, const std::vector<std::string>& words) {
   if (const std::string said = server.ask(words); said != "OK")
     throw std::runtime_error(words[0] + ' ' + words[1] + ": " + said);
-}
-
-void await(const char* what, const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error(std::string("a Redis Cluster never came to: ") + what);
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has no way to tell
-  }
 }
 
 bool says(const RedisServer& server, const std::vector<std::string>& question,
@@ -99,15 +90,15 @@ RedisCluster::RedisCluster(const RedisClusterOptions& options)
     if (at > 0)
       must(server, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(ports_[0]), bus_ports[0]});
   }
-  await("six servers", [&] {
+  await("six servers", kLongest, [&] {
     for (const auto& server : servers_)
       if (!says(*server, {"CLUSTER", "INFO"}, "cluster_known_nodes:6")) return false;
     return true;
   });
   for (std::size_t at = kMasters; at < kServers; ++at) {
-    await("a master that its replica knows",
+    await("a master that its replica knows", kLongest,
           [&] { return servers_[at]->ask({"CLUSTER", "REPLICATE", id(at - kMasters)}) == "OK"; });
-    await("a replica that is up to date",
+    await("a replica that is up to date", kLongest,
           [&] { return says(*servers_[at], {"INFO", "replication"}, "master_link_status:up"); });
   }
   await_serving();
@@ -119,7 +110,7 @@ RedisCluster& RedisCluster::shared() {
 }
 
 void RedisCluster::await_serving() const {
-  await("all slots served", [&] {
+  await("all slots served", kLongest, [&] {
     for (const auto& server : servers_)
       if (!says(*server, {"CLUSTER", "INFO"}, "cluster_state:ok") ||
           !says(*server, {"CLUSTER", "INFO"}, "cluster_slots_ok:16384"))
@@ -129,7 +120,7 @@ void RedisCluster::await_serving() const {
 }
 
 void RedisCluster::await_master(std::size_t at) const {
-  await("an elected master", [&] {
+  await("an elected master", kLongest, [&] {
     return says(*servers_[at], {"INFO", "replication"}, "role:master") &&
            says(*servers_[at], {"CLUSTER", "INFO"}, "cluster_slots_ok:16384");
   });
@@ -158,7 +149,7 @@ void RedisCluster::start() const {
 // last move, that may be one that others have claimed the slot with, and until they have agreed each
 // sends clients to the next, in circles.
 void RedisCluster::await_agreement() const {
-  await("one epoch", [&] {
+  await("one epoch", kLongest, [&] {
     std::set<std::string> newest;
     for (const auto& server : servers_) newest.insert(info(*server, "cluster_current_epoch:"));
     return newest.size() == 1;

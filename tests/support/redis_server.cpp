@@ -6,7 +6,6 @@
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
-#include <thread>
 
 #include "connection.hpp"
 #include "support/daemon.hpp"
@@ -57,17 +56,8 @@ void RedisServer::start() {
                                    "yes"};
   command.insert(command.end(), settings_.begin(), settings_.end());
   pid_ = launch(command, dir_.file("log"));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  for (;;) {
-    try {
-      // Whatever it says, it is there and has loaded its data.
-      if (!ask({"PING"}).starts_with("-LOADING")) return;
-    } catch (const std::exception& failure) {
-      if (std::chrono::steady_clock::now() > deadline || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
-        throw std::runtime_error(std::string(failure.what()) + text_of_file(dir_.file("log")));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has no other way to tell
-  }
+  // Whatever it says, it is there and has loaded its data.
+  await_start(pid_, dir_.file("log"), [&] { return !ask({"PING"}).starts_with("-LOADING"); });
 }
 
 void RedisServer::stop(int signal) {

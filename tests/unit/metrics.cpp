@@ -129,14 +129,9 @@ TEST_CASE("metrics: structs of one kind share their families, and labels tell th
 }
 
 TEST_CASE("metrics: labels hold any bytes, in any number") {
-  const std::string hostile[] = {"a \"quote\"",
-                                 "new\nline",
-                                 "back\\slash",
-                                 "carriage\rreturn",
-                                 std::string("a\0b", 3),
-                                 "}{,=# HELP",
-                                 "",
-                                 "Grüße 🙂"};
+  const std::string hostile[] = {
+      "a \"quote\"", "new\nline", "back\\slash", "carriage\rreturn", std::string("a\0b", 3),
+      "}{,=# HELP",  "",          "Grüße 🙂"};
   for (const std::string& name : hostile) {
     Metrics metrics;
     metrics.add(Texts{.where = name, .last_error = name});
@@ -169,8 +164,8 @@ TEST_CASE("metrics: what is added twice under the same labels counts as one") {
   metrics.add(one, {{"cache", "\xFF"}}).add(one, {{"cache", "\\xFF"}});
   const auto samples = test::samples_of(metrics.prometheus());
   CHECK(samples.count(R"(querymark_cache_hits_total {"cache": "\\xFF"} 2.0)") == 1);
-  CHECK(samples.count(
-            R"(querymark_cache_false_invalidation_estimate {"cache": "\\xFF"} 0.5)") == 1);
+  CHECK(samples.count(R"(querymark_cache_false_invalidation_estimate {"cache": "\\xFF"} 0.5)") ==
+        1);
 }
 
 TEST_CASE("metrics: numbers at their ends") {

@@ -120,13 +120,15 @@ TEST_CASE("value codec: values are compressed from a size on, where that makes t
   const std::size_t plain = coded(ValueCodec(), value(kLong)).size();
   CHECK(plain > kLong.size());
   CHECK(coded(packing(), value(kLong)).size() < 1'000);
-  CHECK(coded(packing(), value("tea")) == coded(ValueCodec(), value("tea")));
+  const SharedValue tea = value("tea");  // one, of one time
+  CHECK(coded(packing(), tea) == coded(ValueCodec(), tea));
   CHECK(
       coded(ValueCodec({.compression = zstd_compression(), .compress_from = 100'000}), value(kLong))
           .size() == plain);
   std::string noise;
   for (int i = 0; noise.size() < 5'000; ++i) noise += sha256({"noise", std::to_string(i)}).view();
-  CHECK(coded(packing(), value(noise)) == coded(ValueCodec(), value(noise)));
+  const SharedValue noisy = value(noise);
+  CHECK(coded(packing(), noisy) == coded(ValueCodec(), noisy));
   CHECK_THROWS_AS(zstd_compression(0), ConfigError);
   CHECK_THROWS_AS(zstd_compression(20), ConfigError);
 }

@@ -45,8 +45,7 @@ std::string as_utf8(std::string_view text) {
   while (!text.empty()) {
     const std::size_t length = character_bytes(text);
     if (length == 0)
-      fmt::format_to(std::back_inserter(out), "\\x{:02X}",
-                     static_cast<std::uint8_t>(text.front()));
+      fmt::format_to(std::back_inserter(out), "\\x{:02X}", static_cast<std::uint8_t>(text.front()));
     else
       out.append(text.substr(0, length));
     text.remove_prefix(length == 0 ? 1 : length);

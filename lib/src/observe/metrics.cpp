@@ -64,7 +64,8 @@ std::string prometheus_labels(const MetricLabels& labels) {
 }
 
 MetricValue together(const Metric& metric, const MetricValue& a, const MetricValue& b) {
-  if (const auto* count = std::get_if<std::uint64_t>(&a)) return *count + std::get<std::uint64_t>(b);
+  if (const auto* count = std::get_if<std::uint64_t>(&a))
+    return *count + std::get<std::uint64_t>(b);
   if (const auto* text = std::get_if<std::string>(&a)) return text->empty() ? b : a;
   const double x = std::get<double>(a);
   const double y = std::get<double>(b);
@@ -86,9 +87,9 @@ void Metrics::add_row(Row row) {
     if (auto* text = std::get_if<std::string>(&one.value)) *text = detail::as_utf8(*text);
   const auto same = [&](const Row& known) {
     return known.group == row.group && known.labels == row.labels &&
-           std::ranges::equal(known.values, row.values, {},
-                              [](const Number& one) { return one.metric.name; },
-                              [](const Number& one) { return one.metric.name; });
+           std::ranges::equal(
+               known.values, row.values, {}, [](const Number& one) { return one.metric.name; },
+               [](const Number& one) { return one.metric.name; });
   };
   if (const auto known = std::ranges::find_if(rows_, same); known != rows_.end())
     add_up(*known, row);

@@ -26,7 +26,8 @@ struct Metric {
   std::string_view help;  ///< One sentence.
   MetricKind kind = MetricKind::counter;
   MetricUnit unit = MetricUnit::none;
-  std::string_view group{};  ///< What its struct speaks of, such as `cache`; filled in by visit_metrics.
+  std::string_view
+      group{};  ///< What its struct speaks of, such as `cache`; filled in by visit_metrics.
 };
 
 /// A number as it is counted, seconds and ratios as a double, and texts.

@@ -28,6 +28,9 @@ std::vector<Named> subjects(const Options& options, Report& report, const ItemFi
   std::vector<Named> all;
   if (options.wants("querymark"))
     all.push_back({"querymark", std::make_unique<QuerymarkSubject>(file, kMemory, 0)});
+  if (options.wants("querymark_many"))
+    all.push_back({"querymark_many", std::make_unique<QuerymarkSubject>(
+                                         file, kMemory, 0, QuerymarkSubject::Calls::many)});
   if (options.wants("querymark_under_writes"))
     all.push_back(
         {"querymark_under_writes", std::make_unique<QuerymarkSubject>(written, kMemory, 1000)});

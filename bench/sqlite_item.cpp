@@ -2,6 +2,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <ranges>
+
 namespace querymark::bench {
 
 ItemFile::ItemFile(std::uint32_t items) : path_(scratch_.file("items.db")) {
@@ -39,21 +41,28 @@ sqlite::Options item_options() {
 }
 
 QuerymarkSubject::QuerymarkSubject(const ItemFile& file, std::size_t memory_bytes,
-                                   unsigned writes_per_second)
+                                   unsigned writes_per_second, Calls calls)
     : cache_({.memory_bytes = memory_bytes}),
       database_(file.path(), cache_, item_options()),
       query_(prepare_item(database_)),
-      writes_per_second_(writes_per_second) {}
+      writes_per_second_(writes_per_second),
+      calls_(calls) {}
 
 void QuerymarkSubject::fill(const Request& request) { (void)query_(request.key.view()); }
 
 std::uint64_t QuerymarkSubject::serve(std::span<const Request> requests, bool /*load*/) {
   std::uint64_t missed = 0;
   std::int64_t sum = 0;
-  for (const Request& request : requests) {
-    const Rows<Item> rows = query_(request.key.view());
+  const auto use_rows = [&](const Rows<Item>& rows) {
     sum += rows->id;
     if (!rows.outcome().is_hit()) ++missed;
+  };
+  if (calls_ == Calls::many) {
+    const auto key = [](const Request& request) { return request.key.view(); };
+    query_.many(requests | std::views::transform(key),
+                [&](std::size_t, const Rows<Item>& rows) { use_rows(rows); });
+  } else {
+    for (const Request& request : requests) use_rows(query_(request.key.view()));
   }
   use(sum);
   return missed;

@@ -46,7 +46,10 @@ struct AllItemsTag {
 /// invalidate something else while a measurement runs.
 class QuerymarkSubject final : public Subject {
  public:
-  QuerymarkSubject(const ItemFile& file, std::size_t memory_bytes, unsigned writes_per_second);
+  /// How the requests are made: one call each, or many at once.
+  enum class Calls : std::uint8_t { single, many };
+  QuerymarkSubject(const ItemFile& file, std::size_t memory_bytes, unsigned writes_per_second,
+                   Calls calls = Calls::single);
   void fill(const Request& request) override;
   std::uint64_t serve(std::span<const Request> requests, bool load) override;
   void begin() override;
@@ -57,6 +60,7 @@ class QuerymarkSubject final : public Subject {
   sqlite::Database database_;
   decltype(prepare_item(std::declval<sqlite::Database&>())) query_;
   unsigned writes_per_second_;
+  Calls calls_;
   std::jthread writer_;
 };
 

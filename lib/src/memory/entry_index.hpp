@@ -29,6 +29,12 @@ class EntryIndex {
   [[nodiscard]] const Entry* find(const KeyView& key, std::uint32_t hash,
                                   Hazard& hazard) const noexcept;
 
+  /// Asks the processor for the bucket where a search for that hash begins; then, when that has come,
+  /// for the entry that the search would look at. Hints: nothing is read of an entry, which may be
+  /// gone.
+  void prefetch_home(std::uint32_t hash) const noexcept;
+  void prefetch_entry(const KeyView& key, std::uint32_t hash) const noexcept;
+
   // --- writers
   /// The resident entry with the key of `like`, or null.
   [[nodiscard]] const Entry* find_like(const Entry& like) const noexcept;
@@ -112,6 +118,13 @@ class EntryIndex {
     const std::uint64_t differs = summary ^ (tag.in_summary * kEachByte);
     return (differs - kEachByte) & ~differs & (kSlotBytes & (kEachByte << 7U));
   }
+  /// The lines that a hit touches, at once: targets and header, parameters, value.
+  [[gnu::always_inline]] static void prefetch(const Entry* entry, const KeyView& key) noexcept {
+    const auto* const bytes = reinterpret_cast<const char*>(entry);
+    __builtin_prefetch(bytes - 1);
+    __builtin_prefetch(bytes + sizeof(Entry) - 1);
+    __builtin_prefetch(bytes + sizeof(Entry) + key.parameters.size() + 32);
+  }
   [[nodiscard]] static std::size_t first_of(std::uint64_t candidates) noexcept {
     return static_cast<std::size_t>(std::countr_zero(candidates)) / 8;
   }
@@ -149,11 +162,7 @@ again:
       const std::uint64_t word = slot.load(std::memory_order_acquire);
       if (word >> 48U != tag.in_slot) continue;
       const Entry* const entry = entry_in(word);
-      // The lines that a hit touches, at once: targets and header, parameters, value.
-      const auto* const bytes = reinterpret_cast<const char*>(entry);
-      __builtin_prefetch(bytes - 1);
-      __builtin_prefetch(bytes + sizeof(Entry) - 1);
-      __builtin_prefetch(bytes + sizeof(Entry) + key.parameters.size() + 32);
+      prefetch(entry, key);
       set_hazard(hazard, entry);
       if (slot.load() != word || table_.load() != table.word()) [[unlikely]] {
         clear_hazard(hazard);
@@ -169,6 +178,24 @@ again:
   // What was moved to a larger table meanwhile is there.
   if (table_.load(std::memory_order_acquire) != table.word()) goto again;
   return nullptr;
+}
+
+[[gnu::always_inline]] inline void EntryIndex::prefetch_home(std::uint32_t hash) const noexcept {
+  if (const Table table(table_.load(std::memory_order_acquire)); table)
+    __builtin_prefetch(table.home(hash));
+}
+
+// As find() begins: an old table's mapping stays, and a bucket that came meanwhile is checked by it.
+[[gnu::always_inline]] inline void EntryIndex::prefetch_entry(const KeyView& key,
+                                                              std::uint32_t hash) const noexcept {
+  const Table table(table_.load(std::memory_order_acquire));
+  if (!table) return;
+  const Tag tag = tag_of(hash);
+  const Bucket& home = *table.home(hash);
+  const std::uint64_t some = candidates(home.summary.load(std::memory_order_acquire), tag);
+  if (some == 0) return;
+  const std::uint64_t word = home.slots[first_of(some)].load(std::memory_order_acquire);
+  if (word >> 48U == tag.in_slot) prefetch(entry_in(word), key);
 }
 
 }  // namespace querymark

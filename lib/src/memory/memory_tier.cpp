@@ -105,6 +105,20 @@ EntryRef MemoryTier::find(const KeyView& key, std::uint64_t hash) noexcept {
   return search(key, hash);
 }
 
+void MemoryTier::prefetch(std::span<const CallKey> calls) const noexcept {
+  const auto index_of = [this](std::uint32_t hash) -> const EntryIndex& {
+    return indexes_[shard_number(hash)];
+  };
+  for (const CallKey& call : calls) {
+    const std::uint32_t hash = Entry::fold(call.hash);
+    index_of(hash).prefetch_home(hash);
+  }
+  for (const CallKey& call : calls) {
+    const std::uint32_t hash = Entry::fold(call.hash);
+    index_of(hash).prefetch_entry(call.view, hash);
+  }
+}
+
 void MemoryTier::evict_from_small(Shard& shard) QUERYMARK_REQUIRES(shard.mutex) {
   const Entry& entry = *shard.small.oldest();
   const bool used = entry.visits_.load(std::memory_order_relaxed) > 0;

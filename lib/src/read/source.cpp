@@ -62,11 +62,9 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
   return cache_.core().prefixes.intern(stored_type, form, scope, text);
 }
 
-bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
+[[gnu::always_inline]] inline bool Source::find_at(MonotonicTime now, const Lookup& lookup,
+                                                   ReadResult& found) noexcept {
   CacheCore& core = cache_.core();
-  if (!cache_.enabled()) [[unlikely]]
-    return false;
-  const MonotonicTime now = core.clock.coarse_now();
   const bool trusted = marks_.trusted(now);
   if (!trusted && options_.lagging == Lagging::bypass) return false;
   EntryRef entry = core.memory.search(lookup.call.view, lookup.call.hash);
@@ -88,6 +86,22 @@ bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
     found.outcome.status = ReadStatus::degraded;
   }
   return true;
+}
+
+bool Source::find(const Lookup& lookup, ReadResult& found) noexcept {
+  if (!cache_.enabled()) [[unlikely]]
+    return false;
+  return find_at(cache_.core().clock.coarse_now(), lookup, found);
+}
+
+void Source::find_each(std::span<const CallKey> calls, const ReadOptions& options,
+                       std::span<ReadResult* const> found) noexcept {
+  if (!cache_.enabled()) [[unlikely]]
+    return;
+  cache_.core().memory.prefetch(calls);
+  const MonotonicTime now = cache_.core().clock.coarse_now();
+  for (std::size_t i = 0; i < calls.size(); ++i)
+    static_cast<void>(find_at(now, {.call = calls[i], .options = options}, *found[i]));
 }
 
 EntryRef Source::find_old(const CallKey& call, std::span<const TargetId> required) noexcept {

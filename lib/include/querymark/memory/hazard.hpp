@@ -21,7 +21,7 @@ namespace detail {
 /// The hazards of one thread, on cache lines of their own. Only the owning thread sets them; any
 /// thread may clear one that it was handed together with a reference.
 struct alignas(128) HazardRecord {
-  static constexpr std::size_t kHandles = 6;
+  static constexpr std::size_t kHandles = 12;
   std::array<Hazard, kHandles> handles{};  ///< Held by references that readers were given.
   Hazard passing{};                        ///< Protects an entry while a reference is counted.
   std::atomic<HazardRecord*> next{nullptr};

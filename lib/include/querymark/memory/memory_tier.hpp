@@ -44,6 +44,9 @@ class MemoryTier {
   [[nodiscard]] EntryRef find(const KeyView& key, std::uint64_t hash) noexcept;
   /// The same, inlined into its caller: for who includes memory/search.hpp, which is not installed.
   [[nodiscard]] inline EntryRef search(const KeyView& key, std::uint64_t hash) noexcept;
+  /// Has what searches for those keys will look at fetched, so that they need not wait for memory one
+  /// after the other. For a few keys at a time. Changes nothing; lock-free.
+  void prefetch(std::span<const CallKey> calls) const noexcept;
   /// Stores, replacing the key's entry unless that has a later stamp of the same domain and all the
   /// targets of the new one; evicts as needed.
   StoreStatus insert(EntryRef entry);

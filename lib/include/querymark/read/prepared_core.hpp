@@ -67,30 +67,47 @@ struct PreparedCore {
 /// background.
 enum class Purpose : std::uint8_t { read, refresh };
 
-/// One call. `declared` tells the targets that the entry must carry, null where they are a function
-/// of the key; `load` does what a miss does.
+/// Whether memory has it. `declared` tells the targets that the entry must carry, null where they are
+/// a function of the key.
+template <class Declared, class... Args>
+[[nodiscard, gnu::always_inline]] inline bool look(const PreparedCore& core, Source& source,
+                                                   Declared declared, const CallKey& call,
+                                                   ReadResult& read, const Args&... args) {
+  const ReadOptions& options = core.setup.options;
+  if (!core.looks_at_once.load(std::memory_order_relaxed)) [[unlikely]]
+    return false;
+  if (declared == nullptr) [[likely]]
+    return source.find({.call = call, .options = options}, read);
+  if constexpr (!std::is_null_pointer_v<Declared>)
+    return source.find({.call = call, .options = options, .required = declared(core, args...)},
+                       read);
+  return false;
+}
+
+/// What memory leaves to be done of a call: all of it, or to have what was found loaded anew. `load`
+/// does what a miss does.
+template <class Load, class... Args>
+[[gnu::always_inline]] inline void finish(const PreparedCore& core, Load load, const CallKey& call,
+                                          bool hit, ReadResult& read, const Args&... args) {
+  const Consistency& consistency = core.setup.options.consistency;
+  if (!hit) [[unlikely]]
+    read = load(core, Purpose::read, consistency, call, args...);
+  else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
+    static_cast<void>(load(core, Purpose::refresh, consistency, call, args...));
+}
+
+/// One call. `declared` and `load`: see `look` and `finish`.
 template <class Handle, class Declared, class Load, class... Args>
 [[nodiscard, gnu::always_inline]] inline Handle serve(const PreparedCore& core, Declared declared,
                                                       Load load, const Args&... args) {
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
   const CallKey call = encoder.call();
-  const ReadOptions& options = core.setup.options;
   Source& source = core.setup.route.source(core.setup.sql);
   Handle handle{ReadResult{}};
   ReadResult& read = InPlace::of(handle);
-  bool hit = false;
-  if (core.looks_at_once.load(std::memory_order_relaxed)) [[likely]] {
-    if (declared == nullptr) [[likely]]
-      hit = source.find({.call = call, .options = options}, read);
-    else if constexpr (!std::is_null_pointer_v<Declared>)
-      hit = source.find({.call = call, .options = options, .required = declared(core, args...)},
-                        read);
-  }
-  if (!hit) [[unlikely]]
-    read = load(core, Purpose::read, options.consistency, call, args...);
-  else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
-    static_cast<void>(load(core, Purpose::refresh, options.consistency, call, args...));
+  const bool hit = look(core, source, declared, call, read, args...);
+  finish(core, load, call, hit, read, args...);
   return handle;
 }
 

@@ -108,6 +108,11 @@ class Source {
   /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
   /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
+  /// The same for a few keys of one query whose targets are a function of the key: memory is waited
+  /// for once for all of them, and one look at the clock judges all. `found` has a place for each,
+  /// and those without an entry afterwards are misses. Requires that all of it is empty.
+  void find_each(std::span<const CallKey> calls, const ReadOptions& options,
+                 std::span<ReadResult* const> found) noexcept;
 
   // --- for the read machine
   /// Whether an entry may be served, and if not, why.
@@ -138,6 +143,8 @@ class Source {
   }
 
  private:
+  [[nodiscard]] inline bool find_at(MonotonicTime now, const Lookup& lookup,
+                                    ReadResult& found) noexcept;
   /// Counts why, and drops the entry if nobody can use it any more.
   [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
                             MonotonicTime now) noexcept;

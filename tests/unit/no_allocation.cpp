@@ -1,7 +1,9 @@
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <new>
+#include <vector>
 
 #include "unit/read_fixture.hpp"
 
@@ -72,6 +74,25 @@ TEST_CASE("prepared hit: it does not allocate", "[no_allocation]") {
           const Result result = untyped(7, name);
           sum += result[0]["n"].as<std::int64_t>();
         }) == 0);
+}
+
+TEST_CASE("prepared hit: many at once do not allocate, more than a thread has hazards for",
+          "[no_allocation]") {
+  ReadFixture f;
+  const auto by_id =
+      f.prepare<int>("select 1 where ? = 1").tag([](int id) { return entity("product", id); });
+  std::array<int, 30> ids{};
+  for (int i = 0; i < 30; ++i) ids[static_cast<std::size_t>(i)] = i;
+  int hits = 0;
+  const auto count = [&](std::size_t, const Rows<int>& rows) {
+    hits += rows.outcome().is_hit() ? 1 : 0;
+  };
+  by_id.many(ids, count);
+  CHECK(hits == 0);
+  std::vector<Rows<int>> held;
+  for (int id = 0; id < 10; ++id) held.push_back(by_id(id));
+  CHECK(allocations_of([&] { by_id.many(ids, count); }) == 0);
+  CHECK(hits == 30);
 }
 
 TEST_CASE("prepared hit: it does not allocate after an unrelated invalidation either",

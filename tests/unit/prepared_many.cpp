@@ -53,9 +53,8 @@ std::vector<std::int64_t> numbers(std::int64_t count) {
 
 TEST_CASE("many: each key has its own rows, in order, from memory or the database", "[many]") {
   Many f;
-  const auto query = f.prepare("select n where n = ?").tag([](std::int64_t n) {
-    return entity("number", n);
-  });
+  const auto query =
+      f.prepare("select n where n = ?").tag([](std::int64_t n) { return entity("number", n); });
   for (const std::int64_t odd : {1, 3, 5, 17, 19}) static_cast<void>(query(odd));
   f.loader.loads = 0;
   const std::vector<Seen> all = seen(query, numbers(21));
@@ -95,9 +94,8 @@ TEST_CASE("many: ranges of every kind, of nothing, of the same, of tuples, of te
 TEST_CASE("many: what was invalidated is loaded, also by the caller's own code on the way",
           "[many]") {
   Many f;
-  const auto query = f.prepare("select n where n = ?").tag([](std::int64_t n) {
-    return entity("number", n);
-  });
+  const auto query =
+      f.prepare("select n where n = ?").tag([](std::int64_t n) { return entity("number", n); });
   static_cast<void>(seen(query, numbers(24)));
   f.offset = 100;
   f.invalidate(entity("number", 2));
@@ -151,9 +149,8 @@ TEST_CASE("many: a query that is switched off, or has rules, or tags with a stat
   for (const Seen& one : seen(query, numbers(3))) CHECK(one.hit);
 
   std::string kind = "a";
-  const auto tagged = f.prepare("select n where n = ?").tag([&kind](std::int64_t n) {
-    return entity(kind, n);
-  });
+  const auto tagged =
+      f.prepare("select n where n = ?").tag([&kind](std::int64_t n) { return entity(kind, n); });
   static_cast<void>(seen(tagged, numbers(3)));
   for (const Seen& one : seen(tagged, numbers(3))) CHECK(one.hit);
   kind = "b";  // what they carry is another now

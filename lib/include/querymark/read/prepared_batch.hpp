@@ -23,8 +23,8 @@ inline constexpr bool kIsTuple<std::tuple<Args...>> = true;
 
 /// What a range's element is for a query of those parameters: the parameter, or a tuple of them.
 template <class Key, class... Args>
-concept KeysOf = std::same_as<std::tuple<Key>, std::tuple<Args...>> ||
-                 std::same_as<Key, std::tuple<Args...>>;
+concept KeysOf =
+    std::same_as<std::tuple<Key>, std::tuple<Args...>> || std::same_as<Key, std::tuple<Args...>>;
 
 /// Calls `act.template operator()<Args...>()` with the types of the parameters in a Key.
 template <class Key, class Act>
@@ -39,8 +39,8 @@ void with_types_of(Act&& act) {
 
 /// Calls `act` with the parameters in an element of a range of keys.
 template <class Keys, class Act>
-[[gnu::always_inline]] inline void with_arguments(
-    const std::ranges::range_value_t<const Keys>& key, Act&& act) {
+[[gnu::always_inline]] inline void with_arguments(const std::ranges::range_value_t<const Keys>& key,
+                                                  Act&& act) {
   if constexpr (kIsTuple<std::ranges::range_value_t<const Keys>>)
     std::apply(act, key);
   else
@@ -70,8 +70,7 @@ void serve_many(const PreparedCore& core, Declared declared, Load load, const Ke
       calls[count] = encoder.call();
       reads[count] = &InPlace::of(handles[count].emplace(ReadResult{}));
     }
-    const bool together =
-        declared == nullptr && core.looks_at_once.load(std::memory_order_relaxed);
+    const bool together = declared == nullptr && core.looks_at_once.load(std::memory_order_relaxed);
     if (together)
       source.find_each(std::span(calls).first(count), options, std::span(reads).first(count));
     auto of_call = first;

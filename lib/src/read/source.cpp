@@ -98,7 +98,6 @@ void Source::find_each(std::span<const CallKey> calls, const ReadOptions& option
                        std::span<ReadResult* const> found) noexcept {
   if (!cache_.enabled()) [[unlikely]]
     return;
-  cache_.core().memory.prefetch(calls);
   const MonotonicTime now = cache_.core().clock.coarse_now();
   for (std::size_t i = 0; i < calls.size(); ++i)
     static_cast<void>(find_at(now, {.call = calls[i], .options = options}, *found[i]));

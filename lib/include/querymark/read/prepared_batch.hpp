@@ -47,40 +47,45 @@ template <class Keys, class Act>
     act(key);
 }
 
-/// A call for each of `keys`, a few at a time, so that memory is waited for once for all of those.
+/// A call for each of `keys`, some at a time, so that memory is waited for once for all of those.
 /// `take` gets each call's place and handle. It is called when its few are there, so that all are
 /// judged before the caller's code goes on.
 template <class Handle, class Declared, class Load, class Keys, class Take>
 void serve_many(const PreparedCore& core, Declared declared, Load load, const Keys& keys,
                 Take&& take) {
-  constexpr std::size_t kFew = 8;  // about as many lines as a processor has under way at once
-  const ReadOptions& options = core.setup.options;
+  constexpr std::size_t kAhead = 16;  // about as many lines as a processor has under way at once
+  constexpr std::size_t kFew = 8;     // no more than a thread has hazards for
   std::size_t place = 0;
-  for (auto key = std::ranges::begin(keys); key != std::ranges::end(keys);) {
-    Source& source = core.setup.route.source(core.setup.sql);  // `take` may have ended it
-    std::array<std::optional<KeyEncoder>, kFew> encoders;
-    std::array<CallKey, kFew> calls;
-    std::array<std::optional<Handle>, kFew> handles;
-    std::array<ReadResult*, kFew> reads;
-    std::size_t count = 0;
-    const auto first = key;
-    for (; count < kFew && key != std::ranges::end(keys); ++key, ++count) {
-      KeyEncoder& encoder = encoders[count].emplace(*core.prefix);
+  auto key = std::ranges::begin(keys);  // the next to be encoded
+  auto of_call = key;                   // the next to be served
+  while (key != std::ranges::end(keys)) {
+    std::array<std::optional<KeyEncoder>, kAhead> encoders;
+    std::array<CallKey, kAhead> calls;
+    std::size_t ahead = 0;
+    for (; ahead < kAhead && key != std::ranges::end(keys); ++key, ++ahead) {
+      KeyEncoder& encoder = encoders[ahead].emplace(*core.prefix);
       with_arguments<Keys>(*key, [&](const auto&... args) { (encoder.add_argument(args), ...); });
-      calls[count] = encoder.call();
-      reads[count] = &InPlace::of(handles[count].emplace(ReadResult{}));
+      calls[ahead] = encoder.call();
     }
-    const bool together = declared == nullptr && core.looks_at_once.load(std::memory_order_relaxed);
-    if (together)
-      source.find_each(std::span(calls).first(count), options, std::span(reads).first(count));
-    auto of_call = first;
-    for (std::size_t i = 0; i < count; ++i, ++of_call)
-      with_arguments<Keys>(*of_call, [&](const auto&... args) {
-        bool hit = static_cast<bool>(reads[i]->entry);
-        if (!together) hit = look(core, source, declared, calls[i], *reads[i], args...);
-        finish(core, load, calls[i], hit, *reads[i], args...);
-      });
-    for (std::size_t i = 0; i < count; ++i, ++place) take(place, *std::move(handles[i]));
+    for (std::size_t done = 0; done < ahead; done += kFew) {
+      Source& source = core.setup.route.source(core.setup.sql);  // `take` may have ended it
+      if (done == 0) source.expect(std::span(calls).first(ahead));
+      const auto few = std::span(calls).first(ahead).subspan(done, std::min(kFew, ahead - done));
+      std::array<std::optional<Handle>, kFew> handles;
+      std::array<ReadResult*, kFew> reads;
+      for (std::size_t i = 0; i < few.size(); ++i)
+        reads[i] = &InPlace::of(handles[i].emplace(ReadResult{}));
+      const bool together =
+          declared == nullptr && core.looks_at_once.load(std::memory_order_relaxed);
+      if (together) source.find_each(few, core.setup.options, std::span(reads).first(few.size()));
+      for (std::size_t i = 0; i < few.size(); ++i, ++of_call)
+        with_arguments<Keys>(*of_call, [&](const auto&... args) {
+          bool hit = static_cast<bool>(reads[i]->entry);
+          if (!together) hit = look(core, source, declared, few[i], *reads[i], args...);
+          finish(core, load, few[i], hit, *reads[i], args...);
+        });
+      for (std::size_t i = 0; i < few.size(); ++i, ++place) take(place, *std::move(handles[i]));
+    }
   }
 }
 

@@ -53,7 +53,9 @@ struct PreparedCore {
     for (const Target& tag : options.tags)
       stored_type.append("/")
           .append(to_string(tag.kind()))
-          .append(":" + std::to_string(tag.text().size()) + ":")  // or texts could run together
+          .append(":")
+          .append(std::to_string(tag.text().size()))
+          .append(":")  // or texts could run together
           .append(tag.text());
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
     prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql,

@@ -108,9 +108,14 @@ class Source {
   /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
   /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
-  /// The same for a few keys of one query whose targets are a function of the key: memory is waited
-  /// for once for all of them, and one look at the clock judges all. `found` has a place for each,
-  /// and those without an entry afterwards are misses. Requires that all of it is empty.
+  /// Before some keys are looked for one after the other: what that will touch is fetched, so that
+  /// memory is waited for once.
+  void expect(std::span<const CallKey> calls) const noexcept {
+    cache_.core().memory.prefetch(calls);
+  }
+  /// `find` for a few keys of one query whose targets are a function of the key; one look at the clock
+  /// judges all. `found` has a place for each, and those without an entry afterwards are misses.
+  /// Requires that all of it is empty.
   void find_each(std::span<const CallKey> calls, const ReadOptions& options,
                  std::span<ReadResult* const> found) noexcept;
 

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
+#include <vector>
 
 namespace qm = querymark;
 using namespace std::chrono_literals;
@@ -49,6 +50,18 @@ std::optional<Order> find_order(qm::Database& db, std::int64_t id) {
       .fetch_optional<Order>();
 }
 // [/values]
+
+// [many]
+// A statement for many orders: each is kept by itself, and only what is missing is asked for. On
+// PostgreSQL: select k.ordinality, ... from unnest($1::bigint[]) with ordinality as k(value) join ...
+std::vector<qm::Rows<Order>> basket(qm::Database& db, const std::vector<std::int64_t>& ids) {
+  const auto order = db.prepare_many<Order>(
+                           "select k.key, o.id, o.customer, o.total from json_each(?) as k "
+                           "join orders o on o.id = k.value")
+                         .tag([](std::int64_t id) { return qm::entity("orders", id); });
+  return order.fetch_many(ids);  // rows for each id, in this order; none where there is no such order
+}
+// [/many]
 
 // [row_tags]
 // Targets known from the rows alone: each order that the result shows.
@@ -179,6 +192,8 @@ void run(const std::string& path) {
   require(find_orders(db, "ann", {1, 2}).size() == 1, "by both");
   require(total_of(db, 2) == 20.0, "one value");
   require(!find_order(db, 9) && find_order(db, 3)->customer == "ann", "one row or none");
+  require(basket(db, {2, 9, 1})[2].one().id == 1, "a basket");
+  require(basket(db, {2, 9}).at(1).empty(), "a basket with what is not there");
   require(dearest(db).size() == 3, "the dearest");
   require(revenue(db) == 60.0, "a strong read");
   const std::string seen = order_again(db, "not a session", {4, "cid", 40.0});

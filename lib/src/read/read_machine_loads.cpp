@@ -93,6 +93,11 @@ bool ReadMachine::is_covered(const Loaded& loaded) const {
          source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
 }
 
+ReadMachine::Action ReadMachine::fail_alone(std::exception_ptr error) noexcept {
+  cache_.counters.load_failures.fetch_add(1);
+  return end(std::move(error));
+}
+
 ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
   cache_.counters.load_failures.fetch_add(1);
   if (leader_) leader_->fail(error);

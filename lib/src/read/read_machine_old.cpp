@@ -9,10 +9,7 @@
 // What the policy makes of a value that is no longer fresh.
 
 namespace querymark {
-namespace {
 
-// Whether the database may well answer another time. Errors in the statement and its use stay errors:
-// a right that was withdrawn, for instance.
 bool is_outage(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
@@ -24,8 +21,6 @@ bool is_outage(const std::exception_ptr& error) noexcept {
     return false;
   }
 }
-
-}  // namespace
 
 void ReadMachine::find_old() {
   if (old_ || !policy().serves_old() || demanding() || request_.alone || request_.replaces) return;

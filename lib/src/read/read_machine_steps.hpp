@@ -22,6 +22,10 @@ inline bool is_anybodys(const Loaded& loaded) noexcept {
   return loaded.keep == Stored::yes || loaded.keep == Stored::declined;
 }
 
+// Whether the database may well answer another time. Errors in the statement and its use stay errors:
+// a right that was withdrawn, for instance.
+[[nodiscard]] bool is_outage(const std::exception_ptr& error) noexcept;
+
 inline Stored stored_as(StoreStatus status) noexcept {
   switch (status) {
     case StoreStatus::stored:

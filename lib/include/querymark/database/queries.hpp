@@ -39,6 +39,32 @@ class Queries {
   [[nodiscard]] Prepared<T, Mapper> prepare(std::string sql, Mapper mapper) {
     return {route_, std::move(sql), mapper};
   }
+  /// A query to be called for one key or, with `fetch_many`, for many at once. The SQL takes the list of
+  /// keys as its first parameter, and its first column says to which of them a row belongs: `ordinality`
+  /// (from 1) or `key` (from 0); objects are made of the columns behind it:
+  ///
+  ///     select k.ordinality, p.id, p.name from unnest($1::bigint[]) with ordinality as k(id)
+  ///       join product p on p.id = k.id                                            -- PostgreSQL
+  ///     select k.key, p.id, p.name from json_each(?) as k
+  ///       join product p on p.id = k.value                                         -- SQLite
+  ///
+  /// A key of which no row comes has an empty result. A call for one key has the statement load a list of
+  /// one, so both share their entries; with queries of any other SQL they share none, since nothing
+  /// proves that those give the same.
+  [[nodiscard]] Prepared<ResultSet, detail::ByOrdinal<detail::NoMapper>> prepare_many(
+      std::string sql) {
+    return {route_, std::move(sql), {}};
+  }
+  template <class T>
+  [[nodiscard]] Prepared<T, detail::ByOrdinal<detail::AutoMapper<T>>> prepare_many(
+      std::string sql) {
+    return {route_, std::move(sql), {}};
+  }
+  template <class T, class Mapper>
+  [[nodiscard]] Prepared<T, detail::ByOrdinal<Mapper>> prepare_many(std::string sql,
+                                                                    Mapper mapper) {
+    return {route_, std::move(sql), {mapper}};
+  }
   /// A value by the caller's own key name, made stale by this database's log, and under session
   /// settings kept apart from the values of others. See `get_or_load`.
   template <class T, class Load>

@@ -32,7 +32,8 @@ struct Scope {
 /// inside, so that an entry spends one word on it.
 class KeyPrefix {
  public:
-  enum class Form : std::uint8_t { sql = 1, named = 2 };
+  /// `one_of_many`: of a statement for many keys, what it gives for one of them.
+  enum class Form : std::uint8_t { sql = 1, named = 2, one_of_many = 3 };
 
   /// Appends the canonical encoding to `sink`. Throws ConfigError when a part is 4 GiB or larger.
   static void encode(std::string& sink, std::string_view stored_type, Form form, const Scope& scope,

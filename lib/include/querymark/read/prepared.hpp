@@ -1,9 +1,11 @@
 #pragma once
 
 #include <concepts>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <span>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -14,6 +16,7 @@
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/prepared_batch.hpp"
 #include "querymark/read/prepared_core.hpp"
+#include "querymark/read/prepared_many.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/reading.hpp"
@@ -47,7 +50,7 @@ class Prepared {
   Prepared(Route route, std::string sql, Mapper mapper)
       : Prepared(detail::PreparedSetup{std::move(route), std::move(sql), {}}, mapper,
                  std::tuple<>{}) {
-    detail::require_mapper<T, Mapper>();
+    detail::require_mapper<T, typename detail::WithoutOrdinal<Mapper>::Type>();
   }
 
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
@@ -152,6 +155,17 @@ class Prepared {
         detail::serve_many<Handle>(*state_, &declared<Args...>, &load<Args...>, keys, take);
     });
   }
+  /// For a query made by `prepare_many`: the rows of each key, in the order of the keys, as the call with
+  /// that key gives them; `rest` are the parameters behind the list. Memory serves what it has, each
+  /// shared tier is read once for what is missing, and one statement loads what is missing there as
+  /// well, but for what others load already: that is waited for, when all of one's own is there. Each
+  /// key is kept, tagged and judged by itself, so what is returned is of no one snapshot. Blocks. Throws
+  /// Error; Timeout. Where it throws, what was loaded is kept.
+  template <detail::KeyRange Keys, HasParameterTraits... Rest>
+    requires(detail::kByOrdinal<Mapper>)
+  [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
+    return many_at(state_->setup.options.consistency, keys, rest...);
+  }
 
   /// The target that a key intent for this query with these parameters hits.
   template <HasParameterTraits... Args>
@@ -169,8 +183,10 @@ class Prepared {
 
   struct State : detail::PreparedCore {
     State(detail::PreparedSetup settings, Mapper mapping, std::tuple<Taggers...> makers)
-        : PreparedCore(std::move(settings), detail::stored_type_name<T, Mapper>(),
-                       {detail::type_tag<Taggers>()...}),
+        : PreparedCore(
+              std::move(settings),
+              detail::kByOrdinal<Mapper> ? KeyPrefix::Form::one_of_many : KeyPrefix::Form::sql,
+              detail::stored_type_name<T, Mapper>(), {detail::type_tag<Taggers>()...}),
           mapper(mapping),
           taggers(std::move(makers)) {}
     [[no_unique_address]] Mapper mapper;
@@ -202,15 +218,19 @@ class Prepared {
     add_targets(static_cast<const State&>(core), targets, args...);
     return ids_of(targets);
   }
+  static ReadOptions options_for(const detail::PreparedCore& core, const Consistency& consistency) {
+    ReadOptions options = core.setup.options;
+    options.consistency = consistency;
+    options.cached = options.cached && core.enabled.load(std::memory_order_relaxed);
+    return options;
+  }
   // What a miss does: out of the way of hits.
   template <class... Args>
   [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
                                            detail::Purpose purpose, const Consistency& consistency,
                                            const CallKey& call, const Args&... args) {
     const auto& state = static_cast<const State&>(core);
-    ReadOptions options = state.setup.options;
-    options.consistency = consistency;
-    options.cached = options.cached && state.enabled.load(std::memory_order_relaxed);
+    const ReadOptions options = options_for(core, consistency);
     const detail::CallParameters<Args...> values(args...);
     const auto from_parameters = [&](std::vector<Target>& targets) {
       add_targets(state, targets, args...);
@@ -227,6 +247,52 @@ class Prepared {
   template <class... Args>
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(*state_, consistency, &load<Args...>, args...);
+  }
+
+  // The targets that the callables make from one key of several.
+  template <class Key, class... Rest>
+  struct TargetsOfKey {
+    void operator()(std::vector<Target>& targets) const {
+      std::apply([&](const Rest&... args) { add_targets(*state, targets, *key, args...); }, rest);
+    }
+    const State* state;
+    const Key* key;
+    std::tuple<const Rest&...> rest;
+  };
+  // What misses do that come together.
+  template <class Key, class... Rest>
+  [[gnu::noinline]] static std::vector<ReadResult> load_many(
+      const detail::PreparedCore& core, const Consistency& consistency,
+      const std::deque<detail::MissedKey<Key>>& missed, const Rest&... rest) {
+    const auto& state = static_cast<const State&>(core);
+    ReadOptions options = options_for(core, consistency);
+    options.lease = {};  // one would wait for a lease while it leads other keys
+    using Targets = TargetsOfKey<Key, Rest...>;
+    detail::MissedReads<T, Mapper, Targets, Key, Rest...> reads(core, options, state.mapper);
+    for (const detail::MissedKey<Key>& one : missed)
+      reads.add(one, Targets{&state, one.key, std::tuple<const Rest&...>(rest...)}, kConstantTags,
+                rest...);
+    return reads.run(state.setup.route.source(state.setup.sql));
+  }
+  template <class Key, class... Rest>
+  static std::vector<Handle> fetch_each(const detail::PreparedCore& core,
+                                        const Consistency& consistency, std::span<const Key> keys,
+                                        const Rest&... rest) {
+    const auto with = [&](auto declared) {
+      return detail::fetch_each<Handle>(
+          core, consistency,
+          detail::ManyBy{declared, &load<Key, Rest...>, &load_many<Key, Rest...>}, keys, rest...);
+    };
+    if constexpr (kConstantTags)
+      return with(nullptr);
+    else
+      return with(&declared<Key, Rest...>);
+  }
+  template <class Keys, class... Rest>
+  [[nodiscard]] std::vector<Handle> many_at(const Consistency& consistency, const Keys& keys,
+                                            const Rest&... rest) const {
+    using Key = std::ranges::range_value_t<Keys>;
+    return fetch_each<Key, Rest...>(*state_, consistency, std::span<const Key>(keys), rest...);
   }
 
   std::shared_ptr<State> state_;
@@ -252,6 +318,8 @@ class PreparedQuery {
       : core_(query.state_), load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>) {
     using From = Prepared<T, Mapper, Taggers...>;
     if constexpr (!From::kConstantTags) declared_ = &From::template declared<Args...>;
+    if constexpr (detail::kByOrdinal<Mapper> && sizeof...(Args) > 0)
+      many_ = &From::template fetch_each<Args...>;
   }
 
   /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
@@ -279,6 +347,12 @@ class PreparedQuery {
   void many(const Keys& keys, Take&& take) const {
     detail::serve_many<Handle>(required(), declared_, load_, keys, take);
   }
+  /// See Prepared. Throws ConfigError for a query that was not made by `prepare_many`.
+  template <detail::KeyRange Keys, class... Rest>
+    requires(sizeof...(Rest) + 1 == sizeof...(Args))
+  [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
+    return many_at(required().setup.options.consistency, keys, rest...);
+  }
   [[nodiscard]] Target key(const Args&... args) const {
     return detail::key_of_call(required(), args...);
   }
@@ -296,6 +370,15 @@ class PreparedQuery {
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(required(), consistency, load_, args...);
   }
+  template <class Keys, class... Rest>
+  [[nodiscard]] std::vector<Handle> many_at(const Consistency& consistency, const Keys& keys,
+                                            const Rest&... rest) const {
+    const detail::PreparedCore& core = required();
+    if (many_ == nullptr)
+      throw ConfigError("fetch_many() is for queries that prepare_many() has made, not for: " +
+                        core.setup.sql);
+    return many_(core, consistency, keys, rest...);
+  }
   [[nodiscard]] const detail::PreparedCore& required() const {
     if (!core_) [[unlikely]]
       throw ConfigError("this PreparedQuery was never given a prepared query");
@@ -306,6 +389,7 @@ class PreparedQuery {
   std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
   ReadResult (*load_)(const detail::PreparedCore&, detail::Purpose, const Consistency&,
                       const CallKey&, const Args&...) = nullptr;
+  typename detail::ManyCall<Handle, Args...>::Pointer many_ = nullptr;
 };
 
 }  // namespace querymark

@@ -42,7 +42,7 @@ struct PreparedCore {
 
  protected:
   /// Its tags, and the types of what makes tags, are part of what it is stored as.
-  PreparedCore(PreparedSetup settings, std::string stored_type,
+  PreparedCore(PreparedSetup settings, KeyPrefix::Form form, std::string stored_type,
                std::initializer_list<std::string> taggers)
       : setup(std::move(settings)) {
     ReadOptions& options = setup.options;
@@ -58,8 +58,8 @@ struct PreparedCore {
           .append(":")  // or texts could run together
           .append(tag.text());
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
-    prefix = source.prefix(stored_type + names_of(options.row_tags), KeyPrefix::Form::sql,
-                           setup.sql, options.scope, setup.route.loader().session());
+    prefix = source.prefix(stored_type + names_of(options.row_tags), form, setup.sql, options.scope,
+                           setup.route.loader().session());
     set_enabled(true);
   }
   ~PreparedCore() = default;

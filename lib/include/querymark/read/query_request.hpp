@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/read/by_ordinal.hpp"
 #include "querymark/read/loader.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/result.hpp"
@@ -38,6 +39,9 @@ struct StoredAs<ResultSet, NoMapper> {
   }
 };
 
+template <class T, class Mapper>
+struct StoredAs<T, ByOrdinal<Mapper>> : StoredAs<T, Mapper> {};
+
 template <class T>
 using HandleOf = std::conditional_t<std::is_same_v<T, ResultSet>, Result, Rows<T>>;
 
@@ -69,11 +73,9 @@ class QueryRequest : public ReadRequest {
     return options.policy.cache_if(call.view.prefix->text(), values_);
   }
   [[nodiscard]] std::unique_ptr<ReadRequest> detached(std::vector<Target> targets) const override;
-  Loaded load(const EntryInit& init) override {
-    const std::string_view sql = call.view.prefix->text();
-    require_no_nul(sql);
-    LoadedRows loaded =
-        replica_serves ? loader_.load_from_replica(sql, values_) : loader_.load(sql, values_);
+  Loaded load(const EntryInit& init) override { return made_of(ask(), init); }
+  /// What `load` makes of what the loader brings.
+  [[nodiscard]] Loaded made_of(LoadedRows loaded, const EntryInit& init) const {
     std::vector<Target> implied = targets_of(options.row_tags, loaded.rows);
     EntryInit with = init;
     const std::vector<TargetId> all = with_ids_of(implied, init.targets);
@@ -95,6 +97,17 @@ class QueryRequest : public ReadRequest {
   }
 
  private:
+  [[nodiscard]] LoadedRows ask() {
+    const std::string_view sql = call.view.prefix->text();
+    if constexpr (kByOrdinal<Mapper>) {
+      return std::move(
+          load_by_ordinal(loader_, sql, values_.first(1), values_.subspan(1), replica_serves)[0]);
+    } else {
+      require_no_nul(sql);
+      return replica_serves ? loader_.load_from_replica(sql, values_) : loader_.load(sql, values_);
+    }
+  }
+
   const Route& route_;
   Loader& loader_;
   std::span<const ParameterView> values_;

@@ -140,6 +140,9 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action resume_released() noexcept;
   /// The load failed. All who share it get the same error.
   [[nodiscard]] Action fail(std::exception_ptr error) noexcept;
+  /// The load failed, together with others, for a reason that may be one of those: the lead goes to a
+  /// waiter.
+  [[nodiscard]] Action fail_alone(std::exception_ptr error) noexcept;
   /// The caller waits no longer. Ends with Timeout, unless an old value or a longer wait is better.
   [[nodiscard]] Action give_up() noexcept;
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "querymark/key/parameters.hpp"
 #include "querymark/read/consistency.hpp"
@@ -37,6 +38,11 @@ class Reading {
     requires(!std::is_same_v<T, ResultSet>)
   [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const {
     return (*this)(args...).optional();
+  }
+  template <class Keys, HasParameterTraits... Rest>
+  [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
+    return consistency_.is_eventual() ? query_.fetch_many(keys, rest...)
+                                      : query_.many_at(consistency_, keys, rest...);
   }
   template <HasParameterTraits... Args>
     requires(detail::kIsCell<T>)

@@ -59,7 +59,7 @@ std::vector<qm::Rows<Order>> basket(qm::Database& db, const std::vector<std::int
                            "select k.key, o.id, o.customer, o.total from json_each(?) as k "
                            "join orders o on o.id = k.value")
                          .tag([](std::int64_t id) { return qm::entity("orders", id); });
-  return order.fetch_many(ids);  // rows for each id, in this order; none where there is no such order
+  return order.fetch_many(ids);  // for each id its rows, in this order: one or none
 }
 // [/many]
 

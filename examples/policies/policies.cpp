@@ -31,7 +31,10 @@ bool serve(const std::string& path) {
   auto offload = std::make_shared<qm::Offload>(qm::OffloadOptions{.threads = 2, .queue = 500});
   qm::Cache cache{{.name = "shop", .memory_bytes = 64 << 20, .offload = offload}};
   // [/executor]
-  qm::sqlite::Database db{path, cache, {.max_lag = 5s}};
+  // [budget]
+  // After a flush at most 8 loads run at a time, and 500 wait for their turn.
+  qm::sqlite::Database db{path, cache, {.max_lag = 5s, .load_budget = {.loads = 8, .queue = 500}}};
+  // [/budget]
   make_shop(db);
 
   // [lifetimes]

@@ -67,8 +67,7 @@ TEMPLATE_TEST_CASE("fetch_many: one statement for many keys", "[many]", QUERYMAR
   CHECK_FALSE(all[2][0].note);
   CHECK(process.cache.stats().misses == 3);
   CHECK(products(9).outcome().is_hit());
-  CHECK(statuses_of(products.fetch_many(Ids{1, 2})) ==
-        Statuses{ReadStatus::hit, ReadStatus::miss});
+  CHECK(statuses_of(products.fetch_many(Ids{1, 2})) == Statuses{ReadStatus::hit, ReadStatus::miss});
   static_cast<void>(process.db.write([&](auto& tx) {
     tx.execute("update product set name = 'mug' where id = 2");
     tx.invalidate(entity("product", 2));
@@ -80,12 +79,13 @@ TEMPLATE_TEST_CASE("fetch_many: one statement for many keys", "[many]", QUERYMAR
 TEMPLATE_TEST_CASE("fetch_many: keys of every kind, and none", "[many]", QUERYMARK_WORLDS) {
   const TestType world;
   typename TestType::Process process(world.shop);
-  const auto by_name = process.db.template prepare_many<Product>(
-      products_by<TestType>("name", "text")).tag(collection("product"));
+  const auto by_name =
+      process.db.template prepare_many<Product>(products_by<TestType>("name", "text"))
+          .tag(collection("product"));
   const Names hostile{"it's \"a\\b\"", "tea", "\x01\n\t", "{tea}", "tea,cup", "", "cup"};
   CHECK(names_of(by_name.fetch_many(hostile)) == Names{"-", "tea", "-", "-", "-", "-", "cup"});
-  CHECK(names_of(by_name.fetch_many(std::vector<std::optional<std::string>>{std::nullopt, "pot"})) ==
-        Names{"-", "pot"});
+  CHECK(names_of(by_name.fetch_many(
+            std::vector<std::optional<std::string>>{std::nullopt, "pot"})) == Names{"-", "pot"});
   CHECK(by_name.fetch_many(Names{}).empty());
   const auto rows = process.db.prepare_many(products_by<TestType>("id", "bigint"));
   CHECK(rows.fetch_many(Ids{2})[0].set().columns() == 3);
@@ -93,13 +93,14 @@ TEMPLATE_TEST_CASE("fetch_many: keys of every kind, and none", "[many]", QUERYMA
   CHECK(rows(7).set().columns() == 3);
 }
 
-TEMPLATE_TEST_CASE("fetch_many: names that the database takes for the same (hard case 95)", "[many]",
-                   QUERYMARK_WORLDS) {
+TEMPLATE_TEST_CASE("fetch_many: names that the database takes for the same (hard case 95)",
+                   "[many]", QUERYMARK_WORLDS) {
   const TestType world;
   typename TestType::Process process(world.shop);
   const std::string sql =
       kIsSqlite<TestType>
-          ? "select k.key, p.name from json_each(?) as k join product p on p.name = k.value collate "
+          ? "select k.key, p.name from json_each(?) as k join product p on p.name = k.value "
+            "collate "
             "nocase"
           : "select k.ordinality, p.name from unnest($1::text[]) with ordinality as k(name) join "
             "product p on lower(p.name) = lower(k.name)";
@@ -148,4 +149,28 @@ TEMPLATE_TEST_CASE("fetch_many: one bad key is the call's error, and no stranger
   CHECK(process.db.source().flights().size() == 0);
   CHECK(numbers.fetch_value(6) == 6);
   CHECK_THROWS_AS(numbers(bad), Error);
+}
+
+TEMPLATE_TEST_CASE(
+    "fetch_many: a warm-up takes what the retained log proves, no more (hard case 102)", "[many]",
+    QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process writer(world.shop);
+  writer.db.attach(world.tier());
+  (void)by_ids<TestType>(writer.db).fetch_many(Ids{1, 2, 3});
+  static_cast<void>(writer.db.write([&](auto& tx) {
+    tx.execute("update product set name = 'mug' where id = 2");
+    tx.invalidate(entity("product", 2));
+  }));
+  const auto loads_of_newcomer = [&] {
+    typename TestType::Process newcomer(world.shop);
+    newcomer.db.attach(world.tier());
+    const auto all = by_ids<TestType>(newcomer.db).fetch_many(Ids{1, 2, 3});
+    CHECK(names_of(all) == Names{"tea", "mug", "pot"});
+    return newcomer.cache.stats().misses;
+  };
+  CHECK(loads_of_newcomer() == 1);
+  writer.db.write([&](auto& tx) { tx.invalidate(tag("any")); });
+  world.prune();  // now nothing proves anything that is older
+  CHECK(loads_of_newcomer() == 3);
 }

@@ -94,8 +94,9 @@ TEST_CASE("postgres borrowed: what a savepoint took back has been written all th
   CHECK(only(price(borrowed)) == 66.0);
 }
 
-TEST_CASE("postgres borrowed: a transaction with one snapshot for all reads the database",
-          "[low road]") {
+TEST_CASE(
+    "postgres borrowed: a transaction with one snapshot for all reads the database (hard case 101)",
+    "[low road]") {
   const PgShop shop;
   PgProcess process(shop);
   Caller caller(shop);

@@ -309,8 +309,7 @@ TEST_CASE("fetch_many: two whose keys overlap in reverse order wait for no circl
 TEST_CASE("fetch_many: leads that others have left are taken up at once, and together", "[many]") {
   Many f;
   std::vector<FlightLeader> leaders;
-  for (const std::int64_t id : {2, 3})
-    leaders.push_back(std::get<FlightLeader>(f.enter(id)));
+  for (const std::int64_t id : {2, 3}) leaders.push_back(std::get<FlightLeader>(f.enter(id)));
   f.shelf.before = [&](const Ids& ids) {
     if (ids == Ids{1}) leaders.clear();
   };
@@ -413,8 +412,8 @@ TEST_CASE("fetch_many: rows that don't tell whose they are are refused", "[many]
   }
   SECTION("a column that is no ordinal") {
     f.shelf.ordinal = "id";
-    CHECK_THROWS_WITH(by_ids.fetch_many(Ids{1, 2}), Catch::Contains("with ordinality") &&
-                                                        Catch::Contains("select k.key"));
+    CHECK_THROWS_WITH(by_ids.fetch_many(Ids{1, 2}),
+                      Catch::Contains("with ordinality") && Catch::Contains("select k.key"));
     CHECK_THROWS_AS(by_ids(1), ConfigError);
   }
   const auto splits = [](ParameterView ordinal) {
@@ -474,9 +473,8 @@ TEST_CASE("fetch_many: what is passed by or alone is asked for at once, too", "[
 TEST_CASE("fetch_many: inside a load it joins nobody", "[many]") {
   Many f;
   const auto by_ids = f.by_ids();
-  const auto other = get_or_load<std::string>(f.source, "outer", {}, [&] {
-    return names_of(by_ids.fetch_many(Ids{1, 2}))[1];
-  });
+  const auto other = get_or_load<std::string>(
+      f.source, "outer", {}, [&] { return names_of(by_ids.fetch_many(Ids{1, 2}))[1]; });
   CHECK(*other == "cup");
   CHECK(by_ids(1).outcome().is_hit());
 }

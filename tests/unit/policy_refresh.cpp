@@ -203,13 +203,22 @@ TEST_CASE("refresh: what fails in the background leaves the old value, and block
   (void)query();
   f.clock.advance(11s);
   f.loader.on_load = [](auto) -> LoadedRows { throw std::runtime_error("no"); };
-  CHECK(query().outcome().status == ReadStatus::stale);
-  f.settle();
-  CHECK(query().outcome().status == ReadStatus::stale);
-  f.settle();
-  CHECK(f.loader.loads == 3);
-  CHECK(f.offload->stats().failed == 2);
+  const auto serve = [&] {
+    CHECK(query().outcome().status == ReadStatus::stale);
+    f.settle();
+    return f.loader.loads.load();
+  };
+  CHECK(serve() == 2);
+  CHECK(serve() == 2);  // not at each hit
+  f.clock.advance(Breaker::kFirstPause);
+  CHECK(serve() == 3);
+  f.clock.advance(Breaker::kFirstPause);
+  CHECK(serve() == 3);  // the pause is longer now
+  f.clock.advance(Breaker::kFirstPause);
+  CHECK(serve() == 4);
+  CHECK(f.offload->stats().failed == 3);
   f.loader.on_load = nullptr;
+  f.clock.advance(Breaker::kLongestPause);
   (void)query();
   f.settle();
   CHECK(query().outcome().status == ReadStatus::hit);

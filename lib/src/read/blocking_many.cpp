@@ -4,9 +4,11 @@
 #include <optional>
 #include <utility>
 
+#include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/many_loads.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/error.hpp"
 #include "querymark/support/time_span.hpp"
 #include "read/blocking_steps.hpp"
 #include "read/read_machine_steps.hpp"
@@ -19,7 +21,8 @@
 //   wait      nobody leads any more, so the thread may sleep. As soon as one is handed the lead of a load
 //             that another has left, it is the other phase's turn.
 //
-// So nobody waits while leading: two calls whose keys overlap, in whichever order, both complete what
+// Where loads have a budget, it first waits for the one permit that its statement takes. So nobody waits
+// while leading: two calls whose keys overlap, in whichever order, both complete what
 // they lead before either waits for the other.
 
 namespace querymark {
@@ -32,6 +35,7 @@ class ManyReads {
         loads_(loads),
         caller_(ReadCaller::here()),
         deadline_(detail::deadline_of(requests.front()->options.timeout)) {
+    reserve();
     for (ReadRequest* const request : requests)
       all_.emplace_back(all_.size(), source, *request, caller_, sleeper_);
   }
@@ -41,6 +45,7 @@ class ManyReads {
     for (;;) {
       while (advance()) {
       }
+      permit_.reset();
       if (failed() || at<ReadMachine::Await>().empty()) return results();
       wait();
     }
@@ -59,6 +64,26 @@ class ManyReads {
     Action action = ReadMachine::Done{};
     std::optional<Deadline> until{};  // of its wait, once that has begun
   };
+
+  // The one permit for all that is led at first, before anything is. It is given back before anybody is
+  // waited for, who may need it; what is led after that goes without.
+  void reserve() {
+    std::optional<FlightEntry> entry = source_.flights().reserve(source_.marks(), caller_);
+    if (!entry) return;
+    if (std::holds_alternative<FlightRefused>(*entry)) {
+      source_.cache().core().counters.loads_refused.fetch_add(1);
+      std::rethrow_exception(refused_by_budget());
+    }
+    if (auto* waiter = std::get_if<FlightWaiter>(&*entry)) {
+      source_.cache().core().counters.loads_queued.fetch_add(1);
+      std::optional<FlightResult> result = blocking_wait(*waiter, deadline_);
+      if (!result) throw Timeout("gave up waiting for a turn to load: see LoadBudget");
+      permit_.emplace(std::move(std::get<FlightLeader>(*result)));
+    } else {
+      permit_.emplace(std::move(std::get<FlightLeader>(*entry)));
+    }
+    caller_.permitted = true;
+  }
 
   template <class Wanted>
   std::vector<One*> at() {
@@ -128,9 +153,7 @@ class ManyReads {
       asking.push_back(one);
       wanted.push_back({.name = ask.name, .judge = ask.judge});
     }
-    inside([&] {
-      static_cast<void>(tier->read(source_.options().scope.namespace_name, wanted));
-    });
+    inside([&] { static_cast<void>(tier->read(source_.options().scope.namespace_name, wanted)); });
     for (std::size_t i = 0; i < asking.size(); ++i)
       step(*asking[i], [&] {
         return asking[i]->machine.resume(std::move(wanted[i].value), std::move(wanted[i].refills));
@@ -219,6 +242,7 @@ class ManyReads {
   ManyLoads& loads_;
   ReadCaller caller_;
   Deadline deadline_;
+  std::optional<FlightLeader> permit_;
   Sleeper sleeper_;
   std::deque<One> all_;
 };

@@ -25,7 +25,8 @@ std::int64_t first_ordinal(const ResultSet& rows, std::string_view sql) {
   if (rows.columns() > 0 && rows.column_name(0) == "ordinality") return 1;
   if (rows.columns() > 0 && rows.column_name(0) == "key") return 0;
   fail(
-      "must give first to which key a row belongs: `ordinality`, which counts from 1 (unnest($1::bigint[]) "
+      "must give first to which key a row belongs: `ordinality`, which counts from 1 "
+      "(unnest($1::bigint[]) "
       "with ordinality as k(id)), or `key`, which counts from 0 (json_each(?) as k)",
       sql);
 }
@@ -65,7 +66,8 @@ std::vector<ResultSet> split_by_ordinal(const ResultSet& rows, std::size_t keys,
     if (ordinal.type() != ValueType::int64) fail("gave an ordinal that is no integer", sql);
     const std::int64_t at = ordinal.as<std::int64_t>();
     if (at < first || static_cast<std::uint64_t>(at - first) >= keys)
-      fail("gave the ordinal " + std::to_string(at) + " for " + std::to_string(keys) + " keys", sql);
+      fail("gave the ordinal " + std::to_string(at) + " for " + std::to_string(keys) + " keys",
+           sql);
     std::optional<ResultSetBuilder>& builder = builders[static_cast<std::size_t>(at - first)];
     if (!builder) builder = builder_for(rows);
     if (rows.columns() == 1) builder->add_bare_row();

@@ -1,10 +1,13 @@
 #include "querymark/read/flight.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 // States of a flight, and who moves it:
 //
+//   queued    -> abandoned       whoever gives a permit back, to the first in the queue; one sleeper is
+//                                woken
 //   loading   -> done | failed   its leader, once; all sleepers are woken
 //   loading   -> abandoned       its leader's destructor; one sleeper is woken
 //   abandoned -> loading         the first waiter that looks: it leads now, with a new stamp
@@ -21,11 +24,17 @@
 // Wakers are called under the flight's mutex. So a waiter that has left, which takes that mutex,
 // will not be called any more, and what it was to be woken with may go.
 //
-// A flight without waiters is removed from the table instead of being abandoned to nobody. A flight
-// is in the table from its birth until it ends, unless a newer one has replaced it; removal
-// compares identity.
+// A flight without waiters is removed from the table, and from the queue, instead of being abandoned to
+// nobody. A flight is in the table from its birth until it ends, unless a newer one has replaced it;
+// removal compares identity.
 //
-// A caller joins only if no target of its own was invalidated since the flight's stamp was taken.
+// Where loads have a budget, a flight that nobody leads for want of a permit is queued, and all who ask for
+// it wait. The permit is the flight's: it stays when the lead goes to a waiter, and is given back when
+// the flight leaves the table. So nobody waits for a permit while leading, the stamp is taken after the
+// wait, and while there is a queue all permits are in use.
+//
+// A caller joins only if no target of its own was invalidated since the flight's stamp was taken, or if
+// that is still to come, since nobody leads.
 // What is invalidated after that, waiters find out themselves: they judge the value's stamp when
 // they get it.
 //
@@ -62,29 +71,65 @@ void Flight::wake_all() noexcept {
 }
 
 FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
-                               std::span<const TargetId> targets, const ReadCaller& caller) {
+                               std::span<const TargetId> targets, const ReadCaller& caller,
+                               std::size_t loads) {
   std::string name = flight_key(key);
   const MutexLock lock(mutex_);
-  const auto found = flights_.find(name);
-  if (found != flights_.end()) {
-    Flight& flight = *found->second;
+  std::shared_ptr<Flight> joinable;
+  std::size_t under_way = 0;
+  auto [at, end] = flights_.equal_range(name);
+  while (at != end) {
+    const std::shared_ptr<Flight> kept = at->second;  // longer than its lock
+    Flight& flight = *kept;
     const MutexLock flight_lock(flight.mutex_);
-    const bool under_way =
-        flight.state_ == Flight::State::loading || flight.state_ == Flight::State::abandoned;
-    if (under_way && flight.leader_ == caller.id) return FlightReentrant{};
-    if (under_way && marks.unchanged_since(flight.stamp_.generation, targets)) {
-      if (caller.leads) return FlightBusy{};
-      ++flight.waiters_;
-      return FlightWaiter(*this, marks, std::move(name), found->second, caller.id);
+    if (flight.state_ == Flight::State::loading && flight.leader_ == caller.id)
+      return FlightReentrant{};
+    // Of a load that nobody leads yet the stamp is still to come.
+    if (flight.state_ == Flight::State::loading &&
+        !marks.unchanged_since(flight.stamp_.generation, targets)) {
+      at = flights_.erase(at);
+      continue;
     }
+    // Beside one that waits for its turn there is no use in another.
+    under_way += flight.state_ == Flight::State::queued ? loads : 1;
+    joinable = kept;
+    ++at;
   }
+  if (under_way < loads) return begin(std::move(name), true, marks, caller);
+  if (caller.leads) return FlightBusy{};
+  const MutexLock flight_lock(joinable->mutex_);
+  ++joinable->waiters_;
+  return FlightWaiter(*this, marks, std::move(name), joinable, caller.id);
+}
+
+FlightEntry FlightTable::begin(std::string name, bool listed, const Marks& marks,
+                               const ReadCaller& caller) {
+  const bool takes_permit = needs_permit(caller);
+  const bool queues = takes_permit && permits_ >= budget_.loads;
+  if (queues && queue_.size() >= budget_.queue) return FlightRefused{};
   const Stamp stamp = marks.begin_load();
-  auto flight = std::make_shared<Flight>(stamp, caller.id);
-  if (found != flights_.end())
-    found->second = flight;
-  else
-    flights_.emplace(name, flight);
+  std::list<std::shared_ptr<Flight>> place;
+  auto flight = queues ? std::make_shared<Flight>() : std::make_shared<Flight>(stamp, caller.id);
+  if (queues) place.push_back(flight);
+  if (listed) flights_.emplace(name, flight);
+  if (queues) {
+    const MutexLock flight_lock(flight->mutex_);
+    flight->waiters_ = 1;
+    flight->place_ = place.begin();
+    queue_.splice(queue_.end(), place);
+    return FlightWaiter(*this, marks, std::move(name), flight, caller.id, true);
+  }
+  if (takes_permit) {
+    flight->permit_ = true;
+    ++permits_;
+  }
   return FlightLeader(*this, std::move(name), std::move(flight), stamp);
+}
+
+std::optional<FlightEntry> FlightTable::reserve(const Marks& marks, const ReadCaller& caller) {
+  if (!needs_permit(caller)) return std::nullopt;
+  const MutexLock lock(mutex_);
+  return begin({}, false, marks, caller);
 }
 
 std::size_t FlightTable::size() const {
@@ -92,20 +137,51 @@ std::size_t FlightTable::size() const {
   return flights_.size();
 }
 
-void FlightTable::remove(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept {
+std::size_t FlightTable::queued() const {
   const MutexLock lock(mutex_);
-  const auto found = flights_.find(key);
-  if (found != flights_.end() && found->second == flight) flights_.erase(found);
+  return queue_.size();
 }
 
-void FlightTable::remove_abandoned(const std::string& key,
-                                   const std::shared_ptr<Flight>& flight) noexcept {
+void FlightTable::erase(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept {
+  const auto [first, last] = flights_.equal_range(key);
+  const auto found = std::find_if(first, last, [&](const auto& at) { return at.second == flight; });
+  if (found != last) flights_.erase(found);
+}
+
+void FlightTable::give_back(Flight& flight) noexcept {
+  if (!std::exchange(flight.permit_, false)) return;
+  --permits_;
+  while (permits_ < budget_.loads && !queue_.empty()) {
+    const std::shared_ptr<Flight> next = std::move(queue_.front());
+    queue_.pop_front();
+    next->place_.reset();
+    next->permit_ = true;
+    ++permits_;
+    const MutexLock lock(next->mutex_);  // where its last waiter is leaving, that gives it back
+    next->state_ = Flight::State::abandoned;
+    next->wake_one();
+  }
+}
+
+void FlightTable::remove(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept {
   const MutexLock lock(mutex_);
-  const MutexLock flight_lock(flight->mutex_);
-  // Somebody may have joined in between, and then leads.
-  if (flight->state_ != Flight::State::abandoned || flight->waiters_ > 0) return;
-  const auto found = flights_.find(key);
-  if (found != flights_.end() && found->second == flight) flights_.erase(found);
+  erase(key, flight);
+  give_back(*flight);
+}
+
+void FlightTable::remove_unused(const std::string& key,
+                                const std::shared_ptr<Flight>& flight) noexcept {
+  const MutexLock lock(mutex_);
+  {
+    const MutexLock flight_lock(flight->mutex_);
+    // Somebody may have joined in between, and then leads.
+    const bool led =
+        flight->state_ != Flight::State::abandoned && flight->state_ != Flight::State::queued;
+    if (led || flight->waiters_ > 0) return;
+  }
+  erase(key, flight);
+  if (flight->place_) queue_.erase(*std::exchange(flight->place_, std::nullopt));
+  give_back(*flight);
 }
 
 void FlightLeader::end(Flight::State state, EntryRef value, std::exception_ptr error) noexcept {
@@ -142,7 +218,7 @@ FlightLeader::~FlightLeader() {
     flight_->leader_ = {};
     flight_->wake_one();
   }
-  table_->remove_abandoned(key_, flight_);
+  table_->remove_unused(key_, flight_);
 }
 
 std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
@@ -150,6 +226,7 @@ std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
   take_back_waker();
   std::optional<FlightResult> result;
   switch (flight_->state_) {
+    case Flight::State::queued:
     case Flight::State::loading:
       waker_ = waker;
       if (waker != nullptr) flight_->wakers_.push_back(*waker);
@@ -192,9 +269,11 @@ FlightWaiter::~FlightWaiter() {
       // It may be the one that was woken to lead: pass that on, or clear up.
       flight_->wake_one();
       orphaned = flight_->waiters_ == 0;
+    } else if (flight_->state_ == Flight::State::queued) {
+      orphaned = flight_->waiters_ == 0;
     }
   }
-  if (orphaned) table_->remove_abandoned(key_, flight_);
+  if (orphaned) table_->remove_unused(key_, flight_);
 }
 
 }  // namespace querymark

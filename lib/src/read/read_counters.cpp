@@ -13,6 +13,8 @@ void ReadCounters::copy_to(CacheStats& stats) const {
   stats.outdated = outdated.load();
   stats.refreshes = refreshes.load();
   stats.refreshes_refused = refreshes_refused.load();
+  stats.loads_queued = loads_queued.load();
+  stats.loads_refused = loads_refused.load();
   stats.unwanted = unwanted.load();
   stats.declined = declined.load();
   stats.load_failures = load_failures.load();

@@ -51,7 +51,6 @@ namespace querymark {
 namespace {
 
 constexpr unsigned kMaxJoins = 2;
-constexpr std::size_t kShownOfSql = 100;
 
 }  // namespace
 
@@ -224,7 +223,8 @@ ReadMachine::Action ReadMachine::enter() {
   find_old();
   if (const auto outcome = old_within(policy().serve_stale, {})) return finish_old(*outcome);
   if (old_within(policy().stale_while_refreshing, {})) return Refresh{};
-  FlightEntry entry = source_.flights().enter(key(), source_.marks(), required_, caller_);
+  FlightEntry entry =
+      source_.flights().enter(key(), source_.marks(), required_, caller_, policy().loads_at_once);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) {
     if (!policy().loads_apart() || request_.replaces || caller_.leads)
       return lead(std::move(*leader));
@@ -234,11 +234,16 @@ ReadMachine::Action ReadMachine::enter() {
   }
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
     if (request_.replaces) return over();  // somebody is at it
-    if (const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within))
-      return finish_old(*outcome);
+    const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within);
+    if (outcome && !waiter->first()) return finish_old(*outcome);
+    if (waiter->first()) cache_.counters.loads_queued.fetch_add(1);
     ++joins_;
     waiter_.emplace(std::move(*waiter));
     return await();
+  }
+  if (std::holds_alternative<FlightRefused>(entry)) {
+    cache_.counters.loads_refused.fetch_add(1);
+    return end(refused_by_budget());
   }
   if (std::holds_alternative<FlightReentrant>(entry)) {
     bypass_ = Stored::reentrant;

@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "querymark/read/read_machine.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
 #include "read/read_machine_steps.hpp"
 
 // The load, and what becomes of what it brings.
@@ -9,6 +11,14 @@
 namespace querymark {
 
 ReadMachine::Action ReadMachine::load() {
+  if (policy().break_after > 0 &&
+      !source_.failing_queries().allows(key().prefix->bytes(), cache_.clock.coarse_now())) {
+    cache_.counters.loads_refused.fetch_add(1);
+    return fail_all(std::make_exception_ptr(
+        Error("the loads of this query have failed, and the next one is not tried yet: " +
+                  excerpt(key().prefix->text(), kShownOfSql),
+              {.retryable = true})));
+  }
   request_.replica_serves = !replica_refused_ && !bypass_ && !demanding() && !request_.alone;
   return Load{init(began_, detail::after(began_, ttl_), stamp_.generation)};
 }
@@ -21,7 +31,10 @@ ReadMachine::Action ReadMachine::load_alone() {
 }
 
 ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
-  return guarded([&] { return this->loaded(std::move(loaded)); });
+  return guarded([&] {
+    if (policy().break_after > 0) source_.failing_queries().succeeded(key().prefix->bytes());
+    return this->loaded(std::move(loaded));
+  });
 }
 
 ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
@@ -93,13 +106,32 @@ bool ReadMachine::is_covered(const Loaded& loaded) const {
          source_.marks().judge(*loaded.snapshot, loaded.entry->targets());
 }
 
-ReadMachine::Action ReadMachine::fail_alone(std::exception_ptr error) noexcept {
+std::exception_ptr refused_by_budget() {
+  return std::make_exception_ptr(Error(
+      "too many loads of this database wait for their turn (see LoadBudget)", {.retryable = true}));
+}
+
+void ReadMachine::note_failure(const std::exception_ptr& error) noexcept {
   cache_.counters.load_failures.fetch_add(1);
+  if (policy().break_after == 0 || !is_outage(error)) return;
+  try {
+    source_.failing_queries().failed(key().prefix->bytes(), policy().break_after,
+                                     cache_.clock.coarse_now());
+  } catch (const std::exception&) {  // no memory: it is tried again
+  }
+}
+
+ReadMachine::Action ReadMachine::fail_alone(std::exception_ptr error) noexcept {
+  note_failure(error);
   return end(std::move(error));
 }
 
 ReadMachine::Action ReadMachine::fail(std::exception_ptr error) noexcept {
-  cache_.counters.load_failures.fetch_add(1);
+  note_failure(error);
+  return fail_all(std::move(error));
+}
+
+ReadMachine::Action ReadMachine::fail_all(std::exception_ptr error) noexcept {
   if (leader_) leader_->fail(error);
   leader_.reset();
   return end(std::move(error));

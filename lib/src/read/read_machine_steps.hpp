@@ -11,6 +11,8 @@
 
 namespace querymark {
 
+constexpr std::size_t kShownOfSql = 100;
+
 // Wall-clock times from a shared tier are not to be trusted: keeps the arithmetic on them in range.
 inline std::chrono::milliseconds within_a_year(std::chrono::milliseconds span) {
   return std::clamp<std::chrono::milliseconds>(span, std::chrono::milliseconds(0),
@@ -25,6 +27,9 @@ inline bool is_anybodys(const Loaded& loaded) noexcept {
 // Whether the database may well answer another time. Errors in the statement and its use stay errors:
 // a right that was withdrawn, for instance.
 [[nodiscard]] bool is_outage(const std::exception_ptr& error) noexcept;
+
+/// As many loads wait for their turn as may.
+[[nodiscard]] std::exception_ptr refused_by_budget();
 
 inline Stored stored_as(StoreStatus status) noexcept {
   switch (status) {

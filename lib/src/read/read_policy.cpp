@@ -24,6 +24,8 @@ void detail::require_sensible(const ReadPolicy& policy) {
   if (policy.empty_ttl) not_negative(*policy.empty_ttl, "an empty_ttl");
   if (!(policy.jitter >= 0 && policy.jitter <= 1))  // so that NaN is refused, too
     throw ConfigError("a jitter is a part of the ttl: between 0 and 1");
+  if (policy.loads_at_once == 0)
+    throw ConfigError("loads_at_once is of how many callers load: at least one");
   not_negative(policy.serve_stale, "serve_stale");
   not_negative(policy.stale_while_loading, "stale_while_loading");
   not_negative(policy.stale_if_error, "stale_if_error");

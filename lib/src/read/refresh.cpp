@@ -21,19 +21,33 @@ std::string task_key(const KeyView& key) {
   return name.append(key.parameters);
 }
 
+// One that fails is not tried again at each hit.
+void refresh(Source& source, ReadRequest& request, const std::string& name) {
+  FailingLoads& failing = source.failing_refreshes();
+  try {
+    static_cast<void>(blocking_read(source, request));
+  } catch (...) {  // whatever it is; the executor counts it
+    failing.failed(name, 1, source.cache().clock().coarse_now());
+    throw;
+  }
+  failing.succeeded(name);
+}
+
 Offloaded submit_refresh(Source& source, const ReadRequest& request) {
   Offload* const offload = source.cache().options().offload.get();
   if (offload == nullptr) return Offloaded::disabled;
   std::string name = task_key(request.call.view);
   if (offload->has(name)) return Offloaded::duplicate;  // before anything is copied
+  if (!source.failing_refreshes().allows(name, source.cache().clock().coarse_now()))
+    return Offloaded::duplicate;  // it failed a moment ago: the next one comes
   std::vector<Target> targets = request.options.tags;
   request.add_targets(targets);
   const std::shared_ptr<ReadRequest> own = request.detached(std::move(targets));
   if (!own) return Offloaded::disabled;
   const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
   own->replaces = entry ? entry->expires() : MonotonicTime::min();
-  return offload->submit(std::move(name), &source,
-                         [&source, own] { static_cast<void>(blocking_read(source, *own)); });
+  std::function<void()> task = [&source, own, name] { refresh(source, *own, name); };
+  return offload->submit(std::move(name), &source, std::move(task));
 }
 
 // The lead, where an executor's task can share it: whoever drops it unused leaves it to a waiter.

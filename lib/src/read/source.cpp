@@ -28,7 +28,8 @@ Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
       options_(checked(std::move(options))),
       marks_(cache.core().domains.cells(options_.mark_cells), &cache.core().clock),
-      domain_(cache.core().attach(marks_)) {}
+      domain_(cache.core().attach(marks_)),
+      flights_(options_.load_budget) {}
 
 Source::~Source() {
   end_background();

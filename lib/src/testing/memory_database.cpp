@@ -109,7 +109,8 @@ struct MemoryDatabase::State final : Backend {
               {.source = {.scope = {options.namespace_name, world->id, {}, {}},
                           .default_ttl = options.default_ttl,
                           .lagging = options.lagging,
-                          .mark_cells = options.mark_cells},
+                          .mark_cells = options.mark_cells,
+                          .load_budget = options.load_budget},
                .subscriber = {.max_lag = options.max_lag, .clock = &cache.clock()},
                .require_intents = options.require_intents}) {
     core_.subscriber.begin();

@@ -33,7 +33,8 @@ struct CoreOptions {
     core.source = {.default_ttl = options.default_ttl,
                    .lagging = options.lagging,
                    .mark_cells = options.mark_cells,
-                   .require_tags = options.require_tags};
+                   .require_tags = options.require_tags,
+                   .load_budget = options.load_budget};
     core.source.scope = std::move(scope);
     core.subscriber = {.max_lag = options.max_lag,
                        .poll_interval = options.poll_interval,

@@ -20,6 +20,8 @@ struct CacheStats {
   std::uint64_t outdated = 0;     ///< Served past an invalidation (policy).
   std::uint64_t refreshes = 0;    ///< Loads in the background that were begun (policy).
   std::uint64_t refreshes_refused = 0;  ///< Those that could not: no room, no executor, no memory.
+  std::uint64_t loads_queued = 0;       ///< Loads that waited for their turn: see LoadBudget.
+  std::uint64_t loads_refused = 0;      ///< By a full queue of those, or the query's `break_after`.
   std::uint64_t load_failures = 0;
   std::uint64_t untagged = 0;  ///< Loads of cached queries without a tag: only a TTL ends them.
   // Why what was in memory was not served.
@@ -69,6 +71,9 @@ struct MetricsOf<CacheStats> {
     visit({"refreshes", "Loads in the background that were begun."}, stats.refreshes);
     visit({"refreshes_refused", "Loads in the background that could not be begun."},
           stats.refreshes_refused);
+    visit({"loads_queued", "Loads that waited for their turn."}, stats.loads_queued);
+    visit({"loads_refused", "Reads that were not to load: a full queue, or a query that fails."},
+          stats.loads_refused);
     visit({"load_failures", "Loads that threw."}, stats.load_failures);
     visit({"untagged", "Loads of cached queries without a tag."}, stats.untagged);
     visit({"expired", "Entries in memory that were too old for a read."}, stats.expired);

@@ -3,6 +3,7 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <exception>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 
 #include "querymark/mark/marks.hpp"
 #include "querymark/memory/entry.hpp"
+#include "querymark/read/load_budget.hpp"
 #include "querymark/read/read_caller.hpp"
 #include "querymark/support/mutex.hpp"
 
@@ -43,10 +45,13 @@ class FlightWaker : public boost::intrusive::list_base_hook<> {
 /// One load in flight that several callers share. See flight.cpp for its states.
 class Flight {
  public:
-  enum class State : std::uint8_t { loading, done, failed, abandoned };
+  enum class State : std::uint8_t { queued, loading, done, failed, abandoned };
 
   /// Loading, by `leader`.
-  Flight(const Stamp& stamp, CallerId leader) : stamp_(stamp), leader_(leader) {}
+  Flight(const Stamp& stamp, CallerId leader)
+      : state_(State::loading), stamp_(stamp), leader_(leader) {}
+  /// Queued.
+  Flight() = default;
 
  private:
   friend class FlightTable;
@@ -58,15 +63,18 @@ class Flight {
   void wake_all() noexcept QUERYMARK_REQUIRES(mutex_);
 
   Mutex mutex_;
-  State state_ QUERYMARK_GUARDED_BY(mutex_) = State::loading;
-  Stamp stamp_ QUERYMARK_GUARDED_BY(mutex_);
-  CallerId leader_ QUERYMARK_GUARDED_BY(mutex_);
+  State state_ QUERYMARK_GUARDED_BY(mutex_) = State::queued;
+  Stamp stamp_ QUERYMARK_GUARDED_BY(mutex_){};
+  CallerId leader_ QUERYMARK_GUARDED_BY(mutex_){};
   // Have joined and not left. Those of them that sleep are in wakers_, in the order in which they
   // fell asleep.
   std::size_t waiters_ QUERYMARK_GUARDED_BY(mutex_) = 0;
   Wakers wakers_ QUERYMARK_GUARDED_BY(mutex_);
   EntryRef value_ QUERYMARK_GUARDED_BY(mutex_);
   std::exception_ptr error_ QUERYMARK_GUARDED_BY(mutex_);
+  // By the table's mutex: whether it has a permit, and where it waits for one.
+  bool permit_ = false;
+  std::optional<std::list<std::shared_ptr<Flight>>::iterator> place_{};
 };
 
 /// The right and the duty to end a load: complete, fail, or (by its destruction) leave it to a
@@ -114,17 +122,20 @@ class FlightWaiter {
   /// takes the place of the one before, is called when another look is worth while. Null: nobody
   /// is.
   [[nodiscard]] std::optional<FlightResult> take(FlightWaker* waker);
+  /// Nobody else has asked for the load before: it would lead, if there were a permit.
+  [[nodiscard]] bool first() const noexcept { return first_; }
 
  private:
   friend class FlightTable;
   friend class FlightLeader;
   FlightWaiter(FlightTable& table, const Marks& marks, std::string key,
-               std::shared_ptr<Flight> flight, CallerId caller)
+               std::shared_ptr<Flight> flight, CallerId caller, bool first = false)
       : table_(&table),
         marks_(&marks),
         key_(std::move(key)),
         flight_(std::move(flight)),
-        caller_(caller) {}
+        caller_(caller),
+        first_(first) {}
   void take_back_waker() noexcept QUERYMARK_REQUIRES(flight_->mutex_);
 
   FlightTable* table_;
@@ -132,6 +143,7 @@ class FlightWaiter {
   std::string key_;
   std::shared_ptr<Flight> flight_;  // null once it has left or was moved from
   CallerId caller_;
+  bool first_;
   FlightWaker* waker_ = nullptr;  // of the last look; in the flight's list unless it was called
 };
 
@@ -139,26 +151,50 @@ class FlightWaiter {
 struct FlightReentrant {};
 /// In flight, and the caller leads another load: it may not wait (see LeadingScope).
 struct FlightBusy {};
-using FlightEntry = std::variant<FlightLeader, FlightWaiter, FlightReentrant, FlightBusy>;
+/// There is no permit, and too many wait for one.
+struct FlightRefused {};
+using FlightEntry =
+    std::variant<FlightLeader, FlightWaiter, FlightReentrant, FlightBusy, FlightRefused>;
 
-/// The loads in flight of one database. Thread-safe; one mutex, taken on misses only.
+/// The loads in flight of one database, within its budget. Thread-safe; one mutex, taken on misses only.
 class FlightTable {
  public:
+  explicit FlightTable(LoadBudget budget = {}) noexcept : budget_(budget) {}
+
   /// Leads a new flight, or joins the one in flight if none of `targets` was invalidated since it
   /// began; a flight that may not be joined is replaced, and its end does not touch the newer one.
-  /// Who leads a load already joins none.
+  /// Who leads a load already joins none. Of up to `loads` flights of one key each has its own leader.
+  /// Without a permit nobody leads: then all wait for one, and who is woken with it leads.
   [[nodiscard]] FlightEntry enter(const KeyView& key, const Marks& marks,
-                                  std::span<const TargetId> targets, const ReadCaller& caller);
+                                  std::span<const TargetId> targets, const ReadCaller& caller,
+                                  std::size_t loads = 1);
+  /// A permit for who is to lead several loads that are one, as the lead of a load that nobody shares;
+  /// it is given back with that. Nothing: none is needed.
+  [[nodiscard]] std::optional<FlightEntry> reserve(const Marks& marks, const ReadCaller& caller);
   [[nodiscard]] std::size_t size() const;
+  /// That wait for a permit.
+  [[nodiscard]] std::size_t queued() const;
 
  private:
   friend class FlightLeader;
   friend class FlightWaiter;
   void remove(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept;
-  void remove_abandoned(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept;
+  void remove_unused(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept;
+  void erase(const std::string& key, const std::shared_ptr<Flight>& flight) noexcept
+      QUERYMARK_REQUIRES(mutex_);
+  [[nodiscard]] bool needs_permit(const ReadCaller& caller) const noexcept {
+    return budget_.loads > 0 && !caller.leads && !caller.permitted;
+  }
+  [[nodiscard]] FlightEntry begin(std::string name, bool listed, const Marks& marks,
+                                  const ReadCaller& caller) QUERYMARK_REQUIRES(mutex_);
+  void give_back(Flight& flight) noexcept QUERYMARK_REQUIRES(mutex_);
 
+  const LoadBudget budget_;
   mutable Mutex mutex_;  // before a flight's own
-  std::unordered_map<std::string, std::shared_ptr<Flight>> flights_ QUERYMARK_GUARDED_BY(mutex_);
+  std::unordered_multimap<std::string, std::shared_ptr<Flight>> flights_
+      QUERYMARK_GUARDED_BY(mutex_);
+  std::size_t permits_ QUERYMARK_GUARDED_BY(mutex_) = 0;  // in use
+  std::list<std::shared_ptr<Flight>> queue_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark

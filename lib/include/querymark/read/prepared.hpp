@@ -155,6 +155,7 @@ class Prepared {
         detail::serve_many<Handle>(*state_, &declared<Args...>, &load<Args...>, keys, take);
     });
   }
+
   /// For a query made by `prepare_many`: the rows of each key, in the order of the keys, as the call with
   /// that key gives them; `rest` are the parameters behind the list. Memory serves what it has, each
   /// shared tier is read once for what is missing, and one statement loads what is missing there as

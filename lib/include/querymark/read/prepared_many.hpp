@@ -26,9 +26,9 @@ namespace querymark::detail {
 
 /// Keys that lie side by side, of a type that can be an element of a list.
 template <class Keys>
-concept KeyRange = std::ranges::contiguous_range<const Keys> &&
-                   std::ranges::sized_range<const Keys> &&
-                   BindableParameter<std::ranges::range_value_t<Keys>>;
+concept KeyRange =
+    std::ranges::contiguous_range<const Keys> && std::ranges::sized_range<const Keys> &&
+    BindableParameter<std::ranges::range_value_t<Keys>>;
 
 /// A `fetch_each` for parameters of these types, the first of which is the key's.
 template <class Handle, class... Args>
@@ -126,8 +126,8 @@ template <class Handle, class By, class Key, class... Rest>
   std::vector<Handle> handles;
   handles.reserve(keys.size());
   std::deque<MissedKey<Key>> missed;
-  std::unordered_map<std::string_view, std::size_t> numbers;         // of each one missed
-  std::vector<std::pair<std::size_t, std::size_t>> waiting;  // a handle, and a number
+  std::unordered_map<std::string_view, std::size_t> numbers;  // of each one missed
+  std::vector<std::pair<std::size_t, std::size_t>> waiting;   // a handle, and a number
   for (const Key& key : keys) {
     KeyEncoder encoder(*core.prefix);
     encoder.add_argument(key);

@@ -15,6 +15,8 @@ struct ReadCaller {
   CallerId id{};
   /// Reads inside a load that others may wait for, and so must wait for nobody.
   bool leads = false;
+  /// Has a permit for its loads.
+  bool permitted = false;
 
   /// The caller whose load runs on this thread (see LeadingScope), else a new one. Thread-safe;
   /// does not block.

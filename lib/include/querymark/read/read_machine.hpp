@@ -150,7 +150,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] bool leads() const noexcept { return leader_.has_value(); }
   /// Who reads: what a read inside the load is to be told, with `leads()` or the same outside.
   [[nodiscard]] ReadCaller caller() const noexcept {
-    return {caller_.id, caller_.leads || leads()};
+    return {caller_.id, caller_.leads || leads(), caller_.permitted};
   }
   /// Requires Done. Throws its error.
   [[nodiscard]] ReadResult take_result();
@@ -187,6 +187,8 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action poll_tier(std::size_t number);
   [[nodiscard]] bool asks_for_lease();
   [[nodiscard]] Action load();
+  void note_failure(const std::exception_ptr& error) noexcept;
+  [[nodiscard]] Action fail_all(std::exception_ptr error) noexcept;
   [[nodiscard]] Action load_alone();
   [[nodiscard]] bool trusted_now() const;
   // Whether to pass by a cache that is not trusted, whatever the source's policy.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -45,6 +46,17 @@ struct ReadPolicy {
   /// Asked about what the database has answered: no means that the rows go to whoever shares the load,
   /// and are not kept. Nor is taken from a shared tier what it refuses.
   RowsRule keep_if{};
+
+  // --- who loads
+
+  /// So many callers at most load one result at the same time; who comes on top waits for one of them. More
+  /// than one pays where loads of the same query now and then hang. At least one.
+  std::size_t loads_at_once = 1;
+  /// After so many loads of this query in a row, of whatever parameters, that have failed because the
+  /// database can't answer (see stale_if_error), none is tried for 50 ms, then one, then none for twice as
+  /// long, and so on up to 5 s. Whoever would load meanwhile gets an Error that is `retryable()`, or the old
+  /// value that there is for it. Zero: each is tried.
+  std::size_t break_after = 0;
 
   // --- past its ttl, as long as no invalidation has reached it
 

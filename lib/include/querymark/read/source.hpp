@@ -11,6 +11,7 @@
 #include "querymark/key/key.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/read/cache.hpp"
+#include "querymark/read/failing_loads.hpp"
 #include "querymark/read/flight.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/read_request.hpp"
@@ -39,6 +40,7 @@ struct SourceOptions {
   /// Refuse a cached query that declares no tag and no tagger: nothing but its key could make it
   /// stale. (They are counted in `CacheStats::untagged` in any case.)
   bool require_tags = false;
+  LoadBudget load_budget{};
 };
 
 /// What a read that may use the cache asks memory for.
@@ -141,6 +143,10 @@ class Source {
   /// What this source's entries carry, so that its marks judge them.
   [[nodiscard]] MarkDomain domain() const noexcept { return domain_; }
   [[nodiscard]] FlightTable& flights() noexcept { return flights_; }
+  /// By their task's key.
+  [[nodiscard]] FailingLoads& failing_refreshes() noexcept { return failing_refreshes_; }
+  /// By their query, where its policy asks for it.
+  [[nodiscard]] FailingLoads& failing_queries() noexcept { return failing_queries_; }
   [[nodiscard]] StampProof* proof() const noexcept { return proof_; }
   /// A read has come as far as the tiers: from now on none is attached.
   void note_read() noexcept {
@@ -159,6 +165,8 @@ class Source {
   Marks marks_;
   MarkDomain domain_;
   FlightTable flights_;
+  FailingLoads failing_refreshes_;
+  FailingLoads failing_queries_;
   std::atomic<bool> read_before_{false};  // from then on nothing changes tiers_
   std::vector<std::shared_ptr<SharedTier>> tiers_;
   StampProof* proof_ = nullptr;

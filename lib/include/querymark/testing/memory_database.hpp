@@ -22,6 +22,7 @@ struct MemoryOptions {
   Lagging lagging = Lagging::bypass;
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
+  LoadBudget load_budget{};
 };
 
 /// A database for tests: the whole of querymark (cache, single flight, marks, log, receipts, waits,

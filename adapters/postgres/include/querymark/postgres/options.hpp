@@ -83,6 +83,7 @@ struct Options {
   bool require_tags = false;     ///< Refuse a cached query without tags.
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
+  LoadBudget load_budget{};      ///< No bound by default.
 };
 
 enum class Isolation : std::uint8_t { read_committed, repeatable_read, serializable };

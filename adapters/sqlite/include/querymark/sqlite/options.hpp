@@ -37,6 +37,7 @@ struct Options {
   bool foreign_keys = true;
   bool write_ahead_log = true;   ///< Switch the file to WAL mode. Off: leave its journal mode.
   std::size_t mark_cells = 0;    ///< Zero: the default.
+  LoadBudget load_budget{};      ///< No bound by default.
   const Clock* clock = nullptr;  ///< Null: the cache's.
 };
 

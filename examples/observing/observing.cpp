@@ -36,16 +36,25 @@ bool serve(const std::string& path) {
     tx.invalidate(qm::collection("product"));
   });
   auto by_id = db.prepare<double>("select price from product where id = ?")
+                   .name("price by id")
                    .tag([](std::int64_t id) { return qm::entity("product", id); })
                    .ttl(5min);
   for (const std::int64_t id : {7, 8, 7}) static_cast<void>(by_id(id));
 
   // [page]
   qm::Metrics metrics;
-  metrics.add(cache.stats(), {{"cache", cache.name()}}).add(db.stats(), {{"database", "shop"}});
+  metrics.add(db.stats(), {{"database", "shop"}});
+  cache.add_metrics(metrics);                     // its stats, and those of its queries
   const std::string page = metrics.prometheus();  // or .json()
   // [/page]
   fmt::print("{}", page);
+
+  // [queries]
+  for (const qm::QueryStats& query : cache.query_stats())
+    fmt::print("{}: {} reads, {:.0f} % without a load, a load takes {} us, saved {:.3f} s\n",
+               query.name, query.reads.reads(), 100 * query.hit_ratio(),
+               query.loads.quantile(0.5).count() / 1000, query.saved_time().count());
+  // [/queries]
 
   Meter meter;
   // [callbacks]
@@ -57,6 +66,10 @@ bool serve(const std::string& path) {
                     });
   // [/callbacks]
   const qm::MetricValue hits = meter.instruments.at("querymark.cache.hits")();
+
+  // [explain]
+  fmt::print("{}", by_id.explain(std::int64_t{7}));
+  // [/explain]
   return page.find("querymark_cache_hits_total{cache=\"shop\"} 1\n") != std::string::npos &&
          hits == qm::MetricValue(std::uint64_t{1});
 }

@@ -1,5 +1,6 @@
 #include "querymark/key/key.hpp"
 
+#include "querymark/observe/query_table.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 
@@ -33,7 +34,7 @@ void KeyPrefix::encode(std::string& sink, std::string_view stored_type, Form for
 
 KeyPrefix::KeyPrefix(std::string_view stored_type, Form form, const Scope& scope,
                      std::string_view text)
-    : form_(form) {
+    : form_(form), record_(&QueryRecord::nobodys()) {
   encode(bytes_, stored_type, form, scope, text);
   constexpr std::size_t kLength = sizeof(std::uint32_t);
   query_offset_ = 1 + kLength + stored_type.size();

@@ -1,5 +1,6 @@
 #include "querymark/key/prefix_table.hpp"
 
+#include "querymark/observe/query_table.hpp"
 #include "querymark/support/mutex.hpp"
 
 namespace querymark {
@@ -22,10 +23,22 @@ struct PrefixTable::State final : KeyPrefix::Owner {
   }
 };
 
-PrefixTable::PrefixTable() : state_(std::make_shared<State>()) {}
+PrefixTable::PrefixTable(QueryTable* queries)
+    : state_(std::make_shared<State>()), queries_(queries) {}
+
+namespace {
+
+QueryRecord& record_of(QueryTable& queries, KeyPrefix::Form form, std::string_view text,
+                       std::string_view name) {
+  if (!name.empty()) return queries.named(name);
+  // A value's own name is part of its key, and there may be as many as there are values.
+  return form == KeyPrefix::Form::named ? queries.values() : queries.of_sql(text);
+}
+
+}  // namespace
 
 KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form form,
-                                 const Scope& scope, std::string_view text) {
+                                 const Scope& scope, std::string_view text, std::string_view name) {
   // Most calls find what they look for: look first. (A buffer of the thread's would be gone for
   // those who ask at the process's end.)
   std::string encoded;
@@ -43,6 +56,7 @@ KeyPrefixRef PrefixTable::intern(std::string_view stored_type, KeyPrefix::Form f
   }
   auto made = std::make_unique<KeyPrefix>(stored_type, form, scope, text);
   made->set_owner(state_);
+  if (queries_ != nullptr) made->count_in(record_of(*queries_, form, text, name));
   state_->bytes.fetch_add(made->charge(), std::memory_order_relaxed);
   KeyPrefixRef fresh(made.release());  // outside the lock: `forget` takes the mutex
   const MutexLock lock(state_->mutex);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "querymark/observe/query_table.hpp"
 #include "search.hpp"
 #include "shard.hpp"
 
@@ -195,6 +196,7 @@ StoreStatus MemoryTier::insert(EntryRef entry) {
   if (resident != nullptr && supersedes(*resident, *entry)) return StoreStatus::superseded;
   if (resident == nullptr) shard.index->reserve_one();
   const Entry* const fresh = std::move(entry).release_counted();  // now the index's
+  fresh->key().prefix->record().came(charge);
   if (resident != nullptr) {
     EntryQueue& queue = shard.queue_of(*resident);
     fresh->visits_.store(resident->visits_.load(std::memory_order_relaxed),

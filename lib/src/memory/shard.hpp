@@ -5,6 +5,7 @@
 #include "entry_queue.hpp"
 #include "ghosts.hpp"
 #include "querymark/memory/memory_tier.hpp"
+#include "querymark/observe/query_table.hpp"
 #include "spin_mutex.hpp"
 
 // One shard of the memory tier, as its writers see it. The protocol is at the top of
@@ -43,6 +44,7 @@ struct MemoryTier::Shard {
   }
   void retire(const Entry& entry, std::size_t charge) noexcept QUERYMARK_REQUIRES(mutex) {
     const std::size_t before = retired.prefix_bytes();
+    entry.key().prefix->record().went(charge);
     retired.add(entry, charge);
     leaving->fetch_add(retired.prefix_bytes() - before, std::memory_order_relaxed);
   }

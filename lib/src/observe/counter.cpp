@@ -32,14 +32,4 @@ std::size_t take_stripe() noexcept {
 }
 
 }  // namespace detail
-
-void StripedCounter::add_shared(std::uint64_t by) noexcept {
-  std::size_t mine = detail::this_thread_stripe;
-  if (mine == detail::kNoStripe) mine = detail::take_stripe();
-  if (mine < detail::kOwnStripes)
-    raise(stripes_[mine].value, by);
-  else
-    stripes_[mine].value.fetch_add(by, std::memory_order_relaxed);
-}
-
 }  // namespace querymark

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 
@@ -40,7 +41,21 @@ std::string prometheus_number(const MetricValue& value) {
   return fmt::format("{}", number);
 }
 
+double seconds(std::chrono::nanoseconds time) noexcept {
+  return std::chrono::duration<double>(time).count();
+}
+
+std::string json_histogram(const LatencyStats& times) {
+  std::string text =
+      fmt::format("{{\"count\":{},\"sum_seconds\":{}", times.count(), seconds(times.total));
+  for (const auto& [name, part] : {std::pair("p50", 0.5), std::pair("p90", 0.9),
+                                   std::pair("p99", 0.99), std::pair("max", 1.0)})
+    text.append(fmt::format(",\"{}_seconds\":{}", name, seconds(times.quantile(part))));
+  return text.append("}");
+}
+
 std::string json_value(const MetricValue& value) {
+  if (const auto* times = std::get_if<LatencyStats>(&value)) return json_histogram(*times);
   if (const auto* count = std::get_if<std::uint64_t>(&value)) return std::to_string(*count);
   if (const auto* text = std::get_if<std::string>(&value)) return detail::json_string(*text);
   const double number = std::get<double>(value);
@@ -49,6 +64,7 @@ std::string json_value(const MetricValue& value) {
 
 std::string json_name(const Metric& metric) {
   std::string name(metric.name);
+  if (metric.kind == MetricKind::histogram) return name;
   if (metric.unit == MetricUnit::seconds && !name.ends_with("seconds")) name.append("_seconds");
   return name;
 }
@@ -67,9 +83,36 @@ MetricValue together(const Metric& metric, const MetricValue& a, const MetricVal
   if (const auto* count = std::get_if<std::uint64_t>(&a))
     return *count + std::get<std::uint64_t>(b);
   if (const auto* text = std::get_if<std::string>(&a)) return text->empty() ? b : a;
+  if (const auto* times = std::get_if<LatencyStats>(&a))
+    return LatencyStats(*times) += std::get<LatencyStats>(b);
   const double x = std::get<double>(a);
   const double y = std::get<double>(b);
   return metric.kind == MetricKind::counter ? x + y : std::max(x, y);
+}
+
+// The buckets that end at a power of two: what a label of a database costs is paid for each of them.
+std::string prometheus_histogram(const std::string& name, const MetricLabels& labels,
+                                 const LatencyStats& times) {
+  const std::string own = prometheus_labels(labels);
+  std::string before = own.empty() ? "{" : own.substr(0, own.size() - 1) + ",";
+  std::string lines;
+  std::uint64_t sum = 0;
+  for (std::size_t bucket = 0; bucket < times.counts.size(); ++bucket) {
+    sum += times.counts[bucket];
+    const auto bound = LatencyStats::bound(bucket);
+    const bool last = bucket + 1 == times.counts.size();  // it has no end
+    if (!last && std::has_single_bit(static_cast<std::uint64_t>(bound.count())))
+      lines.append(fmt::format("{}_bucket{}le=\"{}\"}} {}\n", name, before, seconds(bound), sum));
+  }
+  lines.append(fmt::format("{}_bucket{}le=\"+Inf\"}} {}\n", name, before, sum));
+  lines.append(
+      fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, own, seconds(times.total), name, own, sum));
+  return lines;
+}
+
+std::string_view type_of(const Metric& metric) noexcept {
+  if (metric.kind == MetricKind::histogram) return "histogram";
+  return metric.kind == MetricKind::counter ? "counter" : "gauge";
 }
 
 // All of one name, which Prometheus wants side by side.
@@ -111,16 +154,19 @@ std::string Metrics::prometheus() const {
     const std::string labels = prometheus_labels(row.labels);
     for (const Number& one : row.values) {
       const std::string name = prometheus_name(one.metric);
+      const auto* const times = std::get_if<LatencyStats>(&one.value);
+      if (times != nullptr && times->counts.empty()) continue;
       const auto [place, fresh] = places.try_emplace(name, families.size());
       if (fresh) families.push_back({one.metric});
       families[place->second].lines.append(
-          fmt::format("{}{} {}\n", name, labels, prometheus_number(one.value)));
+          times != nullptr ? prometheus_histogram(name, row.labels, *times)
+                           : fmt::format("{}{} {}\n", name, labels, prometheus_number(one.value)));
     }
   }
   std::string page;
   for (const Family& family : families) {
     const std::string name = prometheus_name(family.metric);
-    const std::string_view type = family.metric.kind == MetricKind::counter ? "counter" : "gauge";
+    const std::string_view type = type_of(family.metric);
     page.append(fmt::format("# HELP {} {}\n# TYPE {} {}\n", name,
                             detail::prometheus_help(family.metric.help), name, type));
     page.append(family.lines);

@@ -35,7 +35,7 @@ class ManyReads {
         loads_(loads),
         caller_(ReadCaller::here()),
         deadline_(detail::deadline_of(requests.front()->options.timeout)) {
-    reserve();
+    reserve(requests.front()->call.view.prefix->record().counters);
     for (ReadRequest* const request : requests)
       all_.emplace_back(all_.size(), source, *request, caller_, sleeper_);
   }
@@ -67,15 +67,15 @@ class ManyReads {
 
   // The one permit for all that is led at first, before anything is. It is given back before anybody is
   // waited for, who may need it; what is led after that goes without.
-  void reserve() {
+  void reserve(ReadCounters& counters) {
     std::optional<FlightEntry> entry = source_.flights().reserve(source_.marks(), caller_);
     if (!entry) return;
     if (std::holds_alternative<FlightRefused>(*entry)) {
-      source_.cache().core().counters.loads_refused.fetch_add(1);
+      counters.loads_refused.fetch_add(1);
       std::rethrow_exception(refused_by_budget());
     }
     if (auto* waiter = std::get_if<FlightWaiter>(&*entry)) {
-      source_.cache().core().counters.loads_queued.fetch_add(1);
+      counters.loads_queued.fetch_add(1);
       std::optional<FlightResult> result = blocking_wait(*waiter, deadline_);
       if (!result) throw Timeout("gave up waiting for a turn to load: see LoadBudget");
       permit_.emplace(std::move(std::get<FlightLeader>(*result)));

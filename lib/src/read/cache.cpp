@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "querymark/mark/marks.hpp"
+#include "querymark/observe/metrics.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
 
@@ -56,8 +57,7 @@ std::size_t Cache::purge() {
 }
 
 CacheStats Cache::stats() const {
-  CacheStats stats;
-  core_.counters.copy_to(stats);
+  CacheStats stats{core_.queries.totals()};
   stats.evictions = core_.memory.evictions();
   stats.entries = core_.memory.entries();
   stats.entry_bytes = core_.memory.bytes();
@@ -66,6 +66,12 @@ CacheStats Cache::stats() const {
   stats.mark_bytes = core_.domains.bytes();
   stats.false_invalidation_estimate = core_.domains.false_invalidation_estimate();
   return stats;
+}
+
+void Cache::add_metrics(Metrics& metrics) const {
+  const MetricLabels labels{{"cache", name()}};
+  metrics.add(stats(), labels);
+  for (const QueryStats& query : query_stats()) metrics.add(query, labels);
 }
 
 }  // namespace querymark

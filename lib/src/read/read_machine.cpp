@@ -57,9 +57,18 @@ constexpr unsigned kMaxJoins = 2;
 ReadMachine::ReadMachine(Source& source, ReadRequest& request, ReadCaller caller) noexcept
     : source_(source),
       cache_(source.cache().core()),
+      record_(request.call.view.prefix->record()),
+      times_(cache_.clock),
       request_(request),
       caller_(caller),
       ttl_(source.max_age(request.options)) {}
+
+void ReadMachine::time(const Action& next) noexcept {
+  if (std::holds_alternative<Load>(next)) times_.begin(record_.loads);
+  if (std::holds_alternative<PollTier>(next)) times_.begin(record_.tier_reads);
+  if (std::holds_alternative<Await>(next) || std::holds_alternative<Pause>(next))
+    times_.begin(record_.waits);
+}
 
 ReadMachine::Action ReadMachine::start() noexcept {
   source_.note_read();
@@ -141,7 +150,6 @@ ReadMachine::Action ReadMachine::begin() {
     bypass_ = Stored::disabled;
   } else if (!request_.wanted()) {
     bypass_ = Stored::unwanted;
-    cache_.counters.unwanted.fetch_add(1);
   } else if (demanding()) {
     return reach();
   } else if (!source_.marks().trusted(began_)) {
@@ -204,7 +212,7 @@ void ReadMachine::require_tags() {
   const KeyPrefix& prefix = *key().prefix;
   if (tagged || !options.cached || ttl_.count() <= 0 || prefix.form() == KeyPrefix::Form::named)
     return;
-  cache_.counters.untagged.fetch_add(1);
+  record_.counters.untagged.fetch_add(1);
   if (!source_.options().require_tags) return;
   throw ConfigError(
       "this query declares no tags, and the database was opened with require_tags; say what makes "
@@ -236,13 +244,13 @@ ReadMachine::Action ReadMachine::enter() {
     if (request_.replaces) return over();  // somebody is at it
     const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within);
     if (outcome && !waiter->first()) return finish_old(*outcome);
-    if (waiter->first()) cache_.counters.loads_queued.fetch_add(1);
+    if (waiter->first()) record_.counters.loads_queued.fetch_add(1);
     ++joins_;
     waiter_.emplace(std::move(*waiter));
     return await();
   }
   if (std::holds_alternative<FlightRefused>(entry)) {
-    cache_.counters.loads_refused.fetch_add(1);
+    record_.counters.loads_refused.fetch_add(1);
     return end(refused_by_budget());
   }
   if (std::holds_alternative<FlightReentrant>(entry)) {
@@ -266,7 +274,7 @@ ReadMachine::Action ReadMachine::lead(FlightLeader leader) {
     const bool later = !request_.replaces || entry->expires() > *request_.replaces;
     if (verdict == Source::Verdict::fresh && later) {
       if (request_.replaces) return over();  // somebody was faster
-      cache_.counters.hits.add();
+      record_.counters.hit();
       return finish(entry, {.status = ReadStatus::hit,
                             .origin = Origin::memory,
                             .stored = Stored::already,
@@ -306,9 +314,9 @@ ReadMachine::Action ReadMachine::joined(EntryRef entry) {
   }
   if (source_.verdict(*entry, now, ttl_, required_) == Source::Verdict::fresh) {
     if (trusted)
-      cache_.counters.joined.fetch_add(1);
+      record_.counters.joined.fetch_add(1);
     else
-      cache_.counters.degraded.add();
+      record_.counters.degraded_hit();
     return finish(std::move(entry), {.status = trusted ? ReadStatus::joined : ReadStatus::degraded,
                                      .origin = Origin::database,
                                      .stored = Stored::already,

@@ -42,7 +42,7 @@ ReadMachine::Action ReadMachine::resume_leased(LeaseAnswer answer) noexcept {
         lease_.state = LeaseTurn::State::held;
         return resume_paused();
       case LeaseAnswer::taken:
-        if (lease_.state == LeaseTurn::State::unasked) cache_.counters.lease_waits.fetch_add(1);
+        if (lease_.state == LeaseTurn::State::unasked) record_.counters.lease_waits.fetch_add(1);
         lease_.state = LeaseTurn::State::waiting;
         return Pause{lease_.next_pause()};
       case LeaseAnswer::failed:

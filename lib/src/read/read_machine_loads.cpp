@@ -9,11 +9,48 @@
 // The load, and what becomes of what it brings.
 
 namespace querymark {
+namespace {
+
+ReadCounters::Count* count_of(Stored kept, ReadCounters& counters) noexcept {
+  switch (kept) {
+    case Stored::yes:
+      return &counters.stored;
+    case Stored::oversize:
+      return &counters.oversize;
+    case Stored::superseded:
+      return &counters.superseded;
+    case Stored::invalidated:
+      return &counters.late_fills;
+    case Stored::not_covered:
+      return &counters.not_covered;
+    case Stored::disabled:
+      return &counters.disabled;
+    case Stored::lagging:
+      return &counters.lagging;
+    case Stored::in_transaction:
+      return &counters.in_transaction;
+    case Stored::reentrant:
+      return &counters.reentrant;
+    case Stored::too_many_targets:
+      return &counters.too_many_targets;
+    case Stored::uncacheable:
+      return &counters.uncacheable;
+    case Stored::unwanted:
+      return &counters.unwanted;
+    case Stored::declined:
+      return &counters.declined;
+    case Stored::already:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 ReadMachine::Action ReadMachine::load() {
   if (policy().break_after > 0 &&
       !source_.failing_queries().allows(key().prefix->bytes(), cache_.clock.coarse_now())) {
-    cache_.counters.loads_refused.fetch_add(1);
+    record_.counters.loads_refused.fetch_add(1);
     return fail_all(std::make_exception_ptr(
         Error("the loads of this query have failed, and the next one is not tried yet: " +
                   excerpt(key().prefix->text(), kShownOfSql),
@@ -38,13 +75,14 @@ ReadMachine::Action ReadMachine::resume(Loaded loaded) noexcept {
 }
 
 ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
-  ReadCounters& counters = cache_.counters;
+  ReadCounters& counters = record_.counters;
   if (loaded.replica && !is_covered(loaded)) {
     counters.replica_stale.fetch_add(1);
     replica_refused_ = true;
     return load();  // the stamp was taken before this load, too
   }
   const Stored kept = keep(loaded.entry, loaded);
+  if (ReadCounters::Count* const count = count_of(kept, counters)) count->fetch_add(1);
   // Waiters judge a value by the stamp of the load that they share. One that ran in an older
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
   if (!is_anybodys(loaded) || kept == Stored::not_covered) leader_.reset();
@@ -75,7 +113,6 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late
 // value would be dead at its first hit anyway.
 Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
-  ReadCounters& counters = cache_.counters;
   if (bypass_) return *bypass_;
   if (!is_anybodys(loaded)) return loaded.keep;
   if (loaded.snapshot) {
@@ -83,22 +120,14 @@ Stored ReadMachine::keep(const EntryRef& entry, const Loaded& loaded) {
     if (!generation) return Stored::not_covered;
   } else {
     const std::uint64_t generation = source_.marks().generation();
-    if (!source_.marks().unchanged_since(stamp_.generation, entry->targets())) {
-      counters.late_fills.fetch_add(1);
+    if (!source_.marks().unchanged_since(stamp_.generation, entry->targets()))
       return Stored::invalidated;
-    }
     // Or hits of the one before, whose stamp they raise, would keep it in this one's place. The look
     // has proved what the load's own stamp says, no other.
     if (entry->generation() == stamp_.generation) entry->raise_generation(generation);
   }
-  if (loaded.keep == Stored::declined) {
-    counters.declined.fetch_add(1);
-    return Stored::declined;
-  }
-  const Stored kept = stored_as(cache_.memory.insert(entry));
-  if (kept == Stored::yes) counters.stored.fetch_add(1);
-  if (kept == Stored::oversize) counters.oversize.fetch_add(1);
-  return kept;
+  if (loaded.keep == Stored::declined) return Stored::declined;
+  return stored_as(cache_.memory.insert(entry));
 }
 
 bool ReadMachine::is_covered(const Loaded& loaded) const {
@@ -112,7 +141,8 @@ std::exception_ptr refused_by_budget() {
 }
 
 void ReadMachine::note_failure(const std::exception_ptr& error) noexcept {
-  cache_.counters.load_failures.fetch_add(1);
+  times_.end();
+  record_.counters.load_failures.fetch_add(1);
   if (policy().break_after == 0 || !is_outage(error)) return;
   try {
     source_.failing_queries().failed(key().prefix->bytes(), policy().break_after,

@@ -79,9 +79,9 @@ ReadMachine::Action ReadMachine::give_up() noexcept {
 }
 
 ReadMachine::Action ReadMachine::finish_old(const Outcome& outcome) {
-  ReadCounters& counters = cache_.counters;
+  ReadCounters& counters = record_.counters;
   if (outcome.status == ReadStatus::hit)
-    counters.hits.add();  // somebody has stored it meanwhile
+    counters.hit();  // somebody has stored it meanwhile
   else
     (outcome.status == ReadStatus::stale ? counters.stale : counters.outdated).fetch_add(1);
   return finish(std::move(old_), outcome);

@@ -44,11 +44,15 @@ inline Stored stored_as(StoreStatus status) noexcept {
 
 template <class Step>
 ReadMachine::Action ReadMachine::guarded(Step&& step) noexcept {
+  times_.end();
+  Action next;
   try {
-    return step();
+    next = step();
   } catch (...) {  // the driver tells the caller
-    return end(std::current_exception());
+    next = end(std::current_exception());
   }
+  time(next);
+  return next;
 }
 
 }  // namespace querymark

@@ -52,7 +52,7 @@ bool ReadMachine::takes(const SharedValue& value) noexcept {
     if (leads()) scope.emplace(caller().id);
     if (!trusted_now()) return true;  // none would be taken: no use in looking further
     const Judged found = judged(value, false);
-    if (found.as == Judged::As::stale) cache_.counters.shared_stale.fetch_add(1);
+    if (found.as == Judged::As::stale) record_.counters.shared_stale.fetch_add(1);
     return found.as == Judged::As::unproved || found.as == Judged::As::fresh;
   } catch (const std::exception&) {  // no memory to judge by
     return false;
@@ -146,7 +146,7 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
     target_ids_ = std::move(own);
     return refuse_shared(value->stamp);
   }
-  cache_.counters.shared_hits.fetch_add(1);
+  record_.counters.shared_hits.fetch_add(1);
   for (std::size_t above = 0; above + 1 < tier_; ++above)
     share_with_.push_back({.tier = source_.tiers()[above].get()});
   share_with_.insert(share_with_.end(), refills_.begin(), refills_.end());
@@ -158,7 +158,7 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
 }
 
 ReadMachine::Action ReadMachine::refuse_shared(const SharedStamp& stamp) {
-  cache_.counters.shared_stale.fetch_add(1);
+  record_.counters.shared_stale.fetch_add(1);
   lease_.note_refused(stamp);
   return poll_next_tier();
 }

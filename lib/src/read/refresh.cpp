@@ -91,12 +91,12 @@ bool load_apart(Source& source, const ReadRequest& request, CallerId caller,
     if (submit_load(source, request, caller, leader) == Offloaded::accepted) return true;
   } catch (const std::exception&) {  // no memory: then the caller loads
   }
-  source.cache().core().counters.refreshes_refused.fetch_add(1);
+  request.call.view.prefix->record().counters.refreshes_refused.fetch_add(1);
   return false;
 }
 
 void refresh_later(Source& source, const ReadRequest& request) noexcept {
-  ReadCounters& counters = source.cache().core().counters;
+  ReadCounters& counters = request.call.view.prefix->record().counters;
   try {
     switch (submit_refresh(source, request)) {
       case Offloaded::accepted:

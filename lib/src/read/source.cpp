@@ -50,7 +50,7 @@ void Source::attach(std::shared_ptr<SharedTier> tier, StampProof* proof) {
 
 KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
                             std::string_view text, std::string_view caller_scope,
-                            const std::string* session) const {
+                            const std::string* session, std::string_view name) const {
   Scope scope = options_.scope;
   scope.caller = caller_scope;
   if (session != nullptr) scope.session = *session;
@@ -60,7 +60,11 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
     scope.database.clear();
     scope.session.clear();
   }
-  return cache_.core().prefixes.intern(stored_type, form, scope, text);
+  if (name.empty()) return cache_.core().prefixes.intern(stored_type, form, scope, text);
+  // An entry belongs to one name; what shared tiers and intents call it does not know of names.
+  std::string type(stored_type);
+  type.append("/named:").append(name);
+  return cache_.core().prefixes.intern(type, form, scope, text, name);
 }
 
 [[gnu::always_inline]] inline bool Source::find_at(MonotonicTime now, const Lookup& lookup,
@@ -81,9 +85,9 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
   found.outcome = {
       .status = ReadStatus::hit, .origin = Origin::memory, .stored = Stored::already, .age = age};
   if (trusted) [[likely]] {
-    core.counters.hits.add();
+    lookup.call.view.prefix->record().counters.hit();
   } else {
-    core.counters.degraded.add();
+    lookup.call.view.prefix->record().counters.degraded_hit();
     found.outcome.status = ReadStatus::degraded;
   }
   return true;
@@ -125,7 +129,7 @@ Source::Old Source::judge_old(const Entry& entry, std::chrono::nanoseconds max_a
 
 void Source::refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
                     MonotonicTime now) noexcept {
-  ReadCounters& counters = cache_.core().counters;
+  ReadCounters& counters = entry.key().prefix->record().counters;
   switch (verdict) {
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);

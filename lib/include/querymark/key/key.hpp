@@ -15,6 +15,8 @@
 
 namespace querymark {
 
+struct QueryRecord;
+
 /// Under what a query runs, as far as it changes the result. Two queries with different scopes
 /// never share a key.
 struct Scope {
@@ -83,6 +85,9 @@ class KeyPrefix {
   };
   /// Prefixes that an owner interns keep it alive. Call before the first reference is made.
   void set_owner(std::shared_ptr<Owner> owner) noexcept { owner_ = std::move(owner); }
+  /// Where its reads are counted. Call before the first reference is made; it must outlive them.
+  void count_in(QueryRecord& record) noexcept { record_ = &record; }
+  [[nodiscard]] QueryRecord& record() const noexcept { return *record_; }
   /// Adds a reference unless the last one is gone already.
   [[nodiscard]] bool add_reference_if_alive() const noexcept;
 
@@ -106,6 +111,7 @@ class KeyPrefix {
   std::size_t text_offset_ = 0;
   Form form_;
   Seed seed_{};
+  QueryRecord* record_;  // beside the seed, which each call reads
 };
 
 using KeyPrefixRef = boost::intrusive_ptr<const KeyPrefix>;

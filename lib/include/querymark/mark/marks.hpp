@@ -47,6 +47,10 @@ class Marks {
   /// raise an entry's stamp afterwards must have read `generation()` before this call.
   [[nodiscard]] bool unchanged_since(std::uint64_t stamp,
                                      std::span<const TargetId> targets) const noexcept;
+  /// True when everything was.
+  [[nodiscard]] bool flushed_since(std::uint64_t stamp) const noexcept {
+    return flush_generation_.load(std::memory_order_relaxed) > stamp;
+  }
   /// When the first batch after this stamp was applied: no invalidation that the stamp lacks is older.
   /// Nothing: too many have come since, or the marks were restarted, so that nobody knows. Takes no
   /// lock.

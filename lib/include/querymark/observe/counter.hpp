@@ -18,34 +18,53 @@ extern thread_local constinit std::size_t this_thread_stripe;
 
 }  // namespace detail
 
-/// A counter that many threads raise and few read: striped over cache lines by thread. A stripe has
-/// one thread at a time, which so needs no locked instruction; threads beyond the fifteenth share
-/// one. Thread-safe, wait-free; a read may miss increments in flight.
-class StripedCounter {
+/// Counters, up to eight, that many threads raise and few read: striped over cache lines by thread. A
+/// stripe has one thread at a time, which so needs no locked instruction; threads beyond the
+/// fifteenth share one. Thread-safe, wait-free; a read may miss increments in flight.
+template <std::size_t N>
+class StripedCounters {
+  static_assert(N >= 1 && N <= 8);
+
  public:
+  template <std::size_t I = 0>
   void add(std::uint64_t by = 1) noexcept {
-    if (detail::this_thread_stripe < detail::kOwnStripes) [[likely]]
-      raise(stripes_[detail::this_thread_stripe].value, by);
+    const std::size_t mine = detail::this_thread_stripe;
+    if (mine < detail::kOwnStripes) [[likely]]
+      raise(stripes_[mine].values[I], by);
     else
-      add_shared(by);
+      add_shared(stripes_, I, by);
   }
+  template <std::size_t I = 0>
   [[nodiscard]] std::uint64_t get() const noexcept {
     std::uint64_t sum = 0;
-    for (const Stripe& s : stripes_) sum += s.value.load(std::memory_order_relaxed);
+    for (const Stripe& s : stripes_) sum += s.values[I].load(std::memory_order_relaxed);
     return sum;
   }
 
  private:
+  struct alignas(64) Stripe {
+    std::array<std::atomic<std::uint64_t>, N> values{};
+  };
+  using Stripes = std::array<Stripe, detail::kOwnStripes + 1>;
+
   static void raise(std::atomic<std::uint64_t>& own, std::uint64_t by) noexcept {
     own.store(own.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
   }
   /// For a thread's first count, and for threads that have no stripe of their own.
-  [[gnu::cold]] void add_shared(std::uint64_t by) noexcept;
+  [[gnu::cold, gnu::noinline]] static void add_shared(Stripes& stripes, std::size_t which,
+                                                      std::uint64_t by) noexcept {
+    std::size_t mine = detail::this_thread_stripe;
+    if (mine == detail::kNoStripe) mine = detail::take_stripe();
+    if (mine < detail::kOwnStripes)
+      raise(stripes[mine].values[which], by);
+    else
+      stripes[mine].values[which].fetch_add(by, std::memory_order_relaxed);
+  }
 
-  struct alignas(64) Stripe {
-    std::atomic<std::uint64_t> value{0};
-  };
-  std::array<Stripe, detail::kOwnStripes + 1> stripes_;
+  Stripes stripes_;
 };
+
+/// One of them.
+using StripedCounter = StripedCounters<1>;
 
 }  // namespace querymark

@@ -9,13 +9,16 @@
 #include <utility>
 #include <variant>
 
+#include "querymark/observe/latency.hpp"
+
 namespace querymark {
 
 enum class MetricKind : std::uint8_t {
-  counter,  ///< Only grows, from zero at the start of what counts.
-  gauge,    ///< Of now.
-  text,     ///< For people, such as the last error.
-  label,    ///< A text that names what the others of its struct speak of.
+  counter,    ///< Only grows, from zero at the start of what counts.
+  gauge,      ///< Of now.
+  histogram,  ///< Of times.
+  text,       ///< For people, such as the last error.
+  label,      ///< A text that names what the others of its struct speak of.
 };
 
 enum class MetricUnit : std::uint8_t { none, bytes, seconds, ratio };
@@ -30,8 +33,8 @@ struct Metric {
       group{};  ///< What its struct speaks of, such as `cache`; filled in by visit_metrics.
 };
 
-/// A number as it is counted, seconds and ratios as a double, and texts.
-using MetricValue = std::variant<std::uint64_t, double, std::string>;
+/// A number as it is counted, seconds and ratios as a double, texts, histograms.
+using MetricValue = std::variant<std::uint64_t, double, std::string, LatencyStats>;
 
 /// The one list of what a stats struct holds, specialised beside it. Each format is made from it: JSON,
 /// Prometheus' text, callbacks. Its members:
@@ -56,7 +59,9 @@ namespace detail {
 
 template <class Value>
 [[nodiscard]] MetricValue metric_value(const Value& value) {
-  if constexpr (std::is_convertible_v<Value, std::string_view>)
+  if constexpr (std::is_same_v<Value, LatencyStats>)
+    return value;
+  else if constexpr (std::is_convertible_v<Value, std::string_view>)
     return std::string(std::string_view(value));
   else if constexpr (std::is_floating_point_v<Value>)
     return static_cast<double>(value);

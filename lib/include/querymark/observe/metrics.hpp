@@ -46,10 +46,11 @@ class Metrics {
   }
 
   /// Prometheus' text format, version 0.0.4, as `text/plain; version=0.0.4; charset=utf-8`. Of a text it
-  /// says whether there is one: 1 or 0.
+  /// says whether there is one: 1 or 0. A histogram has buckets that end at powers of two of a microsecond; one
+  /// that has counted nothing is left out.
   [[nodiscard]] std::string prometheus() const;
   /// `{"cache":[{"labels":{"cache":"shop"},"hits":7,...}],...}`: one object per struct that was added.
-  /// Seconds as numbers, under names that end in `_seconds`.
+  /// Seconds as numbers, under names that end in `_seconds`; of a histogram its count, its sum and quantiles.
   [[nodiscard]] std::string json() const;
 
   /// That content type.

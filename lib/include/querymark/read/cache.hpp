@@ -5,13 +5,16 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "querymark/observe/cache_stats.hpp"
+#include "querymark/observe/query_stats.hpp"
 #include "querymark/read/cache_core.hpp"
 #include "querymark/support/clock.hpp"
 
 namespace querymark {
 
+class Metrics;
 class Offload;
 class Source;
 class Target;
@@ -63,6 +66,11 @@ class Cache {
   /// Drops all entries that are expired or invalidated; returns how many. Linear in the entries.
   std::size_t purge();
   [[nodiscard]] CacheStats stats() const;
+  /// What each query has come to since the start, of those that were read: first those that have a name
+  /// (`.name("…")`), then those that go by their SQL. What is beyond 256 and 128 of them is `(other)`.
+  [[nodiscard]] std::vector<QueryStats> query_stats() const { return core_.queries.stats(); }
+  /// Adds both under the label `cache`.
+  void add_metrics(Metrics& metrics) const;
   [[nodiscard]] const std::string& name() const noexcept { return options_.name; }
   [[nodiscard]] const CacheOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Clock& clock() const noexcept { return core_.clock; }

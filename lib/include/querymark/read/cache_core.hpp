@@ -5,8 +5,8 @@
 
 #include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/memory_tier.hpp"
+#include "querymark/observe/query_table.hpp"
 #include "querymark/read/mark_domains.hpp"
-#include "querymark/read/read_counters.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/mutex.hpp"
 
@@ -31,10 +31,10 @@ struct CacheCore {
 
   const std::size_t memory_bytes;
   const Clock& clock;
-  PrefixTable prefixes;
+  QueryTable queries;  // what prefixes count in
+  PrefixTable prefixes{&queries};
   MarkDomains domains;
   MemoryTier memory;
-  ReadCounters counters;
   std::atomic<bool> enabled{true};
 
  private:

@@ -60,8 +60,8 @@ template <class T, class Load>
   if (options.policy.in_background())
     throw ConfigError(
         "a value of get_or_load is not loaded in the background: its loader may be gone");
-  const KeyPrefixRef prefix =
-      source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name, options.scope);
+  const KeyPrefixRef prefix = source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name,
+                                            options.scope, nullptr, options.name);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters
   if (options.cached && options.consistency.is_eventual()) {
     const std::vector<TargetId> required = ids_of(options.tags);

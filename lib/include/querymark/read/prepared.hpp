@@ -14,6 +14,7 @@
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/explanation.hpp"
 #include "querymark/read/prepared_batch.hpp"
 #include "querymark/read/prepared_core.hpp"
 #include "querymark/read/prepared_many.hpp"
@@ -76,6 +77,10 @@ class Prepared {
   /// Throws ConfigError when negative.
   [[nodiscard]] Prepared ttl(TimeSpan ttl) const {
     return with([&](ReadOptions& options) { options.ttl = detail::not_negative(ttl, "a ttl"); });
+  }
+  /// What it is counted under: see ReadOptions.
+  [[nodiscard]] Prepared name(std::string name) const {
+    return with([&](ReadOptions& options) { options.name = std::move(name); });
   }
   [[nodiscard]] Prepared scope(std::string scope) const {
     return with([&](ReadOptions& options) { options.scope = std::move(scope); });
@@ -168,6 +173,23 @@ class Prepared {
     return many_at(state_->setup.options.consistency, keys, rest...);
   }
 
+  /// How a call with these parameters is keyed, scoped, tagged and cached, and what memory has of it. Asks
+  /// no database and no tier, and counts nothing. Throws what taggers and the policy's rules throw.
+  template <HasParameterTraits... Args>
+  [[nodiscard]] Explanation explain(const Args&... args) const {
+    const ReadOptions& options = state_->setup.options;
+    Source& source = state_->setup.route.source(state_->setup.sql);
+    KeyEncoder encoder(*state_->prefix);
+    (encoder.add_argument(args), ...);
+    std::vector<Target> targets = options.tags;
+    add_targets(*state_, targets, args...);
+    const detail::CallParameters<Args...> values(args...);
+    const bool wanted = state_->enabled.load(std::memory_order_relaxed);
+    Explanation found = detail::explain(source, encoder.call(), options, std::move(targets),
+                                        options.policy.cache_if(state_->setup.sql, values.views()));
+    if (!wanted) found.not_cached = Stored::disabled;
+    return found;
+  }
   /// The target that a key intent for this query with these parameters hits.
   template <HasParameterTraits... Args>
   [[nodiscard]] Target key(const Args&... args) const {

@@ -59,7 +59,7 @@ struct PreparedCore {
           .append(tag.text());
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
     prefix = source.prefix(stored_type + names_of(options.row_tags), form, setup.sql, options.scope,
-                           setup.route.loader().session());
+                           setup.route.loader().session(), options.name);
     set_enabled(true);
   }
   ~PreparedCore() = default;

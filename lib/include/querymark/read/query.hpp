@@ -7,6 +7,7 @@
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/explanation.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/refresh.hpp"
@@ -44,6 +45,11 @@ class Query {
   /// Throws ConfigError when negative.
   Query&& ttl(TimeSpan ttl) && {
     options_.ttl = detail::not_negative(ttl, "a ttl");
+    return std::move(*this);
+  }
+  /// What it is counted under: see ReadOptions.
+  Query&& name(std::string name) && {
+    options_.name = std::move(name);
     return std::move(*this);
   }
   Query&& scope(std::string scope) && {
@@ -120,6 +126,9 @@ class Query {
   }
   /// The target that a key intent for this query hits.
   [[nodiscard]] Target key() const;
+  /// How it is keyed, scoped, tagged and cached, and what memory has of its rows as a `Result`. Asks no
+  /// database and no tier, and counts nothing. Throws what the policy's rules throw.
+  [[nodiscard]] Explanation explain() const;
 
  private:
   template <class T, class Mapper>
@@ -138,7 +147,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   Loader& loader = route_.loader();
   const KeyPrefixRef prefix =
       source.prefix(detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags),
-                    KeyPrefix::Form::sql, sql_, options_.scope, loader.session());
+                    KeyPrefix::Form::sql, sql_, options_.scope, loader.session(), options_.name);
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
@@ -159,6 +168,18 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   if (!hit) return Handle(blocking_read(source, request));
   refresh_later(source, request);
   return Handle(std::move(found));
+}
+
+inline Explanation Query::explain() const {
+  Source& source = route_.source(sql_);
+  const KeyPrefixRef prefix = source.prefix(
+      detail::stored_type_name<ResultSet, detail::NoMapper>() + detail::names_of(options_.row_tags),
+      KeyPrefix::Form::sql, sql_, options_.scope, route_.loader().session(), options_.name);
+  KeyEncoder encoder(*prefix);
+  encoder.add_argument(parameters_);
+  const std::vector<ParameterView> values = parameters_.views();
+  return detail::explain(source, encoder.call(), options_, options_.tags,
+                         options_.policy.cache_if(sql_, values));
 }
 
 inline Target Query::key() const {

@@ -10,6 +10,7 @@
 #include "querymark/read/read_caller.hpp"
 #include "querymark/read/read_request.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/read/step_times.hpp"
 #include "querymark/support/distinct.hpp"
 
 // For writers of drivers.
@@ -167,6 +168,7 @@ class ReadMachine final : private TierJudge {
 
   template <class Step>
   [[nodiscard]] Action guarded(Step&& step) noexcept;
+  void time(const Action& next) noexcept;
   [[nodiscard]] Action begin();
   [[nodiscard]] Action reach();
   [[nodiscard]] Action look();
@@ -221,6 +223,8 @@ class ReadMachine final : private TierJudge {
 
   Source& source_;
   CacheCore& cache_;
+  QueryRecord& record_;
+  StepTimes times_;
   ReadRequest& request_;
   ReadCaller caller_;
   std::chrono::nanoseconds ttl_;

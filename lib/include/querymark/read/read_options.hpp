@@ -17,6 +17,9 @@ namespace querymark {
 /// What the cache must know about a read besides its key: the same for ad-hoc queries, prepared
 /// queries and values under a name of one's own. A value type.
 struct ReadOptions {
+  /// What its reads are counted under (docs/observing.md). In memory what has another name has entries of its
+  /// own; shared tiers and intents know of no names. Empty: its SQL; values of `get_or_load` together.
+  std::string name{};
   /// Targets whose invalidation must reach the result.
   std::vector<Target> tags{};
   /// What makes more of them from the rows; not for values of `get_or_load`, which have none.

@@ -102,10 +102,12 @@ class Source {
   /// Over when the source is.
   [[nodiscard]] Life::Watch life() const noexcept { return life_->watch(); }
 
-  /// `session`: the key's part for what the session pins, where that is not the source's.
+  /// `session`: the key's part for what the session pins, where that is not the source's. `name`: what
+  /// its reads are counted under.
   [[nodiscard]] KeyPrefixRef prefix(std::string_view stored_type, KeyPrefix::Form form,
                                     std::string_view text, std::string_view caller_scope = {},
-                                    const std::string* session = nullptr) const;
+                                    const std::string* session = nullptr,
+                                    std::string_view name = {}) const;
 
   /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
   /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
@@ -124,6 +126,10 @@ class Source {
   // --- for the read machine
   /// Whether an entry may be served, and if not, why.
   enum class Verdict : std::uint8_t { fresh, other_domain, expired, targets_differ, invalidated };
+  /// The same answers, for people: an invalidation counts before all else, and no stamp is raised.
+  [[nodiscard]] Verdict glance(const Entry& entry, MonotonicTime now,
+                               std::chrono::nanoseconds max_age,
+                               std::span<const TargetId> required) const noexcept;
   /// Judges by this source's marks and the caller's own demands; raises the stamp of what is fresh.
   [[nodiscard]] Verdict verdict(const Entry& entry, MonotonicTime now,
                                 std::chrono::nanoseconds max_age,
@@ -173,6 +179,16 @@ class Source {
   Subscriber* subscriber_ = nullptr;
   std::optional<Life> life_{std::in_place};
 };
+
+inline Source::Verdict Source::glance(const Entry& entry, MonotonicTime now,
+                                      std::chrono::nanoseconds max_age,
+                                      std::span<const TargetId> required) const noexcept {
+  if (entry.domain() != domain_) return Verdict::other_domain;
+  if (!marks_.unchanged_since(entry.generation(), entry.targets())) return Verdict::invalidated;
+  if (entry.expired_at(now) || entry.age(now) >= max_age) return Verdict::expired;
+  if (!entry.carries(required)) return Verdict::targets_differ;
+  return Verdict::fresh;
+}
 
 inline Source::Verdict Source::verdict(const Entry& entry, MonotonicTime now,
                                        std::chrono::nanoseconds max_age,

@@ -1,0 +1,96 @@
+#pragma once  // For users.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "querymark/key/target.hpp"
+#include "querymark/mark/position.hpp"
+#include "querymark/memory/entry.hpp"
+#include "querymark/read/outcome.hpp"
+
+namespace querymark {
+
+class Source;
+struct CallKey;
+struct ReadOptions;
+
+/// Whether memory would serve a key now, and if not, why.
+enum class Presence : std::uint8_t {
+  absent,          ///< Nothing was kept, or it had to make room, or nobody has asked for long.
+  fresh,           ///< It would be served.
+  untrusted,       ///< The log has not been reached for max_lag.
+  expired,         ///< Past its ttl, or that of this query.
+  invalidated,     ///< Past an invalidation.
+  targets_differ,  ///< It was kept by a query that declared other targets.
+};
+[[nodiscard]] std::string_view to_string(Presence presence) noexcept;
+
+/// What is known of the invalidation that has reached an entry. Marks are shared by hashes: rarely, it was
+/// one of another target.
+struct CauseOfDeath {
+  /// `entity product:7`; `everything` for a flush or a restart of the marks; `a tag of its rows`, or of
+  /// another query that shares the entry.
+  std::string by{};
+  /// The latest of that target that this process has applied: its row in the log has the reason. Nothing: it
+  /// had none, as a local flush has.
+  std::optional<Position> position{};
+  /// Since the first invalidation of anything that the entry does not include was applied here: it died no
+  /// sooner. Nothing: nobody knows any more.
+  std::optional<std::chrono::nanoseconds> ago{};
+};
+
+/// How a query is keyed, scoped, tagged and cached, and what memory has of it at this moment. For people
+/// and tests: made by `explain`, which reads nothing but memory.
+struct Explanation {
+  // Keyed by
+  std::string name{};         ///< What it is counted under.
+  std::string text{};         ///< The SQL, or the key name.
+  std::string shared_name{};  ///< SHA-256, hexadecimal: what shared tiers know it by.
+  std::size_t parameter_bytes = 0;
+  // Scoped by
+  std::string namespace_name{};
+  std::string database{};
+  std::string scope{};  ///< The caller's own.
+  // Tagged with; the last one is the key's own.
+  std::vector<Target> targets{};
+  bool tagged_by_rows = false;  ///< Rows imply more of them.
+  // Cached
+  std::chrono::nanoseconds ttl{};
+  std::vector<std::string>
+      tiers{};  ///< Labels of the shared ones, in the order in which they are asked.
+  /// Why a load would not be kept, as far as can be told before it: switched off, a rule, the log.
+  std::optional<Stored> not_cached{};
+  // In memory
+  Presence presence = Presence::absent;
+  std::chrono::nanoseconds age{};   ///< Of the entry.
+  std::chrono::nanoseconds left{};  ///< Until its ttl ends; negative: since.
+  std::uint64_t stamp = 0;  ///< The generation of the marks up to which it was seen to be right.
+  std::uint64_t generation = 0;         ///< Of the marks now.
+  std::optional<CauseOfDeath> death{};  ///< Of what is invalidated.
+};
+
+/// Some lines for people.
+[[nodiscard]] std::string describe(const Explanation& explanation);
+
+namespace detail {
+
+/// `targets`: all that the call declares, without the key's own. `wanted`: what the policy says.
+[[nodiscard]] Explanation explain(Source& source, const CallKey& call, const ReadOptions& options,
+                                  std::vector<Target> targets, bool wanted);
+
+}  // namespace detail
+}  // namespace querymark
+
+template <>
+struct fmt::formatter<querymark::Explanation> : fmt::formatter<std::string> {
+  auto format(const querymark::Explanation& explanation, fmt::format_context& context) const {
+    return fmt::formatter<std::string>::format(querymark::describe(explanation), context);
+  }
+};

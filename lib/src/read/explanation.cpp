@@ -1,0 +1,157 @@
+#include "querymark/read/explanation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "querymark/observe/query_table.hpp"
+#include "querymark/read/source.hpp"
+#include "querymark/support/excerpt.hpp"
+
+namespace querymark {
+namespace {
+
+std::string describe_time(std::chrono::nanoseconds time) {
+  if (time < std::chrono::seconds(1))
+    return fmt::format("{} ms",
+                       std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+  return fmt::format("{} s", std::chrono::duration_cast<std::chrono::seconds>(time).count());
+}
+
+std::string describe_target(const Target& target) {
+  if (target.is_flush()) return "everything";
+  return fmt::format("{} {}", to_string(target.kind()), target.text());
+}
+
+Presence presence_of(Source::Verdict verdict) noexcept {
+  switch (verdict) {
+    case Source::Verdict::fresh:
+      return Presence::fresh;
+    case Source::Verdict::expired:
+      return Presence::expired;
+    case Source::Verdict::targets_differ:
+      return Presence::targets_differ;
+    case Source::Verdict::invalidated:
+      return Presence::invalidated;
+    case Source::Verdict::other_domain:
+      break;
+  }
+  return Presence::absent;
+}
+
+CauseOfDeath death_of(const Entry& entry, const Marks& marks, std::span<const Target> targets,
+                      std::uint64_t stamp, MonotonicTime now) {
+  CauseOfDeath death{.by = "everything"};
+  if (const auto since = marks.outdated_since(stamp))
+    death.ago = std::max(std::chrono::nanoseconds(0), now - *since);
+  if (marks.flushed_since(stamp)) return death;
+  const auto reached = [&](TargetId id) { return marks.table().generation(id) > stamp; };
+  const auto id = std::ranges::find_if(entry.targets(), reached);
+  if (id == entry.targets().end()) return death;  // a flush, meanwhile
+  const auto ours = std::ranges::find(targets, *id, &Target::id);
+  death.by = ours == targets.end() ? "a tag of its rows" : describe_target(*ours);
+  if (const Position position = marks.table().position(*id); position.value > 0)
+    death.position = position;
+  return death;
+}
+
+std::optional<Stored> reason_not_to_cache(const Source& source, const ReadOptions& options,
+                                          bool wanted, MonotonicTime now) {
+  if (!source.cache().enabled() || !options.cached || source.max_age(options).count() <= 0)
+    return Stored::disabled;
+  if (!wanted) return Stored::unwanted;
+  if (!source.marks().trusted(now)) return Stored::lagging;
+  return std::nullopt;
+}
+
+std::string describe_memory(const Explanation& found) {
+  std::string text = fmt::format("{}", to_string(found.presence));
+  if (found.presence == Presence::absent) return text;
+  text.append(fmt::format(", {} old, {} {}, stamp {} of {}", describe_time(found.age),
+                          describe_time(std::chrono::abs(found.left)),
+                          found.left.count() >= 0 ? "to live" : "past its ttl", found.stamp,
+                          found.generation));
+  if (!found.death) return text;
+  text.append("; invalidated by ").append(found.death->by);
+  if (found.death->position)
+    text.append(fmt::format(" at position {}", found.death->position->value));
+  if (found.death->ago)
+    text.append(fmt::format(", {} ago at most", describe_time(*found.death->ago)));
+  return text;
+}
+
+}  // namespace
+
+std::string_view to_string(Presence presence) noexcept {
+  switch (presence) {
+    case Presence::absent:
+      return "nothing";
+    case Presence::fresh:
+      return "a value that would be served";
+    case Presence::untrusted:
+      return "a value, but the log was not reached for max_lag";
+    case Presence::expired:
+      return "a value past its ttl";
+    case Presence::invalidated:
+      return "a value that was invalidated";
+    case Presence::targets_differ:
+      return "a value that was kept for other targets";
+  }
+  return "unknown";
+}
+
+Explanation detail::explain(Source& source, const CallKey& call, const ReadOptions& options,
+                            std::vector<Target> targets, bool wanted) {
+  const KeyPrefix& prefix = *call.view.prefix;
+  const Scope& scope = source.options().scope;
+  const Marks& marks = source.marks();
+  const MonotonicTime now = source.cache().clock().now();
+  const std::vector<TargetId> declared = ids_of(targets);
+  targets.push_back(key_target(call.view));
+  Explanation found{.name = prefix.record().name,
+                    .text = std::string(prefix.text()),
+                    .shared_name = query_name(call.view).hex(),
+                    .parameter_bytes = call.view.parameters.size(),
+                    .namespace_name = scope.namespace_name,
+                    .database = scope.database,
+                    .scope = options.scope,
+                    .targets = std::move(targets),
+                    .tagged_by_rows = !options.row_tags.empty(),
+                    .ttl = source.max_age(options),
+                    .not_cached = reason_not_to_cache(source, options, wanted, now),
+                    .generation = marks.generation()};
+  for (const auto& tier : source.tiers()) found.tiers.emplace_back(tier->label());
+  // Nothing that the look finds out may change what it looks at: no stamp is raised.
+  const EntryRef entry = source.cache().core().memory.find(call.view, call.hash);
+  if (!entry || entry->domain() != source.domain()) return found;
+  found.age = entry->age(now);
+  const MonotonicTime end = std::min(entry->expires(), detail::after(entry->loaded(), found.ttl));
+  found.left = end - now;
+  found.stamp = entry->generation();
+  found.presence = presence_of(source.glance(*entry, now, found.ttl, declared));
+  if (found.presence == Presence::fresh && !marks.trusted(now))
+    found.presence = Presence::untrusted;
+  if (!marks.unchanged_since(found.stamp, entry->targets()))
+    found.death = death_of(*entry, marks, found.targets, found.stamp, now);
+  return found;
+}
+
+std::string describe(const Explanation& found) {
+  std::string text = fmt::format("{}\n", found.name);
+  text.append(fmt::format(
+      "  keyed by  {}\n            and {} bytes of parameters; shared tiers call it {}\n",
+      found.text, found.parameter_bytes, found.shared_name));
+  text.append(fmt::format("  scoped by namespace {}, database {}", found.namespace_name,
+                          found.database.empty() ? "of no id" : found.database));
+  if (!found.scope.empty()) text.append(fmt::format(", {}", found.scope));
+  text.append("\n  tagged    ");
+  for (std::size_t i = 0; i < found.targets.size(); ++i)
+    text.append(i == 0 ? "" : ", ").append(describe_target(found.targets[i]));
+  if (found.tagged_by_rows) text.append(", and by its rows");
+  text.append(fmt::format("\n  cached    for {}", describe_time(found.ttl)));
+  for (const std::string& tier : found.tiers)
+    text.append(fmt::format(", below memory in {}", tier));
+  if (found.not_cached) text.append(fmt::format("; not now: {}", to_string(*found.not_cached)));
+  return text.append(fmt::format("\n  in memory {}\n", describe_memory(found)));
+}
+
+}  // namespace querymark

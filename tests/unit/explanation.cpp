@@ -1,0 +1,134 @@
+#include "querymark/read/explanation.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "unit/read_fixture.hpp"
+
+namespace {
+
+using namespace querymark;
+using namespace std::chrono_literals;
+using test::FakeTier;
+using test::number;
+using test::ReadFixture;
+
+}  // namespace
+
+TEST_CASE("explain: how a query is keyed, scoped, tagged and cached", "[explain]") {
+  ReadFixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  const auto by_id = f.prepare("select n from p where id = ?")
+                         .name("by id")
+                         .scope("tenant 7")
+                         .tag(collection("product"))
+                         .tag([](std::int64_t id) { return entity("product", id); })
+                         .ttl(2min);
+  const Explanation cold = by_id.explain(std::int64_t{7});
+  CHECK(cold.name == "by id");
+  CHECK(cold.text == "select n from p where id = ?");
+  CHECK(cold.namespace_name == "shop");
+  CHECK(cold.database == "db");
+  CHECK(cold.scope == "tenant 7");
+  CHECK(cold.targets == std::vector<Target>{collection("product"), entity("product", 7),
+                                            by_id.key(std::int64_t{7})});
+  CHECK(cold.ttl == 2min);
+  CHECK(cold.tiers == std::vector<std::string>{"fake"});
+  CHECK(cold.parameter_bytes > 0);
+  CHECK_FALSE(cold.not_cached);
+  CHECK(cold.presence == Presence::absent);
+  CHECK(f.loader.loads == 0);
+
+  static_cast<void>(by_id(std::int64_t{7}));
+  f.clock.advance(30s);
+  const Explanation warm = by_id.explain(std::int64_t{7});
+  CHECK(warm.presence == Presence::fresh);
+  CHECK(warm.age >= 30s);
+  CHECK(warm.left <= 90s);
+  CHECK(by_id.explain(std::int64_t{8}).presence == Presence::absent);
+  const std::string text = describe(warm);
+  for (const std::string part :
+       {"by id", "tenant 7", "collection product, entity product:7, key query:",
+        "below memory in fake", "a value that would be served"})
+    CHECK(text.find(part) != std::string::npos);
+  CHECK(f.cache.stats().hits == 0);  // nothing was counted
+}
+
+TEST_CASE("explain: by which invalidation a value has died, where and when", "[explain]") {
+  ReadFixture f;
+  const auto by_id =
+      f.prepare("select n from p where id = ?").tag(collection("product")).tag([](std::int64_t id) {
+        return entity("product", id);
+      });
+  static_cast<void>(by_id(std::int64_t{7}));
+  f.clock.advance(5s);
+  const Position position = f.source.marks().cursor().snapshot.limit();
+  f.invalidate(entity("product", 7));
+  f.clock.advance(3s);
+  f.invalidate(entity("product", 8));  // another's
+  const Explanation dead = by_id.explain(std::int64_t{7});
+  CHECK(dead.presence == Presence::invalidated);
+  REQUIRE(dead.death);
+  CHECK(dead.death->by == "entity product:7");
+  CHECK(dead.death->position == position);
+  CHECK(dead.death->ago == 3s);
+  CHECK(dead.stamp < dead.generation);
+  CHECK(describe(dead).find("invalidated by entity product:7 at position") != std::string::npos);
+  CHECK(by_id.explain(std::int64_t{7}).presence == Presence::invalidated);  // looking heals nothing
+
+  static_cast<void>(by_id(std::int64_t{7}));
+  CHECK_FALSE(by_id.explain(std::int64_t{7}).death);
+  f.source.marks().restart(f.source.marks().cursor());
+  const Explanation flushed = by_id.explain(std::int64_t{7});
+  REQUIRE(flushed.death);
+  CHECK(flushed.death->by == "everything");
+  CHECK_FALSE(flushed.death->position);
+}
+
+TEST_CASE("explain: a target that only the rows name is told apart", "[explain]") {
+  ReadFixture f;
+  const auto query = f.query("select n").tag_rows([](Row row) {
+    return entity("number", row[0].as<std::int64_t>());
+  });
+  static_cast<void>(query.fetch());
+  f.invalidate(entity("number", 1));
+  const Explanation found = query.explain();
+  CHECK(found.tagged_by_rows);
+  REQUIRE(found.death);
+  CHECK(found.death->by == "a tag of its rows");
+  CHECK(found.death->position);
+}
+
+TEST_CASE("explain: why nothing would be kept, or served", "[explain]") {
+  ReadFixture f;
+  auto query = f.prepare("select n").ttl(1min);
+  static_cast<void>(query());
+  f.clock.advance(2min);
+  CHECK(query.explain().presence == Presence::expired);
+  CHECK(query.explain().left < 0s);
+  static_cast<void>(query());
+  f.source.marks().trust_until(MonotonicTime::min());
+  CHECK(query.explain().presence == Presence::untrusted);
+  CHECK(query.explain().not_cached == Stored::lagging);
+  f.source.marks().trust_until(MonotonicTime::max());
+  query.set_enabled(false);
+  CHECK(query.explain().not_cached == Stored::disabled);
+  query.set_enabled(true);
+  CHECK_FALSE(query.explain().not_cached);
+  f.cache.set_enabled(false);
+  CHECK(query.explain().not_cached == Stored::disabled);
+  f.cache.set_enabled(true);
+  CHECK(f.query("select n").uncached().explain().not_cached == Stored::disabled);
+  CHECK(f.prepare("select n").ttl(0s).explain().not_cached == Stored::disabled);
+  CHECK(f.query("select n")
+            .policy({.cache_if = [](std::string_view,
+                                    std::span<const ParameterView>) { return false; }})
+            .explain()
+            .not_cached == Stored::unwanted);
+}
+
+TEST_CASE("explain: an entry that was kept for fewer targets is told", "[explain]") {
+  ReadFixture f;
+  static_cast<void>(f.query("select n").tag(tag("a")).fetch());
+  CHECK(f.query("select n").tag(tag("a")).explain().presence == Presence::fresh);
+  CHECK(f.query("select n").tag(tag("b")).explain().presence == Presence::targets_differ);
+}

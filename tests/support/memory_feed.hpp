@@ -157,6 +157,15 @@ class MemoryFeed final : public Feed {
       bucket.upto = change.upto;
       return bucket.marks.size();
     }
+    // In turns in either order, as a server does whose slot moves.
+    [[nodiscard]] std::optional<std::size_t> append_with(const BucketChange& change,
+                                                         const std::string& certificate) override {
+      append_first_ = !append_first_;
+      if (append_first_) append(certificate);
+      const auto size = change_bucket(change);
+      if (!append_first_) append(certificate);
+      return size;
+    }
     void beat(const std::string& certificate) override {
       std::string bytes = certificate;
       feed_.on_write(bytes);
@@ -176,6 +185,7 @@ class MemoryFeed final : public Feed {
    private:
     MemoryFeed& feed_;
     At at_;
+    bool append_first_ = false;
   };
 
   [[nodiscard]] At server(const FeedName& name) {

@@ -37,7 +37,7 @@ struct Handing {
     for (const Target& target : targets)
       certificate.intents.push_back(
           Certificate::Intent::of({.position = {++last.value}, .target = target}));
-    keeper.keep(*writer, certificate);
+    keeper.hand_on(*writer, certificate);
   }
   // For a follower that begins now.
   [[nodiscard]] std::optional<FeedHistory> history() {
@@ -79,7 +79,7 @@ TEST_CASE("buckets: of each target the last position is kept, whatever its kind 
   // An older row that commits later lowers nothing.
   Certificate late = Handing::between({6}, {7});
   late.intents.push_back({product(1), {3}});
-  handing.keeper.keep(*handing.writer, late);
+  handing.keeper.hand_on(*handing.writer, late);
   handing.last = {7};
   CHECK(last_of(handing.history().value(), product(1)) == 4);
 }
@@ -169,7 +169,7 @@ TEST_CASE("buckets: two workers spoil nothing, whoever is late", "[feed]") {
   BucketKeeper other(kShop);
   Certificate mine = Handing::between({1}, {3});
   mine.intents = {{product(2), {2}}, {product(3), {3}}};
-  other.keep(*handing.writer, mine);
+  other.hand_on(*handing.writer, mine);
   handing.hand_on({product(2)});  // known already
   handing.last = {3};
   const auto history = handing.history();
@@ -187,7 +187,7 @@ TEST_CASE("buckets: what is not told, of another epoch, another log or tampered 
   handing.hand_on({product(1)});
   Certificate untold = Handing::between({1}, {5});
   untold.untold = true;
-  handing.keeper.keep(*handing.writer, untold);
+  handing.keeper.hand_on(*handing.writer, untold);
   handing.last = {5};
   CHECK_FALSE(handing.history());
   handing.hand_on({product(2)});

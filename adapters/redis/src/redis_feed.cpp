@@ -10,9 +10,9 @@
 #include "endpoint.hpp"
 #include "feed_bell.hpp"
 #include "feed_call.hpp"
+#include "feed_keys.hpp"
 #include "key_prefix.hpp"
 #include "querymark/support/error.hpp"
-#include "slots.hpp"
 
 // Keys of one log, all in one slot of a cluster:
 //
@@ -28,12 +28,18 @@
 // the beat before the stream, certificates before the followers are rung. Where the slot moves
 // meanwhile the order is another: the stream is read again then, and who is rung too early looks in
 // vain, once.
+//
+// Where somebody has put a value of another type in a key's place, whoever meets it first puts that aside,
+// and the call is made again. What was in that place before is lost then, which is a loss as any other: a
+// stream or a beat that does not join what a follower knows is a gap, a bucket begins anew, and who has
+// asked asks again.
 
 namespace querymark {
 namespace {
 
 using redis::Deadline;
 using redis::FeedCall;
+using redis::FeedKeys;
 
 // Nobody has written for that long: the log is no more.
 constexpr std::string_view kForgetAfter = "604800000";  // milliseconds: a week
@@ -68,24 +74,10 @@ RedisFeedOptions checked_feed(RedisFeedOptions options) {
 
 std::string field_of(SubscriberId follower) { return std::to_string(follower.value); }
 
-struct FeedKeys {
-  FeedKeys(const std::string& prefix, const FeedName& name) {
-    const std::string tag = '{' + prefix + ":feed:" + redis::escaped(name.namespace_name) + ':' +
-                            redis::escaped(name.database_id) + "}:";
-    slot = redis::slot_of(tag);
-    stream = tag + "stream";
-    beat = tag + "beat";
-    asks = tag + "asks";
-    news = tag + "news";
-    rings = tag + "rings";
-    control = tag + "control";
-    for (std::size_t at = 0; at < kBuckets; ++at)
-      buckets.push_back(tag + "bucket:" + std::to_string(at));
-  }
-  std::uint16_t slot = 0;
-  std::string stream, beat, asks, news, rings, control;
-  std::vector<std::string> buckets;
-};
+// Before Redis 7 a script's error has another code, and this behind it.
+bool says_wrong_type(const Error& failure) {
+  return std::string_view(failure.what()).find("WRONGTYPE ") != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -104,8 +96,15 @@ struct RedisFeed::State {
                   .connects = &connects},
                  system_clock()) {}
 
-  void run(FeedCall& call) {
-    call.run(topology, system_clock(), std::chrono::steady_clock::now() + options.timeout);
+  // With all keys of its log, in case that one of them is taken.
+  void run(FeedCall& call, const FeedKeys& keys) {
+    const Deadline until = std::chrono::steady_clock::now() + options.timeout;
+    try {
+      call.run(topology, system_clock(), until);
+    } catch (const Error& failure) {
+      if (!says_wrong_type(failure) || !made_room(keys, until)) throw;
+      call.run(topology, system_clock(), until);
+    }
   }
   [[nodiscard]] static std::unique_ptr<Doorbell> bell(const std::shared_ptr<State>& self,
                                                       const std::string& key) {
@@ -118,7 +117,27 @@ struct RedisFeed::State {
   const std::string label;
   const std::unique_ptr<redis::TlsContext> tls;
   std::atomic<std::uint64_t> connects{0};
+  std::atomic<std::uint64_t> put_aside{0};
   redis::Topology topology;  // its connections use what stands above
+
+ private:
+  // False: it could not be done, so that what was wrong before stands.
+  [[nodiscard]] bool made_room(const FeedKeys& keys, Deadline until) {
+    FeedCall call(keys.slot);
+    redis::add_put_aside(call, keys);
+    try {
+      call.run(topology, system_clock(), until);
+    } catch (const Error&) {
+      return false;
+    }
+    const auto all = keys.types();
+    for (std::size_t at = 0; at < all.size(); ++at) {
+      if (call[at].number() == 0) continue;
+      ++put_aside;
+      if (options.on_put_aside) options.on_put_aside(std::string(all[at].first));
+    }
+    return true;  // by another process, if by none of these
+  }
 };
 
 namespace {
@@ -137,13 +156,13 @@ class RedisFeedReader final : public FeedReader {
     if (request.urgent) call.add({"XADD", keys_.rings, "MAXLEN", "1", "*", "r", ""});
     const std::size_t beat = call.add({"GET", keys_.beat});
     const std::size_t stream = add_stream(call, request);
-    state_->run(call);
+    state_->run(call, keys_);
     FeedPage page{.beat = std::nullopt, .entries = {}, .last = request.after, .more = false};
     if (!call[beat].nothing()) page.beat = call[beat].text();
     if (call.later(beat, stream)) {
       FeedCall again(keys_.slot);
       const std::size_t later = add_stream(again, request);
-      state_->run(again);
+      state_->run(again, keys_);
       take_entries(page, request.limit, again[later]);
     } else {
       take_entries(page, request.limit, call[stream]);
@@ -155,7 +174,7 @@ class RedisFeedReader final : public FeedReader {
   [[nodiscard]] std::vector<StoredBucket> buckets() override {
     FeedCall call(keys_.slot);
     for (const std::string& key : keys_.buckets) call.add({"HGETALL", key});
-    state_->run(call);
+    state_->run(call, keys_);
     std::vector<StoredBucket> all(kBuckets);
     for (std::size_t at = 0; at < kBuckets; ++at) {
       StoredBucket& bucket = all[at];
@@ -179,7 +198,7 @@ class RedisFeedReader final : public FeedReader {
   void leave(SubscriberId follower) override {
     FeedCall call(keys_.slot);
     call.add({"HDEL", keys_.asks, field_of(follower)});
-    state_->run(call);
+    state_->run(call, keys_);
   }
 
  private:
@@ -220,7 +239,7 @@ class RedisFeedWriter final : public FeedWriter {
     do {
       FeedCall call(keys_.slot);
       const std::size_t scan = call.add({"HSCAN", keys_.asks, cursor, "COUNT", "500"});
-      state_->run(call);
+      state_->run(call, keys_);
       redis::Answer& answer = call[scan];
       static_cast<void>(answer.list());
       cursor = answer.text();
@@ -234,13 +253,19 @@ class RedisFeedWriter final : public FeedWriter {
 
   void append(const std::string& certificate) override {
     FeedCall call(keys_.slot);
-    const std::size_t stream =
-        call.add({"XADD", keys_.stream, "MAXLEN", "~", std::to_string(state_->options.entries), "*",
-                  "c", certificate});
-    call.add({"PEXPIRE", keys_.stream, kForgetAfter});
-    call.add({"XADD", keys_.news, "MAXLEN", "1", "*", "n", ""});
-    state_->run(call);
+    const std::size_t stream = add_entry(call, certificate);
+    state_->run(call, keys_);
     call[stream].pass_over(1);
+  }
+
+  [[nodiscard]] std::optional<std::size_t> append_with(const BucketChange& change,
+                                                       const std::string& certificate) override {
+    FeedCall call(keys_.slot);
+    const std::size_t bucket = add_change(call, change);
+    const std::size_t stream = add_entry(call, certificate);
+    state_->run(call, keys_);
+    call[stream].pass_over(1);
+    return size_in(call[bucket]);
   }
 
   [[nodiscard]] std::vector<StoredBucket> bucket_heads() override {
@@ -249,7 +274,7 @@ class RedisFeedWriter final : public FeedWriter {
       call.add({"HMGET", key, kHead, kUpto});
       call.add({"HLEN", key});
     }
-    state_->run(call);
+    state_->run(call, keys_);
     std::vector<StoredBucket> all(kBuckets);
     for (std::size_t at = 0; at < kBuckets; ++at) {
       redis::Answer& both = call[2 * at];
@@ -263,6 +288,43 @@ class RedisFeedWriter final : public FeedWriter {
   }
 
   [[nodiscard]] std::optional<std::size_t> change_bucket(const BucketChange& change) override {
+    FeedCall call(keys_.slot);
+    const std::size_t bucket = add_change(call, change);
+    state_->run(call, keys_);
+    return size_in(call[bucket]);
+  }
+
+  void beat(const std::string& certificate) override {
+    FeedCall call(keys_.slot);
+    const std::size_t set = call.add({"SET", keys_.beat, certificate, "PX", kForgetAfter});
+    state_->run(call, keys_);
+    call[set].pass_over(1);
+  }
+
+  void forget(SubscriberId follower, const std::string& ask) override {
+    FeedCall call(keys_.slot);
+    call.add({"EVAL", kForgetScript, "1", keys_.asks, field_of(follower), ask});
+    state_->run(call, keys_);
+  }
+
+  void control() override {
+    FeedCall call(keys_.slot);
+    call.add({"XADD", keys_.control, "MAXLEN", "~", "1", "*", "c", ""});
+    call.add({"PEXPIRE", keys_.control, "1000"});
+    call.add({"HSCAN", keys_.asks, "0", "COUNT", "1"});
+    state_->run(call, keys_);
+  }
+
+ private:
+  std::size_t add_entry(FeedCall& call, const std::string& certificate) const {
+    const std::size_t stream =
+        call.add({"XADD", keys_.stream, "MAXLEN", "~", std::to_string(state_->options.entries), "*",
+                  "c", certificate});
+    call.add({"PEXPIRE", keys_.stream, kForgetAfter});
+    call.add({"XADD", keys_.news, "MAXLEN", "1", "*", "n", ""});
+    return stream;
+  }
+  std::size_t add_change(FeedCall& call, const BucketChange& change) const {
     std::vector<std::string_view> words{"EVAL",
                                         kBucketScript,
                                         "1",
@@ -275,35 +337,14 @@ class RedisFeedWriter final : public FeedWriter {
       words.emplace_back(target);
       words.emplace_back(position);
     }
-    FeedCall call(keys_.slot);
-    call.add(words);
-    state_->run(call);
-    const std::int64_t size = call[0].number();
+    return call.add(words);
+  }
+  // Below zero: it does not end where it was expected to.
+  static std::optional<std::size_t> size_in(redis::Answer& answer) {
+    const std::int64_t size = answer.number();
     return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
   }
 
-  void beat(const std::string& certificate) override {
-    FeedCall call(keys_.slot);
-    const std::size_t set = call.add({"SET", keys_.beat, certificate, "PX", kForgetAfter});
-    state_->run(call);
-    call[set].pass_over(1);
-  }
-
-  void forget(SubscriberId follower, const std::string& ask) override {
-    FeedCall call(keys_.slot);
-    call.add({"EVAL", kForgetScript, "1", keys_.asks, field_of(follower), ask});
-    state_->run(call);
-  }
-
-  void control() override {
-    FeedCall call(keys_.slot);
-    call.add({"XADD", keys_.control, "MAXLEN", "~", "1", "*", "c", ""});
-    call.add({"PEXPIRE", keys_.control, "1000"});
-    call.add({"HSCAN", keys_.asks, "0", "COUNT", "1"});
-    state_->run(call);
-  }
-
- private:
   std::shared_ptr<RedisFeed::State> state_;
   FeedKeys keys_;
 };
@@ -315,6 +356,7 @@ RedisFeed::RedisFeed(const std::string& url, RedisFeedOptions options)
 RedisFeed::~RedisFeed() = default;
 
 const std::string& RedisFeed::url() const noexcept { return state_->label; }
+std::uint64_t RedisFeed::put_aside() const noexcept { return state_->put_aside.load(); }
 
 std::unique_ptr<FeedReader> RedisFeed::reader(const FeedName& name) {
   return std::make_unique<RedisFeedReader>(state_, name);

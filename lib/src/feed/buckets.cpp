@@ -7,6 +7,22 @@
 #include "feed_wire.hpp"
 #include "querymark/feed/feed.hpp"
 
+// A bucket says "all that the log holds between my beginning and my end is here", a certificate the same
+// of a segment. Neither leans on the other, so a certificate and the change that it means travel in one
+// round trip, and it does not matter which of them a server has done when something breaks:
+//
+//   neither                     the consumer's cursor stands; the segment is handed on again, longer maybe
+//   the certificate alone       the same; followers pass over what they know. The bucket ends before it,
+//                               which is true, and the next change takes it in
+//   the bucket alone            the same; the bucket is found to end behind the certificate. What
+//                               lies ahead of a beginner's cursor makes stale too early, which is a miss
+//   both, but no answer came    the same; the bucket has it all, or ends elsewhere than was known: a look
+//   the certificate, and the    appended already; the bucket is looked at and changed before the cursor
+//   bucket is another by now    moves, in the same call
+//
+// The cursor moves only when all of it was answered without an error. Who begins at a certificate needs a
+// bucket that reaches to where that begins, and takes the rest from the certificate.
+
 namespace querymark {
 namespace {
 
@@ -66,11 +82,15 @@ void BucketKeeper::look(FeedWriter& writer, const Certificate& certificate) {
   }
 }
 
-bool BucketKeeper::change(FeedWriter& writer, const Certificate& certificate) {
-  const bool joins = open_ && open_->upto.epoch == certificate.upto.epoch &&
-                     open_->upto.snapshot.contains(certificate.from);
-  if (joins && open_->upto.snapshot.contains(certificate.upto.snapshot)) return true;  // known
-  const bool extends = joins && certificate.upto.snapshot.contains(open_->upto.snapshot) &&
+bool BucketKeeper::joins(const Certificate& certificate) const {
+  return open_ && open_->upto.epoch == certificate.upto.epoch &&
+         open_->upto.snapshot.contains(certificate.from);
+}
+
+std::optional<BucketChange> BucketKeeper::change_for(const Certificate& certificate) const {
+  const bool joined = joins(certificate);
+  if (joined && open_->upto.snapshot.contains(certificate.upto.snapshot)) return std::nullopt;
+  const bool extends = joined && certificate.upto.snapshot.contains(open_->upto.snapshot) &&
                        open_->marks < kBucketMarks && open_->bytes < kBucketBytes;
   BucketChange change{.bucket = extends ? open_->bucket : next_};
   if (extends)
@@ -79,31 +99,48 @@ bool BucketKeeper::change(FeedWriter& writer, const Certificate& certificate) {
     change.head = encode_head(feed_, {certificate.upto.epoch, certificate.from, {}});
   change.upto = encode_end(certificate.upto);
   std::map<std::string, std::string> last;
-  std::size_t bytes = extends ? open_->bytes : 0;
   for (const auto& intent : certificate.intents) {
     auto [field, position] = detail::mark_of(intent);
-    bytes += field.size();
     std::string& kept = last[std::move(field)];
     kept = std::max(kept, position);
   }
   change.marks.assign(last.begin(), last.end());
-  const auto size = writer.change_bucket(change);
-  if (!size) return false;
-  open_ = {.bucket = change.bucket, .upto = certificate.upto, .marks = *size, .bytes = bytes};
-  next_ = (change.bucket + 1) % kBuckets;
-  return true;
+  return change;
 }
 
-void BucketKeeper::keep(FeedWriter& writer, const Certificate& certificate) {
-  if (!writer.keeps_buckets()) return;
-  if (certificate.untold) {  // what comes next begins a bucket, since it joins none
-    open_.reset();
+void BucketKeeper::changed(const BucketChange& change, const Certificate& certificate,
+                           std::size_t size) {
+  std::size_t bytes = change.expected ? open_->bytes : 0;
+  for (const auto& [target, position] : change.marks) bytes += target.size();
+  open_ = {.bucket = change.bucket, .upto = certificate.upto, .marks = size, .bytes = bytes};
+  next_ = (change.bucket + 1) % kBuckets;
+}
+
+void BucketKeeper::hand_on(FeedWriter& writer, const Certificate& certificate) {
+  const std::string encoded = encode_certificate(certificate);
+  if (!writer.keeps_buckets() || certificate.untold) {
+    open_.reset();  // what comes next begins a bucket, since it joins none
+    writer.append(encoded);
     return;
   }
   if (!open_) look(writer, certificate);
-  if (change(writer, certificate)) return;
+  auto change = change_for(certificate);
+  if (!change) {
+    writer.append(encoded);
+    return;
+  }
+  if (const auto size = writer.append_with(*change, encoded)) {
+    changed(*change, certificate, *size);
+    return;
+  }
+  // It has been appended. The bucket ends elsewhere than was known: look, and once more.
   look(writer, certificate);
-  if (!change(writer, certificate)) open_.reset();
+  change = change_for(certificate);
+  if (!change) return;
+  if (const auto size = writer.change_bucket(*change))
+    changed(*change, certificate, *size);
+  else
+    open_.reset();
 }
 
 std::optional<FeedHistory> history_before(const Certificate& began,

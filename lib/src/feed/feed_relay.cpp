@@ -50,8 +50,7 @@ void FeedRelay::hand_on(const Snapshot& from, const Cursor& upto,
                         std::optional<std::span<const LogRow>> rows) {
   Certificate certificate = Certificate::of(name_, from, upto, rows);
   certificate.answers = asked_;
-  buckets_.keep(*writer_, certificate);
-  writer_->append(encode_certificate(certificate));
+  buckets_.hand_on(*writer_, certificate);
 }
 
 void FeedRelay::nothing_new(const Snapshot& from, const Cursor& upto) {

@@ -112,6 +112,10 @@ class SealedWriter final : public FeedWriter {
   [[nodiscard]] std::optional<std::size_t> change_bucket(const BucketChange& /*change*/) override {
     throw none();
   }
+  [[nodiscard]] std::optional<std::size_t> append_with(
+      const BucketChange& /*change*/, const std::string& /*certificate*/) override {
+    throw none();
+  }
   void beat(const std::string& certificate) override {
     writer_->beat(seal_.seal(kOfWorkers, certificate));
   }

@@ -44,15 +44,16 @@ struct BucketChange {
 
 class FeedWriter;
 
-/// Keeps the buckets of one log up to date with what a worker hands on. For the worker's thread.
+/// Hands certificates on, and keeps the buckets of one log up to date with them. For the worker's
+/// thread.
 class BucketKeeper {
  public:
   explicit BucketKeeper(FeedName feed) : feed_(std::move(feed)) {}
 
-  /// To be told before the certificate is handed on. Throws what the port throws. Where another
-  /// worker is faster, it may leave the certificate out; the next one begins a bucket then. Without
-  /// effect where the writer keeps none.
-  void keep(FeedWriter& writer, const Certificate& certificate);
+  /// Appends the certificate, with the change to a bucket in the same round trip, where the writer
+  /// keeps some. Throws what the port throws: then it has not been handed on, and comes again. Where
+  /// another worker is faster, no bucket may know of it; the next one begins a bucket then.
+  void hand_on(FeedWriter& writer, const Certificate& certificate);
 
  private:
   struct Open {
@@ -62,7 +63,10 @@ class BucketKeeper {
     std::size_t bytes = 0;  // that were added here
   };
   void look(FeedWriter& writer, const Certificate& certificate);
-  [[nodiscard]] bool change(FeedWriter& writer, const Certificate& certificate);
+  [[nodiscard]] bool joins(const Certificate& certificate) const;
+  // Nothing: the open bucket has it all.
+  [[nodiscard]] std::optional<BucketChange> change_for(const Certificate& certificate) const;
+  void changed(const BucketChange& change, const Certificate& certificate, std::size_t size);
 
   FeedName feed_;
   std::optional<Open> open_;  // the bucket that ends last, as far as is known

@@ -63,13 +63,21 @@ class FeedWriter {
   [[nodiscard]] virtual std::vector<std::string> asks() = 0;
   /// Adds an entry to the stream, which forgets its oldest.
   virtual void append(const std::string& certificate) = 0;
-  /// Whether there are buckets; without, the next two are not called.
+  /// Whether there are buckets; without, the next three are not called.
   [[nodiscard]] virtual bool keeps_buckets() const noexcept { return true; }
   /// All buckets without their marks.
   [[nodiscard]] virtual std::vector<StoredBucket> bucket_heads() = 0;
   /// Changes a bucket, at once and as a whole: how many marks it has then. Nothing: it does not end
   /// where it was expected to, and is as it was.
   [[nodiscard]] virtual std::optional<std::size_t> change_bucket(const BucketChange& change) = 0;
+  /// Both of these, in one round trip where the server can. Where it throws, each may have been done.
+  /// The entry is added whether the bucket is changed or not.
+  [[nodiscard]] virtual std::optional<std::size_t> append_with(const BucketChange& change,
+                                                               const std::string& certificate) {
+    const auto size = change_bucket(change);
+    append(certificate);
+    return size;
+  }
   /// Replaces the beat.
   virtual void beat(const std::string& certificate) = 0;
   /// Forgets a question that is still the same: who asks anew is another matter.

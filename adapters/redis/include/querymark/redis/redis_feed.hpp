@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +22,8 @@ struct RedisFeedOptions {
   PatienceSpan timeout{std::chrono::milliseconds(1000)};
   /// Entries that the stream keeps, about: who is further behind takes everything for stale.
   std::size_t entries = 1024;
+  /// Told of each key that somebody else's value was put aside from; by any thread, and may not throw.
+  std::function<void(const std::string& key)> on_put_aside{};
   /// See RedisTierOptions.
   std::string ca_file{};
   std::string certificate_file{};
@@ -49,6 +53,9 @@ class RedisFeed final : public Feed {
 
   /// Where it is, without user and password: `redis://host:6379/0`.
   [[nodiscard]] const std::string& url() const noexcept;
+  /// Values of another type that were in the way of the feed's own: each was put aside, under its key
+  /// and `:aside` for a week. Followers that have missed what was lost by it take everything for stale.
+  [[nodiscard]] std::uint64_t put_aside() const noexcept;
 
   struct State;
 

@@ -4,8 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
+#include <pqxx/prepared_statement>
 #include <pqxx/result>
+#include <pqxx/version>
 #include <sstream>
+#if PQXX_VERSION_MAJOR >= 7
+#include <pqxx/params>
+#endif
 
 #include "support/child.hpp"
 #include "support/daemon.hpp"
@@ -19,6 +24,15 @@ using Catch::Matchers::Contains;
 using nlohmann::json;
 
 namespace {
+
+// As programs of before read the log, by the statement "tail".
+void read_tail(pqxx::nontransaction& plain) {
+#if PQXX_VERSION_MAJOR < 7
+  plain.exec_prepared("tail", "shop", "0", "{}", nullptr, "0", 0, 1);
+#else
+  plain.exec(pqxx::prepped{"tail"}, pqxx::params{"shop", "0", "{}", nullptr, "0", 0, 1});
+#endif
+}
 
 std::vector<std::string> doctor(const std::string& url, std::vector<std::string> more = {}) {
   more.insert(more.begin(), {QUERYMARK_PROGRAM, "doctor", "--db", url});
@@ -85,7 +99,7 @@ TEST_CASE("doctor: a program of before schema 5 is named, since nobody waits for
     pqxx::connection old(shop.url() + "?application_name=old_shop");
     old.prepare("tail", statements.get("log_page"));
     pqxx::nontransaction plain(old);
-    plain.exec_prepared("tail", "shop", "0", "{}", nullptr, "0", 0, 1);
+    read_tail(plain);
     const json found = finding(shop.url(), kWhat);
     REQUIRE_FALSE(found.is_null());
     CHECK(found["severity"] == "warning");

@@ -22,6 +22,11 @@
 
 namespace querymark::test {
 
+/// A tier that a busy machine makes no misses of.
+[[nodiscard]] inline FileTier patient_file(const std::string& path) {
+  return FileTier(path, {.busy_timeout = std::chrono::seconds(30)});
+}
+
 /// A shop on SQLite, and what differs between the databases in a test that runs on all of them.
 struct SqliteWorld {
   using Process = test::Process;
@@ -42,7 +47,7 @@ struct SqliteWorld {
   TempDir dir;
 
   [[nodiscard]] std::string address() const { return shop.path(); }
-  [[nodiscard]] FileTier tier() const { return FileTier(dir.file("tier")); }
+  [[nodiscard]] FileTier tier() const { return patient_file(dir.file("tier")); }
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark_log");
   }
@@ -111,7 +116,7 @@ struct PostgresWorld {
   TempDir dir;
 
   [[nodiscard]] std::string address() const { return shop.url(); }
-  [[nodiscard]] FileTier tier() const { return FileTier(dir.file("tier")); }
+  [[nodiscard]] FileTier tier() const { return patient_file(dir.file("tier")); }
   [[nodiscard]] std::int64_t log_rows() const {
     return shop.number("select count(*) from querymark.log");
   }
@@ -179,8 +184,8 @@ struct OverGroup : World {
     return TierGroup(
         "shop", {.reads = TierReads::hedged, .hedge_delay = std::chrono::milliseconds(0)},
         this->World::tier(),
-        TierGroup("inner", {.reads = TierReads::parallel}, FileTier(this->dir.file("second")),
-                  FileTier(this->dir.file("third"))));
+        TierGroup("inner", {.reads = TierReads::parallel}, patient_file(this->dir.file("second")),
+                  patient_file(this->dir.file("third"))));
   }
 };
 #ifdef QUERYMARK_TEST_POSTGRES

@@ -3,8 +3,7 @@
 // A stripe is taken by exchange (acquire) and given back by a store (release): what its last owner
 // counted happens before what the next one reads to add to.
 
-namespace querymark {
-namespace detail {
+namespace querymark::detail {
 
 thread_local constinit std::size_t this_thread_stripe = kNoStripe;
 
@@ -31,5 +30,4 @@ std::size_t take_stripe() noexcept {
   return give_back.mine;
 }
 
-}  // namespace detail
-}  // namespace querymark
+}  // namespace querymark::detail

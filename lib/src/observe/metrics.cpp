@@ -47,10 +47,10 @@ double seconds(std::chrono::nanoseconds time) noexcept {
 
 std::string json_histogram(const LatencyStats& times) {
   std::string text =
-      fmt::format("{{\"count\":{},\"sum_seconds\":{}", times.count(), seconds(times.total));
+      fmt::format(R"({{"count":{},"sum_seconds":{})", times.count(), seconds(times.total));
   for (const auto& [name, part] : {std::pair("p50", 0.5), std::pair("p90", 0.9),
                                    std::pair("p99", 0.99), std::pair("max", 1.0)})
-    text.append(fmt::format(",\"{}_seconds\":{}", name, seconds(times.quantile(part))));
+    text.append(fmt::format(R"(,"{}_seconds":{})", name, seconds(times.quantile(part))));
   return text.append("}");
 }
 

@@ -167,6 +167,7 @@ class ManyReads {
     const bool replica =
         std::ranges::all_of(those, [](const One* one) { return one->request.replica_serves; });
     std::vector<ManyLoads::Wanted> wanted;
+    wanted.reserve(those.size());
     for (const One* const one : those)
       wanted.push_back({one->number, &std::get<ReadMachine::Load>(one->action).init});
     std::vector<ManyLoads::Answer> answers;
@@ -220,7 +221,7 @@ class ManyReads {
     if (!one || !other) return one ? one : other;
     return std::min(*one, *other);
   }
-  bool failed() const {
+  [[nodiscard]] bool failed() const {
     return std::ranges::any_of(all_, [](const One& one) {
       const auto* done = std::get_if<ReadMachine::Done>(&one.action);
       return done != nullptr && done->error;

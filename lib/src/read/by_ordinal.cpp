@@ -64,7 +64,7 @@ std::vector<ResultSet> split_by_ordinal(const ResultSet& rows, std::size_t keys,
   for (const Row row : rows) {
     const Field ordinal = row[0];
     if (ordinal.type() != ValueType::int64) fail("gave an ordinal that is no integer", sql);
-    const std::int64_t at = ordinal.as<std::int64_t>();
+    const auto at = ordinal.as<std::int64_t>();
     if (at < first || static_cast<std::uint64_t>(at - first) >= keys)
       fail("gave the ordinal " + std::to_string(at) + " for " + std::to_string(keys) + " keys",
            sql);

@@ -133,6 +133,8 @@ class ByteReader {
 /// The bytes that `hex` spells, or nothing when it is not lower- or upper-case hexadecimal of even
 /// length.
 [[nodiscard]] std::optional<std::string> from_hex(std::string_view hex);
+/// Bytes of the UTF-8 sequence that `text` begins with, 0 when it is malformed (Unicode 15, table 3-7).
+[[nodiscard]] std::size_t utf8_sequence(std::string_view text) noexcept;
 /// True when `text` is valid UTF-8 (no surrogates, no overlong forms) and holds no NUL.
 [[nodiscard]] bool is_plain_utf8(std::string_view text) noexcept;
 

@@ -202,7 +202,10 @@ TEST_CASE("query stats: long texts differ by a mark of their whole", "[query_sta
   CHECK(one == name_of_sql("select " + columns + " from a"));
   CHECK(name_of_sql("  select\t1\n\n ") == "select 1");
   CHECK(name_of_sql("").empty());
-  std::string letters;  // none of them is cut in two
+  const std::string just(120, 'x');
+  CHECK(name_of_sql(just + " \n") == just);
+  CHECK(name_of_sql(just + " y") != just);  // another query
+  std::string letters;                      // none of them is cut in two
   for (int i = 0; i < 100; ++i) letters += "ü";
   CHECK(is_plain_utf8(name_of_sql(letters)));
 }

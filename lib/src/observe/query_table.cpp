@@ -5,6 +5,7 @@
 #include "querymark/support/ascii.hpp"
 #include "querymark/support/digest.hpp"
 #include "querymark/support/excerpt.hpp"
+#include "querymark/support/sql_text.hpp"
 
 namespace querymark {
 namespace {
@@ -15,15 +16,7 @@ constexpr std::size_t kLongestText = 120;
 }  // namespace
 
 std::string name_of_sql(std::string_view sql) {
-  std::string name;
-  for (const char c : sql) {
-    if (!ascii::is_blank(c))
-      name.push_back(c);
-    else if (!name.empty() && name.back() != ' ')
-      name.push_back(' ');
-    if (name.size() > kLongestText) break;
-  }
-  if (!name.empty() && name.back() == ' ') name.pop_back();
+  std::string name = one_line(sql, kLongestText, ascii::is_blank);
   if (name.size() <= kLongestText) return name;
   constexpr std::size_t kShown = kLongestText - 12;
   return excerpt(name, kShown)

@@ -2,27 +2,37 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
 
 namespace querymark {
 
+/// `text` with one space for what is blank between two words. No more of it than tells that it is longer
+/// than `longest` bytes.
+template <class IsBlank>
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t longest, IsBlank is_blank) {
+  std::string line;
+  bool between = false;
+  for (const char c : text) {
+    if (line.size() > longest) break;
+    if (is_blank(c)) {
+      between = !line.empty();
+      continue;
+    }
+    if (std::exchange(between, false)) line += ' ';
+    line += c;
+  }
+  return line;
+}
+
 /// SQL as it stands in messages: on one line, at most a few hundred bytes. Bound values are no part
 /// of it.
 [[nodiscard]] inline std::string shown_sql(std::string_view sql) {
   constexpr std::size_t kLongest = 300;
-  std::string line;
-  for (const char c : sql) {
-    if (line.size() > kLongest) break;
-    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7F';
-    if (!blank)
-      line += c;
-    else if (!line.empty() && line.back() != ' ')
-      line += ' ';
-  }
-  if (line.ends_with(' ') && line.size() <= kLongest) line.pop_back();
-  return excerpt(line, kLongest);
+  const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7F'; };
+  return excerpt(one_line(sql, kLongest, is_blank), kLongest);
 }
 /// The same in quotes.
 [[nodiscard]] inline std::string quoted_sql(std::string_view sql) {

@@ -133,6 +133,13 @@ class Query {
  private:
   template <class T, class Mapper>
   typename detail::StoredAs<T, Mapper>::Handle run(const Mapper& mapper) const;
+  // What memory knows its rows by, made into T.
+  template <class T, class Mapper>
+  [[nodiscard]] KeyPrefixRef prefix_as(const Source& source) const {
+    return source.prefix(
+        detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags),
+        KeyPrefix::Form::sql, sql_, options_.scope, route_.loader().session(), options_.name);
+  }
 
   Route route_;
   std::string sql_;
@@ -145,9 +152,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   using Handle = typename detail::StoredAs<T, Mapper>::Handle;
   Source& source = route_.source(sql_);
   Loader& loader = route_.loader();
-  const KeyPrefixRef prefix =
-      source.prefix(detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags),
-                    KeyPrefix::Form::sql, sql_, options_.scope, loader.session(), options_.name);
+  const KeyPrefixRef prefix = prefix_as<T, Mapper>(source);
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const CallKey call = encoder.call();
@@ -172,9 +177,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
 
 inline Explanation Query::explain() const {
   Source& source = route_.source(sql_);
-  const KeyPrefixRef prefix = source.prefix(
-      detail::stored_type_name<ResultSet, detail::NoMapper>() + detail::names_of(options_.row_tags),
-      KeyPrefix::Form::sql, sql_, options_.scope, route_.loader().session(), options_.name);
+  const KeyPrefixRef prefix = prefix_as<ResultSet, detail::NoMapper>(source);
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const std::vector<ParameterView> values = parameters_.views();

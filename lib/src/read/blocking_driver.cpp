@@ -30,9 +30,8 @@ struct Steps : BlockingSteps {
         load_apart(source, request, machine.caller().id, *over.leader));
   }
   Action operator()(ReadMachine::Await& await) const {
-    const Deadline soon = detail::deadline_of(await.longest);
     std::optional<FlightResult> result =
-        blocking_wait(*await.waiter, soon && (!deadline || *soon < *deadline) ? soon : deadline);
+        blocking_wait(*await.waiter, sooner(detail::deadline_of(await.longest), deadline));
     return result ? machine.resume(std::move(*result)) : machine.give_up();
   }
   Action operator()(ReadMachine::PollTier& poll) const {

@@ -217,10 +217,6 @@ class ManyReads {
     }
   }
 
-  static Deadline sooner(const Deadline& one, const Deadline& other) {
-    if (!one || !other) return one ? one : other;
-    return std::min(*one, *other);
-  }
   [[nodiscard]] bool failed() const {
     return std::ranges::any_of(all_, [](const One& one) {
       const auto* done = std::get_if<ReadMachine::Done>(&one.action);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <optional>
@@ -11,6 +12,11 @@
 namespace querymark {
 
 using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+inline Deadline sooner(const Deadline& one, const Deadline& other) {
+  if (!one || !other) return one ? one : other;
+  return std::min(*one, *other);
+}
 
 // Where one thread sleeps until one of the flights that it waits for wakes it.
 class Sleeper {

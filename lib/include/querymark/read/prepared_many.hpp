@@ -120,9 +120,7 @@ template <class Handle, class By, class Key, class... Rest>
                                              const Consistency& consistency, const By& by,
                                              std::span<const Key> keys, const Rest&... rest) {
   Source& source = core.setup.route.source(core.setup.sql);
-  const ReadOptions& options = core.setup.options;
-  const bool looks =
-      core.looks_at_once.load(std::memory_order_relaxed) && consistency.is_eventual();
+  const bool looks = consistency.is_eventual();  // else memory alone can't tell
   std::vector<Handle> handles;
   handles.reserve(keys.size());
   std::deque<MissedKey<Key>> missed;
@@ -134,12 +132,8 @@ template <class Handle, class By, class Key, class... Rest>
     (encoder.add_argument(rest), ...);
     const CallKey call = encoder.call();
     ReadResult& read = InPlace::of(handles.emplace_back(ReadResult{}));
-    std::vector<TargetId> required;
-    if constexpr (!std::is_null_pointer_v<decltype(by.declared)>)
-      if (looks) required = by.declared(core, key, rest...);
-    if (looks && source.find({.call = call, .options = options, .required = required}, read)) {
-      if (read.outcome.age >= core.refreshed_from)
-        static_cast<void>(by.load(core, Purpose::refresh, consistency, call, key, rest...));
+    if (looks && look(core, source, by.declared, call, read, key, rest...)) {
+      finish(core, by.load, call, true, read, key, rest...);
       continue;
     }
     if (const auto before = numbers.find(call.view.parameters); before != numbers.end()) {

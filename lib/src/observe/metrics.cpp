@@ -69,6 +69,16 @@ std::string json_name(const Metric& metric) {
   return name;
 }
 
+std::string json_labels(const MetricLabels& labels) {
+  std::string text;
+  for (const MetricLabel& label : labels) {
+    if (!text.empty()) text.append(",");
+    text.append(detail::json_string(label.name)).append(":");
+    text.append(detail::json_string(label.value));
+  }
+  return text;
+}
+
 std::string prometheus_labels(const MetricLabels& labels) {
   if (labels.empty()) return {};
   std::string text("{");
@@ -189,14 +199,7 @@ std::string Metrics::json() const {
     if (group == groups.end()) group = groups.insert(groups.end(), {row.group, {}});
     std::string& text = group->second;
     if (!text.empty()) text.append(",");
-    text.append("{\"labels\":{");
-    std::string_view before;
-    for (const MetricLabel& label : row.labels) {
-      text.append(before).append(detail::json_string(label.name)).append(":");
-      text.append(detail::json_string(label.value));
-      before = ",";
-    }
-    text.append("}");
+    text.append("{\"labels\":{").append(json_labels(row.labels)).append("}");
     append_values(text, row, ",");
     text.append("}");
   }
@@ -209,14 +212,10 @@ std::string Metrics::json() const {
 }
 
 std::string Metrics::one_json() const {
+  const Row& row = rows_.front();
   std::string text("{");
-  std::string_view before;
-  for (const MetricLabel& label : rows_.front().labels) {
-    text.append(before).append(detail::json_string(label.name)).append(":");
-    text.append(detail::json_string(label.value));
-    before = ",";
-  }
-  append_values(text, rows_.front(), before);
+  text.append(json_labels(row.labels));
+  append_values(text, row, row.labels.empty() ? "" : ",");
   return text.append("}");
 }
 

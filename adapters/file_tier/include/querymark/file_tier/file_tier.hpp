@@ -7,10 +7,10 @@
 #include <string>
 
 #include "querymark/deliver/applier.hpp"
-#include "querymark/observe/metric.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/tier/tier_metrics.hpp"
 #include "querymark/tier/value_codec.hpp"
 
 namespace querymark {
@@ -47,13 +47,7 @@ struct MetricsOf<FileTierStats> {
   static void visit(const FileTierStats& stats, Visit&& visit) {
     using enum MetricKind;
     using enum MetricUnit;
-    visit({"reads", "Names that were asked for."}, stats.reads);
-    visit({"hits", "Values that were there."}, stats.hits);
-    visit({"corrupt", "What was there and was no value of ours."}, stats.corrupt);
-    visit({"failures", "Calls that failed."}, stats.failures);
-    visit({"skipped", "Calls that were not even tried, after a failure a moment ago."},
-          stats.skipped);
-    visit({"stored", "Values that were kept."}, stats.stored);
+    detail::visit_tier(stats, visit);
     visit({"evicted", "Values that had to make room."}, stats.evicted);
     visit({"replaced", "Times that the file was found removed or replaced."}, stats.replaced);
     visit({"entries", "Values in the file.", gauge}, stats.entries);

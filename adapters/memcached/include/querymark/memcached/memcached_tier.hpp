@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "querymark/observe/metric.hpp"
 #include "querymark/support/clock.hpp"
 #include "querymark/support/time_span.hpp"
 #include "querymark/tier/shared_tier.hpp"
+#include "querymark/tier/tier_metrics.hpp"
 #include "querymark/tier/value_codec.hpp"
 
 namespace querymark {
@@ -52,16 +52,7 @@ struct MetricsOf<MemcachedTierStats> {
   template <class Visit>
   static void visit(const MemcachedTierStats& stats, Visit&& visit) {
     using enum MetricKind;
-    visit({"reads", "Names that were asked for."}, stats.reads);
-    visit({"hits", "Values that were there."}, stats.hits);
-    visit({"corrupt", "What was there and was no value of ours."}, stats.corrupt);
-    visit({"failures", "Calls that failed."}, stats.failures);
-    visit({"skipped", "Calls that were not even tried, after a failure a moment ago."},
-          stats.skipped);
-    visit({"stored", "Values that were kept."}, stats.stored);
-    visit({"superseded", "Values that were not stored: there was a later one."}, stats.superseded);
-    visit({"oversize", "Values that were too large."}, stats.oversize);
-    visit({"connects", "Connections that were opened."}, stats.connects);
+    detail::visit_server_tier(stats, visit);
     visit({"last_failure", "What the last failed call said.", text}, stats.last_failure);
   }
 };

@@ -80,8 +80,8 @@ void serve_many(const PreparedCore& core, Declared declared, Load load, const Ke
       if (together) source.find_each(few, core.setup.options, std::span(reads).first(few.size()));
       for (std::size_t i = 0; i < few.size(); ++i, ++of_call)
         with_arguments<Keys>(*of_call, [&](const auto&... args) {
-          bool hit = static_cast<bool>(reads[i]->entry);
-          if (!together) hit = look(core, source, declared, few[i], *reads[i], args...);
+          const bool hit = together ? static_cast<bool>(reads[i]->entry)
+                                    : look(core, source, declared, few[i], *reads[i], args...);
           finish(core, load, few[i], hit, *reads[i], args...);
         });
       for (std::size_t i = 0; i < few.size(); ++i, ++place) take(place, *std::move(handles[i]));

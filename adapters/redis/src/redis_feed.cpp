@@ -32,7 +32,7 @@
 // Where somebody has put a value of another type in a key's place, whoever meets it first puts that aside,
 // and the call is made again. What was in that place before is lost then, which is a loss as any other: a
 // stream or a beat that does not join what a follower knows is a gap, a bucket begins anew, and who has
-// asked asks again.
+// asked asks again. (The next beat writes over whatever is there, if it comes before a reader.)
 
 namespace querymark {
 namespace {

@@ -89,6 +89,10 @@ if(QUERYMARK_REDIS)
   querymark_install_component(redis "querymark's shared tier in Redis"
     adapters/redis/include/querymark REQUIRES querymark-net_common querymark-core libssl)
 endif()
+if(QUERYMARK_ASIO)
+  querymark_install_component(asio "querymark on Boost.Asio event loops" adapters/asio/include/querymark
+    REQUIRES querymark-core)
+endif()
 if(QUERYMARK_ZSTD)
   querymark_install_component(zstd "zstd for querymark's shared tiers"
     adapters/zstd/include/querymark REQUIRES querymark-core libzstd)

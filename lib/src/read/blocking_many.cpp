@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/blocking_steps.hpp"
 #include "querymark/read/many_loads.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/time_span.hpp"
-#include "read/blocking_steps.hpp"
 #include "read/read_machine_steps.hpp"
 #include "read/sleeper.hpp"
 

@@ -1,6 +1,10 @@
 #include "querymark/read/query_request.hpp"
 
+#include "querymark/read/begun_read.hpp"
 #include "querymark/support/distinct.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
+#include "read/read_machine_steps.hpp"
 
 namespace querymark::detail {
 namespace {
@@ -19,6 +23,19 @@ std::vector<TargetId> with_ids_of(std::span<const Target> implied,
   for (const TargetId id : declared) ids.add(id);
   for (const Target& target : implied) ids.add(target.id());
   return ids.values();
+}
+
+std::unique_ptr<ReadRequest> detached(const ReadRequest& request, std::string_view sql) {
+  std::vector<Target> targets = request.options.tags;
+  request.add_targets(targets);
+  std::unique_ptr<ReadRequest> own = request.detached(std::move(targets));
+  if (!own)
+    throw ConfigError(
+        "a query in a caller's own transaction is read by the thread that has the transaction, not "
+        "on "
+        "an event loop: " +
+        excerpt(sql, kShownOfSql));
+  return own;
 }
 
 Stored by_policy(const ReadPolicy& policy, const ResultSet& rows, EntryInit& entry) {

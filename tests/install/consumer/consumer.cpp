@@ -28,6 +28,12 @@
 #ifdef WITH_postgres
 #include "querymark/postgres/postgres.hpp"
 #endif
+#ifdef WITH_asio
+#include <boost/asio/use_future.hpp>
+
+#include "querymark/asio/asio.hpp"
+#include "querymark/querymark.hpp"
+#endif
 #ifdef WITH_testing
 #include "querymark/querymark.hpp"
 #include "querymark/testing/memory_database.hpp"

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <optional>
 
 #include "querymark/read/flight.hpp"
+#include "querymark/read/read_machine.hpp"
 #include "querymark/read/read_request.hpp"
 
 // For writers of ports: how a read that memory could not serve is run.
@@ -17,6 +19,10 @@ class Source;
 /// for another's load longer than its options allow. A request that replaces what memory has waits for
 /// nobody else's load, and its result holds nothing where there was nothing to do.
 [[nodiscard]] ReadResult blocking_read(Source& source, ReadRequest& request);
+
+/// Does what the machine says, from `action` on, until it is done: null, or the error that it ends with.
+[[nodiscard]] std::exception_ptr blocking_drive(Source& source, ReadRequest& request,
+                                                ReadMachine& machine, ReadMachine::Action action);
 
 /// Loads for those who wait for the flight. Blocks. Throws what the load throws.
 void blocking_load(Source& source, ReadRequest& request, CallerId caller, FlightLeader leader);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/begun_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/explanation.hpp"
 #include "querymark/read/prepared_batch.hpp"
@@ -173,6 +174,23 @@ class Prepared {
     return many_at(state_->setup.options.consistency, keys, rest...);
   }
 
+  /// The call on an event loop, `by_id.async(7, boost::asio::use_awaitable)`: the parameters, then a
+  /// completion token. Include `querymark/asio/asio.hpp`, which says more.
+  template <class... ArgsAndToken>
+  auto async(ArgsAndToken&&... args_and_token) const {
+    return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
+  }
+  /// For drivers: what memory has for the call, or else the read that is yet to be run. Does not block.
+  /// Throws ConfigError for a query inside a caller's own transaction.
+  template <HasParameterTraits... Args>
+  [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
+    if constexpr (kConstantTags)
+      return detail::begin<Handle>(*state_, nullptr, &load<Args...>, &detach<Args...>, args...);
+    else
+      return detail::begin<Handle>(*state_, &declared<Args...>, &load<Args...>, &detach<Args...>,
+                                   args...);
+  }
+
   /// How a call with these parameters is keyed, scoped, tagged and cached, and what memory has of it. Asks
   /// no database and no tier, and counts nothing. Throws what taggers and the policy's rules throw.
   template <HasParameterTraits... Args>
@@ -247,11 +265,10 @@ class Prepared {
     options.cached = options.cached && core.enabled.load(std::memory_order_relaxed);
     return options;
   }
-  // What a miss does: out of the way of hits.
-  template <class... Args>
-  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
-                                           detail::Purpose purpose, const Consistency& consistency,
-                                           const CallKey& call, const Args&... args) {
+  // `use(source, request)` for what a miss asks for.
+  template <class Use, class... Args>
+  static auto with_request(const detail::PreparedCore& core, const Consistency& consistency,
+                           const CallKey& call, Use use, const Args&... args) {
     const auto& state = static_cast<const State&>(core);
     const ReadOptions options = options_for(core, consistency);
     const detail::CallParameters<Args...> values(args...);
@@ -261,15 +278,40 @@ class Prepared {
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
         call, options, state.setup.route, values.views(), state.mapper, from_parameters);
     request.keyed_targets = kConstantTags;
-    Source& source = state.setup.route.source(state.setup.sql);
-    if (purpose == detail::Purpose::read) return blocking_read(source, request);
-    refresh_later(source, request);
-    return {};
+    return use(state.setup.route.source(state.setup.sql), request);
+  }
+  // What a miss does: out of the way of hits.
+  template <class... Args>
+  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
+                                           detail::Purpose purpose, const Consistency& consistency,
+                                           const CallKey& call, const Args&... args) {
+    const auto run = [purpose](Source& source, ReadRequest& request) -> ReadResult {
+      if (purpose == detail::Purpose::read) return blocking_read(source, request);
+      refresh_later(source, request);
+      return {};
+    };
+    return with_request(core, consistency, call, run, args...);
+  }
+  // A miss that somebody else runs.
+  template <class... Args>
+  [[gnu::noinline]] static std::unique_ptr<ReadRequest> detach(const detail::PreparedCore& core,
+                                                               const Consistency& consistency,
+                                                               const CallKey& call,
+                                                               const Args&... args) {
+    const auto copy = [&](Source& /*source*/, const ReadRequest& request) {
+      return detail::detached(request, core.setup.sql);
+    };
+    return with_request(core, consistency, call, copy, args...);
   }
 
   template <class... Args>
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(*state_, consistency, &load<Args...>, args...);
+  }
+  template <class... Args>
+  [[nodiscard]] detail::BegunRead<Handle> begin_at(const Consistency& consistency,
+                                                   const Args&... args) const {
+    return detail::begin_at<Handle>(*state_, consistency, &detach<Args...>, args...);
   }
 
   // The targets that the callables make from one key of several.
@@ -338,7 +380,9 @@ class PreparedQuery {
   PreparedQuery() = default;
   template <class Mapper, class... Taggers>
   PreparedQuery(const Prepared<T, Mapper, Taggers...>& query)  // is one, under a shorter name
-      : core_(query.state_), load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>) {
+      : core_(query.state_),
+        load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>),
+        detach_(&Prepared<T, Mapper, Taggers...>::template detach<Args...>) {
     using From = Prepared<T, Mapper, Taggers...>;
     if constexpr (!From::kConstantTags) declared_ = &From::template declared<Args...>;
     if constexpr (detail::kByOrdinal<Mapper> && sizeof...(Args) > 0)
@@ -376,6 +420,14 @@ class PreparedQuery {
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
     return many_at(required().setup.options.consistency, keys, rest...);
   }
+  /// See Prepared.
+  template <class... ArgsAndToken>
+  auto async(ArgsAndToken&&... args_and_token) const {
+    return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
+  }
+  [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
+    return detail::begin<Handle>(required(), declared_, load_, detach_, args...);
+  }
   [[nodiscard]] Target key(const Args&... args) const {
     return detail::key_of_call(required(), args...);
   }
@@ -392,6 +444,10 @@ class PreparedQuery {
   friend class Reading;
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(required(), consistency, load_, args...);
+  }
+  [[nodiscard]] detail::BegunRead<Handle> begin_at(const Consistency& consistency,
+                                                   const Args&... args) const {
+    return detail::begin_at<Handle>(required(), consistency, detach_, args...);
   }
   template <class Keys, class... Rest>
   [[nodiscard]] std::vector<Handle> many_at(const Consistency& consistency, const Keys& keys,
@@ -412,6 +468,8 @@ class PreparedQuery {
   std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
   ReadResult (*load_)(const detail::PreparedCore&, detail::Purpose, const Consistency&,
                       const CallKey&, const Args&...) = nullptr;
+  std::unique_ptr<ReadRequest> (*detach_)(const detail::PreparedCore&, const Consistency&,
+                                          const CallKey&, const Args&...) = nullptr;
   typename detail::ManyCall<Handle, Args...>::Pointer many_ = nullptr;
 };
 

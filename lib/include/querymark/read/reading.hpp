@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/key/parameters.hpp"
+#include "querymark/read/begun_read.hpp"
 #include "querymark/read/consistency.hpp"
 #include "querymark/result/mapping.hpp"
 #include "querymark/result/result_set.hpp"
@@ -48,6 +49,16 @@ class Reading {
     requires(detail::kIsCell<T>)
   [[nodiscard]] T fetch_value(const Args&... args) const {
     return (*this)(args...).one();
+  }
+  /// See Prepared.
+  template <class... ArgsAndToken>
+  auto async(ArgsAndToken&&... args_and_token) const {
+    return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
+  }
+  template <HasParameterTraits... Args>
+  [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
+    return consistency_.is_eventual() ? query_.begin_read(args...)
+                                      : query_.begin_at(consistency_, args...);
   }
 
  private:

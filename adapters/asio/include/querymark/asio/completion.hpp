@@ -1,0 +1,66 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include "querymark/read/offload.hpp"
+#include "querymark/read/read_request.hpp"
+#include "querymark/read/source.hpp"
+
+// For nobody outside: how calls on an event loop end.
+
+namespace querymark::detail {
+
+/// The pool that blocks for a source's calls. Throws ConfigError where there is none.
+[[nodiscard]] Offload& blocking_pool(Source& source);
+/// What a call comes to that the pool has refused.
+[[nodiscard]] std::exception_ptr no_thread(Offloaded why);
+
+/// The executor of a handler; of one that names none, Asio's own threads.
+template <class Handler>
+[[nodiscard]] boost::asio::any_io_executor executor_of(const Handler& handler) {
+  const auto executor =
+      boost::asio::get_associated_executor(handler, boost::asio::system_executor());
+  if constexpr (std::is_convertible_v<decltype(executor), boost::asio::any_io_executor>)
+    return executor;
+  else
+    return boost::asio::system_executor();  // for timers; the handler is called on its own
+}
+
+/// What a handler gets beside an error.
+template <class Value>
+[[nodiscard]] Value no_value() {
+  if constexpr (std::is_default_constructible_v<Value>)
+    return Value{};
+  else
+    return Value(ReadResult{});
+}
+
+/// When to call a handler.
+enum class Calls : std::uint8_t {
+  soon,    ///< As soon as its executor lets it.
+  behind,  ///< Not before who asks for it has returned.
+};
+
+/// Calls `handler` on its executor.
+template <class Handler, class... Values>
+void call_back(Handler handler, Calls when, std::exception_ptr error, Values... values) {
+  const auto executor =
+      boost::asio::get_associated_executor(handler, boost::asio::system_executor());
+  auto call = [handler = std::move(handler), error = std::move(error),
+               ... values = std::move(values)]() mutable {
+    std::move(handler)(std::move(error), std::move(values)...);
+  };
+  if (when == Calls::behind)
+    boost::asio::post(executor, std::move(call));
+  else
+    boost::asio::dispatch(executor, std::move(call));
+}
+
+}  // namespace querymark::detail

@@ -3,8 +3,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <exception>
 #include <future>
 #include <memory>
+#include <utility>
 
 #include "querymark/asio/async_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
@@ -17,16 +19,22 @@ class Read final : public detail::AsyncRead {
   Read(Source& source, ReadRequest& request, Offload& pool, const Executor& executor)
       : AsyncRead(source, std::shared_ptr<ReadRequest>(std::shared_ptr<void>(), &request), pool,
                   executor) {}
-  ReadResult wait() { return done_.get_future().get(); }
+  // (The error is taken out of the read, or the last to let go of it could be a thread of the loop.)
+  ReadResult wait() {
+    done_.get_future().wait();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    return std::move(result_);
+  }
 
  private:
   void complete(std::exception_ptr error, ReadResult result, bool /*at_once*/) override {
-    if (error)
-      done_.set_exception(error);
-    else
-      done_.set_value(std::move(result));
+    error_ = std::move(error);
+    result_ = std::move(result);
+    done_.set_value();
   }
-  std::promise<ReadResult> done_;
+  std::promise<void> done_;
+  std::exception_ptr error_;
+  ReadResult result_;
 };
 
 // Threads enough for loads that read, and for those that wait until a test lets them go on.
@@ -39,8 +47,7 @@ struct Loop {
 
 ReadResult blocking_read(Source& source, ReadRequest& request) {
   static Loop& loop = *new Loop;  // as long as the process: others' destructors may read
-  const auto read =
-      std::make_shared<Read>(source, request, loop.pool, loop.threads.get_executor());
+  const auto read = std::make_shared<Read>(source, request, loop.pool, loop.threads.get_executor());
   read->start();
   return read->wait();
 }

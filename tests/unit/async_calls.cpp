@@ -79,17 +79,19 @@ TEST_CASE("async calls: anything that blocks, with what it returns or throws", "
     return shop.db.get_or_load<int>("nine", {.ttl = 1min}, [] { return 9; });
   };
   CHECK(*async_run(shop.db, get, asio::use_future).get() == 9);
-  CHECK(async_run(shop.db, [&] { return shop.db.query("select price").fetch(); }, asio::use_future)
+  CHECK(async_run(
+            shop.db, [&] { return shop.db.query("select price").fetch(); }, asio::use_future)
             .get()
             .size() == 1);
   bool ran = false;
   async_run(shop.db, [&] { ran = true; }, asio::use_future).get();
   CHECK(ran);
-  CHECK_THROWS_AS(
-      async_run(shop.db, []() -> int { throw TypeError("no"); }, asio::use_future).get(),
-      TypeError);
-  CHECK_THROWS_AS(async_run(shop.db, [] { throw TypeError("no"); }, asio::use_future).get(),
+  CHECK_THROWS_AS(async_run(
+                      shop.db, []() -> int { throw TypeError("no"); }, asio::use_future)
+                      .get(),
                   TypeError);
+  CHECK_THROWS_AS(
+      async_run(shop.db, [] { throw TypeError("no"); }, asio::use_future).get(), TypeError);
 }
 
 TEST_CASE("async calls: what the pool does not take is an error, and is not run", "[async]") {
@@ -99,7 +101,9 @@ TEST_CASE("async calls: what the pool does not take is an error, and is not run"
   CHECK_THROWS_AS(async_run(db, [&] { ran = true; }, asio::use_future).get(), ConfigError);
   Shop shop;
   static_cast<void>(shop.offload->drain(0s));
-  CHECK_THROWS_WITH(async_run(shop.db, [&] { ran = true; }, asio::use_future).get(),
+  CHECK_THROWS_WITH(async_run(
+                        shop.db, [&] { ran = true; }, asio::use_future)
+                        .get(),
                     Catch::Matchers::Contains("stopped"));
   CHECK_FALSE(ran);
 }

@@ -125,12 +125,12 @@ TEST_CASE("async: a hit does not suspend, a miss loads on the pool and completes
     return LoadedRows{number(7)};
   };
   bool finished = false;
+  bool others_ran = false;
   spawn(loop, [&]() -> asio::awaitable<void> {
     const Result missed = co_await query.async(use_awaitable);
     CHECK(missed.outcome().status == ReadStatus::miss);
     CHECK(Loop::value(missed) == 7);
     CHECK(std::this_thread::get_id() != loaded_on);
-    bool others_ran = false;
     asio::post(loop.io, [&] { others_ran = true; });
     const Result hit = co_await query.async(use_awaitable);
     CHECK(hit.outcome().status == ReadStatus::hit);
@@ -363,7 +363,8 @@ TEST_CASE("async: without threads for what blocks a miss is an error that says s
   asio::io_context io;
   std::string said;
   asio::co_spawn(
-      io, [&]() -> asio::awaitable<void> { static_cast<void>(co_await query.async(use_awaitable)); },
+      io,
+      [&]() -> asio::awaitable<void> { static_cast<void>(co_await query.async(use_awaitable)); },
       [&](const std::exception_ptr& error) {
         try {
           if (error) std::rethrow_exception(error);
@@ -395,9 +396,8 @@ TEST_CASE("async: parameters outlive who gave them", "[async]") {
     std::string text = "a text that is too long to lie in the string itself";
     auto later = query.async(5, std::string_view(text), asio::deferred);
     text.assign(text.size(), 'x');
-    std::move(later)(asio::bind_executor(loop.io, [&](const std::exception_ptr&, Result rows) {
-      result.emplace(std::move(rows));
-    }));
+    std::move(later)(asio::bind_executor(
+        loop.io, [&](const std::exception_ptr&, Result rows) { result.emplace(std::move(rows)); }));
   }
   loop.run();
   CHECK(seen == "a text that is too long to lie in the string itself");

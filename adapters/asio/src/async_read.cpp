@@ -100,9 +100,9 @@ void AsyncRead::start() {
 
 void AsyncRead::cancel() {
   boost::asio::post(strand_, [self = shared_from_this()] {
-    self->end(std::make_exception_ptr(
-                  boost::system::system_error(boost::asio::error::operation_aborted)),
-              {});
+    self->end(
+        std::make_exception_ptr(boost::system::system_error(boost::asio::error::operation_aborted)),
+        {});
   });
 }
 
@@ -147,10 +147,10 @@ void AsyncRead::sleep(State state, Deadline until) {
   state_ = state;
   // (The largest time_point would overflow where it is converted to what the reactor waits for.)
   timer_.expires_at(until.value_or(Clock::now() + std::chrono::hours(24 * 365)));
-  timer_.async_wait([self = shared_from_this(), number = ++sleeps_](
-                        const boost::system::error_code& error) {
-    if (!error) self->slept(number);
-  });
+  timer_.async_wait(
+      [self = shared_from_this(), number = ++sleeps_](const boost::system::error_code& error) {
+        if (!error) self->slept(number);
+      });
 }
 
 void AsyncRead::slept(std::uint64_t sleep) {

@@ -57,6 +57,9 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
   const auto item = database.prepare<Item>("select 8 as id, 'eight' as name");
   const auto items = item();
   fmt::print("sqlite {}\n", items[0].name);
+#ifdef WITH_asio
+  fmt::print("asio {}\n", item.async(boost::asio::use_future).get()[0].name);
+#endif
   const auto nine = database.get_or_load<int>("nine", {.ttl = 1min}, [] { return 9; });
   fmt::print("sqlite {}\n", *nine);
 #endif

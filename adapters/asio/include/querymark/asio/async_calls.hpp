@@ -76,8 +76,8 @@ struct StartRead {
   static void run(BegunRead<Handle> begun, Handler& handler) {
     Offload& pool = blocking_pool(*begun.source);
     const AsyncRead::Executor executor = executor_of(handler);
-    const auto read = std::make_shared<AsyncReadFor<Handle, Handler>>(
-        std::move(begun), pool, executor, std::move(handler));
+    const auto read = std::make_shared<AsyncReadFor<Handle, Handler>>(std::move(begun), pool,
+                                                                      executor, std::move(handler));
     read->listen();
     read->start();
   }
@@ -128,7 +128,8 @@ struct AsyncCalls {
     BegunRead<Handle> begun =
         std::apply([&](const auto&... arg) { return query.begin_read(arg...); }, args);
     if (!begun.request) co_return std::move(begun.handle);
-    static_cast<void>(blocking_pool(*begun.source));  // or there is none: told here, where a throw is one
+    static_cast<void>(
+        blocking_pool(*begun.source));  // or there is none: told here, where a throw is one
     co_return co_await boost::asio::async_initiate<boost::asio::use_awaitable_t<Executor>,
                                                    Signature>(RunRead<Handle>{}, token,
                                                               std::move(begun));

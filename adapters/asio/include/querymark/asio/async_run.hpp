@@ -25,9 +25,7 @@ class BlockingCall {
   using Value = std::invoke_result_t<Function&>;
 
   BlockingCall(Handler handler, Function function)
-      : busy_(executor_of(handler)),
-        handler_(std::move(handler)),
-        function_(std::move(function)) {}
+      : busy_(executor_of(handler)), handler_(std::move(handler)), function_(std::move(function)) {}
   BlockingCall(const BlockingCall&) = delete;
   BlockingCall& operator=(const BlockingCall&) = delete;
   ~BlockingCall() {
@@ -71,8 +69,8 @@ class BlockingCall {
 struct StartBlocking {
   template <class Handler, class Function>
   void operator()(Handler handler, Source* source, Function function) const {
-    const auto call = std::make_shared<BlockingCall<Handler, Function>>(std::move(handler),
-                                                                        std::move(function));
+    const auto call =
+        std::make_shared<BlockingCall<Handler, Function>>(std::move(handler), std::move(function));
     Offloaded became = Offloaded::disabled;
     try {
       became = blocking_pool(*source).submit({}, source, [call] { call->run(); });

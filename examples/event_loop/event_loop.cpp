@@ -52,8 +52,7 @@ class Shop {
   // [read]
   asio::awaitable<std::string> price_of(std::int64_t id, qm::UserSession& user) {
     // A hit goes on at once; else this coroutine waits, and the thread serves others.
-    const qm::Rows<Product> found =
-        co_await by_id_.reading(user).async(id, use_awaitable);
+    const qm::Rows<Product> found = co_await by_id_.reading(user).async(id, use_awaitable);
     if (found.empty()) co_return "no such product";
     co_return fmt::format("{} costs {:.2f}", found[0].name, found[0].price);
   }
@@ -128,8 +127,8 @@ asio::awaitable<bool> visit(tcp::endpoint where, int number) {
   const auto ask = [&](std::string line) -> asio::awaitable<std::string> {
     line += '\n';
     co_await asio::async_write(socket, asio::buffer(line), use_awaitable);
-    const std::size_t size = co_await asio::async_read_until(
-        socket, asio::dynamic_buffer(received), '\n', use_awaitable);
+    const std::size_t size = co_await asio::async_read_until(socket, asio::dynamic_buffer(received),
+                                                             '\n', use_awaitable);
     std::string said = received.substr(0, size - 1);
     received.erase(0, size);
     co_return said;

@@ -42,7 +42,6 @@ class AsyncReadFor final : public AsyncRead {
 
  private:
   void complete(std::exception_ptr error, ReadResult result, bool at_once) override {
-    boost::asio::get_associated_cancellation_slot(*handler_).clear();
     call_back(*std::exchange(handler_, std::nullopt), at_once ? Calls::behind : Calls::soon,
               std::move(error), Handle(std::move(result)));
   }

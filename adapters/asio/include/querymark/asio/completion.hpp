@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -48,13 +49,15 @@ enum class Calls : std::uint8_t {
   behind,  ///< Not before who asks for it has returned.
 };
 
-/// Calls `handler` on its executor.
+/// Calls `handler` on its executor, where its slot, too, is let go of: others emit it there.
 template <class Handler, class... Values>
 void call_back(Handler handler, Calls when, std::exception_ptr error, Values... values) {
   const auto executor =
       boost::asio::get_associated_executor(handler, boost::asio::system_executor());
-  auto call = [handler = std::move(handler), error = std::move(error),
+  auto slot = boost::asio::get_associated_cancellation_slot(handler);
+  auto call = [handler = std::move(handler), slot, error = std::move(error),
                ... values = std::move(values)]() mutable {
+    if (slot.is_connected()) slot.clear();
     std::move(handler)(std::move(error), std::move(values)...);
   };
   if (when == Calls::behind)

@@ -30,7 +30,7 @@
 // A write to the WAL is seen before the commit is visible: SQLite writes frames, syncs, and only
 // then publishes the commit in shared memory, which no notification reports. So after an event
 // data_version is looked at again and again, with growing pauses, until it moves or the event is
-// old.
+// old: a sync may take seconds on a busy disk.
 //
 // Two rings are kPause apart at least: under a stream of commits each ring then stands for several,
 // and the writer, who shares SQLite's locks and perhaps the core, gets on.
@@ -42,6 +42,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::microseconds kFirstLook{30};
 constexpr std::chrono::milliseconds kLastLook{50};
+constexpr std::chrono::seconds kOld{10};
 constexpr std::chrono::milliseconds kBlindLook{1};
 constexpr std::chrono::microseconds kPause{200};
 
@@ -178,6 +179,7 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   if (state.sleep(std::min(state.next_ring, deadline), false)) return;
   std::chrono::nanoseconds look = std::chrono::nanoseconds::max();
+  Clock::time_point event{};  // the last one
   while (true) {
     const auto now = Clock::now();
     if (state.rung()) {
@@ -194,9 +196,10 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
     if (state.drain_events()) {
       if (state.report_asked) return;
       look = kFirstLook;
+      event = now;
     } else if (look < kLastLook) {
       look *= 2;
-    } else {
+    } else if (now - event > kOld) {
       look = std::chrono::nanoseconds::max();
     }
   }

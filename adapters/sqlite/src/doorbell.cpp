@@ -196,7 +196,7 @@ void FileDoorbell::wait(std::chrono::nanoseconds timeout) {
     if (state.drain_events()) {
       if (state.report_asked) return;
       look = kFirstLook;
-      event = now;
+      event = Clock::now();
     } else if (look < kLastLook) {
       look *= 2;
     } else if (now - event > kOld) {

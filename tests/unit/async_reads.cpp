@@ -184,7 +184,7 @@ TEST_CASE("async: a thousand callers of a cold key lead to one load, and one thr
 }
 
 TEST_CASE("async: the same on several threads, with invalidations in between", "[async]") {
-  Loop loop(std::make_shared<Offload>(OffloadOptions{.threads = 3}));
+  Loop loop;  // its loader is one thread's; what is several are the loop's
   const auto query = loop.prepare("select n").tag(tag("a"));
   std::atomic<int> done = 0;
   constexpr int kCalls = 400;

@@ -31,47 +31,6 @@ using asio::use_awaitable;
 using test::number;
 using test::Refreshing;
 
-// An event loop, and a database whose loads wait until they may go on.
-struct Loop : Refreshing {
-  Loop() : Loop(std::make_shared<Offload>(OffloadOptions{.threads = 1})) {}
-  explicit Loop(std::shared_ptr<Offload> executor) : Refreshing(std::move(executor)) {}
-  ~Loop() {
-    go_on();
-    offload->drain(10s);
-  }
-
-  void hold_loads() {
-    may = std::promise<void>();
-    loader.on_load = [held = may.get_future().share(), this](auto) {
-      ++held_;
-      held.wait();
-      return LoadedRows{number(loader.value)};
-    };
-    held_loads = true;
-  }
-  void go_on() {
-    if (std::exchange(held_loads, false)) may.set_value();
-  }
-  // Runs handlers for as long as there are any, without waiting.
-  void poll() {
-    io.restart();
-    io.poll();
-  }
-  void await_held(int loads) {
-    poll();
-    test::await("a load is under way", 10s, [&] { return held_ >= loads; });
-  }
-  void run() {
-    io.restart();
-    io.run();
-  }
-
-  asio::io_context io;
-  std::promise<void> may;
-  std::atomic<int> held_ = 0;
-  bool held_loads = false;
-};
-
 // What a callback was told.
 struct Told {
   std::optional<Result> result;
@@ -104,6 +63,57 @@ struct Told {
     }
     return "";
   }
+};
+
+// An event loop, and a database whose loads wait until they may go on.
+struct Loop : Refreshing {
+  Loop() : Loop(std::make_shared<Offload>(OffloadOptions{.threads = 1})) {}
+  explicit Loop(std::shared_ptr<Offload> executor) : Refreshing(std::move(executor)) {}
+  ~Loop() {
+    go_on();
+    offload->drain(10s);
+  }
+
+  void hold_loads() {
+    may = std::promise<void>();
+    loader.on_load = [held = may.get_future().share(), this](auto) {
+      ++held_;
+      held.wait();
+      return LoadedRows{number(loader.value)};
+    };
+    held_loads = true;
+  }
+  void go_on() {
+    if (std::exchange(held_loads, false)) may.set_value();
+  }
+  // A call whose handler the loop runs.
+  template <class Query>
+  void ask(const Query& query, Told& told) {
+    query.async(asio::bind_executor(io, told.as_handler()));
+  }
+  template <class Query>
+  void ask(const Query& query, Told& told, asio::cancellation_signal& signal) {
+    query.async(
+        asio::bind_cancellation_slot(signal.slot(), asio::bind_executor(io, told.as_handler())));
+  }
+  // Runs handlers for as long as there are any, without waiting.
+  void poll() {
+    io.restart();
+    io.poll();
+  }
+  void await_held(int loads) {
+    poll();
+    test::await("a load is under way", 10s, [&] { return held_ >= loads; });
+  }
+  void run() {
+    io.restart();
+    io.run();
+  }
+
+  asio::io_context io;
+  std::promise<void> may;
+  std::atomic<int> held_ = 0;
+  bool held_loads = false;
 };
 
 template <class Body>
@@ -147,13 +157,13 @@ TEST_CASE("async: callbacks and futures get the rows, never before the call has 
   Loop loop;
   const auto query = loop.prepare("select n");
   Told missed;
-  query.async(asio::bind_executor(loop.io, missed.as_handler()));
+  loop.ask(query, missed);
   CHECK(missed.times == 0);
   loop.run();
   REQUIRE(missed.times == 1);
   CHECK(missed.result->outcome().status == ReadStatus::miss);
   Told hit;
-  query.async(asio::bind_executor(loop.io, hit.as_handler()));
+  loop.ask(query, hit);
   CHECK(hit.times == 0);
   loop.run();
   CHECK(hit.result->outcome().status == ReadStatus::hit);
@@ -231,10 +241,10 @@ TEST_CASE("async: who waits longer than its timeout ends with Timeout", "[async]
   const auto query = loop.prepare("select n");
   loop.hold_loads();
   Told first;
-  query.async(asio::bind_executor(loop.io, first.as_handler()));
+  loop.ask(query, first);
   loop.await_held(1);
   Told second;
-  query.timeout(1ms).async(asio::bind_executor(loop.io, second.as_handler()));
+  loop.ask(query.timeout(1ms), second);
   loop.io.restart();
   while (second.times == 0) loop.io.run_one();
   CHECK_THROWS_AS(std::rethrow_exception(second.error), Timeout);
@@ -252,11 +262,10 @@ TEST_CASE("async: a waiter that is cancelled leaves the others alone", "[async]"
   Told waits;
   Told stays;
   asio::cancellation_signal signal;
-  query.async(asio::bind_executor(loop.io, leads.as_handler()));
+  loop.ask(query, leads);
   loop.await_held(1);
-  query.async(asio::bind_cancellation_slot(signal.slot(),
-                                           asio::bind_executor(loop.io, waits.as_handler())));
-  query.async(asio::bind_executor(loop.io, stays.as_handler()));
+  loop.ask(query, waits, signal);
+  loop.ask(query, stays);
   loop.poll();
   signal.emit(asio::cancellation_type::terminal);
   loop.poll();
@@ -276,10 +285,9 @@ TEST_CASE("async: a load whose caller is cancelled goes on, for others and for m
   Told leads;
   Told waits;
   asio::cancellation_signal signal;
-  query.async(asio::bind_cancellation_slot(signal.slot(),
-                                           asio::bind_executor(loop.io, leads.as_handler())));
+  loop.ask(query, leads, signal);
   loop.await_held(1);
-  query.async(asio::bind_executor(loop.io, waits.as_handler()));
+  loop.ask(query, waits);
   loop.poll();
   signal.emit(asio::cancellation_type::total);
   loop.poll();
@@ -300,12 +308,12 @@ TEST_CASE("async: what the pool drops, or has no room for, ends the call, and a 
   const auto query = loop.prepare("select n");
   loop.hold_loads();
   Told holds;
-  other.async(asio::bind_executor(loop.io, holds.as_handler()));
+  loop.ask(other, holds);
   loop.await_held(1);
   Told leads;
   Told waits;
-  query.async(asio::bind_executor(loop.io, leads.as_handler()));  // in the queue
-  query.async(asio::bind_executor(loop.io, waits.as_handler()));
+  loop.ask(query, leads);  // in the queue
+  loop.ask(query, waits);
   loop.poll();
   SECTION("dropped") {
     CHECK(loop.offload->cancel_all() == 1);
@@ -318,7 +326,7 @@ TEST_CASE("async: what the pool drops, or has no room for, ends the call, and a 
   }
   SECTION("full") {
     Told refused;
-    loop.prepare("select third").async(asio::bind_executor(loop.io, refused.as_handler()));
+    loop.ask(loop.prepare("select third"), refused);
     loop.poll();
     CHECK(refused.message() ==
           "no thread of the cache's offload takes a call on an event loop: the queue is full");
@@ -336,7 +344,7 @@ TEST_CASE("async: an event loop that goes takes its waiters out of the flight", 
   loop.hold_loads();
   Told leads;
   Told gone;
-  query.async(asio::bind_executor(loop.io, leads.as_handler()));
+  loop.ask(query, leads);
   loop.await_held(1);
   {
     asio::io_context short_lived;

@@ -1,6 +1,5 @@
 #include "querymark/asio/async_read.hpp"
 
-#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -40,7 +39,6 @@ namespace querymark::detail {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Deadline = std::optional<Clock::time_point>;
 
 struct PoolSteps : SingleReadSteps {
   using SingleReadSteps::operator();
@@ -49,13 +47,12 @@ struct PoolSteps : SingleReadSteps {
   Action operator()(ReadMachine::Pause& pause) const { return pause; }
 };
 
-bool is_for_the_strand(const ReadMachine::Action& action) noexcept {
-  return std::holds_alternative<ReadMachine::Await>(action) ||
-         std::holds_alternative<ReadMachine::Pause>(action) ||
-         std::holds_alternative<ReadMachine::Done>(action);
-}
+// The others are the strand's.
 bool blocks(const ReadMachine::Action& action) noexcept {
-  return !is_for_the_strand(action) && !std::holds_alternative<ReadMachine::Refresh>(action) &&
+  return !std::holds_alternative<ReadMachine::Await>(action) &&
+         !std::holds_alternative<ReadMachine::Pause>(action) &&
+         !std::holds_alternative<ReadMachine::Done>(action) &&
+         !std::holds_alternative<ReadMachine::Refresh>(action) &&
          !std::holds_alternative<ReadMachine::HandOver>(action);
 }
 
@@ -120,14 +117,11 @@ void AsyncRead::go_on(Action action) {
     }
     if (auto* await = std::get_if<ReadMachine::Await>(&action)) {
       waiter_ = await->waiter;
-      const Deadline longest = deadline_of(await->longest);
       if (std::optional<FlightResult> result = waiter_->take(this)) {
         action = machine_->resume(std::move(*result));
         continue;
       }
-      return sleep(State::waiting, longest && deadline_ ? std::min(*longest, *deadline_)
-                                   : longest            ? longest
-                                                        : deadline_);
+      return sleep(State::waiting, sooner(deadline_of(await->longest), deadline_));
     }
     if (auto* pause = std::get_if<ReadMachine::Pause>(&action)) {
       const Clock::time_point now = Clock::now();
@@ -135,8 +129,7 @@ void AsyncRead::go_on(Action action) {
         action = machine_->give_up();
         continue;
       }
-      const Clock::time_point until = now + pause->length;
-      return sleep(State::pausing, deadline_ ? std::min(until, *deadline_) : until);
+      return sleep(State::pausing, sooner(now + pause->length, deadline_));
     }
     if (blocks(action)) return hand_over(action);
     action = step(PoolSteps{{{source_, *request_, *machine_}}}, action);

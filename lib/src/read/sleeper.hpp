@@ -1,22 +1,13 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <condition_variable>
-#include <optional>
 #include <utility>
 
+#include "querymark/read/blocking_steps.hpp"
 #include "querymark/read/flight.hpp"
 #include "querymark/support/mutex.hpp"
 
 namespace querymark {
-
-using Deadline = std::optional<std::chrono::steady_clock::time_point>;
-
-inline Deadline sooner(const Deadline& one, const Deadline& other) {
-  if (!one || !other) return one ? one : other;
-  return std::min(*one, *other);
-}
 
 // Where one thread sleeps until one of the flights that it waits for wakes it.
 class Sleeper {

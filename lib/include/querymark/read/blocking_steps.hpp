@@ -1,5 +1,7 @@
 #pragma once  // For writers of drivers.
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -12,6 +14,14 @@
 #include "querymark/read/source.hpp"
 
 namespace querymark {
+
+/// Nothing: never.
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+[[nodiscard]] inline Deadline sooner(const Deadline& one, const Deadline& other) {
+  if (!one || !other) return one ? one : other;
+  return std::min(*one, *other);
+}
 
 /// How a thread that may block does those actions of a machine that concern no other machine: each returns
 /// the next one.

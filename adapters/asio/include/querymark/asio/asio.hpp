@@ -15,8 +15,8 @@
 /// once as it has. A cache without one ends the call with ConfigError, a full queue with an Error that is
 /// worth another try. The same promises as for a call that blocks: the same machine runs both.
 ///
-/// A hit starts no read. With `use_awaitable` it does not suspend and does not allocate (but for strings
-/// among the parameters that are long); other tokens get it by a post, as Asio demands.
+/// A hit starts no read. With `use_awaitable` it does not suspend; other tokens get it by a post, as Asio
+/// demands.
 ///
 /// The parameters are copied: views of text (`string_view`, `char*`) as strings, all else as it is. Memory
 /// is looked into when the operation starts, which for a token that starts later (`use_awaitable`,

@@ -4,6 +4,7 @@
 #include "querymark/support/distinct.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
+#include "read/detached.hpp"
 #include "read/read_machine_steps.hpp"
 
 namespace querymark::detail {
@@ -26,14 +27,11 @@ std::vector<TargetId> with_ids_of(std::span<const Target> implied,
 }
 
 std::unique_ptr<ReadRequest> detached(const ReadRequest& request, std::string_view sql) {
-  std::vector<Target> targets = request.options.tags;
-  request.add_targets(targets);
-  std::unique_ptr<ReadRequest> own = request.detached(std::move(targets));
+  std::unique_ptr<ReadRequest> own = querymark::detached(request);
   if (!own)
     throw ConfigError(
-        "a query in a caller's own transaction is read by the thread that has the transaction, not "
-        "on "
-        "an event loop: " +
+        "a query in a caller's own transaction is read by the thread that has the transaction, "
+        "not on an event loop: " +
         excerpt(sql, kShownOfSql));
   return own;
 }

@@ -11,6 +11,7 @@
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/offload.hpp"
 #include "querymark/read/source.hpp"
+#include "read/detached.hpp"
 
 namespace querymark {
 namespace {
@@ -40,9 +41,7 @@ Offloaded submit_refresh(Source& source, const ReadRequest& request) {
   if (offload->has(name)) return Offloaded::duplicate;  // before anything is copied
   if (!source.failing_refreshes().allows(name, source.cache().clock().coarse_now()))
     return Offloaded::duplicate;  // it failed a moment ago: the next one comes
-  std::vector<Target> targets = request.options.tags;
-  request.add_targets(targets);
-  const std::shared_ptr<ReadRequest> own = request.detached(std::move(targets));
+  const std::shared_ptr<ReadRequest> own = detached(request);
   if (!own) return Offloaded::disabled;
   const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
   own->replaces = entry ? entry->expires() : MonotonicTime::min();
@@ -60,10 +59,8 @@ Offloaded submit_load(Source& source, const ReadRequest& request, CallerId calle
                       std::optional<FlightLeader>& leader) {
   Offload* const offload = source.cache().options().offload.get();
   if (offload == nullptr) return Offloaded::disabled;
-  std::vector<Target> targets = request.options.tags;
-  request.add_targets(targets);
   const auto apart = std::make_shared<Apart>();
-  apart->request = request.detached(std::move(targets));
+  apart->request = detached(request);
   if (!apart->request) return Offloaded::disabled;
   std::function<void()> task = [&source, apart, caller] {
     blocking_load(source, *apart->request, caller, *std::exchange(apart->leader, std::nullopt));

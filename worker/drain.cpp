@@ -15,9 +15,13 @@ LogEndpoint open_log(const DrainSettings& settings) {
   return backend_of_log(settings.db).open_log(settings.db, settings.namespace_name);
 }
 
-std::unique_ptr<Applier> open_target(const DrainSettings& settings, const LogEndpoint& log) {
-  std::unique_ptr<Applier> target =
-      backend_of_target(settings.target).open_target(settings.target, settings.namespace_name, log);
+std::unique_ptr<Applier> open_target(const DrainSettings& settings, const LogEndpoint& log,
+                                     const LogLines& lines) {
+  const TargetSettings wanted{.url = settings.target,
+                              .namespace_name = settings.namespace_name,
+                              .feed_keys = settings.feed_keys ? settings.feed_keys->keys : nullptr,
+                              .lines = lines.with({{"namespace", settings.namespace_name}})};
+  std::unique_ptr<Applier> target = backend_of_target(settings.target).open_target(wanted, log);
   if (Relay* const relay = target->relay())
     relay->on_ask([bell = log.doorbell.get()] { bell->interrupt(); });
   return target;
@@ -67,7 +71,7 @@ struct ReleaseAtEnd {
 Drain::Drain(DrainSettings settings, const LogLines& lines)
     : settings_(std::move(settings)),
       log_(open_log(settings_)),
-      target_(open_target(settings_, log_)),
+      target_(open_target(settings_, log_, lines)),
       lines_(lines.with({{"namespace", settings_.namespace_name}, {"target", target_->name()}})),
       worker_({*log_.reader, *log_.claims, *log_.deliveries, log_.doorbell.get()}, *target_,
               worker_options()) {

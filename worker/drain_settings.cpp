@@ -18,6 +18,13 @@ void read_drain(TomlReader& table, DrainSettings& drain) {
   if (table.read("db_file", file)) drain.db = url_in_file(file);
   table.read("namespace", drain.namespace_name);
   table.read("target", drain.target);
+  if (table.read("feed_keys", file)) {
+    try {
+      drain.feed_keys = FeedKeys::in_file(file);
+    } catch (const ConfigError& failure) {
+      throw ConfigError(table.place("feed_keys") + failure.what());
+    }
+  }
   table.read("lease", drain.lease, 100ms);
   table.read("poll", drain.poll, 1ms);
   std::chrono::milliseconds ttl{};
@@ -49,6 +56,8 @@ void require(const TomlReader& table, const DrainSettings& drain) {
 }
 
 }  // namespace
+
+FeedKeys FeedKeys::in_file(const std::string& path) { return {SealingKeys::from_file(path)}; }
 
 void DrainSettings::require_sane() const {
   if (lease > kLongestLease) throw ConfigError("a lease is at most an hour");

@@ -1,20 +1,35 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "querymark/deliver/worker.hpp"
 #include "querymark/log/pruner.hpp"
+#include "querymark/tier/sealing_keys.hpp"
 
 namespace querymark::cli {
+
+/// What a feed is sealed with, or that it is not. Equal where the keys are, wherever they stand.
+struct FeedKeys {
+  std::shared_ptr<const SealingKeys> keys;
+
+  /// Of a file. Throws ConfigError.
+  [[nodiscard]] static FeedKeys in_file(const std::string& path);
+  friend bool operator==(const FeedKeys& a, const FeedKeys& b) {
+    return a.keys == b.keys || (a.keys && b.keys && *a.keys == *b.keys);
+  }
+};
 
 /// One log that is drained into one shared tier, and how.
 struct DrainSettings {
   std::string db;  ///< A URL.
   std::string namespace_name = "default";
   std::string target;  ///< A URL.
+  /// Of a target that hands the log on. Nothing: nobody has said.
+  std::optional<FeedKeys> feed_keys;
   std::chrono::milliseconds lease = WorkerOptions().lease;
   std::chrono::milliseconds poll = WorkerOptions().poll_interval;
   std::optional<std::chrono::milliseconds> largest_ttl;  ///< Nothing: nobody has said.

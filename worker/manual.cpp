@@ -103,7 +103,8 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
                    ".SH ENVIRONMENT\n.TP\n\\fBQUERYMARK_DB\\fR\nThe database, where neither "
                    "\\-\\-db nor \\-\\-db\\-file is given.\n.TP\n"
                    "\\fBQUERYMARK_FEED_KEYS\\fR\nA file of keys by which a worker seals what it "
-                   "hands on through a Redis server.\n.SH EXIT STATUS\n{}\n",
+                   "hands on through a Redis server, where neither \\-\\-feed\\-keys nor its "
+                   "configuration file names one.\n.SH EXIT STATUS\n{}\n",
                    roff(kExitCodes));
 }
 

@@ -31,7 +31,7 @@ void serve(const std::string& url, const std::string& redis, const std::string& 
   std::shared_ptr<qm::Feed> feed = std::make_shared<qm::RedisFeed>(redis);
   // [/follow]
   // [seal]
-  // The worker's are in the file that its QUERYMARK_FEED_KEYS names.
+  // The worker's are in the file that its --feed-keys names.
   if (!keys.empty())
     feed = std::make_shared<qm::SealedFeed>(feed, qm::SealingKeys::from_file(keys));
   // [/seal]

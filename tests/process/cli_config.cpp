@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -195,6 +196,39 @@ TEST_CASE("config: SIGHUP reads the file again, and keeps what runs when it does
   worker.signal(SIGTERM);
   CHECK(worker.join() == 0);
   CHECK(given.shop.number("select count(*) from querymark_consumer where owner is not null") == 0);
+}
+
+TEST_CASE(
+    "config: a feed's keys are looked at with the file, and a mistake is told with both lines",
+    "[config]") {
+  const Configured given;
+  const std::string keys = given.shop.file("feed.keys");
+  const std::string good = std::string(64, 'a');
+  const auto with_keys = [&](const std::string& text, mode_t mode) {
+    std::ofstream(keys) << text;
+    REQUIRE(::chmod(keys.c_str(), mode) == 0);
+    given.write(given.basics() + given.target() + "feed_keys = \"" + keys + "\"\n");
+    return given.once();
+  };
+  CHECK(with_keys("# of June\none " + good + "\n", 0600).code == 0);  // a file tier needs none
+  const Finished bad = with_keys("# of June\none " + good + "\n\ntwo beef\n", 0600);
+  CHECK(bad.code != 0);
+  CHECK_THAT(bad.output, Contains("worker.toml:4: ") &&
+                             Contains(keys + ": sealing keys, line 4: ") && !Contains("beef"));
+  CHECK_THAT(with_keys("one " + good, 0644).output,
+             Contains("worker.toml:4: ") && Contains("can be used by others"));
+  given.write(given.basics() + given.target() + "feed_keys = 7\n");
+  CHECK_THAT(given.once().output, Contains("worker.toml:4: "));
+  given.write(given.basics() + given.target() + "feed_keys = \"/nowhere\"\n");
+  CHECK_THAT(given.once().output, Contains("worker.toml:4: ") && Contains("can't be opened"));
+  CHECK_THAT(given.once({"--feed-keys", "/elsewhere"}).output, Contains("/nowhere"));
+  // An empty name, as of a variable that is not set, does not mean unsealed.
+  given.write(given.basics() + given.target() + "feed_keys = \"\"\n");
+  CHECK_THAT(given.once().output, Contains("worker.toml:4: "));
+  given.write(given.basics() + given.target());
+  CHECK_THAT(given.once({"--feed-keys", ""}).output, Contains("can't be opened"));
+  CHECK_THAT(given.once({"--feed-keys", "/elsewhere"}).output,
+             Contains("/elsewhere can't be opened"));
 }
 
 TEST_CASE("config: without a file SIGHUP ends the worker, as it ends other programs", "[config]") {

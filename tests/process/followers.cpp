@@ -37,6 +37,13 @@ postgres::Options following(const auto& redis) {
   return options;
 }
 
+[[maybe_unused]] const std::string kKeyOne = "one " + std::string(64, '1') + '\n';
+[[maybe_unused]] const std::string kKeyTwo = "two " + std::string(64, '2') + '\n';
+[[maybe_unused]] void write_keys(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+  REQUIRE(::chmod(path.c_str(), 0600) == 0);
+}
+
 // Until the follower's reads are answered again.
 void catch_up_at_last(PgProcess& process) {
   for (int tries = 0;; ++tries) {
@@ -153,8 +160,7 @@ TEST_CASE("followers: with keys, who has none is answered by nobody", "[follower
   const RedisServer redis;
   const TempDir dir;
   const std::string keys = dir.file("keys");
-  std::ofstream(keys) << "one " << std::string(64, '1') << '\n';
-  REQUIRE(::chmod(keys.c_str(), 0600) == 0);
+  write_keys(keys, kKeyOne);
   std::vector<std::string> command = worker(shop, redis);
   command.insert(command.begin(), {"/usr/bin/env", "QUERYMARK_FEED_KEYS=" + keys});
   const Child working(command);
@@ -167,7 +173,59 @@ TEST_CASE("followers: with keys, who has none is answered by nobody", "[follower
   CHECK(without.code != 0);
   CHECK_THAT(without.output, Contains("no worker hands on the log"));
 }
+
+TEST_CASE("followers: keys are changed on SIGHUP, while followers go on", "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  const TempDir dir;
+  const std::string keys = dir.file("keys");
+  write_keys(keys, kKeyOne);
+  std::ofstream(dir.file("worker.toml"))
+      << "db = \"" << shop.url() << "\"\nnamespace = \"shop\"\ntarget = \"" << redis.url()
+      << "\"\npoll = \"200ms\"\njson = true\nfeed_keys = \"" << keys << "\"\n";
+  Child working({QUERYMARK_PROGRAM, "worker", "--config", dir.file("worker.toml")});
+  const std::string both = dir.file("both");
+  write_keys(both, kKeyOne + kKeyTwo);
+  Child follower({FOLLOWER_EXAMPLE, shop.url(), redis.url(), both});
+  PgProcess other(shop);
+  CHECK_THAT(follower.ask("price 1"), Contains("2.50, a miss"));
+
+  // The path is the same, what stands there is not.
+  write_keys(keys, kKeyTwo + kKeyOne);
+  working.signal(SIGHUP);
+  while (working.hear().find("\"reloaded\"") == std::string::npos) {
+  }
+  const std::string later = dir.file("later");
+  write_keys(later, kKeyTwo);
+  Child new_one({FOLLOWER_EXAMPLE, shop.url(), redis.url(), later});
+  CHECK_THAT(new_one.ask("price 1"), Contains("2.50, a miss"));
+  static_cast<void>(other.set_price(1, 3.5));
+  CHECK_THAT(follower.ask("now 1"), Contains("3.50, a miss"));
+  CHECK_THAT(new_one.ask("now 1"), Contains("3.50, a miss"));
+}
 #endif
+
+TEST_CASE("followers: what somebody else puts in the feed's place costs misses, and is told",
+          "[followers]") {
+  const PgShop shop;
+  const RedisServer redis;
+  std::vector<std::string> command = worker(shop, redis);
+  command.emplace_back("--json");
+  Child working(command);
+  PgProcess other(shop);
+  pqxx::connection own(shop.url());
+  const auto id = pqxx::nontransaction(own)
+                      .exec("select database_id from querymark.meta")[0][0]
+                      .as<std::string>();
+  const std::string stream = "{qm:feed:shop:" + id + "}:stream";
+  redis.ask({"SET", stream, "somebody else's"});
+  static_cast<void>(other.set_price(1, 3));
+  for (std::string line = working.hear(); line.find(stream + ":aside") == std::string::npos;)
+    line = working.hear();
+  PgProcess follower(shop, following(redis));
+  CHECK(follower.price(1)[0] == 3);
+  CHECK(redis.ask({"GET", stream + ":aside"}) == "somebody else's");
+}
 
 TEST_CASE("followers: a killed worker proves nothing, and its successor goes on", "[followers]") {
   const PgShop shop;

@@ -57,8 +57,7 @@ std::unique_ptr<Database> Backend::open_database(const std::string& /*url*/, Cac
   throw ConfigError(lacks());
 }
 
-std::unique_ptr<Applier> Backend::open_target(const std::string& /*url*/,
-                                              const std::string& /*namespace_name*/,
+std::unique_ptr<Applier> Backend::open_target(const TargetSettings& /*settings*/,
                                               const LogEndpoint& /*log*/) const {
   throw ConfigError(lacks());
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "log_lines.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
@@ -14,6 +15,7 @@
 #include "querymark/log/pruning.hpp"
 #include "querymark/log/subscribers.hpp"
 #include "querymark/support/migrations.hpp"
+#include "querymark/tier/sealing_keys.hpp"
 
 namespace querymark {
 class Cache;
@@ -32,6 +34,16 @@ struct LogEndpoint {
   std::unique_ptr<Pruning> pruning;
   std::unique_ptr<Doorbell> doorbell;
   std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
+};
+
+/// What `--target` names, and how the log gets there.
+struct TargetSettings {
+  std::string url;
+  std::string namespace_name;
+  /// Of a feed: what it is sealed with. Null: it is not.
+  std::shared_ptr<const SealingKeys> feed_keys;
+  /// For what happens between rounds.
+  LogLines lines;
 };
 
 /// What `migrate` did to the database that `label` names, without a password.
@@ -66,8 +78,7 @@ class Backend {
       const std::string& url, Cache& cache, const std::string& namespace_name) const;
   /// For kinds that are a shared tier. Throws the same.
   /// `log` is the one that is drained into it, and must outlive it.
-  [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const std::string& url,
-                                                             const std::string& namespace_name,
+  [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                              const LogEndpoint& log) const;
 };
 

@@ -15,13 +15,12 @@ class FileTierBackend final : public Backend {
     return "sqlite:PATH of a file tier";
   }
 
-  [[nodiscard]] std::unique_ptr<Applier> open_target(const std::string& url,
-                                                     const std::string& namespace_name,
+  [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& /*log*/) const override {
     // Longer than a reader waits for another's write: the worker has nothing better to do.
     auto tier = std::make_shared<FileTier>(
-        sqlite_file_of(url), FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
-    return std::make_unique<FileTierApplier>(std::move(tier), namespace_name);
+        sqlite_file_of(settings.url), FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+    return std::make_unique<FileTierApplier>(std::move(tier), settings.namespace_name);
   }
 };
 

@@ -1,6 +1,5 @@
 #include "querymark/redis/redis_feed.hpp"
 
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -12,14 +11,6 @@
 namespace querymark::cli {
 namespace {
 
-// With the keys of the file that the environment names, if it names one.
-std::shared_ptr<Feed> sealed(std::shared_ptr<Feed> feed) {
-  const char* file =
-      std::getenv("QUERYMARK_FEED_KEYS");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  if (file == nullptr || *file == '\0') return feed;
-  return std::make_shared<SealedFeed>(std::move(feed), SealingKeys::from_file(file));
-}
-
 class RedisBackend final : public Backend {
  public:
   [[nodiscard]] bool accepts(const std::string& url) const override { return names_redis(url); }
@@ -30,12 +21,18 @@ class RedisBackend final : public Backend {
     return "a Redis server holds no log: it is a shared tier, for --target";
   }
 
-  [[nodiscard]] std::unique_ptr<Applier> open_target(const std::string& url,
-                                                     const std::string& namespace_name,
+  [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& log) const override {
-    const auto redis = std::make_shared<RedisFeed>(url);
-    const std::shared_ptr<Feed> feed = sealed(redis);
-    const FeedName name{log.inspector->database().database_id, namespace_name};
+    RedisFeedOptions options;
+    options.on_put_aside = [lines = settings.lines](const std::string& key) {
+      const std::string aside = key + ":aside";
+      lines.warn("somebody else's value was in the feed's way: put aside, for a week",
+                 {{"key", key}, {"aside", aside}});
+    };
+    const auto redis = std::make_shared<RedisFeed>(settings.url, std::move(options));
+    std::shared_ptr<Feed> feed = redis;
+    if (settings.feed_keys) feed = std::make_shared<SealedFeed>(feed, settings.feed_keys);
+    const FeedName name{log.inspector->database().database_id, settings.namespace_name};
     return std::make_unique<FeedApplier>(
         redis->url(),
         std::make_unique<FeedRelay>(name, *feed, std::make_unique<Followers>(*log.subscribers)));

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "backends/scheme.hpp"
 #include "commands/commands.hpp"
 #include "database_option.hpp"
 #include "drain_settings.hpp"
@@ -32,6 +34,13 @@ struct Options {
   std::vector<std::function<void(DrainSettings&)>> overrides;
 };
 
+// Those of the file that the environment names, if it names one.
+FeedKeys keys_of_environment() {
+  const char* file =
+      std::getenv("QUERYMARK_FEED_KEYS");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return file == nullptr || *file == '\0' ? FeedKeys{} : FeedKeys::in_file(file);
+}
+
 // The file's, and what was given on the command line over it.
 WorkerConfig config_of(const Options& options) {
   WorkerConfig config;
@@ -50,6 +59,7 @@ WorkerConfig config_of(const Options& options) {
     if (named) drain.namespace_name = options.namespace_name;
     if (aimed) drain.target = options.target;
     for (const auto& set : options.overrides) set(drain);
+    if (!drain.feed_keys && names_redis(drain.target)) drain.feed_keys = keys_of_environment();
     if (drain.namespace_name.empty()) throw ConfigError("--namespace is empty");
     if (drain.target.empty())
       throw ConfigError(
@@ -150,6 +160,13 @@ void add_settings(CLI::App& command, Options& options) {
       "kept no shorter if this is given")
       ->check(CLI::Range(1, 2'000'000))
       ->default_str(std::to_string(WorkerOptions().largest_ttl.count() / 1000));
+  command.add_option_function<std::string>(
+      "--feed-keys",
+      [&options](const std::string& file) {
+        options.overrides.emplace_back(
+            [file](DrainSettings& drain) { drain.feed_keys = FeedKeys::in_file(file); });
+      },
+      "File of keys by which what is handed on to followers is sealed");
   command.add_flag_callback(
       "--no-flush-on-death",
       [&options] {

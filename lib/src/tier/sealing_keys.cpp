@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <system_error>
+#include <utility>
 
 #include "querymark/support/ascii.hpp"
 #include "querymark/support/error.hpp"
@@ -102,19 +103,35 @@ SealingKeys::~SealingKeys() = default;
 std::string_view SealingKeys::sealing() const noexcept { return keys_.front()->name; }
 std::size_t SealingKeys::size() const noexcept { return keys_.size(); }
 
+bool operator==(const SealingKeys& a, const SealingKeys& b) noexcept {
+  return std::ranges::equal(a.keys_, b.keys_, [](const auto& one, const auto& other) {
+    return one->name == other->name &&
+           ::CRYPTO_memcmp(one->secret.bytes.data(), other->secret.bytes.data(), kKeyBytes) == 0;
+  });
+}
+
 std::shared_ptr<const SealingKeys> SealingKeys::parsed(std::string_view text) {
   const std::shared_ptr<SealingKeys> parsed(new SealingKeys);
-  // Says which line, and nothing of what stands there.
-  std::size_t number = 0;
-  const auto refuse = [&number](const std::string& why) {
-    throw ConfigError("sealing keys, entry " + std::to_string(number) + ": " + why);
+  // Says where, and nothing of what stands there.
+  std::size_t line_number = 1;
+  std::size_t number = 0;  // in its line
+  const auto refuse = [&](const std::string& why) {
+    std::string place = "sealing keys, line ";
+    place += std::to_string(line_number);
+    if (number > 1) place.append(", entry ").append(std::to_string(number));
+    throw ConfigError(place.append(": ").append(why));
   };
-  while (!text.empty()) {
+  for (bool next_line = false; !text.empty();) {
+    if (std::exchange(next_line, false)) {
+      ++line_number;
+      number = 0;
+    }
     ++number;
     // A comment ends with its line, whatever stands in it.
     const std::string_view whole = text.substr(0, text.find_first_of("#,\n"));
     text.remove_prefix(whole.size());
     if (text.starts_with('#')) text.remove_prefix(std::min(text.size(), text.find('\n')));
+    next_line = text.starts_with('\n');
     if (!text.empty()) text.remove_prefix(1);
     const std::string_view line = trimmed(whole);
     if (line.empty()) continue;

@@ -45,6 +45,8 @@ class SealingKeys {
   /// The name of the key that seals.
   [[nodiscard]] std::string_view sealing() const noexcept;
   [[nodiscard]] std::size_t size() const noexcept;
+  /// Whether both hold the same keys under the same names, in the same order.
+  friend bool operator==(const SealingKeys& a, const SealingKeys& b) noexcept;
 
   /// Appends to `out` the nonce, random for each call, the sealed `bytes` and their tag.
   /// `authenticated` is not hidden: opening refuses any other. Each name of a value has a key of its

@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "support/held_sync.hpp"
 #include "support/shop.hpp"
 
 using namespace querymark;
@@ -29,6 +30,8 @@ class Waiter {
     rung_ = std::async(std::launch::async, [this] { bell_.wait(1h); });
     while (bell_.looks() == before) std::this_thread::yield();
   }
+  // What has happened up to now is known, and rings no more.
+  void settle() { bell_.wait(0ns); }
   [[nodiscard]] bool rings() const { return rung_.wait_for(20s) == std::future_status::ready; }
   [[nodiscard]] bool still_asleep() const {
     return rung_.wait_for(0s) != std::future_status::ready;
@@ -72,6 +75,69 @@ TEST_CASE("doorbell: a commit rings, whatever name leads to the database", "[doo
     waiter.wait();
     commit(real);
     CHECK(waiter.rings());
+  }
+}
+
+TEST_CASE("doorbell: a commit rings whose sync takes long after its writes were seen",
+          "[doorbell]") {
+  const Shop shop;
+  HeldSync disk;
+  Waiter waiter(shop.path());
+  commit(shop.path());  // so that the log has a head, which is synced by itself
+  waiter.settle();
+  waiter.wait();
+  const std::uint64_t before = waiter.bell().looks();
+  auto committed = std::async(std::launch::async, [&] {
+    SQLite::Database slow(shop.path(), SQLite::OPEN_READWRITE, 5000, HeldSync::kName);
+    slow.exec("pragma synchronous = full; update product set price = price + 1");
+  });
+  disk.await_held();
+  // All of it is written, and nothing will tell when it counts. The first looks follow each other
+  // quickly, a dozen within an eighth of a second: whoever goes on does not give up.
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (waiter.bell().looks() < before + 30 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  CHECK(waiter.bell().looks() >= before + 30);
+  CHECK(waiter.still_asleep());
+  disk.let_go();
+  committed.get();
+  CHECK(waiter.rings());
+}
+
+TEST_CASE("doorbell: commits that look like what was there before ring", "[doorbell]") {
+  const Shop shop;
+  Waiter waiter(shop.path());
+  SQLite::Database other(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  const auto wal_size = [&] { return fs::file_size(shop.path() + "-wal"); };
+  const auto rings_for = [&](const std::string& sql) {
+    waiter.settle();
+    waiter.wait();
+    CHECK(waiter.still_asleep());
+    other.exec(sql);
+    CHECK(waiter.rings());
+  };
+  SECTION("as long a log as before it was emptied") {
+    rings_for("update product set price = 1");
+    const auto before = wal_size();
+    other.exec("pragma wal_checkpoint(truncate)");
+    REQUIRE(wal_size() == 0);
+    rings_for("update product set price = 2");
+    CHECK(wal_size() == before);
+  }
+  SECTION("in the place of one that was written out and rolled back") {
+    // A small cache spills its pages into the log before it is known what becomes of them.
+    other.exec("pragma cache_size = 2; create table big (t text); begin");
+    for (int i = 0; i < 200; ++i) other.exec("insert into big values (hex(randomblob(2000)))");
+    const auto spilled = wal_size();
+    other.exec("rollback");
+    rings_for("update product set price = 3");
+    CHECK(wal_size() == spilled);
+  }
+  SECTION("of a file that is rebuilt as a whole") { rings_for("vacuum"); }
+  SECTION("with a checkpoint in between that starts the log anew") {
+    rings_for("update product set price = 4");
+    other.exec("pragma wal_checkpoint(restart)");
+    for (int i = 0; i < 3; ++i) rings_for("update product set price = price + 1");
   }
 }
 

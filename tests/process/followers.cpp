@@ -312,6 +312,17 @@ TEST_CASE("followers: what a standby gives that lags behind is known to be older
   CHECK(follower.db.replica().loads == 2);
 }
 
+TEST_CASE("cli: the log of a SQLite database is not handed on, and the worker says why",
+          "[followers]") {
+  const TempDir dir;
+  const std::string database = "sqlite:" + dir.file("shop.db");
+  REQUIRE(run({QUERYMARK_PROGRAM, "migrate", "--db", database}).code == 0);
+  const Finished refused = run(
+      {QUERYMARK_PROGRAM, "worker", "--db", database, "--target", "redis://127.0.0.1:1", "--once"});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.output, Contains("has its log at hand") && !Contains("127.0.0.1"));
+}
+
 TEST_CASE("cli: a Redis server is a target, and holds no log", "[followers]") {
   const RedisServer& redis = RedisServer::shared();
   const Finished no_log = run({QUERYMARK_PROGRAM, "migrate", "--db", redis.url()});

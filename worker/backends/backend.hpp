@@ -34,6 +34,8 @@ struct LogEndpoint {
   std::unique_ptr<Pruning> pruning;
   std::unique_ptr<Doorbell> doorbell;
   std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
+  /// Why it can't be handed on to processes that do not look at it themselves; empty: it can.
+  std::string not_for_followers{};
 };
 
 /// What `--target` names, and how the log gets there.

@@ -7,6 +7,7 @@
 #include "backends/scheme.hpp"
 #include "querymark/feed/feed_relay.hpp"
 #include "querymark/feed/sealed_feed.hpp"
+#include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -23,6 +24,7 @@ class RedisBackend final : public Backend {
 
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& log) const override {
+    if (!log.not_for_followers.empty()) throw ConfigError(log.not_for_followers);
     RedisFeedOptions options;
     options.on_put_aside = [lines = settings.lines](const std::string& key) {
       const std::string aside = key + ":aside";

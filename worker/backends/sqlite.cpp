@@ -8,6 +8,12 @@
 namespace querymark::cli {
 namespace {
 
+// Positions may be given out twice in one epoch, and the worker's cursor goes back with the file.
+constexpr const char* kNotForFollowers =
+    "the log of a SQLite database is not handed on: whoever can load from the file has its log at "
+    "hand, and can tell a restore by that alone; open the database without a feed, for which no "
+    "worker is needed";
+
 class SqliteBackend final : public Backend {
  public:
   [[nodiscard]] bool accepts(const std::string& url) const override {
@@ -25,7 +31,8 @@ class SqliteBackend final : public Backend {
                          .subscribers = log->subscribers(),
                          .pruning = log->pruning(),
                          .doorbell = std::make_unique<sqlite::FileDoorbell>(path),
-                         .namespaces = log->namespaces()};
+                         .namespaces = log->namespaces(),
+                         .not_for_followers = kNotForFollowers};
     endpoint.reader = std::move(log);
     return endpoint;
   }

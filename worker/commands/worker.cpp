@@ -196,7 +196,7 @@ void add_worker(CLI::App& app, ExitCode& code) {
   options->target_given =
       command->add_option("--target", options->target,
                           "Shared tier: sqlite:PATH of a file tier; or redis://HOST of a server "
-                          "through which followers get the log");
+                          "through which followers get the log of a PostgreSQL database");
   command->add_flag("--once", options->once, "Drain what is there and exit");
   add_settings(*command, *options);
   command->add_flag("--json", options->json, "Log lines as JSON objects");

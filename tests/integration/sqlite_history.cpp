@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "querymark/file_tier/file_tier.hpp"
+#include "querymark/follow/subscriber.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
@@ -19,6 +20,12 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
+
+class Silent final : public Doorbell {
+ public:
+  void wait(std::chrono::nanoseconds /*timeout*/) override {}
+  void interrupt() override {}
+};
 
 Epoch epoch_of(Process& process) { return process.db.source().marks().cursor().epoch; }
 
@@ -183,6 +190,30 @@ TEST_CASE(
       "begin immediate; update querymark_meta set floor = (select max(id) + 1 from querymark_log);"
       "delete from querymark_log; commit");
   CHECK(reader.db.wait(vanished, Wait::local(10s)).satisfied());
+}
+
+TEST_CASE(
+    "history: a write at a position that was passed before a restore is not taken for applied",
+    "[history]") {
+  const Shop shop;
+  sqlite::Log log(shop.path(), "shop");
+  Marks marks{4096};
+  Silent bell;
+  Subscriber reader("shop", log, bell, marks);  // looks at the log when it is told to
+  reader.begin();
+  {
+    Process before(shop);
+    for (int i = 0; i < 10; ++i) before.set_price(2, i);
+  }
+  reader.catch_up();
+  const Cursor passed = marks.cursor();
+  shop.rewind();
+  const Receipt receipt = Process(shop).set_price(1, 50.0);  // by one who knows of nothing
+  REQUIRE(receipt.epoch == passed.epoch);
+  REQUIRE(passed.snapshot.covers(receipt.position));
+  CHECK(reader.wait(receipt, Wait::local(10s)).status == WaitStatus::refused);
+  reader.catch_up();
+  CHECK(marks.cursor().epoch != passed.epoch);
 }
 
 TEST_CASE(

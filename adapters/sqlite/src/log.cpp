@@ -53,7 +53,9 @@ std::string Log::database_id() const {
 Cursor Log::now() {
   const MutexLock lock(file_->mutex());
   file_->follow_path();
-  return file_->state(0).cursor();
+  Cursor now = file_->state(0).cursor();
+  file_->note_told(now);
+  return now;
 }
 
 Cursor Log::retained() {
@@ -65,8 +67,9 @@ Cursor Log::retained() {
 
 TailPage Log::read(const TailRequest& request) {
   TailPage page = read_page(request);
-  if (!request.beat || page.status == TailStatus::history_changed) return page;
   const MutexLock lock(file_->mutex());
+  file_->note_told(page.upto);
+  if (!request.beat || page.status == TailStatus::history_changed) return page;
   page.beaten = file_->beat(*request.beat, request.from);
   return page;
 }
@@ -149,8 +152,12 @@ bool Log::refutes(const Receipt& receipt) {
   const MutexLock lock(file_->mutex());
   file_->follow_path();
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
-  const LogState state = file_->look(0);
+  const Cursor told = file_->told();
+  const LogState state = file_->look(last_id(told));
   if (state.epoch != receipt.epoch) return true;
+  // Rewound, and nobody has looked since: the write is of this history, what the reader has applied
+  // is of another.
+  if (told.epoch == state.epoch && state.rewound(last_id(told), told.last_write)) return true;
   if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
   const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
   return found.empty() || write_id_of(found.row(0)["write_id"].as<std::int64_t>()) != receipt.write;

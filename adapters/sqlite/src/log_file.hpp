@@ -60,6 +60,9 @@ class LogFile {
   /// The file beside this one.
   [[nodiscard]] SubscriberFile& subscribers() QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] Beaten beat(const Heartbeat& beat, const Cursor& cursor) QUERYMARK_REQUIRES(mutex_);
+  /// How far the log's reader was last told that it goes.
+  void note_told(const Cursor& upto) QUERYMARK_REQUIRES(mutex_) { told_ = upto; }
+  [[nodiscard]] const Cursor& told() const QUERYMARK_REQUIRES(mutex_) { return told_; }
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
@@ -96,6 +99,7 @@ class LogFile {
   std::string database_id_ QUERYMARK_GUARDED_BY(mutex_);
   Epoch adopted_
       QUERYMARK_GUARDED_BY(mutex_);  // the epoch under which the file was last proved to be its own
+  Cursor told_ QUERYMARK_GUARDED_BY(mutex_);
   std::unique_ptr<Connection> connection_ QUERYMARK_GUARDED_BY(mutex_);
   SubscriberFile subscribers_ QUERYMARK_GUARDED_BY(mutex_);
   std::optional<FileIdentity> wal_

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdint>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 #include <thread>
@@ -20,13 +21,18 @@ namespace {
 // A shop, a standby of its server, and a process that loads from that. The process looks at the log
 // only when it is told to.
 struct Replicated {
-  explicit Replicated(PostgresServer& server = PostgresServer::shared()) : shop(server) {
+  enum class Of : std::uint8_t { primary, standby };
+  explicit Replicated(PostgresServer& server = PostgresServer::shared(), Of of = Of::primary)
+      : shop(server),
+        between(of == Of::standby ? PostgresServer::standby_of(server) : nullptr),
+        standby(PostgresServer::standby_of(between ? *between : server)) {
     await_listening(process.db);
     replay();
   }
 
   PgShop shop;
-  std::unique_ptr<PostgresServer> standby = PostgresServer::standby_of(shop.server());
+  std::unique_ptr<PostgresServer> between;  // whom the standby follows, if not the primary
+  std::unique_ptr<PostgresServer> standby;
   PgProcess process{shop, options()};
   int unknown = 1000;  // products that there are not, and that nobody has asked for
 
@@ -234,6 +240,39 @@ TEST_CASE("postgres standby: of another history than the process follows it prov
   r.resume();
   CHECK(r.price(2) == 7.0);
   CHECK(r.stale() == 1);
+}
+
+TEST_CASE("postgres standby: one that follows another standby is judged like that", "[standby]") {
+  Replicated r(PostgresServer::shared(), Replicated::Of::standby);
+  CHECK(r.price(1) == 2.5);
+  CHECK(r.loads() == 1);
+  r.pause();
+  static_cast<void>(r.process.set_price(1, 3));
+  r.between->await_replay(r.shop.server());
+  CHECK(r.price(1) == 3.0);  // it does not show the write
+  CHECK(r.stale() == 1);
+  r.resume();
+  CHECK(r.price(2) == 7.0);
+  CHECK(r.loads() == 3);
+  CHECK(r.stale() == 1);
+}
+
+TEST_CASE(
+    "postgres standby: one whose own primary was promoted proves nothing once a program has opened "
+    "that",
+    "[standby]") {
+  Replicated r(PostgresServer::shared(), Replicated::Of::standby);
+  CHECK(r.price(3) == 30.0);
+  CHECK(r.loads() == 1);
+  r.between->promote();
+  // Whoever opens it finds another history there, and says so in the database.
+  PgProcess other(r.between->url(r.shop.name()), PgProcess::quick());
+  static_cast<void>(other.set_price(1, 99));
+  r.await_on_standby("select price = 99 from product where id = 1");
+  REQUIRE(r.is_on_standby("select pg_is_in_recovery()"));
+  CHECK(r.price(1) == 2.5);
+  CHECK(r.price(2) == 7.0);
+  CHECK(r.stale() == 2);
 }
 
 TEST_CASE("postgres standby: while it is down the primary answers", "[standby]") {

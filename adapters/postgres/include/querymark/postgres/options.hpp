@@ -70,7 +70,8 @@ struct Options {
   /// nobody is known to have invalidated may come older than what an earlier read saw. While a
   /// transaction stays open on the primary, loads of what was written since ask both. Name a standby
   /// of the primary itself: of one that follows another standby nobody can tell that this was promoted
-  /// beside a primary that lives on. Empty: none.
+  /// beside a primary that lives on, before a program with this library has opened the promoted one and
+  /// begun a new epoch there. Empty: none.
   std::string replica_url{};
   /// A server through which a worker hands on the log, such as
   /// `std::make_shared<RedisFeed>("redis://cache:6379")`: then this process follows that, and never

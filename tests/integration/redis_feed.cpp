@@ -134,6 +134,93 @@ TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing
   CHECK(follower.log.gaps() == 0);
 }
 
+TEST_CASE("redis feed: what an operator does to the server costs time at most", "[redis]") {
+  RedisServer server;
+  Handed handed(server.url(), "operated", 300ms);
+  handed.work();
+  Follower follower(handed);
+  follower.subscriber.start();
+  const std::string stream = "{qm:feed:shop:operated}:stream";
+  // Whatever was done, in the end what is written meanwhile is applied.
+  const auto catches_up = [&] {
+    const std::uint64_t before = follower.marks.generation();
+    static_cast<void>(handed.write(kProduct));
+    for (int tries = 0;; ++tries) {
+      try {
+        follower.subscriber.catch_up();
+        break;
+      } catch (const Error&) {  // the worker's breaker may still be open
+        REQUIRE(tries < 100);
+      }
+    }
+    CHECK_FALSE(follower.unchanged(before, kProduct));
+    CHECK(follower.marks.cursor() == handed.outbox.now());
+  };
+  catches_up();
+
+  SECTION("it closes all connections, as its idle timeout or a proxy's does") {
+    for (int i = 0; i < 3; ++i) {
+      server.ask({"CLIENT", "KILL", "TYPE", "normal"});
+      catches_up();
+    }
+    CHECK(follower.log.gaps() == 0);
+  }
+  SECTION("it is made another's replica, and master again") {
+    server.ask({"REPLICAOF", "127.0.0.1", "1"});
+    CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
+    const std::uint64_t before = follower.marks.generation();
+    static_cast<void>(handed.write(kOther));
+    CHECK_THROWS_AS(follower.subscriber.catch_up(), Error);
+    server.ask({"REPLICAOF", "NO", "ONE"});
+    catches_up();
+    CHECK_FALSE(follower.unchanged(before, kOther));
+    CHECK(follower.log.gaps() == 0);
+  }
+  SECTION("it pauses for longer than anybody waits, and then answers what was asked before") {
+    for (int i = 0; i < 2; ++i) {
+      server.ask({"CLIENT", "PAUSE", "700", "ALL"});
+      catches_up();
+    }
+    CHECK(follower.log.foreign() == 0);
+  }
+  SECTION("an entry is removed from the middle of the stream") {
+    const std::uint64_t before = follower.marks.generation();
+    static_cast<void>(handed.write(kOther));
+    follower.subscriber.catch_up();
+    CHECK_FALSE(follower.unchanged(before, kOther));
+    Follower late(handed);
+    server.ask({"XTRIM", stream, "MAXLEN", "0"});
+    late.subscriber.begin();  // by the beat
+    catches_up();
+    late.subscriber.catch_up();
+    CHECK(late.marks.cursor() == handed.outbox.now());
+  }
+  SECTION("it forgets its scripts, and is told to keep nothing that is not asked for") {
+    server.ask({"SCRIPT", "FLUSH"});
+    server.ask({"CONFIG", "SET", "maxmemory-policy", "allkeys-random"});
+    catches_up();
+    CHECK(follower.log.gaps() == 0);
+  }
+  SECTION("the questions' place is full of what nobody asks") {
+    const std::string asks = "{qm:feed:shop:operated}:asks";
+    for (int i = 0; i < 2000; i += 4) {
+      std::vector<std::string> words{"HSET", asks};
+      for (int j = i; j < i + 4; ++j) {
+        words.push_back("nobody" + std::to_string(j));
+        words.push_back("QMFA");
+      }
+      server.ask(words);
+    }
+    catches_up();
+  }
+  SECTION("its databases change places") {
+    server.ask({"SWAPDB", "0", "1"});
+    catches_up();
+    server.ask({"SWAPDB", "0", "1"});  // what was there before is back
+    catches_up();
+  }
+}
+
 TEST_CASE("redis feed: entries in places below those that were read are found out (hard case 76)",
           "[redis]") {
   RedisServer& server = RedisServer::shared();

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "logs.hpp"
+#include "querymark/key/tracked.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -63,6 +64,43 @@ TEMPLATE_TEST_CASE("outbox: pages stay inside a fixed pair", "[log]", QUERYMARK_
   }
   CHECK(seen == 10);
   CHECK(log.reader().read(after(page.upto)).rows.size() == 1);
+}
+
+TEMPLATE_TEST_CASE("outbox: what triggers report is shown to every namespace, target by target",
+                   "[log]", QUERYMARK_LOGS) {
+  TestType log;
+  const Cursor cursor = log.reader().now();
+  std::string many = "public:product:id:";
+  for (int i = 0; i < 256; ++i)
+    many.append(i > 0 ? "," : "").append(std::to_string(10'000'000 + i));
+  log.write(batch({tag("a")}));
+  log.tracked("rows", "public:product:id:7,8");
+  log.tracked("relation", "public:product");
+  log.tracked("schema", "schema");
+  log.tracked("rows", many);
+  log.write(batch({tag("b")}));
+  const TailPage all = log.reader().read(after(cursor));
+  REQUIRE(all.rows.size() == 1 + 3 + 2 + 1 + 257 + 1);
+  CHECK(all.rows[0].target == tag("a"));
+  CHECK(all.rows[1].target == any_row_of("public:product"));
+  CHECK(all.rows[3].target == row_of("public:product", "id", std::vector<std::string>{"8"}));
+  CHECK(all.rows[3].position == all.rows[1].position);
+  CHECK(all.rows[5].target == all_rows_of("public:product"));
+  CHECK(all.rows[6].target == schema_of_all());
+  CHECK(all.rows.back().target == tag("b"));
+
+  TailRequest request = after(cursor);
+  request.limit = 2;  // rows of the log, not targets
+  TailPage page = log.reader().read(request);
+  CHECK(page.rows.size() == 4);
+  std::size_t seen = page.rows.size();
+  request.upto = page.upto;
+  while (page.more) {
+    request.after = page.rows.back();
+    page = log.reader().read(request);
+    seen += page.rows.size();
+  }
+  CHECK(seen == all.rows.size());
 }
 
 TEMPLATE_TEST_CASE("outbox: a malformed row is shown as such, with its neighbours", "[log]",

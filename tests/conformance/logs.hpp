@@ -26,6 +26,9 @@ struct MemoryLog {
   void grow_old(std::chrono::milliseconds by) { clock_.advance(by); }
   Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
   void malformed() { outbox_.append_malformed(); }
+  void tracked(const std::string& kind, const std::string& text) {
+    outbox_.append_tracked(kind, text);
+  }
   void prune(Position floor) { outbox_.prune(floor); }
   void lose_history() { outbox_.replace_history(); }
 };
@@ -63,6 +66,10 @@ struct SqliteLog {
     shop.execute(
         "insert into querymark_log (namespace, kind, target, write_id) values ('shop', 'tag', '%', "
         "3)");
+  }
+  void tracked(const std::string& kind, const std::string& text) {
+    shop.execute("insert into querymark_log (namespace, kind, target) values ('*', '" + kind +
+                 "', '" + text + "')");
   }
   void prune(Position floor) {
     shop.execute("update querymark_meta set floor = " + std::to_string(floor.value));
@@ -108,6 +115,10 @@ struct PostgresLog {
     shop.execute(
         "insert into querymark.log (namespace, kind, target, write_id) values ('shop', 'tag', '%', "
         "3)");
+  }
+  void tracked(const std::string& kind, const std::string& text) {
+    shop.execute("insert into querymark.log (namespace, kind, target) values ('*', '" + kind +
+                 "', '" + text + "')");
   }
   void prune(Position floor) {
     const std::string id = "'" + std::to_string(floor.value) + "'::xid8";

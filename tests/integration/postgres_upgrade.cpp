@@ -131,7 +131,7 @@ TEST_CASE("postgres upgrade: statements of the older programs find what they fou
                            {"consumer_release", "('shop', 'tier', 'me')"},
                        },
                        {"0003_identity.sql", "0004_deliveries.sql", "0005_subscribers.sql",
-                        "0006_delivery_pages.sql", "0007_log_entry.sql"});
+                        "0006_delivery_pages.sql", "0007_log_entry.sql", "0008_tracked.sql"});
   // And adopt as they did.
   CHECK(old.text("select querymark.adopt()").size() == 32);
   CHECK(old.text("select querymark.adopt() = epoch from querymark.meta") == "t");
@@ -158,7 +158,8 @@ TEST_CASE("postgres upgrade: statements of the release before find what they fou
                            {"consumer_release", "('shop', 'tier', 'me')"},
                            {"deliveries_list", "('shop', 'tier', 10)"},
                        },
-                       {"0005_subscribers.sql", "0006_delivery_pages.sql", "0007_log_entry.sql"});
+                       {"0005_subscribers.sql", "0006_delivery_pages.sql", "0007_log_entry.sql",
+                        "0008_tracked.sql"});
   // A program of then that goes on: its claims and cursors, and a floor that it can go by.
   old.run("delete from querymark.log where kind = 'entity'");
   CHECK(old.text("select floor = pg_snapshot_xmax(pruned) from querymark.meta") == "t");

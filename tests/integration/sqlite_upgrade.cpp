@@ -98,7 +98,8 @@ TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its trigge
   }
   CHECK(sqlite::migrate(path).applied ==
         std::vector<std::string>{"0002_identity.sql", "0003_deliveries.sql",
-                                 "0004_delivery_pages.sql", "0005_log_kinds.sql"});
+                                 "0004_delivery_pages.sql", "0005_log_kinds.sql",
+                                 "0006_tracked.sql"});
   CHECK(number(path, "select group_concat(id) = '1,2,3' from querymark_log"));
   CHECK(number(path, "select seq from sqlite_sequence where name = 'querymark_log'") == 4);
   CHECK(number(path, "select count(*) from querymark_log where coalesce(witness, 0) = 0") == 0);

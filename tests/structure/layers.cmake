@@ -2,7 +2,7 @@
 #
 #   worker, examples -> adapters -> lib, and within lib each area knows those before it in this list.
 
-set(areas support observe key result mark memory tier log wait follow write deliver feed read database testing)
+set(areas support observe key automatic result mark memory tier log wait follow write deliver feed read database testing)
 
 # Headers of other people's libraries that the core's public headers must not bring along.
 set(outside "openssl|libpq|sqlite3|SQLiteCpp|pqxx|boost/asio|boost/beast|hiredis|libmemcached|xxhash")

@@ -8,6 +8,7 @@
 #include "log_table.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/log/coverage_rows.hpp"
+#include "querymark/log/log_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "subscriber_table.hpp"
@@ -141,8 +142,7 @@ TailPage Log::read(const TailRequest& request) {
   if (newest) log_->remember(request.from, found.state);
   page.beaten = found.beaten;
   page.upto = request.upto.value_or(found.state.cursor());
-  page.more = found.rows.size() > request.limit;
-  if (page.more) found.rows.resize(request.limit);
+  page.more = cut_page(found.rows, request.limit);
   page.rows = std::move(found.rows);
   return page;
 }

@@ -5,6 +5,7 @@
 
 #include "postgres_sql.hpp"
 #include "querymark/log/fields.hpp"
+#include "querymark/log/log_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "snapshot_text.hpp"
@@ -83,12 +84,12 @@ LogPage page_of(const ResultSet& set) {
   for (const Row row : set) {
     if (row[id].is_null()) continue;  // the state alone
     const Field target = row[text];
-    found.rows.push_back({.id = row[id].as<std::uint64_t>(),
-                          .position = parse_position(row[xid].view()),
-                          .write = {static_cast<std::uint64_t>(row[write].as<std::int64_t>())},
-                          .target = target.is_null()
-                                        ? std::nullopt
-                                        : Target::from_log(row[kind].view(), target.view())});
+    append_row(found.rows,
+               {.id = row[id].as<std::uint64_t>(),
+                .position = parse_position(row[xid].view()),
+                .write = {static_cast<std::uint64_t>(row[write].as<std::int64_t>())},
+                .target = std::nullopt},
+               row[kind].view(), target.is_null() ? std::string_view() : target.view());
   }
   const auto place = [](const LogRow& row) { return std::pair(row.position, row.id); };
   if (!std::ranges::is_sorted(found.rows, {}, place)) std::ranges::sort(found.rows, {}, place);

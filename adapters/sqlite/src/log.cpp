@@ -9,6 +9,7 @@
 #include "log_file.hpp"
 #include "log_table.hpp"
 #include "querymark/log/coverage_rows.hpp"
+#include "querymark/log/log_rows.hpp"
 #include "sqlite_sql.hpp"
 #include "subscriber_table.hpp"
 
@@ -115,19 +116,16 @@ TailPage Log::read_page(const TailRequest& request) {
       sql::log_page, {as_parameter(after), as_parameter(last_id(page.upto)),
                       as_parameter(file_->namespace_name()), as_parameter(request.limit + 1)});
   for (const Row row : rows) {
-    if (page.rows.size() == request.limit) {
-      page.more = true;
-      break;
-    }
     const auto id = row["id"].as<std::uint64_t>();
     const Field target = row["target"];
-    page.rows.push_back({.id = id,
-                         .position = Position{id},
-                         .write = write_id_of(row["write_id"].as<std::int64_t>()),
-                         .target = target.is_null()
-                                       ? std::nullopt
-                                       : Target::from_log(row["kind"].view(), target.view())});
+    append_row(page.rows,
+               {.id = id,
+                .position = Position{id},
+                .write = write_id_of(row["write_id"].as<std::int64_t>()),
+                .target = std::nullopt},
+               row["kind"].view(), target.is_null() ? std::string_view() : target.view());
   }
+  page.more = cut_page(page.rows, request.limit);
   const std::uint64_t last = page.more ? page.rows.back().id : last_id(page.upto);
   if (file_->has_gap(after, last)) {
     transaction.commit();

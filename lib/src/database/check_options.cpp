@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "querymark/key/tracked.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::detail {
@@ -20,6 +21,9 @@ void require_shared_options(std::string_view namespace_name, TimeSpan default_tt
                             TimeSpan poll_interval) {
   if (namespace_name.empty())
     throw ConfigError("namespace_name can't be empty; leave it out for \"default\"");
+  if (namespace_name == kTrackedNamespace)
+    throw ConfigError(
+        "namespace_name can't be *: what triggers report stands there, for all namespaces");
   not_negative(default_ttl, "default_ttl");
   require_time(max_lag, "max_lag");
   require_time(poll_interval, "poll_interval");

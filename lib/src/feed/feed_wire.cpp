@@ -21,7 +21,7 @@ constexpr std::size_t kPositionDigits = 20;
 
 constexpr std::uint8_t kEverything = 255;
 constexpr auto kKinds = {TargetKind::key, TargetKind::tag, TargetKind::entity,
-                         TargetKind::collection};
+                         TargetKind::collection, TargetKind::tracked};
 
 }  // namespace
 

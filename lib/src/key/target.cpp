@@ -1,20 +1,38 @@
 #include "querymark/key/target.hpp"
 
+#include <algorithm>
+#include <initializer_list>
+
+#include "querymark/key/tracked.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
 namespace {
 
-constexpr std::string_view kKindNames[] = {"key", "tag", "entity", "collection", "flush"};
+constexpr std::string_view kKindNames[] = {"key",        "tag",   "entity",
+                                           "collection", "flush", "tracked"};
 
-// Every `%` of a canonical text starts an escape that `escape_segment` could have written.
-bool is_canonical(std::string_view text) noexcept {
-  if (text.empty() || text.size() > Target::kMaxText || !is_plain_utf8(text)) return false;
-  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
-    const std::string_view code = text.substr(at + 1, 2);
-    if (code != "25" && code != "3A") return false;
-  }
+// Every `%` starts one of the escapes.
+bool is_escaped(std::string_view text, std::initializer_list<std::string_view> escapes) noexcept {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1))
+    if (std::ranges::find(escapes, text.substr(at + 1, 2)) == escapes.end()) return false;
   return true;
+}
+
+bool is_text(std::string_view text) noexcept {
+  return !text.empty() && text.size() <= Target::kMaxText && is_plain_utf8(text);
+}
+
+// As `escape_segment` could have written it.
+bool is_canonical(std::string_view text) noexcept {
+  return is_text(text) && is_escaped(text, {"25", "3A"});
+}
+
+// One that the functions of tracked.hpp could have made. They begin with what no canonical text begins
+// with, so that texts alone tell tracked targets from tags.
+bool is_tracked(std::string_view text) noexcept {
+  return is_text(text) && is_tracked_text(text) &&
+         is_escaped(text.substr(1), {"25", "3A", "2C", "2B"});
 }
 
 // One that `key_named` or `key_of` could have made. Another one, from a writer of its own spelling,
@@ -84,6 +102,8 @@ std::optional<Target> Target::from_log(std::string_view kind, std::string_view t
     if (kind != kKindNames[i]) continue;
     const auto found = static_cast<TargetKind>(i);
     if (found == TargetKind::flush) return Target(found, {});
+    if (found == TargetKind::tracked)
+      return is_tracked(text) ? std::optional(Target(found, std::string(text))) : std::nullopt;
     if (!is_canonical(text)) return std::nullopt;
     if (found == TargetKind::entity && text.find(':') == std::string_view::npos)
       return std::nullopt;

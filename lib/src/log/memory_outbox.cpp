@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "querymark/log/log_rows.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 
@@ -29,6 +30,15 @@ void MemoryOutbox::append_malformed() {
   last_write_ = WriteId{random_u64()};
   rows_.push_back(
       {.id = last_.value, .position = last_, .write = last_write_, .target = std::nullopt});
+}
+
+void MemoryOutbox::append_tracked(std::string_view kind, std::string_view text) {
+  const MutexLock lock(mutex_);
+  last_.value += 1;
+  last_write_ = WriteId{random_u64()};
+  append_row(rows_,
+             {.id = last_.value, .position = last_, .write = last_write_, .target = std::nullopt},
+             kind, text);
 }
 
 void MemoryOutbox::prune(Position floor) {
@@ -88,12 +98,10 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
   for (const LogRow& row : std::ranges::subrange(first, rows_.end())) {
     if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position))
       continue;
-    if (page.rows.size() == request.limit) {
-      page.more = true;
-      break;
-    }
+    if (page.rows.size() > request.limit && page.rows.back().id != row.id) break;
     page.rows.push_back(row);
   }
+  page.more = cut_page(page.rows, request.limit);
   return page;
 }
 

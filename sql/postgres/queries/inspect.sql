@@ -29,8 +29,8 @@ select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.o
   from querymark.consumer c
   join querymark.meta m on m.id = 1
   left join lateral (
-    select count(*) filter (where r.namespace = c.namespace) as behind, count(*) as seen,
-           min(r.created_at) filter (where r.namespace = c.namespace) as oldest
+    select count(*) filter (where r.namespace in (c.namespace, '*')) as behind, count(*) as seen,
+           min(r.created_at) filter (where r.namespace in (c.namespace, '*')) as oldest
       from (
         (select l.namespace, l.created_at from querymark.log l
           where l.xid = any (array(select pg_snapshot_xip(c.cursor))) limit 100000)
@@ -45,8 +45,8 @@ select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.o
 
 -- The same for any cursor ($2) of this history, among the next $3 rows.
 -- name: inspect_behind
-select count(*) filter (where r.namespace = $1) as behind, count(*) >= $3::bigint as behind_more,
-       (extract(epoch from clock_timestamp() - min(r.created_at) filter (where r.namespace = $1)) * 1000)::bigint as lag
+select count(*) filter (where r.namespace in ($1, '*')) as behind, count(*) >= $3::bigint as behind_more,
+       (extract(epoch from clock_timestamp() - min(r.created_at) filter (where r.namespace in ($1, '*'))) * 1000)::bigint as lag
   from (
     (select l.namespace, l.created_at from querymark.log l
       where l.xid = any (array(select pg_snapshot_xip($2::text::pg_snapshot))) limit $3::bigint)

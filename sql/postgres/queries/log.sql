@@ -18,7 +18,7 @@ select h.epoch, h.adopted, h.pruned::text, pg_current_snapshot()::text as snapsh
 -- Ordered branches, because an OR reads the whole index under a generic plan; and one bound of each kind per branch,
 -- because a scan with two lower bounds may start at the wrong one. The upper bound keeps out rows of a foreign
 -- history (pg_restore, logical replication), whose ids may lie in the future.
--- A target longer than any that the library makes comes as null, malformed: it is never fetched, so a page has a bound
+-- What triggers report stands in the namespace *. A target longer than any that the library makes comes as null, malformed: it is never fetched, so a page has a bound
 -- in bytes, too.
 -- name: log_page
 with state as materialized (
@@ -31,25 +31,26 @@ select s.epoch, s.adopted, s.pruned::text, s.snapshot::text, pg_backend_pid() as
   from state s
 union all
 select null, null, null, null, null, null,
-       r.id, r.xid::text, r.kind, case when octet_length(r.target) <= 1024 then r.target end, r.write_id
+       r.id, r.xid::text, r.kind,
+       case when octet_length(r.target) <= case r.kind when 'rows' then 16384 else 1024 end then r.target end, r.write_id
   from state s
  cross join lateral (
     (select l.id, l.xid, l.kind, l.target, l.write_id
        from querymark.log l
       where l.xid = $5::text::xid8 and l.id > $6::bigint
-        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        and l.namespace in ($1, '*') and pg_visible_in_snapshot(l.xid, s.upto)
       order by l.xid, l.id limit $7::bigint)
     union all
     (select l.id, l.xid, l.kind, l.target, l.write_id
        from querymark.log l
       where l.xid = any ($3::text[]::xid8[])
-        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        and l.namespace in ($1, '*') and pg_visible_in_snapshot(l.xid, s.upto)
       order by l.xid, l.id limit $7::bigint)
     union all
     (select l.id, l.xid, l.kind, l.target, l.write_id
        from querymark.log l
       where l.xid > $2::text::xid8 and l.xid < pg_snapshot_xmax(s.upto)
-        and l.namespace = $1 and pg_visible_in_snapshot(l.xid, s.upto)
+        and l.namespace in ($1, '*') and pg_visible_in_snapshot(l.xid, s.upto)
       order by l.xid, l.id limit $7::bigint)
  ) r
 
@@ -143,5 +144,6 @@ select set_config('lock_timeout', '50ms', true), set_config('synchronous_commit'
 -- Of the newest rows alone: no index serves this, and the log may be long.
 -- name: namespaces
 select distinct namespace from (select namespace from querymark.log order by xid desc, id desc limit 10000) newest
+ where namespace <> '*'
  order by namespace
  limit 20

@@ -16,12 +16,12 @@ select c.namespace, c.name, case when c.lease_until > now.ms then c.owner end as
        c.epoch is m.epoch as current, cast(c.cursor_id as text) as cursor, c.segment_attempts as attempts,
        c.flush_required_upto is not null as owes_flush, max(now.ms - c.down_since, 0) as down, c.down_reason,
        (select count(*) from (select namespace from querymark_log where id > c.cursor_id order by id limit 100000) r
-         where r.namespace = c.namespace and c.epoch is m.epoch) as behind,
+         where r.namespace in (c.namespace, '*') and c.epoch is m.epoch) as behind,
        c.epoch is m.epoch
        and (select count(*) = 100000 from (select 1 from querymark_log where id > c.cursor_id limit 100000)) as behind_more,
        (select max(now.ms - r.created_at, 0)
           from (select namespace, created_at from querymark_log where id > c.cursor_id order by id limit 100000) r
-         where r.namespace = c.namespace and c.epoch is m.epoch limit 1) as lag,
+         where r.namespace in (c.namespace, '*') and c.epoch is m.epoch limit 1) as lag,
        10000 as bound,
        (select count(*) from (select 1 from querymark_delivery d
                                where d.namespace = c.namespace and d.consumer = c.name and d.state in ('pending', 'claimed')
@@ -40,9 +40,9 @@ select c.namespace, c.name, case when c.lease_until > now.ms then c.owner end as
 
 -- The same for any cursor (?2) of this history, among the next ?3 rows.
 -- name: inspect_behind
-select count(*) filter (where r.namespace = ?1) as behind, count(*) >= ?3 as behind_more,
+select count(*) filter (where r.namespace in (?1, '*')) as behind, count(*) >= ?3 as behind_more,
        max(cast((julianday('now') - 2440587.5) * 86400000 as integer)
-           - min(r.created_at) filter (where r.namespace = ?1), 0) as lag
+           - min(r.created_at) filter (where r.namespace in (?1, '*')), 0) as lag
   from (select namespace, created_at from querymark_log where id > ?2 order by id limit ?3) r
 
 -- ?1 ids as a JSON list.

@@ -11,11 +11,13 @@ select m.epoch as epoch, m.floor as floor, coalesce(s.seq, 0) as last,
   left join main.sqlite_sequence s on s.name = 'querymark_log'
  where m.id = 1
 
--- A target longer than any that the library writes is left where it is: its row counts as malformed.
+-- What triggers report stands in the namespace *. A target longer than any that the library writes is left where it
+-- is: its row counts as malformed.
 -- name: log_page
-select id, kind, case when length(cast(target as blob)) <= 1024 then target end as target, write_id
+select id, kind, case when length(cast(target as blob)) <= iif(kind = 'rows', 16384, 1024) then target end as target,
+       write_id
   from querymark_log
- where id > ?1 and id <= ?2 and namespace = ?3
+ where id > ?1 and id <= ?2 and namespace in (?3, '*')
  order by id
  limit ?4
 
@@ -61,5 +63,6 @@ delete from querymark_log
 -- Of the newest rows alone: no index serves this, and the log may be long.
 -- name: namespaces
 select distinct namespace from (select namespace from querymark_log order by id desc limit 10000) newest
+ where namespace <> '*'
  order by namespace
  limit 20

@@ -13,8 +13,8 @@
 
 namespace querymark {
 
-/// What an intent can hit.
-enum class TargetKind : std::uint8_t { key, tag, entity, collection, flush };
+/// What an intent can hit. `tracked`: what triggers report, see tracked.hpp; no user declares it.
+enum class TargetKind : std::uint8_t { key, tag, entity, collection, flush, tracked };
 
 [[nodiscard]] std::string_view to_string(TargetKind kind) noexcept;
 

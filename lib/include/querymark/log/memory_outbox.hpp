@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "querymark/log/coverage.hpp"
@@ -33,6 +34,8 @@ class MemoryOutbox final : public LogReader,
   Receipt append(const IntentBatch& intents);
   /// Appends a row that no consumer can understand, as a foreign writer might.
   void append_malformed();
+  /// Appends an intent as triggers make them: see tracked.hpp.
+  void append_tracked(std::string_view kind, std::string_view text);
   /// Forgets rows below `floor`, whoever has yet to read them.
   void prune(Position floor);
   /// Forgets everything and starts a new epoch, as a restore of the database would.

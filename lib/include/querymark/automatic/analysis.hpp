@@ -1,0 +1,92 @@
+#pragma once  // For writers of ports.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "querymark/key/parameter.hpp"
+#include "querymark/key/target.hpp"
+
+// What is known of a query's text without running it: on which rows of which relations its result can depend.
+// Made by the database itself (Analyser); what these rows are called, tracked.hpp says.
+
+namespace querymark {
+
+/// How the values of a routed column are written by triggers. Equal values in SQL are equal texts.
+enum class RouteType : std::uint8_t {
+  integer,
+  boolean,  ///< `true` and `false`.
+  uuid,     ///< 36 lower-case characters.
+  text,     ///< As it is: strings that are equal byte by byte only, and enumerations.
+};
+
+/// A value that is compared with a routed column.
+struct RouteValue {
+  /// Which parameter, counted from zero. Nothing: a constant.
+  std::optional<std::size_t> parameter{};
+  /// The constant as triggers write it, not escaped.
+  std::string constant{};
+  /// The parameter is a list (or an array) whose elements are meant.
+  bool elements = false;
+  friend bool operator==(const RouteValue&, const RouteValue&) = default;
+};
+
+/// One column of a route, and the values that a row can have in it.
+struct RoutedColumn {
+  RouteType type = RouteType::text;
+  std::vector<RouteValue> values{};
+  friend bool operator==(const RoutedColumn&, const RoutedColumn&) = default;
+};
+
+/// One appearance of a relation in a query, views expanded: which of its rows can influence the result.
+struct Occurrence {
+  std::string relation{};  ///< As `relation_name` makes it.
+  /// As `route_name` makes it: only rows with these values count. Empty: any row.
+  std::string route{};
+  std::vector<RoutedColumn> columns{};  ///< Those of the route, in its order.
+  friend bool operator==(const Occurrence&, const Occurrence&) = default;
+};
+
+enum class Verdict : std::uint8_t {
+  cache,     ///< The occurrences say all that the result depends on.
+  ttl_only,  ///< It depends on more: to be kept on request only, for a time.
+  refuse,    ///< Never kept.
+};
+
+[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+
+/// What is known of one text in one session. A value type.
+struct Analysis {
+  Verdict verdict = Verdict::refuse;
+  /// Why it is not `cache`, and what to do, for people.
+  std::string why{};
+  std::vector<Occurrence> occurrences{};
+
+  /// In lines for people: the verdict, each occurrence with its route.
+  [[nodiscard]] std::string str() const;
+};
+
+/// More values of a routed column than this are not told apart.
+inline constexpr std::size_t kMaxRouteValues = 64;
+
+/// What a call's result depends on: its parameters fill in the routes. Where one has another type than its
+/// column, or is NULL, longer than triggers report, or one of too many, any row counts.
+[[nodiscard]] std::vector<Target> targets_of(const Analysis& analysis,
+                                             std::span<const ParameterView> parameters);
+
+/// What a database's adapter implements so that nobody has to declare tags.
+class Analyser {
+ public:
+  virtual ~Analyser() = default;
+  /// Asks the database, which runs nothing of it. `parameters` tell their number and types. Blocks. Thread-safe.
+  /// What can't be judged is refused, with the reason. Throws Error where the database can't be asked, or
+  /// refuses the text.
+  [[nodiscard]] virtual Analysis analyse(std::string_view sql,
+                                         std::span<const ParameterView> parameters) = 0;
+};
+
+}  // namespace querymark

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "querymark/key/tracked.hpp"
 #include "support/rows.hpp"
 #include "support/worlds.hpp"
 
@@ -12,6 +13,23 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kMany = Marks::kMaxOwnRows + 1;
+
+// Each updated product is reported as triggers of tracked tables do it.
+void tell(const SqliteWorld& world) {
+  world.shop.execute(
+      "create trigger told after update on product begin "
+      "insert into querymark_log (namespace, kind, target) "
+      "values ('*', 'rows', 'public:product:id:' || new.id); end");
+}
+#ifdef QUERYMARK_TEST_POSTGRES
+void tell(const PostgresWorld& world) {
+  world.shop.execute(
+      "create function tell() returns trigger language plpgsql as $$ begin "
+      "insert into querymark.log (namespace, kind, target) "
+      "values ('*', 'rows', 'public:product:id:' || new.id); return null; end $$;"
+      "create trigger told after update on product for each row execute function tell()");
+}
+#endif
 
 // Each update of a product puts `kMany` tags into the log: told:0, told:1...
 void tell_many(const SqliteWorld& world) {
@@ -45,6 +63,34 @@ bool hits(Process& process, const Target& target) {
 }
 
 }  // namespace
+
+TEMPLATE_TEST_CASE("triggers: a write that declares nothing is one that can be waited for",
+                   "[triggers]", QUERYMARK_WORLDS) {
+  const TestType world;
+  tell(world);
+  typename TestType::Process process(world.shop);
+  typename TestType::Process other(world.shop);
+  const Target row = row_of("public:product", "id", std::vector<std::string>{"3"});
+  const Target unrelated = tag("unrelated");
+  for (int i = 0; i < 20; ++i) {
+    for (auto* const each : {&process, &other}) {
+      static_cast<void>(hits(*each, row));
+      REQUIRE(hits(*each, row));
+    }
+    const Receipt receipt =
+        process.db
+            .write([](Transaction& tx) { tx.execute("update product set price = 5 where id = 3"); })
+            .receipt;
+    CHECK(receipt.intents == 1);
+    CHECK_FALSE(hits(process, row));
+    REQUIRE(other.db.wait(receipt, Wait::local(10s)).satisfied());
+    CHECK_FALSE(hits(other, row));
+  }
+  const Receipt silent =
+      process.db.write([](Transaction& tx) { tx.execute("delete from product where id = -1"); })
+          .receipt;
+  CHECK(silent.intents == 0);
+}
 
 TEMPLATE_TEST_CASE(
     "triggers: very many rows of them are applied before write() returns, and not remembered (hard "

@@ -36,7 +36,9 @@ struct Writer {
   PendingWrite enqueue(const Cursor& from, int intents = 2) {
     IntentBatch batch;
     for (int i = 0; i < intents; ++i) batch.add(entity("product", i));
-    return sqlite::enqueue("shop", batch, from, connection, look, append);
+    const ParameterView id[] = {as_parameter(sqlite::last_id(from))};
+    const sqlite::LogState before = sqlite::state_of(sqlite::run_query(look, id), "here");
+    return sqlite::enqueue("shop", batch, from, before, connection, append);
   }
 
   Shop shop;

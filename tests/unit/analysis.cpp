@@ -50,7 +50,8 @@ TEST_CASE("analysis: a parameter that may equal what is written otherwise names 
   CHECK(depends(analysis, {}) == kAny);
   const Analysis text = by(RouteType::text, {parameter(0)});
   CHECK(depends(text, {ParameterView::int64(7)}) == kAny);
-  CHECK(depends(text, {ParameterView::text(std::string(128, 'x'))}) == rows({std::string(128, 'x')}));
+  CHECK(depends(text, {ParameterView::text(std::string(128, 'x'))}) ==
+        rows({std::string(128, 'x')}));
   CHECK(depends(text, {ParameterView::text(std::string(129, 'x'))}) == kAny);
   CHECK(depends(text, {ParameterView::text(std::string(43, ','))}) == kAny);  // 129 as written
   CHECK(depends(text, {ParameterView::text("a,b:c+d")}) == rows({"a%2Cb%3Ac%2Bd"}));
@@ -85,10 +86,10 @@ TEST_CASE("analysis: lists name each of their rows, up to a bound", "[analysis]"
 
 TEST_CASE("analysis: several columns, constants and occurrences", "[analysis]") {
   Analysis analysis{Verdict::cache, "", {}};
-  analysis.occurrences.push_back(
-      {"public:order",
-       "tenant+id",
-       {{RouteType::text, {{.constant = "acme"}}}, {RouteType::integer, {parameter(1), parameter(0)}}}});
+  analysis.occurrences.push_back({"public:order",
+                                  "tenant+id",
+                                  {{RouteType::text, {{.constant = "acme"}}},
+                                   {RouteType::integer, {parameter(1), parameter(0)}}}});
   analysis.occurrences.push_back({"public:customer", "", {}});
   CHECK(depends(analysis, {ParameterView::int64(1), ParameterView::int64(2)}) ==
         Texts{"%row:public:order:tenant+id:acme+2", "%row:public:order:tenant+id:acme+1",

@@ -27,8 +27,7 @@ Target product(const Texts& values) { return row_of("public:product", "id", valu
 }  // namespace
 
 TEST_CASE("tracked: what an intent of triggers invalidates", "[tracked]") {
-  CHECK(targets_in_log("rows", "public:product") ==
-        std::vector{any_row_of("public:product")});
+  CHECK(targets_in_log("rows", "public:product") == std::vector{any_row_of("public:product")});
   CHECK(targets_in_log("rows", "public:product:id:7,8") ==
         std::vector{any_row_of("public:product"), product({"7"}), product({"8"})});
   CHECK(targets_in_log("relation", "public:product") ==
@@ -41,7 +40,8 @@ TEST_CASE("tracked: a route of several columns", "[tracked]") {
   const Texts columns{"tenant", "id"};
   CHECK(route_name(columns) == "tenant+id");
   CHECK(targets_in_log("rows", "public:order:tenant+id:1+7,2+8") ==
-        std::vector{any_row_of("public:order"), row_of("public:order", "tenant+id", Texts{"1", "7"}),
+        std::vector{any_row_of("public:order"),
+                    row_of("public:order", "tenant+id", Texts{"1", "7"}),
                     row_of("public:order", "tenant+id", Texts{"2", "8"})});
   CHECK(texts_of("rows", "public:order:tenant+id:1") == Texts{"malformed"});
   CHECK(texts_of("rows", "public:order:id:1+2") == Texts{"malformed"});
@@ -62,8 +62,8 @@ TEST_CASE("tracked: values and names that look like the text around them", "[tra
 
 TEST_CASE("tracked: rows of the log that triggers can't have made are malformed", "[tracked]") {
   for (const std::string_view text :
-       {"", "product", ":product", "public:", "public:product:id", "public:product:id:7:8", "a:b%20",
-        "public:product:id:7%", "public:product:id:%zz", "\xFF:product"}) {
+       {"", "product", ":product", "public:", "public:product:id", "public:product:id:7:8",
+        "a:b%20", "public:product:id:7%", "public:product:id:%zz", "\xFF:product"}) {
     CAPTURE(text);
     CHECK_FALSE(targets_in_log("rows", text));
   }
@@ -72,7 +72,7 @@ TEST_CASE("tracked: rows of the log that triggers can't have made are malformed"
   CHECK_FALSE(targets_in_log("schema", ""));
   CHECK_FALSE(targets_in_log("schema", "public"));
   CHECK_FALSE(targets_in_log("tracked", "%schema"));  // a target, and no intent
-  CHECK_FALSE(targets_in_log("rows", std::string(2000, 'x') + ":product"));
+  CHECK_FALSE(targets_in_log("rows", std::string(2000, 'x').append(":product")));
 }
 
 TEST_CASE("tracked: no tag of a user's is one of them", "[tracked]") {

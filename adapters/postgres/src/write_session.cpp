@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "append.hpp"
 #include "database_state.hpp"
@@ -102,6 +103,10 @@ PendingWrite Database::Session::commit_once() {
   const auto before = open_->start.logged();
   pending.rows =
       logged && before ? static_cast<std::uint64_t>(*logged - *before) : pending.updates.size() + 1;
+  // A write that declares nothing, but whose triggers have told of it, is one that can be waited for.
+  if (pending.updates.empty())
+    pending.receipt.intents = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(*pending.rows, std::numeric_limits<std::uint32_t>::max()));
   return std::move(pending);
 }
 

@@ -4,17 +4,14 @@
 
 #include <algorithm>
 
-#include "log_state.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::sqlite {
 
 PendingWrite enqueue(const std::string& namespace_name, const IntentBatch& intents,
-                     const Cursor& cursor, SQLite::Database& connection, PreparedStatement& look,
+                     const Cursor& cursor, const LogState& before, SQLite::Database& connection,
                      PreparedStatement& append) {
   const std::uint64_t seen = last_id(cursor);
-  const ParameterView cursor_id[] = {as_parameter(seen)};
-  const LogState before = state_of(run_query(look, cursor_id), connection.getFilename());
   PendingWrite pending = begin_pending(namespace_name, before.epoch);
   if (intents.empty()) return pending;
 

@@ -73,8 +73,12 @@ LogState LogFile::look(std::uint64_t cursor_id) {
 // An epoch that is new here may have come with the content of another file.
 LogState LogFile::state(std::uint64_t cursor_id) {
   LogState found = look(cursor_id);
-  if (found.epoch == adopted_) return found;
-  adopt();
+  if (found.epoch != adopted_) {
+    adopt();
+    found = look(cursor_id);
+  }
+  if (!found.redefined) return found;
+  tell_if_redefined();
   return look(cursor_id);
 }
 
@@ -205,6 +209,14 @@ void LogFile::replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) {
   ScopedTransaction transaction(*connection_, ScopedTransaction::Kind::write);
   const LogState now = look(id);
   if (now.epoch == epoch && now.rewound(id, seen)) start_epoch();
+  transaction.commit();
+}
+
+void LogFile::tell_if_redefined() {
+  ScopedTransaction transaction(*connection_, ScopedTransaction::Kind::write);
+  if (!look(0).redefined) return;
+  execute(sql::tell_definitions);
+  execute(sql::told_definitions);
   transaction.commit();
 }
 

@@ -55,6 +55,8 @@ class LogFile {
   [[nodiscard]] LogState look(std::uint64_t cursor_id) QUERYMARK_REQUIRES(mutex_);
   /// Starts a new epoch unless another process was faster.
   void replace_if_rewound(Epoch epoch, std::uint64_t id, WriteId seen) QUERYMARK_REQUIRES(mutex_);
+  /// Puts into the log that definitions have changed, unless another process was faster.
+  void tell_if_redefined() QUERYMARK_REQUIRES(mutex_);
   /// True when rows behind `after`, up to `last`, are missing: nobody has said so by the floor.
   [[nodiscard]] bool has_gap(std::uint64_t after, std::uint64_t last) QUERYMARK_REQUIRES(mutex_);
   /// The file beside this one.

@@ -26,7 +26,8 @@ LogState state_of(const ResultSet& set, const std::string& where) {
                  .last = row["last"].as<std::uint64_t>(),
                  .last_witness =
                      write_id_of(row["last_witness"].as<std::optional<std::int64_t>>().value_or(0)),
-                 .cursor_witness = std::nullopt};
+                 .cursor_witness = std::nullopt,
+                 .redefined = row["redefined"].as<std::optional<bool>>().value_or(false)};
   if (const auto witness = row["cursor_witness"].as<std::optional<std::int64_t>>())
     state.cursor_witness = write_id_of(*witness);
   return state;

@@ -18,6 +18,7 @@ struct LogState {
   std::uint64_t last = 0;  ///< The highest id ever given out.
   WriteId last_witness;
   std::optional<WriteId> cursor_witness;  ///< Nothing: that row is gone.
+  bool redefined = false;  ///< Definitions have changed, and the log does not say so yet.
 
   [[nodiscard]] Cursor cursor() const { return {epoch, Snapshot::upto({last}), last_witness}; }
   /// True when the row `id` is not the one whose witness `seen` is: ids were handed out twice.

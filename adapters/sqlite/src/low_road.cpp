@@ -35,8 +35,11 @@ Staged Database::stage(SQLite::Database& connection, const IntentBatch& intents)
     throw ConfigError("no transaction is open on the connection: begin one before staging intents");
   PreparedStatement look = prepare_checked(connection, sql::log_state);
   PreparedStatement append = prepare_checked(connection, sql::append);
-  PendingWrite pending = enqueue(state().core_.namespace_name(), intents,
-                                 state().core_.source.marks().cursor(), connection, look, append);
+  const Cursor cursor = state().core_.source.marks().cursor();
+  const ParameterView cursor_id[] = {as_parameter(last_id(cursor))};
+  const LogState before = state_of(run_query(look, cursor_id), path());
+  PendingWrite pending =
+      enqueue(state().core_.namespace_name(), intents, cursor, before, connection, append);
   // The transaction goes on: a savepoint may yet take rows back.
   pending.follows.reset();
   return Staged(

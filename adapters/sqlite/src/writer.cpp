@@ -5,6 +5,7 @@
 
 #include "errors.hpp"
 #include "querymark/support/sql_text.hpp"
+#include "sqlite_sql.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -59,6 +60,8 @@ void Writer::begin() {
   locked_by_this_thread().push_back(connection_->identity());
   begun_ = true;
   connection_->run_again("begin immediate");
+  const ResultSet log = run_query(connection_->statement(sql::log_last), {});
+  log_began_at_ = log.row(0)["last"].as<std::uint64_t>();
 }
 
 void Writer::end() noexcept {

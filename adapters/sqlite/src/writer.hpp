@@ -72,6 +72,8 @@ class Writer {
   void renew();
   /// Begins a transaction (BEGIN IMMEDIATE).
   void begin();
+  /// The log's last id when the transaction began.
+  [[nodiscard]] std::uint64_t log_began_at() const noexcept { return log_began_at_; }
   [[nodiscard]] Connection& connection() noexcept { return *connection_; }
   [[nodiscard]] Transaction& transaction() noexcept { return transaction_; }
 
@@ -92,6 +94,7 @@ class Writer {
   Turn turn_;  // whoever has it may use all below
   std::unique_ptr<Connection> connection_;
   bool begun_ = false;
+  std::uint64_t log_began_at_ = 0;
   std::optional<Error> broken_;
   IntentBatch intents_;
   WriterTransaction transaction_{*this, intents_};

@@ -120,7 +120,9 @@ std::string Analysis::str() const {
       for (const RouteValue& value : column.values) {
         text.append(separator);
         if (value.parameter)
-          text.append("$").append(std::to_string(*value.parameter + 1)).append(value.elements ? "[]" : "");
+          text.append("$")
+              .append(std::to_string(*value.parameter + 1))
+              .append(value.elements ? "[]" : "");
         else
           text.append(value.constant);
         separator = " or ";

@@ -41,6 +41,10 @@ bool is_relation(std::string_view text) {
   return parts.size() == 2 && !parts[0].empty() && !parts[1].empty();
 }
 
+std::optional<Target> read(std::string_view form, std::string_view rest) {
+  return Target::from_log(to_string(TargetKind::tracked), std::string(form).append(rest));
+}
+
 // Of `public:product` any row; of `public:product:id:7,8` these rows, too.
 std::optional<std::vector<Target>> rows_in_log(std::string_view text) {
   const auto parts = split(text, ':');
@@ -48,7 +52,7 @@ std::optional<std::vector<Target>> rows_in_log(std::string_view text) {
   const std::string_view relation = text.substr(0, parts[0].size() + 1 + parts[1].size());
   std::vector<Target> targets;
   const auto add = [&targets](std::string_view form, std::string_view rest) {
-    auto target = Target::from_log(to_string(TargetKind::tracked), std::string(form).append(rest));
+    auto target = read(form, rest);
     if (target) targets.push_back(std::move(*target));
     return target.has_value();
   };
@@ -57,8 +61,7 @@ std::optional<std::vector<Target>> rows_in_log(std::string_view text) {
   const std::string_view route = text.substr(0, text.size() - parts[3].size());
   const auto columns = std::ranges::count(parts[2], '+');
   for (const std::string_view value : split(parts[3], ',')) {
-    if (std::ranges::count(value, '+') != columns ||
-        !add(kRow, std::string(route).append(value)))
+    if (std::ranges::count(value, '+') != columns || !add(kRow, std::string(route).append(value)))
       return std::nullopt;
   }
   return targets;
@@ -118,9 +121,10 @@ std::optional<std::vector<Target>> targets_in_log(std::string_view kind, std::st
   if (kind == "rows") return rows_in_log(text);
   if (kind == "schema" && text == "schema") return std::vector{schema_of_all()};
   if (kind == "relation") {
-    if (!is_relation(text) || text.size() > Target::kMaxText - kAny.size()) return std::nullopt;
-    if (!is_plain_utf8(text)) return std::nullopt;
-    return std::vector{any_row_of(text), all_rows_of(text)};
+    auto any = read(kAny, text);
+    auto all = read(kAll, text);
+    if (!is_relation(text) || !any || !all) return std::nullopt;
+    return std::vector{std::move(*any), std::move(*all)};
   }
   if (kind == to_string(TargetKind::tracked)) return std::nullopt;  // never in a log
   auto target = Target::from_log(kind, text);

@@ -95,10 +95,12 @@ TailPage MemoryOutbox::read(const TailRequest& request) {
   const std::uint64_t seen =
       std::max(request.from.snapshot.horizon().value - 1, request.after ? request.after->id : 0);
   const auto first = std::ranges::upper_bound(rows_, seen, {}, &LogRow::id);
+  std::size_t count = 0;
   for (const LogRow& row : std::ranges::subrange(first, rows_.end())) {
     if (request.from.snapshot.covers(row.position) || !page.upto.snapshot.covers(row.position))
       continue;
-    if (page.rows.size() > request.limit && page.rows.back().id != row.id) break;
+    const bool another = page.rows.empty() || page.rows.back().id != row.id;
+    if (another && ++count > request.limit + 1) break;
     page.rows.push_back(row);
   }
   page.more = cut_page(page.rows, request.limit);

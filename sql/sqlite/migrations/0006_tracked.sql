@@ -11,6 +11,10 @@ update sqlite_schema
  where type = 'table' and name = 'querymark_log';
 pragma writable_schema = reset;
 
+-- The version of the file's definitions of which the log has told last; null where no table is tracked. Whoever looks at
+-- the log and finds another one puts an intent into it: SQLite has no triggers for definitions.
+alter table querymark_meta add column definitions integer;
+
 insert into querymark_schema (version, name) values (6, '0006_tracked.sql');
 
 commit;

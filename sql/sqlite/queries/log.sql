@@ -5,6 +5,8 @@
 -- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
 -- name: log_state
 select m.epoch as epoch, m.floor as floor, coalesce(s.seq, 0) as last,
+       case when m.definitions is not null
+            then m.definitions <> (select schema_version from pragma_schema_version) end as redefined,
        (select coalesce(witness, write_id) from main.querymark_log where id = s.seq) as last_witness,
        (select coalesce(witness, write_id) from main.querymark_log where id = ?1) as cursor_witness
   from main.querymark_meta m
@@ -20,6 +22,16 @@ select id, kind, case when length(cast(target as blob)) <= iif(kind = 'rows', 16
  where id > ?1 and id <= ?2 and namespace in (?3, '*')
  order by id
  limit ?4
+
+-- What nobody else tells of: that definitions have changed. Within the transaction that has found it out.
+-- name: tell_definitions
+insert into main.querymark_log (namespace, kind, target) values ('*', 'schema', 'schema')
+
+-- name: told_definitions
+update main.querymark_meta set definitions = (select schema_version from pragma_schema_version) where id = 1
+
+-- name: log_last
+select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last
 
 -- Rows of all namespaces: ids leave no gaps, so each that is missing was taken away.
 -- name: log_rows

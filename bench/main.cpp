@@ -18,6 +18,9 @@ struct Bench {
 constexpr Bench kBenches[] = {
     {"hit", bench_hit},
     {"hit_one_key", bench_hit_one_key},
+#ifdef QUERYMARK_BENCH_ASIO
+    {"async_hit", bench_async_hit},
+#endif
     {"mixed", bench_mixed},
     {"memory", bench_memory},
     {"trace", bench_trace},

@@ -38,6 +38,7 @@ struct Options {
 // The benchmarks.
 void bench_hit(const Options& options, Report& report);
 void bench_hit_one_key(const Options& options, Report& report);
+void bench_async_hit(const Options& options, Report& report);
 void bench_mixed(const Options& options, Report& report);
 void bench_memory(const Options& options, Report& report);
 void bench_trace(const Options& options, Report& report);

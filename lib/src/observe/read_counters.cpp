@@ -40,6 +40,7 @@ constexpr Counted kFields[] = {
     {&ReadCounters::too_many_targets, &ReadStats::too_many_targets},
     {&ReadCounters::uncacheable, &ReadStats::uncacheable},
     {&ReadCounters::unwanted, &ReadStats::unwanted},
+    {&ReadCounters::unproven, &ReadStats::unproven},
     {&ReadCounters::declined, &ReadStats::declined},
 };
 // All but the two that are striped.

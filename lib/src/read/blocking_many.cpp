@@ -106,9 +106,9 @@ class ManyReads {
   }
 
   bool advance() {
-    return reach() || one_by_one<ReadMachine::Refresh>() || one_by_one<ReadMachine::Prove>() ||
-           hand_nothing_over() || poll() || load() || one_by_one<ReadMachine::StoreShared>() ||
-           one_by_one<ReadMachine::Release>();
+    return one_by_one<ReadMachine::Analyse>() || reach() || one_by_one<ReadMachine::Refresh>() ||
+           one_by_one<ReadMachine::Prove>() || hand_nothing_over() || poll() || load() ||
+           one_by_one<ReadMachine::StoreShared>() || one_by_one<ReadMachine::Release>();
   }
 
   template <class Wanted>

@@ -73,6 +73,8 @@ std::string_view to_string(Stored stored) noexcept {
       return "it tells of the server, which no invalidation speaks of";
     case Stored::unwanted:
       return "its query is not to be cached";
+    case Stored::unproven:
+      return "its tags can't be found out";
     case Stored::declined:
       return "its rows are not to be kept";
   }

@@ -75,6 +75,10 @@ ReadMachine::Action ReadMachine::start() noexcept {
   return guarded([&] { return begin(); });
 }
 
+ReadMachine::Action ReadMachine::resume_analysed(std::exception_ptr error) noexcept {
+  return guarded([&] { return error ? end(std::move(error)) : analysed(); });
+}
+
 ReadMachine::Action ReadMachine::resume_reached(bool reached) noexcept {
   return guarded([&] {
     began_ = cache_.clock.coarse_now();
@@ -150,6 +154,17 @@ ReadMachine::Action ReadMachine::begin() {
     bypass_ = Stored::disabled;
   } else if (!request_.wanted()) {
     bypass_ = Stored::unwanted;
+  } else if (!request_.standing()) {
+    return Analyse{};
+  }
+  return analysed();
+}
+
+ReadMachine::Action ReadMachine::analysed() {
+  const Stored standing = request_.standing().value_or(Stored::unproven);
+  if (bypass_) {
+  } else if (standing != Stored::yes) {
+    bypass_ = standing;
   } else if (demanding()) {
     return reach();
   } else if (!source_.marks().trusted(began_)) {

@@ -37,6 +37,8 @@ ReadCounters::Count* count_of(Stored kept, ReadCounters& counters) noexcept {
       return &counters.uncacheable;
     case Stored::unwanted:
       return &counters.unwanted;
+    case Stored::unproven:
+      return &counters.unproven;
     case Stored::declined:
       return &counters.declined;
     case Stored::already:

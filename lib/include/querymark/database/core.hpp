@@ -34,7 +34,8 @@ struct CoreOptions {
                    .lagging = options.lagging,
                    .mark_cells = options.mark_cells,
                    .require_tags = options.require_tags,
-                   .load_budget = options.load_budget};
+                   .load_budget = options.load_budget,
+                   .tagging = options.tags};
     core.source.scope = std::move(scope);
     core.subscriber = {.max_lag = options.max_lag,
                        .poll_interval = options.poll_interval,

@@ -51,6 +51,7 @@ struct ReadStats {
       0;                          ///< Loads whose rows imply more targets than a value can carry.
   std::uint64_t uncacheable = 0;  ///< Loads of what no invalidation speaks of.
   std::uint64_t unwanted = 0;     ///< Loads that the policy's cache_if kept from the cache.
+  std::uint64_t unproven = 0;     ///< Loads of queries whose automatic tags can't be found out.
   std::uint64_t declined = 0;     ///< Loads whose rows the policy did not keep.
 
   /// Answered, however.
@@ -116,6 +117,8 @@ struct MetricsOf<ReadStats> {
     visit({"too_many_targets", "Loads whose rows imply more targets than a value can carry."},
           stats.too_many_targets);
     visit({"uncacheable", "Loads of what no invalidation speaks of."}, stats.uncacheable);
+    visit({"unproven", "Loads of queries whose automatic tags can't be found out."},
+          stats.unproven);
     visit({"unwanted", "Loads that the policy's cache_if kept from the cache."}, stats.unwanted);
     visit({"declined", "Loads whose rows the policy did not keep."}, stats.declined);
   }

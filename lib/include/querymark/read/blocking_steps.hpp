@@ -36,6 +36,14 @@ struct BlockingSteps {
     refresh_later(source, request);
     return machine.resume_refreshing();
   }
+  Action operator()(ReadMachine::Analyse& /*analyse*/) const {
+    try {
+      request.analyse();
+    } catch (...) {  // as of the load, which would have failed likewise
+      return machine.resume_analysed(std::current_exception());
+    }
+    return machine.resume_analysed();
+  }
   Action operator()(ReadMachine::Prove& prove) const {
     bool proved = false;
     try {

@@ -12,6 +12,8 @@
 
 namespace querymark {
 
+class Analyser;
+
 /// What a database answered.
 struct LoadedRows {
   ResultSet rows{};
@@ -44,6 +46,9 @@ class Loader {
   [[nodiscard]] virtual const std::string* session() const noexcept { return nullptr; }
   /// True when each load sees a snapshot of its own, so that loads can't be shared.
   [[nodiscard]] virtual bool isolated() const { return false; }
+  /// Who tells on what a query depends, in the session that this loader loads in. Null: nobody can. Lives as
+  /// long as the loader.
+  [[nodiscard]] virtual Analyser* analyser() noexcept { return nullptr; }
   /// Whether memory may answer instead of a load of this SQL. Asked once for each read that could
   /// be answered so. May block; throws Error.
   [[nodiscard]] virtual bool may_hit(std::string_view sql) {

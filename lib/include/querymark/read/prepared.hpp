@@ -79,6 +79,16 @@ class Prepared {
   [[nodiscard]] Prepared ttl(TimeSpan ttl) const {
     return with([&](ReadOptions& options) { options.ttl = detail::not_negative(ttl, "a ttl"); });
   }
+  /// Who says what makes it stale: see ReadOptions.
+  [[nodiscard]] Prepared tagging(Tags tags) const {
+    return with([&](ReadOptions& options) { options.tagging = tags; });
+  }
+  /// See ReadOptions. Throws ConfigError when negative.
+  [[nodiscard]] Prepared untracked_ok(TimeSpan ttl) const {
+    return with([&](ReadOptions& options) {
+      options.untracked_ok = detail::not_negative(ttl, "untracked_ok");
+    });
+  }
   /// What it is counted under: see ReadOptions.
   [[nodiscard]] Prepared name(std::string name) const {
     return with([&](ReadOptions& options) { options.name = std::move(name); });

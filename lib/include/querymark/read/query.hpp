@@ -47,6 +47,16 @@ class Query {
     options_.ttl = detail::not_negative(ttl, "a ttl");
     return std::move(*this);
   }
+  /// Who says what makes it stale: see ReadOptions.
+  Query&& tagging(Tags tags) && {
+    options_.tagging = tags;
+    return std::move(*this);
+  }
+  /// See ReadOptions. Throws ConfigError when negative.
+  Query&& untracked_ok(TimeSpan ttl) && {
+    options_.untracked_ok = detail::not_negative(ttl, "untracked_ok");
+    return std::move(*this);
+  }
   /// What it is counted under: see ReadOptions.
   Query&& name(std::string name) && {
     options_.name = std::move(name);
@@ -136,9 +146,10 @@ class Query {
   // What memory knows its rows by, made into T.
   template <class T, class Mapper>
   [[nodiscard]] KeyPrefixRef prefix_as(const Source& source) const {
-    return source.prefix(
-        detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags),
-        KeyPrefix::Form::sql, sql_, options_.scope, route_.loader().session(), options_.name);
+    std::string type = detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags);
+    if (source.automatic(options_)) type.append(detail::kAutomaticType);
+    return source.prefix(type, KeyPrefix::Form::sql, sql_, options_.scope,
+                         route_.loader().session(), options_.name);
   }
 
   Route route_;

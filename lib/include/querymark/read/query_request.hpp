@@ -16,6 +16,9 @@
 
 namespace querymark::detail {
 
+/// Part of what a value with automatic tags is stored as: what was tagged otherwise is none of them.
+inline constexpr std::string_view kAutomaticType = "/automatic";
+
 /// Mapper of untyped results: the result set itself.
 struct NoMapper {};
 
@@ -66,9 +69,30 @@ class QueryRequest : public ReadRequest {
         mapper_(mapper),
         targets_(targets) {
     alone = loader_.isolated();
+    Source& source = route_.source(call.view.prefix->text());
+    automatic_ = source.automatic(options) && options.cached;
+    if (automatic_) analysed_ = source.analyses().find(session(), call.view.prefix->text());
   }
 
-  void add_targets(std::vector<Target>& targets) const override { targets_(targets); }
+  void add_targets(std::vector<Target>& targets) const override {
+    targets_(targets);
+    if (!analysed_) return;
+    for (Target& target : querymark::targets_of(analysed_->analysis, values_))
+      targets.push_back(std::move(target));
+  }
+  [[nodiscard]] std::optional<Stored> standing() const override {
+    if (!automatic_) return Stored::yes;
+    if (!analysed_)
+      return loader_.analyser() == nullptr ? std::optional(Stored::unproven) : std::nullopt;
+    const Verdict verdict = analysed_->analysis.verdict;
+    const bool kept = verdict == Verdict::cache ||
+                      (verdict == Verdict::ttl_only && options.untracked_ok.count() > 0);
+    return kept ? Stored::yes : Stored::unproven;
+  }
+  void analyse() override {
+    const std::string_view sql = call.view.prefix->text();
+    analysed_ = route_.source(sql).analyses().ask(session(), sql, values_, *loader_.analyser());
+  }
   [[nodiscard]] bool wanted() const override {
     return options.policy.cache_if(call.view.prefix->text(), values_);
   }
@@ -84,6 +108,7 @@ class QueryRequest : public ReadRequest {
     else if (loaded.keep == Stored::yes)
       loaded.keep = Stored::too_many_targets;
     if (loaded.keep == Stored::yes) loaded.keep = by_policy(options.policy, loaded.rows, with);
+    if (loaded.keep == Stored::yes) loaded.keep = by_analysis(with);
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, with);
     return {.entry = std::move(entry),
             .rows = std::move(loaded.rows),
@@ -96,7 +121,26 @@ class QueryRequest : public ReadRequest {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);
   }
 
+ protected:
+  /// What was found out for the request that this one is a copy of, whose targets it has.
+  void take_analysis(std::shared_ptr<const Analysed> analysed) { copied_ = std::move(analysed); }
+
  private:
+  [[nodiscard]] std::string_view session() const {
+    const std::string* const own = loader_.session();
+    return own == nullptr ? std::string_view() : std::string_view(*own);
+  }
+  // A load that a change of definitions overtakes may have other targets than it was given; of what depends on
+  // more than triggers report the entry's life is bounded.
+  [[nodiscard]] Stored by_analysis(EntryInit& entry) const {
+    const Analysed* const analysed = analysed_ ? analysed_.get() : copied_.get();
+    if (analysed == nullptr) return Stored::yes;
+    if (!analysed->holds(route_.source(call.view.prefix->text()).marks()))
+      return Stored::invalidated;
+    if (analysed->analysis.verdict == Verdict::ttl_only)
+      entry.expires = std::min(entry.expires, after(entry.loaded, options.untracked_ok));
+    return Stored::yes;
+  }
   [[nodiscard]] LoadedRows ask() {
     const std::string_view sql = call.view.prefix->text();
     if constexpr (kByOrdinal<Mapper>) {
@@ -113,6 +157,9 @@ class QueryRequest : public ReadRequest {
   std::span<const ParameterView> values_;
   const Mapper& mapper_;
   const Targets& targets_;
+  bool automatic_ = false;
+  std::shared_ptr<const Analysed> analysed_;  // what its targets are made from
+  std::shared_ptr<const Analysed> copied_;    // what they were made from
 };
 
 /// Appends no targets.
@@ -156,10 +203,13 @@ class DetachedQuery final : private RequestCopy<Mapper>, public QueryRequest<T, 
 
  public:
   DetachedQuery(const CallKey& call_key, const ReadOptions& read_options, const Route& route,
-                std::span<const ParameterView> given, const Mapper& mapper)
+                std::span<const ParameterView> given, const Mapper& mapper,
+                std::shared_ptr<const Analysed> analysed)
       : Copy(call_key, read_options, route, given, mapper),
         QueryRequest<T, Mapper, NoTargets>(Copy::key, Copy::said, Copy::way, Copy::values,
-                                           Copy::maps, Copy::none) {}
+                                           Copy::maps, Copy::none) {
+    this->take_analysis(std::move(analysed));
+  }
 };
 
 template <class T, class Mapper, class Targets>
@@ -168,7 +218,9 @@ std::unique_ptr<ReadRequest> QueryRequest<T, Mapper, Targets>::detached(
   if (alone) return nullptr;
   ReadOptions said = options;
   said.tags = std::move(targets);
-  return std::make_unique<DetachedQuery<T, Mapper>>(call, said, route_, values_, mapper_);
+  if (analysed_) said.tagging = Tags::declared;  // they are among the targets
+  return std::make_unique<DetachedQuery<T, Mapper>>(call, said, route_, values_, mapper_,
+                                                    analysed_);
 }
 
 }  // namespace querymark::detail

@@ -20,7 +20,8 @@ namespace querymark {
 /// The read path of one miss as a state machine without I/O, threads or time to wait: a driver asks
 /// what to do next, does it, and tells the machine what came of it.
 ///
-///     start() -> Reach        the log, for a read that must be fresher, or whose value others
+///     start() -> Analyse      the database, for which tags the query has: resume_analysed()
+///             -> Reach        the log, for a read that must be fresher, or whose value others
 ///                             shall find: resume_reached(bool)
 ///             -> Refresh      no one: has the request loaded anew in the background, if possible:
 ///                             resume_refreshing()
@@ -56,7 +57,7 @@ namespace querymark {
 /// - Load: send the query, and resume when its rows are there. What the load reads in turn gets
 ///   `caller()` as its caller, by argument where a coroutine hops between threads, by a
 ///   LeadingScope where it runs on one.
-/// - Reach: blocks for a look at the log, so a thread pool runs it, as it does the next two.
+/// - Reach: blocks for a look at the log, so a thread pool runs it, as it does the next two, and Analyse.
 /// - PollTier: its judge goes with the read, and is the machine itself, which meanwhile stands still.
 /// - PollTier, StoreShared: tiers block for as long as their own deadline; a thread pool runs them,
 ///   and Prove, which reads the log. A proof that throws is resumed with false.
@@ -66,6 +67,7 @@ namespace querymark {
 /// Deadlines are the driver's: the machine knows none.
 class ReadMachine final : private TierJudge {
  public:
+  struct Analyse {};
   struct Reach {
     const Consistency* wanted;
     Subscriber* subscriber;
@@ -113,8 +115,8 @@ class ReadMachine final : private TierJudge {
   struct Done {
     std::exception_ptr error;  ///< Null: there is a value.
   };
-  using Action = std::variant<Reach, Refresh, HandOver, Await, PollTier, Prove, Lease, Pause, Load,
-                              StoreShared, Release, Done>;
+  using Action = std::variant<Analyse, Reach, Refresh, HandOver, Await, PollTier, Prove, Lease,
+                              Pause, Load, StoreShared, Release, Done>;
 
   ReadMachine(Source& source, ReadRequest& request,
               ReadCaller caller = ReadCaller::here()) noexcept;
@@ -126,6 +128,8 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action start() noexcept;
   /// The same for who loads in the background what callers wait for.
   [[nodiscard]] Action start(FlightLeader leader) noexcept;
+  /// `error`: the database could not be asked.
+  [[nodiscard]] Action resume_analysed(std::exception_ptr error = nullptr) noexcept;
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
   [[nodiscard]] Action resume_refreshing() noexcept;
   [[nodiscard]] Action resume_handed_over(bool handed_over) noexcept;
@@ -170,6 +174,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action guarded(Step&& step) noexcept;
   void time(const Action& next) noexcept;
   [[nodiscard]] Action begin();
+  [[nodiscard]] Action analysed();
   [[nodiscard]] Action reach();
   [[nodiscard]] Action look();
   void declare_targets();

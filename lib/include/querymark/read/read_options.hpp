@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,14 @@
 
 namespace querymark {
 
+/// Who says what makes a result stale.
+enum class Tags : std::uint8_t {
+  declared,  ///< The query: by its tags.
+  /// The database: by analysis of the query's text, and triggers that report what was written
+  /// (docs/automatic.md). The query's own tags only add to that. What can't be judged is not cached.
+  automatic,
+};
+
 /// What the cache must know about a read besides its key: the same for ad-hoc queries, prepared
 /// queries and values under a name of one's own. A value type.
 struct ReadOptions {
@@ -24,6 +33,11 @@ struct ReadOptions {
   std::vector<Target> tags{};
   /// What makes more of them from the rows; not for values of `get_or_load`, which have none.
   std::vector<RowTagger> row_tags{};
+  /// Nothing: the source's default. Values of `get_or_load` have no text: theirs are declared.
+  std::optional<Tags> tagging{};
+  /// With automatic tags: what depends on more than triggers report (a table that is not tracked, the time of day)
+  /// is kept for this long at most, whatever is written meanwhile. Zero: it is not kept.
+  TimeSpan untracked_ok{};
   /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
   /// Nothing: the source's default. It makes no sense to raise it above the log's retention.
   std::optional<TimeSpan> ttl{};
@@ -51,6 +65,7 @@ namespace detail {
 inline void require_sensible(const ReadOptions& options) {
   if (options.ttl) not_negative(*options.ttl, "a ttl");
   not_negative(options.timeout, "a timeout");
+  not_negative(options.untracked_ok, "untracked_ok");
   not_negative(options.lease, "a lease");
   require_sensible(options.policy);
 }

@@ -40,6 +40,11 @@ class ReadRequest {
   /// Appends the targets that its options do not name, such as those made from the parameters; the
   /// key's own comes on top. Called once, when memory has not served the read; see keyed_targets.
   virtual void add_targets(std::vector<Target>& /*targets*/) const {}
+  /// Where nobody declares its tags: whether those are known that can make it stale. Nothing: the
+  /// database has to be asked, see `analyse`. Anything but `yes`: it must not be kept, and why.
+  [[nodiscard]] virtual std::optional<Stored> standing() const { return Stored::yes; }
+  /// Asks the database. Blocks. Throws Error.
+  virtual void analyse() {}
   /// What the policy says of it before anything is asked. Throws what the policy throws.
   [[nodiscard]] virtual bool wanted() const { return true; }
   /// The same on its own feet, for a load that the call does not wait for, of all these targets. Null: it

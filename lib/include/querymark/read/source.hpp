@@ -10,6 +10,7 @@
 
 #include "querymark/key/key.hpp"
 #include "querymark/mark/marks.hpp"
+#include "querymark/read/analyses.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/failing_loads.hpp"
 #include "querymark/read/flight.hpp"
@@ -41,6 +42,8 @@ struct SourceOptions {
   /// stale. (They are counted in `CacheStats::untagged` in any case.)
   bool require_tags = false;
   LoadBudget load_budget{};
+  /// Of queries that do not say otherwise.
+  Tags tagging = Tags::declared;
 };
 
 /// What a read that may use the cache asks memory for.
@@ -77,9 +80,16 @@ class Source {
     return *options.ttl;
   }
 
+  /// Whether the database says what makes such a read stale.
+  [[nodiscard]] bool automatic(const ReadOptions& options) const noexcept {
+    return options.tagging.value_or(options_.tagging) == Tags::automatic;
+  }
+  [[nodiscard]] Analyses& analyses() noexcept { return analyses_; }
+
   /// False for a read without tags where they are required.
   [[nodiscard]] bool admits(const ReadOptions& options) const noexcept {
-    return !options_.require_tags || !options.tags.empty() || !options.row_tags.empty();
+    return !options_.require_tags || automatic(options) || !options.tags.empty() ||
+           !options.row_tags.empty();
   }
 
   /// Who feeds the marks from the log, and is asked by reads that must be fresher than memory happens
@@ -170,6 +180,7 @@ class Source {
   SourceOptions options_;
   Marks marks_;
   MarkDomain domain_;
+  Analyses analyses_{marks_};
   FlightTable flights_;
   FailingLoads failing_refreshes_;
   FailingLoads failing_queries_;

@@ -81,7 +81,9 @@ struct Options {
   /// a question that was answered, so workers must look more often than that (`--poll-ms`). What
   /// became of a write in doubt is not told by a local wait. Null: the log is read.
   std::shared_ptr<Feed> feed{};
-  bool require_tags = false;     ///< Refuse a cached query without tags.
+  bool require_tags = false;  ///< Refuse a cached query without tags.
+  /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
+  Tags tags = Tags::declared;
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
   LoadBudget load_budget{};      ///< No bound by default.

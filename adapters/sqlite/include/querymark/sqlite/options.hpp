@@ -28,8 +28,10 @@ struct Options {
   std::uint64_t log_reads_per_second = 2000;
   PatienceSpan busy_timeout{std::chrono::milliseconds(5000)};
   Synchronous synchronous = Synchronous::full;
-  std::size_t readers = 4;       ///< Most read connections; more callers wait.
-  bool require_tags = false;     ///< Refuse a cached query without tags.
+  std::size_t readers = 4;    ///< Most read connections; more callers wait.
+  bool require_tags = false;  ///< Refuse a cached query without tags.
+  /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
+  Tags tags = Tags::declared;
   bool require_intents = false;  ///< Refuse a write without intents.
   /// `PRAGMA foreign_keys` of the library's connections. Off, as SQLite itself has it by default,
   /// where the schema declares keys that must not be enforced, or while a migration rebuilds a

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "querymark/automatic/analysis.hpp"
+#include "querymark/mark/marks.hpp"
+#include "querymark/support/mutex.hpp"
+
+// For nobody outside: what is known of queries' texts.
+
+namespace querymark {
+
+/// An analysis, and since when it is known.
+struct Analysed {
+  Analysis analysis;
+  std::uint64_t generation = 0;  ///< Of the marks, from before the database was asked.
+
+  /// Whether no definition has changed since, as far as the marks know.
+  [[nodiscard]] bool holds(const Marks& marks) const noexcept;
+};
+
+/// What is known of the texts of one source, in memory. Judged like entries: by the mark of definitions, so
+/// that what a change of them has reached is asked for anew. Thread-safe.
+class Analyses {
+ public:
+  /// Beyond so many texts it begins anew: an application has as many as its code has queries.
+  static constexpr std::size_t kMost = 10'000;
+
+  explicit Analyses(const Marks& marks) : marks_(marks) {}
+
+  /// What is known of a text in a session, and still holds; null: nothing.
+  [[nodiscard]] std::shared_ptr<const Analysed> find(std::string_view session,
+                                                     std::string_view sql) const;
+  /// Asks the database, and remembers. Blocks. Throws what the analyser throws.
+  [[nodiscard]] std::shared_ptr<const Analysed> ask(std::string_view session, std::string_view sql,
+                                                    std::span<const ParameterView> parameters,
+                                                    Analyser& analyser);
+
+ private:
+  const Marks& marks_;
+  mutable Mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<const Analysed>> known_
+      QUERYMARK_GUARDED_BY(mutex_);
+};
+
+}  // namespace querymark

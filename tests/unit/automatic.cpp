@@ -1,0 +1,177 @@
+// Tags that nobody declares: what is found out of a text, when it is asked for, and when it counts no more.
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "querymark/key/tracked.hpp"
+#include "read_fixture.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::string_view kProduct = "public:product";
+const std::string kSql = "select n from product where id = $1";
+
+Analysis by_id() {
+  return {Verdict::cache,
+          "",
+          {{std::string(kProduct), "id", {{RouteType::integer, {{.parameter = 0}}}}}}};
+}
+
+// Says of each text what the test says.
+struct Oracle final : Analyser {
+  Analysis analyse(std::string_view /*sql*/, std::span<const ParameterView> /*values*/) override {
+    ++asked;
+    if (on_ask) on_ask();
+    return answer;
+  }
+  Analysis answer = by_id();
+  std::function<void()> on_ask;
+  int asked = 0;
+};
+
+struct AnalysedLoader final : Loader {
+  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
+    return rows.load(sql, parameters);
+  }
+  Analyser* analyser() noexcept override { return can_tell ? &oracle : nullptr; }
+  FakeLoader rows;
+  Oracle oracle;
+  bool can_tell = true;
+};
+
+struct Automatic : ReadFixture {
+  Query query(std::int64_t id) {
+    return Query(source, loader, kSql, Parameters(id)).tagging(Tags::automatic);
+  }
+  Outcome read(std::int64_t id = 1) { return query(id).fetch().outcome(); }
+  auto prepared() {
+    return Prepared<ResultSet, detail::NoMapper>(source, loader, kSql, {}).tagging(Tags::automatic);
+  }
+  static Target row(const std::string& id) {
+    return row_of(kProduct, "id", std::vector<std::string>{id});
+  }
+  AnalysedLoader loader;
+};
+
+}  // namespace
+
+TEST_CASE("automatic: what triggers report reaches what depends on it, and nothing else",
+          "[automatic]") {
+  Automatic it;
+  const auto by_id = it.prepared();
+  static_cast<void>(by_id(std::int64_t{1}));
+  static_cast<void>(by_id(std::int64_t{2}));
+  CHECK(by_id(std::int64_t{1}).outcome().is_hit());
+  CHECK(it.loader.oracle.asked == 1);
+  it.invalidate(Automatic::row("1"));
+  CHECK(by_id(std::int64_t{1}).outcome().status == ReadStatus::miss);
+  CHECK(by_id(std::int64_t{2}).outcome().is_hit());
+  it.invalidate(any_row_of(kProduct));
+  CHECK(by_id(std::int64_t{2}).outcome().is_hit());
+  it.invalidate(all_rows_of(kProduct));
+  CHECK(by_id(std::int64_t{1}).outcome().status == ReadStatus::miss);
+  CHECK(by_id(std::int64_t{2}).outcome().status == ReadStatus::miss);
+  CHECK(it.loader.oracle.asked == 1);
+}
+
+TEST_CASE("automatic: a change of definitions ends what was found out, and all that was kept by it",
+          "[automatic]") {
+  Automatic it;
+  static_cast<void>(it.read());
+  CHECK(it.read().is_hit());
+  it.loader.oracle.answer = {Verdict::cache, "", {{"public:other", "", {}}}};
+  it.invalidate(schema_of_all());
+  CHECK(it.read().status == ReadStatus::miss);
+  CHECK(it.loader.oracle.asked == 2);
+  it.invalidate(Automatic::row("1"));
+  CHECK(it.read().is_hit());
+  it.invalidate(any_row_of("public:other"));
+  CHECK(it.read().status == ReadStatus::miss);
+}
+
+TEST_CASE("automatic: a load that a change of definitions overtakes is not kept", "[automatic]") {
+  Automatic it;
+  SECTION("between the analysis and the load") {
+    it.loader.rows.on_load = [&](auto) {
+      it.invalidate(schema_of_all());
+      it.loader.rows.on_load = nullptr;
+      return LoadedRows{number(1)};
+    };
+  }
+  SECTION("while the database is asked about the text") {
+    it.loader.oracle.on_ask = [&] {
+      it.invalidate(schema_of_all());
+      it.loader.oracle.on_ask = nullptr;
+    };
+  }
+  CHECK(it.read().stored == Stored::invalidated);
+  CHECK(it.read().stored == Stored::yes);
+  CHECK(it.read().is_hit());
+  CHECK(it.loader.oracle.asked == 2);
+}
+
+TEST_CASE("automatic: what can't be judged is not kept", "[automatic]") {
+  Automatic it;
+  SECTION("it is refused") { it.loader.oracle.answer = {Verdict::refuse, "it calls random()", {}}; }
+  SECTION("it depends on more than triggers report") {
+    it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  }
+  SECTION("nobody can tell") { it.loader.can_tell = false; }
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = it.read();
+    CHECK(outcome.status == ReadStatus::bypass);
+    CHECK(outcome.stored == Stored::unproven);
+  }
+  CHECK(it.loader.oracle.asked == (it.loader.can_tell ? 1 : 0));
+  CHECK(it.prepared()(std::int64_t{1}).outcome().stored == Stored::unproven);
+}
+
+TEST_CASE("automatic: on request what is not tracked is kept for a time", "[automatic]") {
+  Automatic it;
+  it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  const auto read = [&] { return it.query(1).untracked_ok(30s).ttl(1h).fetch().outcome(); };
+  CHECK(read().stored == Stored::yes);
+  it.clock.advance(29s);
+  CHECK(read().is_hit());
+  it.clock.advance(2s);
+  CHECK(read().status == ReadStatus::miss);
+  it.loader.oracle.answer = {Verdict::refuse, "it calls random()", {}};
+  it.invalidate(schema_of_all());
+  CHECK(read().stored == Stored::unproven);
+  CHECK_THROWS_AS(it.query(1).untracked_ok(-1s), ConfigError);
+}
+
+TEST_CASE("automatic: a query that declares its tags shares nothing with one that does not",
+          "[automatic]") {
+  Automatic it;
+  static_cast<void>(Query(it.source, it.loader, kSql, Parameters(std::int64_t{1})).fetch());
+  CHECK(it.read().status == ReadStatus::miss);
+  CHECK(it.loader.oracle.asked == 1);
+}
+
+TEST_CASE("automatic: declared tags only add", "[automatic]") {
+  Automatic it;
+  const auto read = [&] { return it.query(1).tag(tag("price")).fetch().outcome(); };
+  static_cast<void>(read());
+  CHECK(read().is_hit());
+  it.invalidate(tag("price"));
+  CHECK(read().status == ReadStatus::miss);
+  CHECK(read().is_hit());
+  it.invalidate(Automatic::row("1"));
+  CHECK(read().status == ReadStatus::miss);
+}
+
+TEST_CASE("automatic: where the database can't be asked, the read fails as its load would",
+          "[automatic]") {
+  Automatic it;
+  it.loader.oracle.on_ask = [] { throw Error("connection refused", {.retryable = true}); };
+  CHECK_THROWS_WITH(it.query(1).fetch(), "connection refused");
+  CHECK(it.loader.rows.loads == 0);
+  it.loader.oracle.on_ask = nullptr;
+  CHECK(it.read().stored == Stored::yes);
+}

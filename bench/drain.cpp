@@ -22,7 +22,7 @@ void drain_all(const WorkerLog& log) {
   while (!worker.run_once().idle()) {
   }
   worker.release();
-  if (worker.totals().applied != kDrained) throw std::runtime_error("not all was drained");
+  if (worker.stats().applied != kDrained) throw std::runtime_error("not all was drained");
 }
 
 namespace {

@@ -4,7 +4,12 @@
 
 #include <algorithm>
 
+#include "health.hpp"
+#include "printable.hpp"
 #include "querymark/support/error.hpp"
+#include "secrets.hpp"
+#include "times.hpp"
+#include "watch_metrics.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -60,6 +65,10 @@ void tell_pruned(const LogLines& lines, const PruneRound& round, std::string_vie
     lines.info("pruned", {{"removed", round.removed}});
 }
 
+std::string whole(std::chrono::nanoseconds span) {
+  return about(std::chrono::duration_cast<std::chrono::milliseconds>(span));
+}
+
 // Whatever ends the work, others need not wait for the lease.
 struct ReleaseAtEnd {
   Worker& worker;
@@ -68,8 +77,9 @@ struct ReleaseAtEnd {
 
 }  // namespace
 
-Drain::Drain(DrainSettings settings, const LogLines& lines)
+Drain::Drain(DrainSettings settings, const LogLines& lines, Watched watched)
     : settings_(std::move(settings)),
+      watched_(watched),
       log_(open_log(settings_)),
       target_(open_target(settings_, log_, lines)),
       lines_(lines.with({{"namespace", settings_.namespace_name}, {"target", target_->name()}})),
@@ -106,12 +116,42 @@ PrunerOptions Drain::pruner_options() const {
 void Drain::start() {
   tell_start();
   working_ = std::jthread([this](const std::stop_token& stop) { worker_.run(stop); });
+  if (watched_ == Watched::yes)
+    watch_ = std::make_unique<LogWatch>(log_, settings_.namespace_name, target_->name());
   if (pruner_) pruning_ = std::jthread([this](const std::stop_token& stop) { pruner_->run(stop); });
 }
 
 void Drain::request_stop() {
   working_.request_stop();
   pruning_.request_stop();
+  if (watch_) watch_->request_stop();
+}
+
+void Drain::add_metrics(Metrics& metrics) const {
+  const MetricLabels labels{{"namespace", settings_.namespace_name}, {"target", target_->name()}};
+  const LogWatch::Seen seen = watch_->seen();
+  metrics.add(worker_.stats(), labels);
+  if (const Relay* const relay = target_->relay()) metrics.add(relay->stats(), labels);
+  metrics.add(WatchStats(seen), labels);
+  if (seen.report) metrics.add(*seen.report, labels);
+}
+
+std::string Drain::illness() const {
+  const std::string of =
+      fmt::format("the target {} of the namespace {}: ", target_->name(), settings_.namespace_name);
+  if (const auto silent = worker_.silent_for(); silent > settings_.lease)
+    return printable(of + fmt::format("its worker has not come on for {}", whole(silent)));
+  const LogWatch::Seen seen = watch_->seen();
+  if (!seen.at && seen.error.empty()) return printable(of + "the log was not looked at yet");
+  if (!seen.answers()) {
+    const std::string since =
+        seen.at ? fmt::format(" for {}", whole(system_clock().now() - *seen.at)) : std::string();
+    return printable(of + "the log has not answered" + since + ": " + without_secrets(seen.error));
+  }
+  if (!seen.report) return {};  // it has yet to enter
+  for (const Finding& finding : findings_of(*seen.report))
+    if (finding.severity == Finding::Severity::error) return printable(finding.what);
+  return {};
 }
 
 ExitCode Drain::once(const std::stop_token& stop) {
@@ -158,7 +198,7 @@ void Drain::tell_start() const {
 }
 
 void Drain::tell_end() const {
-  const WorkerCounts totals = worker_.totals();
+  const WorkerCounts totals = worker_.stats();
   lines_.info("worker stopped", {{"claimed", totals.claimed},
                                  {"applied", totals.applied},
                                  {"retried", totals.retried},

@@ -3,23 +3,29 @@
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <thread>
 
 #include "backends/backend.hpp"
 #include "drain_settings.hpp"
 #include "exit_code.hpp"
 #include "log_lines.hpp"
+#include "log_watch.hpp"
 #include "querymark/deliver/worker.hpp"
 #include "querymark/log/pruner.hpp"
+#include "querymark/observe/metrics.hpp"
 
 namespace querymark::cli {
 
+/// Whether somebody will ask how far a drain is: then a thread of its own looks.
+enum class Watched : bool { no, yes };
+
 /// A log that is drained into a shared tier, over connections and on threads of its own: one for the
-/// worker, one that prunes the log.
+/// worker, one that prunes the log, and one that looks how far the target is if it is watched.
 class Drain {
  public:
   /// Opens both. `lines` must outlive it. Throws ConfigError, SchemaError, Error.
-  Drain(DrainSettings settings, const LogLines& lines);
+  Drain(DrainSettings settings, const LogLines& lines, Watched watched = Watched::no);
   Drain(const Drain&) = delete;
   Drain& operator=(const Drain&) = delete;
   /// Stops, and waits for what is in hand.
@@ -35,7 +41,12 @@ class Drain {
   [[nodiscard]] const DrainSettings& settings() const noexcept { return settings_; }
   /// For how long its worker has not come on with what it does; see Worker::silent_for.
   [[nodiscard]] std::chrono::nanoseconds silent_for() const { return worker_.silent_for(); }
-  [[nodiscard]] WorkerCounts totals() const { return worker_.totals(); }
+  [[nodiscard]] WorkerStats stats() const { return worker_.stats(); }
+  /// Adds what its worker, its target's relay and the log tell, under the namespace and the target.
+  void add_metrics(Metrics& metrics) const;
+  /// What keeps invalidations from the target, in a line; empty: nothing that is known. Both are for
+  /// a drain that is watched and has started, from any thread.
+  [[nodiscard]] std::string illness() const;
 
  private:
   [[nodiscard]] WorkerOptions worker_options() const;
@@ -45,6 +56,7 @@ class Drain {
   void tell_end() const;
 
   DrainSettings settings_;
+  Watched watched_;
   LogEndpoint log_;
   std::unique_ptr<Applier> target_;
   LogLines lines_;
@@ -52,6 +64,7 @@ class Drain {
   std::unique_ptr<Pruner> pruner_;
   std::jthread working_;
   std::jthread pruning_;
+  std::unique_ptr<LogWatch> watch_;
 };
 
 }  // namespace querymark::cli

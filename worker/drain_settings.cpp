@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "database_option.hpp"
+#include "metrics_server.hpp"
 #include "querymark/support/error.hpp"
 #include "toml_reader.hpp"
 
@@ -47,11 +48,12 @@ void read_drain(TomlReader& table, DrainSettings& drain) {
   });
 }
 
-void require(const TomlReader& table, const DrainSettings& drain) {
+template <class Check>
+void require(const std::string& place, const Check& check) {
   try {
-    drain.require_sane();
+    check();
   } catch (const ConfigError& failure) {
-    throw ConfigError(table.place() + failure.what());
+    throw ConfigError(place + failure.what());
   }
 }
 
@@ -97,12 +99,14 @@ WorkerConfig read_config(const std::string& path) {
   TomlReader table(file, path);
   WorkerConfig config;
   table.read("json", config.json);
+  if (table.read("metrics", config.metrics))
+    require(table.place("metrics"), [&] { check_metrics_address(config.metrics); });
   DrainSettings all;
   read_drain(table, all);
   const bool several = table.read_tables("drain", [&](TomlReader& each) {
     DrainSettings drain = all;
     read_drain(each, drain);
-    require(each, drain);
+    require(each.place(), [&] { drain.require_sane(); });
     for (const DrainSettings& other : config.drains)
       if (drain.same_as(other))
         throw ConfigError(each.place() + "another [[drain]] has the same db, namespace and target");
@@ -110,7 +114,7 @@ WorkerConfig read_config(const std::string& path) {
   });
   table.require_known();
   if (!several) {
-    require(table, all);
+    require(table.place(), [&] { all.require_sane(); });
     config.drains.push_back(std::move(all));
   }
   return config;

@@ -67,6 +67,7 @@ struct DrainSettings {
 struct WorkerConfig {
   std::vector<DrainSettings> drains;
   bool json = false;
+  std::string metrics;  ///< Where a MetricsServer listens; empty: there is none.
 };
 
 /// Reads the file of --config. Throws ConfigError with its line.

@@ -1,18 +1,24 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "drain.hpp"
+#include "querymark/observe/metrics.hpp"
+#include "querymark/support/mutex.hpp"
 
 namespace querymark::cli {
 
-/// The drains of one process. For one thread.
+/// The drains of one process. `become` is for one thread; the rest may be asked from any, and answers
+/// at once.
 class Fleet {
  public:
   /// `lines` must outlive it.
-  explicit Fleet(const LogLines& lines) : lines_(lines) {}
+  explicit Fleet(const LogLines& lines, Watched watched = Watched::no)
+      : lines_(lines), watched_(watched) {}
   /// Asks all to stop, then waits for each.
   ~Fleet();
 
@@ -22,13 +28,19 @@ class Fleet {
   void become(const std::vector<DrainSettings>& wanted);
   /// Of the drain that has been silent for the longest.
   [[nodiscard]] std::chrono::nanoseconds silent_for() const;
-  [[nodiscard]] std::size_t size() const noexcept { return drains_.size(); }
+  [[nodiscard]] std::size_t size() const;
   /// Rows that were applied, by those that run now.
   [[nodiscard]] std::uint64_t applied() const;
+  /// What all have counted, as Prometheus reads it.
+  [[nodiscard]] std::string prometheus() const;
+  /// What hinders the first of those that something hinders, in a line; empty: nothing.
+  [[nodiscard]] std::string illness() const;
 
  private:
   const LogLines& lines_;
-  std::vector<std::unique_ptr<Drain>> drains_;
+  const Watched watched_;
+  mutable Mutex mutex_;  // held for moments: nothing is opened, begun or ended under it
+  std::vector<std::unique_ptr<Drain>> drains_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark::cli

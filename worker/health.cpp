@@ -24,41 +24,6 @@ std::string name_of(const ConsumerReport& consumer) {
   return fmt::format("the target {} of the namespace {}", consumer.name, consumer.namespace_name);
 }
 
-void look_at_consumer(const ConsumerReport& consumer, Findings& findings) {
-  using enum Finding::Severity;
-  const std::string name = name_of(consumer);
-  const bool late = consumer.behind.lag && *consumer.behind.lag > kLongLag;
-  if (consumer.down)
-    add(findings, error,
-        fmt::format("{} takes nothing, for {}: {}", name, about(*consumer.down),
-                    consumer.down_reason),
-        "mend the target; nothing is lost meanwhile, and the worker goes on by itself");
-  else if (consumer.owner.empty() && late)
-    add(findings, error,
-        fmt::format("no worker drains {}, which is {} behind", name, about(*consumer.behind.lag)),
-        fmt::format("run querymark worker --namespace {}, or remove the target's row if it is no "
-                    "more",
-                    consumer.namespace_name));
-  else if (late)
-    add(findings, warning, fmt::format("{} is {} behind", name, about(*consumer.behind.lag)),
-        "look at the worker's log and at how long the target takes");
-  if (consumer.attempts > 1)
-    add(findings, warning,
-        fmt::format("the segment that {} is at has been claimed {} times without an end", name,
-                    consumer.attempts),
-        "look at why its workers end: the invalidations are tried one by one until then");
-  if (consumer.dead.rows > 0)
-    add(findings, warning,
-        fmt::format("{} has {}{} dead letters", name, consumer.dead.rows,
-                    consumer.dead.more ? "+" : ""),
-        fmt::format("look at them by querymark dead list --namespace {}; then retry or discard "
-                    "them",
-                    consumer.namespace_name));
-  if (consumer.owes_flush)
-    add(findings, notice, name + " owes a flush in place of what has died",
-        "its worker pays it with its next claim");
-}
-
 void look_at_horizon(const StatusReport& report, std::chrono::milliseconds longest_open,
                      Findings& findings) {
   if (!report.horizon || report.horizon->age.value_or(0ms) < longest_open) return;
@@ -121,11 +86,49 @@ void look_at_reports(const LogEndpoint& log, const Expected& expected, Findings&
   const StatusReport report = look_at(log, expected.namespace_name);
   look_at_horizon(report, expected.longest_open, findings);
   if (expected.largest_ttl) look_at_retention(report.log, *expected.largest_ttl, findings);
-  for (const ConsumerReport& consumer : report.consumers) look_at_consumer(consumer, findings);
+  for (const ConsumerReport& consumer : report.consumers)
+    for (Finding& finding : findings_of(consumer)) findings.push_back(std::move(finding));
   look_at_followers(log, report, findings);
 }
 
 }  // namespace
+
+std::vector<Finding> findings_of(const ConsumerReport& consumer) {
+  Findings findings;
+  using enum Finding::Severity;
+  const std::string name = name_of(consumer);
+  const bool late = consumer.behind.lag && *consumer.behind.lag > kLongLag;
+  if (consumer.down)
+    add(findings, error,
+        fmt::format("{} takes nothing, for {}: {}", name, about(*consumer.down),
+                    consumer.down_reason),
+        "mend the target; nothing is lost meanwhile, and the worker goes on by itself");
+  else if (consumer.owner.empty() && late)
+    add(findings, error,
+        fmt::format("no worker drains {}, which is {} behind", name, about(*consumer.behind.lag)),
+        fmt::format("run querymark worker --namespace {}, or remove the target's row if it is no "
+                    "more",
+                    consumer.namespace_name));
+  else if (late)
+    add(findings, warning, fmt::format("{} is {} behind", name, about(*consumer.behind.lag)),
+        "look at the worker's log and at how long the target takes");
+  if (consumer.attempts > 1)
+    add(findings, warning,
+        fmt::format("the segment that {} is at has been claimed {} times without an end", name,
+                    consumer.attempts),
+        "look at why its workers end: the invalidations are tried one by one until then");
+  if (consumer.dead.rows > 0)
+    add(findings, warning,
+        fmt::format("{} has {}{} dead letters", name, consumer.dead.rows,
+                    consumer.dead.more ? "+" : ""),
+        fmt::format("look at them by querymark dead list --namespace {}; then retry or discard "
+                    "them",
+                    consumer.namespace_name));
+  if (consumer.owes_flush)
+    add(findings, notice, name + " owes a flush in place of what has died",
+        "its worker pays it with its next claim");
+  return findings;
+}
 
 std::vector<Finding> findings_of(const LogEndpoint& log, const Expected& expected) {
   Findings findings = log.inspector->findings(expected.longest_open);

@@ -130,7 +130,7 @@ TEST_CASE("redis feed: a server that is full hands on nothing, and loses nothing
     }
   }
   CHECK_FALSE(follower.unchanged(before, kProduct));
-  CHECK(handed.worker->totals().died == 0);
+  CHECK(handed.worker->stats().died == 0);
   CHECK(follower.log.gaps() == 0);
 }
 
@@ -311,7 +311,7 @@ TEST_CASE(
       CHECK(std::stoll(server.ask({"PTTL", place + ":aside"})) > 0);
       CHECK(handed.feed.put_aside() == 1);
     }
-    CHECK(handed.worker->totals().died == 0);
+    CHECK(handed.worker->stats().died == 0);
     // Who begins now is told what became stale, or nothing.
     const SharedStamp stamp{follower.marks.cursor().epoch, {1}};
     Follower later(handed);

@@ -74,7 +74,7 @@ TEST_CASE("redis feed: a follower misses nothing while the feed's slot moves (ha
   }
   CHECK(follower.log.gaps() == 0);
   CHECK(follower.marks.restarts() == 1);
-  CHECK(handed.worker->totals().died == 0);
+  CHECK(handed.worker->stats().died == 0);
 }
 
 TEST_CASE("redis feed: what a beat continues is read, also where the beat has moved first",

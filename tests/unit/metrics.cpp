@@ -88,10 +88,13 @@ TEST_CASE("metrics: every counter of every struct is listed once") {
   check_metrics<OffloadStats>();
   check_metrics<TierGroupStats>();
   check_metrics<WorkerCounts>();
+  check_metrics<RelayStats>();
   // Of these the list holds what their parts do.
   constexpr std::size_t kReads = boost::pfr::tuple_size_v<ReadStats>;
   CHECK(check_list<CacheStats>() ==
         kReads + (sizeof(CacheStats) - sizeof(ReadStats)) / sizeof(std::uint64_t));
+  CHECK(check_list<WorkerStats>() ==
+        (sizeof(WorkerStats) + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t));
   CHECK(check_list<QueryStats>() == boost::pfr::tuple_size_v<QueryStats> - 1 + kReads + 2);
 #if __has_include("querymark/redis/redis_tier.hpp")
   check_metrics<RedisTierStats>();

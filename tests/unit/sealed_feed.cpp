@@ -79,6 +79,9 @@ TEST_CASE("sealed feed: followers with the key follow, and the server reads noth
   REQUIRE(kept.asks.size() == 1);
   CHECK_FALSE(decode_ask(kept.asks.begin()->second));
   for (const auto& bucket : kept.buckets) CHECK(bucket.head.empty());
+  const RelayStats stats = sealed.applier.relay()->stats();
+  CHECK(stats.followers == 1);
+  CHECK(stats.segments >= 1);
   CHECK_FALSE(sealed.writing.writer(kShop)->keeps_buckets());
 }
 

@@ -28,7 +28,7 @@ TEST_CASE("worker: a log that fails in the middle of a segment is not the target
   f.outbox.append(batch(tag("a")));
   watched.before_read = [] { throw Error("the database is gone", {.connection_lost = true}); };
   CHECK_THROWS_AS(worker.run_once(), Error);
-  CHECK(worker.totals().retried == 0);
+  CHECK(worker.stats().retried == 0);
   CHECK(f.applier.calls == 0);
   watched.before_read = {};
   CHECK(worker.run_once().applied == 1);
@@ -72,8 +72,8 @@ TEST_CASE("worker: what is new is applied once and counted", "[worker]") {
   CHECK_FALSE(round.idle());
   CHECK(f.applier.texts() == Texts{"a", "b", "c"});
   CHECK(worker.run_once().idle());
-  CHECK(worker.totals().claimed == 3);
-  CHECK(worker.totals().applied == 3);
+  CHECK(worker.stats().claimed == 3);
+  CHECK(worker.stats().applied == 3);
   CHECK(f.applier.calls == 1);
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("worker: a failing target keeps the cursor, loses nothing and kills no
   f.clock.advance(f.options.retry.cap);
   CHECK(worker.run_once().applied == 2);
   CHECK(f.applier.texts() == Texts{"*"});
-  CHECK(worker.totals().malformed == 1);
+  CHECK(worker.stats().malformed == 1);
 }
 
 TEST_CASE("worker: a target that fails in the middle gets again what is not recorded", "[worker]") {
@@ -235,7 +235,7 @@ TEST_CASE("worker: who lost the lease meanwhile counts nothing as its own", "[wo
   CHECK(round.fenced);
   CHECK(round.claimed == 0);
   CHECK(round.applied == 0);
-  CHECK(slow.totals().applied == 0);
+  CHECK(slow.stats().applied == 0);
   CHECK(other.run_once().idle());  // the late owner moved nothing
 }
 
@@ -306,7 +306,7 @@ TEST_CASE("worker: its thread works, sleeps in the doorbell, and releases the le
   f.outbox.append(batch(tag("a")));
   doorbell.ring();
   doorbell.await_waits(2);
-  CHECK(worker.totals().applied == 1);
+  CHECK(worker.stats().applied == 1);
   thread.request_stop();
   thread.join();
   f.outbox.append(batch(tag("b")));
@@ -347,5 +347,5 @@ TEST_CASE("worker: a stop ends its pause after a failure", "[worker]") {
   failed.get_future().wait();
   thread.request_stop();
   thread.join();
-  CHECK(worker.totals().retried == 1);
+  CHECK(worker.stats().retried == 1);
 }

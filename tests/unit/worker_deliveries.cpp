@@ -102,7 +102,7 @@ TEST_CASE("deliveries: after its last attempt one is dead, and the target is flu
   CHECK(worker.run_once().flushed);
   CHECK(f.applier.texts() == std::vector<std::string>{"*"});
   CHECK(worker.run_once().idle());
-  CHECK(worker.totals().died == 1);
+  CHECK(worker.stats().died == 1);
   CHECK(f.states() == States{{DeliveryState::dead, 1}});  // an operator sees it
 }
 
@@ -220,6 +220,31 @@ TEST_CASE("deliveries: while the breaker is open nobody is asked, and no claim i
   watched.down = true;  // it would throw
   CHECK(worker.run_once().down);
   CHECK(f.applier.controls == controls);
+  f.clock.advance(1ms);
+  const WorkerStats stats = worker.stats();
+  CHECK(stats.outages == 2);
+  CHECK(stats.claims == 2);  // the first registered the target
+  CHECK(stats.down == 1ms);
+}
+
+TEST_CASE("deliveries: the breaker's state goes into the stats", "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  CHECK(worker.stats().flushes == 1);
+  f.outbox.append(batch(tag("a")));
+  f.applier.down = true;
+  CHECK(worker.run_once().down);
+  f.clock.advance(1s);
+  CHECK(worker.stats().down >= 1s);
+  f.applier.down = false;
+  f.wait_out();
+  CHECK(worker.run_once().applied == 1);
+  CHECK(worker.stats().down == 0s);
+  Worker other = f.worker();
+  CHECK_FALSE(other.stats().standby);
+  CHECK(other.run_once().standby);
+  CHECK(other.stats().standby);
 }
 
 TEST_CASE("deliveries: who alone is cut off from the target gives the lease to another",
@@ -287,10 +312,10 @@ TEST_CASE("deliveries: a row that takes the target down each time is found out",
     return f.applier.down;
   };
   int restarts = 0;
-  WorkerCounts counts;
+  WorkerStats counts;
   for (int i = 0; i < 50 && counts.died == 0; ++i) {
     (void)worker.run_once();
-    counts = worker.totals();
+    counts = worker.stats();
     restarts += f.applier.down ? 1 : 0;
     f.applier.down = false;
     f.wait_out();

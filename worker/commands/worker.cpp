@@ -13,6 +13,7 @@
 #include "drain_settings.hpp"
 #include "fleet.hpp"
 #include "log_lines.hpp"
+#include "metrics_server.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
 #include "service_manager.hpp"
@@ -30,6 +31,7 @@ struct Options {
   const CLI::Option* target_given = nullptr;
   bool once = false;
   bool json = false;
+  std::string metrics;
   // What flags set over the file, or over the defaults.
   std::vector<std::function<void(DrainSettings&)>> overrides;
 };
@@ -49,6 +51,10 @@ WorkerConfig config_of(const Options& options) {
   else
     config = read_config(options.config);
   config.json = config.json || options.json;
+  if (!options.metrics.empty()) {
+    check_metrics_address(options.metrics);
+    config.metrics = options.metrics;
+  }
   const bool named = options.namespace_given->count() > 0;
   const bool aimed = options.target_given->count() > 0;
   if (config.drains.size() > 1 && (named || aimed))
@@ -75,6 +81,8 @@ void reload(const Options& options, const WorkerConfig& at_start, const LogLines
     const WorkerConfig wanted = config_of(options);
     if (wanted.json != at_start.json)
       lines.warn("json can't be reloaded: log lines keep their form until a restart");
+    if (wanted.metrics != at_start.metrics)
+      lines.warn("metrics can't be reloaded: they stay where they are until a restart");
     fleet.become(wanted.drains);
     lines.info("reloaded", {{"drains", static_cast<std::uint64_t>(fleet.size())}});
   } catch (const std::exception& failure) {
@@ -94,13 +102,26 @@ ExitCode drain_once(const WorkerConfig& config, const LogLines& lines,
   return worst;
 }
 
+std::unique_ptr<MetricsServer> serve_metrics(const WorkerConfig& config, const LogLines& lines,
+                                             const Fleet& fleet) {
+  if (config.metrics.empty()) return nullptr;
+  auto server = std::make_unique<MetricsServer>(
+      config.metrics, MetricsAnswers{.metrics = [&fleet] { return fleet.prometheus(); },
+                                     .illness = [&fleet] { return fleet.illness(); }});
+  const std::string address = server->address();
+  lines.info("metrics are served", {{"address", address}});
+  return server;
+}
+
 ExitCode run(const Options& options) {
   const ServiceManager manager;
   StopOnSignal signals(options.config.empty() ? OnHangup::stop : OnHangup::reload);
   const WorkerConfig config = config_of(options);
   const LogLines lines(config.json);
   if (options.once) return drain_once(config, lines, signals.token());
-  Fleet fleet(lines);
+  Fleet fleet(lines, config.metrics.empty() ? Watched::no : Watched::yes);
+  // Before any lease is taken: where nobody may listen, nothing begins.
+  const auto metrics = serve_metrics(config, lines, fleet);
   fleet.become(config.drains);
   manager.ready();
   const std::chrono::nanoseconds patience = manager.watchdog().value_or(std::chrono::hours(1));
@@ -197,7 +218,11 @@ void add_worker(CLI::App& app, ExitCode& code) {
       command->add_option("--target", options->target,
                           "Shared tier: sqlite:PATH of a file tier; or redis://HOST of a server "
                           "through which followers get the log of a PostgreSQL database");
-  command->add_flag("--once", options->once, "Drain what is there and exit");
+  CLI::Option* const metrics = command->add_option(
+      "--metrics", options->metrics,
+      "Answer GET /metrics (for Prometheus) and /healthz by HTTP at this address, such as "
+      "127.0.0.1:9464; a port alone is one of 127.0.0.1");
+  command->add_flag("--once", options->once, "Drain what is there and exit")->excludes(metrics);
   add_settings(*command, *options);
   command->add_flag("--json", options->json, "Log lines as JSON objects");
   command->footer(std::string("Any number may run: one holds the lease, the others stand by.\n") +

@@ -87,7 +87,8 @@ WorkerRound Worker::look(const std::stop_token& stop) {
   // Who has asked before the log is looked at is answered by what that shows.
   if (!relayed(round, [](Relay& relay) { relay.listen(); })) return round;
   const ClaimResult result = log_.claims.claim(applier_.name(), owner_, options_.lease);
-  round.standby = result.status == ClaimStatus::held_elsewhere;
+  ++claims_;
+  standby_ = round.standby = result.status == ClaimStatus::held_elsewhere;
   round.next_due = result.next_due;
   if (result.status == ClaimStatus::nothing_new)
     static_cast<void>(relayed(round, [&](Relay& relay) {
@@ -114,6 +115,12 @@ void Worker::count(const WorkerRound& round, std::string_view error) {
   left_ += round.left;
   recovered_ += round.recovered;
   died_ += round.died;
+  flushes_ += round.flushed ? 1 : 0;
+  fenced_ += round.fenced ? 1 : 0;
+  outages_ += round.down ? 1 : 0;
+  const MonotonicTime now = options_.clock->now();
+  const auto down = memory_->breaker.down_for(now);
+  down_since_ = down ? (now - *down).time_since_epoch().count() : 0;
   if (options_.on_round && (!round.idle() || !error.empty())) options_.on_round(round, error);
 }
 
@@ -139,8 +146,7 @@ void Worker::run(const std::stop_token& stop) {
       else
         sleep_unless_stopped(length, stop);
     } catch (const std::exception& failure) {
-      last_error_ = failure.what();
-      count({}, last_error_);
+      failed(failure);
       sleep_unless_stopped(options_.retry.pause(++failures_, random_u64()), stop);
     }
   }
@@ -150,10 +156,15 @@ void Worker::run(const std::stop_token& stop) {
 void Worker::release() {
   try {
     log_.claims.release(applier_.name(), owner_);
-  } catch (const std::exception& failure) {
-    last_error_ = failure.what();  // the lease ends by itself
-    count({}, last_error_);
+  } catch (const std::exception& failure) {  // the lease ends by itself
+    failed(failure);
   }
+}
+
+void Worker::failed(const std::exception& failure) {
+  ++lost_rounds_;
+  last_error_ = failure.what();
+  count({}, last_error_);
 }
 
 std::chrono::nanoseconds Worker::silent_for() const noexcept {
@@ -162,14 +173,25 @@ std::chrono::nanoseconds Worker::silent_for() const noexcept {
   return options_.clock->now().time_since_epoch() - std::chrono::nanoseconds(since);
 }
 
-WorkerCounts Worker::totals() const {
-  return {.claimed = claimed_.load(),
-          .applied = applied_.load(),
-          .retried = retried_.load(),
-          .malformed = malformed_.load(),
-          .left = left_.load(),
-          .recovered = recovered_.load(),
-          .died = died_.load()};
+WorkerStats Worker::stats() const {
+  WorkerStats stats;
+  stats.claimed = claimed_;
+  stats.applied = applied_;
+  stats.retried = retried_;
+  stats.malformed = malformed_;
+  stats.left = left_;
+  stats.recovered = recovered_;
+  stats.died = died_;
+  stats.claims = claims_;
+  stats.flushes = flushes_;
+  stats.fenced = fenced_;
+  stats.outages = outages_;
+  stats.failures = lost_rounds_;
+  stats.standby = standby_;
+  if (const std::int64_t since = down_since_; since != 0)
+    stats.down = options_.clock->now().time_since_epoch() - std::chrono::nanoseconds(since);
+  stats.silent = silent_for();
+  return stats;
 }
 
 }  // namespace querymark

@@ -39,9 +39,11 @@ void FeedRelay::listen() {
   for (const std::string& encoded : writer_->asks())
     if (auto ask = decode_ask(encoded)) asks.push_back(*std::move(ask));
   // Who waits for all of them must know of each before it is answered.
-  if (followers_)
+  if (followers_) {
     for (const FeedAsk& gone : followers_->saw(asks))
       writer_->forget(gone.follower, encode_ask(gone));
+    following_ = followers_->count();
+  }
   for (const FeedAsk& ask : asks)
     if (asked_.size() < Certificate::kMaxAnswers) asked_.push_back(ask.nonce);
 }
@@ -51,6 +53,7 @@ void FeedRelay::hand_on(const Snapshot& from, const Cursor& upto,
   Certificate certificate = Certificate::of(name_, from, upto, rows);
   certificate.answers = asked_;
   buckets_.hand_on(*writer_, certificate);
+  ++segments_;
 }
 
 void FeedRelay::nothing_new(const Snapshot& from, const Cursor& upto) {
@@ -58,6 +61,11 @@ void FeedRelay::nothing_new(const Snapshot& from, const Cursor& upto) {
   Certificate certificate{
       .feed = name_, .from = from, .upto = upto, .intents = {}, .answers = asked_};
   writer_->beat(encode_certificate(certificate));
+  ++beats_;
+}
+
+RelayStats FeedRelay::stats() const {
+  return {.segments = segments_, .beats = beats_, .followers = following_};
 }
 
 }  // namespace querymark

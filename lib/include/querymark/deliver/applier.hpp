@@ -1,17 +1,40 @@
 #pragma once  // For writers of ports: what a shared tier offers to the worker.
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "querymark/log/log_reader.hpp"
 #include "querymark/log/shared_invalidation.hpp"
+#include "querymark/observe/metric.hpp"
 
 namespace querymark {
 
-/// Hands a log on, as a whole, to those who do not read it. For the worker's thread alone. Blocks on
-/// I/O; whatever throws has handed on nothing, and the worker takes the target for down.
+/// What a relay has handed on since its start. A plain value.
+struct RelayStats {
+  std::uint64_t segments = 0;   ///< Of the log.
+  std::uint64_t beats = 0;      ///< Rounds in which who asked was told that there is nothing new.
+  std::uint64_t followers = 0;  ///< Gauge: processes that ask, as far as they are known.
+};
+
+template <>
+struct MetricsOf<RelayStats> {
+  static constexpr std::string_view kGroup = "feed";
+  template <class Visit>
+  static void visit(const RelayStats& stats, Visit&& visit) {
+    visit({"segments", "Segments of the log that were handed on."}, stats.segments);
+    visit({"beats", "Rounds in which who asked was told that there is nothing new."}, stats.beats);
+    visit({"followers", "Processes that ask, as far as they are known.", MetricKind::gauge},
+          stats.followers);
+  }
+};
+
+/// Hands a log on, as a whole, to those who do not read it. For the worker's thread alone, but for
+/// `stats`. Blocks on I/O; whatever throws has handed on nothing, and the worker takes the target for
+/// down.
 class Relay {
  public:
   virtual ~Relay() = default;
@@ -26,6 +49,8 @@ class Relay {
   /// From now on `wake` is called, from another thread, when somebody asks who waits for the answer.
   /// Before the worker's first round.
   virtual void on_ask(const std::function<void()>& wake) { static_cast<void>(wake); }
+  /// From any thread; does not block.
+  [[nodiscard]] virtual RelayStats stats() const { return {}; }
 };
 
 /// A shared tier as the worker sees it.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -75,6 +76,41 @@ struct MetricsOf<WorkerCounts> {
   }
 };
 
+/// What a worker has counted since its start, and how it is now. A plain value.
+struct WorkerStats : WorkerCounts {
+  std::uint64_t claims = 0;    ///< Rounds in which the log was asked for a claim.
+  std::uint64_t flushes = 0;   ///< Of the namespace on the target.
+  std::uint64_t fenced = 0;    ///< Claims that were lost before their end.
+  std::uint64_t outages = 0;   ///< Rounds in which the target took nothing.
+  std::uint64_t failures = 0;  ///< Rounds that the log did not answer.
+  // Gauges.
+  bool standby = false;               ///< Another worker held the lease when it was last asked for.
+  std::chrono::nanoseconds down{};    ///< How long the breaker has been open; zero: it is closed.
+  std::chrono::nanoseconds silent{};  ///< See Worker::silent_for.
+};
+
+template <>
+struct MetricsOf<WorkerStats> {
+  static constexpr std::string_view kGroup = "worker";
+  template <class Visit>
+  static void visit(const WorkerStats& stats, Visit&& visit) {
+    using enum MetricKind;
+    using enum MetricUnit;
+    MetricsOf<WorkerCounts>::visit(stats, visit);
+    visit({"claims", "Rounds in which the log was asked for a claim."}, stats.claims);
+    visit({"flushes", "Flushes of the namespace on the target."}, stats.flushes);
+    visit({"fenced", "Claims that were lost before their end."}, stats.fenced);
+    visit({"outages", "Rounds in which the target took nothing."}, stats.outages);
+    visit({"failures", "Rounds that the log did not answer."}, stats.failures);
+    visit({"standby", "1 while another worker holds the lease.", gauge}, stats.standby);
+    visit({"down", "How long the target's breaker has been open; 0 while it is closed.", gauge,
+           seconds},
+          stats.down);
+    visit({"silent", "For how long the worker has not come on with what it does.", gauge, seconds},
+          stats.silent);
+  }
+};
+
 /// What one round of the worker came to.
 struct WorkerRound : WorkerCounts {
   bool flushed = false;  ///< The target was emptied: it was new, the log had lost rows, or a
@@ -120,8 +156,8 @@ class Worker {
   /// Releases the lease, if held. Called by `run` at its end.
   void release();
 
-  /// Of all rounds so far. From any thread.
-  [[nodiscard]] WorkerCounts totals() const;
+  /// Of all rounds so far, and of now. From any thread.
+  [[nodiscard]] WorkerStats stats() const;
   /// For how long it has not come on with what it does: a statement, a page, a target that hangs.
   /// Zero while it waits for something to do. For watchdogs, from any thread.
   [[nodiscard]] std::chrono::nanoseconds silent_for() const noexcept;
@@ -133,6 +169,7 @@ class Worker {
   // Whether the target's relay, if it has one, took it; else its breaker opens.
   bool relayed(WorkerRound& round, const std::function<void(Relay&)>& work);
   void count(const WorkerRound& round, std::string_view error);
+  void failed(const std::exception& failure);
 
   WorkerLog log_;
   Applier& applier_;
@@ -143,7 +180,9 @@ class Worker {
   bool given_up_ = false;  // the lease, to whom the target may answer
   std::unique_ptr<WorkerMemory> memory_;
   std::atomic<std::uint64_t> claimed_{0}, applied_{0}, retried_{0}, malformed_{0}, left_{0},
-      recovered_{0}, died_{0};
+      recovered_{0}, died_{0}, claims_{0}, flushes_{0}, fenced_{0}, outages_{0}, lost_rounds_{0};
+  std::atomic<bool> standby_{false};
+  std::atomic<std::int64_t> down_since_{0};  // in nanoseconds of the clock; zero: it is up
 };
 
 }  // namespace querymark

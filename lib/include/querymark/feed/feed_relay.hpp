@@ -1,5 +1,7 @@
 #pragma once  // For writers of ports: what a worker's target hands the log on by.
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,6 +35,7 @@ class FeedRelay final : public Relay {
                std::optional<std::span<const LogRow>> rows) override;
   void nothing_new(const Snapshot& from, const Cursor& upto) override;
   void on_ask(const std::function<void()>& wake) override;
+  [[nodiscard]] RelayStats stats() const override;
   /// See FeedWriter.
   void control() { writer_->control(); }
 
@@ -43,6 +46,7 @@ class FeedRelay final : public Relay {
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Doorbell> bell_;
   std::vector<Nonce> asked_;  // before the log was looked at
+  std::atomic<std::uint64_t> segments_{0}, beats_{0}, following_{0};
   std::jthread listening_;
 };
 

@@ -123,6 +123,36 @@ TEST_CASE("sealed feed: nobody without the key can answer, ask or make stale", "
   CHECK(good.marks.restarts() == 1);
 }
 
+TEST_CASE("sealed feed: what was not sealed for its place is nothing there", "[feed]") {
+  auto server = std::make_shared<MemoryFeed>();
+  SealedFeed sealed(server, keys(kOne));
+  const auto reader = sealed.reader(kShop);
+  const auto writer = sealed.writer(kShop);
+  const auto ask_with = [](FeedReader& of, SubscriberId follower, std::string bytes) {
+    return of.read({.after = {}, .ask = StoredAsk{follower, std::move(bytes)}});
+  };
+  static_cast<void>(ask_with(*reader, {5}, "a question"));
+  writer->append("a certificate");
+  writer->beat("a beat");
+  const MemoryFeed::Kept kept = server->kept(kShop);
+  const std::string question = kept.asks.begin()->second;
+  const std::string certificate = kept.stream.front().second;
+  CHECK(reader->read({}).beat == "a beat");
+  CHECK(writer->asks() == std::vector<std::string>{"a question"});
+
+  const auto by_anybody = server->writer(kShop);
+  for (const std::string& foreign : {question, std::string("a certificate")}) {
+    by_anybody->append(foreign);
+    CHECK(reader->read({}).entries.back().empty());
+    by_anybody->beat(foreign);
+    CHECK(reader->read({}).beat == "");
+  }
+  for (const std::string& foreign : {certificate, std::string("a question")}) {
+    static_cast<void>(ask_with(*server->reader(kShop), {6}, foreign));
+    CHECK(writer->asks() == std::vector<std::string>{"a question"});
+  }
+}
+
 TEST_CASE("sealed feed: whatever bit differs, nothing opens", "[feed]") {
   auto server = std::make_shared<MemoryFeed>();
   SealedFeed sealed(server, keys(kOne));

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <list>
 #include <ranges>
 #include <stdexcept>
@@ -158,6 +159,35 @@ TEST_CASE("many: a query that is switched off, or has rules, or tags with a stat
   f.offset = 7;
   f.invalidate(entity("b", 1));
   CHECK(seen(tagged, numbers(3)) == std::vector<Seen>{{0, 0, true}, {1, 8, false}, {2, 2, true}});
+}
+
+TEST_CASE("many: a ttl, trust and the cache's switch end hits as they end single ones", "[many]") {
+  Many f;
+  const auto query = f.prepare("select n where n = ?").ttl(std::chrono::seconds(10));
+  static_cast<void>(seen(query, numbers(3)));
+  const auto hits = [&] {
+    const std::vector<Seen> all = seen(query, numbers(3));
+    return std::ranges::count_if(all, &Seen::hit);
+  };
+  REQUIRE(hits() == 3);
+  SECTION("a ttl") {
+    f.clock.advance(std::chrono::seconds(11));
+    CHECK(hits() == 0);
+    CHECK(hits() == 3);
+  }
+  SECTION("trust") {
+    f.source.marks().trust_until(f.clock.now() + std::chrono::seconds(1));
+    f.clock.advance(std::chrono::seconds(2));
+    CHECK(hits() == 0);
+    f.source.marks().trust_until(MonotonicTime::max());
+    CHECK(hits() == 3);
+  }
+  SECTION("the switch") {
+    f.cache.set_enabled(false);
+    CHECK(hits() == 0);
+    f.cache.set_enabled(true);
+    CHECK(hits() == 3);
+  }
 }
 
 TEST_CASE("many: of a query whose type is named", "[many]") {

@@ -479,6 +479,18 @@ TEST_CASE("fetch_many: inside a load it joins nobody", "[many]") {
   CHECK(by_ids(1).outcome().is_hit());
 }
 
+TEST_CASE("fetch_many: what its statement reads in turn joins none of what it leads", "[many]") {
+  Many f;
+  const auto by_ids = f.by_ids();
+  Names inner;
+  f.shelf.before = [&](const Ids& ids) {
+    if (ids == Ids{1, 2}) inner = names_of(by_ids.fetch_many(Ids{2, 3}));
+  };
+  CHECK(names_of(by_ids.fetch_many(Ids{1, 2})) == Names{"tea", "cup"});
+  CHECK(inner == Names{"cup", "pot"});
+  CHECK(f.asked() == std::vector<Ids>{{1, 2}, {2, 3}});
+}
+
 TEST_CASE("fetch_many: by the policy, key by key", "[many]") {
   Many f;
   SECTION("rules see the key") {

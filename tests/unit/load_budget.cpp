@@ -59,6 +59,20 @@ struct BudgetedReads {
   Answers loader;
 };
 
+// Answers a statement for many keys with the keys.
+LoadedRows numbers_of_list(std::span<const ParameterView> parameters) {
+  ResultSetBuilder builder;
+  builder.add_column("key");
+  builder.add_column("n");
+  std::int64_t at = 0;
+  for (const ParameterView key : elements_of_list(parameters[0])) {
+    builder.add(ParameterView::int64(at++));
+    builder.add(key);
+  }
+  return {std::move(builder).build()};
+}
+using ManyNumbers = Prepared<std::int64_t, detail::ByOrdinal<detail::AutoMapper<std::int64_t>>>;
+
 }  // namespace
 
 TEST_CASE("load budget: who finds no permit waits, and is told in the order of coming",
@@ -245,19 +259,8 @@ TEST_CASE("load budget: who waits for his turn has a deadline", "[budget]") {
 
 TEST_CASE("load budget: one statement for many keys takes one permit", "[budget]") {
   BudgetedReads f({.loads = 1});
-  f.loader.on_load = [](std::span<const ParameterView> parameters) {
-    ResultSetBuilder builder;
-    builder.add_column("key");
-    builder.add_column("n");
-    std::int64_t at = 0;
-    for (const ParameterView key : elements_of_list(parameters[0])) {
-      builder.add(ParameterView::int64(at++));
-      builder.add(key);
-    }
-    return LoadedRows{std::move(builder).build()};
-  };
-  using Mapper = detail::ByOrdinal<detail::AutoMapper<std::int64_t>>;
-  const Prepared<std::int64_t, Mapper> many(f.source, f.loader, "select ?", Mapper{});
+  f.loader.on_load = numbers_of_list;
+  const ManyNumbers many(f.source, f.loader, "select ?", {});
   const auto all = many.fetch_many(std::vector<std::int64_t>{1, 2, 3});
   CHECK(all[2].one() == 3);
   CHECK(f.loader.loads == 1);
@@ -267,6 +270,37 @@ TEST_CASE("load budget: one statement for many keys takes one permit", "[budget]
   const auto hasty = many.timeout(1ms);
   CHECK_THROWS_AS(hasty.fetch_many(std::vector<std::int64_t>{4, 5}), Timeout);
   CHECK(hasty.fetch_many(std::vector<std::int64_t>{1, 2})[0].outcome().is_hit());
+}
+
+TEST_CASE(
+    "load budget: a statement for many keys keeps no permit while it waits for another's load",
+    "[budget]") {
+  BudgetedReads f({.loads = 1});
+  std::latch two_asked(1);
+  std::latch one_asked(1);
+  std::latch two_may_come(1);
+  f.loader.on_load = [&](std::span<const ParameterView> parameters) {
+    const std::int64_t first = elements_of_list(parameters[0]).front().as_int64();
+    if (first == 1) one_asked.count_down();
+    if (first == 2) {
+      two_asked.count_down();
+      two_may_come.wait();
+    }
+    return numbers_of_list(parameters);
+  };
+  const ManyNumbers many(f.source, f.loader, "select ?", {});
+  using Ids = std::vector<std::int64_t>;
+  auto two = std::async(std::launch::async, [&] {
+    const LeadingScope inside(CallerId{77});  // which takes none of the budget
+    return many.fetch_many(Ids{2})[0].one();
+  });
+  two_asked.wait();
+  auto both = std::async(std::launch::async, [&] { return many.fetch_many(Ids{1, 2})[1].one(); });
+  one_asked.wait();
+  CHECK(many.timeout(20s).fetch_many(Ids{3})[0].one() == 3);
+  two_may_come.count_down();
+  CHECK(two.get() == 2);
+  CHECK(both.get() == 2);
 }
 
 TEST_CASE("loads at once: as many callers load one result as may, the others wait", "[budget]") {

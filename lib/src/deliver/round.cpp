@@ -79,8 +79,8 @@ bool Round::pay_flush() {
   if (!claim_.flush_owed) return true;
   const Position known{claim_.from.snapshot.limit().value - 1};
   const SharedInvalidation flush{flush_all(), std::max(known, *claim_.flush_owed)};
-  const Verdict verdict = target_.apply_one(claim_.upto.epoch, flush);
-  if (verdict.is != Verdict::Is::applied) return outage(verdict.error);
+  const TargetVerdict verdict = target_.apply_one(claim_.upto.epoch, flush);
+  if (verdict.is != TargetVerdict::Is::applied) return outage(verdict.error);
   result_.flushed = true;
   return log_.deliveries.pay_flush(claim_, flush.position) || fenced();
 }
@@ -94,9 +94,9 @@ bool Round::hand_on(const Snapshot& from, std::optional<std::span<const LogRow>>
 bool Round::flush_instead() {
   if (!hand_on({}, std::nullopt)) return false;
   const SharedInvalidation flush{flush_all(), {claim_.upto.snapshot.limit().value - 1}};
-  const Verdict verdict = target_.apply_one(claim_.upto.epoch, flush);
+  const TargetVerdict verdict = target_.apply_one(claim_.upto.epoch, flush);
   // A flush that fails while others succeed leaves nothing that could stand in for it.
-  if (verdict.is != Verdict::Is::applied) return outage(verdict.error);
+  if (verdict.is != TargetVerdict::Is::applied) return outage(verdict.error);
   result_.flushed = true;
   applied_.push_back(flush);
   return record(claim_.upto);
@@ -149,12 +149,12 @@ bool Round::segment() {
 }
 
 bool Round::batch(const std::vector<SharedInvalidation>& wanted) {
-  const std::vector<Verdict> verdicts = target_.apply(claim_.upto.epoch, wanted);
+  const std::vector<TargetVerdict> verdicts = target_.apply(claim_.upto.epoch, wanted);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const Verdict& verdict = verdicts[i];
-    if (verdict.is == Verdict::Is::applied) {
+    const TargetVerdict& verdict = verdicts[i];
+    if (verdict.is == TargetVerdict::Is::applied) {
       if (claim_.waiting) applied_.push_back(wanted[i]);
-    } else if (verdict.is == Verdict::Is::poison) {
+    } else if (verdict.is == TargetVerdict::Is::poison) {
       leave(wanted[i], verdict);
     } else {
       memory_.suspect.reset();  // it may have been any of them
@@ -197,21 +197,21 @@ bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
     wanted.push_back({*record.target, record.position, record.first_position});
     records.push_back(record);
   }
-  const std::vector<Verdict> verdicts = target_.apply(claim_.upto.epoch, wanted);
+  const std::vector<TargetVerdict> verdicts = target_.apply(claim_.upto.epoch, wanted);
   std::string down;
   std::uint64_t recovered = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const Verdict& verdict = verdicts[i];
+    const TargetVerdict& verdict = verdicts[i];
     switch (verdict.is) {
-      case Verdict::Is::applied:
+      case TargetVerdict::Is::applied:
         outcomes.push_back({.id = records[i].id, .as = Settled::As::applied});
         recovered += records[i].attempts > 1 ? 1 : 0;
         if (applied != nullptr) applied->push_back(wanted[i]);
         break;
-      case Verdict::Is::poison:
+      case TargetVerdict::Is::poison:
         outcomes.push_back(failed(records[i], verdict));
         break;
-      case Verdict::Is::outage:
+      case TargetVerdict::Is::outage:
         down = verdict.error;
         if (records.size() == 1 && breaks_the_target(wanted[i])) {
           outcomes.push_back(failed(records[i], verdict));
@@ -219,7 +219,7 @@ bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
           break;
         }
         [[fallthrough]];
-      case Verdict::Is::skipped:
+      case TargetVerdict::Is::skipped:
         outcomes.push_back({.id = records[i].id, .as = Settled::As::unclaimed});
         break;
     }
@@ -249,7 +249,7 @@ std::optional<Settled> Round::not_to_be_tried(const DeliveryRecord& record) {
   return std::nullopt;
 }
 
-Settled Round::failed(const DeliveryRecord& record, const Verdict& verdict) {
+Settled Round::failed(const DeliveryRecord& record, const TargetVerdict& verdict) {
   const auto pause = options_.retry.pause(record.attempts, random_u64());
   Settled end{.id = record.id,
               .as = Settled::As::pending,
@@ -270,7 +270,7 @@ Settled Round::failed(const DeliveryRecord& record, const Verdict& verdict) {
   return end;
 }
 
-void Round::leave(const SharedInvalidation& wanted, const Verdict& verdict) {
+void Round::leave(const SharedInvalidation& wanted, const TargetVerdict& verdict) {
   const DeliveryRecord record{.target = wanted.target,
                               .epoch = claim_.upto.epoch,
                               .first_position = wanted.first_position,

@@ -70,8 +70,8 @@ class Round {
   bool record(const Cursor& cursor);
   bool outage(std::string_view error);
   bool fenced();
-  void leave(const SharedInvalidation& wanted, const Verdict& verdict);
-  [[nodiscard]] Settled failed(const DeliveryRecord& record, const Verdict& verdict);
+  void leave(const SharedInvalidation& wanted, const TargetVerdict& verdict);
+  [[nodiscard]] Settled failed(const DeliveryRecord& record, const TargetVerdict& verdict);
   [[nodiscard]] std::optional<Settled> not_to_be_tried(const DeliveryRecord& record);
   bool keep_lease();
   [[nodiscard]] WallTime database_now() const;

@@ -44,35 +44,37 @@ std::string TargetProbe::relayed(const std::function<void(Relay&)>& work) {
   }
 }
 
-Verdict TargetProbe::apply_one(Epoch epoch, const SharedInvalidation& invalidation) {
-  Verdict verdict;
+TargetVerdict TargetProbe::apply_one(Epoch epoch, const SharedInvalidation& invalidation) {
+  TargetVerdict verdict;
   static_cast<void>(apply_span(epoch, {&invalidation, 1}, {&verdict, 1}));
   return verdict;
 }
 
-std::vector<Verdict> TargetProbe::apply(Epoch epoch, std::span<const SharedInvalidation> batch) {
-  std::vector<Verdict> verdicts(batch.size(), Verdict{.is = Verdict::Is::skipped});
+std::vector<TargetVerdict> TargetProbe::apply(Epoch epoch,
+                                              std::span<const SharedInvalidation> batch) {
+  std::vector<TargetVerdict> verdicts(batch.size(),
+                                      TargetVerdict{.is = TargetVerdict::Is::skipped});
   static_cast<void>(apply_span(epoch, batch, verdicts));
   return verdicts;
 }
 
 bool TargetProbe::apply_span(Epoch epoch, std::span<const SharedInvalidation> batch,
-                             std::span<Verdict> out) {
+                             std::span<TargetVerdict> out) {
   if (batch.empty()) return true;
   Failure failure;
   try {
     applier_.apply(epoch, batch);
-    std::ranges::fill(out, Verdict{});
+    std::ranges::fill(out, TargetVerdict{});
     return true;
   } catch (const std::exception& thrown) {
     failure = told(thrown);
   }
   if (std::string down = control(epoch); !down.empty()) {
-    out.front() = {Verdict::Is::outage, FailureKind::retriable, std::move(down)};
+    out.front() = {TargetVerdict::Is::outage, FailureKind::retriable, std::move(down)};
     return false;
   }
   if (batch.size() == 1) {
-    out.front() = {Verdict::Is::poison, failure.kind, std::move(failure.text)};
+    out.front() = {TargetVerdict::Is::poison, failure.kind, std::move(failure.text)};
     return true;
   }
   const std::size_t half = batch.size() / 2;

@@ -12,7 +12,7 @@
 namespace querymark {
 
 /// What the target made of one invalidation.
-struct Verdict {
+struct TargetVerdict {
   enum class Is : std::uint8_t {
     applied,
     poison,  ///< It fails while others succeed.
@@ -31,9 +31,10 @@ class TargetProbe {
 
   /// Applies all, in as few calls as go well: a failing batch is halved until the culprits stand
   /// alone. One verdict each; from the first outage on the rest is skipped.
-  [[nodiscard]] std::vector<Verdict> apply(Epoch epoch, std::span<const SharedInvalidation> batch);
+  [[nodiscard]] std::vector<TargetVerdict> apply(Epoch epoch,
+                                                 std::span<const SharedInvalidation> batch);
   /// The same one by one, so that an outage names the row at which it came.
-  [[nodiscard]] Verdict apply_one(Epoch epoch, const SharedInvalidation& invalidation);
+  [[nodiscard]] TargetVerdict apply_one(Epoch epoch, const SharedInvalidation& invalidation);
   /// Nothing when the target works; else why not.
   [[nodiscard]] std::string control(Epoch epoch) noexcept;
   /// Does `work` with the target's relay, if it has one. Nothing when that went well; else why not.
@@ -41,7 +42,8 @@ class TargetProbe {
 
  private:
   // False: the target is down, and nothing more is to be tried.
-  bool apply_span(Epoch epoch, std::span<const SharedInvalidation> batch, std::span<Verdict> out);
+  bool apply_span(Epoch epoch, std::span<const SharedInvalidation> batch,
+                  std::span<TargetVerdict> out);
 
   Applier& applier_;
 };

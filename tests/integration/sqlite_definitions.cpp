@@ -28,7 +28,8 @@ std::int64_t told(const Shop& shop) {
 }
 
 void follow_definitions(const Shop& shop) {
-  shop.execute("update querymark_meta set definitions = (select schema_version from pragma_schema_version)");
+  shop.execute(
+      "update querymark_meta set definitions = (select schema_version from pragma_schema_version)");
 }
 
 void warm(Process& process) {
@@ -38,7 +39,8 @@ void warm(Process& process) {
 
 }  // namespace
 
-TEST_CASE("sqlite definitions: a change by anybody is told of once, whoever finds it", "[definitions]") {
+TEST_CASE("sqlite definitions: a change by anybody is told of once, whoever finds it",
+          "[definitions]") {
   const Shop shop;
   follow_definitions(shop);
   Process one(shop);

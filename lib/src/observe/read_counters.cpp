@@ -41,6 +41,10 @@ constexpr Counted kFields[] = {
     {&ReadCounters::uncacheable, &ReadStats::uncacheable},
     {&ReadCounters::unwanted, &ReadStats::unwanted},
     {&ReadCounters::unproven, &ReadStats::unproven},
+    {&ReadCounters::audits_agreed, &ReadStats::audits_agreed},
+    {&ReadCounters::audits_excused, &ReadStats::audits_excused},
+    {&ReadCounters::audits_wrong, &ReadStats::audits_wrong},
+    {&ReadCounters::audits_incomparable, &ReadStats::audits_incomparable},
     {&ReadCounters::declined, &ReadStats::declined},
 };
 // All but the two that are striped.

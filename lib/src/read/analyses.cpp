@@ -36,8 +36,8 @@ std::shared_ptr<const Analysed> Analyses::ask(std::string_view session, std::str
                                               Analyser& analyser) {
   // Before the question: a change that is applied meanwhile may not be in the answer.
   const std::uint64_t generation = marks_.begin_load().generation;
-  auto analysed = std::make_shared<const Analysed>(
-      Analysed{analyser.analyse(sql, parameters), generation});
+  auto analysed =
+      std::make_shared<const Analysed>(Analysed{analyser.analyse(sql, parameters), generation});
   std::string name = name_of(session, sql);
   const MutexLock lock(mutex_);
   if (known_.size() >= kMost) known_.clear();

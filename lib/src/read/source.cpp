@@ -12,13 +12,14 @@ namespace querymark {
 namespace {
 
 // A namespace travels in receipts and stands in every row of the log.
-SourceOptions checked(SourceOptions options) {
+SourceOptions checked(SourceOptions options, const Cache& cache) {
   constexpr std::size_t kMaxNamespace = 200;
   if (options.scope.namespace_name.size() > kMaxNamespace ||
       !is_plain_utf8(options.scope.namespace_name))
     throw ConfigError("a namespace must be UTF-8 without NUL, of at most " +
                       std::to_string(kMaxNamespace) + " bytes");
   detail::not_negative(options.default_ttl, "default_ttl");
+  detail::require_sensible(options.audit, cache.options().offload != nullptr);
   return options;
 }
 
@@ -26,7 +27,7 @@ SourceOptions checked(SourceOptions options) {
 
 Source::Source(Cache& cache, SourceOptions options)
     : cache_(cache),
-      options_(checked(std::move(options))),
+      options_(checked(std::move(options), cache)),
       marks_(cache.core().domains.cells(options_.mark_cells), &cache.core().clock),
       domain_(cache.core().attach(marks_)),
       flights_(options_.load_budget) {}

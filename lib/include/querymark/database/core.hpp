@@ -35,7 +35,8 @@ struct CoreOptions {
                    .mark_cells = options.mark_cells,
                    .require_tags = options.require_tags,
                    .load_budget = options.load_budget,
-                   .tagging = options.tags};
+                   .tagging = options.tags,
+                   .audit = options.audit};
     core.source.scope = std::move(scope);
     core.subscriber = {.max_lag = options.max_lag,
                        .poll_interval = options.poll_interval,

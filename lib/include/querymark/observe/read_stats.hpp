@@ -48,11 +48,15 @@ struct ReadStats {
   std::uint64_t in_transaction = 0;  ///< Loads in a transaction that had written.
   std::uint64_t reentrant = 0;       ///< Loads within the load of the same key.
   std::uint64_t too_many_targets =
-      0;                          ///< Loads whose rows imply more targets than a value can carry.
-  std::uint64_t uncacheable = 0;  ///< Loads of what no invalidation speaks of.
-  std::uint64_t unwanted = 0;     ///< Loads that the policy's cache_if kept from the cache.
-  std::uint64_t unproven = 0;     ///< Loads of queries whose automatic tags can't be found out.
-  std::uint64_t declined = 0;     ///< Loads whose rows the policy did not keep.
+      0;                            ///< Loads whose rows imply more targets than a value can carry.
+  std::uint64_t uncacheable = 0;    ///< Loads of what no invalidation speaks of.
+  std::uint64_t unwanted = 0;       ///< Loads that the policy's cache_if kept from the cache.
+  std::uint64_t audits_agreed = 0;  ///< Hits that were checked, and were what the database has.
+  std::uint64_t audits_excused = 0;       ///< That were not, since a write came in between.
+  std::uint64_t audits_wrong = 0;         ///< That were not, and nothing told of it.
+  std::uint64_t audits_incomparable = 0;  ///< Of a type that can't be compared.
+  std::uint64_t unproven = 0;  ///< Loads of queries whose automatic tags can't be found out.
+  std::uint64_t declined = 0;  ///< Loads whose rows the policy did not keep.
 
   /// Answered, however.
   [[nodiscard]] std::uint64_t reads() const noexcept { return saved() + misses + bypassed; }
@@ -117,6 +121,13 @@ struct MetricsOf<ReadStats> {
     visit({"too_many_targets", "Loads whose rows imply more targets than a value can carry."},
           stats.too_many_targets);
     visit({"uncacheable", "Loads of what no invalidation speaks of."}, stats.uncacheable);
+    visit({"audits_agreed", "Hits that were checked, and were what the database has."},
+          stats.audits_agreed);
+    visit({"audits_excused", "Hits that were checked while a write changed their rows."},
+          stats.audits_excused);
+    visit({"audits_wrong", "Hits that were checked, and that the database contradicts."},
+          stats.audits_wrong);
+    visit({"audits_incomparable", "Hits whose type can't be compared."}, stats.audits_incomparable);
     visit({"unproven", "Loads of queries whose automatic tags can't be found out."},
           stats.unproven);
     visit({"unwanted", "Loads that the policy's cache_if kept from the cache."}, stats.unwanted);

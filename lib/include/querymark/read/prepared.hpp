@@ -297,7 +297,10 @@ class Prepared {
                                            const CallKey& call, const Args&... args) {
     const auto run = [purpose](Source& source, ReadRequest& request) -> ReadResult {
       if (purpose == detail::Purpose::read) return blocking_read(source, request);
-      refresh_later(source, request);
+      if (purpose == detail::Purpose::refresh)
+        refresh_later(source, request);
+      else
+        audit_later(source, request);
       return {};
     };
     return with_request(core, consistency, call, run, args...);

@@ -34,6 +34,8 @@ struct PreparedCore {
   std::atomic<bool> looks_at_once{true};
   /// From which age on a hit has the value loaded anew.
   std::chrono::nanoseconds refreshed_from = std::chrono::nanoseconds::max();
+  /// Of how many hits one is checked; zero: none.
+  std::uint32_t audited_one_of = 0;
 
   void set_enabled(bool on) noexcept {
     enabled.store(on, std::memory_order_relaxed);
@@ -50,6 +52,7 @@ struct PreparedCore {
     if (!options.ttl) options.ttl = source.options().default_ttl;
     require_executor(options.policy, source.cache().options().offload.get());
     refreshed_from = options.policy.refreshed_from(*options.ttl);
+    audited_one_of = detail::audited_one_of(source.options().audit);
     for (const Target& tag : options.tags)
       stored_type.append("/")
           .append(to_string(tag.kind()))
@@ -66,9 +69,9 @@ struct PreparedCore {
   ~PreparedCore() = default;
 };
 
-/// What a call is to do that memory alone does not: read, or have a hit's value loaded anew in the
-/// background.
-enum class Purpose : std::uint8_t { read, refresh };
+/// What a call is to do that memory alone does not: read, or have a hit's value loaded anew, or checked, in
+/// the background.
+enum class Purpose : std::uint8_t { read, refresh, audit };
 
 /// Whether memory has it. `declared` tells the targets that the entry must carry, null where they are
 /// a function of the key.
@@ -97,6 +100,8 @@ template <class Load, class... Args>
     read = load(core, Purpose::read, consistency, call, args...);
   else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
     static_cast<void>(load(core, Purpose::refresh, consistency, call, args...));
+  else if (core.audited_one_of != 0 && is_sampled(core.audited_one_of)) [[unlikely]]
+    static_cast<void>(load(core, Purpose::audit, consistency, call, args...));
 }
 
 /// One call. `declared` and `load`: see `look` and `finish`.

@@ -175,14 +175,20 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
         source.find({.call = call, .options = options_, .required = required}, found));
   }
   const bool hit = static_cast<bool>(found.entry);
-  if (hit && found.outcome.age < options_.policy.refreshed_from(source.max_age(options_)))
-    return Handle(std::move(found));
+  const bool refresh =
+      hit && found.outcome.age >= options_.policy.refreshed_from(source.max_age(options_));
+  const std::uint32_t one_of = detail::audited_one_of(source.options().audit);
+  const bool audit = hit && !refresh && one_of != 0 && detail::is_sampled(one_of);
+  if (hit && !refresh && !audit) return Handle(std::move(found));
   const detail::NoTargets no_more;
   const std::vector<ParameterView> values = parameters_.views();
   detail::QueryRequest<T, Mapper, detail::NoTargets> request(call, options_, route_, values, mapper,
                                                              no_more);
   if (!hit) return Handle(blocking_read(source, request));
-  refresh_later(source, request);
+  if (refresh)
+    refresh_later(source, request);
+  else
+    audit_later(source, request);
   return Handle(std::move(found));
 }
 

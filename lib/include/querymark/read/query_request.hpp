@@ -12,6 +12,7 @@
 #include "querymark/read/result.hpp"
 #include "querymark/read/route.hpp"
 #include "querymark/result/mapping.hpp"
+#include "querymark/result/same_value.hpp"
 #include "querymark/support/sql_text.hpp"
 
 namespace querymark::detail {
@@ -32,6 +33,16 @@ struct StoredAs {
     for (const T& object : mapped) heap += heap_bytes_of(object);
     return make_array_entry(init, std::move(mapped), heap);
   }
+  static std::optional<bool> same(const Entry& a, const Entry& b) {
+    if (a.count() != b.count()) return false;
+    bool known = true;
+    for (std::size_t i = 0; i < a.count(); ++i) {
+      const auto alike = same_value(a.value_as<T>()[i], b.value_as<T>()[i]);
+      if (alike == false) return false;
+      known = known && alike.has_value();
+    }
+    return known ? std::optional(true) : std::nullopt;
+  }
 };
 template <>
 struct StoredAs<ResultSet, NoMapper> {
@@ -39,6 +50,9 @@ struct StoredAs<ResultSet, NoMapper> {
   static EntryRef make(const ResultSet& rows, const NoMapper& /*mapper*/, const EntryInit& init) {
     constexpr std::size_t kControlBlock = 32;  // of the shared buffer
     return make_entry(init, rows, rows.heap_bytes() + kControlBlock);
+  }
+  static std::optional<bool> same(const Entry& a, const Entry& b) {
+    return *a.value_as<ResultSet>() == *b.value_as<ResultSet>();
   }
 };
 
@@ -119,6 +133,9 @@ class QueryRequest : public ReadRequest {
   }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);
+  }
+  [[nodiscard]] std::optional<bool> same(const Entry& a, const Entry& b) const override {
+    return StoredAs<T, Mapper>::same(a, b);
   }
 
  protected:

@@ -59,6 +59,11 @@ class ReadRequest {
   [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows,
                                              const EntryInit& init) const = 0;
 
+  /// Whether two entries of this request's kind hold the same. Nothing: their type can't be compared.
+  [[nodiscard]] virtual std::optional<bool> same(const Entry& /*a*/, const Entry& /*b*/) const {
+    return std::nullopt;
+  }
+
   const CallKey call;
   const ReadOptions& options;
   /// Its targets are a function of its key: whatever entry lies under the key carries them. Else a

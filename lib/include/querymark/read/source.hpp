@@ -11,6 +11,7 @@
 #include "querymark/key/key.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/read/analyses.hpp"
+#include "querymark/read/audit.hpp"
 #include "querymark/read/cache.hpp"
 #include "querymark/read/failing_loads.hpp"
 #include "querymark/read/flight.hpp"
@@ -44,6 +45,7 @@ struct SourceOptions {
   LoadBudget load_budget{};
   /// Of queries that do not say otherwise.
   Tags tagging = Tags::declared;
+  AuditOptions audit{};
 };
 
 /// What a read that may use the cache asks memory for.

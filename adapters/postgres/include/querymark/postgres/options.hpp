@@ -84,6 +84,8 @@ struct Options {
   bool require_tags = false;  ///< Refuse a cached query without tags.
   /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
   Tags tags = Tags::declared;
+  /// Hits that are checked against the database, by sampling.
+  AuditOptions audit{};
   bool require_intents = false;  ///< Refuse a write without intents.
   std::size_t mark_cells = 0;    ///< Zero: the default.
   LoadBudget load_budget{};      ///< No bound by default.

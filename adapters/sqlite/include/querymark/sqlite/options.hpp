@@ -32,6 +32,8 @@ struct Options {
   bool require_tags = false;  ///< Refuse a cached query without tags.
   /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
   Tags tags = Tags::declared;
+  /// Hits that are checked against the database, by sampling.
+  AuditOptions audit{};
   bool require_intents = false;  ///< Refuse a write without intents.
   /// `PRAGMA foreign_keys` of the library's connections. Off, as SQLite itself has it by default,
   /// where the schema declares keys that must not be enforced, or while a migration rebuilds a

@@ -1,0 +1,127 @@
+#include "querymark/read/audit.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "querymark/follow/subscriber.hpp"
+#include "querymark/read/offload.hpp"
+#include "querymark/read/source.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/random.hpp"
+#include "read/detached.hpp"
+
+// Why a difference proves a fault. The load sees what was committed before it, at least. After it the log is
+// caught up with, so the marks have all invalidations of what the load has seen. Where they still let the old
+// value be served, no invalidation tells of the difference. (Where they do not, the difference is excused:
+// a write came in between.)
+
+namespace querymark {
+namespace {
+
+// The prefix is interned and alive as long as the task: its address stands for its bytes.
+std::string task_name(const KeyView& key) {
+  std::string name = "audit " + std::to_string(reinterpret_cast<std::uintptr_t>(key.prefix)) + ':';
+  return name.append(key.parameters);
+}
+
+bool served(const Source& source, const Entry& entry, const ReadRequest& request,
+            MonotonicTime now) {
+  return source.marks().trusted(now) &&
+         source.glance(entry, now, source.max_age(request.options), {}) == Source::Verdict::fresh;
+}
+
+void report(Source& source, const ReadRequest& request) {
+  const MarkUpdate everything = MarkUpdate::everything();
+  source.marks().apply_unconfirmed({&everything, 1});
+  const auto& tell = source.options().audit.on_failure;
+  if (!tell) return;
+  AuditFailure failure{.query = std::string(request.call.view.prefix->text()),
+                       .name = request.call.view.prefix->record().name};
+  for (const Target& target : request.options.tags) failure.targets.push_back(target.text());
+  tell(failure);
+}
+
+void audit(Source& source, ReadRequest& request) {
+  CacheCore& core = source.cache().core();
+  ReadCounters& counters = request.call.view.prefix->record().counters;
+  const MonotonicTime now = core.clock.coarse_now();
+  const EntryRef kept = source.find_old(request.call, {});
+  if (!kept || !served(source, *kept, request, now)) return;  // nobody is served it any more
+  const Loaded fresh = request.load({.prefix = KeyPrefixRef(request.call.view.prefix),
+                                     .parameters = request.call.view.parameters,
+                                     .hash = request.call.hash,
+                                     .domain = source.domain(),
+                                     .generation = source.marks().generation(),
+                                     .loaded = now,
+                                     .expires = MonotonicTime::max()});
+  if (Subscriber* const subscriber = source.subscriber()) subscriber->catch_up();
+  const std::optional<bool> same = request.same(*kept, *fresh.entry);
+  if (!same) {
+    counters.audits_incomparable.fetch_add(1);
+  } else if (*same) {
+    counters.audits_agreed.fetch_add(1);
+  } else if (!source.marks().unchanged_since(kept->generation(), kept->targets())) {
+    counters.audits_excused.fetch_add(1);
+  } else {
+    counters.audits_wrong.fetch_add(1);
+    report(source, request);
+  }
+}
+
+Offloaded submit_audit(Source& source, const ReadRequest& request) {
+  Offload* const offload = source.cache().options().offload.get();
+  if (offload == nullptr) return Offloaded::disabled;
+  std::string name = task_name(request.call.view);
+  if (offload->has(name)) return Offloaded::duplicate;
+  const std::shared_ptr<ReadRequest> own = detached(request);
+  if (!own) return Offloaded::disabled;
+  return offload->submit(std::move(name), &source, [&source, own] { audit(source, *own); });
+}
+
+}  // namespace
+
+void audit_later(Source& source, const ReadRequest& request) noexcept {
+  try {
+    const Offloaded became = submit_audit(source, request);
+    if (became == Offloaded::accepted || became == Offloaded::duplicate) return;
+  } catch (const std::exception&) {  // no memory, or a tagger of the caller's: counted as well
+  }
+  request.call.view.prefix->record().counters.refreshes_refused.fetch_add(1);
+}
+
+namespace detail {
+
+void require_sensible(const AuditOptions& options, bool has_executor) {
+  if (!(options.share >= 0) || options.share > 1)
+    throw ConfigError("audit.share is a share of the hits: from 0 to 1");
+  if (options.share > 0 && !has_executor)
+    throw ConfigError(
+        "an audit runs in the background: give the cache an executor (CacheOptions::offload)");
+}
+
+std::uint32_t audited_one_of(const AuditOptions& options) noexcept {
+  if (options.share <= 0) return 0;
+  constexpr double kMost = std::numeric_limits<std::uint32_t>::max() / 2;
+  return static_cast<std::uint32_t>(std::clamp(std::round(1 / options.share), 1.0, kMost));
+}
+
+// From 1 to 2n - 1: n on average, and no rhythm of the application's is missed.
+bool AuditCountdown::start(std::uint32_t one_of) noexcept {
+  const bool first = left == 0;
+  thread_local std::uint64_t state = process_hash("audit") | 1U;
+  state ^= state << 13U;  // xorshift64: Marsaglia, "Xorshift RNGs", 2003
+  state ^= state >> 7U;
+  state ^= state << 17U;
+  left = 1 + static_cast<std::uint32_t>(state % (2ULL * one_of - 1));
+  return !first || one_of == 1;
+}
+
+}  // namespace detail
+}  // namespace querymark

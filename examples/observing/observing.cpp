@@ -70,6 +70,11 @@ bool serve(const std::string& path) {
   // [explain]
   fmt::print("{}", by_id.explain(std::int64_t{7}));
   // [/explain]
+
+  // [hot]
+  for (const qm::HotSpot& spot : cache.hot().misses)
+    fmt::print("{} ({}): missed about {} times\n", spot.query, spot.what, spot.count);
+  // [/hot]
   return page.find("querymark_cache_hits_total{cache=\"shop\"} 1\n") != std::string::npos &&
          hits == qm::MetricValue(std::uint64_t{1});
 }

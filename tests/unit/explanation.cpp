@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "querymark/key/shown_parameters.hpp"
 #include "unit/read_fixture.hpp"
 
 namespace {
@@ -50,7 +51,10 @@ TEST_CASE("explain: how a query is keyed, scoped, tagged and cached", "[explain]
        {"by id", "tenant 7", "collection product, entity product:7, key query:",
         "below memory in fake", "a value that would be served"})
     CHECK(text.find(part) != std::string::npos);
-  CHECK(f.cache.stats().hits == 0);  // nothing was counted
+  CHECK(warm.parameters == "7");
+  CHECK(warm.served());
+  CHECK(warm.marks == std::vector<TargetMark>(3));  // nothing was invalidated
+  CHECK(f.cache.stats().hits == 0);                 // nothing was counted
 }
 
 TEST_CASE("explain: by which invalidation a value has died, where and when", "[explain]") {
@@ -72,6 +76,10 @@ TEST_CASE("explain: by which invalidation a value has died, where and when", "[e
   CHECK(dead.death->position == position);
   CHECK(dead.death->ago == 3s);
   CHECK(dead.stamp < dead.generation);
+  CHECK_FALSE(dead.served());
+  REQUIRE(dead.marks.size() == 3);
+  CHECK(dead.marks[0] == TargetMark{});
+  CHECK(dead.marks[1] == TargetMark{dead.stamp + 1, position});
   CHECK(describe(dead).find("invalidated by entity product:7 at position") != std::string::npos);
   CHECK(by_id.explain(std::int64_t{7}).presence == Presence::invalidated);  // looking heals nothing
 
@@ -131,4 +139,63 @@ TEST_CASE("explain: an entry that was kept for fewer targets is told", "[explain
   static_cast<void>(f.query("select n").tag(tag("a")).fetch());
   CHECK(f.query("select n").tag(tag("a")).explain().presence == Presence::fresh);
   CHECK(f.query("select n").tag(tag("b")).explain().presence == Presence::targets_differ);
+}
+
+TEST_CASE("explain: a value of get_or_load, too", "[explain]") {
+  ReadFixture f;
+  const ReadOptions options{.tags = {tag("prices")}, .ttl = 1min};
+  const auto get = [&] {
+    return get_or_load<int>(f.source, "price list", options, [] { return 7; });
+  };
+  const auto look = [&] { return explain<int>(f.source, "price list", options); };
+  CHECK(look().presence == Presence::absent);
+  static_cast<void>(get());
+  const Explanation warm = look();
+  CHECK(warm.text == "price list");
+  CHECK(warm.parameters.empty());
+  CHECK(warm.served());
+  CHECK(warm.targets == std::vector<Target>{tag("prices"), key_named("price list")});
+  CHECK(explain<long>(f.source, "price list", options).presence == Presence::absent);
+  f.invalidate(key_named("price list"));
+  const Explanation dead = look();
+  REQUIRE(dead.death);
+  CHECK(dead.death->by == "key name:price list");
+  CHECK(get().outcome().refused == Refused::invalidated);
+
+  static_cast<void>(f.cache.get_or_load<int>("local", options, [] { return 8; }));
+  CHECK(f.cache.explain<int>("local", options).served());
+  f.cache.invalidate(tag("prices"));
+  CHECK(f.cache.explain<int>("local", options).death->by == "tag prices");
+}
+
+TEST_CASE("explain: parameters are shown as far as they go", "[explain]") {
+  ReadFixture f;
+  const auto shown = [&](const auto&... args) {
+    return f.query("?", args...).explain().parameters;
+  };
+  CHECK(shown().empty());
+  CHECK(shown(7, "it's", 2.5, true, std::optional<int>()) == "7, 'it's', 2.5, true, null");
+  CHECK(shown(std::vector<int>{1, 2}, std::vector<std::byte>(3)) == "[1, 2], 3 bytes");
+  CHECK(shown(std::chrono::sys_seconds(0s)) == "1970-01-01 00:00:00");
+  const std::string text = shown(std::string(1000, 'x'), 8);
+  CHECK(text.size() < 100);
+  CHECK(text.ends_with("x...', 8"));
+  const std::string many = shown(std::string(50, 'a'), std::string(50, 'b'), std::string(50, 'c'),
+                                 std::string(50, 'd'), std::string(50, 'e'));
+  CHECK(many.ends_with("ddd', ..."));
+  // What is cut off anywhere is no reason to fail.
+  const auto encoded = [](const auto&... args) {
+    const KeyPrefix prefix("", KeyPrefix::Form::sql, {}, "");
+    KeyEncoder encoder(prefix);
+    (encoder.add_argument(args), ...);
+    return std::string(encoder.key().parameters);
+  };
+  const std::string all =
+      encoded(7, "text", 2.5, true, std::vector<int>{1, 2}, std::chrono::sys_seconds(0s));
+  for (std::size_t size = 0; size < all.size(); ++size) {
+    CAPTURE(size);
+    const std::string cut = shown_parameters(ByteView(all).substr(0, size));
+    CHECK(cut.size() < 100);
+  }
+  CHECK(shown_parameters(ByteView("\x63garbage")) == "...");
 }

@@ -89,6 +89,7 @@ TEST_CASE("metrics: every counter of every struct is listed once") {
   check_metrics<TierGroupStats>();
   check_metrics<WorkerCounts>();
   check_metrics<RelayStats>();
+  check_metrics<HotSpot>();
   // Of these the list holds what their parts do.
   constexpr std::size_t kReads = boost::pfr::tuple_size_v<ReadStats>;
   CHECK(check_list<CacheStats>() ==

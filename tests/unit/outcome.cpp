@@ -1,7 +1,10 @@
 #include "querymark/read/outcome.hpp"
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <set>
+
+#include "unit/read_fixture.hpp"
 
 namespace {
 
@@ -30,10 +33,44 @@ TEST_CASE("outcome: one line tells people what happened", "[outcome]") {
   CHECK(describe({.status = ReadStatus::miss, .stored = Stored::declined}) ==
         "miss from database, not stored: its rows are not to be kept");
   CHECK(fmt::format("{}", Outcome{}) == "miss from database");
+  CHECK(describe({.status = ReadStatus::miss, .refused = Refused::invalidated}) ==
+        "miss from database, where memory's value was invalidated");
+  CHECK(describe({.status = ReadStatus::stale,
+                  .origin = Origin::memory,
+                  .stored = Stored::already,
+                  .refused = Refused::expired,
+                  .age = 2s}) == "stale from memory, 2 s old");
+}
+
+TEST_CASE("outcome: a miss says why what memory had was not served", "[outcome]") {
+  test::ReadFixture f;
+  const auto by_id = f.prepare("select n from p where id = ?").tag(tag("p"));
+  const auto prepared = [&] { return by_id(std::int64_t{7}).outcome(); };
+  const auto query = [&] { return f.query("select n").tag(tag("p")).ttl(1min).fetch().outcome(); };
+  const auto value = [&] {
+    return get_or_load<int>(f.source, "n", {.tags = {tag("p")}}, [] { return 1; }).outcome();
+  };
+  const auto strong = [&] { return by_id.strong()(std::int64_t{8}).outcome(); };
+  for (const auto& read : {std::function<Outcome()>(prepared), std::function<Outcome()>(query),
+                           std::function<Outcome()>(value), std::function<Outcome()>(strong)}) {
+    CHECK(read().refused == Refused::nothing);
+    f.invalidate(tag("p"));
+    CHECK(read().refused == Refused::invalidated);
+    CHECK(read().is_hit());
+    CHECK(read().refused == Refused::nothing);
+    f.clock.advance(1h);
+    CHECK(read().refused == Refused::expired);
+  }
+  static_cast<void>(f.query("select n").tag(tag("q")).fetch());
+  CHECK(query().refused == Refused::targets_differ);
 }
 
 TEST_CASE("outcome: every state has a name of its own", "[outcome]") {
   std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(Refused::targets_differ); ++i)
+    names.insert(to_string(static_cast<Refused>(i)));
+  CHECK(names.size() == 4);
+  names.clear();
   for (int i = 0; i <= static_cast<int>(Stored::declined); ++i)
     names.insert(to_string(static_cast<Stored>(i)));
   CHECK(names.size() == static_cast<std::size_t>(Stored::declined) + 1);

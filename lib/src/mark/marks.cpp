@@ -61,6 +61,14 @@ bool Marks::unchanged_since(std::uint64_t stamp, std::span<const TargetId> targe
   });
 }
 
+std::optional<TargetId> Marks::changed_since(std::uint64_t stamp,
+                                             std::span<const TargetId> targets) const noexcept {
+  const auto found = std::ranges::find_if(
+      targets, [&](TargetId target) { return table_.generation(target) > stamp; });
+  if (found == targets.end() || flushed_since(stamp)) return std::nullopt;
+  return *found;
+}
+
 Stamp Marks::begin_load() const {
   Stamp stamp{.generation = generation(), .shared = {}};
   const MutexLock lock(cursor_mutex_);

@@ -5,11 +5,14 @@
 #include <cstdlib>
 #include <mutex>
 #include <optional>
+#include <utility>
 
+#include "querymark/key/shown_parameters.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/observe/metrics.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/excerpt.hpp"
 
 namespace querymark {
 namespace {
@@ -19,6 +22,12 @@ CacheOptions checked(CacheOptions options) {
     throw ConfigError("memory_bytes must be at least 1 MiB, not " +
                       std::to_string(options.memory_bytes));
   return options;
+}
+
+std::string shown(const HotList::Spot& spot) {
+  if (spot.encoded) return shown_parameters(spot.bytes);
+  if (spot.bytes.empty()) return "(a tag of rows)";
+  return spot.cut ? excerpt(spot.bytes + ' ', spot.bytes.size()) : spot.bytes;
 }
 
 }  // namespace
@@ -66,6 +75,37 @@ CacheStats Cache::stats() const {
   stats.mark_bytes = core_.domains.bytes();
   stats.false_invalidation_estimate = core_.domains.false_invalidation_estimate();
   return stats;
+}
+
+HotStats Cache::hot(std::size_t most) const {
+  const auto spots = [most](const HotList& list) {
+    std::vector<HotSpot> all;
+    for (const HotList::Spot& spot : list.top(most))
+      all.push_back({.query = spot.query != nullptr ? spot.query->name : std::string(),
+                     .what = shown(spot),
+                     .count = spot.count,
+                     .error = spot.error});
+    return all;
+  };
+  const HotLists& hot = core_.hot;
+  return {.reads = spots(hot.reads),
+          .misses = spots(hot.misses),
+          .deaths = spots(hot.deaths),
+          .killers = spots(hot.killers)};
+}
+
+void Cache::forget_hot() {
+  for (HotList* const list :
+       {&core_.hot.reads, &core_.hot.misses, &core_.hot.deaths, &core_.hot.killers})
+    list->clear();
+}
+
+void Cache::add_hot_metrics(Metrics& metrics, std::size_t most) const {
+  const HotStats hot = this->hot(most);
+  for (const auto& [of, spots] :
+       {std::pair("reads", &hot.reads), std::pair("misses", &hot.misses),
+        std::pair("deaths", &hot.deaths), std::pair("killers", &hot.killers)})
+    for (const HotSpot& spot : *spots) metrics.add(spot, {{"cache", name()}, {"of", of}});
 }
 
 void Cache::add_metrics(Metrics& metrics) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "querymark/key/shown_parameters.hpp"
 #include "querymark/observe/query_table.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/excerpt.hpp"
@@ -15,11 +16,6 @@ std::string describe_time(std::chrono::nanoseconds time) {
     return fmt::format("{} ms",
                        std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
   return fmt::format("{} s", std::chrono::duration_cast<std::chrono::seconds>(time).count());
-}
-
-std::string describe_target(const Target& target) {
-  if (target.is_flush()) return "everything";
-  return fmt::format("{} {}", to_string(target.kind()), target.text());
 }
 
 Presence presence_of(Source::Verdict verdict) noexcept {
@@ -43,15 +39,20 @@ CauseOfDeath death_of(const Entry& entry, const Marks& marks, std::span<const Ta
   CauseOfDeath death{.by = "everything"};
   if (const auto since = marks.outdated_since(stamp))
     death.ago = std::max(std::chrono::nanoseconds(0), now - *since);
-  if (marks.flushed_since(stamp)) return death;
-  const auto reached = [&](TargetId id) { return marks.table().generation(id) > stamp; };
-  const auto id = std::ranges::find_if(entry.targets(), reached);
-  if (id == entry.targets().end()) return death;  // a flush, meanwhile
+  const auto id = marks.changed_since(stamp, entry.targets());
+  if (!id) return death;
   const auto ours = std::ranges::find(targets, *id, &Target::id);
-  death.by = ours == targets.end() ? "a tag of its rows" : describe_target(*ours);
+  death.by = ours == targets.end() ? "a tag of its rows" : describe(*ours);
   if (const Position position = marks.table().position(*id); position.value > 0)
     death.position = position;
   return death;
+}
+
+std::string describe_mark(const TargetMark& mark) {
+  if (mark == TargetMark{}) return {};
+  std::string text = fmt::format(" (mark {}", mark.generation);
+  if (mark.position.value > 0) text.append(fmt::format(", position {}", mark.position.value));
+  return text.append(")");
 }
 
 std::optional<Stored> reason_not_to_cache(const Source& source, const ReadOptions& options,
@@ -80,6 +81,11 @@ std::string describe_memory(const Explanation& found) {
 }
 
 }  // namespace
+
+std::string describe(const Target& target) {
+  if (target.is_flush()) return "everything";
+  return fmt::format("{} {}", to_string(target.kind()), target.text());
+}
 
 std::string_view to_string(Presence presence) noexcept {
   switch (presence) {
@@ -111,6 +117,7 @@ Explanation detail::explain(Source& source, const CallKey& call, const ReadOptio
                     .text = std::string(prefix.text()),
                     .shared_name = query_name(call.view).hex(),
                     .parameter_bytes = call.view.parameters.size(),
+                    .parameters = shown_parameters(call.view.parameters),
                     .namespace_name = scope.namespace_name,
                     .database = scope.database,
                     .scope = options.scope,
@@ -119,6 +126,9 @@ Explanation detail::explain(Source& source, const CallKey& call, const ReadOptio
                     .ttl = source.max_age(options),
                     .not_cached = reason_not_to_cache(source, options, wanted, now),
                     .generation = marks.generation()};
+  for (const Target& target : found.targets)
+    found.marks.push_back(
+        {marks.table().generation(target.id()), marks.table().position(target.id())});
   for (const auto& tier : source.tiers()) found.tiers.emplace_back(tier->label());
   // Nothing that the look finds out may change what it looks at: no stamp is raised.
   const EntryRef entry = source.cache().core().memory.find(call.view, call.hash);
@@ -137,15 +147,17 @@ Explanation detail::explain(Source& source, const CallKey& call, const ReadOptio
 
 std::string describe(const Explanation& found) {
   std::string text = fmt::format("{}\n", found.name);
-  text.append(fmt::format(
-      "  keyed by  {}\n            and {} bytes of parameters; shared tiers call it {}\n",
-      found.text, found.parameter_bytes, found.shared_name));
+  text.append(
+      fmt::format("  keyed by  {}\n            and ({}), {} bytes; shared tiers call it {}\n",
+                  found.text, found.parameters, found.parameter_bytes, found.shared_name));
   text.append(fmt::format("  scoped by namespace {}, database {}", found.namespace_name,
                           found.database.empty() ? "of no id" : found.database));
   if (!found.scope.empty()) text.append(fmt::format(", {}", found.scope));
   text.append("\n  tagged    ");
   for (std::size_t i = 0; i < found.targets.size(); ++i)
-    text.append(i == 0 ? "" : ", ").append(describe_target(found.targets[i]));
+    text.append(i == 0 ? "" : ", ")
+        .append(describe(found.targets[i]))
+        .append(describe_mark(found.marks[i]));
   if (found.tagged_by_rows) text.append(", and by its rows");
   text.append(fmt::format("\n  cached    for {}", describe_time(found.ttl)));
   for (const std::string& tier : found.tiers)

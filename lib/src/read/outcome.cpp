@@ -81,10 +81,26 @@ std::string_view to_string(Stored stored) noexcept {
   return "unknown";
 }
 
+std::string_view to_string(Refused refused) noexcept {
+  switch (refused) {
+    case Refused::nothing:
+      return "nothing";
+    case Refused::expired:
+      return "past its ttl";
+    case Refused::invalidated:
+      return "invalidated";
+    case Refused::targets_differ:
+      return "kept for other targets";
+  }
+  return "unknown";
+}
+
 std::string describe(const Outcome& outcome) {
   std::string text =
       fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.origin));
   if (outcome.is_hit()) text += fmt::format(", {} old", describe_age(outcome.age));
+  if (outcome.refused != Refused::nothing && outcome.origin != Origin::memory)
+    text += fmt::format(", where memory's value was {}", to_string(outcome.refused));
   if (outcome.stored != Stored::yes && outcome.stored != Stored::already)
     text += fmt::format(", not stored: {}", to_string(outcome.stored));
   return text;

@@ -217,6 +217,7 @@ ReadMachine::Action ReadMachine::look() {
   const Lookup lookup{.call = request_.call, .options = request_.options, .required = required_};
   if (source_.find(lookup, found) && found.outcome.status == ReadStatus::hit)
     return finish(std::move(found.entry), found.outcome);
+  request_.refused = found.outcome.refused;
   return enter();
 }
 
@@ -313,6 +314,7 @@ void ReadMachine::complete(EntryRef entry, const Outcome& outcome) {
     leader_.reset();
   }
   result_ = {std::move(entry), outcome};
+  result_.outcome.refused = request_.refused;
 }
 
 ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {

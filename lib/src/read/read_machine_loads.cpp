@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "querymark/read/explanation.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
+#include "read/hot_name.hpp"
 #include "read/read_machine_steps.hpp"
 
 // The load, and what becomes of what it brings.
@@ -89,6 +91,7 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
   // snapshot, or must not be kept for another reason, is no answer to them: one of them loads anew.
   if (!is_anybodys(loaded) || kept == Stored::not_covered) leader_.reset();
   const bool bypassed = bypass_.has_value();
+  if (!bypassed) note_hot(loaded.implied);
   (bypassed ? counters.bypassed : counters.misses).fetch_add(1);
   const bool shares = (kept == Stored::yes || kept == Stored::oversize) && request_.shareable &&
                       loaded.rows && !source_.tiers().empty();
@@ -110,6 +113,20 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
                                      .stored = kept,
                                      .age = {}});
   return shares ? share(std::move(value)) : over();
+}
+
+void ReadMachine::note_hot(std::span<const Target> implied) noexcept {
+  cache_.hot.misses.add(request_.call.hash, hot_name(key()));
+  // Marks know targets by their ids alone.
+  const auto name = [&](const Target& target) {
+    cache_.hot.killers.name(static_cast<std::uint64_t>(target.id()),
+                            [&] { return describe(target); });
+  };
+  try {
+    std::ranges::for_each(targets_, name);
+    std::ranges::for_each(implied, name);
+  } catch (const std::exception&) {  // no memory for a name: the next load has it
+  }
 }
 
 // Decides whether memory keeps a loaded value. Checking the marks only saves the space: a late

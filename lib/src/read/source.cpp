@@ -7,6 +7,7 @@
 #include "querymark/read/offload.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
+#include "read/hot_name.hpp"
 
 namespace querymark {
 namespace {
@@ -22,6 +23,9 @@ SourceOptions checked(SourceOptions options, const Cache& cache) {
   detail::require_sensible(options.audit, cache.options().offload != nullptr);
   return options;
 }
+
+// In the place of a target's id, which is shorter.
+constexpr std::uint64_t kEverything = ~std::uint64_t{0};
 
 }  // namespace
 
@@ -79,14 +83,16 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
   const std::chrono::nanoseconds age = entry->age(now);
   const Verdict found_out = verdict(*entry, now, max_age(lookup.options), lookup.required);
   if (found_out != Verdict::fresh) [[unlikely]] {
-    refuse(*entry, found_out, lookup.options.policy, now);
+    found.outcome.refused = refuse(*entry, found_out, lookup, now);
     return false;
   }
   found.entry = std::move(entry);
   found.outcome = {
       .status = ReadStatus::hit, .origin = Origin::memory, .stored = Stored::already, .age = age};
   if (trusted) [[likely]] {
-    lookup.call.view.prefix->record().counters.hit();
+    const std::uint64_t number = lookup.call.view.prefix->record().counters.hit();
+    if (HotLists::counts_hit(number)) [[unlikely]]
+      note_hot(lookup.call);
   } else {
     lookup.call.view.prefix->record().counters.degraded_hit();
     found.outcome.status = ReadStatus::degraded;
@@ -128,27 +134,43 @@ Source::Old Source::judge_old(const Entry& entry, std::chrono::nanoseconds max_a
   return old;
 }
 
-void Source::refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
-                    MonotonicTime now) noexcept {
+void Source::note_hot(const CallKey& call) noexcept {
+  cache_.core().hot.reads.add(call.hash, hot_name(call.view), HotLists::kHitsEach);
+}
+
+void Source::note_death(const Entry& entry, const CallKey& call) noexcept {
+  HotLists& hot = cache_.core().hot;
+  hot.deaths.add(call.hash, hot_name(call.view));
+  // Who loads next names it.
+  if (const auto killer = marks_.changed_since(entry.generation(), entry.targets()))
+    hot.killers.add(static_cast<std::uint64_t>(*killer), {});
+  else
+    hot.killers.add(kEverything, {.bytes = "everything"});
+}
+
+Refused Source::refuse(const Entry& entry, Verdict verdict, const Lookup& lookup,
+                       MonotonicTime now) noexcept {
   ReadCounters& counters = entry.key().prefix->record().counters;
   switch (verdict) {
     case Verdict::targets_differ:
       counters.targets_differed.fetch_add(1);
-      return;  // kept: see lead()
+      return Refused::targets_differ;  // kept: see lead()
     case Verdict::expired:
       counters.expired.fetch_add(1);
       // For this caller alone, whose ttl is shorter; or it may be of use yet.
-      if (entry.useful_until() > now) return;
-      break;
+      if (entry.useful_until() <= now) cache_.core().memory.erase(entry);
+      return Refused::expired;
     case Verdict::invalidated:
       counters.invalidated.fetch_add(1);
-      if (policy.outlives_invalidations()) return;
-      break;
+      note_death(entry, lookup.call);
+      if (!lookup.options.policy.outlives_invalidations()) cache_.core().memory.erase(entry);
+      return Refused::invalidated;
     case Verdict::other_domain:
     case Verdict::fresh:
       break;
   }
   cache_.core().memory.erase(entry);
+  return Refused::nothing;
 }
 
 }  // namespace querymark

@@ -70,16 +70,30 @@ class Queries {
   template <class T, class Load>
   [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load) {
-    Source& source = route_.source(name);
-    const std::string* const session = route_.loader().session();
-    if (session == nullptr)
-      return querymark::get_or_load<T>(source, name, options, std::forward<Load>(load));
-    ReadOptions apart = options;
-    apart.scope = *session + ':' + options.scope;
-    return querymark::get_or_load<T>(source, name, apart, std::forward<Load>(load));
+    return under_session(name, options, [&](Source& source, const ReadOptions& apart) {
+      return querymark::get_or_load<T>(source, name, apart, std::forward<Load>(load));
+    });
+  }
+  /// Why such a value is served or not, asked with the same options; see `Explanation`.
+  template <class T>
+  [[nodiscard]] Explanation explain(std::string_view name, const ReadOptions& options) {
+    return under_session(name, options, [&](Source& source, const ReadOptions& apart) {
+      return querymark::explain<T>(source, name, apart);
+    });
   }
 
   [[nodiscard]] Source& source() noexcept { return route_.source("source()"); }
+
+ private:
+  template <class Ask>
+  auto under_session(std::string_view name, const ReadOptions& options, Ask&& ask) {
+    Source& source = route_.source(name);
+    const std::string* const session = route_.loader().session();
+    if (session == nullptr) return ask(source, options);
+    ReadOptions apart = options;
+    apart.scope = *session + ':' + options.scope;
+    return ask(source, apart);
+  }
 
  protected:
   explicit Queries(Route route) noexcept : route_(std::move(route)) {}

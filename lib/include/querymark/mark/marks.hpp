@@ -47,6 +47,9 @@ class Marks {
   /// raise an entry's stamp afterwards must have read `generation()` before this call.
   [[nodiscard]] bool unchanged_since(std::uint64_t stamp,
                                      std::span<const TargetId> targets) const noexcept;
+  /// The first of these that was, for people: nothing, too, when everything was.
+  [[nodiscard]] std::optional<TargetId> changed_since(
+      std::uint64_t stamp, std::span<const TargetId> targets) const noexcept;
   /// True when everything was.
   [[nodiscard]] bool flushed_since(std::uint64_t stamp) const noexcept {
     return flush_generation_.load(std::memory_order_relaxed) > stamp;

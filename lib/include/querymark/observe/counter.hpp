@@ -26,13 +26,13 @@ class StripedCounters {
   static_assert(N >= 1 && N <= 8);
 
  public:
+  /// Returns what the thread's stripe has then.
   template <std::size_t I = 0>
-  void add(std::uint64_t by = 1) noexcept {
+  std::uint64_t add(std::uint64_t by = 1) noexcept {
     const std::size_t mine = detail::this_thread_stripe;
     if (mine < detail::kOwnStripes) [[likely]]
-      raise(stripes_[mine].values[I], by);
-    else
-      add_shared(stripes_, I, by);
+      return raise(stripes_[mine].values[I], by);
+    return add_shared(stripes_, I, by);
   }
   template <std::size_t I = 0>
   [[nodiscard]] std::uint64_t get() const noexcept {
@@ -47,18 +47,18 @@ class StripedCounters {
   };
   using Stripes = std::array<Stripe, detail::kOwnStripes + 1>;
 
-  static void raise(std::atomic<std::uint64_t>& own, std::uint64_t by) noexcept {
-    own.store(own.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  static std::uint64_t raise(std::atomic<std::uint64_t>& own, std::uint64_t by) noexcept {
+    const std::uint64_t sum = own.load(std::memory_order_relaxed) + by;
+    own.store(sum, std::memory_order_relaxed);
+    return sum;
   }
   /// For a thread's first count, and for threads that have no stripe of their own.
-  [[gnu::cold, gnu::noinline]] static void add_shared(Stripes& stripes, std::size_t which,
-                                                      std::uint64_t by) noexcept {
+  [[gnu::cold, gnu::noinline]] static std::uint64_t add_shared(Stripes& stripes, std::size_t which,
+                                                               std::uint64_t by) noexcept {
     std::size_t mine = detail::this_thread_stripe;
     if (mine == detail::kNoStripe) mine = detail::take_stripe();
-    if (mine < detail::kOwnStripes)
-      raise(stripes[mine].values[which], by);
-    else
-      stripes[mine].values[which].fetch_add(by, std::memory_order_relaxed);
+    if (mine < detail::kOwnStripes) return raise(stripes[mine].values[which], by);
+    return stripes[mine].values[which].fetch_add(by, std::memory_order_relaxed) + by;
   }
 
   Stripes stripes_;

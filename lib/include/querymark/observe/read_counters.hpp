@@ -13,7 +13,8 @@ namespace querymark {
 struct ReadCounters {
   using Count = std::atomic<std::uint64_t>;
 
-  void hit() noexcept { in_memory.add<0>(); }
+  /// Returns the thread's number of it, if it is one of the first threads; else that of all others.
+  std::uint64_t hit() noexcept { return in_memory.add<0>(); }
   void degraded_hit() noexcept { in_memory.add<1>(); }
   void add_to(ReadStats& stats) const noexcept;
 

@@ -39,6 +39,7 @@ template <class Handle, class Declared, class Load, class Detach, class... Args>
     finish(core, load, call, true, read, args...);
   else
     begun.request = detach(core, core.setup.options.consistency, call, args...);
+  if (begun.request) begun.request->refused = read.outcome.refused;
   return begun;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "querymark/observe/cache_stats.hpp"
+#include "querymark/observe/hot_stats.hpp"
 #include "querymark/observe/query_stats.hpp"
 #include "querymark/read/cache_core.hpp"
 #include "querymark/support/clock.hpp"
@@ -20,6 +21,7 @@ class Source;
 class Target;
 template <class T>
 class Cached;
+struct Explanation;
 struct ReadOptions;
 
 struct CacheOptions {
@@ -59,6 +61,9 @@ class Cache {
   template <class T, class Load>
   [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load);
+  /// Why such a value is served or not, asked with the same options; see `Explanation`.
+  template <class T>
+  [[nodiscard]] Explanation explain(std::string_view name, const ReadOptions& options);
   /// Invalidates values of this cache's own `get_or_load`, in this process. Returns when no later
   /// read can see them. Databases have their own, durable way: `write`.
   void invalidate(const Target& target);
@@ -69,6 +74,13 @@ class Cache {
   /// What each query has come to since the start, of those that were read: first those that have a name
   /// (`.name("…")`), then those that go by their SQL. What is beyond 256 and 128 of them is `(other)`.
   [[nodiscard]] std::vector<QueryStats> query_stats() const { return core_.queries.stats(); }
+  /// The keys and tags to which most happens, `most` of each. Counted where that costs nothing that can be
+  /// noticed, in bounded room: see HotSpot. They show values, of parameters and in tags.
+  [[nodiscard]] HotStats hot(std::size_t most = 10) const;
+  /// Begins to count them anew.
+  void forget_hot();
+  /// Adds them under the labels `cache` and `of` (reads, misses, deaths, killers).
+  void add_hot_metrics(Metrics& metrics, std::size_t most = 10) const;
   /// Adds both under the label `cache`.
   void add_metrics(Metrics& metrics) const;
   [[nodiscard]] const std::string& name() const noexcept { return options_.name; }

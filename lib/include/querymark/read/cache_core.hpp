@@ -5,6 +5,7 @@
 
 #include "querymark/key/prefix_table.hpp"
 #include "querymark/memory/memory_tier.hpp"
+#include "querymark/observe/hot_list.hpp"
 #include "querymark/observe/query_table.hpp"
 #include "querymark/read/mark_domains.hpp"
 #include "querymark/support/clock.hpp"
@@ -35,6 +36,7 @@ struct CacheCore {
   PrefixTable prefixes{&queries};
   MarkDomains domains;
   MemoryTier memory;
+  HotLists hot;
   std::atomic<bool> enabled{true};
 
  private:

@@ -46,6 +46,17 @@ struct CauseOfDeath {
   std::optional<std::chrono::nanoseconds> ago{};
 };
 
+/// What this process knows of one target.
+struct TargetMark {
+  /// Of the last batch of invalidations that named it, as the marks count; 0: none.
+  std::uint64_t generation = 0;
+  /// Of the latest of these in the log; 0: none. Marks are shared by hashes: both may be later than
+  /// they should, which costs a miss.
+  Position position{};
+
+  friend bool operator==(const TargetMark&, const TargetMark&) = default;
+};
+
 /// How a query is keyed, scoped, tagged and cached, and what memory has of it at this moment. For people
 /// and tests: made by `explain`, which reads nothing but memory.
 struct Explanation {
@@ -54,13 +65,15 @@ struct Explanation {
   std::string text{};         ///< The SQL, or the key name.
   std::string shared_name{};  ///< SHA-256, hexadecimal: what shared tiers know it by.
   std::size_t parameter_bytes = 0;
+  std::string parameters{};  ///< For people: `7, 'teapot'`, in full up to some 200 bytes.
   // Scoped by
   std::string namespace_name{};
   std::string database{};
   std::string scope{};  ///< The caller's own.
   // Tagged with; the last one is the key's own.
   std::vector<Target> targets{};
-  bool tagged_by_rows = false;  ///< Rows imply more of them.
+  std::vector<TargetMark> marks{};  ///< Theirs, one for each.
+  bool tagged_by_rows = false;      ///< Rows imply more of them.
   // Cached
   std::chrono::nanoseconds ttl{};
   std::vector<std::string>
@@ -71,11 +84,15 @@ struct Explanation {
   Presence presence = Presence::absent;
   std::chrono::nanoseconds age{};   ///< Of the entry.
   std::chrono::nanoseconds left{};  ///< Until its ttl ends; negative: since.
+  /// It would be served now, as a hit that claims to be fresh.
+  [[nodiscard]] bool served() const noexcept { return presence == Presence::fresh && !not_cached; }
   std::uint64_t stamp = 0;  ///< The generation of the marks up to which it was seen to be right.
   std::uint64_t generation = 0;         ///< Of the marks now.
   std::optional<CauseOfDeath> death{};  ///< Of what is invalidated.
 };
 
+/// `entity product:7`, `everything`.
+[[nodiscard]] std::string describe(const Target& target);
 /// Some lines for people.
 [[nodiscard]] std::string describe(const Explanation& explanation);
 

@@ -8,6 +8,7 @@
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/cache.hpp"
+#include "querymark/read/explanation.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/result.hpp"
 #include "querymark/read/source.hpp"
@@ -40,6 +41,13 @@ class ValueRequest final : public ReadRequest {
   Load& load_;
 };
 
+template <class T>
+[[nodiscard]] KeyPrefixRef value_prefix(const Source& source, std::string_view name,
+                                        const ReadOptions& options) {
+  return source.prefix(type_tag<T>(), KeyPrefix::Form::named, name, options.scope, nullptr,
+                       options.name);
+}
+
 }  // namespace detail
 
 /// The cached value under the caller's own key name, or what `load()` returns, by any database
@@ -60,17 +68,31 @@ template <class T, class Load>
   if (options.policy.in_background())
     throw ConfigError(
         "a value of get_or_load is not loaded in the background: its loader may be gone");
-  const KeyPrefixRef prefix = source.prefix(detail::type_tag<T>(), KeyPrefix::Form::named, name,
-                                            options.scope, nullptr, options.name);
+  const KeyPrefixRef prefix = detail::value_prefix<T>(source, name, options);
   const CallKey call = KeyEncoder(*prefix).call();  // a name has no parameters
+  ReadResult found;
   if (options.cached && options.consistency.is_eventual()) {
     const std::vector<TargetId> required = ids_of(options.tags);
-    ReadResult found;
     if (source.find({.call = call, .options = options, .required = required}, found))
       return Cached<T>(std::move(found));
   }
   detail::ValueRequest<T, Load> request(call, options, load);
+  request.refused = found.outcome.refused;
   return Cached<T>(blocking_read(source, request));
+}
+
+/// How a value of `get_or_load` under these options is keyed, scoped, tagged and cached, and what memory
+/// has of it. Asks no loader, and counts nothing.
+template <class T>
+[[nodiscard]] Explanation explain(Source& source, std::string_view name,
+                                  const ReadOptions& options) {
+  const KeyPrefixRef prefix = detail::value_prefix<T>(source, name, options);
+  return detail::explain(source, KeyEncoder(*prefix).call(), options, options.tags, true);
+}
+
+template <class T>
+Explanation Cache::explain(std::string_view name, const ReadOptions& options) {
+  return querymark::explain<T>(local(), name, options);
 }
 
 template <class T, class Load>

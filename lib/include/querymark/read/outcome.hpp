@@ -41,11 +41,20 @@ enum class Stored : std::uint8_t {
   unproven,  ///< Nobody declares its tags, and they can't be found out: `explain()` says why.
 };
 
+/// Why what memory had was not served at the first look.
+enum class Refused : std::uint8_t {
+  nothing,         ///< It had nothing, or was not asked, or what it had was served.
+  expired,         ///< Past its ttl, or that of this read.
+  invalidated,     ///< Past an invalidation.
+  targets_differ,  ///< It was kept by a read that declared other targets.
+};
+
 /// What happened on one read.
 struct Outcome {
   ReadStatus status = ReadStatus::miss;
   Origin origin = Origin::database;
   Stored stored = Stored::yes;
+  Refused refused = Refused::nothing;
   std::chrono::nanoseconds age{};  ///< Since the value was loaded; zero when it was just now.
 
   /// Served without a load of the database.
@@ -58,7 +67,9 @@ struct Outcome {
 [[nodiscard]] std::string_view to_string(ReadStatus status) noexcept;
 [[nodiscard]] std::string_view to_string(Origin origin) noexcept;
 [[nodiscard]] std::string_view to_string(Stored stored) noexcept;
-/// One line for people: "hit from memory, 3 s old", "miss from database, not stored: oversize".
+[[nodiscard]] std::string_view to_string(Refused refused) noexcept;
+/// One line for people: "hit from memory, 3 s old", "miss from database, where memory's value was
+/// invalidated, not stored: oversize".
 [[nodiscard]] std::string describe(const Outcome& outcome);
 
 }  // namespace querymark

@@ -96,9 +96,11 @@ template <class Load, class... Args>
 [[gnu::always_inline]] inline void finish(const PreparedCore& core, Load load, const CallKey& call,
                                           bool hit, ReadResult& read, const Args&... args) {
   const Consistency& consistency = core.setup.options.consistency;
-  if (!hit) [[unlikely]]
+  if (!hit) [[unlikely]] {
+    const Refused refused = read.outcome.refused;
     read = load(core, Purpose::read, consistency, call, args...);
-  else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
+    if (refused != Refused::nothing) read.outcome.refused = refused;
+  } else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
     static_cast<void>(load(core, Purpose::refresh, consistency, call, args...));
   else if (core.audited_one_of != 0 && is_sampled(core.audited_one_of)) [[unlikely]]
     static_cast<void>(load(core, Purpose::audit, consistency, call, args...));

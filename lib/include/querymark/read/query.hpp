@@ -184,6 +184,7 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
   const std::vector<ParameterView> values = parameters_.views();
   detail::QueryRequest<T, Mapper, detail::NoTargets> request(call, options_, route_, values, mapper,
                                                              no_more);
+  request.refused = found.outcome.refused;
   if (!hit) return Handle(blocking_read(source, request));
   if (refresh)
     refresh_later(source, request);

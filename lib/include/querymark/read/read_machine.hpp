@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <optional>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -204,6 +205,7 @@ class ReadMachine final : private TierJudge {
   }
   [[nodiscard]] Action share(SharedValue value);
   [[nodiscard]] Action store_next_tier();
+  void note_hot(std::span<const Target> implied) noexcept;
   void complete(EntryRef entry, const Outcome& outcome);
   [[nodiscard]] Action finish(EntryRef entry, const Outcome& outcome);
   // What memory has that is better than an error, or than to wait, by the policy.

@@ -77,6 +77,8 @@ class ReadRequest {
   /// It replaces in the background what memory has: nothing is served, nobody is waited for, and what
   /// does not expire later than that is no use.
   std::optional<MonotonicTime> replaces{};
+  /// What became of what memory had: for the outcome.
+  Refused refused = Refused::nothing;
 
  protected:
   /// Both, and the key's prefix, must outlive the request.

@@ -121,8 +121,8 @@ class Source {
                                     const std::string* session = nullptr,
                                     std::string_view name = {}) const;
 
-  /// The hit path: true, with `found` set, if memory has an entry that may be served now. Requires
-  /// that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
+  /// The hit path: true, with `found` set, if memory has an entry that may be served now; else its
+  /// outcome says what was refused. Requires that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
   /// Before some keys are looked for one after the other: what that will touch is fetched, so that
   /// memory is waited for once.
@@ -175,8 +175,10 @@ class Source {
   [[nodiscard]] inline bool find_at(MonotonicTime now, const Lookup& lookup,
                                     ReadResult& found) noexcept;
   /// Counts why, and drops the entry if nobody can use it any more.
-  [[gnu::cold]] void refuse(const Entry& entry, Verdict verdict, const ReadPolicy& policy,
-                            MonotonicTime now) noexcept;
+  [[gnu::cold]] Refused refuse(const Entry& entry, Verdict verdict, const Lookup& lookup,
+                               MonotonicTime now) noexcept;
+  [[gnu::cold, gnu::noinline]] void note_hot(const CallKey& call) noexcept;
+  void note_death(const Entry& entry, const CallKey& call) noexcept;
 
   Cache& cache_;
   SourceOptions options_;

@@ -160,6 +160,29 @@ TEST_CASE(
   CHECK(standing.follower.gaps() == 1);
 }
 
+TEST_CASE("feed: what was taken in the look in which a follower began is known from before it",
+          "[feed]") {
+  FeedFollower follower(kShop);
+  const Nonce mine = follower.ask(ManualClock().now());
+  const Snapshot at5 = Snapshot::upto({5});
+  const Snapshot at7 = Snapshot::upto({7});
+  const Snapshot at9 = Snapshot::upto({9});
+  follower.begin_look();
+  const FeedTaken taken =
+      follower.take(std::nullopt, page_of({certificate(at5, at7, {row(6, tag("a"))}, {mine}),
+                                           certificate(at7, at9, {row(9, tag("b"))})}));
+  CHECK(taken.upto->snapshot == at9);
+  // A bucket may end where the first of them begins, and tell nothing of either.
+  REQUIRE(follower.began());
+  CHECK(follower.began()->from == at5);
+  CHECK(follower.began()->intents ==
+        std::vector<Certificate::Intent>{{tag("a"), {6}}, {tag("b"), {9}}});
+  follower.begin_look();
+  static_cast<void>(follower.take(
+      taken.upto, page_of({certificate(at9, Snapshot::upto({12}), {row(11, tag("c"))})})));
+  CHECK(follower.began()->intents.size() == 2);
+}
+
 TEST_CASE("feed: a row that nobody can read is told as a flush, and never left out (hard case 82)",
           "[feed]") {
   Standing standing(Snapshot::upto({5}));

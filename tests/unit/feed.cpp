@@ -2,6 +2,7 @@
 
 #include "feed_wire.hpp"
 #include "property/random.hpp"
+#include "querymark/deliver/worker.hpp"
 #include "querymark/feed/feed_log.hpp"
 #include "querymark/feed/feed_relay.hpp"
 #include "querymark/follow/subscriber.hpp"
@@ -262,6 +263,24 @@ TEST_CASE("feed: what others have invalidated with one's own write in between is
   marks.apply_log(updates, both.upto);
   const TargetId id = target.id();
   CHECK_FALSE(marks.unchanged_since(loaded, {&id, 1}));
+}
+
+TEST_CASE("feed: connections to an old history are let go before another is reported", "[feed]") {
+  const auto server = std::make_shared<MemoryFeed>();
+  MemoryOutbox outbox("shop");
+  FeedApplier applier("redis", std::make_unique<FeedRelay>(kShop, *server));
+  Worker worker(WorkerLog{outbox, outbox, outbox}, applier);
+  server->on_await = [&] { static_cast<void>(worker.run_once()); };
+  int told = 0;
+  FeedLog log(kShop, server->reader(kShop), {.on_history_change = [&] { ++told; }});
+  const Cursor began = log.now();
+  CHECK(log.read({.from = began}).status == TailStatus::ok);
+  CHECK(told == 0);
+  outbox.replace_history();
+  const TailPage page = log.read({.from = began});
+  CHECK(page.status == TailStatus::history_changed);
+  CHECK(page.upto.epoch != began.epoch);
+  CHECK(told == 1);
 }
 
 TEST_CASE(

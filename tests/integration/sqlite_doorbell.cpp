@@ -30,6 +30,7 @@ class Waiter {
     rung_ = std::async(std::launch::async, [this] { bell_.wait(1h); });
     while (bell_.looks() == before) std::this_thread::yield();
   }
+  void wake() { bell_.interrupt(); }
   // What has happened up to now is known, and rings no more.
   void settle() { bell_.wait(0ns); }
   [[nodiscard]] bool rings() const { return rung_.wait_for(20s) == std::future_status::ready; }
@@ -139,6 +140,25 @@ TEST_CASE("doorbell: commits that look like what was there before ring", "[doorb
     other.exec("pragma wal_checkpoint(restart)");
     for (int i = 0; i < 3; ++i) rings_for("update product set price = price + 1");
   }
+}
+
+TEST_CASE("doorbell: while somebody keeps the file to himself, who waits can be woken",
+          "[doorbell]") {
+  const Shop shop;
+  shop.execute("pragma journal_mode = delete");
+  Waiter waiter(shop.path());
+  waiter.settle();
+  SQLite::Database other(shop.path(), SQLite::OPEN_READWRITE, 5000);
+  other.exec("begin exclusive; update product set price = price + 1");
+  waiter.wait();
+  const auto began = std::chrono::steady_clock::now();
+  waiter.wake();
+  CHECK(waiter.rings());
+  CHECK(std::chrono::steady_clock::now() - began < 3s);
+  // And what becomes of it is seen.
+  waiter.wait();
+  other.exec("commit");
+  CHECK(waiter.rings());
 }
 
 TEST_CASE("doorbell: it follows the switch to write-ahead logging", "[doorbell]") {

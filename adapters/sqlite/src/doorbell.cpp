@@ -59,6 +59,8 @@ struct FileDoorbell::State {
     connection = std::make_unique<Connection>(path, Connection::Use::read, Connection::Settings{});
     seen = version();
     set_watches();
+    // From now on whoever has the file to himself is not waited for: another look comes.
+    connection->set_busy_timeout(std::chrono::milliseconds(0));
   }
 
   // Watches what the name leads to now; false when there is something that can't be watched. Where
@@ -105,8 +107,8 @@ struct FileDoorbell::State {
       const std::int64_t now = version();
       if (watches_stale || wal_watch < 0 || subscribers_watch < 0) set_watches();
       return std::exchange(seen, now) != now;
-    } catch (const Error&) {
-      connection.reset();
+    } catch (const Error& failure) {
+      if (!failure.retryable()) connection.reset();
       return false;
     }
   }

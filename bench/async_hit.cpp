@@ -30,7 +30,7 @@ class ByNumber final : public Subject {
                    .ttl(std::chrono::hours(1))),
         calls_(calls) {}
 
-  void fill(const Request& request) override { use(query_(number_of(request))->id); }
+  void fill(const Request& request) override { use(query_(number_of(request)).front().id); }
   std::uint64_t serve(std::span<const Request> requests, bool /*load*/) override {
     missed_ = 0;
     sum_ = 0;

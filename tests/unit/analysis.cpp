@@ -54,6 +54,8 @@ TEST_CASE("analysis: a parameter that may equal what is written otherwise names 
         rows({std::string(128, 'x')}));
   CHECK(depends(text, {ParameterView::text(std::string(129, 'x'))}) == kAny);
   CHECK(depends(text, {ParameterView::text(std::string(43, ','))}) == kAny);  // 129 as written
+  CHECK(depends(text, {ParameterView::text("\xFF")}) == kAny);
+  CHECK(depends(text, {ParameterView::text(std::string_view("a\0b", 3))}) == kAny);
   CHECK(depends(text, {ParameterView::text("a,b:c+d")}) == rows({"a%2Cb%3Ac%2Bd"}));
 }
 

@@ -5,6 +5,7 @@
 
 #include "querymark/key/list.hpp"
 #include "querymark/key/tracked.hpp"
+#include "querymark/support/bytes.hpp"
 
 namespace querymark {
 namespace {
@@ -43,7 +44,7 @@ std::optional<std::vector<std::string>> values_of(const RoutedColumn& column,
                                                   std::span<const ParameterView> parameters) {
   std::vector<std::string> values;
   const auto add = [&](std::optional<std::string> value) {
-    if (!value || escape_tracked(*value).size() > kMaxRouteValue ||
+    if (!value || !is_plain_utf8(*value) || escape_tracked(*value).size() > kMaxRouteValue ||
         values.size() == kMaxRouteValues)
       return false;
     values.push_back(std::move(*value));

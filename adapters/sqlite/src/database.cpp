@@ -110,6 +110,10 @@ WriteFate Database::State::resolve(const Receipt& receipt) { return log.resolve(
 Database::Database(const std::string& where, Cache& cache, Options options)
     : querymark::Database(std::make_unique<State>(where, cache, std::move(options))) {}
 
+Analysis Database::analyse(std::string_view sql) {
+  return state().query_analyser.analyse(sql).analysis;
+}
+
 const std::string& Database::path() const noexcept { return state().path; }
 
 }  // namespace querymark::sqlite

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "analysis/pool_analyser.hpp"
 #include "connection.hpp"
 #include "querymark/database/backend.hpp"
 #include "querymark/sqlite/database.hpp"
@@ -43,6 +44,7 @@ struct Database::State final : Backend {
                                 std::span<const ParameterView> parameters) override {
     return pool.acquire()->load(sql, parameters);
   }
+  [[nodiscard]] Analyser* analyser() noexcept override { return &query_analyser; }
 
   [[nodiscard]] Connection::Settings settings() const;
   [[nodiscard]] std::unique_ptr<Connection> open_writer() const;
@@ -66,6 +68,7 @@ struct Database::State final : Backend {
   Options options;
   std::string path;
   ConnectionPool<Connection> pool;
+  PoolAnalyser query_analyser{pool};
   Writer writer;
   Log log;
   FileDoorbell doorbell;

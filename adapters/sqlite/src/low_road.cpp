@@ -57,6 +57,9 @@ bool Borrowed::isolated() const {
          has_unfinished_statement(connection_) || has_own_view(connection_);
 }
 
+// By the library's own connections: what is kept is what these would have read.
+Analyser* Borrowed::analyser() noexcept { return database_.state().analyser(); }
+
 // What is kept goes out to everybody under the key that they use. So it must be what one of the
 // library's own connections would have answered, in a snapshot that can be judged.
 LoadedRows Borrowed::load(std::string_view sql, std::span<const ParameterView> parameters) {

@@ -178,6 +178,28 @@ bool Connection::can_keep(std::string_view sql) {
   });
 }
 
+Connection::Described Connection::describe(std::string_view sql) {
+  const Guard::Scope scope(guard_, Guard::Rules::reading);
+  struct Told {
+    explicit Told(Guard& by) : guard(by) {}
+    Told(const Told&) = delete;
+    Told& operator=(const Told&) = delete;
+    ~Told() { guard.tell(nullptr); }
+    Guard& guard;
+  };
+  // Twice: the first time, table-valued functions are connected, which reads the schema's table.
+  static_cast<void>(prepare_checked(database_, sql, &guard_));
+  Described described;
+  const Told told(guard_);
+  guard_.tell(&described.mentions);
+  const PreparedStatement prepared = prepare_checked(database_, sql, &guard_);
+  require_reading(prepared);
+  described.can_keep = prepared.can_keep();
+  described.parameters =
+      static_cast<std::size_t>(sqlite3_bind_parameter_count(prepared.statement.get()));
+  return described;
+}
+
 ResultSet Connection::query_inside(std::string_view sql,
                                    std::span<const ParameterView> parameters) {
   return with_callers(Guard::Rules::writing, sql,

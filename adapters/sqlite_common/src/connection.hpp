@@ -70,6 +70,13 @@ class Connection {
   [[nodiscard]] LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters);
   /// Whether `load` would run this, and its rows could be kept. Throws Error when it would not run.
   [[nodiscard]] bool can_keep(std::string_view sql);
+  struct Described {
+    Mentions mentions{};
+    std::size_t parameters = 0;
+    bool can_keep = false;  ///< As `can_keep` says.
+  };
+  /// What `load` would read, running nothing of it. Throws Error when it would not run.
+  [[nodiscard]] Described describe(std::string_view sql);
   /// Runs what may stand inside a write transaction; its rows.
   [[nodiscard]] ResultSet query_inside(std::string_view sql,
                                        std::span<const ParameterView> parameters);

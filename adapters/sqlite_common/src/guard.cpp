@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <new>
 #include <span>
 
 #include "querymark/support/ascii.hpp"
@@ -105,7 +106,20 @@ Guard::Guard(sqlite3* database) { sqlite3_set_authorizer(database, &Guard::ask, 
 
 int Guard::ask(void* guard, int action, const char* first, const char* second, const char* database,
                const char* /*trigger*/) {
-  return static_cast<Guard*>(guard)->decide(action, first, second, text_of(database));
+  auto& self = *static_cast<Guard*>(guard);
+  const int answer = self.decide(action, first, second, text_of(database));
+  if (answer != SQLITE_OK || self.mentions_ == nullptr) return answer;
+  try {
+    self.note(action, first, second, text_of(database));
+  } catch (const std::bad_alloc&) {  // what was not noted would be taken for not read
+    return self.refuse("out of memory");
+  }
+  return answer;
+}
+
+void Guard::note(int action, const char* first, const char* second, std::string_view database) {
+  if (action == SQLITE_READ) mentions_->tables.emplace(database, text_of(first));
+  if (action == SQLITE_FUNCTION) mentions_->functions.insert(ascii::to_lower(text_of(second)));
 }
 
 int Guard::refuse(std::string_view why) noexcept {

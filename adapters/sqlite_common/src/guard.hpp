@@ -1,11 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 #include <string_view>
+#include <utility>
 
 struct sqlite3;
 
 namespace querymark::sqlite {
+
+/// What a statement reads and calls, views expanded, as SQLite tells while it is prepared.
+struct Mentions {
+  /// Schema and name, as the text spells the name where nothing of it is read but how many rows there
+  /// are: then the schema is empty, and the name may be that of a common table expression.
+  std::set<std::pair<std::string, std::string>> tables{};
+  std::set<std::string> functions{};  ///< In lower case; operators that are functions, too.
+};
 
 /// Decides what SQL may do on one of the library's own connections. SQLite asks at each
 /// preparation, also at the one inside a step after the schema has changed, so no spelling passes
@@ -37,6 +48,9 @@ class Guard {
     Rules before_;
   };
 
+  /// From now on whatever is prepared is told to `mentions`, which must live until it is null again.
+  void tell(Mentions* mentions) noexcept { mentions_ = mentions; }
+
   /// Before a preparation: forgets the last refusal, and of what the last statement told.
   void begin() noexcept {
     refusal_ = {};
@@ -56,9 +70,11 @@ class Guard {
   int decide(int action, const char* first, const char* second, std::string_view database) noexcept;
   int decide_pragma(std::string_view name, const char* argument) noexcept;
   int refuse(std::string_view why) noexcept;
+  void note(int action, const char* first, const char* second, std::string_view database);
 
   Rules rules_ = Rules::own;
   std::string_view refusal_;  // always a literal
+  Mentions* mentions_ = nullptr;
   bool tells_of_connection_ = false;
   bool session_changed_ = false;
 };

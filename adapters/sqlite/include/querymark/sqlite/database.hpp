@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "querymark/automatic/analysis.hpp"
 #include "querymark/database/database.hpp"
 #include "querymark/sqlite/options.hpp"
 #include "querymark/sqlite/transaction.hpp"
@@ -41,6 +43,11 @@ class Database final : public querymark::Database {
   /// SQLite's sessions have no settings that a query could read: bind the tenant as a parameter, or
   /// keep results apart by `.scope()`. (Through a `querymark::Database&`, it throws ConfigError.)
   void with(const SessionSettings& settings) = delete;
+
+  /// On which rows of which tables the result of a query can depend, made of its text and the schema of
+  /// the moment; `str()` of it is for people. Runs nothing of it. Blocks for a connection. Throws as the
+  /// query would before it is run.
+  [[nodiscard]] Analysis analyse(std::string_view sql);
 
   // --- the low road: a caller's own connection
   /// Writes the intents in the caller's open transaction. Throws ConfigError when no transaction is
@@ -82,6 +89,7 @@ class Borrowed final : public Loader {
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] bool isolated() const override;
+  [[nodiscard]] Analyser* analyser() noexcept override;
 
  private:
   friend class Database;

@@ -36,7 +36,10 @@ struct SchemaLot {
          {{"id"}, {"category"}, {"name", true}},
          {}},
         strict ? " strict" : "", c);
-    add({"item", "shop text, id int, product int references product on delete cascade on update cascade, primary key (shop, id)",
+    const char* const kActions[] = {"cascade", "set null", "set default"};
+    add({"item",
+         std::string("shop text, id int, product int default 1 references product on delete ") +
+             kActions[c.below(3)] + " on update " + kActions[c.below(3)] + ", primary key (shop, id)",
          {{"shop", true}, {"id"}, {"product"}},
          {}},
         c.one_in(2) ? " without rowid" : "", c);

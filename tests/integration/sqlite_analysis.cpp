@@ -16,7 +16,8 @@ namespace {
 struct Shopping : TrackedFile {
   Shopping()
       : TrackedFile(
-            "create table product (id integer primary key, name text, category int, price real, note text collate nocase);"
+            "create table product (id integer primary key, name text, category int, price real, "
+            "note text collate nocase);"
             "create table item (id integer primary key, product int, amount int);"
             "create table loose (id integer primary key);"
             "create table made (id integer primary key, up as (upper(name)), name text);"
@@ -45,41 +46,71 @@ TEST_CASE("sqlite analysis: an equality in WHERE tells which rows count", "[anal
   Shopping shop;
   const std::string by_id = "\n  main:product by id = $1";
   for (const char* where :
-       {"id = ?", "id == ?", "?1 = id", "\"id\" = ?", "[id] = :id", "product.id = @id", "price > 2 and id = $id",
-        "id = ? -- it\n", "not (price > 2) and id = ?1", "(category = 3 or name = 'x') and id = ?", "product.rowid = ?",
+       {"id = ?", "id == ?", "?1 = id", "\"id\" = ?", "[id] = :id", "product.id = @id",
+        "price > 2 and id = $id", "id = ? -- it\n", "not (price > 2) and id = ?1",
+        "(category = 3 or name = 'x') and id = ?", "product.rowid = ?",
         "id = ? order by name limit 1", "id in (?)", "id = ? and note like 'a' escape 'b'"})
     CHECK(shop.rows(std::string("select name, price from product where ") + where) == by_id);
-  CHECK(shop.rows("select 1 from main.product as p where p.id = -7;") == "\n  main:product by id = -7");
-  CHECK(shop.rows("select 1 from product where id in (1, ?, -2)") == "\n  main:product by id = 1 or $1 or -2");
+  CHECK(shop.rows("select 1 from main.product as p where p.id = -7;") ==
+        "\n  main:product by id = -7");
+  CHECK(shop.rows("select 1 from product where id in (1, ?, -2)") ==
+        "\n  main:product by id = 1 or $1 or -2");
   CHECK(shop.rows("select 1 from product where id in (select value from json_each(?))") ==
         "\n  main:product by id = $1[]");
   CHECK(shop.rows("select 1 from product where name = 'a''b'") == "\n  main:product by name = a'b");
-  CHECK(shop.rows("select count(*), max(price) from product where category = ?2 and price > ?1 group by name") ==
-        "\n  main:product by category = $2");
+  CHECK(shop.rows("select count(*), max(price) from product where category = ?2 and price > ?1 "
+                  "group by name") == "\n  main:product by category = $2");
   // A unique one before others.
-  CHECK(shop.rows("select 1 from product where category = ? and id = ?") == "\n  main:product by id = $2");
+  CHECK(shop.rows("select 1 from product where category = ? and id = ?") ==
+        "\n  main:product by id = $2");
 }
 
 TEST_CASE("sqlite analysis: what is not an equality beyond doubt leaves any row", "[analysis]") {
   Shopping shop;
-  for (const char* where :
-       {"1", "id > ?", "id = ? or price > 2", "id between 1 and category = ?", "not id = ?", "id is ?", "id + 0 = ?",
-        "id = ? + 1", "+id = ?", "id = ? collate nocase", "id = price = ?", "case when id = ? then 1 end", "id = (?)",
-        "(id = ?)", "id = '7'", "id = 7.0", "id = 0x7", "id in (1, null)", "id not in (?)", "note = ?", "price = ?",
-        "name = 7", "id = ? is null", "id in (select id from product)", "rowid = ?", "name || '' = ?",
-        "case when id = 1 and id = ? then 1 else 0 end", "id = ? union select 1, 2"})
+  for (const char* where : {"1",
+                            "id > ?",
+                            "id = ? or price > 2",
+                            "id between 1 and category = ?",
+                            "not id = ?",
+                            "id is ?",
+                            "id + 0 = ?",
+                            "id = ? + 1",
+                            "+id = ?",
+                            "id = ? collate nocase",
+                            "id = price = ?",
+                            "case when id = ? then 1 end",
+                            "id = (?)",
+                            "(id = ?)",
+                            "id = '7'",
+                            "id = 7.0",
+                            "id = 0x7",
+                            "id in (1, null)",
+                            "id not in (?)",
+                            "note = ?",
+                            "price = ?",
+                            "name = 7",
+                            "id = ? is null",
+                            "id in (select id from product)",
+                            "rowid = ?",
+                            "name || '' = ?",
+                            "case when id = 1 and id = ? then 1 else 0 end",
+                            "id = ? union select 1, 2"})
     CHECK(shop.rows(std::string("select name, price from product where ") + where) == kAny);
   CHECK(shop.rows("select 1 from product where id = ? union all select 1 from product") == kAny);
   CHECK(shop.rows("select (select count(*) from product where id = ?)") == kAny);
-  CHECK(shop.rows("select 1 from product p where p.id = ? and exists (select 1 from product)") == kAny);
+  CHECK(shop.rows("select 1 from product p where p.id = ? and exists (select 1 from product)") ==
+        kAny);
 }
 
 TEST_CASE("sqlite analysis: joins carry equalities to where they hold", "[analysis]") {
   Shopping shop;
   const std::string both = "\n  main:item by product = $1\n  main:product by id = $1";
-  CHECK(shop.rows("select 1 from item i join product p on p.id = i.product where p.id = ?") == both);
-  CHECK(shop.rows("select 1 from item i, product p where p.id = i.product and i.product = ?") == both);
-  CHECK(shop.rows("select 1 from product p left join item i on i.product = p.id where p.id = ?") == both);
+  CHECK(shop.rows("select 1 from item i join product p on p.id = i.product where p.id = ?") ==
+        both);
+  CHECK(shop.rows("select 1 from item i, product p where p.id = i.product and i.product = ?") ==
+        both);
+  CHECK(shop.rows("select 1 from product p left join item i on i.product = p.id where p.id = ?") ==
+        both);
   CHECK(shop.rows("select 1 from product p left join item i on i.product = p.id and p.id = ?") ==
         "\n  main:item by product = $1" + kAny);
   CHECK(shop.rows("select 1 from item i left join product p on p.id = 3 where i.id = ?") ==
@@ -92,10 +123,12 @@ TEST_CASE("sqlite analysis: joins carry equalities to where they hold", "[analys
   CHECK(shop.rows("select 1 from (product p join item i on i.product = p.id) where p.id = ?") ==
         "\n  main:item, any row" + kAny);
   // A bare name may be any item's.
-  CHECK(shop.rows("select 1 from product, made where category = ?").find("any row") != std::string::npos);
+  CHECK(shop.rows("select 1 from product, made where category = ?").find("any row") !=
+        std::string::npos);
 }
 
-TEST_CASE("sqlite analysis: views and common tables are seen through, whatever they are called", "[analysis]") {
+TEST_CASE("sqlite analysis: views and common tables are seen through, whatever they are called",
+          "[analysis]") {
   Shopping shop;
   CHECK(shop.rows("select * from cheap where id = ?") == kAny);
   CHECK(shop.rows("select * from product p, cheap where p.id = ?") == kAny);
@@ -107,7 +140,8 @@ TEST_CASE("sqlite analysis: views and common tables are seen through, whatever t
   CHECK(shop.rows("select value from json_each(?)").empty());
 }
 
-TEST_CASE("sqlite analysis: what depends on more than tables is not kept, and says why", "[analysis]") {
+TEST_CASE("sqlite analysis: what depends on more than tables is not kept, and says why",
+          "[analysis]") {
   Shopping shop;
   const auto why = [&](const std::string& sql, Verdict verdict) {
     const Analysis analysis = shop.of(sql);
@@ -120,7 +154,8 @@ TEST_CASE("sqlite analysis: what depends on more than tables is not kept, and sa
   CHECK_THAT(why("select current_timestamp", ttl_only), Contains("time"));
   CHECK_THAT(why("select * from today", ttl_only), Contains("unixepoch"));
   CHECK_THAT(why("select day from dated", ttl_only), Contains("date"));
-  CHECK_THAT(why("select * from loosely", ttl_only), Contains("loose: it is not tracked; run querymark track"));
+  CHECK_THAT(why("select * from loosely", ttl_only),
+             Contains("loose: it is not tracked; run querymark track"));
   CHECK_THAT(why("select count(*) from loose", ttl_only), Contains("not tracked"));
   CHECK_THAT(why("select * from words", ttl_only), Contains("virtual"));
   CHECK_THAT(why("select sqlite_version()", ttl_only), Contains("not known"));

@@ -13,7 +13,7 @@ using Catch::Contains;
 
 namespace {
 
-using Rows = std::set<std::string>;
+using Reports = std::set<std::string>;
 
 constexpr const char* kProducts =
     "create table product (id integer primary key, name text not null unique, category int, note "
@@ -24,8 +24,8 @@ struct Products : TrackedFile {
   Products() : TrackedFile(kProducts) { track({"product"}, {{"id"}, {"category"}}); }
 };
 
-Rows product(std::initializer_list<const char*> rows) {
-  Rows out;
+Reports product(std::initializer_list<const char*> rows) {
+  Reports out;
   for (const char* row : rows) out.insert(std::string("rows main:product:") + row);
   return out;
 }
@@ -53,7 +53,7 @@ TEST_CASE("track: rows that appear, change and go are reported by their values, 
   CHECK(file.reported("delete from product where id = 8") == product({"id:8", "category:11"}));
   CHECK(file.reported("update product set note = 'x' where id = 99").empty());
   CHECK(file.reported("insert into product (name) values ('mat')") ==
-        Rows{"rows main:product:id:4", "rows main:product"});
+        Reports{"rows main:product:id:4", "rows main:product"});
   CHECK(file.reported("delete from product").size() == 8);
 }
 
@@ -70,10 +70,10 @@ TEST_CASE("track: the primary key is the default, also one of several columns wi
   CHECK(report.tables[0].note == "it has no primary key");
   CHECK(report.tables[1].routes == std::vector<std::string>{"shop+item"});
   CHECK(file.reported("insert into stock values ('a,b', 1, 1)") ==
-        Rows{"rows main:stock:shop+item:a%2Cb+1"});
+        Reports{"rows main:stock:shop+item:a%2Cb+1"});
   CHECK(file.reported(
             "insert into note values ('x'); update note set text = 'y'; delete from note") ==
-        Rows{"rows main:note"});
+        Reports{"rows main:note"});
 }
 
 TEST_CASE("track: what REPLACE removes is reported, by whichever key and spelling", "[track]") {
@@ -101,15 +101,15 @@ TEST_CASE("track: REPLACE by a constraint's own clause, and by a default in the 
   file.track({"a", "b", "c"});
   file.track({"d"}, {{"v"}});
   CHECK(file.reported("insert into a values (2, 'x', 2)") ==
-        Rows{"rows main:a:id:1", "rows main:a:id:2"});
+        Reports{"rows main:a:id:1", "rows main:a:id:2"});
   CHECK(file.reported("insert or replace into b values (2, null)") ==
-        Rows{"rows main:b:id:1", "rows main:b:id:2"});
+        Reports{"rows main:b:id:1", "rows main:b:id:2"});
   // What stands in the place of a NULL is not known beforehand: no routes, so no rows to tell apart.
-  CHECK(file.reported("insert into c (id) values (1)") == Rows{"rows main:c"});
+  CHECK(file.reported("insert into c (id) values (1)") == Reports{"rows main:c"});
   CHECK(file.reported("insert or replace into d values ('k', 8, 'w')") ==
-        Rows{"rows main:d:v:7", "rows main:d:v:8"});
+        Reports{"rows main:d:v:7", "rows main:d:v:8"});
   CHECK(file.reported("insert or replace into d (rowid, k, v) values (2, 'z', 9)") ==
-        Rows{"rows main:d:v:8", "rows main:d:v:9"});
+        Reports{"rows main:d:v:8", "rows main:d:v:9"});
 }
 
 TEST_CASE("track: a table with a partial or computed unique index has no routes", "[track]") {
@@ -122,7 +122,7 @@ TEST_CASE("track: a table with a partial or computed unique index has no routes"
   CHECK_THAT(report.tables[0].note, Contains("partial"));
   CHECK(report.tables[1].routes.empty());
   CHECK(file.reported("insert into a values (1, 'x'); insert or replace into a values (2, 'x')") ==
-        Rows{"rows main:a"});
+        Reports{"rows main:a"});
   CHECK_THROWS_WITH(file.track({"a"}, {{"id"}}), Contains("partial"));
 }
 
@@ -138,9 +138,9 @@ TEST_CASE("track: upserts, RETURNING, OR IGNORE, cascades, savepoints and WITH R
   CHECK(file.reported("insert into product values (1, 'x', 5, null) on conflict (id) do update set "
                       "category = 12") == product({"id:1", "category:10", "category:12"}));
   CHECK(file.reported("update product set id = 5 where id = 1") ==
-        Rows{"rows main:product:id:1", "rows main:product:id:5", "rows main:product:category:12",
-             "rows main:part:id:1", "rows main:part:id:2", "rows main:part:product:1",
-             "rows main:part:product:5"});
+        Reports{"rows main:product:id:1", "rows main:product:id:5", "rows main:product:category:12",
+                "rows main:part:id:1", "rows main:part:id:2", "rows main:part:product:1",
+                "rows main:part:product:5"});
   CHECK(file.reported("insert or replace into product values (8, 'cup', 1, null)")
             .count("rows main:part:id:3") == 1);
   CHECK(file.reported("delete from product where id = 5").count("rows main:part:product:5") == 1);
@@ -165,11 +165,11 @@ TEST_CASE("track: a value that its column's class does not foresee makes the who
   TrackedFile file("create table t (a int, b text, c int); insert into t values (1, 'x', 0)");
   file.track({"t"}, {{"a"}, {"b"}});
   CHECK(file.reported("update t set a = 'no number'") ==
-        Rows{"relation main:t", "rows main:t:b:x", "rows main:t:a:1"});
-  CHECK(file.reported("update t set a = 7.5") == Rows{"relation main:t", "rows main:t:b:x"});
+        Reports{"relation main:t", "rows main:t:b:x", "rows main:t:a:1"});
+  CHECK(file.reported("update t set a = 7.5") == Reports{"relation main:t", "rows main:t:b:x"});
   CHECK(file.reported("update t set a = '8', b = x'41'").count("rows main:t:a:8") == 1);
   CHECK(file.reported("update t set a = null, b = null").count("relation main:t") == 1);
-  CHECK(file.reported("update t set c = 1") == Rows{"rows main:t"});
+  CHECK(file.reported("update t set c = 1") == Reports{"rows main:t"});
 }
 
 TEST_CASE("track: values are written as queries write them, and none fails a write", "[track]") {
@@ -183,7 +183,7 @@ TEST_CASE("track: values are written as queries write them, and none fails a wri
     insert.bind(1, value);
     insert.exec();
     const std::string values[] = {value};
-    CHECK(file.invalidated() == Rows{"%any:main:t", row_of("main:t", "s", values).text()});
+    CHECK(file.invalidated() == Reports{"%any:main:t", row_of("main:t", "s", values).text()});
   }
   // Too long as it is, and as it would be written: any row.
   for (const std::string& value :
@@ -192,12 +192,12 @@ TEST_CASE("track: values are written as queries write them, and none fails a wri
     SQLite::Statement insert(file.writer(), "insert or ignore into t (s) values (?)");
     insert.bind(1, value);
     insert.exec();
-    CHECK(file.invalidated() == Rows{"%any:main:t"});
+    CHECK(file.invalidated() == Reports{"%any:main:t"});
   }
   // What is no text to others is a report that nobody can read: everything goes.
   CHECK(file.fails("insert into t (s) values (cast(x'80ff' as text)), ('a' || char(0) || 'b')") ==
         false);
-  CHECK(file.invalidated() == Rows{"flush"});
+  CHECK(file.invalidated() == Reports{"flush"});
   file.execute("delete from t");
   CHECK(file.invalidated().count("flush") == 1);
 }
@@ -211,8 +211,8 @@ TEST_CASE("track: names with whatever SQLite lets stand in them", "[track]") {
   CHECK(errors_of(sqlite::check_tracking(file.path())).empty());
   CHECK(file.track({name}).tables[0].statements.empty());
   CHECK(file.reported("insert into \"" + table + "\" values (5, 'z', 6)") ==
-        Rows{"rows main:we%3Ai%2Crd%2B'\"t/*%25\xC3\xA4:i%2Cd*/:5",
-             "rows main:we%3Ai%2Crd%2B'\"t/*%25\xC3\xA4:na%3Am%2B'e+select:z+6"});
+        Reports{"rows main:we%3Ai%2Crd%2B'\"t/*%25\xC3\xA4:i%2Cd*/:5",
+                "rows main:we%3Ai%2Crd%2B'\"t/*%25\xC3\xA4:na%3Am%2B'e+select:z+6"});
   CHECK(file.reported("insert or replace into \"" + table + "\" values (6, 'z', 7)").size() == 4);
 }
 
@@ -282,7 +282,7 @@ TEST_CASE("track: what is no longer as it was made is found, and made anew", "[t
   // The old name, given to another table, whose triggers' names are taken.
   file.execute("alter table item rename to old_item; create table item (id integer primary key)");
   file.track({"item"});
-  CHECK(file.reported("insert into item values (1)") == Rows{"rows main:item:id:1"});
+  CHECK(file.reported("insert into item values (1)") == Reports{"rows main:item:id:1"});
   CHECK(check().size() == 1);
   sqlite::track(file.path(), {.all = true});
   CHECK(check().empty());
@@ -335,7 +335,7 @@ TEST_CASE("track: what can't be tracked is refused by its name, and left with al
   CHECK_THROWS_WITH(file.track({"t"}, {{"id", "s", "id"}}), Contains("twice"));
   CHECK_THROWS_WITH(file.track({"t"}, {{"x"}}), Contains("no column x"));
   file.track({"t"}, {{"S"}});
-  CHECK(file.reported("insert into t (id) values (4)") == Rows{"rows main:t:s:5"});
+  CHECK(file.reported("insert into t (id) values (4)") == Reports{"rows main:t:s:5"});
   const TrackReport all = sqlite::track(file.path(), {.all = true});
   std::size_t left = 0;
   for (const TrackedTable& table : all.tables) left += table.relation.empty() ? 1 : 0;

@@ -27,7 +27,7 @@ struct Broken {
 };
 
 struct Counts {
-  std::size_t judged = 0;    // results beside writes
+  std::size_t judged = 0;  // results beside writes
   std::size_t changed = 0;
   std::size_t harmless = 0;  // not hit
   std::size_t idle = 0;      // hit, and as they were
@@ -63,8 +63,10 @@ std::string shown(const Field& cell) {
 // One file, some queries whose results are known, and a writer.
 class World {
  public:
-  World(Choices& choices, const Broken& broken) : choices_(choices), schema_(choices), file_(schema_.sql) {
-    file_.execute(choices_.one_in(2) ? "pragma foreign_keys = on" : "pragma recursive_triggers = on");
+  World(Choices& choices, const Broken& broken)
+      : choices_(choices), schema_(choices), file_(schema_.sql) {
+    file_.execute(choices_.one_in(2) ? "pragma foreign_keys = on"
+                                     : "pragma recursive_triggers = on");
     WriteMaker writes(schema_, choices_);
     for (int i = 0; i < 40; ++i) attempt(writes.make());
     for (const TableLot& table : schema_.tables) track(table);
@@ -75,7 +77,8 @@ class World {
     if (broken.guard) return;
     for (const TableLot& table : schema_.tables)
       for (const char* what : {"insert", "update"})
-        file_.execute(std::string("drop trigger if exists querymark_guard_") + what + '_' + table.name);
+        file_.execute(std::string("drop trigger if exists querymark_guard_") + what + '_' +
+                      table.name);
   }
 
   Counts run(std::size_t writes) {
@@ -115,7 +118,8 @@ class World {
         return;
       }
       known.analysis = analysis.str();
-      for (const Target& target : targets_of(analysis, views(known.query))) known.targets.insert(target.text());
+      for (const Target& target : targets_of(analysis, views(known.query)))
+        known.targets.insert(target.text());
       known.rows = rows_of(known.query);
     } catch (const Error&) {  // ambiguous names and their like
       return;
@@ -144,7 +148,8 @@ class World {
     attempt(sql);
     const std::set<std::string> hit = file_.invalidated();
     for (Known& known : known_) {
-      const bool is_hit = hit.contains("flush") || std::ranges::any_of(known.targets, [&](const std::string& target) {
+      const bool is_hit = hit.contains("flush") ||
+                          std::ranges::any_of(known.targets, [&](const std::string& target) {
                             return hit.contains(target);
                           });
       SortedRows now = rows_of(known.query);
@@ -189,19 +194,23 @@ bool is_noticed(const Broken& broken) {
 
 }  // namespace
 
-TEST_CASE("automatic sqlite: a result that has changed was hit, whatever was asked and written", "[automatic]") {
+TEST_CASE("automatic sqlite: a result that has changed was hit, whatever was asked and written",
+          "[automatic]") {
   const char* const seconds = std::getenv("QUERYMARK_SECONDS");
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 0);
+  const auto end = std::chrono::steady_clock::now() +
+                   std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 0);
   const std::uint64_t first = Choices::first_seed();
   Counts counts;
-  for (std::uint64_t i = 0; i < rounds(60U) || (seconds != nullptr && std::chrono::steady_clock::now() < end); ++i) {
+  for (std::uint64_t i = 0;
+       i < rounds(60U) || (seconds != nullptr && std::chrono::steady_clock::now() < end); ++i) {
     INFO("QUERYMARK_SEED=" << first + i);
     counts.add(run_world(first + i));
     INFO(counts.wrong);
     REQUIRE(counts.wrong.empty());
   }
-  WARN(counts.judged << " judged, " << counts.changed << " changed, " << counts.harmless << " judged harmless, "
-                     << counts.idle << " hit in vain, " << counts.uncached << " queries not cached");
+  WARN(counts.judged << " judged, " << counts.changed << " changed, " << counts.harmless
+                     << " judged harmless, " << counts.idle << " hit in vain, " << counts.uncached
+                     << " queries not cached");
   CHECK(counts.changed > counts.judged / 100);
   CHECK(counts.harmless > counts.judged / 10);
 }

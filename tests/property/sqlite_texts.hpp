@@ -32,18 +32,22 @@ struct SchemaLot {
     const bool strict = c.one_in(4);
     add({"product",
          c.one_in(2) ? "id integer primary key, category int, name text unique"
-                     : "id integer primary key, category int not null default 2, name text collate nocase, unique (category, name)",
+                     : "id integer primary key, category int not null default 2, name text collate "
+                       "nocase, unique (category, name)",
          {{"id"}, {"category"}, {"name", true}},
          {}},
         strict ? " strict" : "", c);
     const char* const kActions[] = {"cascade", "set null", "set default"};
     add({"item",
          std::string("shop text, id int, product int default 1 references product on delete ") +
-             kActions[c.below(3)] + " on update " + kActions[c.below(3)] + ", primary key (shop, id)",
+             kActions[c.below(3)] + " on update " + kActions[c.below(3)] +
+             ", primary key (shop, id)",
          {{"shop", true}, {"id"}, {"product"}},
          {}},
         c.one_in(2) ? " without rowid" : "", c);
-    add({"tag", "product int, name text not null default 'b'" + std::string(c.one_in(2) ? ", unique (product, name)" : ""),
+    add({"tag",
+         "product int, name text not null default 'b'" +
+             std::string(c.one_in(2) ? ", unique (product, name)" : ""),
          {{"product"}, {"name", true}},
          {}},
         "", c);
@@ -51,10 +55,13 @@ struct SchemaLot {
     if (c.one_in(6)) sql += "create unique index item_part on item (product) where id > 2;";
     if (c.one_in(2)) sql += "create index item_product on item (product);";
     if (c.one_in(3))
-      sql += "create trigger echo after update on tag when new.product = 3 begin "
-             "update product set category = category + 1 where id = 3; end;";
+      sql +=
+          "create trigger echo after update on tag when new.product = 3 begin "
+          "update product set category = category + 1 where id = 3; end;";
     if (c.one_in(4))
-      sql += "create trigger prune before insert on item when new.id = 4 begin delete from tag where product = 4; end;";
+      sql +=
+          "create trigger prune before insert on item when new.id = 4 begin delete from tag where "
+          "product = 4; end;";
     add_view("shown", "select id, category as shown from product where category < 3");
     add_view("counted", "select product as id, count(*) as n from item group by product");
     add_view("both", "select p.id, t.name from product p left join tag t on t.product = p.id");
@@ -94,8 +101,9 @@ class QueryMaker {
     std::string sql;
     const bool with = c_.one_in(8);
     if (with)
-      sql += c_.one_in(2) ? "with product as (select id, category, 'x' as name from product where id < 4) "
-                          : "with few as (select id from item where product = 2) ";
+      sql += c_.one_in(2)
+                 ? "with product as (select id, category, 'x' as name from product where id < 4) "
+                 : "with few as (select id from item where product = 2) ";
     sql += select(0);
     if (c_.one_in(12)) sql += pick({" union ", " union all ", " except "}) + select(0, true);
     query_.sql = sql;
@@ -103,7 +111,8 @@ class QueryMaker {
   }
 
   std::string literal(bool text) {
-    if (c_.one_in(15)) return pick({"null", "7.0", "' 2 '", "'2'", "2.5", "x'61'", "-1", "+3", "0x2"});
+    if (c_.one_in(15))
+      return pick({"null", "7.0", "' 2 '", "'2'", "2.5", "x'61'", "-1", "+3", "0x2"});
     return text ? "'" + text_value() + "'" : std::to_string(c_.below(5));
   }
 
@@ -113,7 +122,9 @@ class QueryMaker {
     std::vector<ColumnLot> columns;
   };
 
-  std::string pick(std::initializer_list<const char*> of) { return *(of.begin() + c_.below(of.size())); }
+  std::string pick(std::initializer_list<const char*> of) {
+    return *(of.begin() + c_.below(of.size()));
+  }
   std::string text_value() { return pick({"a", "b", "A", "c:d", "e,f"}); }
 
   std::string parameter(bool text) {
@@ -151,7 +162,8 @@ class QueryMaker {
   Column column(const std::vector<Scope>& scopes) {
     const Scope& scope = scopes[c_.below(scopes.size())];
     const ColumnLot& lot = scope.columns[c_.below(scope.columns.size())];
-    if (scopes.size() == 1 && c_.one_in(2)) return {c_.one_in(4) ? '"' + lot.name + '"' : lot.name, lot.text};
+    if (scopes.size() == 1 && c_.one_in(2))
+      return {c_.one_in(4) ? '"' + lot.name + '"' : lot.name, lot.text};
     return {scope.alias + '.' + lot.name, lot.text};
   }
 
@@ -198,8 +210,8 @@ class QueryMaker {
   std::string exists(const std::vector<Scope>& outer, std::size_t depth) {
     static_cast<void>(depth);
     const TableLot& table = schema_.tables[c_.below(schema_.tables.size())];
-    return pick({"exists (", "not exists ("}) + std::string("select 1 from ") + table.name + " x where x." +
-           table.columns[0].name + " = " + column(outer).sql + ")";
+    return pick({"exists (", "not exists ("}) + std::string("select 1 from ") + table.name +
+           " x where x." + table.columns[0].name + " = " + column(outer).sql + ")";
   }
   std::string conditions(const std::vector<Scope>& scopes, std::size_t depth) {
     std::string text = condition(scopes, depth);
@@ -235,7 +247,8 @@ class QueryMaker {
     std::string from = " from ";
     std::vector<Scope> scopes{item(from, depth * 4)};
     for (std::size_t more = c_.below(5); more > 2; --more) {
-      const std::string join = pick({", ", " join ", " left join ", " left join ", " right join ", " cross join ", " full join "});
+      const std::string join = pick({", ", " join ", " left join ", " left join ", " right join ",
+                                     " cross join ", " full join "});
       from += join;
       Scope next = item(from, depth * 4 + scopes.size());
       if (next.alias == scopes.front().alias || next.alias == scopes.back().alias) {
@@ -253,18 +266,20 @@ class QueryMaker {
         return "select count(*)" + from + where;
       case 1: {
         const Column group = column(scopes);
-        return "select " + group.sql + ", count(*), max(" + column(scopes).sql + ")" + from + where + " group by 1" +
-               (c_.one_in(2) ? " having count(*) > 1" : "");
+        return "select " + group.sql + ", count(*), max(" + column(scopes).sql + ")" + from +
+               where + " group by 1" + (c_.one_in(2) ? " having count(*) > 1" : "");
       }
       case 2:
         return "select distinct " + column(scopes).sql + from + where;
       case 3: {
         const TableLot& table = schema_.tables[c_.below(schema_.tables.size())];
-        return "select " + column(scopes).sql + ", (select count(*) from " + table.name + " y where y." +
-               table.columns[0].name + " = " + column(scopes).sql + ")" + from + where;
+        return "select " + column(scopes).sql + ", (select count(*) from " + table.name +
+               " y where y." + table.columns[0].name + " = " + column(scopes).sql + ")" + from +
+               where;
       }
       case 4:
-        return "select " + column(scopes).sql + ", sum(1) over (partition by " + column(scopes).sql + ")" + from + where;
+        return "select " + column(scopes).sql + ", sum(1) over (partition by " +
+               column(scopes).sql + ")" + from + where;
       default:
         return "select *" + from + where;
     }
@@ -296,24 +311,28 @@ class WriteMaker {
       case 7:
         return "delete from " + table.name + where(table);
       case 8:
-        return c_.one_in(6) ? "delete from " + table.name : "delete from " + table.name + where(table);
+        return c_.one_in(6) ? "delete from " + table.name
+                            : "delete from " + table.name + where(table);
       case 9:
         return "savepoint s; " + insert("insert or replace", table) + "; rollback to s; release s";
       case 10:
         return "insert or replace into " + table.name + " select * from " + table.name + " limit 2";
       case 11:
-        return "update or replace " + table.name + " set rowid = " + std::to_string(c_.below(5)) + where(table);
+        return "update or replace " + table.name + " set rowid = " + std::to_string(c_.below(5)) +
+               where(table);
       case 12:
       case 13:
         return "update or replace " + table.name + " set " + assignment(table) + where(table);
       default:
-        return pick({"update ", "update or ignore ", "update or fail "}) + table.name + " set " + assignment(table) +
-               where(table);
+        return pick({"update ", "update or ignore ", "update or fail "}) + table.name + " set " +
+               assignment(table) + where(table);
     }
   }
 
  private:
-  std::string pick(std::initializer_list<const char*> of) { return *(of.begin() + c_.below(of.size())); }
+  std::string pick(std::initializer_list<const char*> of) {
+    return *(of.begin() + c_.below(of.size()));
+  }
 
   std::string insert(const std::string& verb, const TableLot& table) {
     std::string values;
@@ -325,7 +344,8 @@ class WriteMaker {
     const ColumnLot& column = table.columns[c_.below(table.columns.size())];
     std::string text = column.name + " = " + values_.literal(column.text);
     const ColumnLot& other = table.columns[c_.below(table.columns.size())];
-    if (c_.one_in(3) && other.name != column.name) text += ", " + other.name + " = " + values_.literal(other.text);
+    if (c_.one_in(3) && other.name != column.name)
+      text += ", " + other.name + " = " + values_.literal(other.text);
     return text;
   }
   std::string where(const TableLot& table) {

@@ -91,6 +91,11 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
   // What only a server has: sessions, roles, snapshots, channels, types made by users.
   CHECK(only_in(postgres::sql::kStatements, sqlite::sql::kStatements) ==
         std::set<std::string>{"adopt",
+                              "analysed_database",
+                              "analysed_functions",
+                              "analysed_parameters",
+                              "analysed_relations",
+                              "analysed_types",
                               "append_one",
                               "ask_report",
                               "backend",

@@ -43,8 +43,13 @@ struct Hostile {
   }
 };
 
-// They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`.
+// They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`; those of
+// an analysis in its transaction, which has pinned the path.
 const std::set<std::string> kOnOwnSessions{"adopt",
+                                           "analysed_database",
+                                           "analysed_functions",
+                                           "analysed_relations",
+                                           "analysed_types",
                                            "ask_report",
                                            "consumer",
                                            "consumer_advance",

@@ -10,6 +10,7 @@
 #include "checked_settings.hpp"
 #include "connect_string.hpp"
 #include "pooled_connection.hpp"
+#include "querymark/automatic/analysis.hpp"
 #include "querymark/database/backend.hpp"
 #include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
@@ -47,7 +48,7 @@ namespace querymark::postgres {
   return reading == Reading::rows ? Stored::yes : Stored::uncacheable;
 }
 
-struct Database::State final : Backend {
+struct Database::State final : Backend, Analyser {
   using Lease = ConnectionPool<PooledConnection>::Lease;
 
   State(std::string where, Cache& cache, Options opts)
@@ -90,6 +91,8 @@ struct Database::State final : Backend {
   }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
                                                           const SessionSettings& settings);
+  [[nodiscard]] Analysis analyse(std::string_view sql,
+                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   // Who follows a feed may not read the log; there the epoch tells.
   [[nodiscard]] bool verify(const SharedStamp& stamp) override {

@@ -1,0 +1,262 @@
+#include "ask.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "postgres_sql.hpp"
+#include "querymark/postgres/types.hpp"
+#include "querymark/support/error.hpp"
+#include "statement_text.hpp"
+#include "tracked_head.hpp"
+
+namespace querymark::postgres {
+namespace {
+
+constexpr const char* kName = "querymark_analysed";
+constexpr std::size_t kMostArguments = 100;  // of a function
+
+// Statements of the library's own in a transaction that has pinned search_path.
+ResultSet ask(Connection& connection, const SqlStatement& sql,
+              std::initializer_list<ParameterView> values = {}) {
+  return connection.proxied() ? connection.query(sql.text, values)
+                              : connection.query_named(sql, values);
+}
+
+template <class T>
+std::vector<T> list(const Row& row, std::string_view column) {
+  return row[column].as<std::vector<T>>();
+}
+
+Oid oid(const Row& row, std::string_view column) {
+  return static_cast<Oid>(row[column].as<std::int64_t>());
+}
+
+OwnedParameter oids(const std::set<Oid>& all) {
+  std::string text = "{";
+  for (const Oid id : all) {
+    if (text.size() > 1) text += ',';
+    text += std::to_string(id);
+  }
+  text += '}';
+  return {ParameterView::text({}), std::move(text)};
+}
+
+// What a relation's triggers report, or why they don't.
+void read_reports(const Row& row, RelationFacts& relation) {
+  const auto heads = list<std::string>(row, "heads");
+  const auto silent = row["silent"].as<std::int64_t>();
+  if (row["tangled"].as<std::optional<bool>>().value_or(true))
+    relation.untracked = "it, or one of its members, has two parents";
+  else if (row["partly_foreign"].as<std::optional<bool>>().value_or(true))
+    relation.untracked = "one of its members is a foreign table";
+  else if (heads.empty())
+    relation.untracked = "it is not tracked; run `querymark track`";
+  else if (silent != 0)
+    relation.untracked = std::to_string(silent) + " of its " +
+                         std::to_string(row["members"].as<std::int64_t>()) +
+                         " members lack a trigger, or it is disabled; run `querymark track`";
+  else if (heads.size() != 1)
+    relation.untracked = "its members' triggers differ; run `querymark track`";
+  if (!relation.untracked.empty()) return;
+  auto head = TrackedHead::read(heads[0]);
+  if (!head) {
+    relation.untracked = "its triggers are of another version; run `querymark track`";
+    return;
+  }
+  relation.reported_as = std::move(head->relation);
+  const auto uniques = list<std::string>(row, "uniques");
+  for (auto& columns : head->routes) {
+    std::vector<std::string> sorted = columns;
+    std::ranges::sort(sorted);
+    std::string key;
+    for (const std::string& column : sorted) key.append(key.empty() ? "" : "\n").append(column);
+    relation.routes.push_back(
+        {std::move(columns), std::ranges::find(uniques, key) != uniques.end()});
+  }
+}
+
+void learn_relations(Connection& connection, const Names& wanted, Facts& facts) {
+  if (wanted.relations.empty()) return;
+  const ResultSet rows = ask(connection, sql::analysed_relations, {oids(wanted.relations)});
+  for (const Row row : rows) {
+    RelationFacts relation{.schema = row["schema"].as<std::string>(),
+                           .name = row["name"].as<std::string>(),
+                           .kind = row["kind"].as<std::string>().at(0),
+                           .persistence = row["persistence"].as<std::string>().at(0),
+                           .row_security = row["row_security"].as<bool>(),
+                           .system = row["system"].as<bool>(),
+                           .rule = row["rule"].as<std::optional<std::string>>().value_or("")};
+    const auto columns = list<std::int64_t>(row, "columns");
+    const auto names = list<std::string>(row, "names");
+    for (std::size_t at = 0; at < columns.size(); ++at)
+      relation.columns.emplace(static_cast<int>(columns[at]), names[at]);
+    read_reports(row, relation);
+    facts.relations.emplace(oid(row, "oid"), std::move(relation));
+  }
+}
+
+void learn_functions(Connection& connection, const Names& wanted, Facts& facts) {
+  if (wanted.functions.empty() && wanted.operators.empty()) return;
+  const ResultSet rows =
+      ask(connection, sql::analysed_functions, {oids(wanted.functions), oids(wanted.operators)});
+  for (const Row row : rows) {
+    const Oid id = oid(row, "oid");
+    for (const std::int64_t op : list<std::int64_t>(row, "operators"))
+      facts.operators.emplace(static_cast<Oid>(op), id);
+    facts.functions.try_emplace(
+        id, FunctionFacts{.schema = row["schema"].as<std::string>(),
+                          .name = row["name"].as<std::string>(),
+                          .arguments = row["arguments"].as<std::string>(),
+                          .volatility = row["volatility"].as<std::string>().at(0),
+                          .own = row["own"].as<bool>(),
+                          .extension = row["extension"].as<bool>(),
+                          .body = row["body"].as<std::optional<std::string>>().value_or("")});
+  }
+}
+
+void learn_types(Connection& connection, const Names& wanted, Facts& facts) {
+  if (wanted.types.empty()) return;
+  const ResultSet rows = ask(connection, sql::analysed_types, {oids(wanted.types)});
+  for (const Row row : rows) {
+    TypeFacts type{.name = row["name"].as<std::string>(),
+                   .kind = row["kind"].as<std::string>().at(0),
+                   .own = row["own"].as<bool>(),
+                   .array = row["is_array"].as<bool>(),
+                   .extension = row["extension"].as<bool>(),
+                   .input = row["input"].as<std::optional<std::string>>().value_or("v").at(0),
+                   .element = oid(row, "element")};
+    const auto labels = list<std::int64_t>(row, "labels");
+    const auto names = list<std::string>(row, "label_names");
+    for (std::size_t at = 0; at < labels.size(); ++at)
+      type.labels.emplace(static_cast<Oid>(labels[at]), names[at]);
+    facts.types.emplace(oid(row, "oid"), std::move(type));
+  }
+}
+
+void learn_database(Connection& connection, Facts& facts) {
+  const ResultSet rows = ask(connection, sql::analysed_database);
+  const Row row = rows.row(0);
+  for (const std::int64_t id : list<std::int64_t>(row, "loose"))
+    facts.loose_collations.insert(static_cast<Oid>(id));
+  facts.utf8 = row["utf8"].as<bool>();
+  facts.reports_definitions = row["reports_definitions"].as<bool>();
+}
+
+// Takes out what has been asked for, and notes the rest as asked for; false where there is none.
+bool leave_new(Names& wanted, Names& asked) {
+  bool some = false;
+  const auto leave = [&some](std::set<Oid>& of, std::set<Oid>& known) {
+    std::erase_if(of, [&known](Oid id) { return known.contains(id); });
+    known.insert(of.begin(), of.end());
+    some = some || !of.empty();
+  };
+  leave(wanted.relations, asked.relations);
+  leave(wanted.functions, asked.functions);
+  leave(wanted.types, asked.types);
+  leave(wanted.operators, asked.operators);
+  return some;
+}
+
+// Tree by tree, until nothing is named that is not known.
+void learn_all(Connection& connection, Told& told) {
+  Trees trees(told.tree);
+  told.facts.plain_bytes = trees.plain_bytes();
+  learn_database(connection, told.facts);
+  Names asked;
+  Names wanted = trees.wanted(told.facts);
+  wanted.types.insert(told.parameters.begin(), told.parameters.end());
+  while (leave_new(wanted, asked)) {
+    learn_relations(connection, wanted, told.facts);
+    learn_functions(connection, wanted, told.facts);
+    learn_types(connection, wanted, told.facts);
+    trees.learn(told.facts);
+    wanted = trees.wanted(told.facts);
+  }
+}
+
+// The text as the body of a function that nobody ever calls.
+std::string as_function(std::string_view sql, const std::vector<std::string>& types) {
+  std::string text = "create function pg_temp.";
+  text.append(kName).append("(");
+  for (const std::string& type : types) text.append(&type == types.data() ? "" : ", ").append(type);
+  text.append(") returns void language sql begin atomic ").append(sql);
+  text.append(
+      "\n;select 1; end; set local search_path = pg_catalog, pg_temp; "
+      "select p.prosqlbody::text from pg_proc p where p.pronamespace = pg_my_temp_schema() "
+      "and p.proname = '");
+  return text.append(kName).append("'");
+}
+
+std::string_view without_semicolons(std::string_view sql) {
+  const auto last = sql.find_last_not_of("; \t\r\n\f\v");
+  return last == std::string_view::npos ? sql : sql.substr(0, last + 1);
+}
+
+Told ask_prepared(Connection& connection, std::string_view sql) {
+  Told told;
+  connection.run("begin isolation level read committed read write");
+  const ResultSet prepared = connection.query(sql::analysed_parameters.text, {as_parameter(kName)});
+  if (prepared.empty()) throw Error("the session has lost a statement that was prepared in it");
+  for (const std::int64_t type : list<std::int64_t>(prepared.row(0), "types"))
+    told.parameters.push_back(static_cast<Oid>(type));
+  const auto types = list<std::string>(prepared.row(0), "names");
+  if (types.size() > kMostArguments)
+    throw MalformedTree{"it has more than 100 parameters: pass lists, as in `= any ($1)`"};
+  const ResultSet tree = connection.run(as_function(without_semicolons(sql), types));
+  told.tree = tree.row(0)[0].as<std::string>();
+  learn_all(connection, told);
+  return told;
+}
+
+}  // namespace
+
+Told ask_of_text(Connection& connection, std::string_view sql) {
+  const std::array statements{Connection::Text{kName, std::string(sql)}};
+  connection.prepare(statements);  // one statement, or none
+  const auto end = [&connection] {
+    connection.run(std::string("rollback; deallocate ").append(kName));
+  };
+  try {
+    Told told = ask_prepared(connection, sql);
+    end();
+    return told;
+  } catch (...) {  // as it was, or given up; then rethrown
+    try {
+      end();
+    } catch (const Error&) {
+      connection.give_up();
+    }
+    throw;
+  }
+}
+
+Analysis analyse_on(Connection& connection, std::string_view sql,
+                    std::span<const ParameterView> parameters) {
+  try {
+    static_cast<void>(require_reading(sql, connection.backslash()));
+  } catch (const ConfigError& refusal) {
+    return {.verdict = Verdict::refuse, .why = refusal.what()};
+  }
+  try {
+    const Told told = ask_of_text(connection, sql);
+    return analyse(told, sql, connection.backslash(), parameters);
+  } catch (const MalformedTree& malformed) {
+    return {.verdict = Verdict::refuse, .why = malformed.what};
+  } catch (const Error& failure) {
+    if (failure.connection_lost()) throw;
+    const std::string& state = failure.native_code();
+    if (state == "42501")
+      return {.verdict = Verdict::refuse,
+              .why =
+                  "the role may not make temporary functions, by which a text is analysed: grant "
+                  "temporary on the database to it"};
+    if (state == "25006")
+      return {.verdict = Verdict::refuse, .why = "a standby can't analyse: it needs the primary"};
+    throw;
+  }
+}
+
+}  // namespace querymark::postgres

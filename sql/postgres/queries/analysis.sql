@@ -1,0 +1,99 @@
+-- What the catalogue says of what a query's tree names. These run inside the transaction of an analysis, which has
+-- pinned search_path to pg_catalog, pg_temp.
+
+-- What parameters a statement has that was prepared under this name.
+-- name: analysed_parameters
+select p.parameter_types::pg_catalog.oid[] as types,
+       array(select pg_catalog.format_type(t.type, null)
+               from pg_catalog.unnest(p.parameter_types::pg_catalog.oid[]) with ordinality as t (type, n)
+              order by t.n) as names
+  from pg_catalog.pg_prepared_statements p
+ where p.name operator(pg_catalog.=) $1::pg_catalog.text
+
+-- Relations ($1), with what their triggers report. All members of a table must report alike: its partitions and
+-- children, wherever writes go. What triggers report is told by the head of their function's text.
+-- name: analysed_relations
+with recursive up (start, oid) as (
+  select a.oid, a.oid from unnest($1::oid[]) as a (oid)
+   union
+  select u.start, i.inhparent from up u join pg_inherits i on i.inhrelid = u.oid
+), root (start, oid) as (
+  select u.start, u.oid from up u where not exists (select from pg_inherits i where i.inhrelid = u.oid)
+), member (start, oid) as (
+  select r.start, r.oid from root r
+   union
+  select m.start, i.inhrelid from member m join pg_inherits i on i.inhparent = m.oid
+), reported (start, oid, kind, parents, triggers, heads) as (
+  select m.start, m.oid, c.relkind, (select count(*) from pg_inherits i where i.inhrelid = m.oid),
+         t.triggers, t.heads
+    from member m join pg_class c on c.oid = m.oid,
+         lateral (select count(*) as triggers,
+                         array_agg(distinct split_part(p.prosrc, E'\n', 2) || E'\n' || split_part(p.prosrc, E'\n', 3)) as heads
+                    from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+                   where g.tgrelid = m.oid and not g.tgisinternal and g.tgenabled = 'A' and g.tgqual is null
+                     and cardinality(g.tgattr::int2[]) = 0 and p.pronamespace = 'querymark'::regnamespace
+                     and p.proname like 't\_%' and p.prolang = (select l.oid from pg_language l where l.lanname = 'plpgsql')
+                     and g.tgname in ('querymark_insert', 'querymark_update', 'querymark_delete', 'querymark_truncate')) t
+)
+select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
+       c.relpersistence::text as persistence, c.relrowsecurity as row_security,
+       n.nspname in ('pg_catalog', 'information_schema', 'pg_toast', 'querymark') as system,
+       (select w.ev_action::text from pg_rewrite w
+         where w.ev_class = c.oid and w.rulename = '_RETURN' and c.relkind = 'v') as rule,
+       array(select a.attnum::int4 from pg_attribute a
+              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns,
+       array(select a.attname::text from pg_attribute a
+              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum) as names,
+       array(select array_to_string(array(select a.attname from unnest(x.indkey::int2[]) k join pg_attribute a
+                                            on a.attrelid = c.oid and a.attnum = k order by a.attname), E'\n')
+               from pg_index x
+              where x.indrelid = c.oid and x.indisunique and x.indpred is null and x.indexprs is null
+                and x.indnkeyatts = x.indnatts) as uniques,
+       (select bool_or(r.parents > 1) from reported r where r.start = c.oid) as tangled,
+       (select bool_or(r.kind = 'f') from reported r where r.start = c.oid) as partly_foreign,
+       (select count(*) from reported r where r.start = c.oid and r.triggers <> 4) as silent,
+       (select count(*) from reported r where r.start = c.oid) as members,
+       array(select distinct h from reported r, unnest(r.heads) h where r.start = c.oid) as heads
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.oid = any ($1::oid[])
+
+-- Functions ($1), and those of operators ($2).
+-- name: analysed_functions
+select p.oid, n.nspname::text as schema, p.proname::text as name,
+       pg_get_function_identity_arguments(p.oid) as arguments, p.provolatile::text as volatility,
+       p.oid < 16384 as own,
+       exists (select from pg_depend d
+                where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as extension,
+       p.prosqlbody::text as body,
+       array(select o.oid from pg_operator o where o.oid = any ($2::oid[]) and o.oprcode = p.oid) as operators
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+ where p.oid = any ($1::oid[])
+    or p.oid = any (array(select o.oprcode::oid from pg_operator o where o.oid = any ($2::oid[])))
+
+-- Types ($1), and those that they are made of.
+-- name: analysed_types
+with recursive made (oid, of_oid) as (
+  select t.oid, coalesce(nullif(t.typelem, 0), nullif(t.typbasetype, 0),
+                         (select r.rngsubtype from pg_range r where r.rngtypid = t.oid or r.rngmultitypid = t.oid), 0::oid)
+    from pg_type t where t.oid = any ($1::oid[])
+   union
+  select t.oid, coalesce(nullif(t.typelem, 0), nullif(t.typbasetype, 0),
+                         (select r.rngsubtype from pg_range r where r.rngtypid = t.oid or r.rngmultitypid = t.oid), 0::oid)
+    from made m join pg_type t on t.oid = m.of_oid
+)
+select t.oid, format_type(t.oid, null) as name, t.typtype::text as kind, t.oid < 16384 as own,
+       t.typcategory = 'A' as is_array, p.provolatile::text as input, m.of_oid as element,
+       exists (select from pg_depend d
+                where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e') as extension,
+       array(select e.oid from pg_enum e where e.enumtypid = t.oid order by e.oid) as labels,
+       array(select e.enumlabel::text from pg_enum e where e.enumtypid = t.oid order by e.oid) as label_names
+  from made m join pg_type t on t.oid = m.oid left join pg_proc p on p.oid = t.typinput
+
+-- The database itself: which collations take unlike texts for equal, how texts are encoded, and whether event
+-- triggers report changes of definitions.
+-- name: analysed_database
+select array(select c.oid from pg_collation c where not c.collisdeterministic) as loose,
+       current_setting('server_encoding') = 'UTF8' as utf8,
+       (select count(*) = 2 from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+         where e.evtname in ('querymark_definitions', 'querymark_drops') and e.evtenabled = 'A'
+           and p.pronamespace = 'querymark'::regnamespace) as reports_definitions

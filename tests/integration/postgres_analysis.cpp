@@ -1,0 +1,119 @@
+// What the server's own analysed tree says of a text: on which rows a result depends, and whether that
+// is all that it depends on.
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "support/pg_shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+
+namespace {
+
+struct Analysed {
+  PgShop shop;
+  PgProcess process{shop};
+
+  [[nodiscard]] Analysis of(const std::string& sql, std::vector<ParameterView> parameters = {}) {
+    return process.db.analyse(sql, parameters);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("postgres analysis: what is never kept is refused with the reason", "[analysis]") {
+  struct Case {
+    const char* sql;
+    const char* why;
+  };
+  const std::vector<Case> cases{
+      {"select random()", "volatile"},
+      {"select name from product where id = (random() * 10)::int", "volatile"},
+      {"select nextval('numbers')", "nextval"},
+      {"select name from product for update", "FOR UPDATE"},
+      {"select name from (select * from product for share) p", "FOR UPDATE"},
+      {"with gone as (delete from product returning id) select * from gone", "must only read"},
+      {"select name from product tablesample system (10)", "TABLESAMPLE"},
+      {"select ctid from product", "system column"},
+      {"select relname from pg_class", "catalogue"},
+      {"select table_name from information_schema.tables", "catalogue"},
+      {"select target from querymark.log", "catalogue"},
+      {"select 'today'::text::date", "'today'"},
+      {"select date 'today'", "'today'"},
+      {"select array['x']::text[]::timestamp[]", "'today'"},
+      {"select 'product'::regclass", "constant of type regclass"},
+      {"select xmlelement(name a)", "XMLEXPR"},
+      {"select price from volatile_price(1)", "volatile"},
+      {"update product set price = 1", "read"},
+      {"select 1; select 2", "one statement"},
+  };
+  Analysed analysed;
+  analysed.shop.execute(
+      "create sequence numbers; create function volatile_price(int) returns table (price float) "
+      "language plpgsql as $$ begin return query select 1.0::float; end $$");
+  for (const Case& one : cases) {
+    INFO(one.sql);
+    const Analysis analysis = analysed.of(one.sql);
+    CHECK(analysis.verdict == Verdict::refuse);
+    CHECK_THAT(analysis.why, Catch::Contains(one.why));
+    CHECK(analysis.occurrences.empty());
+  }
+  // The session is as it was: queries go on, and none of it has been run.
+  CHECK(analysed.shop.text("select is_called from numbers") == "f");
+  CHECK(analysed.process.db.query("select 1").uncached().fetch_as<int>()[0] == 1);
+}
+
+TEST_CASE("postgres analysis: what depends on more than rows is kept on request only",
+          "[analysis]") {
+  struct Case {
+    const char* sql;
+    const char* why;
+  };
+  const std::vector<Case> cases{
+      {"select now()", "STABLE"},
+      {"select current_date", "time or the user"},
+      {"select current_user", "time or the user"},
+      {"select current_setting('app.x', true)", "STABLE"},
+      {"select age(timestamp '2020-01-01')", "time or the user"},
+      {"select liar(1)", "BEGIN ATOMIC"},
+      {"select name from secret", "row-level security"},
+      {"select name from of_secret", "row-level security"},
+      {"select last_value from numbers", "sequence"},
+      {"select name from product", "not tracked"},
+  };
+  Analysed analysed;
+  analysed.shop.execute(
+      "create sequence numbers; create table secret (name text);"
+      "alter table secret enable row level security;"
+      "create view of_secret as select * from secret;"
+      "create function liar(int) returns text language sql immutable as "
+      "'select name from product where id = $1'");
+  for (const Case& one : cases) {
+    INFO(one.sql);
+    const Analysis analysis = analysed.of(one.sql);
+    CHECK(analysis.verdict == Verdict::ttl_only);
+    CHECK_THAT(analysis.why, Catch::Contains(one.why));
+  }
+}
+
+TEST_CASE("postgres analysis: a date as a text is refused, for its text may be `today`",
+          "[analysis]") {
+  Analysed analysed;
+  const std::string sql = "select 1 where date '2020-01-01' < $1";
+  CHECK(analysed.of(sql, {ParameterView::text("2021-01-01")}).verdict == Verdict::refuse);
+  CHECK(analysed.of(sql, {ParameterView::timestamp(0)}).verdict != Verdict::refuse);
+}
+
+TEST_CASE("postgres analysis: a text that the server refuses is an error, and harms nothing",
+          "[analysis]") {
+  Analysed analysed;
+  CHECK_THROWS_AS(analysed.of("select nothing from product"), Error);
+  CHECK_THROWS_AS(analysed.of("select name from product where"), Error);
+  // Texts that would end the function's body.
+  CHECK(analysed.of("select 1 -- end").verdict != Verdict::refuse);
+  CHECK_THROWS_AS(analysed.of("select 1 /* "), Error);
+  CHECK_THROWS_AS(analysed.of("select '"), Error);
+  CHECK(analysed.of("select name from product;").occurrences.size() == 1);
+}

@@ -130,6 +130,13 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "subscriber_leave",
                               "subscriber_reap",
                               "subscribers",
+                              "track_all",
+                              "track_columns",
+                              "track_events",
+                              "track_find",
+                              "track_functions",
+                              "track_members",
+                              "track_report_definitions",
                               "type_names",
                               "write_position"});
 }

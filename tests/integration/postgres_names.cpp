@@ -44,7 +44,7 @@ struct Hostile {
 };
 
 // They run on the log's, the doorbell's and migrations' sessions alone, after `pin_own_session`; those of
-// an analysis in its transaction, which has pinned the path.
+// an analysis and of `track` in a transaction that has pinned the path.
 const std::set<std::string> kOnOwnSessions{"adopt",
                                            "analysed_database",
                                            "analysed_functions",
@@ -92,7 +92,13 @@ const std::set<std::string> kOnOwnSessions{"adopt",
                                            "subscriber_enter",
                                            "subscriber_leave",
                                            "subscriber_reap",
-                                           "subscribers"};
+                                           "subscribers",
+                                           "track_all",
+                                           "track_columns",
+                                           "track_events",
+                                           "track_functions",
+                                           "track_members",
+                                           "track_report_definitions"};
 
 }  // namespace
 

@@ -15,6 +15,111 @@ alter domain querymark.log_entry
   add constraint log_target_size
     check (octet_length((value).target) <= case when (value).kind = 'rows' then 16384 else 1024 end);
 
+-- What event triggers run, where a superuser has made them (`querymark track`): each change of definitions is an intent of
+-- the transaction that makes it. Whatever it can't tell apart counts as a change. Temporary objects, indexes, comments and
+-- our own tables don't.
+create function querymark.report_definitions() returns event_trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+declare
+  command record;
+  found_any boolean := false;
+  changed boolean := false;
+begin
+  for command in select * from pg_event_trigger_ddl_commands() loop
+    found_any := true;
+    if command.schema_name = 'pg_temp' or command.object_identity like 'pg\_temp%'
+       or command.command_tag in ('COMMENT', 'CREATE INDEX', 'REINDEX', 'CREATE STATISTICS') then
+      continue;
+    elsif command.command_tag = 'REFRESH MATERIALIZED VIEW' then
+      insert into querymark.log (namespace, kind, target)
+      select '*', 'relation', querymark.tracked_name(n.nspname) || ':' || querymark.tracked_name(c.relname)
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = command.objid;
+    else
+      changed := true;
+    end if;
+  end loop;
+  -- A concurrent REFRESH makes, changes and drops a temporary table, and shows nothing of it.
+  if changed or (not found_any and tg_tag not like 'DROP %'
+                 and tg_tag not in ('REFRESH MATERIALIZED VIEW', 'CREATE TABLE', 'ALTER TABLE')) then
+    insert into querymark.log (namespace, kind, target) values ('*', 'schema', 'schema');
+    perform querymark.check_routes();
+    perform querymark.adopt_members();
+  end if;
+end $$;
+
+create function querymark.report_drops() returns event_trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from pg_event_trigger_dropped_objects() d
+              where not d.is_temporary and d.object_type not in ('index', 'statistics object')) then
+    insert into querymark.log (namespace, kind, target) values ('*', 'schema', 'schema');
+    perform querymark.check_routes();
+  end if;
+end $$;
+
+-- A part of a name, as the library writes it.
+create function querymark.tracked_name(part text) returns text language sql immutable
+  return pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+    part, '%', '%25'), ':', '%3A'), ',', '%2C'), '+', '%2B');
+
+-- A trigger that names a column which is gone would fail all writes of its table: rather the change of the column does.
+create function querymark.check_routes() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  lost record;
+begin
+  for lost in
+    select distinct g.tgrelid::regclass::text as relation, reads.part as route_column
+      from pg_trigger g join pg_proc p on p.oid = g.tgfoid,
+           regexp_split_to_table(substr(split_part(p.prosrc, E'\n', 3), 7), '[,+]') as reads (part)
+     where g.tgname in ('querymark_insert', 'querymark_update', 'querymark_delete')
+       and p.pronamespace = 'querymark'::regnamespace and reads.part <> ''
+       and not exists (select from pg_attribute a
+                        where a.attrelid = g.tgrelid and a.attnum > 0 and not a.attisdropped
+                          and querymark.tracked_name(a.attname) = reads.part)
+  loop
+    raise exception 'the triggers of querymark report rows of % by the column %: untrack it first, and track it again afterwards',
+      lost.relation, lost.route_column using errcode = 'dependent_objects_still_exist';
+  end loop;
+end $$;
+
+-- Partitions and children that have come get their parent's triggers. Where this function's owner may not make them,
+-- results of the table are no longer kept until somebody runs `querymark track`.
+create function querymark.adopt_members() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  missing record;
+begin
+  for missing in
+    select distinct i.inhrelid::regclass as member, g.tgname as name, coalesce(own.proname, p.proname) as function,
+           coalesce(own.proname, p.proname) like '%\_row' as each_row
+      from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_inherits i on i.inhparent = g.tgrelid
+           join pg_class c on c.oid = i.inhrelid
+           left join pg_proc own on own.pronamespace = p.pronamespace and own.proname = p.proname || '_row' and c.relkind = 'r'
+     where g.tgname in ('querymark_insert', 'querymark_update', 'querymark_delete', 'querymark_truncate')
+       and p.pronamespace = 'querymark'::regnamespace and g.tgenabled = 'A' and c.relkind in ('r', 'p')
+       and not exists (select from pg_trigger t join pg_proc has on has.oid = t.tgfoid
+                        where t.tgrelid = i.inhrelid and t.tgname = g.tgname and has.proname = coalesce(own.proname, p.proname)
+                          and has.pronamespace = p.pronamespace)
+  loop
+    if exists (select from pg_trigger t where t.tgrelid = missing.member and t.tgname = missing.name) then
+      execute format('drop trigger %I on %s', missing.name, missing.member);
+    end if;
+    execute format('create trigger %I after %s on %s %s for each %s execute function querymark.%I()',
+                   missing.name, substr(missing.name, 11), missing.member,
+                   case when missing.each_row then ''
+                        when missing.name = 'querymark_insert' then 'referencing new table as qm_new'
+                        when missing.name = 'querymark_update' then 'referencing old table as qm_old new table as qm_new'
+                        when missing.name = 'querymark_delete' then 'referencing old table as qm_old'
+                        else '' end,
+                   case when missing.each_row then 'row' else 'statement' end, missing.function);
+    execute format('alter table %s enable always trigger %I', missing.member, missing.name);
+  end loop;
+exception when insufficient_privilege then
+  null;
+end $$;
+
+revoke all on function querymark.report_definitions(), querymark.report_drops(), querymark.check_routes(),
+  querymark.adopt_members(), querymark.tracked_name(text) from public;
+
 insert into querymark.schema (version, name) values (8, '0008_tracked.sql');
 
 commit;

@@ -6,5 +6,6 @@
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/postgres/migrate.hpp"
+#include "querymark/postgres/track.hpp"
 #include "querymark/postgres/url.hpp"
 #include "querymark/querymark.hpp"

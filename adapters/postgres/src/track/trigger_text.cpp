@@ -1,0 +1,144 @@
+#include "trigger_text.hpp"
+
+#include "querymark/key/tracked.hpp"
+
+namespace querymark::postgres {
+namespace {
+
+// More values than this in one statement, and the whole relation counts as changed.
+constexpr int kMostValues = 256;
+
+// The rows that a change is about, by the names of the transition tables, or of the records.
+std::vector<std::string_view> sides(Change change, Firing firing) {
+  const std::string_view before = firing == Firing::row ? "old" : "qm_old";
+  const std::string_view after = firing == Firing::row ? "new" : "qm_new";
+  if (change == Change::insert) return {after};
+  if (change == Change::remove) return {before};
+  return {before, after};
+}
+
+// `c1`, a column's value as it is written into an intent. It is escaped whatever its type is: that may be changed
+// while the trigger stays.
+std::string value_of(std::string_view record, std::string_view column) {
+  std::string value;
+  value.append(record).append(".").append(quoted_name(column)).append("::text");
+  std::string escaped = value;
+  for (const char* pair : {"'%', '%25'", "':', '%3A'", "',', '%2C'", "'+', '%2B'"})
+    escaped = "replace(" + escaped + ", " + pair + ")";
+  const std::string most = std::to_string(kMaxRouteValue);
+  return "case when octet_length(" + value + ") <= " + most + " then " + escaped + " end";
+}
+
+// Rows of `x`: the values of a route in all rows that have changed, once each.
+std::string values_of(const std::vector<std::string>& route, Change change, Firing firing) {
+  std::string columns;
+  std::string joined;
+  std::string fit;
+  for (std::size_t at = 0; at < route.size(); ++at) {
+    const std::string name = "c" + std::to_string(at + 1);
+    joined.append(at == 0 ? "" : " || '+' || ").append("u.").append(name);
+    fit.append(at == 0 ? "" : " and ").append("octet_length(u.").append(name);
+    fit.append(") <= ").append(std::to_string(kMaxRouteValue));
+  }
+  for (const std::string_view side : sides(change, firing)) {
+    columns.append(columns.empty() ? "select " : "\n              union all select ");
+    for (std::size_t at = 0; at < route.size(); ++at) {
+      columns.append(at == 0 ? "" : ", ");
+      columns.append(value_of(firing == Firing::row ? side : "r", route[at]));
+      columns.append(" as c").append(std::to_string(at + 1));
+    }
+    if (firing == Firing::statement) columns.append(" from ").append(side).append(" r");
+  }
+  return "select distinct " + joined + " as x\n        from (" + columns + ") u\n       where " + fit +
+         " limit " + std::to_string(kMostValues + 1);
+}
+
+std::string insert_rows(const TrackedHead& head, Change change, Firing firing) {
+  std::string text = "  insert into querymark.log (namespace, kind, target)\n";
+  const std::string relation = quoted_text(head.relation);
+  if (head.routes.empty()) return text.append("  values ('*', 'rows', ").append(relation).append(");\n");
+  text.append("  select '*', case when r.fits then 'rows' else 'relation' end, ").append(relation);
+  text.append(" || case when r.fits then coalesce(r.v, '') else '' end\n    from (");
+  for (const auto& route : head.routes) {
+    const std::string prefix = ":" + route_name(route) + ":";
+    const std::size_t room = kMaxRowsText - head.relation.size() - prefix.size();
+    text.append(&route == head.routes.data() ? "" : "\n          union all ");
+    text.append("select count(*) <= ").append(std::to_string(kMostValues));
+    text.append(" and coalesce(octet_length(string_agg(d.x, ',')), 0) <= ").append(std::to_string(room));
+    text.append(" as fits, ").append(quoted_text(prefix)).append(" || string_agg(d.x, ',') as v\n    from (");
+    text.append(values_of(route, change, firing)).append(") d");
+  }
+  return text.append(") r;\n");
+}
+
+}  // namespace
+
+std::string_view word(Change change) noexcept {
+  switch (change) {
+    case Change::insert:
+      return "insert";
+    case Change::update:
+      return "update";
+    case Change::remove:
+      return "delete";
+    case Change::truncate:
+      break;
+  }
+  return "truncate";
+}
+
+std::string trigger_name(Change change) {
+  return std::string("querymark_").append(word(change));
+}
+
+std::string quoted_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted += '"';
+}
+
+std::string quoted_text(std::string_view text) {
+  const bool escapes = text.find('\\') != std::string_view::npos;
+  std::string quoted = escapes ? "E'" : "'";
+  for (const char c : text) quoted.append(c == '\'' || c == '\\' ? 2 : 1, c);
+  return quoted += '\'';
+}
+
+std::string report_source(const TrackedHead& head, Change change, Firing firing) {
+  // No variables: they would clash with columns of the same names.
+  std::string text = "\n" + head.text() + "\n#variable_conflict use_column\nbegin\n";
+  if (change == Change::truncate) {
+    text.append("  insert into querymark.log (namespace, kind, target)\n  values ('*', 'relation', ");
+    text.append(quoted_text(head.relation)).append(");\n");
+  } else {
+    if (firing == Firing::statement)
+      text.append("  if not exists (select from ")
+          .append(sides(change, firing)[0])
+          .append(") then return null; end if;\n");
+    text.append(insert_rows(head, change, firing));
+  }
+  return text.append("  return null;\nend ");
+}
+
+std::string create_function(std::string_view name, std::string_view source) {
+  std::string text = "create function querymark.";
+  text.append(quoted_name(name)).append("() returns trigger language plpgsql security definer");
+  text.append(" set search_path = pg_catalog, pg_temp as ");
+  return text.append(quoted_text(source));
+}
+
+std::string create_trigger(std::string_view table, std::string_view function, Change change,
+                           Firing firing) {
+  // Where event triggers have seen the parent's, it is there already.
+  std::string text = "create or replace trigger " + trigger_name(change);
+  text.append(" after ").append(word(change)).append(" on ").append(table);
+  if (firing == Firing::statement && change != Change::truncate) {
+    text.append(" referencing");
+    if (change != Change::insert) text.append(" old table as qm_old");
+    if (change != Change::remove) text.append(" new table as qm_new");
+  }
+  text.append(firing == Firing::statement ? " for each statement" : " for each row");
+  return text.append(" execute function querymark.").append(quoted_name(function)).append("()");
+}
+
+}  // namespace querymark::postgres

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/postgres/track.hpp"
 #include "support/pg_shop.hpp"
 
 using namespace querymark;
@@ -12,13 +13,11 @@ using namespace querymark::test;
 
 namespace {
 
-struct Analysed {
+struct Analysing {
   PgShop shop;
   PgProcess process{shop};
 
-  [[nodiscard]] Analysis of(const std::string& sql, std::vector<ParameterView> parameters = {}) {
-    return process.db.analyse(sql, parameters);
-  }
+  [[nodiscard]] Analysis of(const std::string& sql) { return process.db.analyse(sql); }
 };
 
 }  // namespace
@@ -49,7 +48,7 @@ TEST_CASE("postgres analysis: what is never kept is refused with the reason", "[
       {"update product set price = 1", "read"},
       {"select 1; select 2", "one statement"},
   };
-  Analysed analysed;
+  Analysing analysed;
   analysed.shop.execute(
       "create sequence numbers; create function volatile_price(int) returns table (price float) "
       "language plpgsql as $$ begin return query select 1.0::float; end $$");
@@ -83,7 +82,7 @@ TEST_CASE("postgres analysis: what depends on more than rows is kept on request 
       {"select last_value from numbers", "sequence"},
       {"select name from product", "not tracked"},
   };
-  Analysed analysed;
+  Analysing analysed;
   analysed.shop.execute(
       "create sequence numbers; create table secret (name text);"
       "alter table secret enable row level security;"
@@ -98,17 +97,17 @@ TEST_CASE("postgres analysis: what depends on more than rows is kept on request 
   }
 }
 
-TEST_CASE("postgres analysis: a date as a text is refused, for its text may be `today`",
-          "[analysis]") {
-  Analysed analysed;
-  const std::string sql = "select 1 where date '2020-01-01' < $1";
-  CHECK(analysed.of(sql, {ParameterView::text("2021-01-01")}).verdict == Verdict::refuse);
-  CHECK(analysed.of(sql, {ParameterView::timestamp(0)}).verdict != Verdict::refuse);
+TEST_CASE("postgres analysis: parameters that become dates are told", "[analysis]") {
+  Analysing analysed;
+  CHECK(analysed.of("select 1 where 2 = $2 and date '2020-01-01' < $1").dates ==
+        std::vector<std::size_t>{0});
+  CHECK(analysed.of("select 1 where now() = any ($1)").dates == std::vector<std::size_t>{0});
+  CHECK(analysed.of("select 1 where 'product' = $1::regclass::text").verdict == Verdict::refuse);
 }
 
 TEST_CASE("postgres analysis: a text that the server refuses is an error, and harms nothing",
           "[analysis]") {
-  Analysed analysed;
+  Analysing analysed;
   CHECK_THROWS_AS(analysed.of("select nothing from product"), Error);
   CHECK_THROWS_AS(analysed.of("select name from product where"), Error);
   // Texts that would end the function's body.
@@ -116,4 +115,46 @@ TEST_CASE("postgres analysis: a text that the server refuses is an error, and ha
   CHECK_THROWS_AS(analysed.of("select 1 /* "), Error);
   CHECK_THROWS_AS(analysed.of("select '"), Error);
   CHECK(analysed.of("select name from product;").occurrences.size() == 1);
+}
+
+TEST_CASE("postgres analysis: a tracked table's rows are named by what its triggers report",
+          "[analysis]") {
+  Analysing analysing;
+  analysing.shop.execute(
+      "create type mood as enum ('sad', 'happy');"
+      "create table item (id int primary key, product bigint, note text, felt mood, price numeric);"
+      "create table plain (id int);"
+      "create materialized view summed as select sum(id) from item;"
+      "create function notes(int) returns bigint language sql begin atomic "
+      "select count(*) from item where product = $1; end");
+  postgres::track(
+      analysing.shop.url(),
+      {.tables = {"item"}, .routes = {{"product"}, {"id"}, {"felt"}, {"product", "note"}}});
+  postgres::track(analysing.shop.url(), {.tables = {"product"}});
+  const auto of = [&analysing](const std::string& sql) {
+    INFO(sql);
+    const Analysis analysis = analysing.of(sql);
+    CHECK(analysis.why == "");
+    return analysis.str();
+  };
+  CHECK(of("select note from item where id = $1") == "cache\n  public:item by id = $1");
+  CHECK(of("select note from item where product = $2 and id = $1") ==
+        "cache\n  public:item by id = $1");  // the unique one
+  CHECK(of("select id from item where product = $1 and note = 'x'") ==
+        "cache\n  public:item by product+note = $1 x");
+  CHECK(of("select id from item where felt = 'happy'") == "cache\n  public:item by felt = happy");
+  CHECK(of("select id from item where note = $1") == "cache\n  public:item, any row");
+  CHECK(
+      of("select p.name, i.note from product p join item i on i.product = p.id where p.id = $1") ==
+      "cache\n  public:product by id = $1\n  public:item by product = $1");
+  CHECK(of("select notes(7)") == "cache\n  public:item, any row");
+  CHECK(of("select * from summed") == "cache\n  public:summed, any row");
+  CHECK(of("select to_char(id, '999'), json_agg(note) from item group by id") ==
+        "cache\n  public:item, any row");
+
+  CHECK(analysing.of("select 1 from plain, item").why.find("plain") != std::string::npos);
+  analysing.shop.execute("alter table item disable trigger querymark_update");
+  CHECK_THAT(analysing.of("select note from item where id = $1").why, Catch::Contains("disabled"));
+  analysing.shop.execute("alter event trigger querymark_drops disable");
+  CHECK_THAT(analysing.of("select name from product").why, Catch::Contains("definitions"));
 }

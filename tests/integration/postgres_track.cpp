@@ -47,7 +47,8 @@ struct Tracked {
 };
 
 constexpr const char* kItems =
-    "create table item (id int primary key, tenant text, note text, product bigint references product)";
+    "create table item (id int primary key, tenant text, note text, product bigint references "
+    "product)";
 
 }  // namespace
 
@@ -76,7 +77,8 @@ TEST_CASE("postgres track: each write is reported once, by its rows", "[track]")
   CHECK(db.reported("delete from item where id = 4") ==
         Texts{"rows public:item", "rows public:item:id:4"});
   CHECK(db.reported("truncate item") == Texts{"relation public:item"});
-  CHECK(db.reported("begin; savepoint s; insert into item values (9); rollback to s; commit").empty());
+  CHECK(db.reported("begin; savepoint s; insert into item values (9); rollback to s; commit")
+            .empty());
 }
 
 TEST_CASE("postgres track: values are written so that they can be told apart", "[track]") {
@@ -100,18 +102,23 @@ TEST_CASE("postgres track: a bulk write is one row of the log", "[track]") {
         Texts{"relation public:item"});
   db.track({.tables = {"item"}, .routes = {{"tenant"}}});
   // Of few values, but too long a text.
-  CHECK(db.reported("insert into item select n, n || repeat('x', 120) from generate_series(3000, 3200) n") ==
-        Texts{"relation public:item"});
+  CHECK(
+      db.reported(
+          "insert into item select n, n || repeat('x', 120) from generate_series(3000, 3200) n") ==
+      Texts{"relation public:item"});
 }
 
 TEST_CASE("postgres track: what writes a table by another way is reported, too", "[track]") {
   const Tracked db(
       "create table parent (id int primary key);"
-      "create table child (id int primary key, p int references parent on delete cascade on update cascade,"
+      "create table child (id int primary key, p int references parent on delete cascade on update "
+      "cascade,"
       " q int references parent on delete set null, twice int generated always as (p * 2) stored)");
   db.track({.tables = {"parent"}});
   db.track({.tables = {"child"}, .routes = {{"id"}, {"twice"}}});
-  db.shop.execute("insert into parent values (1), (2), (3); insert into child (id, p, q) values (1, 1, 2), (2, 1, 1), (3, 2, 1)");
+  db.shop.execute(
+      "insert into parent values (1), (2), (3); insert into child (id, p, q) values (1, 1, 2), (2, "
+      "1, 1), (3, 2, 1)");
   CHECK(db.reported("delete from parent where id = 1") ==
         Texts{"rows public:child:id:1,2", "rows public:child:id:3", "rows public:child:twice:2",
               "rows public:child:twice:4", "rows public:parent:id:1"});
@@ -121,10 +128,11 @@ TEST_CASE("postgres track: what writes a table by another way is reported, too",
   CHECK(db.reported("merge into parent using (values (3), (4)) as s (id) on parent.id = s.id "
                     "when matched then delete when not matched then insert values (s.id)") ==
         Texts{"rows public:parent:id:3", "rows public:parent:id:4"});
-  CHECK(db.reported("with gone as (delete from parent where id = 4 returning id), "
-                    "new as (insert into parent values (5)) update parent set id = 21 where id = 20") ==
-        Texts{"rows public:child:id:3", "rows public:child:twice:40,42", "rows public:parent:id:20,21",
-              "rows public:parent:id:4", "rows public:parent:id:5"});
+  CHECK(db.reported(
+            "with gone as (delete from parent where id = 4 returning id), "
+            "new as (insert into parent values (5)) update parent set id = 21 where id = 20") ==
+        Texts{"rows public:child:id:3", "rows public:child:twice:40,42",
+              "rows public:parent:id:20,21", "rows public:parent:id:4", "rows public:parent:id:5"});
   CHECK(db.reported("truncate parent cascade") ==
         Texts{"relation public:child", "relation public:parent"});
   CHECK(db.reported("set session_replication_role = replica; insert into parent values (7)") ==
@@ -142,8 +150,7 @@ TEST_CASE("postgres track: a prepared transaction is reported when it commits", 
 TEST_CASE("postgres track: COPY is reported", "[track]") {
   const Tracked db(kItems);
   db.track({.tables = {"item"}});
-  CHECK(db.reported("copy item (id) from program 'echo 8'") ==
-        Texts{"rows public:item:id:8"});
+  CHECK(db.reported("copy item (id) from program 'echo 8'") == Texts{"rows public:item:id:8"});
 }
 
 TEST_CASE("postgres track: partitions and children report under the root's name", "[track]") {
@@ -161,17 +168,21 @@ TEST_CASE("postgres track: partitions and children report under the root's name"
   };
   CHECK(once(db.reported("insert into sale values (1, 1)")) == Texts{"rows public:sale:id:1"});
   CHECK(once(db.reported("insert into sale_2a values (2, 2)")) == Texts{"rows public:sale:id:2"});
-  CHECK(once(db.reported("update sale set region = 2 where id = 1")) == Texts{"rows public:sale:id:1"});
+  CHECK(once(db.reported("update sale set region = 2 where id = 1")) ==
+        Texts{"rows public:sale:id:1"});
   CHECK(once(db.reported("insert into derived values (5)")) == Texts{"rows public:base:id:5"});
   CHECK(once(db.reported("delete from base")) == Texts{"rows public:base:id:5"});
   CHECK(once(db.reported("truncate sale_2")) == Texts{"relation public:sale"});
   // One that comes is tracked from its first row, and one that is attached.
-  db.shop.execute("create table sale_2b partition of sale_2 for values in (3);"
-                  "create table sale_4 (id int not null, region int not null); insert into sale_4 values (9, 4);"
-                  "alter table sale attach partition sale_4 for values in (4)");
+  db.shop.execute(
+      "create table sale_2b partition of sale_2 for values in (3);"
+      "create table sale_4 (id int not null, region int not null); insert into sale_4 values (9, "
+      "4);"
+      "alter table sale attach partition sale_4 for values in (4)");
   CHECK(once(db.reported("insert into sale_2b values (3, 3)")) == Texts{"rows public:sale:id:3"});
   CHECK(once(db.reported("insert into sale_4 values (4, 4)")) == Texts{"rows public:sale:id:4"});
-  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"sale", "base"}}).size() == 1);  // product
+  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"sale", "base"}}).size() ==
+        1);  // product
   db.shop.execute("alter table sale detach partition sale_4");
   CHECK(once(db.reported("insert into sale_4 values (6, 4)")) == Texts{"rows public:sale:id:6"});
 }
@@ -180,8 +191,10 @@ TEST_CASE("postgres track: who writes needs no rights of ours, and no temporary 
           "[track]") {
   const Tracked db(kItems);
   db.track({.tables = {"item"}});
-  db.shop.execute("drop role if exists poor; create role poor; grant insert on item to poor;"
-                  "alter table item enable row level security; create policy p on item using (true) with check (true)");
+  db.shop.execute(
+      "drop role if exists poor; create role poor; grant insert on item to poor;"
+      "alter table item enable row level security; create policy p on item using (true) with check "
+      "(true)");
   CHECK(db.reported("create temp table qm_new (id int); create temp table log (x int);"
                     "create temp table u (x int); set role poor; insert into item values (1)") ==
         Texts{"rows public:item:id:1"});
@@ -202,10 +215,9 @@ TEST_CASE("postgres track: changes of definitions are reported, by whoever makes
     const Texts reported = db.reported(sql);
     CHECK(std::ranges::find(reported, "schema schema") != reported.end());
   }
-  for (const char* sql :
-       {"create temp table t (id int primary key); drop table t", "create index on product (price)",
-        "comment on table product is 'x'", "vacuum full product", "reindex table product",
-        "analyze product"}) {
+  for (const char* sql : {"create temp table t (id int primary key); drop table t",
+                          "create index on product (price)", "comment on table product is 'x'",
+                          "vacuum full product", "reindex table product", "analyze product"}) {
     INFO(sql);
     CHECK(db.reported(sql).empty());
   }
@@ -214,11 +226,14 @@ TEST_CASE("postgres track: changes of definitions are reported, by whoever makes
   CHECK(db.reported("refresh materialized view concurrently m") == Texts{"relation public:m"});
 }
 
-TEST_CASE("postgres track: a column by which rows are reported can't go, or be renamed", "[track]") {
+TEST_CASE("postgres track: a column by which rows are reported can't go, or be renamed",
+          "[track]") {
   const Tracked db(kItems);
   db.track({.tables = {"item"}, .routes = {{"tenant"}}});
-  CHECK_THROWS_WITH(db.shop.execute("alter table item drop column tenant"), Catch::Contains("untrack"));
-  CHECK_THROWS_WITH(db.shop.execute("alter table item rename tenant to owner"), Catch::Contains("untrack"));
+  CHECK_THROWS_WITH(db.shop.execute("alter table item drop column tenant"),
+                    Catch::Contains("untrack"));
+  CHECK_THROWS_WITH(db.shop.execute("alter table item rename tenant to owner"),
+                    Catch::Contains("untrack"));
   db.shop.execute("alter table item drop column note");
   db.shop.execute("drop table item");
 }
@@ -231,7 +246,9 @@ TEST_CASE("postgres track: done again it changes nothing; what is not as it shou
   CHECK(db.reported("insert into item values (100)").empty());
   CHECK(!db.track(options).tables[0].statements.empty());
   CHECK(db.track(options).tables[0].statements.empty());
-  const auto check = [&db] { return postgres::check_tracking(db.shop.url(), {.tables = {"item"}}); };
+  const auto check = [&db] {
+    return postgres::check_tracking(db.shop.url(), {.tables = {"item"}});
+  };
   const auto errors = [&] {
     const auto findings = check();
     return std::ranges::count(findings, Finding::Severity::error, &Finding::severity);
@@ -247,13 +264,15 @@ TEST_CASE("postgres track: done again it changes nothing; what is not as it shou
   }
   CHECK(!postgres::untrack(db.shop.url(), options).tables[0].statements.empty());
   CHECK(db.reported("insert into item values (101)").empty());
-  CHECK(db.shop.number("select count(*) from pg_proc where proname like 't\\_%' and pronamespace = 'querymark'::regnamespace") == 0);
+  CHECK(db.shop.number("select count(*) from pg_proc where proname like 't\\_%' and pronamespace = "
+                       "'querymark'::regnamespace") == 0);
 }
 
 TEST_CASE("postgres track: what can't be tracked is refused, and by all it is told of", "[track]") {
   const Tracked db(
       "create table a (id int); create table b (id int); create table two () inherits (a, b);"
-      "create table price_list (price numeric primary key, at date); create view v as select 1 as x");
+      "create table price_list (price numeric primary key, at date); create view v as select 1 as "
+      "x");
   const auto refused = [&db](postgres::TrackOptions options, const char* why) {
     INFO(why);
     CHECK_THROWS_WITH(db.track(std::move(options)), Catch::Contains(why));

@@ -99,3 +99,24 @@ TEST_CASE("analysis: several columns, constants and occurrences", "[analysis]") 
   CHECK(analysis.str() ==
         "cache\n  public:order by tenant+id = acme $2 or $1\n  public:customer, any row");
 }
+
+TEST_CASE("analysis: a date that is a text is one of numbers, or means another one tomorrow",
+          "[analysis]") {
+  Analysis analysis = by(RouteType::integer, {parameter(0)});
+  const auto same = [&analysis](ParameterView value) {
+    return mean_the_same(analysis, std::vector{value});
+  };
+  CHECK(same(ParameterView::text("today")));  // it becomes none
+  analysis.dates = {0};
+  CHECK(same(ParameterView::text("2026-01-31 12:00:00.5+01")));
+  CHECK(same(ParameterView::text("2026-01-31T12:00Z")));
+  CHECK(same(ParameterView::timestamp(0)));
+  CHECK(same(ParameterView()));
+  for (const char* text : {"today", "NOW", " tomorrow", "yesterday", "infinity", "jan 1 2026"})
+    CHECK(!same(ParameterView::text(text)));
+  CHECK(!mean_the_same(analysis, {}));
+  ListBuilder list;
+  list.add(ParameterView::text("2026-01-31")).add(ParameterView::text("today"));
+  const OwnedParameter owned = std::move(list).build();
+  CHECK(!same(owned));
+}

@@ -85,7 +85,7 @@ std::vector<std::string> lines_of(const Analysis& analysis) {
 }
 
 Analysis analysed(const Told& told, const std::string& sql) {
-  return analyse(told, sql, Backslash::plain, {});
+  return analyse(told, sql, Backslash::plain);
 }
 
 }  // namespace

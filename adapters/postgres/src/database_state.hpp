@@ -93,6 +93,7 @@ struct Database::State final : Backend, Analyser {
                                                           const SessionSettings& settings);
   [[nodiscard]] Analysis analyse(std::string_view sql,
                                  std::span<const ParameterView> parameters) override;
+  [[nodiscard]] Analyser* analyser() noexcept override { return this; }
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   // Who follows a feed may not read the log; there the epoch tells.
   [[nodiscard]] bool verify(const SharedStamp& stamp) override {

@@ -88,6 +88,15 @@ std::optional<std::vector<std::vector<std::string>>> rows_of(
   return rows;
 }
 
+// One that spells a date by numbers: there are no words in it.
+bool is_plain_date(ParameterView value) {
+  if (value.type() == ValueType::list)
+    return std::ranges::all_of(elements_of_list(value), is_plain_date);
+  if (value.type() == ValueType::timestamp || value.type() == ValueType::null) return true;
+  return value.type() == ValueType::text &&
+         value.as_view().find_first_not_of("0123456789-:. +TZ") == std::string_view::npos;
+}
+
 void add_once(std::vector<Target>& targets, Target target) {
   if (std::ranges::find(targets, target) == targets.end()) targets.push_back(std::move(target));
 }
@@ -148,6 +157,12 @@ std::vector<Target> targets_of(const Analysis& analysis,
   }
   add_once(targets, schema_of_all());
   return targets;
+}
+
+bool mean_the_same(const Analysis& analysis, std::span<const ParameterView> parameters) {
+  return std::ranges::all_of(analysis.dates, [parameters](std::size_t at) {
+    return at < parameters.size() && is_plain_date(parameters[at]);
+  });
 }
 
 }  // namespace querymark

@@ -59,7 +59,7 @@ void add_seen(std::vector<Seen> all, const Facts& facts, Analysis& analysis) {
 }
 
 void judge(const Trees& trees, const Told& told, std::string_view sql, Backslash backslash,
-           std::span<const ParameterView> parameters, Judgement& judgement) {
+           Judgement& judgement) {
   judge_tree(trees.query(), told.facts, judgement);
   for (const auto& [id, tree] : trees.views()) judge_tree(tree, told.facts, judgement);
   for (const auto& [id, tree] : trees.bodies()) judge_tree(tree, told.facts, judgement);
@@ -67,12 +67,10 @@ void judge(const Trees& trees, const Told& told, std::string_view sql, Backslash
     judge_relation(relation, told.facts, judgement);
   if (has_dates(trees.query(), told.facts) && speaks_of_today(sql, backslash))
     judgement.add(Verdict::refuse, "it has a date that may be another one tomorrow ('today')");
-  for (std::size_t at = 0; at < told.parameters.size() && at < parameters.size(); ++at)
-    if (!plain_parameter(told.parameters[at], parameters[at], told.facts))
+  for (const Oid type : told.parameters)
+    if (reads(type, told.facts) == Reads::otherwise)
       judgement.add(Verdict::refuse,
-                    "$" + std::to_string(at + 1) +
-                        " is a date as a text, which may mean another one tomorrow: bind a time "
-                        "point, or a value of a type that is read in one way");
+                    "it has a parameter of a type whose texts may change their meaning");
   if (!told.facts.reports_definitions)
     judgement.add(Verdict::ttl_only,
                   "nothing reports changes of definitions: have a superuser run `querymark track`, "
@@ -114,14 +112,13 @@ Names Trees::wanted(const Facts& facts) const {
   return wanted;
 }
 
-Analysis analyse(const Told& told, std::string_view sql, Backslash backslash,
-                 std::span<const ParameterView> parameters, Broken broken) {
+Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Broken broken) {
   Analysis analysis;
   try {
     Trees trees(told.tree);
     trees.learn(told.facts);
     Judgement judgement;
-    judge(trees, told, sql, backslash, parameters, judgement);
+    judge(trees, told, sql, backslash, judgement);
     const auto view = [&trees](Oid id) {
       const auto found = trees.views().find(id);
       return found == trees.views().end() ? nullptr : &found->second;
@@ -131,6 +128,8 @@ Analysis analyse(const Told& told, std::string_view sql, Backslash backslash,
     for (const auto& [id, body] : trees.bodies())
       for (const Node* query : queries_of(body)) walk.query(*query, false);
     add_seen(std::move(walk).take(), told.facts, analysis);
+    for (std::size_t at = 0; at < told.parameters.size(); ++at)
+      if (reads(told.parameters[at], told.facts) == Reads::dates) analysis.dates.push_back(at);
     analysis.verdict = judgement.verdict;
     analysis.why = std::move(judgement.why);
   } catch (const MalformedTree& malformed) {

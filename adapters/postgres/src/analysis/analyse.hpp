@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +48,6 @@ class Trees {
 
 /// What follows. Never throws for what it can't judge: that is refused.
 [[nodiscard]] Analysis analyse(const Told& told, std::string_view sql, Backslash backslash,
-                               std::span<const ParameterView> parameters,
                                Broken broken = Broken::nothing);
 
 /// Whether a text has, in quotes, what a date may be made of that is another one tomorrow. True, too, of

@@ -177,7 +177,8 @@ void learn_all(Connection& connection, Told& told) {
   }
 }
 
-// The text as the body of a function that nobody ever calls.
+// The text as the body of a function that nobody ever calls. What is asked behind it is planned once, and too
+// small to be compiled, whatever the estimates of its recursion say.
 std::string as_function(std::string_view sql, const std::vector<std::string>& types) {
   std::string text = "create function pg_temp.";
   text.append(kName).append("(");
@@ -185,6 +186,7 @@ std::string as_function(std::string_view sql, const std::vector<std::string>& ty
   text.append(") returns void language sql begin atomic ").append(sql);
   text.append(
       "\n;select 1; end; set local search_path = pg_catalog, pg_temp; "
+      "set local jit = off; set local plan_cache_mode = force_generic_plan; "
       "select p.prosqlbody::text from pg_proc p where p.pronamespace = pg_my_temp_schema() "
       "and p.proname = '");
   return text.append(kName).append("'");
@@ -233,8 +235,7 @@ Told ask_of_text(Connection& connection, std::string_view sql) {
   }
 }
 
-Analysis analyse_on(Connection& connection, std::string_view sql,
-                    std::span<const ParameterView> parameters) {
+Analysis analyse_on(Connection& connection, std::string_view sql) {
   try {
     static_cast<void>(require_reading(sql, connection.backslash()));
   } catch (const ConfigError& refusal) {
@@ -242,7 +243,7 @@ Analysis analyse_on(Connection& connection, std::string_view sql,
   }
   try {
     const Told told = ask_of_text(connection, sql);
-    return analyse(told, sql, connection.backslash(), parameters);
+    return analyse(told, sql, connection.backslash());
   } catch (const MalformedTree& malformed) {
     return {.verdict = Verdict::refuse, .why = malformed.what};
   } catch (const Error& failure) {

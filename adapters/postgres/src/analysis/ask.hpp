@@ -15,7 +15,6 @@ namespace querymark::postgres {
 
 /// What is known of a text in the connection's session. Texts that are not judged are refused, with the reason;
 /// throws Error where the database can't be asked, or refuses the text.
-[[nodiscard]] Analysis analyse_on(Connection& connection, std::string_view sql,
-                                  std::span<const ParameterView> parameters);
+[[nodiscard]] Analysis analyse_on(Connection& connection, std::string_view sql);
 
 }  // namespace querymark::postgres

@@ -5,10 +5,11 @@
 
 namespace querymark::postgres {
 
-Analysis Database::State::analyse(std::string_view sql, std::span<const ParameterView> parameters) {
+Analysis Database::State::analyse(std::string_view sql,
+                                  std::span<const ParameterView> /*parameters*/) {
   auto analysed = on_standing([&](auto& connection) -> std::optional<Analysis> {
     if (connection->proxied()) return std::nullopt;
-    return analyse_on(*connection, sql, parameters);
+    return analyse_on(*connection, sql);
   });
   if (analysed) return *std::move(analysed);
   // A proxy lends another server session for each transaction: the log's way leads past it.
@@ -17,11 +18,9 @@ Analysis Database::State::analyse(std::string_view sql, std::span<const Paramete
   const SettingList settings = settings_of(options.session);
   direct.pin(own_session().pinned(settings));
   if (!leads_here(direct)) throw leads_elsewhere();
-  return analyse_on(direct, sql, parameters);
+  return analyse_on(direct, sql);
 }
 
-Analysis Database::analyse(std::string_view sql, std::span<const ParameterView> parameters) {
-  return state().analyse(sql, parameters);
-}
+Analysis Database::analyse(std::string_view sql) { return state().analyse(sql, {}); }
 
 }  // namespace querymark::postgres

@@ -4,8 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "querymark/key/list.hpp"
-
 namespace querymark::postgres {
 namespace {
 
@@ -181,10 +179,7 @@ void each_node(const Node& part, Visit&& visit) {
 const std::array kDateTypes{Oid{1082}, Oid{1083}, Oid{1114}, Oid{1184}};  // not timetz
 bool is_date(Oid type) { return std::ranges::find(kDateTypes, type) != kDateTypes.end(); }
 
-enum class Reads : std::uint8_t { plainly, dates, otherwise };
-
-// How a text becomes a value of a type.
-Reads reads(Oid type, const Facts& facts, int depth = 0) {
+Reads reads_within(Oid type, const Facts& facts, int depth) {
   if (is_date(type)) return Reads::dates;
   const auto found = facts.types.find(type);
   if (found == facts.types.end() || depth > 8) return Reads::otherwise;
@@ -197,9 +192,9 @@ Reads reads(Oid type, const Facts& facts, int depth = 0) {
     case 'd':
     case 'r':
     case 'm':
-      return reads(known.element, facts, depth + 1);
+      return reads_within(known.element, facts, depth + 1);
     case 'b':
-      if (known.element != 0 && known.array) return reads(known.element, facts, depth + 1);
+      if (known.element != 0 && known.array) return reads_within(known.element, facts, depth + 1);
       return known.input == 'i' && (known.own || known.extension) ? Reads::plainly
                                                                   : Reads::otherwise;
     default:
@@ -369,21 +364,7 @@ void judge_relation(const RelationFacts& relation, const Facts& facts, Judgement
   }
 }
 
-bool plain_parameter(Oid type, ParameterView bound, const Facts& facts) {
-  switch (reads(type, facts)) {
-    case Reads::plainly:
-      return true;
-    case Reads::otherwise:
-      return bound.type() == ValueType::null;
-    case Reads::dates:
-      break;
-  }
-  const auto plain = [](ParameterView value) {
-    return value.type() == ValueType::timestamp || value.type() == ValueType::null;
-  };
-  if (bound.type() != ValueType::list) return plain(bound);
-  return std::ranges::all_of(elements_of_list(bound), plain);
-}
+Reads reads(Oid type, const Facts& facts) { return reads_within(type, facts, 0); }
 
 bool has_dates(const Node& tree, const Facts& facts) {
   bool found = false;

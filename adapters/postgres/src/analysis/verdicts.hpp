@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,8 +38,13 @@ void judge_tree(const Node& tree, const Facts& facts, Judgement& judgement);
 /// Judges a table or a view itself.
 void judge_relation(const RelationFacts& relation, const Facts& facts, Judgement& judgement);
 
-/// Whether values of a type, as the call binds them, always mean the same; `type` is the parameter's.
-[[nodiscard]] bool plain_parameter(Oid type, ParameterView bound, const Facts& facts);
+/// What a text is when it becomes a value of a type.
+enum class Reads : std::uint8_t {
+  plainly,    ///< The same whenever it is read.
+  dates,      ///< Another one tomorrow, if it says so.
+  otherwise,  ///< Nobody knows.
+};
+[[nodiscard]] Reads reads(Oid type, const Facts& facts);
 /// Whether a tree has a constant whose text may have been `today`.
 [[nodiscard]] bool has_dates(const Node& tree, const Facts& facts);
 

@@ -9,9 +9,9 @@
 
 #include "connection.hpp"
 #include "postgres_sql.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
-#include "querymark/key/tracked.hpp"
 #include "tracked_table.hpp"
 
 namespace querymark::postgres {
@@ -39,7 +39,8 @@ struct Events {
 // A connection in a transaction that is rolled back unless it is committed.
 class Work {
  public:
-  explicit Work(const std::string& url) : connection_(url, {.connect_timeout = std::chrono::seconds(10)}) {
+  explicit Work(const std::string& url)
+      : connection_(url, {.connect_timeout = std::chrono::seconds(10)}) {
     connection_.run("begin isolation level read committed");
     require_schema(connection_);
   }
@@ -98,12 +99,14 @@ class Work {
 
 [[noreturn]] void explain(const Error& failure, const std::string& doing) {
   if (failure.native_code() == "55P03")
-    throw Error("cannot " + doing + ": open transactions keep the tables busy; end them, then run it again (" +
+    throw Error("cannot " + doing +
+                    ": open transactions keep the tables busy; end them, then run it again (" +
                     failure.what() + ')',
                 {.retryable = true, .native_code = failure.native_code()});
   if (failure.native_code() == "42501")
     throw Error("cannot " + doing +
-                    ": the role must own the tables, and may need CREATE on the schema querymark and INSERT on "
+                    ": the role must own the tables, and may need CREATE on the schema querymark "
+                    "and INSERT on "
                     "querymark.log (" +
                     failure.what() + ')',
                 {.native_code = failure.native_code()});
@@ -140,8 +143,8 @@ TrackReport track(const std::string& url, const TrackOptions& options) {
     bool changed = false;
     std::set<std::uint32_t> named;
     for (TableFound& table : work.tables(options, options.all, named)) {
-      TrackedTable& told = report.tables.emplace_back(
-          TrackedTable{.table = table.name, .relation = table.relation});
+      TrackedTable& told =
+          report.tables.emplace_back(TrackedTable{.table = table.name, .relation = table.relation});
       const bool by_name = named.contains(table.root);
       if (table.refusal.empty() && !options.dry_run) work.lock(table);
       if (!table.refusal.empty()) {
@@ -235,8 +238,9 @@ std::vector<Finding> check_tracking(const std::string& url, const TrackOptions& 
                           advice});
   }
   if (!work.events().all())
-    findings.push_back({warning, "nothing reports changes of definitions (DDL), so no result is kept without tags",
-                        "have a superuser run querymark track, which makes event triggers"});
+    findings.push_back(
+        {warning, "nothing reports changes of definitions (DDL), so no result is kept without tags",
+         "have a superuser run querymark track, which makes event triggers"});
   return findings;
 }
 

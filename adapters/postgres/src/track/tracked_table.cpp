@@ -138,7 +138,9 @@ std::optional<TrackedHead> TableFound::head() const {
 
 TableFound find_table(Connection& connection, std::uint32_t oid) {
   TableFound table;
-  const auto id = [](std::uint32_t value) { return as_parameter(static_cast<std::int64_t>(value)); };
+  const auto id = [](std::uint32_t value) {
+    return as_parameter(static_cast<std::int64_t>(value));
+  };
   const auto names = trigger_names();
   const OwnedParameter ours = as_parameter(names);
   const ResultSet members = connection.query(sql::track_members.text, {id(oid), ours});

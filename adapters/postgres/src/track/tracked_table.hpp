@@ -44,7 +44,7 @@ struct TableFound {
   std::string relation{};  ///< As relation_name() makes it.
   /// Why it can't be tracked; empty: it can.
   std::string refusal{};
-  bool subscribed = false;  ///< Logical replication writes it.
+  bool subscribed = false;        ///< Logical replication writes it.
   std::vector<Member> members{};  ///< The root first.
   std::vector<Column> columns{};
   std::map<std::string, Function> functions{};

@@ -49,14 +49,15 @@ std::string values_of(const std::vector<std::string>& route, Change change, Firi
     }
     if (firing == Firing::statement) columns.append(" from ").append(side).append(" r");
   }
-  return "select distinct " + joined + " as x\n        from (" + columns + ") u\n       where " + fit +
-         " limit " + std::to_string(kMostValues + 1);
+  return "select distinct " + joined + " as x\n        from (" + columns + ") u\n       where " +
+         fit + " limit " + std::to_string(kMostValues + 1);
 }
 
 std::string insert_rows(const TrackedHead& head, Change change, Firing firing) {
   std::string text = "  insert into querymark.log (namespace, kind, target)\n";
   const std::string relation = quoted_text(head.relation);
-  if (head.routes.empty()) return text.append("  values ('*', 'rows', ").append(relation).append(");\n");
+  if (head.routes.empty())
+    return text.append("  values ('*', 'rows', ").append(relation).append(");\n");
   text.append("  select '*', case when r.fits then 'rows' else 'relation' end, ").append(relation);
   text.append(" || case when r.fits then coalesce(r.v, '') else '' end\n    from (");
   for (const auto& route : head.routes) {
@@ -64,8 +65,11 @@ std::string insert_rows(const TrackedHead& head, Change change, Firing firing) {
     const std::size_t room = kMaxRowsText - head.relation.size() - prefix.size();
     text.append(&route == head.routes.data() ? "" : "\n          union all ");
     text.append("select count(*) <= ").append(std::to_string(kMostValues));
-    text.append(" and coalesce(octet_length(string_agg(d.x, ',')), 0) <= ").append(std::to_string(room));
-    text.append(" as fits, ").append(quoted_text(prefix)).append(" || string_agg(d.x, ',') as v\n    from (");
+    text.append(" and coalesce(octet_length(string_agg(d.x, ',')), 0) <= ")
+        .append(std::to_string(room));
+    text.append(" as fits, ")
+        .append(quoted_text(prefix))
+        .append(" || string_agg(d.x, ',') as v\n    from (");
     text.append(values_of(route, change, firing)).append(") d");
   }
   return text.append(") r;\n");
@@ -87,9 +91,7 @@ std::string_view word(Change change) noexcept {
   return "truncate";
 }
 
-std::string trigger_name(Change change) {
-  return std::string("querymark_").append(word(change));
-}
+std::string trigger_name(Change change) { return std::string("querymark_").append(word(change)); }
 
 std::string quoted_name(std::string_view name) {
   std::string quoted = "\"";
@@ -108,7 +110,8 @@ std::string report_source(const TrackedHead& head, Change change, Firing firing)
   // No variables: they would clash with columns of the same names.
   std::string text = "\n" + head.text() + "\n#variable_conflict use_column\nbegin\n";
   if (change == Change::truncate) {
-    text.append("  insert into querymark.log (namespace, kind, target)\n  values ('*', 'relation', ");
+    text.append(
+        "  insert into querymark.log (namespace, kind, target)\n  values ('*', 'relation', ");
     text.append(quoted_text(head.relation)).append(");\n");
   } else {
     if (firing == Firing::statement)

@@ -65,6 +65,8 @@ struct Analysis {
   /// Why it is not `cache`, and what to do, for people.
   std::string why{};
   std::vector<Occurrence> occurrences{};
+  /// Which parameters become dates or times, counted from zero: as a text they may mean another one tomorrow.
+  std::vector<std::size_t> dates{};
 
   /// In lines for people: the verdict, each occurrence with its route.
   [[nodiscard]] std::string str() const;
@@ -77,6 +79,10 @@ inline constexpr std::size_t kMaxRouteValues = 64;
 /// column, or is NULL, longer than triggers report, or one of too many, any row counts.
 [[nodiscard]] std::vector<Target> targets_of(const Analysis& analysis,
                                              std::span<const ParameterView> parameters);
+
+/// Whether these parameters mean the same whenever they are bound: no date among them is a text like `today`.
+[[nodiscard]] bool mean_the_same(const Analysis& analysis,
+                                 std::span<const ParameterView> parameters);
 
 /// What a database's adapter implements so that nobody has to declare tags.
 class Analyser {

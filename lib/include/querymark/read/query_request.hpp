@@ -101,7 +101,7 @@ class QueryRequest : public ReadRequest {
     const Verdict verdict = analysed_->analysis.verdict;
     const bool kept = verdict == Verdict::cache ||
                       (verdict == Verdict::ttl_only && options.untracked_ok.count() > 0);
-    return kept ? Stored::yes : Stored::unproven;
+    return kept && mean_the_same(analysed_->analysis, values_) ? Stored::yes : Stored::unproven;
   }
   void analyse() override {
     const std::string_view sql = call.view.prefix->text();

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -103,11 +102,10 @@ class Database final : public querymark::Database {
 
   /// On which rows of which tables a query's result depends, as the server understands its text in
   /// the sessions of this database; what can't be judged is refused, with the reason. Runs nothing of
-  /// it; `parameters` tell their types. Blocks for some round trips, in a transaction that is rolled
+  /// it. Blocks for some round trips, in a transaction that is rolled
   /// back. Needs the right to make temporary functions, and the primary. Throws Error where the
   /// server refuses the text.
-  [[nodiscard]] Analysis analyse(std::string_view sql,
-                                 std::span<const ParameterView> parameters = {});
+  [[nodiscard]] Analysis analyse(std::string_view sql);
 
   // --- the low road: a caller's own libpqxx transaction
   /// Writes the intents in the caller's open transaction. Throws ConfigError when the transaction

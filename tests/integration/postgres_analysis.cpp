@@ -77,6 +77,7 @@ TEST_CASE("postgres analysis: what depends on more than rows is kept on request 
       {"select current_setting('app.x', true)", "STABLE"},
       {"select age(timestamp '2020-01-01')", "time or the user"},
       {"select liar(1)", "BEGIN ATOMIC"},
+      {"select left_out()", "STABLE"},
       {"select name from secret", "row-level security"},
       {"select name from of_secret", "row-level security"},
       {"select last_value from numbers", "sequence"},
@@ -87,6 +88,8 @@ TEST_CASE("postgres analysis: what depends on more than rows is kept on request 
       "create sequence numbers; create table secret (name text);"
       "alter table secret enable row level security;"
       "create view of_secret as select * from secret;"
+      "create function left_out(at timestamptz default now()) returns timestamptz language sql "
+      "begin atomic select at; end;"
       "create function liar(int) returns text language sql immutable as "
       "'select name from product where id = $1'");
   for (const Case& one : cases) {

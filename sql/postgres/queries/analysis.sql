@@ -64,7 +64,9 @@ select p.oid, n.nspname::text as schema, p.proname::text as name,
        p.oid < 16384 as own,
        exists (select from pg_depend d
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as extension,
-       p.prosqlbody::text as body,
+       -- What arguments are when they are left out: the server fills that in where it plans. A list of both.
+       case when p.pronargdefaults = 0 then p.prosqlbody::text
+            else '(' || p.prosqlbody::text || ' ' || p.proargdefaults::text || ')' end as body,
        array(select o.oid from pg_operator o where o.oid = any ($2::oid[]) and o.oprcode = p.oid) as operators
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace
  where p.oid = any ($1::oid[])

@@ -16,11 +16,12 @@ namespace {
 struct Audited : Refreshing {
   Audited() {
     source.reset();
-    source.emplace(cache, SourceOptions{.scope = {.namespace_name = "shop"},
-                                        .mark_cells = 16'384,
-                                        .audit = {.share = 1, .on_failure = [this](const auto& what) {
-                                          failures.push_back(what);
-                                        }}});
+    source.emplace(cache,
+                   SourceOptions{.scope = {.namespace_name = "shop"},
+                                 .mark_cells = 16'384,
+                                 .audit = {.share = 1, .on_failure = [this](const auto& what) {
+                                             failures.push_back(what);
+                                           }}});
     source->marks().restart(ReadFixture::upto(10));
     source->marks().trust_until(MonotonicTime::max());
   }
@@ -96,7 +97,8 @@ TEST_CASE("audit: a load that fails proves nothing", "[audit]") {
   CHECK(query().outcome().is_hit());
 }
 
-TEST_CASE("audit: objects are compared field by field, and those that can't be are counted", "[audit]") {
+TEST_CASE("audit: objects are compared field by field, and those that can't be are counted",
+          "[audit]") {
   Audited it;
   struct Product {
     std::int64_t n;

@@ -18,7 +18,8 @@ class Source;
 struct AuditFailure {
   std::string query{};  ///< The SQL, without its parameters.
   std::string name{};   ///< What its reads are counted under.
-  std::vector<std::string> targets{};  ///< What was to tell of a change, as far as its call site says.
+  std::vector<std::string>
+      targets{};  ///< What was to tell of a change, as far as its call site says.
 };
 
 /// Checks of hits, by sampling: what memory serves is loaded again, in the background, and compared.

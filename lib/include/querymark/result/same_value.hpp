@@ -16,7 +16,11 @@ template <class T>
 [[nodiscard]] std::optional<bool> same_value(const T& a, const T& b) {
   if constexpr (std::floating_point<T>) {
     return a == b || (a != a && b != b);
-  } else if constexpr (requires { typename T::value_type; a.has_value(); *a; }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         a.has_value();
+                         *a;
+                       }) {
     if (!a || !b) return a.has_value() == b.has_value();
     return same_value(*a, *b);
   } else if constexpr (std::is_aggregate_v<T> && std::is_class_v<T>) {

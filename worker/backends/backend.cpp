@@ -30,6 +30,12 @@ using Form = std::string_view (Backend::*)() const noexcept;
                     " has no scheme, and there is no such file; " + forms);
 }
 
+[[noreturn]] void refuse_tracking(const std::string& lacks) {
+  throw ConfigError(lacks.empty() || !std::string_view(lacks).starts_with("this querymark")
+                        ? "tables of this kind of database can't be tracked by this querymark"
+                        : lacks);
+}
+
 const Backend& backend_of(const std::string& url, Form form) {
   std::string lacks;
   for (const Backend* backend : all()) {
@@ -55,6 +61,23 @@ MigrationOutcome Backend::migrate(const std::string& /*url*/, bool /*dry_run*/) 
 std::unique_ptr<Database> Backend::open_database(const std::string& /*url*/, Cache& /*cache*/,
                                                  const std::string& /*namespace_name*/) const {
   throw ConfigError(lacks());
+}
+
+TrackReport Backend::track(const std::string& /*url*/, const TrackOptions& /*options*/) const {
+  refuse_tracking(lacks());
+}
+
+TrackReport Backend::untrack(const std::string& /*url*/, const TrackOptions& /*options*/) const {
+  refuse_tracking(lacks());
+}
+
+std::vector<Finding> Backend::check_tracking(const std::string& /*url*/,
+                                             const TrackOptions& /*options*/) const {
+  refuse_tracking(lacks());
+}
+
+Analysis Backend::analyse(const std::string& /*url*/, const std::string& /*sql*/) const {
+  refuse_tracking(lacks());
 }
 
 std::unique_ptr<Applier> Backend::open_target(const TargetSettings& /*settings*/,

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "log_lines.hpp"
+#include "querymark/automatic/analysis.hpp"
+#include "querymark/automatic/tracking.hpp"
 #include "querymark/deliver/applier.hpp"
 #include "querymark/log/deliveries.hpp"
 #include "querymark/log/doorbell.hpp"
@@ -78,6 +80,15 @@ class Backend {
   /// outlive it.
   [[nodiscard]] virtual std::unique_ptr<Database> open_database(
       const std::string& url, Cache& cache, const std::string& namespace_name) const;
+  /// Makes tables report what writes change in them, stops that, and looks whether they do.
+  [[nodiscard]] virtual TrackReport track(const std::string& url,
+                                          const TrackOptions& options) const;
+  [[nodiscard]] virtual TrackReport untrack(const std::string& url,
+                                            const TrackOptions& options) const;
+  [[nodiscard]] virtual std::vector<Finding> check_tracking(const std::string& url,
+                                                            const TrackOptions& options) const;
+  /// On which rows of which tables a query depends.
+  [[nodiscard]] virtual Analysis analyse(const std::string& url, const std::string& sql) const;
   /// For kinds that are a shared tier. Throws the same.
   /// `log` is the one that is drained into it, and must outlive it.
   [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const TargetSettings& settings,

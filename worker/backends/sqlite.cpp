@@ -1,9 +1,11 @@
 #include "backends/backend.hpp"
 #include "backends/sqlite_file.hpp"
+#include "querymark/sqlite/analyse.hpp"
 #include "querymark/sqlite/database.hpp"
 #include "querymark/sqlite/doorbell.hpp"
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/migrate.hpp"
+#include "querymark/sqlite/track.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -47,6 +49,21 @@ class SqliteBackend final : public Backend {
     options.readers = 1;
     options.write_ahead_log = false;  // as it is
     return std::make_unique<sqlite::Database>(sqlite_file_of(url), cache, options);
+  }
+  [[nodiscard]] TrackReport track(const std::string& url,
+                                  const TrackOptions& options) const override {
+    return sqlite::track(sqlite_file_of(url), options);
+  }
+  [[nodiscard]] TrackReport untrack(const std::string& url,
+                                    const TrackOptions& options) const override {
+    return sqlite::untrack(sqlite_file_of(url), options);
+  }
+  [[nodiscard]] std::vector<Finding> check_tracking(const std::string& url,
+                                                    const TrackOptions& options) const override {
+    return sqlite::check_tracking(sqlite_file_of(url), options);
+  }
+  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql) const override {
+    return sqlite::analyse(sqlite_file_of(url), sql);
   }
 };
 

@@ -25,6 +25,9 @@ void add_top(CLI::App& app, ExitCode& code);
 void add_tail(CLI::App& app, ExitCode& code);
 void add_doctor(CLI::App& app, ExitCode& code);
 void add_prune(CLI::App& app, ExitCode& code);
+void add_track(CLI::App& app, ExitCode& code);
+void add_untrack(CLI::App& app, ExitCode& code);
+void add_explain(CLI::App& app, ExitCode& code);
 void add_describe(CLI::App& app, ExitCode& code);
 
 }  // namespace querymark::cli

@@ -1,18 +1,15 @@
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <iterator>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "commands/commands.hpp"
 #include "health.hpp"
-#include "json_output.hpp"
 #include "log_command.hpp"
-#include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "times.hpp"
+#include "track_report.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -23,6 +20,18 @@ struct Options {
   std::string longest_open = "1min";
 };
 
+// Tables that are tracked, but not as they should be. What is not tracked is nobody's fault.
+std::vector<Finding> broken_tracking(const std::string& url) {
+  std::vector<Finding> findings;
+  try {
+    findings = backend_of_log(url).check_tracking(url, {});
+  } catch (const ConfigError&) {  // none of this database's tables are
+  }
+  std::erase_if(findings,
+                [](const Finding& one) { return one.severity != Finding::Severity::error; });
+  return findings;
+}
+
 std::vector<Finding> examine(const Options& options) {
   Expected expected{.namespace_name = options.view.namespace_name,
                     .longest_open = parse_span(options.longest_open, "--longest-open")};
@@ -30,7 +39,9 @@ std::vector<Finding> examine(const Options& options) {
     expected.largest_ttl = parse_span(ttl, "--largest-ttl");
   try {
     const LogEndpoint log = options.view.open();
-    return findings_of(log, expected);
+    std::vector<Finding> findings = findings_of(log, expected);
+    std::ranges::move(broken_tracking(options.view.db.url()), std::back_inserter(findings));
+    return findings;
   } catch (const SchemaError& failure) {
     return {{Finding::Severity::error, failure.what(), "run querymark migrate"}};
   } catch (const ConfigError&) {
@@ -43,28 +54,9 @@ std::vector<Finding> examine(const Options& options) {
   }
 }
 
-void tell(const Finding& finding, bool json) {
-  if (json)
-    say_json({{"severity", to_string(finding.severity)},
-              {"what", finding.what},
-              {"advice", finding.advice}});
-  else
-    say(fmt::format("{}: {}\n    {}\n", to_string(finding.severity), printable(finding.what),
-                    printable(finding.advice)));
-}
-
 ExitCode run(const Options& options) {
   const std::vector<Finding> findings = examine(options);
-  const bool json = options.view.json;
-  using enum Finding::Severity;
-  for (const auto severity : {error, warning, notice})
-    for (const Finding& finding : findings)
-      if (finding.severity == severity) tell(finding, json);
-  const bool sick = std::ranges::any_of(findings, [](const Finding& finding) {
-    return finding.severity != Finding::Severity::notice;
-  });
-  if (findings.empty() && !json) say("nothing found\n");
-  return sick ? kDegraded : kSuccess;
+  return tell_findings(findings, options.view.json) ? kDegraded : kSuccess;
 }
 
 }  // namespace

@@ -253,3 +253,34 @@ TEST_CASE("cli: top says that the database is gone, and goes on when it is back"
   server.stop(SIGINT);
   CHECK(run(command).code == 3);
 }
+
+TEST_CASE("cli: tables of a PostgreSQL database report for themselves", "[cli]") {
+  const PgShop shop;
+  const auto command = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), kProgram);
+    arguments.insert(arguments.begin() + 2, {"--db", shop.url()});
+    return run(arguments);
+  };
+  const std::string query = "select name from product where id = $1";
+  const Finished before = command({"explain", query});
+  CHECK(before.code == 1);
+  CHECK_THAT(before.output, Contains("ttl only") && Contains("product"));
+  CHECK(command({"track", "product", "--check"}).code == 1);
+  const Finished dry = command({"track", "product", "--dry-run"});
+  CHECK(dry.code == 0);
+  CHECK_THAT(dry.output, Contains("create trigger") || Contains("create or replace trigger"));
+  CHECK(command({"track", "product"}).code == 0);
+  const Finished after = command({"explain", query});
+  CHECK(after.code == 0);
+  CHECK_THAT(after.output, Contains("public:product by id = $1"));
+  CHECK(command({"track", "product", "--check"}).code == 0);
+  shop.execute("alter table product disable trigger all");
+  CHECK(command({"track", "product", "--check"}).code == 1);
+  CHECK(command({"doctor", "--namespace", "shop"}).code == 4);
+  CHECK(command({"track", "product"}).code == 0);
+  CHECK(command({"untrack", "product"}).code == 0);
+  CHECK(command({"explain", query}).code == 1);
+  const Finished wrong = command({"explain", "select nothing from nowhere"});
+  CHECK(wrong.code != 0);
+  CHECK_THAT(wrong.output, Contains("nowhere"));
+}

@@ -132,7 +132,8 @@ class QueryMaker {
     for (int tries = 0; tries < 20; ++tries) {
       const Column left = one_of(columns);
       const Column right = one_of(others);
-      const bool texts = (left.type == 't' || left.type == 'c') && (right.type == 't' || right.type == 'c');
+      const bool texts =
+          (left.type == 't' || left.type == 'c') && (right.type == 't' || right.type == 'c');
       if ((left.type == right.type || texts) && left.name != right.name)
         return left.name + " = " + right.name;
     }
@@ -162,11 +163,13 @@ class QueryMaker {
       case 10:
         return column.name + " not in " + in_list(column.type);
       case 11:
-        return "(" + condition(columns, outside, depth) + " or " + condition(columns, outside, depth) + ")";
+        return "(" + condition(columns, outside, depth) + " or " +
+               condition(columns, outside, depth) + ")";
       case 12:
         return "not (" + condition(columns, outside, depth) + ")";
       case 13:
-        return "(" + condition(columns, outside, depth) + " and " + condition(columns, outside, depth) + ")";
+        return "(" + condition(columns, outside, depth) + " and " +
+               condition(columns, outside, depth) + ")";
       case 14:
         return column.name + " is " + (choices_.one_in(2) ? "" : "not ") + "null";
       case 15:
@@ -211,9 +214,9 @@ class QueryMaker {
   }
   [[nodiscard]] std::string where(const Columns& columns, const Columns& outside, int depth) {
     if (choices_.one_in(6)) return "";
-    std::string text = " where " + (outside.empty() || choices_.one_in(2)
-                                        ? condition(columns, outside, depth)
-                                        : column_pair(columns, outside));
+    std::string text =
+        " where " + (outside.empty() || choices_.one_in(2) ? condition(columns, outside, depth)
+                                                           : column_pair(columns, outside));
     if (choices_.one_in(3)) text += " and " + condition(columns, outside, depth);
     return text;
   }
@@ -226,7 +229,8 @@ class QueryMaker {
   [[nodiscard]] Item view() {
     const std::string alias = name();
     const std::string prefix = alias + '.';
-    const auto view = one_of<std::string>({"plain", "limited", "grouped", "windowed", "joined", "united"});
+    const auto view =
+        one_of<std::string>({"plain", "limited", "grouped", "windowed", "joined", "united"});
     return {view + " " + alias, {{prefix + "id", 'i'}, {prefix + "k", 'i'}, {prefix + "t", 't'}}};
   }
   [[nodiscard]] Item derived(int depth) {
@@ -234,7 +238,8 @@ class QueryMaker {
     const std::string inner = select({}, depth, &columns);
     return renamed(inner, columns, "");
   }
-  [[nodiscard]] Item renamed(const std::string& inner, const Columns& columns, const char* lateral) {
+  [[nodiscard]] Item renamed(const std::string& inner, const Columns& columns,
+                             const char* lateral) {
     const std::string alias = name();
     Columns outer;
     std::string list;
@@ -269,7 +274,8 @@ class QueryMaker {
     if (left_ > 0) --left_;
     if (!with_.empty() && choices_.one_in(6)) {
       const std::string alias = name();
-      return {with_ + " " + alias, {{alias + ".id", 'i'}, {alias + ".k", 'i'}, {alias + ".t", 't'}}};
+      return {with_ + " " + alias,
+              {{alias + ".id", 'i'}, {alias + ".k", 'i'}, {alias + ".t", 't'}}};
     }
     if (choices_.one_in(4)) return view();
     if (depth > 0 && left_ > 0 && choices_.one_in(3)) return derived(depth - 1);
@@ -285,12 +291,16 @@ class QueryMaker {
       // Only conditions that a full join can be made by.
       std::string on = column_pair(left.columns, right.columns);
       left.sql += " full join " + right.sql + " on " + on;
-      if (on != "true" && choices_.one_in(3)) left.sql += " and " + column_pair(left.columns, right.columns);
+      if (on != "true" && choices_.one_in(3))
+        left.sql += " and " + column_pair(left.columns, right.columns);
     } else {
-      left.sql += std::vector<std::string>{" join ", " join ", " left join ", " left join ", " right join "}[kind - 2];
-      left.sql += right.sql + " on " +
-                  (choices_.one_in(3) ? condition(all, {}, 0) : column_pair(left.columns, right.columns));
-      if (choices_.one_in(3)) left.sql += " and " + condition(all, {}, depth > 0 && choices_.one_in(4) ? 1 : 0);
+      left.sql += std::vector<std::string>{" join ", " join ", " left join ", " left join ",
+                                           " right join "}[kind - 2];
+      left.sql +=
+          right.sql + " on " +
+          (choices_.one_in(3) ? condition(all, {}, 0) : column_pair(left.columns, right.columns));
+      if (choices_.one_in(3))
+        left.sql += " and " + condition(all, {}, depth > 0 && choices_.one_in(4) ? 1 : 0);
     }
     left.columns = std::move(all);
     return left;
@@ -301,7 +311,8 @@ class QueryMaker {
     Item item = choices_.one_in(3) ? view() : choices_.one_in(5) ? derived(0) : table();
     if (!choices_.one_in(3)) item = join(std::move(item), choices_.one_in(4) ? view() : table(), 0);
     std::string text;
-    for (const Column& column : item.columns) text += (text.empty() ? "select " : ", ") + column.name;
+    for (const Column& column : item.columns)
+      text += (text.empty() ? "select " : ", ") + column.name;
     if (choices_.one_in(6)) text += ", counted(" + std::to_string(choices_.below(3)) + ")";
     text += " from " + item.sql;
     if (choices_.one_in(5)) return text;
@@ -318,7 +329,8 @@ class QueryMaker {
     const std::string left = tables();
     const std::string right = tables();
     const auto join = [&](const char* kind, const std::string& on) {
-      return "select l.*, r.* from " + left + " l " + kind + " join " + right + " r on l.id = r.id and " + on;
+      return "select l.*, r.* from " + left + " l " + kind + " join " + right +
+             " r on l.id = r.id and " + on;
     };
     switch (which) {
       case 0:
@@ -328,7 +340,8 @@ class QueryMaker {
       case 2:
         return join("full", "l." + is);
       case 3:
-        return "select l.*, r.* from (" + left + " l left join c s on l." + is + ") join " + right + " r on l.id = r.id";
+        return "select l.*, r.* from (" + left + " l left join c s on l." + is + ") join " + right +
+               " r on l.id = r.id";
       case 4:
         return "select l.* from " + left + " l where l." + is + " or l.id = 1";
       case 5:
@@ -337,26 +350,30 @@ class QueryMaker {
         return "select l.* from " + left + " l where " + of + " = all (" +
                parameter(ListBuilder().build()) + "::" + sql_type(column.type) + "[])";
       case 7:
-        return "select l.* from " + left + " l where " + of + " in (" + literal(choices_, column.type) + ", " +
-               literal(choices_, column.type) + ")";
+        return "select l.* from " + left + " l where " + of + " in (" +
+               literal(choices_, column.type) + ", " + literal(choices_, column.type) + ")";
       case 8:
         return "select l.* from " + left + " l where l.v::varchar(1) = 'a'";
       case 9:
-        return "select l.*, r.* from " + left + " l join " + right + " r on " + (choices_.one_in(2) ? "l.t" : "l.v") +
-               " = r.c where r.c = " + value('c');
+        return "select l.*, r.* from " + left + " l join " + right + " r on " +
+               (choices_.one_in(2) ? "l.t" : "l.v") + " = r.c where r.c = " + value('c');
       case 10:
-        return "select l.id, (select count(*) from " + right + " r where l." + is + ") from " + left + " l";
+        return "select l.id, (select count(*) from " + right + " r where l." + is + ") from " +
+               left + " l";
       case 11:
         return "select d.* from (select * from " + left + " order by id limit 2) d where d." + is;
       case 12:
-        return "select d.* from (select *, row_number() over (order by id) from " + left + ") d where d." + is;
+        return "select d.* from (select *, row_number() over (order by id) from " + left +
+               ") d where d." + is;
       case 13:
-        return "select d.* from (select distinct on (k) * from " + left + " order by k, id) d where d." + is;
+        return "select d.* from (select distinct on (k) * from " + left +
+               " order by k, id) d where d." + is;
       case 14:
-        return "with w as (select * from " + left + " where " + is + ") select w.*, r.id from w left join " + right +
-               " r on r.id = w.id";
+        return "with w as (select * from " + left + " where " + is +
+               ") select w.*, r.id from w left join " + right + " r on r.id = w.id";
       default:
-        return "select counted(" + std::to_string(choices_.below(3)) + "), " + parameter(bound('i')) + "::int";
+        return "select counted(" + std::to_string(choices_.below(3)) + "), " +
+               parameter(bound('i')) + "::int";
     }
   }
 
@@ -376,7 +393,8 @@ class QueryMaker {
     if (depth > 0 && choices_.one_in(10)) return set_operation(outside, depth, columns);
     const Item item = from(depth);
     Columns out;
-    for (std::size_t count = choices_.below(3) + 1; count > 0; --count) out.push_back(one_of(item.columns));
+    for (std::size_t count = choices_.below(3) + 1; count > 0; --count)
+      out.push_back(one_of(item.columns));
     std::string list;
     for (const Column& column : out) list += (list.empty() ? "" : ", ") + column.name;
     const std::string tail = " from " + item.sql + where(item.columns, outside, depth);
@@ -392,7 +410,8 @@ class QueryMaker {
         const std::string by = list;
         number("count(*)::int");
         give();
-        return "select " + list + tail + " group by " + by + (choices_.one_in(3) ? " having count(*) > 1" : "");
+        return "select " + list + tail + " group by " + by +
+               (choices_.one_in(3) ? " having count(*) > 1" : "");
       }
       case 1: {
         const std::string by = list;
@@ -409,7 +428,8 @@ class QueryMaker {
         return "select distinct " + list + tail;
       case 4:
         give();
-        return "select distinct on (" + out[0].name + ") " + list + tail + " order by " + list + total(item);
+        return "select distinct on (" + out[0].name + ") " + list + tail + " order by " + list +
+               total(item);
       case 5:
         give();
         return "select " + list + tail + " order by " + list + total(item) + " limit " +
@@ -455,12 +475,14 @@ class QueryMaker {
     if (!choices_.one_in(6)) return "";
     const Item item = table();
     const std::string prefix = item.columns[0].name.substr(0, item.columns[0].name.size() - 2);
-    const std::string inner = "select " + prefix + "id, " + prefix + "k::int, " + prefix + "t from " + item.sql +
-                              where(item.columns, {}, 0);
+    const std::string inner = "select " + prefix + "id, " + prefix + "k::int, " + prefix +
+                              "t from " + item.sql + where(item.columns, {}, 0);
     with_ = "w";
     if (choices_.one_in(3))
-      return "with recursive w (id, k, t) as (" + inner + " union select p.k, p.n::int, p.t from a p, w where p.id = w.k) ";
-    return std::string("with w (id, k, t) as ") + (choices_.one_in(2) ? "materialized (" : "(") + inner + ") ";
+      return "with recursive w (id, k, t) as (" + inner +
+             " union select p.k, p.n::int, p.t from a p, w where p.id = w.k) ";
+    return std::string("with w (id, k, t) as ") + (choices_.one_in(2) ? "materialized (" : "(") +
+           inner + ") ";
   }
 
   Choices& choices_;
@@ -492,7 +514,8 @@ inline std::string random_write(Choices& choices, const std::vector<std::string>
       std::string row = std::to_string(table == "b_1" ? choices.below(3) : choices.below(6));
       for (std::size_t at = 1; at < columns.size(); ++at) row += ", " + value(columns[at]);
       return "insert into " + table + " values (" + row + ") on conflict " +
-             (choices.one_in(2) ? "do nothing" : "(id) do update set k = excluded.k, t = excluded.t");
+             (choices.one_in(2) ? "do nothing"
+                                : "(id) do update set k = excluded.k, t = excluded.t");
     }
     case 2:
       return "delete from " + table + " where " + condition();
@@ -500,8 +523,10 @@ inline std::string random_write(Choices& choices, const std::vector<std::string>
       return "update " + table + " set id = id where " + condition();
     default: {
       const Column column = columns[1 + choices.below(columns.size() - 1)];
-      if (choices.one_in(3)) return "update " + table + " set " + column.name + " = " + value(column);
-      return "update " + table + " set " + column.name + " = " + value(column) + " where " + condition();
+      if (choices.one_in(3))
+        return "update " + table + " set " + column.name + " = " + value(column);
+      return "update " + table + " set " + column.name + " = " + value(column) + " where " +
+             condition();
     }
   }
 }

@@ -64,7 +64,8 @@ Texts texts_of(const std::vector<Target>& targets) {
 }
 
 bool meet(const Texts& one, const Texts& other) {
-  return std::ranges::any_of(one, [&other](const std::string& text) { return other.contains(text); });
+  return std::ranges::any_of(one,
+                             [&other](const std::string& text) { return other.contains(text); });
 }
 
 struct World {
@@ -99,8 +100,9 @@ struct World {
   // before.
   [[nodiscard]] Texts reported_by(const std::string& before, const std::string& write) {
     std::vector<Target> all;
-    for (const Row row : connection.run(before + "; begin; " + write +
-                                        "; select kind, target from querymark.log where xid = pg_current_xact_id()")) {
+    for (const Row row : connection.run(
+             before + "; begin; " + write +
+             "; select kind, target from querymark.log where xid = pg_current_xact_id()")) {
       const auto targets = targets_in_log(row[0].as<std::string>(), row[1].as<std::string>());
       REQUIRE(targets);
       all.insert(all.end(), targets->begin(), targets->end());
@@ -125,7 +127,8 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
   UNSCOPED_INFO(query.sql);
   UNSCOPED_INFO(analysis.str());
   REQUIRE(analysis.verdict == Verdict::cache);
-  if (std::ranges::any_of(analysis.occurrences, [](const Occurrence& one) { return !one.route.empty(); }))
+  if (std::ranges::any_of(analysis.occurrences,
+                          [](const Occurrence& one) { return !one.route.empty(); }))
     ++world.routed;
   const std::vector<ParameterView> values(query.parameters.begin(), query.parameters.end());
   const Texts targets = texts_of(targets_of(analysis, values));
@@ -152,7 +155,8 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
     try {
       hit = world.reported_by(end, sql);
       after = world.result(query);
-    } catch (const Error&) {  // a value that the partition doesn't take, or a result that can't be told
+    } catch (
+        const Error&) {  // a value that the partition doesn't take, or a result that can't be told
     }
     const bool keep = after && choices.one_in(2);
     end = keep ? "commit" : "rollback";
@@ -190,7 +194,8 @@ TEST_CASE("footprints: no write that changes a result goes by unnoticed, and eac
   // A busy machine takes longer until each broken rule has been noticed.
   const auto goes_on = [&] {
     const auto spent = std::chrono::steady_clock::now() - begin;
-    return spent < budget() || (caught.size() < static_cast<std::size_t>(kLastBroken) && spent < 5 * budget());
+    return spent < budget() ||
+           (caught.size() < static_cast<std::size_t>(kLastBroken) && spent < 5 * budget());
   };
   for (std::uint64_t round = 0; goes_on(); ++round) {
     Choices choices(first + round);
@@ -205,8 +210,9 @@ TEST_CASE("footprints: no write that changes a result goes by unnoticed, and eac
     harmless += world.harmless, changes += world.changes;
   }
   std::cout << "footprints: seed " << first << ", " << queries << " queries (" << failed
-            << " could not run), " << routed << " with a route, " << writes << " writes, " << changes
-            << " changed the result, " << harmless << " were judged harmless; broken rules noticed:";
+            << " could not run), " << routed << " with a route, " << writes << " writes, "
+            << changes << " changed the result, " << harmless
+            << " were judged harmless; broken rules noticed:";
   for (int rule = 1; rule <= static_cast<int>(kLastBroken); ++rule) {
     std::cout << ' ' << caught[static_cast<Broken>(rule)];
     INFO("rule " << rule << " of Broken, seed " << first);

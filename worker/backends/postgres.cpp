@@ -3,6 +3,7 @@
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/postgres/migrate.hpp"
+#include "querymark/postgres/track.hpp"
 #include "querymark/postgres/url.hpp"
 
 namespace querymark::cli {
@@ -42,6 +43,23 @@ class PostgresBackend final : public Backend {
     options.namespace_name = namespace_name;
     options.connections = 1;
     return std::make_unique<postgres::Database>(url, cache, options);
+  }
+  [[nodiscard]] TrackReport track(const std::string& url,
+                                  const TrackOptions& options) const override {
+    return postgres::track(url, options);
+  }
+  [[nodiscard]] TrackReport untrack(const std::string& url,
+                                    const TrackOptions& options) const override {
+    return postgres::untrack(url, options);
+  }
+  [[nodiscard]] std::vector<Finding> check_tracking(const std::string& url,
+                                                    const TrackOptions& options) const override {
+    return postgres::check_tracking(url, options);
+  }
+  // In the session of a database of the library's, by which queries would be analysed.
+  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql) const override {
+    Cache cache({.memory_bytes = 1U << 20U});
+    return postgres::Database(url, cache, {.connections = 1}).analyse(sql);
   }
 };
 

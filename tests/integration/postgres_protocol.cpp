@@ -16,7 +16,6 @@ using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using Verdict = TcpGate::Verdict;
 
 namespace {
 
@@ -59,10 +58,11 @@ struct Gated {
   }
   Marks& marks() { return db.source().marks(); }
   // Applies `verdict` to the answers of the tail, which name the epoch: to the first, or to all.
-  void tail_answers(Verdict verdict, bool all) {
+  void tail_answers(TcpGate::Verdict verdict, bool all) {
     log.set_rule([verdict, all, epoch = marks().cursor().epoch.hex(), done = false](
                      bool to_server, const std::string& chunk) mutable {
-      if (to_server || done || chunk.find(epoch) == std::string::npos) return Verdict::pass;
+      if (to_server || done || chunk.find(epoch) == std::string::npos)
+        return TcpGate::Verdict::pass;
       done = !all;
       return verdict;
     });
@@ -76,14 +76,15 @@ struct Gated {
   postgres::Database db;
 };
 
-Verdict hold_acknowledgement(bool to_server, const std::string& chunk) {
-  return !to_server && chunk.find("COMMIT") != std::string::npos ? Verdict::hold : Verdict::pass;
+TcpGate::Verdict hold_acknowledgement(bool to_server, const std::string& chunk) {
+  return !to_server && chunk.find("COMMIT") != std::string::npos ? TcpGate::Verdict::hold
+                                                                 : TcpGate::Verdict::pass;
 }
 // Not what prepares it.
-Verdict hold_commit(bool to_server, const std::string& chunk) {
+TcpGate::Verdict hold_commit(bool to_server, const std::string& chunk) {
   const bool commits = to_server && chunk.find("querymark_commit") != std::string::npos &&
                        chunk.find("begin isolation level") == std::string::npos;
-  return commits ? Verdict::hold : Verdict::pass;
+  return commits ? TcpGate::Verdict::hold : TcpGate::Verdict::pass;
 }
 
 // Returns once the thread sleeps, as one that waits for a lock does.
@@ -137,7 +138,7 @@ TEST_CASE(
     "target is not (hard case 4)",
     "[protocol]") {
   Gated gated;
-  gated.tail_answers(Verdict::cut, true);
+  gated.tail_answers(TcpGate::Verdict::cut, true);
   CHECK_THROWS_AS(gated.db.catch_up(), Error);  // so writes do not look at it themselves
   gated.set_price(1, 9.0);
   gated.set_price(2, 8.0);
@@ -158,7 +159,7 @@ TEST_CASE(
     "[protocol]") {
   Gated gated;
   static_cast<void>(gated.price(1));
-  gated.tail_answers(Verdict::hold, false);
+  gated.tail_answers(TcpGate::Verdict::hold, false);
   std::thread first([&] { gated.db.catch_up(); });
   gated.log.await_held();
   gated.set_elsewhere(1, 9.0);
@@ -241,7 +242,7 @@ TEST_CASE(
   Cache cache{{.memory_bytes = 64U << 20U, .clock = &clock}};
   Gated gated(0ms, &cache);
   static_cast<void>(gated.price(1));
-  gated.tail_answers(Verdict::truncate, true);
+  gated.tail_answers(TcpGate::Verdict::truncate, true);
   gated.set_elsewhere(1, 9.0);
   try {
     gated.db.catch_up();
@@ -266,9 +267,10 @@ TEST_CASE("postgres protocol: a fill whose answer arrives in part stores nothing
   static_cast<void>(gated.price(2));
   const auto truncate = [&](bool all) {
     gated.pool.set_rule([all, done = false](bool to_server, const std::string& chunk) mutable {
-      if (to_server || done || chunk.find("price") == std::string::npos) return Verdict::pass;
+      if (to_server || done || chunk.find("price") == std::string::npos)
+        return TcpGate::Verdict::pass;
       done = !all;
-      return Verdict::truncate;
+      return TcpGate::Verdict::truncate;
     });
   };
   truncate(true);

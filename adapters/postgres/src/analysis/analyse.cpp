@@ -46,7 +46,7 @@ Occurrence occurrence_of(const RelationFacts& relation, const Seen& seen) {
   return occurrence;
 }
 
-void add_seen(std::vector<Seen> all, const Facts& facts, Analysis& analysis) {
+void add_seen(const std::vector<Seen>& all, const Facts& facts, Analysis& analysis) {
   for (const Seen& seen : all) {
     const auto found = facts.relations.find(seen.relation);
     if (found == facts.relations.end())

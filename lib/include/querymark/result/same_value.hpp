@@ -15,7 +15,7 @@ namespace querymark::detail {
 template <class T>
 [[nodiscard]] std::optional<bool> same_value(const T& a, const T& b) {
   if constexpr (std::floating_point<T>) {
-    return a == b || (a != a && b != b);
+    return a == b || (a != a && b != b);  // NOLINT(misc-redundant-expression): of NaN they differ
   } else if constexpr (requires {
                          typename T::value_type;
                          a.has_value();

@@ -11,8 +11,8 @@
 namespace querymark::postgres {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
 
 // Pauses before the connection is tried again: while others use it, and while a ring is held up.
 constexpr std::chrono::milliseconds kBusy{1};
@@ -35,7 +35,7 @@ void NotifyDoorbell::ring() noexcept { log_->bell().ring(); }
 
 void NotifyDoorbell::wait(nanoseconds timeout) {
   Bell& bell = log_->bell();
-  auto now = Clock::now();
+  auto now = steady_clock::now();
   const auto deadline = now + timeout;
   for (bool heard = false, last = false;;) {
     if (bell.take_interrupt()) return;
@@ -53,7 +53,7 @@ void NotifyDoorbell::wait(nanoseconds timeout) {
       longest = rings_held;
     }
     if (bell.take_rung() || last) return;
-    now = Clock::now();
+    now = steady_clock::now();
     last = now >= deadline;
     heard = bell.sleep(std::min<nanoseconds>(deadline - now, longest)) || heard;
   }

@@ -13,12 +13,12 @@
 namespace querymark::postgres {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 // False when the deadline passes first.
-bool await(int socket, short events, Clock::time_point deadline) {
+bool await(int socket, short events, steady_clock::time_point deadline) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd state{socket, events, 0};
     const int ready = ::poll(&state, 1, static_cast<int>(left.count()));
@@ -42,7 +42,7 @@ std::string last_state(std::string_view message) {
 }  // namespace
 
 std::string state_of_refusal(const std::string& keywords) {
-  const auto deadline = Clock::now() + std::chrono::seconds(1);
+  const auto deadline = steady_clock::now() + std::chrono::seconds(1);
   const ConnectionHandle attempt(PQconnectStart(keywords.c_str()));
   if (!attempt) return {};
   PQsetErrorVerbosity(attempt.get(), PQERRORS_SQLSTATE);

@@ -13,7 +13,7 @@ constexpr std::string_view kAll = "%all:";
 constexpr std::string_view kRow = "%row:";
 constexpr std::string_view kSchema = "%schema";
 
-Target named(std::string text) {
+Target named(const std::string& text) {
   auto target = Target::from_log(to_string(TargetKind::tracked), text);
   if (!target)
     throw ConfigError("a relation's name, or a value in it, of " + std::to_string(text.size()) +

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 #include <mutex>
+#include <string_view>
+#include <tuple>
 
 namespace querymark {
 
@@ -41,8 +43,9 @@ std::vector<HotList::Spot> HotList::top(std::size_t most) const {
     }
   }
   // What is sure counts: who came last has the count of the one whose place it took.
-  std::ranges::stable_sort(spots, std::ranges::greater(),
-                           [](const Spot& spot) { return spot.count - spot.error; });
+  std::ranges::sort(spots, std::ranges::greater(), [](const Spot& spot) {
+    return std::tuple(spot.count - spot.error, spot.count, std::string_view(spot.bytes));
+  });
   if (spots.size() > most)
     spots.erase(spots.begin() + static_cast<std::ptrdiff_t>(most), spots.end());
   return spots;

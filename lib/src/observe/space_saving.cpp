@@ -21,8 +21,7 @@ SpaceSaving::Place SpaceSaving::add(std::uint64_t id, std::uint64_t by) noexcept
   if (size_ < kPlaces) {
     ++size_;
   } else {
-    place = static_cast<std::size_t>(std::min_element(counts_.begin(), counts_.end()) -
-                                     counts_.begin());
+    place = static_cast<std::size_t>(std::ranges::min_element(counts_) - counts_.begin());
     error = counts_[place];
   }
   ids_[place] = id;

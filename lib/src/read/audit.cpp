@@ -108,14 +108,14 @@ void require_sensible(const AuditOptions& options, bool has_executor) {
 
 std::uint32_t audited_one_of(const AuditOptions& options) noexcept {
   if (options.share <= 0) return 0;
-  constexpr double kMost = std::numeric_limits<std::uint32_t>::max() / 2;
+  constexpr double kMost = std::numeric_limits<std::int32_t>::max();
   return static_cast<std::uint32_t>(std::clamp(std::round(1 / options.share), 1.0, kMost));
 }
 
 // From 1 to 2n - 1: n on average, and no rhythm of the application's is missed.
 bool AuditCountdown::start(std::uint32_t one_of) noexcept {
   const bool first = left == 0;
-  thread_local std::uint64_t state = process_hash("audit") | 1U;
+  static thread_local std::uint64_t state = process_hash("audit") | 1U;
   state ^= state << 13U;  // xorshift64: Marsaglia, "Xorshift RNGs", 2003
   state ^= state >> 7U;
   state ^= state << 17U;

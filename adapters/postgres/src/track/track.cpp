@@ -115,6 +115,7 @@ class Work {
 
 std::vector<std::string> names_of(const TrackedHead& head) {
   std::vector<std::string> names;
+  names.reserve(head.routes.size());
   for (const auto& route : head.routes) names.push_back(route_name(route));
   return names;
 }
@@ -225,7 +226,6 @@ std::vector<Finding> check_tracking(const std::string& url, const TrackOptions& 
                           table.refusal.empty() ? advice : ""});
       continue;
     }
-    std::string note;
     const auto head = table.head();
     const bool good = table.refusal.empty() && head && head->relation == table.relation &&
                       statements_to_track(table, *head, firing_for(table, options)).empty();

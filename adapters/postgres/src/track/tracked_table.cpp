@@ -161,6 +161,7 @@ TableFound find_table(Connection& connection, std::uint32_t oid) {
          .routable = row["routable"].as<bool>() && !row["loose"].as<bool>(),
          .key = static_cast<int>(row["key"].as<std::optional<std::int64_t>>().value_or(-1) + 1)});
   std::vector<std::int64_t> oids;
+  oids.reserve(table.members.size());
   for (const auto& member : table.members) oids.push_back(member.oid);
   const OwnedParameter all = as_parameter(oids);
   for (const Row row : connection.query(sql::track_functions.text, {id(table.root), all}))

@@ -31,7 +31,7 @@ class Footprints {
       tables_.push_back(item.table.empty() ? nullptr : find(item.table));
   }
 
-  std::vector<Footprint> all() const {
+  [[nodiscard]] std::vector<Footprint> all() const {
     std::vector<Footprint> footprints;
     for (std::size_t item = 0; item < tables_.size(); ++item)
       if (tables_[item] != nullptr) footprints.push_back({tables_[item], occurrence_of(item)});

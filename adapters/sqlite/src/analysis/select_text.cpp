@@ -184,8 +184,8 @@ class FromReader {
   // From an opening parenthesis to behind the closing one.
   void skip_group() {
     const std::size_t depth = tokens_[at_].depth;
-    while (++at_ < tokens_.size() && tokens_[at_].depth > depth) {
-    }
+    ++at_;
+    while (at_ < tokens_.size() && tokens_[at_].depth > depth) ++at_;
     ++at_;
   }
 

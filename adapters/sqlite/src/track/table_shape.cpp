@@ -157,12 +157,12 @@ TableShape shape_of(Connection& connection, const std::string& table) {
   if (rows.empty()) return shape;
   shape.name = rows.row(0)["name"].as<std::string>();
   const std::string_view kind = rows.row(0)["type"].view();
-  using enum TableShape::Kind;
-  shape.kind = is_internal(shape.name) || kind == "shadow" ? internal
-               : kind == "view"                            ? view
-               : kind == "virtual"                         ? virtual_table
-                                                           : TableShape::Kind::table;
-  if (shape.kind != TableShape::Kind::table) return shape;
+  using Kind = TableShape::Kind;
+  shape.kind = is_internal(shape.name) || kind == "shadow" ? Kind::internal
+               : kind == "view"                            ? Kind::view
+               : kind == "virtual"                         ? Kind::virtual_table
+                                                           : Kind::table;
+  if (shape.kind != Kind::table) return shape;
   read_columns(connection, shape);
   read_keys(connection, shape, rows.row(0)["wr"].as<bool>());
   read_triggers(connection, shape);

@@ -39,7 +39,7 @@ std::string escaped(const std::string& column) {
 
 // The value as it stands in an intent; NULL where it is not reported.
 std::string value_of(const ColumnShape& column, std::string_view row) {
-  const std::string at = column_in(row, column.name);
+  std::string at = column_in(row, column.name);
   if (column.is_rowid) return at;
   if (column.type == RouteType::integer)
     return std::string("case when typeof(")
@@ -77,7 +77,7 @@ class TriggerWriter {
                 TriggerRules rules)
       : shape_(shape), routes_(routes), relation_(relation_of(shape)), rules_(rules) {}
 
-  std::vector<TriggerText> all() const {
+  [[nodiscard]] std::vector<TriggerText> all() const {
     std::vector<TriggerText> triggers;
     if (rules_.guard) {
       add(triggers, "guard_insert", "BEFORE INSERT", "", guards(false));

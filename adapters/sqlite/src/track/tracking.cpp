@@ -52,8 +52,10 @@ Tracking tracking_of(const TableShape& shape) {
     found.why = "it is not tracked";
     return found;
   }
-  for (const TriggerText& trigger : ours)
-    if ((found.routes = routes_in(trigger.sql))) break;
+  for (const TriggerText& trigger : ours) {
+    found.routes = routes_in(trigger.sql);
+    if (found.routes) break;
+  }
   if (!found.routes) {
     found.why = "its triggers are not those of this version";
     return found;

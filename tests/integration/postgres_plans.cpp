@@ -143,7 +143,8 @@ TEST_CASE(
       {sql::coverage, "(text, text, text, bigint)", "('shop', '999980', '1000000', 1000)", 2 * 21},
   };
   // None is forgotten: what else names the two tables has a test of its own, or only adds rows.
-  std::set<std::string_view> looked_at{sql::log_page.name, sql::append.name, sql::append_one.name};
+  std::set<std::string_view> looked_at{sql::log_page.name, sql::append.name, sql::append_one.name,
+                                       sql::track_report_definitions.name};
   for (const Case& each : cases) looked_at.insert(each.statement.name);
   for (const SqlStatement& statement : sql::kStatements) {
     CAPTURE(statement.name);

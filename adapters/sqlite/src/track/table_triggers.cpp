@@ -203,6 +203,7 @@ class TriggerWriter {
 
   [[nodiscard]] std::string any_key_changes() const {
     std::vector<std::string> changes;
+    changes.reserve(shape_.keys.size());
     for (const UniqueKey& key : shape_.keys) changes.push_back(key_changes(key));
     return " WHEN " + joined(changes, " or ");
   }

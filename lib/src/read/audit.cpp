@@ -25,12 +25,6 @@
 namespace querymark {
 namespace {
 
-// The prefix is interned and alive as long as the task: its address stands for its bytes.
-std::string task_name(const KeyView& key) {
-  std::string name = "audit " + std::to_string(reinterpret_cast<std::uintptr_t>(key.prefix)) + ':';
-  return name.append(key.parameters);
-}
-
 bool served(const Source& source, const Entry& entry, const ReadRequest& request,
             MonotonicTime now) {
   return source.marks().trusted(now) &&
@@ -78,7 +72,7 @@ void audit(Source& source, ReadRequest& request) {
 Offloaded submit_audit(Source& source, const ReadRequest& request) {
   Offload* const offload = source.cache().options().offload.get();
   if (offload == nullptr) return Offloaded::disabled;
-  std::string name = task_name(request.call.view);
+  std::string name = "audit " + task_key(request.call.view);
   if (offload->has(name)) return Offloaded::duplicate;
   const std::shared_ptr<ReadRequest> own = detached(request);
   if (!own) return Offloaded::disabled;

@@ -1,6 +1,5 @@
 #include "querymark/read/refresh.hpp"
 
-#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -15,12 +14,6 @@
 
 namespace querymark {
 namespace {
-
-// The prefix is interned and alive as long as the task: its address stands for its bytes.
-std::string task_key(const KeyView& key) {
-  std::string name = std::to_string(reinterpret_cast<std::uintptr_t>(key.prefix)) + ':';
-  return name.append(key.parameters);
-}
 
 // One that fails is not tried again at each hit.
 void refresh(Source& source, ReadRequest& request, const std::string& name) {

@@ -142,8 +142,11 @@ TEST_CASE("cli metrics: health tells in a line why not", "[cli_metrics]") {
   const Telling telling(shop);
   telling.await_answer("/healthz", "200 OK");
   CHECK(body_of(telling.get("/healthz")) == "ok\n");
-  shop.execute("update querymark_consumer set down_since = 1, down_reason = 'no\nroom'");
-  telling.await_answer("/healthz", "503 Service Unavailable");
+  // Told again until it is read: the worker's first claim may only now be on its way, and ends it.
+  await("the target is told to be down", 30s, [&] {
+    shop.execute("update querymark_consumer set down_since = 1, down_reason = 'no\nroom'");
+    return telling.get("/healthz").find("503 Service Unavailable") != std::string::npos;
+  });
   const std::string why = body_of(telling.get("/healthz"));
   CHECK_THAT(why, Contains("of the namespace shop takes nothing, for ") && Contains("no\\nroom\n"));
   shop.execute("update querymark_consumer set down_since = null");

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
@@ -270,4 +271,30 @@ TEST_CASE("refresh: a source that goes waits for what runs, and what waits never
   gone.get();
   CHECK(f.loader.loads == 3);
   CHECK(f.offload->stats().running == 0);
+}
+
+TEST_CASE("refresh: what loads on a caller's own connection is loaded by its callers alone",
+          "[refresh]") {
+  Refreshing f;
+  struct OnOwnConnection final : Loader {
+    LoadedRows load(std::string_view /*sql*/, std::span<const ParameterView> /*of*/) override {
+      ++loads;
+      return {number(1)};
+    }
+    bool borrowed() const noexcept override { return true; }
+    std::atomic<int> loads = 0;
+  } own;
+  const auto fetch = [&](const std::string& sql, const ReadPolicy& policy) {
+    return Query(*f.source, own, sql, Parameters()).ttl(10s).policy(policy).fetch();
+  };
+  const ReadPolicy ahead{.stale_while_refreshing = 1min, .refresh_ahead = 0.5};
+  static_cast<void>(fetch("select n", ahead));
+  f.clock.advance(6s);  // for a refresh ahead of time
+  CHECK(fetch("select n", ahead).outcome().is_hit());
+  f.clock.advance(6s);  // past its end
+  CHECK(fetch("select n", ahead).outcome().is_hit());
+  CHECK(fetch("select m", {.hard_timeout = 1h}).outcome().status == ReadStatus::miss);
+  f.settle();
+  CHECK(own.loads == 2);  // the callers'
+  CHECK(f.cache.stats().refreshes == 0);
 }

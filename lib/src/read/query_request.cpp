@@ -26,13 +26,17 @@ std::vector<TargetId> with_ids_of(std::span<const Target> implied,
   return ids.values();
 }
 
+void fail_on_loop(std::string_view sql) {
+  throw ConfigError(
+      "a query in a caller's own transaction or on its connection is read by the thread that has "
+      "it, "
+      "not on an event loop: " +
+      excerpt(sql, kShownOfSql));
+}
+
 std::unique_ptr<ReadRequest> detached(const ReadRequest& request, std::string_view sql) {
   std::unique_ptr<ReadRequest> own = querymark::detached(request);
-  if (!own)
-    throw ConfigError(
-        "a query in a caller's own transaction is read by the thread that has the transaction, "
-        "not on an event loop: " +
-        excerpt(sql, kShownOfSql));
+  if (!own) fail_on_loop(sql);
   return own;
 }
 

@@ -74,6 +74,15 @@ class Queries {
       return querymark::get_or_load<T>(source, name, apart, std::forward<Load>(load));
     });
   }
+  /// For drivers: what memory has, or else the read that is yet to be run. Does not block.
+  template <class T, class Load>
+  [[nodiscard]] detail::BegunRead<Cached<T>> begin_get_or_load(std::string_view name,
+                                                               const ReadOptions& options,
+                                                               Load load) {
+    return under_session(name, options, [&](Source& source, const ReadOptions& apart) {
+      return detail::begin_get_or_load<T>(source, name, apart, std::move(load));
+    });
+  }
   /// Why such a value is served or not, asked with the same options; see `Explanation`.
   template <class T>
   [[nodiscard]] Explanation explain(std::string_view name, const ReadOptions& options) {

@@ -22,6 +22,9 @@ struct BegunRead {
 template <class Handle>
 struct AsyncCalls;
 
+/// Throws ConfigError: only the thread that has the connection can read this.
+[[noreturn]] void fail_on_loop(std::string_view sql);
+
 /// The request on its own feet, with all that its call declares. Throws ConfigError where it can't be.
 [[nodiscard]] std::unique_ptr<ReadRequest> detached(const ReadRequest& request,
                                                     std::string_view sql);

@@ -21,6 +21,10 @@ class Source;
 class Target;
 template <class T>
 class Cached;
+namespace detail {
+template <class Handle>
+struct BegunRead;
+}
 struct Explanation;
 struct ReadOptions;
 
@@ -61,6 +65,11 @@ class Cache {
   template <class T, class Load>
   [[nodiscard]] Cached<T> get_or_load(std::string_view name, const ReadOptions& options,
                                       Load&& load);
+  /// For drivers: what memory has, or else the read that is yet to be run. Does not block.
+  template <class T, class Load>
+  [[nodiscard]] detail::BegunRead<Cached<T>> begin_get_or_load(std::string_view name,
+                                                               const ReadOptions& options,
+                                                               Load load);
   /// Why such a value is served or not, asked with the same options; see `Explanation`.
   template <class T>
   [[nodiscard]] Explanation explain(std::string_view name, const ReadOptions& options);

@@ -46,6 +46,9 @@ class Loader {
   [[nodiscard]] virtual const std::string* session() const noexcept { return nullptr; }
   /// True when each load sees a snapshot of its own, so that loads can't be shared.
   [[nodiscard]] virtual bool isolated() const { return false; }
+  /// True when it loads on what belongs to its caller: on his thread alone, and not after his call. So
+  /// nothing is loaded by it in the background, or for an event loop.
+  [[nodiscard]] virtual bool borrowed() const noexcept { return false; }
   /// Who tells on what a query depends, in the session that this loader loads in. Null: nobody can. Lives as
   /// long as the loader.
   [[nodiscard]] virtual Analyser* analyser() noexcept { return nullptr; }

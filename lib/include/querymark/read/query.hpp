@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/begun_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/explanation.hpp"
 #include "querymark/read/query_request.hpp"
@@ -134,6 +135,29 @@ class Query {
                   "a cell can't be read as this type: specialise querymark::FieldTraits for it");
     return fetch_as<T>().one();
   }
+  /// The same three on an event loop: `co_await db.query(…).async_as<Product>(use_awaitable)`. The last
+  /// argument is a completion token; the query is copied. Include `querymark/asio/asio.hpp`, which says
+  /// more.
+  template <class Token>
+  auto async(Token&& token) const {
+    return start<ResultSet>(detail::NoMapper{}, std::forward<Token>(token));
+  }
+  template <class T, class Token>
+  auto async_as(Token&& token) const {
+    detail::require_row_type<T>();
+    return start<T>(detail::AutoMapper<T>{}, std::forward<Token>(token));
+  }
+  template <class T, class Mapper, class Token>
+  auto async_as(Mapper mapper, Token&& token) const {
+    detail::require_mapper<T, Mapper>();
+    return start<T>(mapper, std::forward<Token>(token));
+  }
+  /// For drivers: what memory has, or else the read that is yet to be run. Does not block. Throws
+  /// ConfigError for a query on a caller's own connection.
+  template <class T, class Mapper>
+  [[nodiscard]] detail::BegunRead<typename detail::StoredAs<T, Mapper>::Handle> begin_read(
+      const Mapper& mapper) const;
+
   /// The target that a key intent for this query hits.
   [[nodiscard]] Target key() const;
   /// How it is keyed, scoped, tagged and cached, and what memory has of its rows as a `Result`. Asks no
@@ -143,6 +167,11 @@ class Query {
  private:
   template <class T, class Mapper>
   typename detail::StoredAs<T, Mapper>::Handle run(const Mapper& mapper) const;
+  template <class T, class Mapper, class Token>
+  auto start(const Mapper& mapper, Token&& token) const;
+  // From memory, or what `miss(source, request)` returns.
+  template <class T, class Mapper, class Miss>
+  [[nodiscard]] ReadResult serve(const Mapper& mapper, Miss&& miss) const;
   // What memory knows its rows by, made into T.
   template <class T, class Mapper>
   [[nodiscard]] KeyPrefixRef prefix_as(const Source& source) const {
@@ -158,9 +187,8 @@ class Query {
   ReadOptions options_;
 };
 
-template <class T, class Mapper>
-typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
-  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+template <class T, class Mapper, class Miss>
+ReadResult Query::serve(const Mapper& mapper, Miss&& miss) const {
   Source& source = route_.source(sql_);
   Loader& loader = route_.loader();
   const KeyPrefixRef prefix = prefix_as<T, Mapper>(source);
@@ -179,18 +207,59 @@ typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) co
       hit && found.outcome.age >= options_.policy.refreshed_from(source.max_age(options_));
   const std::uint32_t one_of = detail::audited_one_of(source.options().audit);
   const bool audit = hit && !refresh && one_of != 0 && detail::is_sampled(one_of);
-  if (hit && !refresh && !audit) return Handle(std::move(found));
+  if (hit && !refresh && !audit) return found;
   const detail::NoTargets no_more;
   const std::vector<ParameterView> values = parameters_.views();
   detail::QueryRequest<T, Mapper, detail::NoTargets> request(call, options_, route_, values, mapper,
                                                              no_more);
   request.refused = found.outcome.refused;
-  if (!hit) return Handle(blocking_read(source, request));
+  if (!hit) return miss(source, request);
   if (refresh)
     refresh_later(source, request);
   else
     audit_later(source, request);
-  return Handle(std::move(found));
+  return found;
+}
+
+template <class T, class Mapper>
+typename detail::StoredAs<T, Mapper>::Handle Query::run(const Mapper& mapper) const {
+  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  return Handle(serve<T>(mapper, blocking_read));
+}
+
+template <class T, class Mapper>
+detail::BegunRead<typename detail::StoredAs<T, Mapper>::Handle> Query::begin_read(
+    const Mapper& mapper) const {
+  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  detail::BegunRead<Handle> begun{.source = &route_.source(sql_)};
+  if (route_.loader().borrowed()) detail::fail_on_loop(sql_);  // to ask it may block
+  begun.handle =
+      Handle(serve<T>(mapper, [&](Source& /*source*/, const ReadRequest& request) -> ReadResult {
+        begun.request = detail::detached(request, sql_);
+        begun.request->refused = request.refused;
+        return {};
+      }));
+  return begun;
+}
+
+namespace detail {
+
+/// An ad-hoc query and what its rows become, as calls on an event loop know a query.
+template <class T, class Mapper>
+struct QueryAs {
+  [[nodiscard]] auto begin_read() const { return query.template begin_read<T>(mapper); }
+
+  Query query;
+  Mapper mapper;
+};
+
+}  // namespace detail
+
+template <class T, class Mapper, class Token>
+auto Query::start(const Mapper& mapper, Token&& token) const {
+  using Handle = typename detail::StoredAs<T, Mapper>::Handle;
+  return detail::AsyncCalls<Handle>::call(detail::QueryAs<T, Mapper>{*this, mapper},
+                                          std::forward<Token>(token));
 }
 
 inline Explanation Query::explain() const {

@@ -232,7 +232,7 @@ class DetachedQuery final : private RequestCopy<Mapper>, public QueryRequest<T, 
 template <class T, class Mapper, class Targets>
 std::unique_ptr<ReadRequest> QueryRequest<T, Mapper, Targets>::detached(
     std::vector<Target> targets) const {
-  if (alone) return nullptr;
+  if (alone || loader_.borrowed()) return nullptr;
   ReadOptions said = options;
   said.tags = std::move(targets);
   if (analysed_) said.tagging = Tags::declared;  // they are among the targets

@@ -8,7 +8,10 @@
 ///     ...
 ///     const qm::Rows<Product> rows = co_await by_id.async(7, boost::asio::use_awaitable);
 ///
-/// Completion signature: `void(std::exception_ptr, Rows<T>)`, or Result instead of Rows. Any completion
+/// Queries that are built for one call have `.async(token)` and `.async_as<T>(token)`, values by a name
+/// `async_get_or_load<T>(cache, name, options, load, token)`.
+///
+/// Completion signature: `void(std::exception_ptr, Rows<T>)`, or Result (Cached<T>) instead of Rows. Any completion
 /// token (coroutines, callbacks, futures) and any executor: the one that is associated with the
 /// handler. What a call waits for (another's load, a pause, a deadline) costs no thread; what blocks
 /// (the database, shared tiers, the log) is done by the threads of the cache's `offload`, as many at
@@ -29,3 +32,4 @@
 
 #include "querymark/asio/async_calls.hpp"
 #include "querymark/asio/async_run.hpp"
+#include "querymark/asio/async_value.hpp"

@@ -19,7 +19,7 @@
 #include "querymark/asio/completion.hpp"
 #include "querymark/read/begun_read.hpp"
 
-// For nobody outside: `async` of prepared queries. Users include asio.hpp.
+// For nobody outside: `async` of queries. Users include asio.hpp.
 
 namespace querymark::detail {
 
@@ -55,14 +55,21 @@ using Kept = std::conditional_t<!std::same_as<std::decay_t<Arg>, std::string> &&
                                     std::convertible_to<const Arg&, std::string_view>,
                                 std::string, std::decay_t<Arg>>;
 
+template <class Query, class Args>
+[[nodiscard]] auto begin_read(Query&& query, const Args& args) {
+  return std::apply(
+      [&](const auto&... arg) { return std::forward<Query>(query).begin_read(arg...); }, args);
+}
+
 /// Begins the read when the operation starts.
 template <class Handle>
 struct StartRead {
   template <class Handler, class Query, class Args>
-  void operator()(Handler handler, const Query& query, const Args& args) const {
+  // (Not const: g++ 12 misses a value in an object that has none.)
+  void operator()(Handler handler, Query&& query, const Args& args) {
     BegunRead<Handle> begun;
     try {
-      begun = std::apply([&](const auto&... arg) { return query.begin_read(arg...); }, args);
+      begun = begin_read(std::forward<Query>(query), args);
       if (begun.request) return run(std::move(begun), handler);
     } catch (...) {  // the caller's mistake, or no memory: by the same road as every other error
       return call_back(std::move(handler), Calls::behind, std::current_exception(),
@@ -100,32 +107,33 @@ template <class Handle>
 struct AsyncCalls {
   using Signature = void(std::exception_ptr, Handle);
 
+  /// `query` is whatever has a `begin_read`, which is called once, as of a temporary.
   template <class Query, class... ArgsAndToken>
-  static auto call(const Query& query, ArgsAndToken&&... args_and_token) {
+  static auto call(Query query, ArgsAndToken&&... args_and_token) {
     static_assert(sizeof...(ArgsAndToken) > 0, "the last argument is a completion token");
-    return split(query, std::forward_as_tuple(std::forward<ArgsAndToken>(args_and_token)...),
+    return split(std::move(query),
+                 std::forward_as_tuple(std::forward<ArgsAndToken>(args_and_token)...),
                  std::make_index_sequence<sizeof...(ArgsAndToken) - 1>());
   }
 
  private:
   template <class Query, class All, std::size_t... At>
-  static auto split(const Query& query, All all, std::index_sequence<At...> /*args*/) {
+  static auto split(Query query, All all, std::index_sequence<At...> /*args*/) {
     using Token = std::tuple_element_t<sizeof...(At), All>;
     std::tuple<Kept<std::tuple_element_t<At, All>>...> args(
         std::get<At>(std::forward<All>(all))...);
     if constexpr (kIsUseAwaitable<std::decay_t<Token>>)
-      return awaited(query, std::move(args), std::get<sizeof...(At)>(all));
+      return awaited(std::move(query), std::move(args), std::get<sizeof...(At)>(all));
     else
       return boost::asio::async_initiate<Token, Signature>(
-          StartRead<Handle>{}, std::get<sizeof...(At)>(all), query, std::move(args));
+          StartRead<Handle>{}, std::get<sizeof...(At)>(all), std::move(query), std::move(args));
   }
 
   // A coroutine of its own, since one that is returned from at once has not suspended.
   template <class Query, class Args, class Executor>
   static boost::asio::awaitable<Handle, Executor> awaited(
       Query query, Args args, boost::asio::use_awaitable_t<Executor> token) {
-    BegunRead<Handle> begun =
-        std::apply([&](const auto&... arg) { return query.begin_read(arg...); }, args);
+    BegunRead<Handle> begun = begin_read(std::move(query), args);
     if (!begun.request) co_return std::move(begun.handle);
     static_cast<void>(
         blocking_pool(*begun.source));  // or there is none: told here, where a throw is one

@@ -153,6 +153,7 @@ class Borrowed final : public Loader {
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] bool isolated() const override { return true; }
+  [[nodiscard]] bool borrowed() const noexcept override { return true; }
   [[nodiscard]] bool may_hit(std::string_view sql) override;
   [[nodiscard]] const std::string* session() const noexcept override {
     return like_ours_ && !scoped_ ? nullptr : &session_;

@@ -89,6 +89,7 @@ class Borrowed final : public Loader {
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] bool isolated() const override;
+  [[nodiscard]] bool borrowed() const noexcept override { return true; }
   [[nodiscard]] Analyser* analyser() noexcept override;
 
  private:

@@ -27,6 +27,12 @@ inline constexpr const char* kNamespace = "querymark_demo";
 /// Where the catalogue's tables are in a PostgreSQL database.
 inline constexpr const char* kPostgresSchema = "querymark_demo";
 
+/// Who says what makes answers stale, and how many of them are checked against the database.
+struct StoreOptions {
+  qm::Tags tags = qm::Tags::declared;
+  qm::AuditOptions audit{};
+};
+
 /// A database with a cache in front. An application knows which database it has, and holds a
 /// qm::sqlite::Database or a qm::postgres::Database instead: these are their members.
 ///
@@ -37,6 +43,8 @@ class Store {
   [[nodiscard]] virtual qm::Queries& queries() noexcept = 0;
   virtual qm::Receipt write(const std::function<void(qm::Transaction&)>& change) = 0;
   [[nodiscard]] virtual qm::WaitOutcome wait(const qm::Receipt& receipt, const qm::Wait& wait) = 0;
+  /// What was committed before the call reaches all answers after it, whoever committed it.
+  virtual void catch_up() = 0;
   /// Before the first read.
   virtual void attach(qm::FileTier tier) = 0;
 };
@@ -82,9 +90,17 @@ class Backend {
   virtual ~Backend() = default;
   /// Of the kind of database, for people.
   [[nodiscard]] virtual std::string name() const = 0;
-  [[nodiscard]] virtual std::unique_ptr<Store> open(qm::Cache& cache) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Store> open(qm::Cache& cache,
+                                                    const StoreOptions& options) const = 0;
   [[nodiscard]] virtual std::unique_ptr<PlainClient> connect() const = 0;
   [[nodiscard]] virtual std::unique_ptr<Loading> load() const = 0;
+  /// A table of the catalogue, as `querymark track` takes it.
+  [[nodiscard]] virtual std::string table(const std::string& name) const = 0;
+  /// What a session without querymark runs first, so that it finds the catalogue's tables.
+  [[nodiscard]] virtual std::string greeting() const = 0;
+  /// What such a session, of the tables' owner, runs to switch one trigger of the packages off so
+  /// that nothing tells of it: their updates are no longer reported. For the canary alone.
+  [[nodiscard]] virtual std::string sabotage() const = 0;
 };
 
 /// `url` is `postgresql://…`, `sqlite:PATH` or a path. Throws querymark::ConfigError.

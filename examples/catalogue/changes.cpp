@@ -5,16 +5,6 @@
 namespace catalogue {
 namespace {
 
-// What a package's coming or going makes stale.
-void invalidate_all_about(qm::Transaction& tx, const Publication& changed) {
-  tx.invalidate(qm::entity("package", changed.package.name))
-      .invalidate(qm::collection("section", changed.package.section))
-      .invalidate(qm::collection("packages"))
-      .invalidate(qm::collection("dependencies"));
-  for (const Dependency& dependency : changed.dependencies)
-    tx.invalidate(qm::collection("needed-by", dependency.depends_on));
-}
-
 // Inside a transaction reads go to the database: they see its own writes, and no cache.
 std::optional<Publication> read_publication(qm::Transaction& tx, std::string_view name) {
   const qm::ResultSet found = tx.query(sql::kPackage, name);
@@ -38,23 +28,19 @@ std::optional<Publication> read_publication(qm::Transaction& tx, std::string_vie
 
 }  // namespace
 
-void bump(qm::Transaction& tx, std::string_view name, std::string_view version) {
+std::string bump(qm::Transaction& tx, std::string_view name, std::string_view version) {
   const qm::ResultSet found = tx.query("select section from package where name = $1", name);
   if (found.empty()) throw std::out_of_range("there is no package " + std::string(name));
   tx.execute("update package set version = $1 where name = $2", version, name);
-  tx.invalidate(qm::entity("package", name))
-      .invalidate(qm::collection("section", found[0][0].view()))
-      .reason("version bump");
+  return found[0][0].as<std::string>();
 }
 
 std::optional<Publication> remove(qm::Transaction& tx, std::string_view name) {
   std::optional<Publication> removed = read_publication(tx, name);
-  tx.reason("removal").invalidate(qm::entity("package", name));
   if (!removed) return removed;
   tx.execute("delete from dependency where package_id = (select id from package where name = $1)",
              name);
   tx.execute("delete from package where name = $1", name);
-  invalidate_all_about(tx, *removed);
   return removed;
 }
 
@@ -70,8 +56,6 @@ void publish(qm::Transaction& tx, const Publication& publication) {
         "insert into dependency (package_id, depends_on, kind) "
         "select id, $1, $2 from package where name = $3",
         dependency.depends_on, dependency.kind, package.name);
-  tx.reason("publication");
-  invalidate_all_about(tx, publication);
 }
 
 }  // namespace catalogue

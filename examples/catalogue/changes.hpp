@@ -8,8 +8,9 @@
 #include "querymark/write/transaction.hpp"
 #include "questions.hpp"
 
-/// The writes of the catalogue. Each changes the data and declares what that makes stale, in one
-/// transaction, so that neither can be without the other. Several can share a transaction.
+/// The writes of the catalogue, within a transaction that several can share. What they make stale
+/// triggers report; where there are none, declared.hpp declares it in the same transaction, so that
+/// neither can be without the other.
 namespace catalogue {
 
 /// A dependency as the database holds it.
@@ -23,8 +24,9 @@ struct Publication {
   std::vector<Dependency> dependencies;
 };
 
-/// Sets a package's version. Throws std::out_of_range when there is no such package.
-void bump(qm::Transaction& tx, std::string_view name, std::string_view version);
+/// Sets a package's version; returns its section. Throws std::out_of_range when there is no such
+/// package.
+std::string bump(qm::Transaction& tx, std::string_view name, std::string_view version);
 /// Removes a package and its dependencies; returns what was removed, if anything.
 std::optional<Publication> remove(qm::Transaction& tx, std::string_view name);
 /// Adds a package with its dependencies. Throws querymark::Error when it is there.

@@ -6,10 +6,13 @@
 #include <ctime>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+
+#include "census.hpp"
 
 namespace catalogue {
 namespace {
@@ -18,6 +21,9 @@ using std::chrono::steady_clock;
 
 constexpr int kReadsPerQuestion = 3;  // the first may have to load, the others hit
 constexpr std::uint64_t kCanaryTurn = 20;
+constexpr std::uint64_t kStrangersTurn = 3;  // every so often
+constexpr std::uint64_t kCensusTurn = 16;
+constexpr std::chrono::seconds kAuditPatience{30};
 constexpr std::size_t kSamples = 200;
 
 // CLOCK_MONOTONIC: the same for all processes of a machine.
@@ -48,23 +54,36 @@ class Visitors {
 }  // namespace
 
 struct Exercise::Change {
-  enum class Kind { bump, removal, publication, bump_without_intents };
+  enum class Kind {
+    bump,
+    removal,
+    publication,
+    bump_without_intents,
+    // By the stranger.
+    strange_bump,
+    strange_growth,  // of all packages of a section
+    strange_edge,
+    strange_cut,  // of an edge
+  };
   Kind kind;
   Sample sample;
-  [[nodiscard]] bool touches_graph() const {
-    return kind == Kind::removal || kind == Kind::publication;
+  [[nodiscard]] bool touches_only_versions() const {
+    return kind == Kind::bump || kind == Kind::bump_without_intents || kind == Kind::strange_bump;
   }
+  [[nodiscard]] bool is_strange() const { return kind >= Kind::strange_bump; }
 };
 
 struct Exercise::Commit {
-  qm::Receipt receipt;
+  nlohmann::json receipt;  // null: nobody has one
   std::int64_t began = 0;
 };
 
-Exercise::Exercise(Service& service, Direct& direct, Peer& peer, ExerciseOptions options)
+Exercise::Exercise(Service& service, Direct& direct, Peer& peer, Beside* beside,
+                   ExerciseOptions options)
     : service_(service),
       direct_(direct),
       peer_(peer),
+      beside_(beside),
       options_(options),
       samples_(direct.samples(kSamples)),
       random_(options.leads ? 1 : 2) {
@@ -72,6 +91,10 @@ Exercise::Exercise(Service& service, Direct& direct, Peer& peer, ExerciseOptions
 }
 
 bool Exercise::over() const {
+  // What the canary has broken may leave few hits to be checked.
+  if (options_.canary && beside_ != nullptr)
+    return service_.stats().audits_wrong + peer_audits_wrong_ > 0 ||
+           steady_clock::now() >= end_ + kAuditPatience;
   return steady_clock::now() >= end_ &&
          tally_.checked_reads + peer_checked_ >= options_.least_checked_reads;
 }
@@ -102,6 +125,10 @@ Tally Exercise::run(const std::function<void(const Tally&)>& progress) {
   tally_.misses = stats.misses;
   tally_.joined = stats.joined;
   tally_.late_fills = stats.late_fills;
+  tally_.unproven = stats.unproven;
+  tally_.audits_agreed = stats.audits_agreed;
+  tally_.audits_excused = stats.audits_excused;
+  tally_.audits_wrong = stats.audits_wrong;
   return tally_;
 }
 
@@ -115,24 +142,33 @@ void Exercise::write_one() {
               {"name", sample.name},
               {"section", sample.section},
               {"dependency", sample.dependency},
-              {"graph", change.touches_graph()}});
+              {"graph", !change.touches_only_versions()},
+              {"strange", change.is_strange()},
+              {"census", turns_ % kCensusTurn == 0}});
   (void)peer_.receive();  // "ready"
 
+  if (options_.canary && beside_ != nullptr && turns_ == kCanaryTurn)
+    beside_->session.run(beside_->sabotage);
   const Commit commit = perform(change);
   // Every other time this instance asks too, at once: it sees its own write without waiting, and
   // leaves its answers in the file tier, where the other one finds them.
-  if (turns_ % 2 == 0)
-    each_question(sample, change.touches_graph(), [&](const auto& cached, const auto& directly) {
-      ++tally_.own_checked_reads;
-      if (!std::ranges::equal(cached, directly())) ++tally_.own_stale_reads;
-    });
-  peer_.send({{"say", "written"}, {"receipt", commit.receipt.str()}, {"began", commit.began}});
-  peer_checked_ = peer_.receive().at("checked_reads").get<std::uint64_t>();
+  if (turns_ % 2 == 0) {
+    if (change.is_strange()) service_.store().catch_up();
+    each_question(sample, !change.touches_only_versions(),
+                  [&](const auto& cached, const auto& directly) {
+                    ++tally_.own_checked_reads;
+                    if (!std::ranges::equal(cached, directly())) ++tally_.own_stale_reads;
+                  });
+  }
+  peer_.send({{"say", "written"}, {"receipt", commit.receipt}, {"began", commit.began}});
+  const nlohmann::json checked = peer_.receive();
+  peer_checked_ = checked.at("checked_reads");
+  peer_audits_wrong_ = checked.at("audits_wrong");
 }
 
 Exercise::Change Exercise::plan() {
   using Kind = Change::Kind;
-  if (options_.canary && turns_ == kCanaryTurn) {
+  if (options_.canary && beside_ == nullptr && turns_ == kCanaryTurn) {
     // What is removed for the moment can't be bumped.
     for (const Sample& sample : samples_)
       if (!direct_.package(sample.name).empty()) return {Kind::bump_without_intents, sample};
@@ -142,16 +178,56 @@ Exercise::Change Exercise::plan() {
   const Sample& sample = samples_[random_() % samples_.size()];
   const bool there = !direct_.package(sample.name).empty();
   if (!there) return plan();  // one of the few that are removed for the moment
+  if (beside_ != nullptr && turns_ % kStrangersTurn == 0) {
+    constexpr std::array kKinds{Kind::strange_bump, Kind::strange_growth, Kind::strange_edge,
+                                Kind::strange_cut};
+    return {kKinds[turns_ / kStrangersTurn % kKinds.size()], sample};
+  }
   return {turns_ % 5 == 0 ? Kind::removal : Kind::bump, sample};
 }
 
 Exercise::Commit Exercise::perform(const Change& change) {
   Commit commit;
-  commit.receipt = service_.store().write([&](qm::Transaction& tx) {
-    this->change(tx, change);
-    commit.began = nanoseconds_now();  // all that is left are the intents and COMMIT
-  });
+  if (change.is_strange()) {
+    beside_->session.run(sql_of(change));
+    ++tally_.strangers_writes;
+    return commit;
+  }
+  commit.receipt = service_.store()
+                       .write([&](qm::Transaction& tx) {
+                         this->change(tx, change);
+                         commit.began = nanoseconds_now();  // left are the intents and COMMIT
+                       })
+                       .str();
   return commit;
+}
+
+// What somebody types who knows the tables, and nothing of a cache.
+std::string Exercise::sql_of(const Change& change) const {
+  const std::string name = sql_literal(change.sample.name);
+  const std::string id = "(select id from package where name = " + name + ')';
+  const std::string dependency = sql_literal(change.sample.dependency);
+  switch (change.kind) {
+    case Change::Kind::strange_growth:
+      return "update package set size = size + 1, installed_size = installed_size + 1 "
+             "where section = " +
+             sql_literal(change.sample.section);
+    case Change::Kind::strange_edge:
+      return fmt::format(
+          "insert into dependency (package_id, depends_on, kind) "
+          "select id, {}, 'pre-depends' from package where name = {} on conflict do nothing",
+          dependency, name);
+    case Change::Kind::strange_cut:
+      return fmt::format("delete from dependency where package_id = {} and depends_on = {}", id,
+                         dependency);
+    default:
+      return fmt::format("update package set version = '{}' where name = {}", new_version(), name);
+  }
+}
+
+// One that no package has.
+std::string Exercise::new_version() const {
+  return fmt::format("{}:{}-{}", beside_ == nullptr ? 9 : 10, turns_, options_.leads ? "a" : "b");
 }
 
 void Exercise::change(qm::Transaction& tx, const Change& change) {
@@ -159,24 +235,26 @@ void Exercise::change(qm::Transaction& tx, const Change& change) {
   switch (change.kind) {
     case Change::Kind::bump:
       ++tally_.bumps;
-      bump(tx, name, fmt::format("9:{}-{}", turns_, options_.leads ? "a" : "b"));
+      service_.bump(tx, name, new_version());
       break;
     case Change::Kind::removal:
       ++tally_.removals;
-      removed_.emplace_back(change.sample, remove(tx, name).value());
+      removed_.emplace_back(change.sample, service_.remove(tx, name).value());
       break;
     case Change::Kind::publication:
       ++tally_.publications;
-      publish(tx, removed_.front().second);
+      service_.publish(tx, removed_.front().second);
       removed_.pop_front();
       break;
     case Change::Kind::bump_without_intents:
       // The canary: what must not happen in an application. The receipt is that of another intent,
       // so a wait on it is satisfied, and yet nobody hears of the change.
       ++tally_.bumps;
-      tx.execute("update package set version = $1 where name = $2", "9:canary", name);
+      bump(tx, name, "9:canary");
       tx.invalidate(qm::tag("canary")).reason("an invalidation dropped on purpose");
       break;
+    default:
+      break;  // the stranger's, not made in a transaction of the service
   }
 }
 
@@ -185,20 +263,22 @@ void Exercise::change(qm::Transaction& tx, const Change& change) {
 void Exercise::read_one(const nlohmann::json& announced) {
   const Sample sample{announced.at("name"), announced.at("section"), announced.at("dependency")};
   const bool graph = announced.at("graph");
+  const bool strange = announced.at("strange");
+  std::optional<Census> census;
+  if (announced.at("census").get<bool>()) census.emplace(service_, samples_);
   cache_old_answers(sample, graph);
   const std::uint64_t before = generation();
   peer_.send({{"say", "ready"}});
-  const std::optional<std::int64_t> seen = see_it_come(before);
+  const std::optional<std::int64_t> seen = strange ? std::nullopt : see_it_come(before);
 
   const nlohmann::json written = peer_.receive();
   if (seen)
     tally_.propagation_ms.push_back(
         static_cast<double>(*seen - written.at("began").get<std::int64_t>()) / 1e6);
-  else
+  else if (!strange)
     ++tally_.not_seen_coming;
-  const auto receipt = qm::Receipt::parse(written.at("receipt").get<std::string>());
-  if (!receipt) throw std::runtime_error("not a receipt: " + written.at("receipt").dump());
-  if (service_.wait(*receipt, std::chrono::seconds(5)).satisfied()) {
+  if (has_arrived(written)) {
+    if (census) (strange ? tally_.strangers_precision : tally_.precision) += census->take();
     for (int i = 0; i < kReadsPerQuestion; ++i)
       each_question(sample, graph, [&](const auto& cached, const auto& directly) {
         ++tally_.checked_reads;
@@ -208,7 +288,20 @@ void Exercise::read_one(const nlohmann::json& announced) {
   } else {
     ++tally_.waits_not_satisfied;
   }
-  peer_.send({{"say", "checked"}, {"checked_reads", tally_.checked_reads}});
+  peer_.send({{"say", "checked"},
+              {"checked_reads", tally_.checked_reads},
+              {"audits_wrong", service_.stats().audits_wrong}});
+}
+
+// Whether the answers now include what was written, for which they may have to wait.
+bool Exercise::has_arrived(const nlohmann::json& written) {
+  if (written.at("receipt").is_null()) {
+    service_.store().catch_up();
+    return true;
+  }
+  const auto receipt = qm::Receipt::parse(written.at("receipt").get<std::string>());
+  if (!receipt) throw std::runtime_error("not a receipt: " + written.at("receipt").dump());
+  return service_.wait(*receipt, std::chrono::seconds(5)).satisfied();
 }
 
 // A lost invalidation can only show where an old answer is held: makes sure that all are.

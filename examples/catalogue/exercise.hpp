@@ -11,15 +11,24 @@
 #include "direct.hpp"
 #include "peer.hpp"
 #include "service.hpp"
+#include "stranger.hpp"
 #include "tally.hpp"
 
 namespace catalogue {
 
 struct ExerciseOptions {
-  bool leads = false;   ///< The leader writes first and decides when it is over.
-  bool canary = false;  ///< Forget the intents of one write: its readers must then notice.
+  bool leads = false;  ///< The leader writes first and decides when it is over.
+  /// Break what keeps answers fresh: forget the intents of one write, which its readers must then
+  /// notice, or with a stranger run `sabotage`, which the audit must then notice.
+  bool canary = false;
   std::chrono::seconds duration{10};
   std::uint64_t least_checked_reads = 1200;  ///< Of both instances; goes on until they are reached.
+};
+
+/// The session beside an instance whose tables report all writes, and what it can be told to do.
+struct Beside {
+  Stranger session;
+  std::string sabotage;  ///< Backend::sabotage
 };
 
 /// Two instances take turns. Whose turn it is writes, the other reads what was written:
@@ -33,12 +42,16 @@ struct ExerciseOptions {
 ///                                           past it, each time comparing the two answers
 ///                                     <-    "checked"; now it is the reader's turn to write
 ///
+/// With automatic tags a writer has a stranger's session do every third write. There is no receipt
+/// then: instead of waiting the reader catches up with the log.
+///
 /// Nobody else writes, so between a cached answer and the direct one to compare it with nothing
 /// changes: any difference is a stale read. Meanwhile each instance's visitors (a thread) keep
 /// asking for the same packages, so loads are in flight when writes commit.
 class Exercise {
  public:
-  Exercise(Service& service, Direct& direct, Peer& peer, ExerciseOptions options);
+  /// `beside` is null for one whose intents are declared.
+  Exercise(Service& service, Direct& direct, Peer& peer, Beside* beside, ExerciseOptions options);
 
   /// Runs until the leader ends it. Blocks. `progress` gets what this instance has counted so far.
   Tally run(const std::function<void(const Tally&)>& progress);
@@ -52,6 +65,9 @@ class Exercise {
   struct Commit;
   [[nodiscard]] Commit perform(const Change& change);
   void change(qm::Transaction& tx, const Change& change);
+  [[nodiscard]] std::string sql_of(const Change& change) const;
+  [[nodiscard]] std::string new_version() const;
+  [[nodiscard]] bool has_arrived(const nlohmann::json& written);
   void cache_old_answers(const Sample& sample, bool graph);
   [[nodiscard]] std::uint64_t generation();
   [[nodiscard]] std::optional<std::int64_t> see_it_come(std::uint64_t before);
@@ -62,12 +78,13 @@ class Exercise {
   Service& service_;
   Direct& direct_;
   Peer& peer_;
+  Beside* beside_;
   ExerciseOptions options_;
   std::vector<Sample> samples_;
   std::deque<std::pair<Sample, Publication>> removed_;  // by this instance, to be published again
   std::minstd_rand random_;
   std::uint64_t turns_ = 0;
-  std::uint64_t peer_checked_ = 0;
+  std::uint64_t peer_checked_ = 0, peer_audits_wrong_ = 0;
   std::chrono::steady_clock::time_point end_;
   Tally tally_;
 };

@@ -92,6 +92,8 @@ class Instance {
     std::vector<std::string> list{
         programs.service, "--db",       files.database, "--tier",
         files.tier,       "--exercise", "--seconds",    std::to_string(options.seconds)};
+    // Often enough that the canary is found soon.
+    if (options.automatic) list.insert(list.end(), {"--automatic", "--audit", "0.02"});
     if (leads) list.emplace_back("--leads");
     if (leads && options.canary) list.emplace_back("--canary");
     return list;
@@ -104,14 +106,30 @@ class Instance {
   std::optional<Tally> result_;
 };
 
+// Runs the command that operators use.
+void run(const Programs& programs, const SharedFiles& files, Interrupts& interrupts,
+         std::vector<std::string> command) {
+  const std::string name = command.front();
+  command.insert(command.begin(), programs.querymark);
+  command.insert(command.end(), {"--db", files.database});
+  Logged started = start(name, files, command, -1, -1);
+  const int code = started.process.wait();
+  interrupts.check();
+  if (code != 0) fail(started, code);
+}
+
 }  // namespace
 
 void migrate(const Programs& programs, const SharedFiles& files, Interrupts& interrupts) {
-  Logged run =
-      start("migrate", files, {programs.querymark, "migrate", "--db", files.database}, -1, -1);
-  const int code = run.process.wait();
-  interrupts.check();
-  if (code != 0) fail(run, code);
+  run(programs, files, interrupts, {"migrate"});
+}
+
+void track(const Programs& programs, const SharedFiles& files, Interrupts& interrupts) {
+  const std::unique_ptr<Backend> backend = backend_of(files.database);
+  const std::string package = backend->table("package"), dependency = backend->table("dependency");
+  run(programs, files, interrupts, {"track", package, "--by", "name", "--by", "section"});
+  run(programs, files, interrupts, {"track", dependency, "--by", "depends_on"});
+  run(programs, files, interrupts, {"track", "--check", package, dependency});
 }
 
 Tally run_instances(const Programs& programs, const SharedFiles& files,

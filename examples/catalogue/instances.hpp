@@ -26,8 +26,13 @@ struct SharedFiles {
 /// std::runtime_error with what it said.
 void migrate(const Programs& programs, const SharedFiles& files, Interrupts& interrupts);
 
+/// Has the catalogue's tables report what writes change in them, likewise. On PostgreSQL as a
+/// superuser: else nothing would tell of changed definitions, and no answer be kept.
+void track(const Programs& programs, const SharedFiles& files, Interrupts& interrupts);
+
 struct InstanceOptions {
   std::int64_t seconds = 10;
+  bool automatic = false;  ///< No tags and no intents; the tables are tracked.
   bool canary = false;
 };
 

@@ -84,7 +84,7 @@ double percentile(std::vector<double> values, double share) {
 
 double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
-Measurement measure(const std::string& database, const std::string& tier,
+Measurement measure(const std::string& database, const std::string& tier, qm::Tags tags,
                     const std::function<void()>& checkpoint) {
   Direct direct(database);
   const std::vector<Sample> samples = direct.samples(kSamples);
@@ -95,7 +95,7 @@ Measurement measure(const std::string& database, const std::string& tier,
   std::vector<double> all_memory(kBatches, 0.0);
   for (const Question& q : asked) result.questions.push_back({.question = q.name});
 
-  Service service(database, tier);  // its misses fill the tier
+  Service service(database, tier, {.tags = tags});  // its misses fill the tier
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const Question& q = asked[i];
     std::vector<double> times;
@@ -119,7 +119,7 @@ Measurement measure(const std::string& database, const std::string& tier,
     result.questions[i].memory_hit_ns = median(batches);
   }
 
-  Service fresh(database, tier);  // knows nothing: what it hits is in the file
+  Service fresh(database, tier, {.tags = tags});  // knows nothing: what it hits is in the file
   for (std::size_t i = 0; i < asked.size(); ++i) {
     std::vector<double> times;
     for (const Sample& sample : samples) {

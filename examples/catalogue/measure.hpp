@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "backend.hpp"
+
 namespace catalogue {
 
 /// Medians for one question, or for all of them.
@@ -30,6 +32,6 @@ struct Measurement {
 /// Times the catalogue's questions asked directly, from memory and from the file tier at `tier`,
 /// which it creates. `checkpoint` is called between batches, and ends the measurement by throwing.
 [[nodiscard]] Measurement measure(const std::string& database, const std::string& tier,
-                                  const std::function<void()>& checkpoint);
+                                  qm::Tags tags, const std::function<void()>& checkpoint);
 
 }  // namespace catalogue

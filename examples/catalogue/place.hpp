@@ -21,6 +21,7 @@ class Place {
 struct PlaceOptions {
   std::string server;           ///< `postgresql://…`; empty: none is given.
   bool private_server = false;  ///< Start a PostgreSQL server for the demo alone.
+  bool tracked = false;         ///< Its tables will be: that leaves more to be removed.
   bool keep = false;
 };
 

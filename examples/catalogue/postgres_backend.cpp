@@ -129,18 +129,33 @@ class PostgresBackend final : public Backend {
  public:
   explicit PostgresBackend(std::string url) : url_(std::move(url)) {}
   [[nodiscard]] std::string name() const override { return "PostgreSQL"; }
-  [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache) const override {
+  [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache,
+                                            const StoreOptions& options) const override {
     return std::make_unique<StoreOf<qm::postgres::Database>>(
         url_, cache,
         qm::postgres::Options{.namespace_name = kNamespace,
                               .session = {.search_path = kPostgresSchema},
-                              .require_intents = true});
+                              .tags = options.tags,
+                              .audit = options.audit,
+                              .require_intents = options.tags == qm::Tags::declared});
   }
   [[nodiscard]] std::unique_ptr<PlainClient> connect() const override {
     return std::make_unique<PostgresClient>(url_);
   }
   [[nodiscard]] std::unique_ptr<Loading> load() const override {
     return std::make_unique<PostgresLoading>(url_);
+  }
+  [[nodiscard]] std::string table(const std::string& name) const override {
+    return std::string(kPostgresSchema) + '.' + name;
+  }
+  [[nodiscard]] std::string greeting() const override {
+    return std::string("set search_path to ") + kPostgresSchema;
+  }
+  // The event triggers would tell of it; switching these off tells nobody.
+  [[nodiscard]] std::string sabotage() const override {
+    return "alter event trigger querymark_definitions disable; "
+           "alter table package disable trigger querymark_update; "
+           "alter event trigger querymark_definitions enable always";
   }
 
  private:

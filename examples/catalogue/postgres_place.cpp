@@ -12,6 +12,7 @@
 #include "backend.hpp"
 #include "pqxx_versions.hpp"
 #include "querymark/postgres/migrate.hpp"
+#include "querymark/postgres/track.hpp"
 #include "querymark/postgres/url.hpp"
 #include "support/postgres_server.hpp"
 
@@ -25,11 +26,14 @@ select current_user, current_database(), pg_is_in_recovery(),
        to_regnamespace($1) is not null, to_regnamespace('querymark') is not null,
        array(select r::text from unnest(array['querymark_writer', 'querymark_subscriber',
                                               'querymark_worker']) r
-              where not exists (select from pg_roles where rolname = r))::text)sql";
+              where not exists (select from pg_roles where rolname = r))::text,
+       exists (select from pg_event_trigger where evtname = 'querymark_definitions'),
+       (select rolsuper from pg_roles where rolname = current_user))sql";
 
 struct Survey {
   std::string user, database;
   bool standby = false, may_create = false, schema = false, querymark = false;
+  bool event_triggers = false, superuser = false;
   std::string missing_roles;  // as in `drop role`
 };
 
@@ -57,11 +61,14 @@ Survey survey(pqxx::connection& connection) {
           .may_create = row[3].as<bool>(),
           .schema = row[4].as<bool>(),
           .querymark = row[5].as<bool>(),
+          .event_triggers = row[7].as<bool>(),
+          .superuser = row[8].as<bool>(),
           .missing_roles = roles};
 }
 
 // The demo changes nothing that it has not made: an older schema is for its owner to migrate.
-void require_welcome(const Survey& found, const std::string& url, const std::string& label) {
+void require_welcome(const Survey& found, bool tracked, const std::string& url,
+                     const std::string& label) {
   if (found.standby)
     throw std::runtime_error(label + " is a standby; the demo writes, so give it the primary");
   if (!found.may_create)
@@ -74,6 +81,11 @@ void require_welcome(const Survey& found, const std::string& url, const std::str
         "{0} has a schema {1} already: another demo runs there, or one was kept. If nobody needs "
         "it: drop schema {1} cascade",
         label, kPostgresSchema));
+  if (tracked && !found.superuser && !found.event_triggers)
+    throw std::runtime_error(fmt::format(
+        "--automatic needs event triggers, which report changes of definitions, and {} is no "
+        "superuser, who alone may make them. Or let the demo start a server of its own: --postgres",
+        found.user));
   if (found.querymark && !qm::postgres::migrate(url, true).applied.empty())
     throw std::runtime_error(label +
                              " has an older schema querymark, which the demo leaves alone. Its "
@@ -82,12 +94,15 @@ void require_welcome(const Survey& found, const std::string& url, const std::str
 
 class PostgresPlace final : public Place {
  public:
-  PostgresPlace(std::string url, bool keep)
-      : url_(std::move(url)), label_(qm::postgres::label_of(url_)), keep_(keep) {
+  PostgresPlace(std::string url, const PlaceOptions& options)
+      : url_(std::move(url)),
+        label_(qm::postgres::label_of(url_)),
+        keep_(options.keep),
+        tracked_(options.tracked) {
     std::optional<pqxx::connection> connection;
     connect(connection, url_, label_);
     found_ = survey(*connection);
-    require_welcome(found_, url_, label_);
+    require_welcome(found_, tracked_, url_, label_);
     announce();
     pqxx::nontransaction(*connection).exec(std::string("create schema ") + kPostgresSchema);
   }
@@ -112,6 +127,7 @@ class PostgresPlace final : public Place {
 
   void remove() noexcept {
     try {
+      if (tracked_ && found_.querymark) untrack();
       pqxx::connection connection(url_);
       pqxx::nontransaction plain(connection);
       plain.exec("set client_min_messages to warning");  // no word on what a cascade drops
@@ -119,6 +135,10 @@ class PostgresPlace final : public Place {
       if (found_.querymark) {
         run_bound(plain, "delete from querymark.log where namespace = $1", kNamespace);
         run_bound(plain, "delete from querymark.consumer where namespace = $1", kNamespace);
+        if (tracked_ && !found_.event_triggers)
+          plain.exec(
+              "drop event trigger if exists querymark_definitions;"
+              "drop event trigger if exists querymark_drops");
         return;
       }
       plain.exec("drop schema if exists querymark cascade");
@@ -129,8 +149,16 @@ class PostgresPlace final : public Place {
     }
   }
 
+  // The functions of the triggers, in the schema querymark.
+  void untrack() const {
+    std::vector<std::string> tables;
+    for (const char* name : {"package", "dependency"})
+      tables.push_back(std::string(kPostgresSchema) + '.' + name);
+    (void)qm::postgres::untrack(url_, {.tables = std::move(tables)});
+  }
+
   std::string url_, label_;
-  bool keep_;
+  bool keep_, tracked_;
   Survey found_;
 };
 
@@ -138,9 +166,9 @@ class PostgresPlace final : public Place {
 // in a folder of its own alone, and its commits are as durable as any server's.
 class PrivatePlace final : public Place {
  public:
-  explicit PrivatePlace(bool keep)
-      : server_({"listen_addresses=", "fsync=on"}), place_(server_.socket_url("postgres"), false) {
-    if (keep)
+  explicit PrivatePlace(const PlaceOptions& options)
+      : server_({"listen_addresses=", "fsync=on"}), place_(server_.socket_url("postgres"), {}) {
+    if (options.keep)
       fmt::print(stderr, "  the server ends with the demo: tier and logs are kept, rows are not\n");
   }
   [[nodiscard]] const std::string& url() const override { return place_.url(); }
@@ -154,8 +182,8 @@ class PrivatePlace final : public Place {
 }  // namespace
 
 std::unique_ptr<Place> make_postgres_place(const PlaceOptions& options) {
-  if (options.private_server) return std::make_unique<PrivatePlace>(options.keep);
-  return std::make_unique<PostgresPlace>(options.server, options.keep);
+  if (options.private_server) return std::make_unique<PrivatePlace>(options);
+  return std::make_unique<PostgresPlace>(options.server, options);
 }
 
 }  // namespace catalogue

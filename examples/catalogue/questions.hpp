@@ -4,19 +4,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "querymark/database/queries.hpp"
 
 /// The questions that the catalogue answers: for each its rows, its SQL (see backend.hpp), and the
-/// prepared query that says which invalidations reach it.
-///
-/// Targets, and who moves them:
-///   package:NAME     any change of that package           a package, what it reaches
-///   section:NAME     any change in that section           the largest of a section
-///   needed-by:NAME   who depends on NAME has changed      reverse dependencies
-///   packages         a package came or went               totals
-///   dependencies     an edge of the graph came or went    what a package reaches
+/// prepared query. Which writes reach an answer is not said here: with automatic tags the database
+/// finds it out, and without them declared.hpp says it.
 namespace catalogue {
 
 namespace qm = querymark;
@@ -78,37 +71,32 @@ inline constexpr const char* kTotals =
 inline constexpr std::chrono::minutes kTtl{10};
 
 inline auto prepare_package(qm::Queries& db) {
-  return db.prepare<Package>(sql::kPackage)
-      .tag([](std::string_view name) { return qm::entity("package", name); })
-      .ttl(kTtl);
+  return db.prepare<Package>(sql::kPackage).ttl(kTtl);
 }
-
 inline auto prepare_needed_by(qm::Queries& db) {
-  return db.prepare<NeededBy>(sql::kNeededBy)
-      .tag([](std::string_view name) { return qm::collection("needed-by", name); })
-      .ttl(kTtl);
+  return db.prepare<NeededBy>(sql::kNeededBy).ttl(kTtl);
 }
-
-inline auto prepare_largest(qm::Queries& db) {
-  return db.prepare<Large>(sql::kLargest)
-      .tag([](std::string_view section) { return qm::collection("section", section); })
-      .ttl(kTtl);
-}
-
-// Whatever changes the graph anywhere may change the answer: one target for all edges.
+inline auto prepare_largest(qm::Queries& db) { return db.prepare<Large>(sql::kLargest).ttl(kTtl); }
 inline auto prepare_reach(qm::Queries& db) {
-  return db.prepare<std::int64_t>(sql::kReach)
-      .tag(qm::collection("dependencies"))
-      .tag([](std::string_view name) { return qm::entity("package", name); })
-      .ttl(kTtl);
+  return db.prepare<std::int64_t>(sql::kReach).ttl(kTtl);
 }
+inline auto prepare_totals(qm::Queries& db) { return db.prepare<Totals>(sql::kTotals).ttl(kTtl); }
 
-inline auto prepare_totals(qm::Queries& db) {
-  return db.prepare<Totals>(sql::kTotals).tag(qm::collection("packages")).ttl(kTtl);
+/// All of them, ready to be asked.
+struct Questions {
+  qm::PreparedQuery<Package, std::string_view> package;
+  qm::PreparedQuery<NeededBy, std::string_view> needed_by;
+  qm::PreparedQuery<Large, std::string_view> largest;
+  qm::PreparedQuery<std::int64_t, std::string_view> reach;
+  qm::PreparedQuery<Totals> totals;
+};
+
+[[nodiscard]] inline Questions prepare_questions(qm::Queries& db) {
+  return {.package = prepare_package(db),
+          .needed_by = prepare_needed_by(db),
+          .largest = prepare_largest(db),
+          .reach = prepare_reach(db),
+          .totals = prepare_totals(db)};
 }
-
-/// The type of a prepared query, for members: its tags are lambdas and have no name.
-template <auto Prepare>
-using PreparedBy = decltype(Prepare(std::declval<qm::Queries&>()));
 
 }  // namespace catalogue

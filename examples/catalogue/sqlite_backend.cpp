@@ -117,18 +117,29 @@ class SqliteBackend final : public Backend {
  public:
   explicit SqliteBackend(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] std::string name() const override { return "SQLite"; }
-  [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache) const override {
+  [[nodiscard]] std::unique_ptr<Store> open(qm::Cache& cache,
+                                            const StoreOptions& options) const override {
     return std::make_unique<StoreOf<qm::sqlite::Database>>(
         path_, cache,
         qm::sqlite::Options{.namespace_name = kNamespace,
                             .synchronous = qm::sqlite::Synchronous::normal,
-                            .require_intents = true});
+                            .tags = options.tags,
+                            .audit = options.audit,
+                            .require_intents = options.tags == qm::Tags::declared});
   }
   [[nodiscard]] std::unique_ptr<PlainClient> connect() const override {
     return std::make_unique<SqliteClient>(path_);
   }
   [[nodiscard]] std::unique_ptr<Loading> load() const override {
     return std::make_unique<SqliteLoading>(path_);
+  }
+  [[nodiscard]] std::string table(const std::string& name) const override { return name; }
+  [[nodiscard]] std::string greeting() const override { return {}; }
+  // The schema is edited like a table, which leaves its version as it was.
+  [[nodiscard]] std::string sabotage() const override {
+    return "pragma writable_schema = on; "
+           "delete from sqlite_schema where name = 'querymark_update_package'; "
+           "pragma writable_schema = reset";
   }
 
  private:

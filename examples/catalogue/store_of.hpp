@@ -21,6 +21,7 @@ class StoreOf final : public Store {
   [[nodiscard]] qm::WaitOutcome wait(const qm::Receipt& receipt, const qm::Wait& wait) override {
     return database_.wait(receipt, wait);
   }
+  void catch_up() override { database_.catch_up(); }
   void attach(qm::FileTier tier) override { database_.attach(std::move(tier)); }
 
  private:

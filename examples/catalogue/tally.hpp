@@ -1,15 +1,42 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 namespace catalogue {
+
+/// What writes did to the answers that an instance held, over some of the writes.
+struct Precision {
+  std::uint64_t held = 0;         ///< In memory, right before.
+  std::uint64_t invalidated = 0;  ///< Of those: no longer served afterwards.
+  std::uint64_t needed = 0;       ///< Of those: the database had indeed another answer.
+
+  Precision& operator+=(const Precision& other) {
+    held += other.held;
+    invalidated += other.invalidated;
+    needed += other.needed;
+    return *this;
+  }
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Precision, held, invalidated, needed)
+
+/// By question.
+using Precisions = std::map<std::string, Precision>;
+
+inline Precisions& operator+=(Precisions& a, const Precisions& b) {
+  for (const auto& [question, precision] : b) a[question] += precision;
+  return a;
+}
 
 /// What one instance has counted in the exercise.
 struct Tally {
   // Its writes.
   std::uint64_t bumps = 0, removals = 0, publications = 0;
+  std::uint64_t strangers_writes = 0;  ///< By the session that it has beside it.
   // Its reads of what the other has just written, each compared with the database.
   std::uint64_t checked_reads = 0, checked_hits = 0, stale_reads_after_wait = 0;
   std::uint64_t waits_not_satisfied = 0;
@@ -22,19 +49,27 @@ struct Tally {
   /// included it.
   std::vector<double> propagation_ms;
   std::uint64_t not_seen_coming = 0;  ///< Writes that only the wait made visible.
+  Precisions precision;               ///< Of the other's writes.
+  Precisions strangers_precision;     ///< Of those of the other's stranger.
+  std::uint64_t unproven = 0;         ///< Reads of what could not be analysed.
+  std::uint64_t audits_agreed = 0, audits_excused = 0, audits_wrong = 0;
+  std::vector<std::string> audit_found;  ///< The SQL of what was wrong.
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tally, bumps, removals, publications, checked_reads,
-                                   checked_hits, stale_reads_after_wait, waits_not_satisfied,
-                                   old_answers_cached, own_checked_reads, own_stale_reads,
-                                   memory_hits, file_tier_hits, misses, joined, late_fills,
-                                   propagation_ms, not_seen_coming)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tally, bumps, removals, publications, strangers_writes,
+                                   checked_reads, checked_hits, stale_reads_after_wait,
+                                   waits_not_satisfied, old_answers_cached, own_checked_reads,
+                                   own_stale_reads, memory_hits, file_tier_hits, misses, joined,
+                                   late_fills, propagation_ms, not_seen_coming, precision,
+                                   strangers_precision, unproven, audits_agreed, audits_excused,
+                                   audits_wrong, audit_found)
 
 /// Both instances together.
 [[nodiscard]] inline Tally operator+(Tally a, const Tally& b) {
   a.bumps += b.bumps;
   a.removals += b.removals;
   a.publications += b.publications;
+  a.strangers_writes += b.strangers_writes;
   a.checked_reads += b.checked_reads;
   a.checked_hits += b.checked_hits;
   a.stale_reads_after_wait += b.stale_reads_after_wait;
@@ -49,6 +84,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tally, bumps, removals, publications, checked
   a.late_fills += b.late_fills;
   a.propagation_ms.insert(a.propagation_ms.end(), b.propagation_ms.begin(), b.propagation_ms.end());
   a.not_seen_coming += b.not_seen_coming;
+  a.precision += b.precision;
+  a.strangers_precision += b.strangers_precision;
+  a.unproven += b.unproven;
+  a.audits_agreed += b.audits_agreed;
+  a.audits_excused += b.audits_excused;
+  a.audits_wrong += b.audits_wrong;
+  a.audit_found.insert(a.audit_found.end(), b.audit_found.begin(), b.audit_found.end());
   return a;
 }
 

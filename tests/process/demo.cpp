@@ -44,6 +44,35 @@ void check_fresh(const Finished& run, const std::string& database) {
   CHECK(report["file_tier_hits"] > 0);
 }
 
+// Nothing is declared, and plain sessions write, too.
+void check_automatic(std::vector<std::string> arguments, const std::string& database) {
+  arguments.emplace_back("--automatic");
+  std::vector<std::string> with_json = arguments;
+  with_json.emplace_back("--json");
+  const Finished automatic = run(demo(with_json));
+  check_fresh(automatic, database);
+  const json report = report_in(automatic.output);
+  CHECK(report["tags"] == "automatic");
+  CHECK(report["strangers_writes"] >= 10);
+  CHECK(report["unproven"] == 0);
+  CHECK(report["audits_agreed"] > 0);
+  CHECK(report["audits_wrong"] == 0);
+  for (const json& precision :
+       {report["precision"], report["strangers_precision"], report["declared"]["precision"]}) {
+    INFO(precision);
+    CHECK(precision["held"] > precision["invalidated"]);
+    CHECK(precision["needed"] > 0);
+    // The rows of one package are told apart.
+    CHECK(precision["questions"]["a package by its name"]["share_needed"] == 1);
+  }
+
+  arguments.emplace_back("--canary");
+  const Finished canary = run(demo(arguments));
+  INFO(canary.output);
+  CHECK(canary.code == 0);
+  CHECK_THAT(canary.output, Contains("The audit found"));
+}
+
 // A database of the shared server that querymark has never seen.
 class Fresh {
  public:
@@ -55,13 +84,17 @@ class Fresh {
     return PostgresServer::shared().url(name_, user);
   }
   void execute(const std::string& sql) const { execute(name_, sql); }
-  // Schemas and roles that the demo knows, sorted.
+  // Schemas, roles, event triggers and triggers' functions that the demo knows, sorted.
   [[nodiscard]] std::string left() const {
     pqxx::connection connection(url());
     pqxx::nontransaction plain(connection);
     const pqxx::result rows = plain.exec(
         "select coalesce(string_agg(name, ' ' order by name), '') from ("
         "select nspname::text as name from pg_namespace where nspname like 'querymark%' union all "
+        "select evtname from pg_event_trigger where evtname like 'querymark%' union all "
+        "select proname from pg_proc where proname like 't\\_%' and "
+        "pronamespace::regnamespace::text "
+        "= 'querymark' union all "
         "select rolname from pg_roles where rolname like 'querymark%') them");
     return rows[0][0].c_str();
   }
@@ -94,6 +127,20 @@ TEST_CASE(
   CHECK_THAT(canary.output, Contains("stale reads showed it"));
 }
 
+TEST_CASE(
+    "demo: on SQLite nothing is declared, strangers write, and a trigger that is lost is found by "
+    "the audit",
+    "[demo]") {
+  check_automatic({}, "SQLite");
+}
+
+TEST_CASE(
+    "demo: on PostgreSQL nothing is declared, strangers write, and a trigger that is lost is found "
+    "by the audit",
+    "[demo]") {
+  check_automatic({"--postgres"}, "PostgreSQL");
+}
+
 TEST_CASE("demo: a given server is left as it was, and --keep keeps", "[demo]") {
   const Fresh database;
   const Finished first = run(demo({"--db", database.url(), "--json"}));
@@ -104,6 +151,9 @@ TEST_CASE("demo: a given server is left as it was, and --keep keeps", "[demo]") 
   REQUIRE(run({QUERYMARK_PROGRAM, "migrate", "--db", database.url()}).code == 0);
   const std::string before = database.left();
   check_fresh(run(demo({"--db", database.url(), "--json"})), "PostgreSQL");
+  CHECK(database.left() == before);
+
+  check_fresh(run(demo({"--db", database.url(), "--automatic", "--json"})), "PostgreSQL");
   CHECK(database.left() == before);
 
   const Finished kept = run(demo({"--db", database.url(), "--keep"}));
@@ -133,6 +183,11 @@ TEST_CASE("demo: a server that can't be used is an error that names the remedy, 
   CHECK(refused.code == 1);
   CHECK_THAT(refused.output, Contains("grant create on database " + database.name() + " to guest"));
   CHECK_THAT(refused.output, !Contains("s3cret"));
+
+  database.execute("grant create on database " + database.name() + " to guest");
+  const Finished plain = run(demo({"--db", database.url("guest"), "--automatic"}));
+  CHECK(plain.code == 1);
+  CHECK_THAT(plain.output, Contains("superuser"));
 
   const Finished nobody = run(demo({"--db", "postgresql://guest:s3cret@127.0.0.1:1/shop"}));
   CHECK(nobody.code == 1);

@@ -333,7 +333,8 @@ TEST_CASE("fetch_many: what others have loaded meanwhile is judged by the marks 
     if (ids != Ids{1}) return;
     f.invalidate(entity("product", 2));
     EntryInit init{.prefix = f.prefix(), .parameters = {}, .domain = f.source.domain()};
-    init.targets = ids_of(std::vector<Target>{entity("product", 2)});
+    const auto targets = ids_of(std::vector<Target>{entity("product", 2)});
+    init.targets = targets;
     init.expires = MonotonicTime::max();
     leader->complete(make_array_entry(init, std::vector<Product>{{2, "old"}}, 0));
   };

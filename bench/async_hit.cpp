@@ -70,23 +70,9 @@ void bench_async_hit(const Options& options, Report& report) {
   const ItemFile file(kItems);
   ByNumber direct(file, ByNumber::Calls::direct);
   ByNumber awaited(file, ByNumber::Calls::awaited);
-  for (std::uint32_t number = 0; number < kItems; ++number)
-    for (Subject* const subject : {static_cast<Subject*>(&direct), static_cast<Subject*>(&awaited)})
-      subject->fill({key_of(number), number});
-  const std::vector<std::vector<Request>> batches{zipf_requests(kBatch, kItems, 1)};
-  Figure called{.bench = "async_hit", .subject = "querymark_call", .threads = 1, .unit = "ns"};
-  Figure added{.bench = "async_hit", .subject = "querymark_awaited", .threads = 1, .unit = "ns"};
-  for (std::size_t run = 0; run <= options.runs; ++run) {
-    std::uint64_t missed = 0;
-    const double plain = time_threads(direct, batches, 1, false, &missed);
-    const double coroutine = time_threads(awaited, batches, 1, false, &missed);
-    if (missed > 0) throw std::runtime_error("async_hit: not every request was a hit");
-    if (run == 0) continue;  // the first warms up
-    called.runs.push_back(plain);
-    added.runs.push_back(coroutine);
-  }
-  report.add(std::move(called));
-  report.add(std::move(added));
+  measure_hits_in_turns(options, report, "async_hit",
+                        {{"querymark_call", &direct}, {"querymark_awaited", &awaited}}, kItems,
+                        kBatch);
 }
 
 }  // namespace querymark::bench

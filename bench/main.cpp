@@ -21,6 +21,7 @@ constexpr Bench kBenches[] = {
 #ifdef QUERYMARK_BENCH_ASIO
     {"async_hit", bench_async_hit},
 #endif
+    {"automatic_hit", bench_automatic_hit},
     {"mixed", bench_mixed},
     {"memory", bench_memory},
     {"trace", bench_trace},
@@ -34,6 +35,8 @@ constexpr Bench kBenches[] = {
     {"strong", bench_strong},
     {"wait", bench_wait},
     {"write", bench_write},
+    {"track_cost", bench_track_cost},
+    {"analyse", bench_analyse},
 };
 
 const Bench* find(std::string_view name) {

@@ -1,9 +1,12 @@
 #include "rounds.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 
 namespace querymark::bench {
@@ -35,6 +38,29 @@ double time_threads(Subject& subject, const std::vector<std::vector<Request>>& b
   double sum = 0;
   for (const double time : times) sum += time;
   return sum / static_cast<double>(threads);
+}
+
+void measure_hits_in_turns(const Options& options, Report& report, const std::string& bench,
+                           const std::vector<NamedSubject>& subjects, std::uint32_t items,
+                           std::size_t batch) {
+  const std::vector<std::vector<Request>> batches{zipf_requests(batch, items, 1)};
+  std::vector<Figure> figures;
+  for (const NamedSubject& named : subjects) {
+    for (std::uint32_t number = 0; number < items; ++number)
+      named.subject->fill({key_of(number), number});
+    figures.push_back({.bench = bench, .subject = named.name, .unit = "ns"});
+  }
+  for (std::size_t run = 0; run <= options.runs; ++run)  // the first warms up
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+      if (!options.wants(subjects[i].name)) continue;
+      std::uint64_t missed = 0;
+      const double ns = time_threads(*subjects[i].subject, batches, 1, false, &missed);
+      if (missed > 0)
+        throw std::runtime_error(fmt::format("{}: not every request was a hit", bench));
+      if (run > 0) figures[i].runs.push_back(ns);
+    }
+  for (Figure& figure : figures)
+    if (!figure.runs.empty()) report.add(std::move(figure));
 }
 
 double p99_of_single(Subject& subject, std::span<const Request> requests) {

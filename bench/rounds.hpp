@@ -35,10 +35,25 @@ struct Options {
 /// Microseconds or nanoseconds between two readings of the steady clock.
 [[nodiscard]] double elapsed_ns(const std::function<void()>& work);
 
+/// A subject that measure_hits_in_turns() knows by its name.
+struct NamedSubject {
+  std::string name;
+  Subject* subject = nullptr;
+};
+
+/// Nanoseconds of a hit on one thread, of each subject in its turn: `items` are filled in, and read by
+/// `batch` requests a run, the popular ones most. Throws when one was not a hit.
+void measure_hits_in_turns(const Options& options, Report& report, const std::string& bench,
+                           const std::vector<NamedSubject>& subjects, std::uint32_t items,
+                           std::size_t batch);
+
 // The benchmarks.
 void bench_hit(const Options& options, Report& report);
 void bench_hit_one_key(const Options& options, Report& report);
 void bench_async_hit(const Options& options, Report& report);
+void bench_automatic_hit(const Options& options, Report& report);
+void bench_track_cost(const Options& options, Report& report);
+void bench_analyse(const Options& options, Report& report);
 void bench_mixed(const Options& options, Report& report);
 void bench_memory(const Options& options, Report& report);
 void bench_trace(const Options& options, Report& report);

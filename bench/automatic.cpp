@@ -91,8 +91,9 @@ class ById final : public Subject {
  public:
   ById(const std::string& path, const sqlite::Options& options, bool declared)
       : database_(path, cache_, options),
-        query_(declared ? PreparedQuery<Item, std::int64_t>(prepare_by_id(database_).tag(SoldTags{}))
-                        : prepare_by_id(database_)) {}
+        query_(declared
+                   ? PreparedQuery<Item, std::int64_t>(prepare_by_id(database_).tag(SoldTags{}))
+                   : prepare_by_id(database_)) {}
 
   void fill(const Request& request) override { use(query_(number_of(request)).front().id); }
   std::uint64_t serve(std::span<const Request> requests, bool /*load*/) override {

@@ -19,9 +19,9 @@ class PostgresTracked final : public TrackedSubject {
   PostgresTracked() : plain_(server_.url()) {
     pqxx::nontransaction setup(plain_);
     setup.exec(kMakeSold);
-    setup.exec(fmt::format(
-        "insert into sold select n, n % 100, n, n, n % 7 from generate_series(1, {}) n",
-        kSoldRows));
+    setup.exec(
+        fmt::format("insert into sold select n, n % 100, n, n, n % 7 from generate_series(1, {}) n",
+                    kSoldRows));
     setup.exec("vacuum analyze sold");
     plain_.prepare("sell", "update sold set stock = stock + 1 where id <= $1");
     postgres::Options options = postgres_item_options();

@@ -111,6 +111,9 @@ TEST_CASE("postgres analysis: parameters that become dates are told", "[analysis
 TEST_CASE("postgres analysis: a text that the server refuses is an error, and harms nothing",
           "[analysis]") {
   Analysing analysed;
+  CHECK_THROWS_WITH(analysed.of("select name from gone.product"),
+                    Catch::Matchers::Contains("cannot run \"select name from gone.product\"") &&
+                        !Catch::Matchers::Contains("migrate"));
   CHECK_THROWS_AS(analysed.of("select nothing from product"), Error);
   CHECK_THROWS_AS(analysed.of("select name from product where"), Error);
   // Texts that would end the function's body.

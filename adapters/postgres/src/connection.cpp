@@ -362,7 +362,8 @@ ResultSet Connection::begin_ahead(const Part& begin, const char* beginning,
 }
 
 void Connection::prepare(std::span<const Text> statements) {
-  const Call call{"prepare statements", settings_.statement_timeout};
+  Call call{"prepare statements", settings_.statement_timeout};
+  if (statements.size() == 1) call.sql = statements[0].text;  // failures name it
   std::vector<Step> steps;
   for (const Text& statement : statements)
     steps.push_back({.text = statement.text.c_str(), .prepare_as = statement.name.c_str()});

@@ -33,7 +33,7 @@ std::string_view advice(std::string_view state, std::string_view message, Whose 
            "pooling proxy, name the server itself in direct_url";
   if (state == "40001" || state == "40P01") return "; repeat the transaction";
   if (state == "42P01" || state == "3F000" || state == "42883")
-    return whose != Whose::callers || names_querymark(message) ? "; run: querymark migrate" : "";
+    return names_querymark(message) ? "; run: querymark migrate" : "";
   if (state == "23505")
     return "; such a row is there already: \"insert ... on conflict\" says what to do then";
   if (state == "23503") return "; the row that is referred to must be there first, and go last";

@@ -5,10 +5,15 @@
 
 namespace querymark::test {
 
-TempDir::TempDir() {
-  std::string name = (std::filesystem::temp_directory_path() / "querymark-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
+TempDir::TempDir(Where where) {
+  const auto make = [this](const std::filesystem::path& parent) {
+    std::string name = (parent / "querymark-test-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return false;
+    path_ = name;
+    return true;
+  };
+  if (where == Where::memory && make("/dev/shm")) return;
+  if (!make(std::filesystem::temp_directory_path())) throw std::runtime_error("mkdtemp failed");
 }
 
 TempDir::~TempDir() {

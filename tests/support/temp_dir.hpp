@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -8,7 +9,9 @@ namespace querymark::test {
 /// A folder of its own for one test, removed at the end.
 class TempDir {
  public:
-  TempDir();
+  /// `memory`: where a sync waits for no disk, if the machine has such a place. For many small files.
+  enum class Where : std::uint8_t { disk, memory };
+  explicit TempDir(Where where = Where::disk);
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
   ~TempDir();

@@ -68,7 +68,7 @@ class TrackedFile {
   }
 
  private:
-  TempDir dir_;
+  TempDir dir_{TempDir::Where::memory};
   std::string path_;
   SQLite::Database writer_;
   std::int64_t seen_ = 0;

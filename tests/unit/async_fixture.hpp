@@ -85,8 +85,8 @@ struct Loop : Refreshing {
   }
   template <class Query>
   void ask(const Query& query, Told& told, boost::asio::cancellation_signal& signal) {
-    query.async(
-        boost::asio::bind_cancellation_slot(signal.slot(), boost::asio::bind_executor(io, told.as_handler())));
+    query.async(boost::asio::bind_cancellation_slot(
+        signal.slot(), boost::asio::bind_executor(io, told.as_handler())));
   }
   // Runs handlers for as long as there are any, without waiting.
   void poll() {

@@ -161,9 +161,8 @@ TEST_CASE("async: a thousand callers of a value lead to one load", "[async]") {
 
 TEST_CASE("async: a value of a database is made stale by its log, and kept apart by its session",
           "[async]") {
-  Cache cache{
-      {.memory_bytes = 8U << 20U,
-       .offload = std::make_shared<Offload>(OffloadOptions{.threads = 2})}};
+  Cache cache{{.memory_bytes = 8U << 20U,
+               .offload = std::make_shared<Offload>(OffloadOptions{.threads = 2})}};
   testing::MemoryDatabase db(cache, {.namespace_name = "shop"});
   std::atomic<int> loads = 0;
   const auto get = [&](auto& of) {

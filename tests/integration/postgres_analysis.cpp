@@ -123,6 +123,18 @@ TEST_CASE("postgres analysis: a text that the server refuses is an error, and ha
   CHECK(analysed.of("select name from product;").occurrences.size() == 1);
 }
 
+TEST_CASE("postgres analysis: what a session makes for it is no change of definitions",
+          "[analysis]") {
+  Analysing analysing;
+  postgres::track(analysing.shop.url(), {.tables = {"product"}});
+  const auto rows = [&] { return analysing.shop.text("select count(*) from querymark.log"); };
+  const std::string before = rows();
+  CHECK(analysing.of("select name from product where id = $1").verdict == Verdict::cache);
+  CHECK(rows() == before);
+  CHECK(analysing.shop.text("select count(*) from pg_class where relname ~ 'querymark_passing'") ==
+        "0");
+}
+
 TEST_CASE("postgres analysis: a tracked table's rows are named by what its triggers report",
           "[analysis]") {
   Analysing analysing;

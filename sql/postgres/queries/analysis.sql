@@ -1,12 +1,14 @@
 -- What the catalogue says of what a query's tree names. These run inside the transaction of an analysis, which has
 -- pinned search_path to pg_catalog, pg_temp.
 
--- What parameters a statement has that was prepared under this name.
+-- What parameters a statement has that was prepared under this name, and whether the session has a schema for what is
+-- temporary. Runs outside.
 -- name: analysed_parameters
 select p.parameter_types::pg_catalog.oid[] as types,
        array(select pg_catalog.format_type(t.type, null)
                from pg_catalog.unnest(p.parameter_types::pg_catalog.oid[]) with ordinality as t (type, n)
-              order by t.n) as names
+              order by t.n) as names,
+       pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid as temporary
   from pg_catalog.pg_prepared_statements p
  where p.name operator(pg_catalog.=) $1::pg_catalog.text
 

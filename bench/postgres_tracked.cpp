@@ -51,6 +51,7 @@ class PostgresTracked final : public TrackedSubject {
   }
 
   ItemDatabase server_{10};
+  Pinned pinned_{Pinned::Server::same_core};
   pqxx::connection plain_;
   Cache cache_;
   std::optional<postgres::Database> database_;

@@ -118,11 +118,10 @@ class Connection {
                              std::initializer_list<ParameterView> values = {});
   struct NamedCall {
     const SqlStatement& sql;
-    std::initializer_list<ParameterView> values;
+    std::span<const ParameterView> values{};
   };
-  /// Two of them in one transaction and, once both are prepared, one round trip.
-  [[nodiscard]] std::pair<ResultSet, ResultSet> query_named(const NamedCall& first,
-                                                            const NamedCall& second);
+  /// Several of them in one transaction and, once all are prepared, one round trip; the rows of each.
+  [[nodiscard]] std::vector<ResultSet> query_named(std::span<const NamedCall> calls);
   /// Text of one or more statements without parameters, in one round trip; the last one's rows.
   ResultSet run(const std::string& text) { return run(text, settings_.statement_timeout); }
   ResultSet run(const std::string& text, std::chrono::milliseconds timeout);

@@ -1,7 +1,9 @@
 #include "log_connection.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+#include <vector>
 
 #include "postgres_sql.hpp"
 #include "querymark/log/fields.hpp"
@@ -241,15 +243,15 @@ LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upt
   if (!beat) return page_of(query(sql::log_page, values));
   const std::string epoch = from.epoch.hex();
   const std::string cursor = snapshot_text(from.snapshot);
-  const auto [page, beaten] = over([&](Connection& connection) {
-    return connection.query_named(
-        {sql::log_page, values},
-        {sql::subscriber_beat,
-         {as_parameter(static_cast<std::int64_t>(beat->id.value)), as_parameter(epoch),
-          as_parameter(cursor), as_parameter(beat->count_live)}});
-  });
-  LogPage found = page_of(page);
-  found.beaten = beaten_of(beaten);
+  const std::array beat_values{as_parameter(static_cast<std::int64_t>(beat->id.value)),
+                               as_parameter(epoch), as_parameter(cursor),
+                               as_parameter(beat->count_live)};
+  const std::array calls{Connection::NamedCall{sql::log_page, {values.begin(), values.size()}},
+                         Connection::NamedCall{sql::subscriber_beat, beat_values}};
+  const std::vector<ResultSet> both =
+      over([&](Connection& connection) { return connection.query_named(calls); });
+  LogPage found = page_of(both[0]);
+  found.beaten = beaten_of(both[1]);
   return found;
 }
 

@@ -1,4 +1,6 @@
-#include <array>
+#include <algorithm>
+#include <deque>
+#include <vector>
 
 #include "connection_talk.hpp"
 #include "querymark/postgres/types.hpp"
@@ -37,27 +39,29 @@ void Connection::prepare(const Call& call, const SqlStatement& sql) {
   prepared_.insert(sql.name);
 }
 
-std::pair<ResultSet, ResultSet> Connection::query_named(const NamedCall& first,
-                                                        const NamedCall& second) {
-  const std::string doing = "run \"" + std::string(first.sql.name) + '"';
-  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = first.sql.name};
-  const Bound first_bound({first.values.begin(), first.values.size()});
-  const Bound second_bound({second.values.begin(), second.values.size()});
-  const std::array<Step, 2> steps{
-      {{.text = first.sql.name, .bound = &first_bound, .prepared = true},
-       {.text = second.sql.name, .bound = &second_bound, .prepared = true}}};
-  std::array<ResultHandle, 2> results;
+std::vector<ResultSet> Connection::query_named(std::span<const NamedCall> calls) {
+  const std::string doing = "run \"" + std::string(calls[0].sql.name) + '"';
+  const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = calls[0].sql.name};
+  std::deque<Bound> bound;  // stays where it is
+  std::vector<Step> steps;
+  for (const NamedCall& named : calls)
+    steps.push_back(
+        {.text = named.sql.name, .bound = &bound.emplace_back(named.values), .prepared = true});
+  std::vector<ResultHandle> results(calls.size());
   with_prepared([&] {
-    prepare(call, first.sql);
-    prepare(call, second.sql);
+    for (const NamedCall& named : calls) prepare(call, named.sql);
     guarded(call, [&](auto&& ended) {
       ResultHandle failed;
       const bool in_step = pipeline(steps, results, failed);
       ended();
-      if (!in_step || failed || !results[0] || !results[1]) fail(call, failed.get());
+      if (!in_step || failed ||
+          !std::ranges::all_of(results, [](const auto& one) { return one != nullptr; }))
+        fail(call, failed.get());
     });
   });
-  return {rows_of(results[0].get()), rows_of(results[1].get())};
+  std::vector<ResultSet> rows;
+  for (const ResultHandle& result : results) rows.push_back(rows_of(result.get()));
+  return rows;
 }
 
 ResultSet Connection::query_named(const SqlStatement& sql,

@@ -1,10 +1,12 @@
 #include "ask.hpp"
 
 #include <algorithm>
-#include <array>
+#include <deque>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
@@ -17,13 +19,6 @@ namespace {
 
 constexpr const char* kName = "querymark_analysed";
 constexpr std::size_t kMostArguments = 100;  // of a function
-
-// Statements of the library's own in a transaction that has pinned search_path.
-ResultSet ask(Connection& connection, const SqlStatement& sql,
-              std::initializer_list<ParameterView> values = {}) {
-  return connection.proxied() ? connection.query(sql.text, values)
-                              : connection.query_named(sql, values);
-}
 
 template <class T>
 std::vector<T> list(const Row& row, std::string_view column) {
@@ -78,9 +73,7 @@ void read_reports(const Row& row, RelationFacts& relation) {
   }
 }
 
-void learn_relations(Connection& connection, const Names& wanted, Facts& facts) {
-  if (wanted.relations.empty()) return;
-  const ResultSet rows = ask(connection, sql::analysed_relations, {oids(wanted.relations)});
+void learn_relations(const ResultSet& rows, Facts& facts) {
   for (const Row row : rows) {
     RelationFacts relation{.schema = row["schema"].as<std::string>(),
                            .name = row["name"].as<std::string>(),
@@ -98,10 +91,7 @@ void learn_relations(Connection& connection, const Names& wanted, Facts& facts) 
   }
 }
 
-void learn_functions(Connection& connection, const Names& wanted, Facts& facts) {
-  if (wanted.functions.empty() && wanted.operators.empty()) return;
-  const ResultSet rows =
-      ask(connection, sql::analysed_functions, {oids(wanted.functions), oids(wanted.operators)});
+void learn_functions(const ResultSet& rows, Facts& facts) {
   for (const Row row : rows) {
     const Oid id = oid(row, "oid");
     for (const std::int64_t op : list<std::int64_t>(row, "operators"))
@@ -117,9 +107,7 @@ void learn_functions(Connection& connection, const Names& wanted, Facts& facts) 
   }
 }
 
-void learn_types(Connection& connection, const Names& wanted, Facts& facts) {
-  if (wanted.types.empty()) return;
-  const ResultSet rows = ask(connection, sql::analysed_types, {oids(wanted.types)});
+void learn_types(const ResultSet& rows, Facts& facts) {
   for (const Row row : rows) {
     TypeFacts type{.name = row["name"].as<std::string>(),
                    .kind = row["kind"].as<std::string>().at(0),
@@ -136,14 +124,47 @@ void learn_types(Connection& connection, const Names& wanted, Facts& facts) {
   }
 }
 
-void learn_database(Connection& connection, Facts& facts) {
-  const ResultSet rows = ask(connection, sql::analysed_database);
+void learn_database(const ResultSet& rows, Facts& facts) {
   const Row row = rows.row(0);
   for (const std::int64_t id : list<std::int64_t>(row, "loose"))
     facts.loose_collations.insert(static_cast<Oid>(id));
   facts.utf8 = row["utf8"].as<bool>();
   facts.reports_definitions = row["reports_definitions"].as<bool>();
 }
+
+// Questions of the library's own, in a transaction that has pinned search_path: asked at once.
+class Questions {
+ public:
+  explicit Questions(Connection& connection) : connection_(connection) {}
+
+  void add(const SqlStatement& sql, std::initializer_list<OwnedParameter> values,
+           void (*learn)(const ResultSet&, Facts&)) {
+    all_.push_back({sql, values, {}, learn});
+    Question& question = all_.back();
+    question.views.assign(question.values.begin(), question.values.end());
+  }
+  void ask(Facts& facts) {
+    if (connection_.proxied()) {
+      for (const Question& question : all_)
+        question.learn(connection_.query(question.sql.text, question.views), facts);
+      return;
+    }
+    std::vector<Connection::NamedCall> calls;
+    for (const Question& question : all_) calls.push_back({question.sql, question.views});
+    const std::vector<ResultSet> answers = connection_.query_named(calls);
+    for (std::size_t at = 0; at < answers.size(); ++at) all_[at].learn(answers[at], facts);
+  }
+
+ private:
+  struct Question {
+    const SqlStatement& sql;
+    std::vector<OwnedParameter> values;
+    std::vector<ParameterView> views;
+    void (*learn)(const ResultSet&, Facts&);
+  };
+  Connection& connection_;
+  std::deque<Question> all_;
+};
 
 // Takes out what has been asked for, and notes the rest as asked for; false where there is none.
 bool leave_new(Names& wanted, Names& asked) {
@@ -164,14 +185,20 @@ bool leave_new(Names& wanted, Names& asked) {
 void learn_all(Connection& connection, Told& told) {
   Trees trees(told.tree);
   told.facts.plain_bytes = trees.plain_bytes();
-  learn_database(connection, told.facts);
   Names asked;
   Names wanted = trees.wanted(told.facts);
   wanted.types.insert(told.parameters.begin(), told.parameters.end());
-  while (leave_new(wanted, asked)) {
-    learn_relations(connection, wanted, told.facts);
-    learn_functions(connection, wanted, told.facts);
-    learn_types(connection, wanted, told.facts);
+  for (bool first = true; leave_new(wanted, asked) || first; first = false) {
+    Questions questions(connection);
+    if (first) questions.add(sql::analysed_database, {}, learn_database);
+    if (!wanted.relations.empty())
+      questions.add(sql::analysed_relations, {oids(wanted.relations)}, learn_relations);
+    if (!wanted.functions.empty() || !wanted.operators.empty())
+      questions.add(sql::analysed_functions, {oids(wanted.functions), oids(wanted.operators)},
+                    learn_functions);
+    if (!wanted.types.empty())
+      questions.add(sql::analysed_types, {oids(wanted.types)}, learn_types);
+    questions.ask(told.facts);
     trees.learn(told.facts);
     wanted = trees.wanted(told.facts);
   }
@@ -180,7 +207,7 @@ void learn_all(Connection& connection, Told& told) {
 // The text as the body of a function that nobody ever calls. What is asked behind it is planned once, and too
 // small to be compiled, whatever the estimates of its recursion say.
 std::string as_function(std::string_view sql, const std::vector<std::string>& types) {
-  std::string text = "create function pg_temp.";
+  std::string text = "begin isolation level read committed read write; create function pg_temp.";
   text.append(kName).append("(");
   for (const std::string& type : types) text.append(&type == types.data() ? "" : ", ").append(type);
   text.append(") returns void language sql begin atomic ").append(sql);
@@ -210,7 +237,6 @@ Told ask_prepared(Connection& connection, std::string_view sql) {
   const ResultSet prepared = connection.query(sql::analysed_parameters.text, {as_parameter(kName)});
   if (prepared.empty()) throw Error("the session has lost a statement that was prepared in it");
   if (!prepared.row(0)["temporary"].as<bool>()) make_temporary_schema(connection);
-  connection.run("begin isolation level read committed read write");
   for (const std::int64_t type : list<std::int64_t>(prepared.row(0), "types"))
     told.parameters.push_back(static_cast<Oid>(type));
   const auto types = list<std::string>(prepared.row(0), "names");

@@ -2,7 +2,6 @@
 // of the library.
 
 #include <catch2/catch.hpp>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -144,57 +143,4 @@ TEMPLATE_TEST_CASE("automatic: a shared tier's values are judged by what trigger
   two.db.catch_up();
   CHECK(theirs.fetch_one(std::int64_t{1}) == 77);
   CHECK(theirs.fetch_one(std::int64_t{2}) == 77);
-}
-
-TEMPLATE_TEST_CASE("automatic: writers that know nothing of the library hunt a stale read",
-                   "[automatic]", QUERYMARK_WORLDS) {
-  const Tracked<TestType> it;
-  typename TestType::Process process(it.world.shop, automatic<TestType>());
-  const auto price = price_of(process, TestType::kPriceOf);
-  const auto named =
-      process.db
-          .template prepare<std::int64_t>("select id from product where name = 'tea' order by id")
-          .ttl(1h);
-  const auto dear = process.db
-                        .template prepare<std::int64_t>(
-                            "select count(*) from product where price > 20 and id > 1")
-                        .ttl(1h);
-  const auto best = process.db
-                        .template prepare<std::int64_t>(
-                            "select id from product where id in (1, 3) and price = "
-                            "(select max(price) from product where id in (1, 3)) order by id")
-                        .ttl(1h);
-  std::minstd_rand random(11);
-  const std::vector<std::string> writes{
-      "update product set price = price + 7 where id = 1",
-      "update product set price = 21 where id in (2, 3)",
-      "update product set name = 'tea' where id = 2",
-      "update product set name = 'cup' where id = 2",
-      "delete from product where id = 3",
-      "insert into product (id, name, price) select 3, 'pot', 30 "
-      "where not exists (select 1 from product where id = 3)",
-      "update product set id = 9 where id = 2 and not exists (select 1 from product where id = 9)",
-      "update product set id = 2 where id = 9 and not exists (select 1 from product where id = 2)",
-      "update product set price = 5"};
-  std::uint64_t hits = 0;
-  for (int round = 0; round < rounds(300); ++round) {
-    it.world.shop.execute(writes[random() % writes.size()]);
-    process.db.catch_up();
-    const auto check = [&](const auto& cached, const std::string& sql, const auto& values) {
-      if (cached.outcome().is_hit()) ++hits;
-      auto fresh =
-          process.db.query(sql).uncached().template fetch_as<std::decay_t<decltype(values)>>();
-      CAPTURE(round, sql);
-      REQUIRE(std::ranges::equal(cached, fresh));
-    };
-    for (const std::int64_t id : {1, 2, 3})
-      check(price(id), "select price from product where id = " + std::to_string(id), double{});
-    check(named(), "select id from product where name = 'tea' order by id", std::int64_t{});
-    check(dear(), "select count(*) from product where price > 20 and id > 1", std::int64_t{});
-    check(best(),
-          "select id from product where id in (1, 3) and price = "
-          "(select max(price) from product where id in (1, 3)) order by id",
-          std::int64_t{});
-  }
-  CHECK(hits > static_cast<std::uint64_t>(rounds(300)));  // precise enough to be of use
 }

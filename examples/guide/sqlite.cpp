@@ -163,6 +163,32 @@ void write_once(qm::Database& db, Work work) {
 }
 // [/doubt]
 
+// [in_transaction]
+using OrderOf = qm::PreparedQuery<Order, std::int64_t>;
+
+// What part of its customer's orders it is: both numbers from one snapshot.
+double share_of(qm::Database& db, const OrderOf& order, std::int64_t id) {
+  return db.read_transaction([&](qm::ReadTransaction& tx) {
+    const qm::Rows<Order> rows = order.in(tx)(id);
+    const qm::ResultSet all =
+        tx.query("select sum(total) from orders where customer = ?", rows.one().customer);
+    return rows.one().total / all[0][0].as<double>();
+  });
+}
+
+// A write that looks first: on PostgreSQL memory may answer, until the write has changed something.
+bool add_to(qm::Database& db, const OrderOf& order, std::int64_t id, double more) {
+  return db
+      .write([&](qm::Transaction& tx) {
+        if (order.in(tx)(id).empty()) return false;
+        tx.execute("update orders set total = total + ? where id = ?", more, id);
+        tx.invalidate(qm::entity("orders", id));
+        return true;
+      })
+      .value;
+}
+// [/in_transaction]
+
 // [own_connection]
 // An application that has a connection of its own: intents in its transaction, reads through it.
 void with_own_connection(qm::sqlite::Database& db, SQLite::Database& connection) {
@@ -217,6 +243,9 @@ void run(const std::string& path) {
   require(orders_of(db, seen, "cid") == 1, "what the user has written");
   const qm::Cached<Report> daily = report(db);
   require(daily->orders == 4, "a report");
+  require(share_of(db, order, 1) == 0.25, "a part of the customer's orders");
+  require(add_to(db, order, 1, 5.0) && !add_to(db, order, 9, 5.0), "a write that looks first");
+  require(order(1).one().total == 15.0, "what it has written");
   SQLite::Database connection(path, SQLite::OPEN_READWRITE, 5000);
   with_own_connection(db, connection);
   require(total_of(db, 2) == 22.0, "what another connection has written");

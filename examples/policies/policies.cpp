@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <stop_token>
 #include <string>
+#include <vector>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "querymark/sqlite/sqlite.hpp"
 
 namespace qm = querymark;
@@ -35,6 +38,7 @@ bool serve(const std::string& path) {
   // After a flush at most 8 loads run at a time, and 500 wait for their turn.
   qm::sqlite::Database db{path, cache, {.max_lag = 5s, .load_budget = {.loads = 8, .queue = 500}}};
   // [/budget]
+  db.attach(qm::FileTier{path + ".tier"});
   make_shop(db);
 
   // [lifetimes]
@@ -86,6 +90,31 @@ bool serve(const std::string& path) {
                     .policy({.stale_while_refreshing = 1min, .refresh_ahead = 0.8});
   // [/background]
 
+  // [task]
+  const qm::OffloadTicket report = offload->submit({.kind = "report",
+                                                    .key = "report of today",
+                                                    .work =
+                                                        [&](const std::stop_token& stop) {
+                                                          if (!stop.stop_requested())
+                                                            static_cast<void>(ranking());
+                                                        },
+                                                    .longest = 5s,
+                                                    .when_late = qm::WhenLate::stop});
+  const bool taken = report.became == qm::Offloaded::accepted;
+  // [/task]
+
+  // [ahead]
+  // The next page, while the reader looks at this one.
+  sales.prefetch(std::int64_t{8});
+
+  // At a start: what a shared tier holds of the calls that will come, without a query.
+  const std::vector<std::int64_t> popular{7, 8};
+  const qm::WarmUp warm = sales.warm_up(popular, {.progress = [](const qm::WarmUp& so_far) {
+                                          fmt::print("{} of {}, {} found\n", so_far.looked,
+                                                     so_far.wanted, so_far.found);
+                                        }});
+  // [/ahead]
+
   fmt::print("by name: {}\n", by_name("teapot").outcome());
   fmt::print("by name, absent: {}\n", by_name("samovar").outcome());
   fmt::print("by name, absent: {}\n", by_name("samovar").outcome());
@@ -101,7 +130,9 @@ bool serve(const std::string& path) {
   fmt::print("front page: {}\n", front_page().outcome());
   fmt::print("ranking: {}\n", ranking().outcome());
   fmt::print("prices: {}\n", prices().outcome());
-  return found && unwanted.stored == qm::Stored::unwanted && prices().outcome().is_hit();
+  const bool all_ended = offload->drain(10s).empty();  // before what they refer to goes
+  return taken && all_ended && warm.looked == 2 && found &&
+         unwanted.stored == qm::Stored::unwanted && prices().outcome().is_hit();
 }
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
+#include <memory>
 #include <stdexcept>
+#include <stop_token>
+#include <string>
 
+#include "querymark/observe/metrics.hpp"
 #include "querymark/querymark.hpp"
 #include "querymark/read/offload.hpp"
 
@@ -44,7 +48,7 @@ TEST_CASE("offload: there is one task of a key at a time, and any number without
   CHECK(offload.stats().waiting == 4);
   CHECK(offload.stats().running == 1);
   held.go.set_value();
-  CHECK(offload.drain(1min) == 0);
+  CHECK(offload.drain(1min).empty());
   CHECK(ran == 4);
   CHECK_FALSE(offload.has("a"));
   CHECK(offload.submit("a", &kMe, [] {}) == Offloaded::stopped);
@@ -68,7 +72,7 @@ TEST_CASE("offload: a task that throws is counted, and blocks neither its key no
       second.set_exception(std::make_exception_ptr(std::runtime_error("its key was blocked")));
   }) == Offloaded::accepted);
   CHECK_NOTHROW(second.get_future().get());
-  CHECK(offload.drain(1min) == 0);
+  CHECK(offload.drain(1min).empty());
   CHECK(offload.stats().failed == 1);
   CHECK(offload.stats().completed == 3);
 }
@@ -104,7 +108,7 @@ TEST_CASE("offload: what waits can be cancelled, by key, all of it, and by its o
   CHECK(offload.cancel_all() == 1);
   CHECK(offload.cancel("a") == 0);  // it runs
   held.go.set_value();
-  CHECK(offload.drain(1min) == 0);
+  CHECK(offload.drain(1min).empty());
   CHECK(ran == 0);
 }
 
@@ -136,8 +140,8 @@ TEST_CASE("offload: a drain that can't wait tells what is left, and cancels it",
     CHECK(offload.submit("a", &kMe, held.task()) == Offloaded::accepted);
     held.await_begin();
     CHECK(offload.submit("b", &kMe, [&] { ++ran; }) == Offloaded::accepted);
-    CHECK(offload.drain(0s) == 2);
-    CHECK(offload.drain(1ms) == 1);
+    CHECK(offload.drain(0s).size() == 2);
+    CHECK(offload.drain(1ms).size() == 1);
     CHECK(offload.stats().cancelled == 1);
     held.go.set_value();
   }
@@ -148,8 +152,183 @@ TEST_CASE("offload: one that is disabled refuses and counts", "[offload]") {
   const auto offload = Offload::disabled();
   CHECK(offload->submit("a", &kMe, [] {}) == Offloaded::disabled);
   CHECK(offload->stats().rejected == 1);
-  CHECK(offload->drain(1s) == 0);
+  CHECK(offload->drain(1s).empty());
   offload->leave(&kMe);
   CHECK_THROWS_AS(Offload({.threads = 0}), ConfigError);
   CHECK(to_string(Offloaded::full) == "the queue is full");
+}
+
+TEST_CASE("offload: a task without a key of its own goes by one that it is given", "[offload]") {
+  Held held;
+  Offload offload({.threads = 1});
+  const OffloadTicket runs = offload.submit(
+      {.kind = "sum", .work = [task = held.task()](const std::stop_token&) { task(); }});
+  const OffloadTicket waits =
+      offload.submit({.kind = "sum", .work = [](const std::stop_token&) {}});
+  held.await_begin();
+  CHECK(runs.became == Offloaded::accepted);
+  CHECK(waits.became == Offloaded::accepted);
+  CHECK(runs.key != waits.key);
+  CHECK(offload.has(waits.key));
+  // Nobody can take a key that is given out, and nobody else is hit by it.
+  CHECK(offload.submit(waits.key, &kMe, [] {}) == Offloaded::duplicate);
+  CHECK(offload.cancel("") == 0);
+  CHECK(offload.cancel(waits.key) == 1);
+  CHECK_FALSE(offload.has(waits.key));
+  CHECK(offload.submit("sum#3", &kMe, [] {}) == Offloaded::accepted);
+  CHECK(offload.submit({.kind = "sum", .work = [](const std::stop_token&) {}}).key == "sum#4");
+  held.go.set_value();
+  CHECK(offload.drain(1min).empty());
+}
+
+TEST_CASE("offload: what runs is asked to stop, and what does not look runs on", "[offload]") {
+  Offload offload({.threads = 2});
+  std::promise<void> begun;
+  std::promise<bool> stopped;
+  const auto until_stopped = [&](const std::stop_token& stop) {
+    begun.set_value();
+    std::promise<void> asked;
+    const std::stop_callback tell(stop, [&] { asked.set_value(); });
+    asked.get_future().wait();
+    stopped.set_value(true);
+  };
+  CHECK(offload.submit({.key = "a", .owner = &kMe, .work = until_stopped}).became ==
+        Offloaded::accepted);
+  begun.get_future().wait();
+  CHECK(offload.cancel("a") == 0);  // of those that wait
+  CHECK(offload.stop("b") == 0);
+  SECTION("by its key") { CHECK(offload.stop("a") == 1); }
+  SECTION("with all others") { CHECK(offload.stop_all() == 1); }
+  SECTION("since its owner goes") { offload.leave(&kMe); }
+  CHECK(stopped.get_future().get());
+  CHECK(offload.stop("a") == 0);  // once
+  CHECK(offload.drain(1min).empty());
+  CHECK(offload.stats().completed == 1);
+}
+
+TEST_CASE("offload: a callback of a task that is stopped may use the offload", "[offload]") {
+  Offload offload({.threads = 1});
+  std::promise<void> begun;
+  std::promise<std::size_t> seen;
+  CHECK(offload
+            .submit({.key = "a",
+                     .work =
+                         [&](const std::stop_token& stop) {
+                           const std::stop_callback tell(
+                               stop, [&] { seen.set_value(offload.tasks().size()); });
+                           begun.set_value();
+                           while (!stop.stop_requested()) std::this_thread::yield();
+                         }})
+            .became == Offloaded::accepted);
+  begun.get_future().wait();
+  CHECK(offload.stop_all() == 1);
+  CHECK(seen.get_future().get() == 1);
+}
+
+TEST_CASE("offload: a task that runs for too long is told of once, and asked to stop if so wanted",
+          "[offload]") {
+  std::promise<OffloadEntry> late;
+  std::atomic<int> times = 0;
+  Offload offload({.threads = 1, .longest = 1ms, .on_late = [&](const OffloadEntry& entry) {
+                     if (++times == 1) late.set_value(entry);
+                   }});
+  SECTION("told of") {
+    Held held;
+    CHECK(offload.submit("a", &kMe, held.task(), "sum") == Offloaded::accepted);
+    const OffloadEntry entry = late.get_future().get();
+    CHECK(entry.kind == "sum");
+    CHECK(entry.key == "a");
+    CHECK(entry.running);
+    CHECK(entry.since >= 1ms);
+    held.go.set_value();
+  }
+  SECTION("asked to stop") {
+    CHECK(offload
+              .submit({.key = "a",
+                       .work =
+                           [](const std::stop_token& stop) {
+                             while (!stop.stop_requested()) std::this_thread::yield();
+                           },
+                       .when_late = WhenLate::stop})
+              .became == Offloaded::accepted);
+    static_cast<void>(late.get_future().get());
+  }
+  CHECK(offload.drain(1min).empty());
+  CHECK(times == 1);
+  CHECK(offload.stats().late == 1);
+  CHECK(offload.stats().completed == 1);
+}
+
+TEST_CASE("offload: a task may say for itself how long it runs", "[offload]") {
+  std::promise<std::string> late;
+  Offload offload({.threads = 2, .longest = 1ms, .on_late = [&](const OffloadEntry& entry) {
+                     late.set_value(entry.key);
+                   }});
+  Held for_ever;
+  Held briefly;
+  CHECK(offload
+            .submit({.key = "for ever",
+                     .work = [task = for_ever.task()](const std::stop_token&) { task(); },
+                     .longest = TimeSpan{}})
+            .became == Offloaded::accepted);
+  for_ever.await_begin();
+  CHECK(offload.submit("briefly", &kMe, briefly.task()) == Offloaded::accepted);
+  CHECK(late.get_future().get() == "briefly");
+  for_ever.go.set_value();
+  briefly.go.set_value();
+  CHECK(offload.drain(1min).empty());
+  CHECK(offload.stats().late == 1);
+  CHECK_THROWS_AS(offload.submit({.work = {}, .longest = -1s}), ConfigError);
+  CHECK_THROWS_AS(Offload({.longest = -1s}), ConfigError);
+}
+
+TEST_CASE("offload: a drain with a deadline says what it leaves behind", "[offload]") {
+  Held held;
+  Offload offload({.threads = 1});
+  CHECK(offload.submit("runs", &kMe, held.task(), "load") == Offloaded::accepted);
+  held.await_begin();
+  CHECK(offload.submit("waits", &kMe, [] {}, "refresh") == Offloaded::accepted);
+  const std::vector<OffloadEntry> left = offload.drain(1ms);
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].key == "runs");
+  CHECK(left[0].kind == "load");
+  CHECK(left[0].running);
+  CHECK(left[1].key == "waits");
+  CHECK(left[1].kind == "refresh");
+  CHECK_FALSE(left[1].running);
+  CHECK(offload.tasks().size() == 1);
+  held.go.set_value();
+  CHECK(offload.drain(1min).empty());
+}
+
+TEST_CASE("offload: each kind of task is counted apart, as far as there are few", "[offload]") {
+  Held held;
+  Offload offload({.threads = 1});
+  CHECK(offload.submit("a", &kMe, held.task(), "load") == Offloaded::accepted);
+  held.await_begin();
+  CHECK(offload.submit(
+            "b", &kMe, [] { throw std::runtime_error("no"); }, "refresh") == Offloaded::accepted);
+  CHECK(offload.submit("b", &kMe, [] {}, "refresh") == Offloaded::duplicate);
+  auto by_kind = offload.stats_by_kind();
+  CHECK(by_kind["load"].running == 1);
+  CHECK(by_kind["refresh"].waiting == 1);
+  CHECK(by_kind["refresh"].duplicates == 1);
+  held.go.set_value();
+  CHECK(offload.drain(1min).empty());
+  by_kind = offload.stats_by_kind();
+  CHECK(by_kind["load"].completed == 1);
+  CHECK(by_kind["load"].failed == 0);
+  CHECK(by_kind["refresh"].failed == 1);
+  Metrics metrics;
+  offload.add_metrics(metrics);
+  CHECK_THAT(metrics.prometheus(),
+             Catch::Matchers::Contains(R"(querymark_offload_failed_total{kind="refresh"} 1)"));
+  // Names that never end would fill memory.
+  Offload many({.threads = 1});
+  for (int i = 0; i < 100; ++i)
+    static_cast<void>(many.submit("", &kMe, [] {}, "kind " + std::to_string(i)));
+  CHECK(many.drain(1min).empty());
+  CHECK(many.stats_by_kind().size() == 33);
+  CHECK(many.stats_by_kind()["(other)"].completed == 68);
+  CHECK(many.stats().completed == 100);
 }

@@ -169,7 +169,7 @@ void AsyncRead::hand_over(const Action& action) {
   const auto turn = std::make_shared<Turn>(shared_from_this(), action);
   Offloaded became = Offloaded::full;
   try {
-    became = pool_.submit({}, &source_, [turn] { turn->run(); });
+    became = pool_.submit({}, &source_, [turn] { turn->run(); }, "read");
   } catch (...) {  // no memory: it was not taken
     turn->action.reset();
     throw;

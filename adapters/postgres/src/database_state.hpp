@@ -91,6 +91,7 @@ struct Database::State final : Backend, Analyser {
   }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
                                                           const SessionSettings& settings);
+  [[nodiscard]] std::unique_ptr<ReadSession> begin_read(const SessionSettings& settings) override;
   [[nodiscard]] Analysis analyse(std::string_view sql,
                                  std::span<const ParameterView> parameters) override;
   [[nodiscard]] Analyser* analyser() noexcept override { return this; }

@@ -164,6 +164,16 @@ void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values
   for (const ParameterView value : values) sent.values.push_back(OwnedParameter::copy_of(value));
 }
 
+bool OpenWrite::only_reads(std::string_view sql) const {
+  try {
+    static_cast<void>(
+        require_reading(sql, connection_ == nullptr ? Backslash::plain : connection_->backslash()));
+    return true;
+  } catch (const ConfigError&) {  // it says why; nobody asks
+    return false;
+  }
+}
+
 void OpenWrite::require_standing(const Append* append) {
   require_ours("what ran before");
   if (!begun())

@@ -40,6 +40,9 @@ class OpenWrite {
   void send(std::string_view sql, std::span<const ParameterView> values, std::int64_t* changed);
   [[nodiscard]] std::span<const Sent> sent() const noexcept { return sent_; }
 
+  /// Whether a text does nothing but read, as far as it tells.
+  [[nodiscard]] bool only_reads(std::string_view sql) const;
+
   /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
   /// it where no statement has, together with what was sent and, unless null, the intents.
   void require_standing(const Append* append);
@@ -82,6 +85,10 @@ class OpenTransaction final : public Transaction {
   void send_values(std::string_view sql, std::span<const ParameterView> values,
                    std::int64_t* changed) override {
     guard_.send(sql, values, changed);
+  }
+
+  [[nodiscard]] bool only_reads(std::string_view sql) const override {
+    return guard_.only_reads(sql);
   }
 
   OpenWrite& guard_;

@@ -220,15 +220,23 @@ void PooledConnection::settle_standby() {
   run("prepare querymark_state as " + std::string(sql::standby_state));
 }
 
-ResultSet PooledConnection::begin_under(const SettingList& settings, Isolation isolation) {
+std::string PooledConnection::set_locally(const SettingList& settings) {
   distrust_customs(settings.names);
   const OwnedParameter names = as_parameter(settings.names);
   const OwnedParameter values = as_parameter(settings.values);
   const std::array<ParameterView, 3> pins{names, values, as_parameter(true)};
-  return begin_text(std::string(begin_of(isolation)) + "; " +
-                    with_literals(sql::pin_session, pins,
-                                  [this](ParameterView value) { return literal(value); }) +
-                    "; ");
+  return with_literals(sql::pin_session, pins,
+                       [this](ParameterView value) { return literal(value); });
+}
+
+ResultSet PooledConnection::begin_under(const SettingList& settings, Isolation isolation) {
+  return begin_text(std::string(begin_of(isolation)) + "; " + set_locally(settings) + "; ");
+}
+
+void PooledConnection::begin_reading(const SettingList& settings) {
+  std::string begin = "begin isolation level repeatable read read only";
+  if (!settings.names.empty()) begin.append("; ").append(set_locally(settings));
+  static_cast<void>(run(begin));
 }
 
 ResultSet PooledConnection::begin(Isolation isolation) {

@@ -84,6 +84,8 @@ class PooledConnection final : public Connection {
   [[nodiscard]] bool was_outdated(const Error& failure, std::span<const Sent> sent);
   /// The same under settings, which end with it.
   [[nodiscard]] ResultSet begin_under(const SettingList& settings, Isolation isolation);
+  /// Begins a transaction that only reads, all of it in one snapshot, under settings, which end with it.
+  void begin_reading(const SettingList& settings);
   /// Puts intents into the log, if any, commits, and has the session cleared. Returns when the commit
   /// is known to stand: how many rows the session has counted then that it has put into the log, if it
   /// has. Throws what failed; then the transaction is rolled back, unless the connection is lost.
@@ -107,6 +109,8 @@ class PooledConnection final : public Connection {
   [[nodiscard]] Read read(const SettingList& settings, std::string_view sql,
                           std::span<const ParameterView> values, const char* entering);
   [[nodiscard]] bool proves(const Apart& apart, const SettingList& settings) const;
+  // The statement that sets them until the transaction ends.
+  [[nodiscard]] std::string set_locally(const SettingList& settings);
   [[nodiscard]] ResultSet begin_text(const std::string& begin);
   [[nodiscard]] Part append_part(const Append& append);
   void check(const ResultSet& answer) noexcept;

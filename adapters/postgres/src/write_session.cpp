@@ -63,6 +63,7 @@ class Database::Session final : public WriteSession {
 Database::Session::Session(State& state, Isolation isolation, const SessionSettings& settings)
     : WriteSession(state.core_), state_(state), writing_(&state, state.label) {
   open_.emplace(state, isolation, list_of(settings));
+  begun(open_->transaction, settings, isolation == Isolation::read_committed);
 }
 
 void Database::Session::require_standing() {

@@ -18,6 +18,7 @@ class Database::Session final : public WriteSession {
         turn_(std::in_place, state.writer, state.path, state.options.busy_timeout) {
     state.follow_path();
     state.writer.begin();
+    begun(state.writer.transaction(), {}, false);
   }
 
   [[nodiscard]] Transaction& transaction() noexcept override { return state_.writer.transaction(); }

@@ -40,4 +40,10 @@ DatabaseCore::DatabaseCore(Cache& cache, LogReader& log, Coverage& coverage,
   source.follow_by(subscriber);
 }
 
+std::string DatabaseCore::session_of(const SessionSettings& settings) const {
+  if (settings.empty()) return {};
+  // Digests have one length, so no session of the source's reads like this one.
+  return source.options().scope.session + '+' + key_of(settings);
+}
+
 }  // namespace querymark

@@ -9,6 +9,8 @@ Database::Database(std::unique_ptr<Backend> backend)
 
 Database::~Database() { backend_->core().source.end_background(); }
 
+std::unique_ptr<ReadSession> Database::begin_read() { return backend_->begin_read({}); }
+
 std::unique_ptr<WriteSession> Database::begin_write() { return backend_->begin_write({}); }
 
 DatabaseSession Database::with(const SessionSettings& settings) {

@@ -11,8 +11,7 @@ class SettingsLoader final : public Loader {
   SettingsLoader(Backend& backend, SessionSettings settings)
       : backend_(backend),
         settings_(std::move(settings)),
-        // Digests have one length, so no session of the source's reads like this one.
-        session_(backend.core().source.options().scope.session + '+' + key_of(settings_)) {}
+        session_(backend.core().session_of(settings_)) {}
 
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override {
@@ -40,6 +39,11 @@ Route route_of(Backend& backend, const SessionSettings& settings) {
 
 DatabaseSession::DatabaseSession(Backend& backend, SessionSettings settings)
     : Queries(route_of(backend, settings)), backend_(backend), settings_(std::move(settings)) {}
+
+std::unique_ptr<ReadSession> DatabaseSession::begin_read() const {
+  require_alive("read_transaction()");
+  return backend_.begin_read(settings_);
+}
 
 std::unique_ptr<WriteSession> DatabaseSession::begin_write() const {
   require_alive("write()");

@@ -42,7 +42,7 @@ void report(Source& source, const ReadRequest& request) {
   tell(failure);
 }
 
-void audit(Source& source, ReadRequest& request) {
+void audit(Source& source, ReadRequest& request, const std::string& /*name*/) {
   CacheCore& core = source.cache().core();
   ReadCounters& counters = request.call.view.prefix->record().counters;
   const MonotonicTime now = core.clock.coarse_now();
@@ -69,21 +69,12 @@ void audit(Source& source, ReadRequest& request) {
   }
 }
 
-Offloaded submit_audit(Source& source, const ReadRequest& request) {
-  Offload* const offload = source.cache().options().offload.get();
-  if (offload == nullptr) return Offloaded::disabled;
-  std::string name = "audit " + task_key(request.call.view);
-  if (offload->has(name)) return Offloaded::duplicate;
-  const std::shared_ptr<ReadRequest> own = detached(request);
-  if (!own) return Offloaded::disabled;
-  return offload->submit(std::move(name), &source, [&source, own] { audit(source, *own); });
-}
-
 }  // namespace
 
 void audit_later(Source& source, const ReadRequest& request) noexcept {
   try {
-    const Offloaded became = submit_audit(source, request);
+    const auto always = [](const std::string& /*name*/) { return true; };
+    const Offloaded became = submit_own(source, request, "audit", always, audit);
     if (became == Offloaded::accepted || became == Offloaded::duplicate) return;
   } catch (const std::exception&) {  // no memory, or a tagger of the caller's: counted as well
   }

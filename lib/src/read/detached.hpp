@@ -2,11 +2,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "querymark/read/offload.hpp"
 #include "querymark/read/read_request.hpp"
+#include "querymark/read/source.hpp"
 
 namespace querymark {
 
@@ -22,6 +26,28 @@ namespace querymark {
 [[nodiscard]] inline std::string task_key(const KeyView& key) {
   std::string name = std::to_string(reinterpret_cast<std::uintptr_t>(key.prefix)) + ':';
   return name.append(key.parameters);
+}
+
+// Has the cache's executor do `work(source, request, name)` with the request on its own feet, unless one of
+// that kind and key waits or runs, or `allows(name)` says that it is too early.
+template <class Allows, class Work>
+[[nodiscard]] Offloaded submit_own(Source& source, const ReadRequest& request,
+                                   std::string_view kind, Allows&& allows, Work work) {
+  Offload* const offload = source.cache().options().offload.get();
+  if (offload == nullptr) return Offloaded::disabled;
+  std::string name(kind);
+  name.append(" ").append(task_key(request.call.view));
+  if (offload->has(name) || !allows(name))
+    return Offloaded::duplicate;  // before anything is copied
+  const std::shared_ptr<ReadRequest> own = detached(request);
+  if (!own) return Offloaded::disabled;
+  return offload
+      ->submit({.kind = kind,
+                .key = name,
+                .owner = &source,
+                .work = [&source, own, name,
+                         work](const std::stop_token&) { work(source, *own, name); }})
+      .became;
 }
 
 }  // namespace querymark

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
+#include "querymark/observe/metrics.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/thread.hpp"
 
@@ -14,10 +16,34 @@
 //   waiting     -> cancelled  cancel, leave, drain, the destructor
 //   running     -> ended      its thread, after the task was run and destroyed
 //
-// Its key is taken from its submission to its end, whatever end that is. Tasks are run and destroyed
-// without the mutex: both are others' code.
+// Its key is taken from its submission to its end, whatever end that is. Tasks are run, told to stop and
+// destroyed without the mutex: all of it is others' code, and so is `on_late`. A task that runs has been
+// late once the watcher has said so, which it does once; the watcher is there from the first task on that
+// can be late.
 
 namespace querymark {
+namespace {
+
+constexpr std::size_t kMostKinds = 32;
+constexpr std::string_view kOther = "(other)";
+constexpr TimeSpan kForEver = std::chrono::hours(24 * 365);
+
+OffloadOptions checked(OffloadOptions options) {
+  detail::not_negative(options.longest, "the longest time of a task");
+  return options;
+}
+
+void add(OffloadStats& sum, const OffloadStats& more) {
+  sum.accepted += more.accepted;
+  sum.duplicates += more.duplicates;
+  sum.rejected += more.rejected;
+  sum.completed += more.completed;
+  sum.failed += more.failed;
+  sum.cancelled += more.cancelled;
+  sum.late += more.late;
+}
+
+}  // namespace
 
 std::string_view to_string(Offloaded offloaded) noexcept {
   switch (offloaded) {
@@ -35,10 +61,10 @@ std::string_view to_string(Offloaded offloaded) noexcept {
   return "unknown";
 }
 
-Offload::Offload(OffloadOptions options) : queue_(options.queue) {
-  if (options.threads == 0)
+Offload::Offload(OffloadOptions options) : options_(checked(std::move(options))) {
+  if (options_.threads == 0)
     throw ConfigError("an offload needs a thread; for none, say Offload::disabled()");
-  for (std::size_t i = 0; i < options.threads; ++i)
+  for (std::size_t i = 0; i < options_.threads; ++i)
     threads_.push_back(start_thread([this] { run(); }));
 }
 
@@ -47,38 +73,71 @@ std::shared_ptr<Offload> Offload::disabled() {
 }
 
 Offload::~Offload() {
-  cancel_all();
+  stop_all();
+  std::jthread watcher;
   {
     const MutexLock lock(mutex_);
     over_ = true;
+    watcher = std::move(watcher_);
   }
   work_.notify_all();
+  timed_.notify_all();
   threads_.clear();  // joins
 }
 
-Offloaded Offload::submit(std::string key, const void* owner, std::function<void()> task) {
+OffloadTicket Offload::submit(OffloadTask task) {
+  const TimeSpan longest =
+      detail::not_negative(task.longest.value_or(options_.longest), "the longest time of a task");
   const MutexLock lock(mutex_);
-  const auto rejected = [&](Offloaded why) QUERYMARK_REQUIRES(mutex_) {
-    ++counts_.rejected;
-    return why;
+  OffloadStats& counted = counts(task.kind);
+  const auto rejected = [&](Offloaded why) {
+    ++counted.rejected;
+    return OffloadTicket{why, std::move(task.key)};
   };
   if (state_ == State::disabled) return rejected(Offloaded::disabled);
   if (state_ == State::stopped || over_) return rejected(Offloaded::stopped);
-  if (keys_.contains(key)) {
-    ++counts_.duplicates;
-    return Offloaded::duplicate;
+  if (task.key.empty()) {
+    do {
+      task.key.assign(task.kind).append("#").append(std::to_string(++last_given_));
+    } while (keys_.contains(task.key));  // somebody has called his own like that
+  } else if (keys_.contains(task.key)) {
+    ++counted.duplicates;
+    return {Offloaded::duplicate, std::move(task.key)};
   }
-  if (waiting_.size() >= queue_) return rejected(Offloaded::full);
-  waiting_.push_back({std::move(key), owner, std::move(task)});
+  if (waiting_.size() >= options_.queue) return rejected(Offloaded::full);
+  const bool timed = longest.count() > 0 && longest < kForEver;
+  if (timed && !watcher_.joinable()) watcher_ = start_thread([this] { watch(); });
+  waiting_.push_back({.kind = std::string(task.kind),
+                      .key = task.key,
+                      .owner = task.owner,
+                      .work = std::move(task.work),
+                      .longest = timed ? longest : TimeSpan(),
+                      .when_late = task.when_late.value_or(options_.when_late),
+                      .since = Clock::now()});
   try {
-    if (!waiting_.back().key.empty()) keys_.insert(waiting_.back().key);
+    keys_.insert(task.key);
   } catch (...) {  // as if it had not come, then rethrown
     waiting_.pop_back();
     throw;
   }
-  ++counts_.accepted;
+  ++counted.accepted;
   work_.notify_one();
-  return Offloaded::accepted;
+  return {Offloaded::accepted, std::move(task.key)};
+}
+
+Offloaded Offload::submit(std::string key, const void* owner, std::function<void()> task,
+                          std::string_view kind) {
+  return submit({.kind = kind,
+                 .key = std::move(key),
+                 .owner = owner,
+                 .work = [task = std::move(task)](const std::stop_token&) { task(); }})
+      .became;
+}
+
+OffloadStats& Offload::counts(std::string_view kind) {
+  if (const auto known = counts_.find(kind); known != counts_.end()) return known->second;
+  if (counts_.size() >= kMostKinds) kind = kOther;
+  return counts_.try_emplace(std::string(kind)).first->second;
 }
 
 void Offload::run() {
@@ -89,20 +148,63 @@ void Offload::run() {
     if (over_) return;
     running_.splice(running_.end(), waiting_, waiting_.begin());
     const auto task = std::prev(running_.end());
+    task->since = Clock::now();
+    if (task->longest.count() > 0) timed_.notify_all();
     lock.unlock();
     bool failed = false;
     try {
-      task->work();
+      task->work(task->stop.get_token());
     } catch (...) {  // whatever it is: it is counted, and nobody waits for it
       failed = true;
     }
     task->work = nullptr;
     lock.lock();
     keys_.erase(task->key);
+    OffloadStats& counted = counts(task->kind);
     running_.erase(task);
-    ++counts_.completed;
-    if (failed) ++counts_.failed;
+    ++counted.completed;
+    if (failed) ++counted.failed;
     ended_.notify_all();
+  }
+}
+
+// When the next one of those that run will be late.
+std::optional<Offload::Clock::time_point> Offload::next_late() const {
+  std::optional<Clock::time_point> next;
+  for (const Task& task : running_) {
+    if (task.longest.count() == 0 || task.was_late) continue;
+    const Clock::time_point at = task.since + task.longest;
+    if (!next || at < *next) next = at;
+  }
+  return next;
+}
+
+void Offload::watch() {
+  MutexLock lock(mutex_);
+  while (!over_) {
+    const auto next = next_late();
+    if (!next) {
+      timed_.wait(lock.native());
+      continue;
+    }
+    if (Clock::now() < *next) {
+      timed_.wait_until(lock.native(), *next);
+      continue;
+    }
+    for (Task& task : running_) {
+      if (task.was_late || task.longest.count() == 0 || task.since + task.longest != *next)
+        continue;
+      task.was_late = true;
+      ++counts(task.kind).late;
+      const OffloadEntry entry = entry_of(task, true);
+      std::stop_source stop = task.stop;
+      const bool stops = task.when_late == WhenLate::stop;
+      lock.unlock();
+      if (options_.on_late) options_.on_late(entry);
+      if (stops) stop.request_stop();
+      lock.lock();
+      break;  // the list may be another one by now
+    }
   }
 }
 
@@ -114,11 +216,29 @@ std::size_t Offload::cancel_those(Which which) {
     const auto one = task++;
     if (!which(*one)) continue;
     keys_.erase(one->key);
+    ++counts(one->kind).cancelled;
     gone.splice(gone.end(), waiting_, one);
   }
-  counts_.cancelled += gone.size();
   ended_.notify_all();
   return gone.size();
+}
+
+template <class Which>
+std::size_t Offload::stop_those(Which which) {
+  const std::size_t cancelled = cancel_those(which);
+  for (std::size_t stopped = 0;; ++stopped) {
+    std::stop_source stop(std::nostopstate);
+    {
+      const MutexLock lock(mutex_);
+      for (const Task& task : running_)
+        if (which(task) && !task.stop.stop_requested()) {
+          stop = task.stop;
+          break;
+        }
+    }
+    if (!stop.stop_possible()) return cancelled + stopped;
+    stop.request_stop();
+  }
 }
 
 bool Offload::has(const std::string& key) const {
@@ -134,6 +254,14 @@ std::size_t Offload::cancel_all() {
   return cancel_those([](const Task& /*task*/) { return true; });
 }
 
+std::size_t Offload::stop(const std::string& key) {
+  return stop_those([&](const Task& task) { return task.key == key; });
+}
+
+std::size_t Offload::stop_all() {
+  return stop_those([](const Task& /*task*/) { return true; });
+}
+
 bool Offload::busy_for(const void* owner) const {
   for (const Task& task : running_)
     if (task.owner == owner) return true;
@@ -141,39 +269,72 @@ bool Offload::busy_for(const void* owner) const {
 }
 
 void Offload::leave(const void* owner) noexcept {
-  cancel_those([&](const Task& task) { return task.owner == owner; });
+  stop_those([&](const Task& task) { return task.owner == owner; });
   MutexLock lock(mutex_);
   ended_.wait(lock.native(), [&]() QUERYMARK_REQUIRES(mutex_) { return !busy_for(owner); });
 }
 
-std::size_t Offload::drain(TimeSpan longest) {
+std::vector<OffloadEntry> Offload::drain(TimeSpan longest) {
   const auto deadline = detail::deadline_of(longest);
-  std::size_t left = 0;
+  std::vector<OffloadEntry> left;
   {
     MutexLock lock(mutex_);
     if (state_ == State::open) state_ = State::stopped;
     const auto done = [&]() QUERYMARK_REQUIRES(mutex_) {
       return waiting_.empty() && running_.empty();
     };
-    if (longest.count() <= 0) {
-      left = waiting_.size() + running_.size();
-    } else if (deadline) {
-      ended_.wait_until(lock.native(), *deadline, done);
-      left = waiting_.size() + running_.size();
-    } else {
-      ended_.wait(lock.native(), done);
+    if (longest.count() > 0) {
+      if (deadline)
+        ended_.wait_until(lock.native(), *deadline, done);
+      else
+        ended_.wait(lock.native(), done);
     }
+    left = listed();
   }
   cancel_all();
   return left;
 }
 
+OffloadEntry Offload::entry_of(const Task& task, bool running) {
+  return {
+      .kind = task.kind, .key = task.key, .running = running, .since = Clock::now() - task.since};
+}
+
+std::vector<OffloadEntry> Offload::listed() const {
+  std::vector<OffloadEntry> all;
+  for (const Task& task : running_) all.push_back(entry_of(task, true));
+  for (const Task& task : waiting_) all.push_back(entry_of(task, false));
+  return all;
+}
+
+std::vector<OffloadEntry> Offload::tasks() const {
+  const MutexLock lock(mutex_);
+  return listed();
+}
+
 OffloadStats Offload::stats() const {
   const MutexLock lock(mutex_);
-  OffloadStats stats = counts_;
-  stats.waiting = waiting_.size();
-  stats.running = running_.size();
-  return stats;
+  OffloadStats sum;
+  for (const auto& [kind, counted] : counts_) add(sum, counted);
+  sum.waiting = waiting_.size();
+  sum.running = running_.size();
+  return sum;
+}
+
+std::map<std::string, OffloadStats> Offload::stats_by_kind() const {
+  const MutexLock lock(mutex_);
+  std::map<std::string, OffloadStats> all(counts_.begin(), counts_.end());
+  const auto of = [&](const Task& task) -> OffloadStats& {
+    const auto known = all.find(task.kind);
+    return known != all.end() ? known->second : all[std::string(kOther)];
+  };
+  for (const Task& task : waiting_) ++of(task).waiting;
+  for (const Task& task : running_) ++of(task).running;
+  return all;
+}
+
+void Offload::add_metrics(Metrics& metrics) const {
+  for (const auto& [kind, stats] : stats_by_kind()) metrics.add(stats, {{"kind", kind}});
 }
 
 }  // namespace querymark

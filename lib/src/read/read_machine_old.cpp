@@ -23,7 +23,9 @@ bool is_outage(const std::exception_ptr& error) noexcept {
 }
 
 void ReadMachine::find_old() {
-  if (old_ || !policy().serves_old() || demanding() || request_.alone || request_.replaces) return;
+  if (old_ || !policy().serves_old() || demanding() || request_.alone || request_.replaces ||
+      request_.only_tiers)
+    return;
   if (bypass_ && bypass_ != Stored::lagging) return;
   old_ = source_.find_old(request_.call, required_);
 }

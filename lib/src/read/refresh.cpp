@@ -18,6 +18,8 @@ namespace {
 // One that fails is not tried again at each hit.
 void refresh(Source& source, ReadRequest& request, const std::string& name) {
   FailingLoads& failing = source.failing_refreshes();
+  const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
+  request.replaces = entry ? entry->expires() : MonotonicTime::min();
   try {
     static_cast<void>(blocking_read(source, request));
   } catch (...) {  // whatever it is; the executor counts it
@@ -28,18 +30,11 @@ void refresh(Source& source, ReadRequest& request, const std::string& name) {
 }
 
 Offloaded submit_refresh(Source& source, const ReadRequest& request) {
-  Offload* const offload = source.cache().options().offload.get();
-  if (offload == nullptr) return Offloaded::disabled;
-  std::string name = task_key(request.call.view);
-  if (offload->has(name)) return Offloaded::duplicate;  // before anything is copied
-  if (!source.failing_refreshes().allows(name, source.cache().clock().coarse_now()))
-    return Offloaded::duplicate;  // it failed a moment ago: the next one comes
-  const std::shared_ptr<ReadRequest> own = detached(request);
-  if (!own) return Offloaded::disabled;
-  const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
-  own->replaces = entry ? entry->expires() : MonotonicTime::min();
-  std::function<void()> task = [&source, own, name] { refresh(source, *own, name); };
-  return offload->submit(std::move(name), &source, std::move(task));
+  const auto allows =
+      [&](const std::string& name) {  // or it failed a moment ago: the next one comes
+        return source.failing_refreshes().allows(name, source.cache().clock().coarse_now());
+      };
+  return submit_own(source, request, "refresh", allows, refresh);
 }
 
 // The lead, where an executor's task can share it: whoever drops it unused leaves it to a waiter.
@@ -62,7 +57,7 @@ Offloaded submit_load(Source& source, const ReadRequest& request, CallerId calle
   leader.reset();
   Offloaded became = Offloaded::full;
   try {
-    became = offload->submit({}, &source, std::move(task));
+    became = offload->submit({}, &source, std::move(task), "load");
   } catch (const std::bad_alloc&) {
     became = Offloaded::full;
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "querymark/database/backend.hpp"
+#include "querymark/support/ascii.hpp"
 #include "querymark/support/random.hpp"
 
 namespace querymark::testing {
@@ -118,6 +119,7 @@ struct MemoryDatabase::State final : Backend {
 
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const SessionSettings& settings) override;
+  [[nodiscard]] std::unique_ptr<ReadSession> begin_read(const SessionSettings& settings) override;
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   [[nodiscard]] SessionSettings checked_settings(const SessionSettings& settings) const override {
     return settings;
@@ -153,6 +155,7 @@ class MemoryDatabase::Write final : public WriteSession, public Transaction {
     turn_ = std::unique_lock(world.writing);
     world.writer.store(std::this_thread::get_id());
     world.reach.require();
+    begun(*this, settings_, true);
   }
   Write(const Write&) = delete;
   Write& operator=(const Write&) = delete;
@@ -181,6 +184,10 @@ class MemoryDatabase::Write final : public WriteSession, public Transaction {
     return state_.world->queries(Call(sql, values, settings_, &undo_), "on_query");
   }
 
+  [[nodiscard]] bool only_reads(std::string_view sql) const override {
+    return ascii::to_lower(sql).starts_with("select");
+  }
+
   void commit(PendingWrite& pending);
   void give_up() noexcept {
     if (!turn_.owns_lock()) return;
@@ -195,6 +202,28 @@ class MemoryDatabase::Write final : public WriteSession, public Transaction {
   std::vector<std::string> executed_;
   std::vector<Call::Undo> undo_;
 };
+
+/// One read transaction: its answers are the test's.
+class MemoryDatabase::Read final : public ReadSession, public ReadTransaction {
+ public:
+  Read(State& state, SessionSettings settings) : state_(state), settings_(std::move(settings)) {
+    state.world->reach.require();
+    begins(state.core_.origin(settings_, false));
+  }
+  [[nodiscard]] ReadTransaction& transaction() noexcept override { return *this; }
+
+ private:
+  ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override {
+    return state_.load_with(settings_, sql, values).rows;
+  }
+
+  State& state_;
+  const SessionSettings settings_;
+};
+
+std::unique_ptr<ReadSession> MemoryDatabase::State::begin_read(const SessionSettings& settings) {
+  return std::make_unique<Read>(*this, settings);
+}
 
 void MemoryDatabase::Write::commit(PendingWrite& pending) {
   World& world = *state_.world;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "querymark/database/core.hpp"
+#include "querymark/database/read_session.hpp"
 #include "querymark/database/session_settings.hpp"
 #include "querymark/database/write_session.hpp"
 #include "querymark/log/write_fate.hpp"
@@ -35,6 +36,10 @@ class Backend : public Loader, public StampProof {
   /// An open write transaction, under checked settings. Blocks for a connection, and for other writers where the database
   /// takes one at a time. Throws Error; ConfigError inside another write of the same thread.
   [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write(
+      const SessionSettings& settings) = 0;
+  /// An open transaction that can't write and whose reads share a snapshot, that of its first one, under
+  /// checked settings. Blocks for a connection. Throws Error.
+  [[nodiscard]] virtual std::unique_ptr<ReadSession> begin_read(
       const SessionSettings& settings) = 0;
   /// See Database::resolve; the receipt is of this namespace.
   [[nodiscard]] virtual WriteFate resolve(const Receipt& receipt) = 0;

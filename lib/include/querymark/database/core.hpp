@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "querymark/database/session_settings.hpp"
 #include "querymark/feed/feed_log.hpp"
 #include "querymark/follow/subscriber.hpp"
 #include "querymark/log/coverage.hpp"
@@ -14,6 +15,7 @@
 #include "querymark/read/source.hpp"
 #include "querymark/wait/target_waits.hpp"
 #include "querymark/write/own_writes.hpp"
+#include "querymark/write/read_transaction.hpp"
 
 namespace querymark {
 
@@ -69,6 +71,12 @@ class DatabaseCore {
   void start() { subscriber.start(); }
   [[nodiscard]] const std::string& namespace_name() const noexcept {
     return source.options().scope.namespace_name;
+  }
+  /// The session's part of keys under these checked settings; without any: empty, the source's counts.
+  [[nodiscard]] std::string session_of(const SessionSettings& settings) const;
+  /// What a transaction under these settings tells of itself; `newest`: see TransactionOrigin.
+  [[nodiscard]] TransactionOrigin origin(const SessionSettings& settings, bool newest) const {
+    return {.source = &source, .session = session_of(settings), .newest = newest};
   }
 
   const bool require_intents;

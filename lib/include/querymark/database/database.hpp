@@ -7,6 +7,7 @@
 
 #include "querymark/database/database_session.hpp"
 #include "querymark/database/queries.hpp"
+#include "querymark/database/read_session.hpp"
 #include "querymark/database/session_settings.hpp"
 #include "querymark/database/write_session.hpp"
 #include "querymark/log/write_fate.hpp"
@@ -43,10 +44,30 @@ class Database : public Queries {
   /// Before it returns, this process's marks include the write. If the function throws, everything
   /// is rolled back and the exception goes on. Blocks. Throws Error; CommitInDoubt when the outcome
   /// is unknown; ConfigError inside another write of the same thread. Never retried by itself.
+  ///
+  /// Queries are read in it by `.in(tx)`. Where each statement sees what was committed before it (READ
+  /// COMMITTED), memory may answer them until the transaction has changed something or declared an
+  /// intent; from then on, and at higher levels (SQLite's is the highest), the transaction does. What it
+  /// reads is not kept.
   template <class Function>
   auto write(Function&& function) -> Written<std::invoke_result_t<Function&, Transaction&>> {
     const std::unique_ptr<WriteSession> session = begin_write();
     return detail::run_write(*session, function);
+  }
+
+  /// Runs `function(tx)` in a transaction that can't write and whose reads share one snapshot, that of the
+  /// first of them; returns what it returns. Queries are read in it by `.in(tx)`: past the cache, since a
+  /// value that memory holds is from another moment. Holds one connection until the function returns: a
+  /// read of the database itself in between takes another. Blocks. Throws Error, and what the function
+  /// throws.
+  ///
+  ///     db.read_transaction([&](qm::ReadTransaction& tx) {
+  ///       return report(orders.in(tx)(7), lines.in(tx)(7));
+  ///     });
+  template <class Function>
+  auto read_transaction(Function&& function) -> std::invoke_result_t<Function&, ReadTransaction&> {
+    const std::unique_ptr<ReadSession> session = begin_read();
+    return function(session->transaction());
   }
 
   /// One statement and its intents, as short as a write can be: what `write` does with a function
@@ -93,6 +114,7 @@ class Database : public Queries {
  private:
   friend class UserSession;
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write();
+  [[nodiscard]] std::unique_ptr<ReadSession> begin_read();
 
   std::unique_ptr<Backend> backend_;
 };

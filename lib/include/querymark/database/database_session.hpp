@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "querymark/database/queries.hpp"
+#include "querymark/database/read_session.hpp"
 #include "querymark/database/session_settings.hpp"
 #include "querymark/database/write_session.hpp"
 #include "querymark/write/transaction.hpp"
@@ -30,6 +31,13 @@ class DatabaseSession final : public Queries {
     const std::unique_ptr<WriteSession> session = begin_write();
     return detail::run_write(*session, function);
   }
+  /// See Database::read_transaction.
+  template <class Function>
+  auto read_transaction(Function&& function) const
+      -> std::invoke_result_t<Function&, ReadTransaction&> {
+    const std::unique_ptr<ReadSession> session = begin_read();
+    return function(session->transaction());
+  }
   /// As the database spells them.
   [[nodiscard]] const SessionSettings& settings() const noexcept { return settings_; }
 
@@ -37,6 +45,7 @@ class DatabaseSession final : public Queries {
   friend class Database;
   DatabaseSession(Backend& backend, SessionSettings settings);
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write() const;
+  [[nodiscard]] std::unique_ptr<ReadSession> begin_read() const;
 
   Backend& backend_;
   SessionSettings settings_;

@@ -27,6 +27,11 @@ class WriteSession {
   /// The core must outlive it.
   explicit WriteSession(DatabaseCore& core) noexcept : core_(core) {}
 
+  /// The transaction has begun, under checked settings; `newest`: see TransactionOrigin.
+  void begun(ReadTransaction& transaction, const SessionSettings& settings, bool newest) {
+    transaction.begins(core_.origin(settings, newest));
+  }
+
   /// Throws, with what is to blame, unless the transaction can be committed.
   virtual void require_standing() = 0;
   /// Puts the transaction's intents into the log, within the transaction, and commits. Throws

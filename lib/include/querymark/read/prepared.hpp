@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/ahead.hpp"
 #include "querymark/read/begun_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/explanation.hpp"
@@ -24,6 +25,7 @@
 #include "querymark/read/reading.hpp"
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
+#include "querymark/read/transaction_loader.hpp"
 
 // For users.
 
@@ -184,6 +186,41 @@ class Prepared {
     return many_at(state_->setup.options.consistency, keys, rest...);
   }
 
+  /// Has the executor of the cache load what memory can't serve of this call, and does not wait for it;
+  /// whoever asks meanwhile joins that load. What the executor can't take is counted
+  /// (`CacheStats::refreshes_refused`). Throws ConfigError where the cache has none, and what taggers
+  /// throw.
+  template <HasParameterTraits... Args>
+  void prefetch(const Args&... args) const {
+    detail::ahead(*state_, detail::Purpose::prefetch, &load<Args...>, args...);
+  }
+  /// The same for each of a range of keys (`std::tuple`s of them, where a call has several), each by a
+  /// load of its own.
+  template <std::ranges::forward_range Keys>
+  void prefetch_each(const Keys& keys) const {
+    for (const auto& key : keys)
+      detail::with_arguments<Keys>(key, [&](const auto&... args) { prefetch(args...); });
+  }
+  /// Fills memory with what a shared tier holds of these calls, before anybody asks: at a start, say. The
+  /// database is not asked for what is missing there, nor for anything but its log; values are judged as
+  /// those of any read. Blocks for a read of the tiers for each call. What befalls one call is counted,
+  /// and the next is looked for. Throws ConfigError where no tier is attached.
+  template <std::ranges::forward_range Keys>
+  WarmUp warm_up(const Keys& keys, const WarmUpOptions& options = {}) const {
+    return detail::warm_up(*state_, options, keys, [&]<class... Args>(const Args&... args) {
+      return detail::ahead(*state_, detail::Purpose::warm, &load<Args...>, args...);
+    });
+  }
+
+  /// The call inside a transaction, `by_id.in(tx)(7)`: see Database::write and read_transaction for what
+  /// memory may answer there. The transaction must outlive what is returned. The call throws ConfigError
+  /// for a transaction of another database, or under other settings.
+  [[nodiscard]] auto in(ReadTransaction& transaction) const {
+    return [query = *this, &transaction](const auto&... args) -> Handle {
+      return read_in(*query.state_, transaction, args...);
+    };
+  }
+
   /// The call on an event loop, `by_id.async(7, boost::asio::use_awaitable)`: the parameters, then a
   /// completion token. Include `querymark/asio/asio.hpp`, which says more.
   template <class... ArgsAndToken>
@@ -277,8 +314,9 @@ class Prepared {
   }
   // `use(source, request)` for what a miss asks for.
   template <class Use, class... Args>
-  static auto with_request(const detail::PreparedCore& core, const Consistency& consistency,
-                           const CallKey& call, Use use, const Args&... args) {
+  static auto with_request(const detail::PreparedCore& core, const Route& route,
+                           const Consistency& consistency, const CallKey& call, Use use,
+                           const Args&... args) {
     const auto& state = static_cast<const State&>(core);
     const ReadOptions options = options_for(core, consistency);
     const detail::CallParameters<Args...> values(args...);
@@ -286,9 +324,9 @@ class Prepared {
       add_targets(state, targets, args...);
     };
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
-        call, options, state.setup.route, values.views(), state.mapper, from_parameters);
+        call, options, route, values.views(), state.mapper, from_parameters);
     request.keyed_targets = kConstantTags;
-    return use(state.setup.route.source(state.setup.sql), request);
+    return use(route.source(state.setup.sql), request);
   }
   // What a miss does: out of the way of hits.
   template <class... Args>
@@ -296,14 +334,24 @@ class Prepared {
                                            detail::Purpose purpose, const Consistency& consistency,
                                            const CallKey& call, const Args&... args) {
     const auto run = [purpose](Source& source, ReadRequest& request) -> ReadResult {
-      if (purpose == detail::Purpose::read) return blocking_read(source, request);
-      if (purpose == detail::Purpose::refresh)
-        refresh_later(source, request);
-      else
-        audit_later(source, request);
+      switch (purpose) {
+        case detail::Purpose::read:
+          return blocking_read(source, request);
+        case detail::Purpose::warm:
+          return detail::warm(source, request);
+        case detail::Purpose::refresh:
+          refresh_later(source, request);
+          break;
+        case detail::Purpose::audit:
+          audit_later(source, request);
+          break;
+        case detail::Purpose::prefetch:
+          detail::prefetch(source, request);
+          break;
+      }
       return {};
     };
-    return with_request(core, consistency, call, run, args...);
+    return with_request(core, core.setup.route, consistency, call, run, args...);
   }
   // A miss that somebody else runs.
   template <class... Args>
@@ -314,7 +362,38 @@ class Prepared {
     const auto copy = [&](Source& /*source*/, const ReadRequest& request) {
       return detail::detached(request, core.setup.sql);
     };
-    return with_request(core, consistency, call, copy, args...);
+    return with_request(core, core.setup.route, consistency, call, copy, args...);
+  }
+
+  // What a call in a transaction does.
+  template <class... Args>
+  [[nodiscard]] static Handle read_in(const detail::PreparedCore& core,
+                                      ReadTransaction& transaction, const Args&... args) {
+    const std::string& sql = core.setup.sql;
+    const Route route = detail::TransactionLoader::into(transaction, core.setup.route, sql);
+    KeyEncoder encoder(*core.prefix);
+    (encoder.add_argument(args), ...);
+    const CallKey call = encoder.call();
+    Handle handle{ReadResult{}};
+    ReadResult& read = detail::InPlace::of(handle);
+    if (route.loader().may_hit(sql)) {
+      Source& source = route.source(sql);
+      bool hit = false;
+      if constexpr (kConstantTags)
+        hit = detail::look(core, source, nullptr, call, read, args...);
+      else
+        hit = detail::look(core, source, &declared<Args...>, call, read, args...);
+      if (hit) {
+        detail::finish(core, &load<Args...>, call, true, read, args...);
+        return handle;
+      }
+    }
+    const auto run = [&](Source& source, ReadRequest& request) {
+      request.refused = read.outcome.refused;
+      return blocking_read(source, request);
+    };
+    read = with_request(core, route, core.setup.options.consistency, call, run, args...);
+    return handle;
   }
 
   template <class... Args>
@@ -395,7 +474,8 @@ class PreparedQuery {
   PreparedQuery(const Prepared<T, Mapper, Taggers...>& query)  // is one, under a shorter name
       : core_(query.state_),
         load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>),
-        detach_(&Prepared<T, Mapper, Taggers...>::template detach<Args...>) {
+        detach_(&Prepared<T, Mapper, Taggers...>::template detach<Args...>),
+        in_(&Prepared<T, Mapper, Taggers...>::template read_in<Args...>) {
     using From = Prepared<T, Mapper, Taggers...>;
     if constexpr (!From::kConstantTags) declared_ = &From::template declared<Args...>;
     if constexpr (detail::kByOrdinal<Mapper> && sizeof...(Args) > 0)
@@ -432,6 +512,29 @@ class PreparedQuery {
     requires(sizeof...(Rest) + 1 == sizeof...(Args))
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
     return many_at(required().setup.options.consistency, keys, rest...);
+  }
+  /// See Prepared.
+  void prefetch(const Args&... args) const {
+    detail::ahead(required(), detail::Purpose::prefetch, load_, args...);
+  }
+  template <std::ranges::forward_range Keys>
+    requires detail::KeysOf<std::ranges::range_value_t<const Keys>, Args...>
+  void prefetch_each(const Keys& keys) const {
+    for (const auto& key : keys)
+      detail::with_arguments<Keys>(key, [&](const Args&... args) { prefetch(args...); });
+  }
+  template <std::ranges::forward_range Keys>
+    requires detail::KeysOf<std::ranges::range_value_t<const Keys>, Args...>
+  WarmUp warm_up(const Keys& keys, const WarmUpOptions& options = {}) const {
+    return detail::warm_up(required(), options, keys, [&](const Args&... args) {
+      return detail::ahead(required(), detail::Purpose::warm, load_, args...);
+    });
+  }
+  /// See Prepared.
+  [[nodiscard]] auto in(ReadTransaction& transaction) const {
+    return [query = *this, &transaction](const Args&... args) -> Handle {
+      return query.in_(query.required(), transaction, args...);
+    };
   }
   /// See Prepared.
   template <class... ArgsAndToken>
@@ -483,6 +586,7 @@ class PreparedQuery {
                       const CallKey&, const Args&...) = nullptr;
   std::unique_ptr<ReadRequest> (*detach_)(const detail::PreparedCore&, const Consistency&,
                                           const CallKey&, const Args&...) = nullptr;
+  Handle (*in_)(const detail::PreparedCore&, ReadTransaction&, const Args&...) = nullptr;
   typename detail::ManyCall<Handle, Args...>::Pointer many_ = nullptr;
 };
 

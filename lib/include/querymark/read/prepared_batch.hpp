@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/read/ahead.hpp"
 #include "querymark/read/prepared_core.hpp"
 #include "querymark/read/result.hpp"
 
@@ -87,6 +88,31 @@ void serve_many(const PreparedCore& core, Declared declared, Load load, const Ke
       for (std::size_t i = 0; i < few.size(); ++i, ++place) take(place, *std::move(handles[i]));
     }
   }
+}
+
+/// One call that fills memory before anybody asks; `load` does what its purpose says.
+template <class Load, class... Args>
+ReadResult ahead(const PreparedCore& core, Purpose purpose, Load load, const Args&... args) {
+  Source& source = core.setup.route.source(core.setup.sql);
+  if (purpose == Purpose::prefetch) require_prefetch(source);
+  KeyEncoder encoder(*core.prefix);
+  (encoder.add_argument(args), ...);
+  return load(core, purpose, core.setup.options.consistency, encoder.call(), args...);
+}
+
+/// A warm-up for each of `keys`, whose parameters `look` gets.
+template <class Keys, class Look>
+[[nodiscard]] WarmUp warm_up(const PreparedCore& core, const WarmUpOptions& options,
+                             const Keys& keys, Look look) {
+  require_warm_up(core.setup.route.source(core.setup.sql), options);
+  auto key = std::ranges::begin(keys);
+  const auto wanted = static_cast<std::size_t>(std::ranges::distance(keys));
+  return warm_each(wanted, options, [&] {
+    ReadResult read;
+    const auto& now = *key++;
+    with_arguments<Keys>(now, [&](const auto&... args) { read = look(args...); });
+    return read;
+  });
 }
 
 }  // namespace querymark::detail

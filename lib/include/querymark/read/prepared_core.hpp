@@ -69,9 +69,15 @@ struct PreparedCore {
   ~PreparedCore() = default;
 };
 
-/// What a call is to do that memory alone does not: read, or have a hit's value loaded anew, or checked, in
-/// the background.
-enum class Purpose : std::uint8_t { read, refresh, audit };
+/// What a call is to do that memory alone does not: read; have a hit's value loaded anew, or checked, in the
+/// background; or have memory filled before anybody asks.
+enum class Purpose : std::uint8_t {
+  read,
+  refresh,
+  audit,
+  prefetch,  ///< What memory can't serve is loaded in the background.
+  warm,      ///< What memory can't serve is taken from a shared tier.
+};
 
 /// Whether memory has it. `declared` tells the targets that the entry must carry, null where they are
 /// a function of the key.

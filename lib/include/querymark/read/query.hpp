@@ -13,6 +13,7 @@
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
+#include "querymark/read/transaction_loader.hpp"
 
 namespace querymark {
 
@@ -100,6 +101,14 @@ class Query {
   }
   /// No older than the call. See Consistency.
   Query&& strong() && { return std::move(*this).reading(Consistency::strong()); }
+
+  /// Reads inside this transaction, which must outlive the query: see Database::write and
+  /// read_transaction for what memory may answer there. Throws ConfigError for a transaction of another
+  /// database, or under other settings.
+  Query&& in(ReadTransaction& transaction) && {
+    route_ = detail::TransactionLoader::into(transaction, route_, sql_);
+    return std::move(*this);
+  }
 
   /// The rows, from the cache or the database. Blocks. Throws Error.
   [[nodiscard]] Result fetch() const { return run<ResultSet>(detail::NoMapper{}); }

@@ -74,6 +74,9 @@ class ReadRequest {
   /// Whether a replica may be asked: whoever runs the request says so before each load, and judges
   /// what comes.
   bool replica_serves = false;
+  /// Nobody is asked but memory and shared tiers, and nobody's load is waited for: what they lack has no
+  /// result.
+  bool only_tiers = false;
   /// It replaces in the background what memory has: nothing is served, nobody is waited for, and what
   /// does not expire later than that is no use.
   std::optional<MonotonicTime> replaces{};

@@ -81,6 +81,7 @@ class MemoryDatabase final : public Database {
   struct World;
   struct State;
   class Write;
+  class Read;
   [[nodiscard]] World& world() const noexcept;
 };
 

@@ -10,22 +10,21 @@
 
 #include "querymark/key/parameters.hpp"
 #include "querymark/log/intent.hpp"
-#include "querymark/result/result_set.hpp"
 #include "querymark/support/sql_text.hpp"
+#include "querymark/write/read_transaction.hpp"
 
 namespace querymark {
 
 /// A write transaction, as the function given to a database's `write` sees it. Reads through it see
-/// its own writes and touch no cache. Not thread-safe; valid until the function returns.
-class Transaction {
+/// its own writes and touch no cache, but for queries that are read `.in(tx)` before it has changed
+/// anything. Not thread-safe; valid until the function returns.
+class Transaction : public ReadTransaction {
  public:
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-
   /// Runs one statement with bound parameters; returns the number of rows changed. Throws Error.
   template <HasParameterTraits... Args>
   std::int64_t execute(std::string_view sql, const Args&... args) {
     require_no_nul(sql);
+    note_change();
     return execute_values(sql, detail::CallParameters<Args...>(args...).views());
   }
   /// One statement whose result nobody waits for: it goes out with the next one that is awaited, or
@@ -35,6 +34,7 @@ class Transaction {
   template <HasParameterTraits... Args>
   void send(std::string_view sql, const Args&... args) {
     require_no_nul(sql);
+    note_change();
     send_values(sql, detail::CallParameters<Args...>(args...).views(), nullptr);
   }
   /// The same; `changed` gets the number of rows by the time that write() returns, and must live
@@ -42,18 +42,13 @@ class Transaction {
   template <HasParameterTraits... Args>
   void send_counted(std::int64_t& changed, std::string_view sql, const Args&... args) {
     require_no_nul(sql);
+    note_change();
     send_values(sql, detail::CallParameters<Args...>(args...).views(), &changed);
   }
-  /// Reads inside the transaction, past the cache.
-  template <HasParameterTraits... Args>
-  [[nodiscard]] ResultSet query(std::string_view sql, const Args&... args) {
-    require_no_nul(sql);
-    return query_values(sql, detail::CallParameters<Args...>(args...).views());
-  }
-
   /// Adds an intent: written to the log together with the data.
   Transaction& invalidate(Target target) {
     require_usable();
+    note_change();
     intents_.add(std::move(target));
     return *this;
   }
@@ -76,12 +71,9 @@ class Transaction {
 
  protected:
   explicit Transaction(IntentBatch& intents) : intents_(intents) {}
-  ~Transaction() = default;
-  /// Throws when the transaction is over.
-  virtual void require_usable() const {}
+  ~Transaction() override = default;
   virtual std::int64_t execute_values(std::string_view sql,
                                       std::span<const ParameterView> values) = 0;
-  virtual ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) = 0;
   /// `changed` may be null.
   virtual void send_values(std::string_view sql, std::span<const ParameterView> values,
                            std::int64_t* changed) {

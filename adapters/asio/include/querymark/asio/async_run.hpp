@@ -73,7 +73,7 @@ struct StartBlocking {
         std::make_shared<BlockingCall<Handler, Function>>(std::move(handler), std::move(function));
     Offloaded became = Offloaded::disabled;
     try {
-      became = blocking_pool(*source).submit({}, source, [call] { call->run(); });
+      became = blocking_pool(*source).submit({}, source, [call] { call->run(); }, "call");
     } catch (...) {  // the caller's mistake, or no memory: by the same road as every other error
       return call->fail(std::current_exception());
     }

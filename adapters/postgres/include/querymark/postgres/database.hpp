@@ -132,6 +132,7 @@ class Database final : public querymark::Database {
   friend class WriteStart;
   struct State;
   class Session;
+  class Read;
   [[nodiscard]] State& state() const noexcept;
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const WriteOptions& options);
 };

@@ -64,6 +64,7 @@ class Database final : public querymark::Database {
   friend class Borrowed;
   struct State;
   class Session;
+  class Read;
   [[nodiscard]] State& state() const noexcept;
 };
 

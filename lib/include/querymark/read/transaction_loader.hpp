@@ -1,0 +1,45 @@
+#pragma once  // For writers of ports.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "querymark/read/loader.hpp"
+#include "querymark/read/route.hpp"
+#include "querymark/write/read_transaction.hpp"
+
+// For nobody outside: how queries are read inside a transaction.
+
+namespace querymark::detail {
+
+/// Loads inside a transaction of the database's own. Nothing of it is kept, since it may be what nobody
+/// else ever sees; and memory answers in its place only while each of its statements sees what was
+/// committed before that statement, and it has changed nothing.
+class TransactionLoader final : public Loader {
+ public:
+  /// The source, which tells whether it knows the log, and the transaction must outlive it.
+  TransactionLoader(const Source& source, ReadTransaction& transaction) noexcept
+      : source_(source), transaction_(transaction) {}
+
+  [[nodiscard]] LoadedRows load(std::string_view sql,
+                                std::span<const ParameterView> parameters) override;
+  [[nodiscard]] const std::string* session() const noexcept override {
+    return transaction_.origin_.session.empty() ? nullptr : &transaction_.origin_.session;
+  }
+  [[nodiscard]] bool isolated() const override { return true; }
+  [[nodiscard]] bool borrowed() const noexcept override { return true; }
+  /// Throws when the transaction is over.
+  [[nodiscard]] bool may_hit(std::string_view sql) override;
+
+  /// The way of a query into a transaction. Throws ConfigError, naming the query, when the transaction is
+  /// of another database, or of another session of it.
+  [[nodiscard]] static Route into(ReadTransaction& transaction, const Route& of,
+                                  std::string_view sql);
+
+ private:
+  const Source& source_;
+  ReadTransaction& transaction_;
+};
+
+}  // namespace querymark::detail

@@ -138,6 +138,44 @@ TEMPLATE_TEST_CASE("tiers: what is too large or too old is not kept, and harms n
   CHECK(text(*tier, name(2)) == "none");
 }
 
+TEMPLATE_TEST_CASE("tiers: values that are put together are kept as if one by one", "[tiers]",
+                   QUERYMARK_TIERS) {
+  const TestType world;
+  const auto tier = world.open();
+  REQUIRE(tier->put("shop", name(2), value(world, "later", 9)) == StoreStatus::stored);
+  std::vector<SharedValue> values{value(world, "tea"), value(world, "earlier", 5),
+                                  value(world, std::string(30'000, 'x')), value(world, "old"),
+                                  value(world, "cup")};
+  values[3].expires = world.clock.wall_now() - 1ms;
+  std::vector<TierPut> puts;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    puts.push_back({.name = name(static_cast<int>(i) + 1), .value = &values[i]});
+  tier->put_many("shop", puts);
+  CHECK(puts[0].status == StoreStatus::stored);
+  CHECK(puts[1].status == StoreStatus::superseded);
+  CHECK(puts[2].status == StoreStatus::oversize);
+  CHECK(puts[3].status == StoreStatus::expired);
+  CHECK(puts[4].status == StoreStatus::stored);
+  const auto reader = world.open();
+  CHECK(text(*reader, name(1)) == "tea");
+  CHECK(text(*reader, name(2)) == "later");
+  CHECK_FALSE(reader->get("shop", name(3)));
+  CHECK_FALSE(reader->get("shop", name(4)));
+  CHECK(text(*reader, name(5)) == "cup");
+  tier->put_many("shop", {});
+  // More than go at once.
+  std::vector<TierPut> many(250);
+  for (std::size_t i = 0; i < many.size(); ++i)
+    many[i] = {.name = name(static_cast<int>(i)), .value = &values[0]};
+  many[2].value = &values[1];
+  tier->put_many("shop", many);
+  for (std::size_t i = 0; i < many.size(); ++i) {
+    CAPTURE(i);
+    CHECK(many[i].status == (i == 2 ? StoreStatus::superseded : StoreStatus::stored));
+    CHECK(text(*reader, many[i].name) == (i == 2 ? "later" : "tea"));
+  }
+}
+
 TEMPLATE_TEST_CASE("tiers: what is removed is gone for everybody, and is counted", "[tiers]",
                    QUERYMARK_TIERS) {
   const TestType world;

@@ -139,6 +139,27 @@ TEST_CASE("redis tier: a read of many names is one round trip", "[redis]") {
   CHECK(tier.stats().connects == 1);
 }
 
+TEST_CASE("redis tier: values that are put together are one round trip", "[redis]") {
+  const RedisServer& server = RedisServer::shared();
+  TcpGate gate(server.port());
+  RedisTier tier = patient("redis://127.0.0.1:" + std::to_string(gate.port()), {.prefix = "puts"});
+  CHECK(tier.put("shop", name(100), value_of("tea")) == StoreStatus::stored);
+  // Holds back every answer until all that was told has gone by.
+  std::atomic<std::size_t> told{0};
+  gate.set_rule([&](bool to_server, const std::string& chunk) {
+    if (to_server) told += static_cast<std::size_t>(std::ranges::count(chunk, '*'));
+    return !to_server && told < 100 ? TcpGate::Verdict::hold : TcpGate::Verdict::pass;
+  });
+  const SharedValue value = value_of("tea");
+  std::vector<TierPut> puts(100);
+  for (std::size_t i = 0; i < 100; ++i)
+    puts[i] = {.name = name(static_cast<int>(i)), .value = &value};
+  tier.put_many("shop", puts);
+  for (const TierPut& one : puts) CHECK(one.status == StoreStatus::stored);
+  CHECK(tier.stats().stored == 101);
+  CHECK(tier.stats().connects == 1);
+}
+
 TEST_CASE("redis tier: the script is known by its name, and sent where it is not", "[redis]") {
   const RedisServer& server = RedisServer::shared();
   CHECK(server.ask({"SCRIPT", "LOAD", redis::kPutScript}) == redis::kPutScriptName);
@@ -147,6 +168,14 @@ TEST_CASE("redis tier: the script is known by its name, and sent where it is not
   CHECK(tier.put("shop", name(1), value_of("tea")) == StoreStatus::stored);
   CHECK(tier.put("shop", name(1), value_of("cup")) == StoreStatus::stored);
   CHECK(text_in(tier.get("shop", name(1))) == "cup");
+  server.ask({"SCRIPT", "FLUSH"});
+  const SharedValue value = value_of("pot");
+  std::array<TierPut, 2> puts{
+      {{.name = name(1), .value = &value}, {.name = name(2), .value = &value}}};
+  tier.put_many("shop", puts);
+  CHECK(puts[0].status == StoreStatus::stored);
+  CHECK(puts[1].status == StoreStatus::stored);
+  CHECK(text_in(tier.get("shop", name(2))) == "pot");
   CHECK(tier.stats().failures == 0);
 }
 

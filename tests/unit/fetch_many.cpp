@@ -198,14 +198,21 @@ TEST_CASE("fetch_many: a query for a class's member", "[many]") {
   CHECK_THROWS_AS(one.fetch_many(Ids{1}), ConfigError);
 }
 
-TEST_CASE("fetch_many: one read of each shared tier for all that memory does not have", "[many]") {
+TEST_CASE(
+    "fetch_many: one read and one store of each shared tier for all that memory does not have",
+    "[many]") {
   struct CountingTier : FakeTier {
     std::optional<TierFailure> read(std::string_view name,
                                     std::span<TierRead> wanted) noexcept override {
       reads.push_back(wanted.size());
       return FakeTier::read(name, wanted);
     }
+    void put_many(std::string_view name, std::span<TierPut> storing) noexcept override {
+      puts.push_back(storing.size());
+      FakeTier::put_many(name, storing);
+    }
     std::vector<std::size_t> reads;
+    std::vector<std::size_t> puts;
   };
   Many f;
   const auto near = std::make_shared<CountingTier>();
@@ -216,6 +223,8 @@ TEST_CASE("fetch_many: one read of each shared tier for all that memory does not
   (void)by_ids.fetch_many(Ids{1, 2});
   CHECK(far->values.size() == 2);
   CHECK(near->reads == std::vector<std::size_t>{2});
+  CHECK(near->puts == std::vector<std::size_t>{2});  // and what was loaded is stored at once
+  CHECK(far->puts == std::vector<std::size_t>{2});
   Cache cold{{.name = "cold", .memory_bytes = 8U << 20U, .clock = &f.clock}};
   Source other(cold, f.source.options());
   other.marks().restart(Many::upto(10));

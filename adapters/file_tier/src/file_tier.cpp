@@ -1,5 +1,6 @@
 #include "querymark/file_tier/file_tier.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <exception>
@@ -43,6 +44,7 @@ std::size_t entry_bytes(std::size_t value, std::size_t targets) {
 
 constexpr std::size_t kReaders = 16;
 constexpr std::chrono::milliseconds kPatience{2};
+constexpr std::size_t kTogether = 100;  // in one transaction: others write, too
 // Opening waits longer than reading: several processes may create the file at once.
 constexpr std::chrono::seconds kOpenTimeout{5};
 constexpr std::uint64_t kCheckEvery = 1024;  // stores between two looks at the counter of bytes
@@ -129,11 +131,44 @@ struct FileTier::State {
     return value;
   }
 
-  StoreStatus write(TierConnection& tier, std::string_view namespace_name, const Digest& name,
-                    const SharedValue& value, const std::string& encoded, std::size_t bytes) {
-    const std::string epoch = value.stamp.epoch.hex();
-    const ParameterView name_bytes = ParameterView::bytes(name.view());
+  struct Encoded {
+    TierPut* put;
+    std::string value;
+    std::size_t bytes;
+    StoreStatus status = StoreStatus::failed;
+  };
+
+  // What can be stored of them; of the others it says why not.
+  std::vector<Encoded> encoded(std::string_view namespace_name, std::span<TierPut> values) {
+    std::vector<Encoded> all;
+    for (TierPut& put : values) {
+      const SharedValue& value = *put.value;
+      auto bytes =
+          options.codec->encode({namespace_name, put.name}, value, options.max_entry_bytes);
+      const std::size_t all_bytes = bytes ? entry_bytes(bytes->size(), value.targets.size()) : 0;
+      if (!bytes || all_bytes > options.max_entry_bytes)
+        put.status = StoreStatus::oversize;
+      else if (value.expires <= options.clock->wall_now())
+        put.status = StoreStatus::expired;
+      else
+        all.push_back({.put = &put, .value = std::move(*bytes), .bytes = all_bytes});
+    }
+    return all;
+  }
+
+  void write(TierConnection& tier, std::string_view namespace_name, std::span<Encoded> values) {
     ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+    for (Encoded& one : values) one.status = write(tier, namespace_name, one);
+    evicted.fetch_add(tier.make_room(options.max_bytes, options.clock->wall_now()),
+                      std::memory_order_relaxed);
+    transaction.commit();
+    for (const Encoded& one : values) one.put->status = one.status;
+  }
+
+  StoreStatus write(TierConnection& tier, std::string_view namespace_name, const Encoded& one) {
+    const SharedValue& value = *one.put->value;
+    const std::string epoch = value.stamp.epoch.hex();
+    const ParameterView name_bytes = ParameterView::bytes(one.put->name.view());
     if (tier.number(sql::has_later,
                     {name_bytes, as_parameter(epoch), as_parameter(value.stamp.horizon.value)}) > 0)
       return StoreStatus::superseded;
@@ -143,7 +178,7 @@ struct FileTier::State {
                             as_parameter(value.stamp.horizon.value),
                             as_parameter(static_cast<std::int64_t>(value.stamp.witness.value)),
                             as_parameter(value.expires.time_since_epoch().count()),
-                            as_parameter(bytes), ParameterView::bytes(encoded)});
+                            as_parameter(one.bytes), ParameterView::bytes(one.value)});
     const auto seq = inserted.row(0)["seq"].as<std::int64_t>();
     for (const Target& target : value.targets) {
       const Digest hash = target.hash();
@@ -151,10 +186,24 @@ struct FileTier::State {
     }
     if (stored.fetch_add(1, std::memory_order_relaxed) % kCheckEvery == 0)
       tier.checked_total_bytes();
-    evicted.fetch_add(tier.make_room(options.max_bytes, options.clock->wall_now()),
-                      std::memory_order_relaxed);
-    transaction.commit();
     return StoreStatus::stored;
+  }
+
+  void put_some(std::string_view namespace_name, std::span<TierPut> values) noexcept {
+    try {
+      std::vector<Encoded> all = encoded(namespace_name, values);
+      if (all.empty()) return;
+      if (!writer_turn.take(kPatience)) {
+        skipped.fetch_add(all.size(), std::memory_order_relaxed);
+        return;
+      }
+      static_cast<void>(guarded(writes_breaker, writer, [&](auto& connection) {
+        write(follow(connection, Connection::Use::write, TierFile::Wait::no), namespace_name, all);
+      }));
+      writer_turn.give_up();
+    } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
+      failures.fetch_add(1, std::memory_order_relaxed);
+    }
   }
 
   FileTierOptions options;
@@ -227,29 +276,15 @@ std::optional<TierFailure> FileTier::read(std::string_view namespace_name,
 
 StoreStatus FileTier::put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept {
-  State& state = *state_;
-  try {
-    const auto encoded =
-        state.options.codec->encode({namespace_name, name}, value, state.options.max_entry_bytes);
-    if (!encoded) return StoreStatus::oversize;
-    const std::size_t bytes = entry_bytes(encoded->size(), value.targets.size());
-    if (bytes > state.options.max_entry_bytes) return StoreStatus::oversize;
-    if (value.expires <= state.options.clock->wall_now()) return StoreStatus::expired;
-    if (!state.writer_turn.take(kPatience)) {
-      state.skipped.fetch_add(1, std::memory_order_relaxed);
-      return StoreStatus::failed;
-    }
-    StoreStatus status = StoreStatus::failed;
-    static_cast<void>(state.guarded(state.writes_breaker, state.writer, [&](auto& connection) {
-      status = state.write(state.follow(connection, Connection::Use::write, TierFile::Wait::no),
-                           namespace_name, name, value, *encoded, bytes);
-    }));
-    state.writer_turn.give_up();
-    return status;
-  } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
-    state.failures.fetch_add(1, std::memory_order_relaxed);
-    return StoreStatus::failed;
-  }
+  TierPut one{.name = name, .value = &value};
+  state_->put_some(namespace_name, {&one, 1});
+  return one.status;
+}
+
+void FileTier::put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
+  for (TierPut& one : values) one.status = StoreStatus::failed;
+  for (; !values.empty(); values = values.subspan(std::min(values.size(), kTogether)))
+    state_->put_some(namespace_name, values.first(std::min(values.size(), kTogether)));
 }
 
 std::size_t FileTier::remove(std::string_view namespace_name, std::span<const Digest> names) {

@@ -103,26 +103,70 @@ struct RedisTier::State {
     return exchange(access, commands, until, std::cref(take));
   }
 
-  // `kept`: whether the value was, and did not come too late.
-  Outcome put(Access access, const std::string& key, const std::string& bytes,
-              std::chrono::milliseconds ttl, Deadline until, bool& kept) {
-    const std::string milliseconds = std::to_string(ttl.count());
-    for (const bool known : {true, false}) {
-      Command command{.slot = redis::slot_of(key)};
-      redis::append_command(command.bytes, {known ? "EVALSHA" : "EVAL",
-                                            known ? redis::kPutScriptName : redis::kPutScript, "1",
-                                            key, bytes, milliseconds});
-      bool unknown = false;
-      const auto take = [&](std::size_t, const Reply& reply, const std::string& where) {
-        unknown = known && reply.is == Reply::Is::error && redis::code_of(reply) == "NOSCRIPT";
-        if (unknown) return;
-        if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
-        kept = reply.number == 1;
-      };
-      Outcome outcome = exchange(access, {&command, 1}, until, std::cref(take));
-      if (!unknown) return outcome;
+  struct Put {
+    TierPut* put;
+    std::string key;
+    std::string bytes;
+    std::string milliseconds;
+    bool unknown = false;  // the server does not know the script by its name
+  };
+
+  // What can be stored of them; of the others it says why not.
+  std::vector<Put> encoded(std::string_view namespace_name, std::span<TierPut> values) {
+    const std::string prefix = key_prefix(namespace_name);
+    std::vector<Put> all;
+    for (TierPut& put : values) {
+      const auto ttl = put.value->expires - options.clock->wall_now();
+      if (ttl.count() < 1) {
+        put.status = StoreStatus::expired;
+        continue;
+      }
+      auto bytes = encode_ordered(*options.codec, {namespace_name, put.name}, *put.value,
+                                  options.max_value_bytes);
+      if (bytes)
+        all.push_back({.put = &put,
+                       .key = prefix + put.name.hex(),
+                       .bytes = std::move(*bytes),
+                       .milliseconds = std::to_string(ttl.count())});
+      else
+        put.status = counters.counted(StoreStatus::oversize);
     }
-    return {};
+    return all;
+  }
+
+  // All in one go, and those whose server does not know the script once more, with its text.
+  Outcome put(Access access, std::span<Put> values, Deadline until) {
+    Outcome outcome = put(access, values, until, true);
+    if (std::ranges::any_of(values, &Put::unknown)) {
+      const Outcome more = put(access, values, until, false);
+      outcome.lost += more.lost;
+      outcome.failures += more.failures;
+      outcome.skips += more.skips;
+      if (!outcome.failure) outcome.failure = more.failure;
+      if (outcome.passed_by == nullptr) outcome.passed_by = more.passed_by;
+    }
+    return outcome;
+  }
+
+  Outcome put(Access access, std::span<Put> values, Deadline until, bool by_name) {
+    std::vector<Command> commands;
+    std::vector<Put*> sent;
+    for (Put& one : values) {
+      if (!by_name && !std::exchange(one.unknown, false)) continue;
+      sent.push_back(&one);
+      Command& command = commands.emplace_back(Command{.slot = redis::slot_of(one.key)});
+      redis::append_command(command.bytes, {by_name ? "EVALSHA" : "EVAL",
+                                            by_name ? redis::kPutScriptName : redis::kPutScript,
+                                            "1", one.key, one.bytes, one.milliseconds});
+    }
+    const auto take = [&](std::size_t at, const Reply& reply, const std::string& where) {
+      Put& one = *sent[at];
+      one.unknown = by_name && reply.is == Reply::Is::error && redis::code_of(reply) == "NOSCRIPT";
+      if (one.unknown) return;
+      if (reply.is != Reply::Is::number) throw redis::refusal(where, reply);
+      one.put->status = reply.number == 1 ? StoreStatus::stored : StoreStatus::superseded;
+    };
+    return exchange(access, commands, until, std::cref(take));
   }
 
   [[nodiscard]] std::string lease_key(std::string_view namespace_name, const Digest& name) const {
@@ -192,24 +236,22 @@ std::optional<TierFailure> RedisTier::read(std::string_view namespace_name,
 
 StoreStatus RedisTier::put(std::string_view namespace_name, const Digest& name,
                            const SharedValue& value) noexcept {
+  TierPut one{.name = name, .value = &value};
+  put_many(namespace_name, {&one, 1});
+  return one.status;
+}
+
+void RedisTier::put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
   State& state = *state_;
+  for (TierPut& one : values) one.status = StoreStatus::failed;
   try {
-    const auto ttl = value.expires - state.options.clock->wall_now();
-    if (ttl.count() < 1) return StoreStatus::expired;
-    const auto bytes = encode_ordered(*state.options.codec, {namespace_name, name}, value,
-                                      state.options.max_value_bytes);
-    if (!bytes) return state.counters.counted(StoreStatus::oversize);
-    const std::string key = state.key_prefix(namespace_name) + name.hex();
+    std::vector<State::Put> all = state.encoded(namespace_name, values);
+    if (all.empty()) return;
     const Deadline until = state.deadline();
-    bool kept = false;
-    const auto failed = state.counters.guarded(
-        [&] { return state.put(Access::write, key, *bytes, ttl, until, kept); });
-    return state.counters.counted(failed ? StoreStatus::failed
-                                  : kept ? StoreStatus::stored
-                                         : StoreStatus::superseded);
+    static_cast<void>(state.counters.guarded([&] { return state.put(Access::write, all, until); }));
+    for (const State::Put& one : all) state.counters.counted(one.put->status);
   } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
     state.counters.failures.fetch_add(1, std::memory_order_relaxed);
-    return StoreStatus::failed;
   }
 }
 
@@ -259,11 +301,10 @@ void RedisTier::check() {
   const std::string key = state.key_prefix("querymark.check") + name.hex();
   TierRead nothing{.name = name};
   state.read(Access::insist, "querymark.check", {&nothing, 1}, state.deadline()).require();
-  bool kept = false;
-  state
-      .put(Access::insist, key, std::string(kOrderBytes, '\0'), std::chrono::seconds(1),
-           state.deadline(), kept)
-      .require();
+  TierPut nobodys{.name = name};
+  State::Put one{
+      .put = &nobodys, .key = key, .bytes = std::string(kOrderBytes, '\0'), .milliseconds = "1000"};
+  state.put(Access::insist, {&one, 1}, state.deadline()).require();
   state.remove({&key, 1}, state.deadline());
 }
 

@@ -107,8 +107,8 @@ class ManyReads {
 
   bool advance() {
     return one_by_one<ReadMachine::Analyse>() || reach() || one_by_one<ReadMachine::Refresh>() ||
-           one_by_one<ReadMachine::Prove>() || hand_nothing_over() || poll() || load() ||
-           one_by_one<ReadMachine::StoreShared>() || one_by_one<ReadMachine::Release>();
+           one_by_one<ReadMachine::Prove>() || hand_nothing_over() || poll() || load() || store() ||
+           one_by_one<ReadMachine::Release>();
   }
 
   template <class Wanted>
@@ -188,6 +188,23 @@ class ManyReads {
         if (auto* own = std::get_if<std::exception_ptr>(&answers[i])) return machine.fail(*own);
         return machine.resume(std::move(std::get<Loaded>(answers[i])));
       });
+    return true;
+  }
+
+  bool store() {
+    const auto those = at<ReadMachine::StoreShared>();
+    if (those.empty()) return false;
+    SharedTier* const tier = std::get<ReadMachine::StoreShared>(those.front()->action).tier;
+    std::vector<One*> storing;
+    std::vector<TierPut> values;
+    for (One* const one : those) {
+      const auto& wants = std::get<ReadMachine::StoreShared>(one->action);
+      if (wants.tier != tier) continue;
+      storing.push_back(one);
+      values.push_back({.name = wants.name, .value = wants.value});
+    }
+    inside([&] { tier->put_many(source_.options().scope.namespace_name, values); });
+    for (One* const one : storing) step(*one, [&] { return one->machine.resume_stored(); });
     return true;
   }
 

@@ -49,6 +49,15 @@ StoreStatus TierGroup::put(std::string_view namespace_name, const Digest& name,
   }
 }
 
+void TierGroup::put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
+  try {
+    state_->put_many(namespace_name, values);
+  } catch (
+      const std::exception&) {  // no memory for those who help: what they have stored is not known
+    for (TierPut& one : values) one.status = StoreStatus::failed;
+  }
+}
+
 std::size_t TierGroup::remove(std::string_view namespace_name, std::span<const Digest> names) {
   detail::Removal removal;
   state_->remove(state_->label, namespace_name, names, removal);

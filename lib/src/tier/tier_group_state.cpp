@@ -114,10 +114,17 @@ std::optional<TierFailure> GroupMember::read(const std::string& group,
 
 StoreStatus GroupMember::put(std::string_view namespace_name, const Digest& name,
                              const SharedValue& value) noexcept {
-  const StoreStatus status = tier->put(namespace_name, name, value);
-  if (status == StoreStatus::stored) stored.fetch_add(1);
-  if (status == StoreStatus::failed) note_failure("could not store a value");
-  return status;
+  TierPut one{.name = name, .value = &value};
+  put_many(namespace_name, {&one, 1});
+  return one.status;
+}
+
+void GroupMember::put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
+  tier->put_many(namespace_name, values);
+  for (const TierPut& one : values) {
+    if (one.status == StoreStatus::stored) stored.fetch_add(1);
+    if (one.status == StoreStatus::failed) note_failure("could not store a value");
+  }
 }
 
 void GroupMember::remove(const std::string& group, std::string_view namespace_name,
@@ -217,18 +224,26 @@ std::optional<TierFailure> TierGroupState::read(const std::string& path,
 
 StoreStatus TierGroupState::put(std::string_view namespace_name, const Digest& name,
                                 const SharedValue& value) {
-  if (options.writes == TierWrites::race) return race(namespace_name, name, value);
-  std::vector<StoreStatus> answers(members.size(), StoreStatus::failed);
-  const auto put_to = [&](std::size_t i) {
-    answers[i] = members[i].put(namespace_name, name, value);
-  };
+  TierPut one{.name = name, .value = &value};
+  put_many(namespace_name, {&one, 1});
+  return one.status;
+}
+
+void TierGroupState::put_many(std::string_view namespace_name, std::span<TierPut> values) {
+  if (options.writes == TierWrites::race) {
+    for (TierPut& one : values) one.status = race(namespace_name, one.name, *one.value);
+    return;
+  }
+  for (TierPut& one : values) one.status = StoreStatus::failed;
+  std::vector<std::vector<TierPut>> answers(members.size(), {values.begin(), values.end()});
+  const auto put_to = [&](std::size_t i) { members[i].put_many(namespace_name, answers[i]); };
   if (options.writes == TierWrites::parallel)
     helpers.each(members.size(), put_to);
   else
     for (std::size_t i = 0; i < members.size(); ++i) put_to(i);
-  StoreStatus best = StoreStatus::failed;
-  for (const StoreStatus answer : answers) best = better_of(best, answer);
-  return best;
+  for (const std::vector<TierPut>& answer : answers)
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i].status = better_of(values[i].status, answer[i].status);
 }
 
 StoreStatus TierGroupState::race(std::string_view namespace_name, const Digest& name,

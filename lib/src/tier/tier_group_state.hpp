@@ -45,6 +45,7 @@ struct GroupMember {
   [[nodiscard]] std::optional<TierFailure> read(const std::string& group,
                                                 std::string_view namespace_name,
                                                 std::span<TierRead> wanted) noexcept;
+  void put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept;
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept;
   void remove(const std::string& group, std::string_view namespace_name,
@@ -85,6 +86,7 @@ struct TierGroupState {
                                                 std::string_view namespace_name,
                                                 std::span<TierRead> wanted) noexcept;
   StoreStatus put(std::string_view namespace_name, const Digest& name, const SharedValue& value);
+  void put_many(std::string_view namespace_name, std::span<TierPut> values);
   StoreStatus race(std::string_view namespace_name, const Digest& name, const SharedValue& value);
   void remove(const std::string& path, std::string_view namespace_name,
               std::span<const Digest> names, Removal& removal);

@@ -67,6 +67,13 @@ struct TierRead {
   std::vector<TierRefill> refills{};
 };
 
+/// One value of several that are kept together, and what became of it.
+struct TierPut {
+  Digest name{};
+  const SharedValue* value = nullptr;  ///< The caller's.
+  StoreStatus status = StoreStatus::failed;
+};
+
 /// Why a tier gave no answer: never to be taken for a miss by whoever must know that nothing is
 /// there.
 struct TierFailure {
@@ -128,6 +135,11 @@ class SharedTier {
   /// in the same epoch. `namespace_name` is the namespace whose flush removes it.
   virtual StoreStatus put(std::string_view namespace_name, const Digest& name,
                           const SharedValue& value) noexcept = 0;
+  /// `put` for each of some values with different names, and sets what became of it: by fewer round trips, or
+  /// transactions, where the tier knows how. What it refuses of one concerns no other; a failure may.
+  virtual void put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
+    for (TierPut& one : values) one.status = put(namespace_name, one.name, *one.value);
+  }
   /// Removes what it holds under these names, and returns how many there were. Blocks on I/O. Throws
   /// Error when it is not certain that none is left.
   virtual std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) = 0;

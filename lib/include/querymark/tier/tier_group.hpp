@@ -140,6 +140,7 @@ class TierGroup final : public SharedTier {
   /// `stored` when a member has stored it; else what kept it from the others.
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
+  void put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept override;
   /// Returns how many copies were removed, from all members together. Waits for what this group
   /// still stores in the background.
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;

@@ -85,6 +85,8 @@ class FileTier final : public SharedTier {
                                                 std::span<TierRead> wanted) noexcept override;
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
+  /// In one transaction, of up to a hundred.
+  void put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept override;
   /// In one transaction. Waits for other writers, up to `busy_timeout`.
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
 

@@ -117,6 +117,8 @@ class RedisTier final : public SharedTier {
                                                 std::span<TierRead> wanted) noexcept override;
   StoreStatus put(std::string_view namespace_name, const Digest& name,
                   const SharedValue& value) noexcept override;
+  /// By one round trip.
+  void put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept override;
   std::size_t remove(std::string_view namespace_name, std::span<const Digest> names) override;
   /// Yes: each is a key beside the value's, and lasts a day at most.
   [[nodiscard]] bool grants_leases() const noexcept override;

@@ -91,13 +91,12 @@ bool serve(const std::string& path) {
   // [/background]
 
   // [task]
+  const auto rank = [&](const std::stop_token& stop) {
+    if (!stop.stop_requested()) static_cast<void>(ranking());
+  };
   const qm::OffloadTicket report = offload->submit({.kind = "report",
                                                     .key = "report of today",
-                                                    .work =
-                                                        [&](const std::stop_token& stop) {
-                                                          if (!stop.stop_requested())
-                                                            static_cast<void>(ranking());
-                                                        },
+                                                    .work = rank,
                                                     .longest = 5s,
                                                     .when_late = qm::WhenLate::stop});
   const bool taken = report.became == qm::Offloaded::accepted;
@@ -109,10 +108,10 @@ bool serve(const std::string& path) {
 
   // At a start: what a shared tier holds of the calls that will come, without a query.
   const std::vector<std::int64_t> popular{7, 8};
-  const qm::WarmUp warm = sales.warm_up(popular, {.progress = [](const qm::WarmUp& so_far) {
-                                          fmt::print("{} of {}, {} found\n", so_far.looked,
-                                                     so_far.wanted, so_far.found);
-                                        }});
+  const auto tell = [](const qm::WarmUp& so_far) {
+    fmt::print("{} of {}, {} found\n", so_far.looked, so_far.wanted, so_far.found);
+  };
+  const qm::WarmUp warm = sales.warm_up(popular, {.progress = tell});
   // [/ahead]
 
   fmt::print("by name: {}\n", by_name("teapot").outcome());

@@ -194,6 +194,22 @@ TEMPLATE_TEST_CASE("transactions: old values and demands for freshness have no p
   });
 }
 
+TEMPLATE_TEST_CASE("transactions: queries of the cache only read, also inside a write",
+                   "[transactions]", QUERYMARK_WORLDS) {
+  Fixture<TestType> f;
+  const char* const kChange = "update product set price = 0 where id = 1 returning price";
+  f.process.db.write([&](Transaction& tx) {
+    CHECK_THROWS_AS(f.process.db.query(kChange).in(tx).fetch(), ConfigError);
+    CHECK_THROWS_AS(f.process.db.prepare(kChange).in(tx)(), ConfigError);
+    CHECK(only(f.price.in(tx)(kTea)) == 2.5);  // and the transaction stands
+  });
+  CHECK_THROWS_AS(f.process.db.read_transaction([&](ReadTransaction& tx) {
+    return f.process.db.query(kChange).in(tx).fetch().size();
+  }),
+                  ConfigError);
+  CHECK(only(f.process.price(kTea)) == 2.5);
+}
+
 TEMPLATE_TEST_CASE("transactions: a query of another database is refused", "[transactions]",
                    QUERYMARK_WORLDS) {
   Fixture<TestType> f;

@@ -164,10 +164,14 @@ void OpenWrite::send(std::string_view sql, std::span<const ParameterView> values
   for (const ParameterView value : values) sent.values.push_back(OwnedParameter::copy_of(value));
 }
 
+void OpenWrite::require_reading(std::string_view sql) const {
+  static_cast<void>(postgres::require_reading(
+      sql, connection_ == nullptr ? Backslash::plain : connection_->backslash()));
+}
+
 bool OpenWrite::only_reads(std::string_view sql) const {
   try {
-    static_cast<void>(
-        require_reading(sql, connection_ == nullptr ? Backslash::plain : connection_->backslash()));
+    require_reading(sql);
     return true;
   } catch (const ConfigError&) {  // it says why; nobody asks
     return false;

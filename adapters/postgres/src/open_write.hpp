@@ -40,7 +40,9 @@ class OpenWrite {
   void send(std::string_view sql, std::span<const ParameterView> values, std::int64_t* changed);
   [[nodiscard]] std::span<const Sent> sent() const noexcept { return sent_; }
 
-  /// Whether a text does nothing but read, as far as it tells.
+  /// Throws ConfigError unless the text does nothing but read, as far as it tells.
+  void require_reading(std::string_view sql) const;
+  /// Whether it does.
   [[nodiscard]] bool only_reads(std::string_view sql) const;
 
   /// Throws, with the statement that is to blame, unless the transaction can be committed. Begins
@@ -87,6 +89,10 @@ class OpenTransaction final : public Transaction {
     guard_.send(sql, values, changed);
   }
 
+  ResultSet read_values(std::string_view sql, std::span<const ParameterView> values) override {
+    guard_.require_reading(sql);
+    return guard_.query(sql, values);
+  }
   [[nodiscard]] bool only_reads(std::string_view sql) const override {
     return guard_.only_reads(sql);
   }

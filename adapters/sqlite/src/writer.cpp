@@ -119,6 +119,10 @@ ResultSet Writer::query(std::string_view sql, std::span<const ParameterView> val
   return inside(sql, [&] { return connection_->query_inside(sql, values); });
 }
 
+ResultSet Writer::read(std::string_view sql, std::span<const ParameterView> values) {
+  return inside(sql, [&] { return connection_->load(sql, values).rows; });
+}
+
 void WriterTransaction::require_usable() const { writer_.require_standing(); }
 
 std::int64_t WriterTransaction::execute_values(std::string_view sql,
@@ -129,6 +133,11 @@ std::int64_t WriterTransaction::execute_values(std::string_view sql,
 ResultSet WriterTransaction::query_values(std::string_view sql,
                                           std::span<const ParameterView> values) {
   return writer_.query(sql, values);
+}
+
+ResultSet WriterTransaction::read_values(std::string_view sql,
+                                         std::span<const ParameterView> values) {
+  return writer_.read(sql, values);
 }
 
 }  // namespace querymark::sqlite

@@ -27,6 +27,7 @@ class WriterTransaction final : public Transaction {
   void require_usable() const override;
   std::int64_t execute_values(std::string_view sql, std::span<const ParameterView> values) override;
   ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) override;
+  ResultSet read_values(std::string_view sql, std::span<const ParameterView> values) override;
 
   Writer& writer_;
 };
@@ -82,6 +83,8 @@ class Writer {
   void require_standing() const;
   std::int64_t execute(std::string_view sql, std::span<const ParameterView> values);
   [[nodiscard]] ResultSet query(std::string_view sql, std::span<const ParameterView> values);
+  /// The same for what only reads; throws ConfigError for anything else.
+  [[nodiscard]] ResultSet read(std::string_view sql, std::span<const ParameterView> values);
 
  private:
   template <class Action>

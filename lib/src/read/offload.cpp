@@ -2,7 +2,8 @@
 
 #include <chrono>
 #include <iterator>
-#include <numeric>
+#include <new>
+#include <optional>
 #include <utility>
 
 #include "querymark/observe/metrics.hpp"
@@ -196,11 +197,15 @@ void Offload::watch() {
         continue;
       task.was_late = true;
       ++counts(task.kind).late;
-      const OffloadEntry entry = entry_of(task, true);
+      std::optional<OffloadEntry> entry;
+      try {
+        entry = entry_of(task, true);
+      } catch (const std::bad_alloc&) {  // no memory to tell of it: it is counted
+      }
       std::stop_source stop = task.stop;
       const bool stops = task.when_late == WhenLate::stop;
       lock.unlock();
-      if (options_.on_late) options_.on_late(entry);
+      if (entry && options_.on_late) options_.on_late(*entry);
       if (stops) stop.request_stop();
       lock.lock();
       break;  // the list may be another one by now

@@ -9,8 +9,7 @@ namespace querymark::detail {
 LoadedRows TransactionLoader::load(std::string_view sql,
                                    std::span<const ParameterView> parameters) {
   transaction_.require_usable();
-  transaction_.note_query(sql);
-  return {transaction_.query_values(sql, parameters), std::nullopt, Stored::in_transaction};
+  return {transaction_.read_values(sql, parameters), std::nullopt, Stored::in_transaction};
 }
 
 bool TransactionLoader::may_hit(std::string_view /*sql*/) {

@@ -56,6 +56,10 @@ class ReadTransaction {
   /// Throws when the transaction is over.
   virtual void require_usable() const {}
   virtual ResultSet query_values(std::string_view sql, std::span<const ParameterView> values) = 0;
+  /// The same for a query of the cache. Throws ConfigError for what does not only read, as elsewhere.
+  virtual ResultSet read_values(std::string_view sql, std::span<const ParameterView> values) {
+    return query_values(sql, values);
+  }
   /// Whether this text only reads, as far as a text tells. Asked where that matters.
   [[nodiscard]] virtual bool only_reads(std::string_view sql) const {
     static_cast<void>(sql);

@@ -176,3 +176,92 @@ TEST_CASE("postgres analysis: a tracked table's rows are named by what its trigg
   analysing.shop.execute("alter event trigger querymark_drops disable");
   CHECK_THAT(analysing.of("select name from product").why, Catch::Contains("definitions"));
 }
+
+TEST_CASE(
+    "postgres analysis: the rows of one key of a list depend on that key, where nothing sees "
+    "several",
+    "[analysis]") {
+  Analysing analysing;
+  analysing.shop.execute(
+      "create type mood as enum ('sad', 'happy');"
+      "create table item (id int primary key, product bigint, note text, felt mood)");
+  postgres::track(analysing.shop.url(),
+                  {.tables = {"item"}, .routes = {{"id"}, {"product"}, {"note"}, {"felt"}}});
+  const auto of = [&analysing](const std::string& select, const std::string& behind,
+                               const std::string& list = "unnest($1::bigint[])") {
+    return analysing.of("select " + select + " from " + list + " with ordinality as k(v) " + behind)
+        .str();
+  };
+  const std::string apart = "cache\n  each key in $1 by itself\n  public:item by ";
+  CHECK(of("k.ordinality, i.*", "join item i on i.id = k.v") == apart + "id = $1[]");
+  CHECK(of("k.ordinality, i.*", "left join item i on k.v = i.product") == apart + "product = $1[]");
+  CHECK(of("k.ordinality, i.*", ", item i where i.id = k.v order by i.id") == apart + "id = $1[]");
+  CHECK(of("k.ordinality, i.*", "join item i on i.note = k.v", "unnest($1::text[])") ==
+        apart + "note = $1[]");
+  CHECK(of("k.ordinality, i.*", "join item i on i.felt = k.v", "unnest($1::mood[])") ==
+        apart + "felt = $1[]");
+  CHECK(of("k.ordinality, count(*), max(i.note)",
+           "join item i on i.id = k.v group by k.ordinality having count(*) > 1") ==
+        apart + "id = $1[]");
+  CHECK(of("distinct k.ordinality, i.note", "join item i on i.id = k.v") == apart + "id = $1[]");
+  CHECK(of("k.ordinality, (select max(note) from item i where i.id = k.v)", "") ==
+        apart + "id = $1[]");
+  // What sees the rows of several keys: then only calls with lists name rows.
+  const std::string together = "cache\n  public:item by id = $1[]";
+  for (const auto& [select, behind] : std::vector<std::pair<std::string, std::string>>{
+           {"k.ordinality, count(*) over ()", "join item i on i.id = k.v"},
+           {"k.ordinality, i.id", "join item i on i.id = k.v limit 1"},
+           {"k.ordinality, i.id", "join item i on i.id = k.v offset 1"},
+           {"distinct on (i.note) k.ordinality, i.id", "join item i on i.id = k.v"},
+           {"max(k.ordinality), i.note", "join item i on i.id = k.v group by i.note"},
+           {"k.v, i.id", "join item i on i.id = k.v"},
+           {"k.ordinality + 0, i.id", "join item i on i.id = k.v"},
+           {"k.ordinality, i.id", "join item i on i.id = k.v where 1 = any ($1)"},
+           {"k.ordinality, count(*)",
+            "join item i on i.id = k.v group by grouping sets ((1), ())"}})
+    CHECK(of(select, behind) == together);
+  CHECK(of("k.ordinality, i.*", "join item i on i.id = k.v", "unnest($1::numeric[])") ==
+        "cache\n  each key in $1 by itself\n  public:item, any row");
+  CHECK(of("k.ordinality, i.*", "full join item i on i.id = k.v") ==
+        "cache\n  each key in $1 by itself\n  public:item, any row");
+  CHECK(of("k.ordinality, i.*", "right join item i on i.id = k.v") ==
+        "cache\n  each key in $1 by itself\n  public:item, any row");
+  CHECK(analysing.of("select i.* from unnest($2::int[]) k(v) join item i on i.id = k.v and $1 = 1")
+            .str() == "cache\n  public:item by id = $2[]");
+}
+
+TEST_CASE("postgres analysis: what is vouched for of functions counts, and no more than that",
+          "[analysis]") {
+  Analysing analysing;
+  analysing.shop.execute(
+      "create table rate (id int primary key); create table loose (id int);"
+      "create view rates as select * from rate; create schema app;"
+      "create function app.twice(bigint) returns bigint language plpgsql immutable as "
+      "'begin return 2 * $1; end';"
+      "create function rated(bigint) returns bigint language plpgsql stable as "
+      "'begin return (select max(id) from rate) * $1; end';"
+      "create function moved(int) returns int language plpgsql as 'begin return $1; end'");
+  postgres::track(analysing.shop.url(), {.tables = {"product", "rate"}});
+  const auto of = [&analysing](const std::string& sql, const Promises& promises) {
+    return analysing.process.db.analyse(sql, promises);
+  };
+  const std::string twice = "select app.twice(id) from product where id = $1";
+  CHECK(of(twice, {}).verdict == Verdict::ttl_only);
+  CHECK(of(twice, {{}, {"twice"}}).str() == "cache\n  public:product by id = $1");
+  CHECK(of(twice, {{}, {"app.twice"}}).verdict == Verdict::cache);
+  CHECK(of(twice, {{}, {"public.twice"}}).verdict == Verdict::ttl_only);
+  const std::string rated = "select rated(id), app.twice(id) from product where id = $1";
+  CHECK(of(rated, {{}, {"app.twice"}}).verdict == Verdict::ttl_only);
+  CHECK(of(rated, {{"rate"}, {}}).str() ==
+        "cache\n  public:product by id = $1\n  public:rate, any row");
+  CHECK(of(rated, {{"public.rate", "rate"}, {}}).str() ==
+        "cache\n  public:product by id = $1\n  public:rate, any row");
+  CHECK_THAT(of(rated, {{"loose"}, {}}).why, Catch::Contains("loose: it is not tracked"));
+  CHECK_THAT(of(rated, {{"rates"}, {}}).why, Catch::Contains("is a view"));
+  CHECK_THAT(of(rated, {{"nothing"}, {}}).why, Catch::Contains("no table nothing"));
+  CHECK(of("select moved(1)", {{"rate"}, {"moved"}}).verdict == Verdict::refuse);
+  CHECK(of("select now()", {{"rate"}, {"now"}}).verdict == Verdict::ttl_only);
+  // Its row of the table is not the row that the query names.
+  CHECK(of("select rated(id) from rate where id = $1", {{"rate"}, {}}).str() ==
+        "cache\n  public:rate by id = $1\n  public:rate, any row");
+}

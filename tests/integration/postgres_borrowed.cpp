@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
+#include <thread>
 
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
@@ -284,4 +285,93 @@ TEST_CASE("postgres borrowed: the database's own pins are what is compared", "[l
   pqxx::work work(caller.connection);
   auto borrowed = process.db.borrow(work);
   CHECK(status(price(borrowed)) == ReadStatus::hit);
+}
+
+namespace {
+
+struct TrackedShop : PgShop {
+  TrackedShop() { static_cast<void>(postgres::track(url(), {.tables = {"product"}})); }
+};
+
+postgres::Options automatic() {
+  postgres::Options options = PgProcess::quick();
+  options.tags = Tags::automatic;
+  return options;
+}
+
+template <class Road>
+Rows<double> automatic_price(Road& road, std::int64_t id = 1) {
+  return road.query(kPrice, id).ttl(1h).template fetch_as<double>();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "postgres borrowed: with automatic tags, too, it shares what the database's sessions keep",
+    "[low road][automatic]") {
+  const TrackedShop shop;
+  PgProcess process(shop, automatic());
+  Caller caller(shop);
+  pqxx::nontransaction plain(caller.connection);
+  auto borrowed = process.db.borrow(plain);
+  CHECK(automatic_price(borrowed).outcome().stored == Stored::yes);
+  CHECK(automatic_price(process.db).outcome().is_hit());
+  CHECK(automatic_price(borrowed).outcome().is_hit());
+  shop.execute("update product set price = 7 where id = 1");
+  process.db.catch_up();
+  CHECK(only(automatic_price(borrowed)) == 7.0);
+}
+
+TEST_CASE("postgres borrowed: of a session unlike the database's own nothing is kept by itself",
+          "[low road][automatic]") {
+  const TrackedShop shop;
+  shop.execute(
+      "create schema other; create table other.product (id int, price float8);"
+      "insert into other.product values (1, 99)");
+  PgProcess process(shop, automatic());
+  Caller caller(shop);
+  caller.execute("set search_path = other, public");
+  pqxx::nontransaction plain(caller.connection);
+  auto borrowed = process.db.borrow(plain);
+  static_cast<void>(automatic_price(process.db));
+  for (int i = 0; i < 2; ++i) {
+    const auto rows = automatic_price(borrowed);
+    CHECK(only(rows) == 99.0);
+    CHECK(rows.outcome().stored == Stored::unproven);
+  }
+}
+
+TEST_CASE("postgres borrowed: an analysis does not wait for whom the caller's transaction holds up",
+          "[low road][automatic]") {
+  const TrackedShop shop;
+  PgProcess process(shop, automatic());
+  Caller caller(shop);
+  pqxx::work work(caller.connection);
+  auto borrowed = process.db.borrow(work);
+  CHECK(only(automatic_price(borrowed)) == 2.5);  // from here on it holds the table
+  const std::string second = "select price + 0 from product where id = $1";
+  std::thread waits([&] { shop.execute("alter table product add column more int"); });
+  shop.await(
+      "select exists (select from pg_stat_activity where datname = current_database() and "
+      "query like 'alter table product%' and wait_event_type = 'Lock')");
+  const auto rows = borrowed.query(second, std::int64_t{1}).ttl(1h).fetch_as<double>();
+  CHECK(only(rows) == 2.5);
+  CHECK(rows.outcome().stored == Stored::unproven);
+  work.commit();
+  waits.join();
+  process.db.catch_up();
+  CHECK(process.db.query(second, std::int64_t{1}).ttl(1h).fetch_as<double>().outcome().stored ==
+        Stored::yes);
+}
+
+TEST_CASE("postgres borrowed: a transaction that has locked what it reads is not waited for",
+          "[low road][automatic]") {
+  const TrackedShop shop;
+  PgProcess process(shop, automatic());
+  Caller caller(shop);
+  pqxx::work work(caller.connection);
+  auto borrowed = process.db.borrow(work);
+  work.exec("truncate product");
+  CHECK(automatic_price(borrowed).empty());
+  CHECK(automatic_price(borrowed).outcome().stored == Stored::unproven);
 }

@@ -187,3 +187,55 @@ TEST_CASE("sqlite analysis: it is of one schema, and follows what changes in it"
   shop.execute("create trigger odd after insert on querymark_log begin select 1; end");
   CHECK_THAT(sqlite::analyse(reader, sql).analysis.why, Contains("querymark_log"));
 }
+
+TEST_CASE(
+    "sqlite analysis: the rows of one key of a list depend on that key, where nothing sees several",
+    "[analysis]") {
+  Shopping shop;
+  const std::string apart = "\n  each key in $1 by itself\n  main:product by ";
+  const std::string k = " from json_each(?) as k ";
+  const std::string join = k + "join product p on p.id = k.value";
+  CHECK(shop.rows("select k.key, p.*" + join) == apart + "id = $1[]");
+  CHECK(shop.rows("select k.key, p.*" + k + "left join product p on k.value = p.name") ==
+        apart + "name = $1[]");
+  CHECK(shop.rows("select distinct k.key as key, p.name" + k +
+                  ", product p where p.id = k.value "
+                  "order by p.name") == apart + "id = $1[]");
+  CHECK(shop.rows("select k.key, count(*), max(p.name)" + join +
+                  " group by p.name, k.key "
+                  "having count(*) > 1") == apart + "id = $1[]");
+  CHECK(shop.rows("select k.key, upper(p.name)" + join) == apart + "id = $1[]");
+  const std::string together = "\n  main:product by id = $1[]";
+  for (const std::string& sql :
+       {"select k.key, count(*)" + join, "select k.key, count(*) over ()" + join,
+        "select k.key, p.id" + join + " limit 1",
+        "select k.key, max(p.id)" + join + " group by p.name", "select k.value, p.id" + join,
+        "select k.key + 0, p.id" + join, "select p.id, k.key" + join,
+        "select k.key, p.id" + join + " where ?1 <> ''", "select k.key, k.json" + join,
+        "select k.key, p.id" + join + " where p.name in (select value from json_each(\"json\"))"}) {
+    INFO(sql);
+    CHECK(shop.rows(sql) == together);
+  }
+  CHECK(shop.rows("select k.key, p.*" + k + "join product p on p.id = k.atom") ==
+        "\n  each key in $1 by itself" + kAny);
+  CHECK(shop.rows("select k.key, p.*" + k + "join product p on p.id = value") ==
+        "\n  each key in $1 by itself" + kAny);
+  CHECK(shop.rows(
+            "select k.key, p.* from json_each(?, '$.a') as k join product p on p.id = k.value") ==
+        kAny);
+  CHECK(shop.rows("select k.key, p.* from json_tree(?) as k join product p on p.id = k.value") ==
+        kAny);
+}
+
+TEST_CASE("sqlite analysis: what is vouched for is a table, and adds all of its rows",
+          "[analysis]") {
+  Shopping shop;
+  const auto of = [&](const Promises& promises) {
+    return sqlite::analyse(shop.path(), "select name from product where id = ?", promises);
+  };
+  CHECK(of({{"item"}, {}}).str() == "cache\n  main:product by id = $1\n  main:item, any row");
+  CHECK(of({{"main.product"}, {}}).str() == "cache\n  main:product by id = $1" + kAny);
+  CHECK(of({{"loose"}, {}}).verdict == Verdict::ttl_only);
+  CHECK(of({{"cheap"}, {}}).verdict == Verdict::refuse);
+  CHECK(of({{"nothing"}, {}}).verdict == Verdict::refuse);
+}

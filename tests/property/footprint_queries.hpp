@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Column {
 struct RandomQuery {
   std::string sql;
   std::vector<OwnedParameter> parameters;
+  /// The first parameter is a list of keys, of which only this one's rows are looked at, by its ordinal.
+  std::optional<std::size_t> ordinal{};
+  OwnedParameter key{};
 };
 
 /// Builds queries: all kinds of joins, sublinks, views, derived tables, grouping, WITH, set operations, lists.
@@ -35,7 +39,8 @@ class QueryMaker {
     const std::size_t kind = choices_.below(10);
     left_ = kind < 3 ? 2 + choices_.below(5) : 3;
     if (kind >= 5) {
-      query_.sql = sharp(next_++ % kSharp);
+      const std::size_t which = next_++ % (kSharp + kOfKeys);
+      query_.sql = which < kSharp ? sharp(which) : of_keys(which - kSharp);
       return std::move(query_);
     }
     const std::string before = with();
@@ -374,6 +379,48 @@ class QueryMaker {
       default:
         return "select counted(" + std::to_string(choices_.below(3)) + "), " +
                parameter(bound('i')) + "::int";
+    }
+  }
+
+  // Statements for a list of keys: some keep keys apart, some look at the rows of several.
+  static constexpr std::size_t kOfKeys = 8;
+  [[nodiscard]] std::string of_keys(std::size_t which) {
+    const Column column = one_of(table_columns(""));
+    std::vector<OwnedParameter> keys;
+    for (int i = 0; i < 3; ++i) keys.push_back(bound(column.type));
+    ListBuilder elements;
+    for (const OwnedParameter& key : keys) elements.add(key);
+    const std::string list =
+        parameter(std::move(elements).build()) + "::" + sql_type(column.type) + "[]";
+    if (which != 0) {
+      query_.ordinal = 1 + choices_.below(keys.size());
+      query_.key = keys[*query_.ordinal - 1];
+    }
+    const std::string table = one_of<std::string>({"a", "a", "b", "c"});
+    const std::string from = " from unnest(" + list + ") with ordinality as k (v) " +
+                             (choices_.one_in(2) ? "join " : "left join ") + table + " r on r." +
+                             column.name + " = k.v";
+    switch (which) {
+      case 0:
+        return "select r.*" + from;
+      case 1:
+        return "select k.ordinality, r.*" + from;
+      case 2:
+        return "select k.ordinality, count(r.id), max(r.k), min(r.t)" + from +
+               " group by k.ordinality";
+      case 3:
+        return "select k.ordinality, r.id, count(*) over ()" + from;
+      case 4:
+        return "select k.ordinality, r.*" + from + " order by r.id, k.ordinality limit 2";
+      case 5:
+        return "select distinct on (r.k) k.ordinality, r.*" + from +
+               " order by r.k, r.id, k.ordinality";
+      case 6:
+        return "select k.ordinality, (select count(*) from " + table + " s where s." + column.name +
+               " = any (" + list + "))" + from;
+      default:
+        return "select k.ordinality, r.*" + from + " where exists (select from a s where s." +
+               column.name + " = k.v and s.id <> r.id)";
     }
   }
 

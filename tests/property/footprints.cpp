@@ -91,8 +91,9 @@ struct World {
   [[nodiscard]] std::vector<std::string> result(const RandomQuery& query) {
     std::vector<ParameterView> values(query.parameters.begin(), query.parameters.end());
     std::vector<std::string> rows;
-    for (const Row row : connection.query("select r::text from (" + query.sql + ") r", values))
-      rows.push_back(row[0].as<std::string>());
+    std::string sql = "select r::text from (" + query.sql + ") r";
+    if (query.ordinal) sql += " where r.ordinality = " + std::to_string(*query.ordinal);
+    for (const Row row : connection.query(sql, values)) rows.push_back(row[0].as<std::string>());
     std::ranges::sort(rows);
     return rows;
   }
@@ -116,7 +117,7 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
   std::optional<Told> told;
   std::vector<std::string> before;
   try {
-    told = ask_of_text(world.connection, query.sql);
+    told = ask_of_text(world.connection, {}, query.sql);
     before = world.result(query);
   } catch (const Error&) {
     return false;
@@ -130,8 +131,12 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
   if (std::ranges::any_of(analysis.occurrences,
                           [](const Occurrence& one) { return !one.route.empty(); }))
     ++world.routed;
-  const std::vector<ParameterView> values(query.parameters.begin(), query.parameters.end());
-  const Texts targets = texts_of(targets_of(analysis, values));
+  std::vector<ParameterView> values(query.parameters.begin(), query.parameters.end());
+  if (query.ordinal) values[0] = query.key;
+  const auto targets_by = [&](const Analysis& by) {
+    return texts_of(query.ordinal ? targets_of_one_key(by, values) : targets_of(by, values));
+  };
+  const Texts targets = targets_by(analysis);
   // What broken rules would make of it; asked for when it matters.
   std::optional<std::map<Broken, Texts>> others;
   const auto broken_rules = [&]() -> const std::map<Broken, Texts>& {
@@ -139,7 +144,7 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
     others.emplace();
     for (int rule = 1; rule <= static_cast<int>(kLastBroken); ++rule) {
       const auto broken = static_cast<Broken>(rule);
-      Texts wrong = texts_of(targets_of(analyse(*told, query.sql, backslash, broken), values));
+      Texts wrong = targets_by(analyse(*told, query.sql, backslash, broken));
       if (wrong != targets) others->emplace(broken, std::move(wrong));
     }
     return *others;

@@ -118,7 +118,10 @@ class World {
         return;
       }
       known.analysis = analysis.str();
-      for (const Target& target : targets_of(analysis, views(known.query)))
+      std::vector<ParameterView> values = views(known.query);
+      if (known.query.place) values[0] = known.query.key;
+      for (const Target& target :
+           known.query.place ? targets_of_one_key(analysis, values) : targets_of(analysis, values))
         known.targets.insert(target.text());
       known.rows = rows_of(known.query);
     } catch (const Error&) {  // ambiguous names and their like
@@ -135,6 +138,8 @@ class World {
     const ResultSet set = reader_->query(query.sql, views(query));
     SortedRows rows;
     for (const Row row : set) {
+      // What has no key is nobody's.
+      if (query.place && row[0].as<std::optional<std::int64_t>>() != query.place) continue;
       std::string text;
       for (std::size_t column = 0; column < row.size(); ++column) text += shown(row[column]) + '|';
       rows.push_back(std::move(text));
@@ -224,4 +229,5 @@ TEST_CASE("automatic sqlite: a text rule that is broken is noticed", "[automatic
   CHECK(is_noticed({.rules = {.between = false}}));
   CHECK(is_noticed({.rules = {.left_joins = false}}));
   CHECK(is_noticed({.rules = {.named_once = false}}));
+  CHECK(is_noticed({.rules = {.keys_apart = false}}));
 }

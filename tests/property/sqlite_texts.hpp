@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,9 @@ struct SchemaLot {
 struct QueryLot {
   std::string sql;
   std::vector<OwnedParameter> parameters;
+  /// The first parameter is a list of keys, of which only this one's rows are looked at.
+  std::optional<std::int64_t> place{};
+  OwnedParameter key{};
 };
 
 class QueryMaker {
@@ -98,6 +102,10 @@ class QueryMaker {
 
   QueryLot make() {
     query_ = {};
+    if (c_.one_in(6)) {
+      query_.sql = of_keys();
+      return query_;
+    }
     std::string sql;
     const bool with = c_.one_in(8);
     if (with)
@@ -152,6 +160,47 @@ class QueryMaker {
     }
     query_.parameters.push_back(std::move(list).build());
     return "(select value from json_each(?" + std::to_string(query_.parameters.size()) + "))";
+  }
+
+  // For a list of keys: some keep keys apart, some look at the rows of several.
+  std::string of_keys() {
+    const TableLot& table = schema_.tables[c_.below(schema_.tables.size())];
+    const ColumnLot& column = table.columns[c_.below(table.columns.size())];
+    std::vector<OwnedParameter> keys;
+    for (int i = 0; i < 3; ++i)
+      keys.push_back(column.text != c_.one_in(12)
+                         ? OwnedParameter::copy_of(ParameterView::text(text_value()))
+                         : OwnedParameter::copy_of(
+                               ParameterView::int64(static_cast<std::int64_t>(c_.below(5)))));
+    ListBuilder list;
+    for (const OwnedParameter& key : keys) list.add(key);
+    query_.parameters.push_back(std::move(list).build());
+    query_.place = static_cast<std::int64_t>(c_.below(keys.size()));
+    query_.key = keys[static_cast<std::size_t>(*query_.place)];
+    const std::string named = "r." + column.name;
+    const std::string from = " from json_each(?) as k " + pick({"join ", "left join "}) +
+                             table.name + " r on " +
+                             (c_.one_in(2) ? named + " = k.value" : "k.value = " + named);
+    const std::string again = "select k.key, (select count(*) from " + table.name + " s where s." +
+                              column.name + " in (select value from json_each(";
+    switch (c_.below(10)) {
+      case 0:
+        return "select k.key, count(" + named + "), max(" + named + ")" + from + " group by k.key";
+      case 1:
+        return "select k.key, count(*)" + from;
+      case 2:
+        return "select k.key, count(*) over ()" + from;
+      case 3:
+        return "select k.key, r.*" + from + " order by " + named + ", k.key limit 2";
+      case 4:
+        return again + "?1)))" + from;
+      case 5:
+        return again + "k.json)))" + from;
+      case 6:
+        return "select k.key, count(*)" + from + " group by r." + table.columns[0].name;
+      default:
+        return "select " + pick({"", "", "distinct "}) + "k.key, r.*" + from;
+    }
   }
 
   struct Column {

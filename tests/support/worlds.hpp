@@ -34,6 +34,7 @@ struct SqliteWorld {
   using Options = sqlite::Options;
   static constexpr std::uint64_t kCopies = 1;  // of each value that its tier holds
   static constexpr const char* kLog = "querymark_log";
+  static constexpr bool kSettings = false;  // of a session
   static constexpr const char* kPriceType = "REAL";
   static constexpr const char* kDuplicate = "UNIQUE constraint failed";
   static constexpr const char* kThreeMegabytes = "select zeroblob(3000000)";
@@ -103,6 +104,7 @@ struct PostgresWorld {
   using Options = postgres::Options;
   static constexpr std::uint64_t kCopies = 1;  // of each value that its tier holds
   static constexpr const char* kLog = "querymark.log";
+  static constexpr bool kSettings = true;
   static constexpr const char* kPriceType = "double precision";
   static constexpr const char* kDuplicate = "23505";
   static constexpr const char* kThreeMegabytes = "select repeat('x', 3000000)";

@@ -120,3 +120,33 @@ TEST_CASE("analysis: a date that is a text is one of numbers, or means another o
   const OwnedParameter owned = std::move(list).build();
   CHECK(!same(owned));
 }
+
+TEST_CASE("analysis: one key of a list names its own row, if keys are told apart", "[analysis]") {
+  Analysis analysis = by(RouteType::integer, {{.parameter = 0, .elements = true}});
+  const auto depends_on_key = [&](std::vector<ParameterView> parameters) {
+    Texts texts;
+    for (const Target& target : targets_of_one_key(analysis, parameters))
+      texts.push_back(target.text());
+    return texts;
+  };
+  CHECK(depends_on_key({ParameterView::int64(7)}) == kAny);
+  analysis.keys_apart = true;
+  CHECK(depends_on_key({ParameterView::int64(7)}) == rows({"7"}));
+  CHECK(depends_on_key({ParameterView::int64(7), ParameterView::int64(8)}) == rows({"7"}));
+  CHECK(depends_on_key({ParameterView::text("7")}) == kAny);
+  CHECK(depends_on_key({ParameterView()}) == rows({}));
+  CHECK(depends_on_key({}) == kAny);
+}
+
+TEST_CASE("analysis: promises name functions, and no two of them are taken for the same",
+          "[analysis]") {
+  const Promises promises{{}, {"f", "app.g"}};
+  CHECK(promises.calls_pure("public", "f"));
+  CHECK(promises.calls_pure("app", "g"));
+  CHECK_FALSE(promises.calls_pure("public", "g"));
+  CHECK_FALSE(promises.calls_pure("ap", "p.g"));
+  CHECK_FALSE(promises.calls_pure("app", ""));
+  CHECK(key_of(Promises{}).empty());
+  CHECK(key_of(Promises{{"a"}, {}}) != key_of(Promises{{}, {"a"}}));
+  CHECK(key_of(Promises{{"a", "b"}, {}}) != key_of(Promises{{"ar1:b"}, {}}));
+}

@@ -24,13 +24,15 @@ Analysis by_id() {
 
 // Says of each text what the test says.
 struct Oracle final : Analyser {
-  Analysis analyse(std::string_view /*sql*/, std::span<const ParameterView> /*values*/) override {
+  Analysis analyse(std::string_view /*sql*/, const Promises& promises) override {
+    promised = promises;
     ++asked;
     if (on_ask) on_ask();
     return answer;
   }
   Analysis answer = by_id();
   std::function<void()> on_ask;
+  Promises promised;
   int asked = 0;
 };
 
@@ -174,4 +176,114 @@ TEST_CASE("automatic: where the database can't be asked, the read fails as its l
   CHECK(it.loader.rows.loads == 0);
   it.loader.oracle.on_ask = nullptr;
   CHECK(it.read().stored == Stored::yes);
+}
+
+TEST_CASE("automatic: explain tells what was found out, and by what a value has died",
+          "[automatic][explain]") {
+  Automatic it;
+  const auto by_id = it.prepared();
+  const Explanation cold = by_id.explain(std::int64_t{1});
+  CHECK(cold.automatic);
+  CHECK_FALSE(cold.analysis);
+  CHECK(it.loader.oracle.asked == 0);
+  CHECK(describe(cold).find("not found out yet") != std::string::npos);
+
+  static_cast<void>(by_id(std::int64_t{1}));
+  const Explanation warm = by_id.explain(std::int64_t{1});
+  REQUIRE(warm.analysis);
+  CHECK_FALSE(warm.analysis_outdated);
+  CHECK_FALSE(warm.not_cached);
+  CHECK(warm.served());
+  CHECK(warm.targets == std::vector<Target>{Automatic::row("1"), all_rows_of(kProduct),
+                                            schema_of_all(), by_id.key(std::int64_t{1})});
+  for (const char* part : {"row public:product:id:1", "all rows of public:product", "definitions",
+                           "automatic cache", "public:product by id = $1"}) {
+    INFO(part);
+    CHECK(describe(warm).find(part) != std::string::npos);
+  }
+
+  it.invalidate(Automatic::row("1"));
+  const Explanation dead = by_id.explain(std::int64_t{1});
+  REQUIRE(dead.death);
+  CHECK(dead.death->by == "row public:product:id:1");
+  CHECK(dead.death->position);
+
+  static_cast<void>(by_id(std::int64_t{1}));
+  it.invalidate(schema_of_all());
+  const Explanation redefined = by_id.explain(std::int64_t{1});
+  CHECK(redefined.analysis_outdated);
+  REQUIRE(redefined.death);
+  CHECK(redefined.death->by == "definitions");
+  CHECK(describe(redefined).find("outdated by a change of definitions") != std::string::npos);
+  CHECK(it.loader.oracle.asked == 1);
+  CHECK_FALSE(Query(it.source, it.loader, kSql, Parameters(std::int64_t{1})).explain().automatic);
+  CHECK_FALSE(explain<int>(it.source, "name", {.tagging = Tags::automatic}).automatic);
+}
+
+TEST_CASE("automatic: explain tells why a query is not kept", "[automatic][explain]") {
+  Automatic it;
+  it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  static_cast<void>(it.read());
+  const Explanation found = it.query(1).explain();
+  CHECK(found.not_cached == Stored::unproven);
+  CHECK(found.unproven == "public:product is not tracked");
+  CHECK(describe(found).find("found out: public:product is not tracked") != std::string::npos);
+  static_cast<void>(it.query(1).untracked_ok(1s).fetch());
+  CHECK_FALSE(it.query(1).untracked_ok(1s).explain().not_cached);
+  it.loader.oracle.answer = by_id();
+  it.loader.oracle.answer.dates = {0};
+  it.invalidate(schema_of_all());
+  const auto query =
+      Query(it.source, it.loader, kSql, Parameters("today")).tagging(Tags::automatic);
+  static_cast<void>(query.fetch());
+  CHECK(query.explain().unproven.find("'today'") != std::string::npos);
+}
+
+TEST_CASE("automatic: what one takes unproved is not served to who does not", "[automatic]") {
+  Automatic it;
+  it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  static_cast<void>(it.query(1).untracked_ok(1h).ttl(1h).fetch());
+  CHECK(it.query(1).untracked_ok(1h).ttl(1h).fetch().outcome().is_hit());
+  CHECK(it.query(1).ttl(1h).fetch().outcome().stored == Stored::unproven);
+  it.clock.advance(10s);
+  CHECK(it.query(1).untracked_ok(5s).ttl(1h).fetch().outcome().status == ReadStatus::miss);
+  const auto taken = it.prepared().ttl(1h).untracked_ok(1h);
+  static_cast<void>(taken(std::int64_t{1}));
+  CHECK(taken(std::int64_t{1}).outcome().is_hit());
+  CHECK(it.prepared().ttl(1h)(std::int64_t{1}).outcome().stored == Stored::unproven);
+}
+
+TEST_CASE("automatic: a shared tier's value is no older than is taken unproved", "[automatic]") {
+  Automatic it;
+  const auto tier = std::make_shared<FakeTier>();
+  it.source.attach(tier);
+  it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  static_cast<void>(it.query(1).untracked_ok(1h).ttl(1h).fetch());
+  it.clock.advance(10s);
+  CHECK(it.query(1).untracked_ok(1min).ttl(1h).fetch().outcome().origin == Origin::shared_tier);
+  CHECK(it.query(1).untracked_ok(5s).ttl(1h).fetch().outcome().origin == Origin::database);
+}
+
+TEST_CASE("automatic: what is vouched for is part of what is asked, and of what is kept",
+          "[automatic]") {
+  Automatic it;
+  static_cast<void>(it.query(1).reads("audit").pure("f").fetch());
+  CHECK(it.loader.oracle.promised == Promises{{"audit"}, {"f"}});
+  CHECK(it.query(1).reads("audit").pure("f").fetch().outcome().is_hit());
+  it.loader.oracle.answer = {Verdict::ttl_only, "what f reads is not known", {}};
+  CHECK(it.read().stored == Stored::unproven);
+  CHECK(it.query(1).reads("audit").fetch().outcome().stored == Stored::unproven);
+  CHECK(it.loader.oracle.asked == 3);
+  CHECK(it.prepared().reads("audit").pure("f")(std::int64_t{1}).outcome().is_hit());
+  CHECK_FALSE(it.prepared().reads("audit")(std::int64_t{1}).outcome().is_hit());
+  CHECK(it.loader.oracle.asked == 3);
+}
+
+TEST_CASE("automatic: what is known for this moment alone is asked for again", "[automatic]") {
+  Automatic it;
+  it.loader.oracle.answer = {.verdict = Verdict::refuse, .why = "locked", .passing = true};
+  CHECK(it.read().stored == Stored::unproven);
+  it.loader.oracle.answer = by_id();
+  CHECK(it.read().stored == Stored::yes);
+  CHECK(it.loader.oracle.asked == 2);
 }

@@ -76,7 +76,8 @@ std::vector<Finding> Backend::check_tracking(const std::string& /*url*/,
   refuse_tracking(lacks());
 }
 
-Analysis Backend::analyse(const std::string& /*url*/, const std::string& /*sql*/) const {
+Analysis Backend::analyse(const std::string& /*url*/, const std::string& /*sql*/,
+                          const Promises& /*promises*/) const {
   refuse_tracking(lacks());
 }
 

@@ -88,7 +88,8 @@ class Backend {
   [[nodiscard]] virtual std::vector<Finding> check_tracking(const std::string& url,
                                                             const TrackOptions& options) const;
   /// On which rows of which tables a query depends.
-  [[nodiscard]] virtual Analysis analyse(const std::string& url, const std::string& sql) const;
+  [[nodiscard]] virtual Analysis analyse(const std::string& url, const std::string& sql,
+                                         const Promises& promises) const;
   /// For kinds that are a shared tier. Throws the same.
   /// `log` is the one that is drained into it, and must outlive it.
   [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const TargetSettings& settings,

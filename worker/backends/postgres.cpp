@@ -57,9 +57,10 @@ class PostgresBackend final : public Backend {
     return postgres::check_tracking(url, options);
   }
   // In the session of a database of the library's, by which queries would be analysed.
-  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql) const override {
+  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql,
+                                 const Promises& promises) const override {
     Cache cache({.memory_bytes = 1U << 20U});
-    return postgres::Database(url, cache, {.connections = 1}).analyse(sql);
+    return postgres::Database(url, cache, {.connections = 1}).analyse(sql, promises);
   }
 };
 

@@ -62,8 +62,9 @@ class SqliteBackend final : public Backend {
                                                     const TrackOptions& options) const override {
     return sqlite::check_tracking(sqlite_file_of(url), options);
   }
-  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql) const override {
-    return sqlite::analyse(sqlite_file_of(url), sql);
+  [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql,
+                                 const Promises& promises) const override {
+    return sqlite::analyse(sqlite_file_of(url), sql, promises);
   }
 };
 

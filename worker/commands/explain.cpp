@@ -14,6 +14,7 @@ namespace {
 struct Options {
   DatabaseOption db;
   std::string sql;
+  Promises promises;
   bool json = false;
 };
 
@@ -37,12 +38,13 @@ nlohmann::json shown(const Analysis& analysis) {
   }
   return {{"verdict", to_string(analysis.verdict)},
           {"why", analysis.why},
+          {"keys_apart", analysis.keys_apart},
           {"occurrences", occurrences}};
 }
 
 ExitCode run(const Options& options) {
   const std::string url = options.db.url();
-  const Analysis analysis = backend_of_log(url).analyse(url, options.sql);
+  const Analysis analysis = backend_of_log(url).analyse(url, options.sql, options.promises);
   if (options.json)
     say_json(shown(analysis));
   else
@@ -60,6 +62,10 @@ void add_explain(CLI::App& app, ExitCode& code) {
   options->db.add_to(*command, "Database that the query is for");
   command->add_option("sql", options->sql, "The query, with its parameters as they are")
       ->required();
+  command->add_option("--reads", options->promises.reads,
+                      "As .reads(TABLE): functions that can't be looked into read this");
+  command->add_option("--pure", options->promises.pure,
+                      "As .pure(FUNCTION): it depends on its arguments alone");
   command->add_flag("--json", options->json, "One JSON object on stdout");
   command->footer(std::string("Runs nothing of the query. Exit code 1 where it is not cached.\n") +
                   kExitCodes);

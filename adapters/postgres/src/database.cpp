@@ -12,6 +12,11 @@
 
 namespace querymark::postgres {
 
+Ddl Ddl::polled(TimeSpan pause) {
+  detail::require_time(pause, "Ddl::polled");
+  return Ddl(pause);
+}
+
 Options Database::State::checked(Options options) {
   detail::require_shared_options(options);
   detail::require_some(options.connections, "connections");

@@ -7,11 +7,13 @@
 #include <string>
 #include <string_view>
 
+#include "analysis/definition_watch.hpp"
 #include "checked_settings.hpp"
 #include "connect_string.hpp"
 #include "pooled_connection.hpp"
 #include "querymark/automatic/analysis.hpp"
 #include "querymark/database/backend.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
@@ -26,6 +28,8 @@
 //
 //   readers, writers   take a connection from the pool, whose mutex is held for moments only
 //                      (`standby` has one of its own)
+//   watch              its thread looks at what tells of changed definitions, over a connection of the pool; from the
+//                      first analysis on
 //   subscriber         its thread sleeps in the doorbell and reads the log, over the one connection
 //                      of `log`
 //
@@ -92,8 +96,17 @@ struct Database::State final : Backend, Analyser {
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(Isolation isolation,
                                                           const SessionSettings& settings);
   [[nodiscard]] std::unique_ptr<ReadSession> begin_read(const SessionSettings& settings) override;
-  [[nodiscard]] Analysis analyse(std::string_view sql,
-                                 std::span<const ParameterView> parameters) override;
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises) override {
+    return analyse_with({}, sql, promises);
+  }
+  [[nodiscard]] Analysis analyse_with(const SessionSettings& settings, std::string_view sql,
+                                      const Promises& promises) override;
+  /// While a caller's transaction is open: waits for no locks that it may be in the way of.
+  [[nodiscard]] Analysis analyse_for_borrowed(std::string_view sql, const Promises& promises);
+  [[nodiscard]] Analysis analyse_under(const SettingList& list, std::string_view sql,
+                                       const Promises& promises);
+  /// What definitions are at this moment, in a text that is equal as long as they are.
+  [[nodiscard]] std::string definitions_now();
   [[nodiscard]] Analyser* analyser() noexcept override { return this; }
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   // Who follows a feed may not read the log; there the epoch tells.
@@ -210,6 +223,12 @@ struct Database::State final : Backend, Analyser {
   std::optional<Standby> standby;
   DatabaseCore core_;
   SharedTypeNames type_names;  // of the low road
+  DefinitionWatch watch{options.ddl.pause().count() > 0 ? options.ddl.pause() : options.max_lag,
+                        {[this] { return definitions_now(); },
+                         [this] {
+                           const MarkUpdate changed = MarkUpdate::of(schema_of_all());
+                           core_.source.marks().apply_unconfirmed({&changed, 1});
+                         }}};
 };
 
 inline Database::State& Database::state() const noexcept { return static_cast<State&>(backend()); }

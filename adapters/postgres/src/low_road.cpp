@@ -96,6 +96,23 @@ Stored Borrowed::judged(const ResultSet& looked) const {
   return as_borrowed ? Stored::yes : Stored::uncacheable;
 }
 
+Analyser* Borrowed::analyser() noexcept {
+  try {
+    return judged(look()) == Stored::yes ? this : nullptr;
+  } catch (const std::exception&) {  // the load will tell
+    return nullptr;
+  }
+}
+
+Analysis Borrowed::analyse(std::string_view sql, const Promises& promises) {
+  if (!like_ours_)
+    return {.verdict = Verdict::refuse,
+            .why =
+                "the caller's session has other users, settings or another encoding than this "
+                "database's own, so nobody has found out what a query depends on there"};
+  return database_.state().analyse_for_borrowed(sql, promises);
+}
+
 // What the caller has done in its session and its transaction since, nobody tells but the server.
 bool Borrowed::may_hit(std::string_view sql) {
   if (!like_ours_ || reads_settings(sql)) return false;

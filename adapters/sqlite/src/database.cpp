@@ -110,8 +110,8 @@ WriteFate Database::State::resolve(const Receipt& receipt) { return log.resolve(
 Database::Database(const std::string& where, Cache& cache, Options options)
     : querymark::Database(std::make_unique<State>(where, cache, std::move(options))) {}
 
-Analysis Database::analyse(std::string_view sql) {
-  return state().query_analyser.analyse(sql).analysis;
+Analysis Database::analyse(std::string_view sql, const Promises& promises) {
+  return state().query_analyser.analyse(sql, promises);
 }
 
 const std::string& Database::path() const noexcept { return state().path; }

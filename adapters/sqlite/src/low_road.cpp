@@ -58,7 +58,11 @@ bool Borrowed::isolated() const {
 }
 
 // By the library's own connections: what is kept is what these would have read.
-Analyser* Borrowed::analyser() noexcept { return database_.state().analyser(); }
+Analyser* Borrowed::analyser() noexcept {
+  if (sqlite3_txn_state(connection_.getHandle(), "main") == SQLITE_TXN_WRITE)
+    return nullptr;  // it may keep these out
+  return database_.state().analyser();
+}
 
 // What is kept goes out to everybody under the key that they use. So it must be what one of the
 // library's own connections would have answered, in a snapshot that can be judged.

@@ -115,9 +115,32 @@ std::string_view to_string(Verdict verdict) noexcept {
   return "refuse";
 }
 
+bool Promises::calls_pure(std::string_view schema, std::string_view name) const {
+  return std::ranges::any_of(pure, [&](const std::string& promised) {
+    if (promised == name) return true;
+    return promised.size() == schema.size() + 1 + name.size() && promised.starts_with(schema) &&
+           promised[schema.size()] == '.' && promised.ends_with(name);
+  });
+}
+
+std::string key_of(const Promises& promises) {
+  std::string key;
+  const auto add = [&key](char kind, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      key += kind;
+      key.append(std::to_string(name.size())).append(":").append(name);
+    }
+  };
+  add('r', promises.reads);
+  add('p', promises.pure);
+  return key;
+}
+
 std::string Analysis::str() const {
   std::string text(to_string(verdict));
   if (!why.empty()) text.append(": ").append(why);
+  if (local) text.append("\n  kept in this process alone: definitions are polled");
+  if (keys_apart) text.append("\n  each key in $1 by itself");
   for (const Occurrence& occurrence : occurrences) {
     text.append("\n  ").append(occurrence.relation);
     if (occurrence.route.empty()) {
@@ -157,6 +180,16 @@ std::vector<Target> targets_of(const Analysis& analysis,
   }
   add_once(targets, schema_of_all());
   return targets;
+}
+
+std::vector<Target> targets_of_one_key(const Analysis& analysis,
+                                       std::span<const ParameterView> parameters) {
+  // Else the key, which is no list, is not told apart.
+  if (!analysis.keys_apart || parameters.empty()) return targets_of(analysis, parameters);
+  const OwnedParameter key = std::move(ListBuilder().add(parameters[0])).build();
+  std::vector<ParameterView> values(parameters.begin(), parameters.end());
+  values[0] = key;
+  return targets_of(analysis, values);
 }
 
 bool mean_the_same(const Analysis& analysis, std::span<const ParameterView> parameters) {

@@ -16,6 +16,12 @@ LoadedRows Backend::load_with(const SessionSettings& settings, std::string_view 
   throw Error("this database checks session settings and can't load with them");
 }
 
+Analysis Backend::analyse_with(const SessionSettings& /*settings*/, std::string_view /*sql*/,
+                               const Promises& /*promises*/) {
+  return {.verdict = Verdict::refuse,
+          .why = "on what a query depends under session settings this database can't tell"};
+}
+
 void Backend::prove(const SharedStamp& stamp) {
   const Marks& marks = core().source.marks();
   if (marks.ahead(stamp)) {

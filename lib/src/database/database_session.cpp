@@ -5,8 +5,9 @@
 namespace querymark {
 namespace {
 
-/// Loads in transactions that have the settings.
-class SettingsLoader final : public Loader {
+/// Loads in transactions that have the settings, and asks there, too, what a text is: what of them can change
+/// that nobody knows, so an analysis is of all of them (`session`).
+class SettingsLoader final : public Loader, private Analyser {
  public:
   SettingsLoader(Backend& backend, SessionSettings settings)
       : backend_(backend),
@@ -22,8 +23,15 @@ class SettingsLoader final : public Loader {
     return backend_.load_from_replica_with(settings_, sql, parameters);
   }
   [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
+  [[nodiscard]] Analyser* analyser() noexcept override {
+    return backend_.analyser() == nullptr ? nullptr : this;
+  }
 
  private:
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises) override {
+    return backend_.analyse_with(settings_, sql, promises);
+  }
+
   Backend& backend_;
   const SessionSettings settings_;
   const std::string session_;
@@ -43,6 +51,13 @@ DatabaseSession::DatabaseSession(Backend& backend, SessionSettings settings)
 std::unique_ptr<ReadSession> DatabaseSession::begin_read() const {
   require_alive("read_transaction()");
   return backend_.begin_read(settings_);
+}
+
+Analysis DatabaseSession::analyse(std::string_view sql, const Promises& promises) const {
+  require_alive("analyse()");
+  if (settings_.empty() && backend_.analyser() != nullptr)
+    return backend_.analyser()->analyse(sql, promises);
+  return backend_.analyse_with(settings_, sql, promises);
 }
 
 std::unique_ptr<WriteSession> DatabaseSession::begin_write() const {

@@ -117,6 +117,17 @@ bool is_tracked_text(std::string_view text) noexcept {
   return text.starts_with(kAny) || text.starts_with(kAll) || text.starts_with(kRow);
 }
 
+std::string describe_tracked(std::string_view text) {
+  if (text == kSchema) return "definitions";
+  const auto behind = [text](std::string_view form) {
+    return std::string(text.substr(form.size()));
+  };
+  if (text.starts_with(kAny)) return "any row of " + behind(kAny);
+  if (text.starts_with(kAll)) return "all rows of " + behind(kAll);
+  if (text.starts_with(kRow)) return "row " + behind(kRow);
+  return std::string(text);
+}
+
 std::optional<std::vector<Target>> targets_in_log(std::string_view kind, std::string_view text) {
   if (kind == "rows") return rows_in_log(text);
   if (kind == "schema" && text == "schema") return std::vector{schema_of_all()};

@@ -10,9 +10,12 @@
 namespace querymark {
 namespace {
 
-std::string name_of(std::string_view session, std::string_view sql) {
-  std::string name = std::to_string(session.size());
-  return name.append(":").append(session).append(sql);
+std::string name_of(std::string_view session, std::string_view sql, const Promises& promises) {
+  std::string name;
+  const std::string promised = key_of(promises);
+  for (const std::string_view part : {session, std::string_view(promised)})
+    name.append(std::to_string(part.size())).append(":").append(part);
+  return name.append(sql);
 }
 
 }  // namespace
@@ -22,23 +25,44 @@ bool Analysed::holds(const Marks& marks) const noexcept {
   return marks.unchanged_since(generation, {&kDefinitions, 1});
 }
 
-std::shared_ptr<const Analysed> Analyses::find(std::string_view session,
-                                               std::string_view sql) const {
-  const std::string name = name_of(session, sql);
+bool may_keep(const Analysis& analysis, std::span<const ParameterView> parameters,
+              std::chrono::nanoseconds untracked_ok) {
+  const bool kept = analysis.verdict == Verdict::cache ||
+                    (analysis.verdict == Verdict::ttl_only && untracked_ok.count() > 0);
+  return kept && mean_the_same(analysis, parameters);
+}
+
+std::string why_not_kept(const Analysis& analysis, std::span<const ParameterView> parameters,
+                         std::chrono::nanoseconds untracked_ok) {
+  if (may_keep(analysis, parameters, untracked_ok)) return {};
+  if (analysis.verdict != Verdict::cache && !analysis.why.empty()) return analysis.why;
+  if (analysis.verdict != Verdict::cache) return std::string(to_string(analysis.verdict));
+  return "a parameter is a date or a time in words, which may be another one tomorrow ('today')";
+}
+
+std::shared_ptr<const Analysed> Analyses::find(std::string_view session, std::string_view sql,
+                                               const Promises& promises) const {
+  auto found = last(session, sql, promises);
+  if (found && !found->holds(marks_)) found.reset();
+  return found;
+}
+
+std::shared_ptr<const Analysed> Analyses::last(std::string_view session, std::string_view sql,
+                                               const Promises& promises) const {
+  const std::string name = name_of(session, sql, promises);
   const MutexLock lock(mutex_);
   const auto found = known_.find(name);
-  if (found == known_.end() || !found->second->holds(marks_)) return nullptr;
-  return found->second;
+  return found == known_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<const Analysed> Analyses::ask(std::string_view session, std::string_view sql,
-                                              std::span<const ParameterView> parameters,
-                                              Analyser& analyser) {
+                                              const Promises& promises, Analyser& analyser) {
   // Before the question: a change that is applied meanwhile may not be in the answer.
   const std::uint64_t generation = marks_.begin_load().generation;
   auto analysed =
-      std::make_shared<const Analysed>(Analysed{analyser.analyse(sql, parameters), generation});
-  std::string name = name_of(session, sql);
+      std::make_shared<const Analysed>(Analysed{analyser.analyse(sql, promises), generation});
+  if (analysed->analysis.passing) return analysed;
+  std::string name = name_of(session, sql, promises);
   const MutexLock lock(mutex_);
   if (known_.size() >= kMost) known_.clear();
   known_.insert_or_assign(std::move(name), analysed);

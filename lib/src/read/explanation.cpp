@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "querymark/key/shown_parameters.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/observe/query_table.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/excerpt.hpp"
@@ -41,8 +42,12 @@ CauseOfDeath death_of(const Entry& entry, const Marks& marks, std::span<const Ta
     death.ago = std::max(std::chrono::nanoseconds(0), now - *since);
   const auto id = marks.changed_since(stamp, entry.targets());
   if (!id) return death;
+  const Target definitions = schema_of_all();
   const auto ours = std::ranges::find(targets, *id, &Target::id);
-  death.by = ours == targets.end() ? "a tag of its rows" : describe(*ours);
+  if (ours != targets.end())
+    death.by = describe(*ours);
+  else
+    death.by = *id == definitions.id() ? describe(definitions) : "a tag of its rows";
   if (const Position position = marks.table().position(*id); position.value > 0)
     death.position = position;
   return death;
@@ -62,6 +67,26 @@ std::optional<Stored> reason_not_to_cache(const Source& source, const ReadOption
   if (!wanted) return Stored::unwanted;
   if (!source.marks().trusted(now)) return Stored::lagging;
   return std::nullopt;
+}
+
+void add_analysis(const Analysed& known, const detail::ExplainedText& text,
+                  const ReadOptions& options, const Marks& marks, Explanation& found) {
+  found.analysis = known.analysis;
+  found.analysis_outdated = !known.holds(marks);
+  if (found.not_cached || found.analysis_outdated) return;
+  found.unproven = why_not_kept(known.analysis, text.parameters, options.untracked_ok);
+  if (!found.unproven.empty()) found.not_cached = Stored::unproven;
+}
+
+std::string describe_analysis(const Explanation& found) {
+  std::string text("\n  automatic ");
+  if (!found.analysis)
+    return text.append("tags, not found out yet: the next load asks the database");
+  for (const char c : found.analysis->str())
+    text.append(c == '\n' ? "\n          " : std::string(1, c));
+  if (found.analysis_outdated)
+    text.append("\n            outdated by a change of definitions: the next load asks anew");
+  return text;
 }
 
 std::string describe_memory(const Explanation& found) {
@@ -84,6 +109,7 @@ std::string describe_memory(const Explanation& found) {
 
 std::string describe(const Target& target) {
   if (target.is_flush()) return "everything";
+  if (target.kind() == TargetKind::tracked) return describe_tracked(target.text());
   return fmt::format("{} {}", to_string(target.kind()), target.text());
 }
 
@@ -106,12 +132,19 @@ std::string_view to_string(Presence presence) noexcept {
 }
 
 Explanation detail::explain(Source& source, const CallKey& call, const ReadOptions& options,
-                            std::vector<Target> targets, bool wanted) {
+                            std::vector<Target> targets, bool wanted, const ExplainedText* text) {
   const KeyPrefix& prefix = *call.view.prefix;
   const Scope& scope = source.options().scope;
   const Marks& marks = source.marks();
   const MonotonicTime now = source.cache().clock().now();
   const std::vector<TargetId> declared = ids_of(targets);
+  const bool automatic = text != nullptr && source.automatic(options) && options.cached;
+  const auto known =
+      automatic ? source.analyses().last(text->session, prefix.text(), options.promises) : nullptr;
+  if (known)
+    for (Target& target : text->one_key ? targets_of_one_key(known->analysis, text->parameters)
+                                        : targets_of(known->analysis, text->parameters))
+      targets.push_back(std::move(target));
   targets.push_back(key_target(call.view));
   Explanation found{.name = prefix.record().name,
                     .text = std::string(prefix.text()),
@@ -123,9 +156,11 @@ Explanation detail::explain(Source& source, const CallKey& call, const ReadOptio
                     .scope = options.scope,
                     .targets = std::move(targets),
                     .tagged_by_rows = !options.row_tags.empty(),
+                    .automatic = automatic,
                     .ttl = source.max_age(options),
                     .not_cached = reason_not_to_cache(source, options, wanted, now),
                     .generation = marks.generation()};
+  if (known) add_analysis(*known, *text, options, marks, found);
   for (const Target& target : found.targets)
     found.marks.push_back(
         {marks.table().generation(target.id()), marks.table().position(target.id())});
@@ -159,10 +194,12 @@ std::string describe(const Explanation& found) {
         .append(describe(found.targets[i]))
         .append(describe_mark(found.marks[i]));
   if (found.tagged_by_rows) text.append(", and by its rows");
+  if (found.automatic) text.append(describe_analysis(found));
   text.append(fmt::format("\n  cached    for {}", describe_time(found.ttl)));
   for (const std::string& tier : found.tiers)
     text.append(fmt::format(", below memory in {}", tier));
   if (found.not_cached) text.append(fmt::format("; not now: {}", to_string(*found.not_cached)));
+  if (!found.unproven.empty()) text.append(": ").append(found.unproven);
   return text.append(fmt::format("\n  in memory {}\n", describe_memory(found)));
 }
 

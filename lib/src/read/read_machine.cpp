@@ -162,6 +162,7 @@ ReadMachine::Action ReadMachine::begin() {
 
 ReadMachine::Action ReadMachine::analysed() {
   const Stored standing = request_.standing().value_or(Stored::unproven);
+  ttl_ = std::min(ttl_, request_.oldest());
   if (bypass_) {
   } else if (standing != Stored::yes) {
     bypass_ = standing;

@@ -12,6 +12,11 @@ select p.parameter_types::pg_catalog.oid[] as types,
   from pg_catalog.pg_prepared_statements p
  where p.name operator(pg_catalog.=) $1::pg_catalog.text
 
+-- What names ($1) stand for, by the session's own search_path.
+-- name: promised_reads
+select n.name, coalesce(pg_catalog.to_regclass(n.name)::pg_catalog.oid, 0::pg_catalog.oid) as oid
+  from (select distinct t.name from pg_catalog.unnest($1::pg_catalog.text[]) as t (name)) as n
+
 -- Relations ($1), with what their triggers report. All members of a table must report alike: its partitions and
 -- children, wherever writes go. What triggers report is told by the head of their function's text.
 -- name: analysed_relations
@@ -92,6 +97,45 @@ select t.oid, format_type(t.oid, null) as name, t.typtype::text as kind, t.oid <
        array(select e.oid from pg_enum e where e.enumtypid = t.oid order by e.oid) as labels,
        array(select e.enumlabel::text from pg_enum e where e.enumtypid = t.oid order by e.oid) as label_names
   from made m join pg_type t on t.oid = m.oid left join pg_proc p on p.oid = t.typinput
+
+-- What tells of changed definitions, in a text that stays equal for as long as nothing changes: the event triggers that
+-- report them and, if asked for ($1), each version of each row by which somebody has defined something. What is
+-- temporary does not count: every analysis makes some, and rolls it back.
+-- name: definitions_now
+with named (oid) as (
+  select n.oid from pg_namespace n where n.nspname !~ '^pg_(toast_)?temp_'
+), relation (oid, version) as (
+  select c.oid, c.xmin from pg_class c
+   where c.oid >= 16384 and c.relpersistence <> 't' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+), piece (kind, id, version) as (
+  select 'class', r.oid::text, r.version from relation r
+  union all select 'attribute', a.attrelid || '.' || a.attnum, a.xmin from pg_attribute a join relation r on r.oid = a.attrelid
+                    where a.attnum > 0
+  union all select 'default', d.oid::text, d.xmin from pg_attrdef d join relation r on r.oid = d.adrelid
+  union all select 'rewrite', w.oid::text, w.xmin from pg_rewrite w join relation r on r.oid = w.ev_class
+  union all select 'policy', p.oid::text, p.xmin from pg_policy p
+  union all select 'trigger', t.oid::text, t.xmin from pg_trigger t join relation r on r.oid = t.tgrelid
+  union all select 'inherits', i.inhrelid || '.' || i.inhparent, i.xmin from pg_inherits i join relation r on r.oid = i.inhrelid
+  union all select 'function', p.oid::text, p.xmin from pg_proc p join named n on n.oid = p.pronamespace where p.oid >= 16384
+  union all select 'aggregate', a.aggfnoid::oid::text, a.xmin from pg_aggregate a where a.aggfnoid::oid >= 16384
+  union all select 'type', t.oid::text, t.xmin from pg_type t join named n on n.oid = t.typnamespace
+                    where t.oid >= 16384 and (t.typrelid = 0 or t.typrelid in (select r.oid from relation r))
+  union all select 'label', e.oid::text, e.xmin from pg_enum e
+  union all select 'range', r.rngtypid::text, r.xmin from pg_range r where r.rngtypid >= 16384
+  union all select 'constraint', c.oid::text, c.xmin from pg_constraint c
+                    where c.oid >= 16384 and (c.conrelid = 0 or c.conrelid in (select r.oid from relation r))
+  union all select 'operator', o.oid::text, o.xmin from pg_operator o where o.oid >= 16384
+  union all select 'cast', c.oid::text, c.xmin from pg_cast c where c.oid >= 16384
+  union all select 'collation', c.oid::text, c.xmin from pg_collation c where c.oid >= 16384
+  union all select 'schema', s.oid::text, s.xmin from pg_namespace s join named n on n.oid = s.oid
+)
+select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, p.xmin)
+                               from pg_event_trigger e left join pg_proc p on p.oid = e.evtfoid
+                              where e.evtname in ('querymark_definitions', 'querymark_drops') order by 1), ', ')
+       || case when $1::bool
+               then (select concat_ws(' ', '; ', count(*),
+                                      sum(hashtextextended(concat_ws(' ', k.kind, k.id, k.version), 0)::numeric)) from piece k)
+               else '' end as state
 
 -- The database itself: which collations take unlike texts for equal, how texts are encoded, and whether event
 -- triggers report changes of definitions.

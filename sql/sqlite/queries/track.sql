@@ -36,6 +36,10 @@ select sql from sqlite_master where type = 'table' and name = ?1 collate nocase
 -- name: users_functions
 select distinct lower(name) as name from pragma_function_list where not builtin
 
+-- Functions that look at several rows; min and max have the same names with several arguments.
+-- name: aggregate_named
+select count(*) as count from pragma_function_list where name = ?1 collate nocase and type <> 's'
+
 -- name: temporary_names
 select count(*) as count from temp.sqlite_master
 

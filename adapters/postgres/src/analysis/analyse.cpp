@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "keys_apart.hpp"
 #include "querymark/key/tracked.hpp"
 #include "querymark/support/ascii.hpp"
 #include "verdicts.hpp"
@@ -58,6 +59,25 @@ void add_seen(const std::vector<Seen>& all, const Facts& facts, Analysis& analys
   }
 }
 
+// What triggers report is of tables: what a view shows its own analysis would tell.
+void judge_promised(const std::string& name, Oid id, const Facts& facts, Judgement& judgement) {
+  const auto found = facts.relations.find(id);
+  if (found == facts.relations.end())
+    judgement.add(Verdict::refuse, "there is no table " + name + ", which .reads() names");
+  else if (found->second.kind == 'v')
+    judgement.add(Verdict::refuse,
+                  name + ", which .reads() names, is a view: name the tables behind it");
+}
+
+void add_promised(const Facts& facts, Analysis& analysis) {
+  for (const auto& [name, id] : facts.promised_reads)
+    if (const auto found = facts.relations.find(id); found != facts.relations.end()) {
+      Occurrence any = occurrence_of(found->second, {.relation = id});
+      if (std::ranges::find(analysis.occurrences, any) == analysis.occurrences.end())
+        analysis.occurrences.push_back(std::move(any));
+    }
+}
+
 void judge(const Trees& trees, const Told& told, std::string_view sql, Backslash backslash,
            Judgement& judgement) {
   judge_tree(trees.query(), told.facts, judgement);
@@ -71,10 +91,12 @@ void judge(const Trees& trees, const Told& told, std::string_view sql, Backslash
     if (reads(type, told.facts) == Reads::otherwise)
       judgement.add(Verdict::refuse,
                     "it has a parameter of a type whose texts may change their meaning");
-  if (!told.facts.reports_definitions)
+  for (const auto& [name, id] : told.facts.promised_reads)
+    judge_promised(name, id, told.facts, judgement);
+  if (!told.facts.reports_definitions && !told.facts.definitions_polled)
     judgement.add(Verdict::ttl_only,
                   "nothing reports changes of definitions: have a superuser run `querymark track`, "
-                  "for its event triggers");
+                  "for its event triggers, or poll (Options::ddl)");
 }
 
 }  // namespace
@@ -128,8 +150,11 @@ Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Br
     for (const auto& [id, body] : trees.bodies())
       for (const Node* query : queries_of(body)) walk.query(*query, false);
     add_seen(std::move(walk).take(), told.facts, analysis);
+    add_promised(told.facts, analysis);
+    analysis.keys_apart = keys_are_apart(trees.query(), broken);
     for (std::size_t at = 0; at < told.parameters.size(); ++at)
       if (reads(told.parameters[at], told.facts) == Reads::dates) analysis.dates.push_back(at);
+    analysis.local = !told.facts.reports_definitions;
     analysis.verdict = judgement.verdict;
     analysis.why = std::move(judgement.why);
   } catch (const MalformedTree& malformed) {

@@ -18,6 +18,7 @@ namespace querymark::postgres {
 namespace {
 
 constexpr const char* kName = "querymark_analysed";
+constexpr const char* kBegin = "begin isolation level read committed read write";
 constexpr std::size_t kMostArguments = 100;  // of a function
 
 template <class T>
@@ -188,6 +189,8 @@ void learn_all(Connection& connection, Told& told) {
   Names asked;
   Names wanted = trees.wanted(told.facts);
   wanted.types.insert(told.parameters.begin(), told.parameters.end());
+  for (const auto& [name, id] : told.facts.promised_reads)
+    if (id != 0) wanted.relations.insert(id);
   for (bool first = true; leave_new(wanted, asked) || first; first = false) {
     Questions questions(connection);
     if (first) questions.add(sql::analysed_database, {}, learn_database);
@@ -207,7 +210,7 @@ void learn_all(Connection& connection, Told& told) {
 // The text as the body of a function that nobody ever calls. What is asked behind it is planned once, and too
 // small to be compiled, whatever the estimates of its recursion say.
 std::string as_function(std::string_view sql, const std::vector<std::string>& types) {
-  std::string text = "begin isolation level read committed read write; create function pg_temp.";
+  std::string text = "create function pg_temp.";
   text.append(kName).append("(");
   for (const std::string& type : types) text.append(&type == types.data() ? "" : ", ").append(type);
   text.append(") returns void language sql begin atomic ").append(sql);
@@ -232,17 +235,31 @@ void make_temporary_schema(Connection& connection) {
       "create temporary table querymark_passing (); drop table pg_temp.querymark_passing; commit");
 }
 
-Told ask_prepared(Connection& connection, std::string_view sql) {
+// By the names of the session's search_path, as long as it holds.
+void find_promised(Connection& connection, Facts& facts) {
+  if (facts.promises.reads.empty()) return;
+  const ResultSet rows =
+      connection.query(sql::promised_reads.text, {as_parameter(facts.promises.reads)});
+  for (const Row row : rows)
+    facts.promised_reads.emplace(row["name"].as<std::string>(), oid(row, "oid"));
+}
+
+// `begun`: the transaction is, with the settings that hold in it.
+Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view sql, bool begun) {
   Told told;
   const ResultSet prepared = connection.query(sql::analysed_parameters.text, {as_parameter(kName)});
   if (prepared.empty()) throw Error("the session has lost a statement that was prepared in it");
-  if (!prepared.row(0)["temporary"].as<bool>()) make_temporary_schema(connection);
+  if (!begun && !prepared.row(0)["temporary"].as<bool>()) make_temporary_schema(connection);
   for (const std::int64_t type : list<std::int64_t>(prepared.row(0), "types"))
     told.parameters.push_back(static_cast<Oid>(type));
   const auto types = list<std::string>(prepared.row(0), "names");
+  told.facts.promises = in.promises;
+  told.facts.definitions_polled = in.polled;
+  find_promised(connection, told.facts);
   if (types.size() > kMostArguments)
     throw MalformedTree{"it has more than 100 parameters: pass lists, as in `= any ($1)`"};
-  const ResultSet tree = connection.run(as_function(without_semicolons(sql), types));
+  std::string text = begun ? "" : std::string(kBegin).append("; ");
+  const ResultSet tree = connection.run(text.append(as_function(without_semicolons(sql), types)));
   told.tree = tree.row(0)[0].as<std::string>();
   learn_all(connection, told);
   return told;
@@ -250,14 +267,27 @@ Told ask_prepared(Connection& connection, std::string_view sql) {
 
 }  // namespace
 
-Told ask_of_text(Connection& connection, std::string_view sql) {
-  const std::array statements{Connection::Text{kName, std::string(sql)}};
-  connection.prepare(statements);  // one statement, or none
-  const auto end = [&connection] {
-    connection.run(std::string("rollback; deallocate ").append(kName));
+Told ask_of_text(Connection& connection, const AnalysedIn& in, std::string_view sql) {
+  const bool under_settings = !in.settings.names.empty();
+  bool prepared = false;
+  const auto end = [&] {
+    connection.run(prepared ? std::string("rollback; deallocate ").append(kName) : "rollback");
   };
+  const auto prepare = [&] {
+    const std::array statements{Connection::Text{kName, std::string(sql)}};
+    connection.prepare(statements);  // one statement, or none
+    prepared = true;
+  };
+  if (!under_settings) prepare();
   try {
-    Told told = ask_prepared(connection, sql);
+    if (under_settings) {
+      connection.run(kBegin);
+      static_cast<void>(connection.query(
+          sql::pin_session,
+          {as_parameter(in.settings.names), as_parameter(in.settings.values), as_parameter(true)}));
+      prepare();
+    }
+    Told told = ask_prepared(connection, in, sql, under_settings);
     end();
     return told;
   } catch (...) {  // as it was, or given up; then rethrown
@@ -270,14 +300,14 @@ Told ask_of_text(Connection& connection, std::string_view sql) {
   }
 }
 
-Analysis analyse_on(Connection& connection, std::string_view sql) {
+Analysis analyse_on(Connection& connection, const AnalysedIn& in, std::string_view sql) {
   try {
     static_cast<void>(require_reading(sql, connection.backslash()));
   } catch (const ConfigError& refusal) {
     return {.verdict = Verdict::refuse, .why = refusal.what()};
   }
   try {
-    const Told told = ask_of_text(connection, sql);
+    const Told told = ask_of_text(connection, in, sql);
     return analyse(told, sql, connection.backslash());
   } catch (const MalformedTree& malformed) {
     return {.verdict = Verdict::refuse, .why = malformed.what};

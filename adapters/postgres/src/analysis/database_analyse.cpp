@@ -1,26 +1,76 @@
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "ask.hpp"
 #include "database_state.hpp"
+#include "postgres_sql.hpp"
 
 namespace querymark::postgres {
 
-Analysis Database::State::analyse(std::string_view sql,
-                                  std::span<const ParameterView> /*parameters*/) {
+Analysis Database::State::analyse_with(const SessionSettings& settings, std::string_view sql,
+                                       const Promises& promises) {
+  return analyse_under(list_of(settings), sql, promises);
+}
+
+Analysis Database::State::analyse_for_borrowed(std::string_view sql, const Promises& promises) {
+  // The caller's transaction holds locks meanwhile: somebody may wait for them whom the analysis would wait for.
+  SettingList list;
+  list.add("lock_timeout", "1s");
+  try {
+    return analyse_under(list, sql, promises);
+  } catch (const Error& failure) {
+    if (failure.native_code() != "55P03") throw;
+    return {.verdict = Verdict::refuse,
+            .why = "what it reads is locked at this moment",
+            .passing = true};
+  }
+}
+
+Analysis Database::State::analyse_under(const SettingList& list, std::string_view sql,
+                                        const Promises& promises) {
+  watch.begin();  // before anything is found out
+  const bool polled = options.ddl.pause().count() > 0;
   auto analysed = on_standing([&](auto& connection) -> std::optional<Analysis> {
     if (connection->proxied()) return std::nullopt;
-    return analyse_on(*connection, sql);
+    // A custom setting that nothing resets stays '' where it was null.
+    std::vector<std::string> customs = list.names;
+    std::erase_if(customs,
+                  [](const std::string& name) { return name.find('.') == std::string::npos; });
+    const auto forget = [&] {
+      if (!connection->forgets(customs)) connection->give_up();
+    };
+    try {
+      Analysis found = analyse_on(*connection, {list, promises, polled}, sql);
+      forget();
+      return found;
+    } catch (...) {  // then rethrown
+      forget();
+      throw;
+    }
   });
   if (analysed) return *std::move(analysed);
   // A proxy lends another server session for each transaction: the log's way leads past it.
   PooledConnection direct(log_url, {.connect_timeout = options.connect_timeout,
                                     .statement_timeout = options.statement_timeout});
-  const SettingList settings = settings_of(options.session);
-  direct.pin(own_session().pinned(settings));
+  direct.pin(own_session().pinned(settings_of(options.session)));
   if (!leads_here(direct)) throw leads_elsewhere();
-  return analyse_on(direct, sql);
+  return analyse_on(direct, {list, promises, polled}, sql);
 }
 
-Analysis Database::analyse(std::string_view sql) { return state().analyse(sql, {}); }
+std::string Database::State::definitions_now() {
+  return on_standing([this](auto& connection) {
+    return reading(*connection, [&] {
+      connection->run("set local search_path = pg_catalog, pg_temp; set local jit = off");
+      const ResultSet now = connection->query(sql::definitions_now.text,
+                                              {as_parameter(options.ddl.pause().count() > 0)});
+      return now.row(0)["state"].template as<std::string>();
+    });
+  });
+}
+
+Analysis Database::analyse(std::string_view sql, const Promises& promises) {
+  return state().analyse(sql, promises);
+}
 
 }  // namespace querymark::postgres

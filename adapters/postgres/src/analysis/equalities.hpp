@@ -32,8 +32,9 @@ enum class Broken : std::uint8_t {
   misses_sublinks,          ///< Queries in expressions are overlooked,
   misses_arms,              ///< those of a union,
   misses_with,              ///< those of WITH.
+  keys_run_together,  ///< The rows of a key are taken to depend on no other, whatever looks at several.
 };
-inline constexpr auto kLastBroken = Broken::misses_with;
+inline constexpr auto kLastBroken = Broken::keys_run_together;
 
 /// A column of one appearance of a relation: of which query, in which place of its range table.
 struct ColumnId {

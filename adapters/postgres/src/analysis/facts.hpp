@@ -67,8 +67,12 @@ struct Facts {
   std::map<Oid, Oid> operators{};    ///< The function of each.
   std::set<Oid> loose_collations{};  ///< Under which unlike texts may be equal.
   bool reports_definitions = false;  ///< Event triggers report DDL: a REFRESH, too.
+  bool definitions_polled = false;   ///< Changes of them are found, though not a REFRESH.
   bool plain_bytes = false;          ///< Constants are little-endian.
   bool utf8 = false;                 ///< Texts in them are in UTF-8.
+  Promises promises{};               ///< What the caller vouches for.
+  /// The relations that it says are read, by the names that it gives them; 0: there is none.
+  std::map<std::string, Oid> promised_reads{};
 };
 
 /// What trees name, to be asked for.

@@ -220,6 +220,10 @@ void judge_function(Oid id, const Facts& facts, Judgement& judgement) {
   const bool trusted = function.own || function.extension;
   if (function.volatility == 'v') {
     judgement.add(refuse, "it calls " + called + ", which is volatile");
+  } else if (!function.own && facts.promises.calls_pure(function.schema, function.name)) {
+    return;
+  } else if (!trusted && !facts.promises.reads.empty()) {
+    return;  // what it reads is among the occurrences
   } else if (trusted && function.volatility == 'i') {
     return;
   } else if (function.own && is_one_of(function.name, kOfSettings)) {
@@ -228,9 +232,10 @@ void judge_function(Oid id, const Facts& facts, Judgement& judgement) {
     judgement.add(ttl_only, "it calls " + called +
                                 ", whose result may change without a write (it is STABLE)");
   } else {
-    judgement.add(
-        ttl_only,
-        "what " + called + " reads is not known: write it with BEGIN ATOMIC, or say what it reads");
+    judgement.add(ttl_only,
+                  "what " + called +
+                      " reads is not known: write it with BEGIN ATOMIC, or say what it reads: "
+                      ".reads(table), or .pure(function)");
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "keys_apart.hpp"
+
 namespace querymark::postgres {
 namespace {
 
@@ -58,6 +60,7 @@ void Walk::level(const Node& query, const Equalities& outside, const Asked& aske
 
   Equalities known = outside;
   add_asked(known, query, asked);
+  if (parameters_) add_unnested(known, query);
   conditions().add(known, from["quals"]);
   Equalities surviving = known;
   for (const Node& part : from["fromlist"].items()) surviving.add(always(part));
@@ -171,6 +174,16 @@ void Walk::add_asked(Equalities& known, const Node& query, const Asked& asked) c
         column && column->level == levels_.back().id)
       known.add({.column = *column, .sense = found->second.sense, .values = found->second.values});
   }
+}
+
+// Each row of `unnest($n)` is an element of the parameter; what is missing in an outer join equals nothing.
+void Walk::add_unnested(Equalities& known, const Node& query) const {
+  const auto& places = query["rtable"].items();
+  for (std::size_t at = 0; at < places.size(); ++at)
+    if (const auto found = unnested(places[at], facts_))
+      known.add({.column = {levels_.back().id, static_cast<int>(at) + 1, 1},
+                 .sense = found->sense,
+                 .values = {{.parameter = found->parameter, .elements = true}}});
 }
 
 // Whether what is asked of a column may be asked of the rows that it is made of.

@@ -43,6 +43,7 @@ class Walk {
   [[nodiscard]] Equalities always(const Node& part) const;
   void named(int place, const Equalities& known);
   void add_asked(Equalities& known, const Node& query, const Asked& asked) const;
+  void add_unnested(Equalities& known, const Node& query) const;
   [[nodiscard]] bool passes(const Node& query, const Node& output) const;
   void sublinks(const Node& part, const Equalities& known);
   void conditions_of_joins(const Node& part);

@@ -40,8 +40,9 @@ bool may_name_table(std::span<const Token> tokens, std::size_t at) {
 
 class QueryAnalysis {
  public:
-  QueryAnalysis(Connection& connection, std::string_view sql, const TextRules& rules)
-      : connection_(connection), sql_(sql), rules_(rules) {}
+  QueryAnalysis(Connection& connection, std::string_view sql, const TextRules& rules,
+                const Promises& promises)
+      : connection_(connection), sql_(sql), rules_(rules), promises_(promises) {}
 
   Analysis make() {
     const Connection::Described described = connection_.describe(sql_);
@@ -56,7 +57,12 @@ class QueryAnalysis {
     const ResultSet users = connection_.query(sql::users_functions, {});
     for (const Row row : users) users_functions_.insert(row["name"].as<std::string>());
     for (const auto& [schema, name] : described.mentions.tables) judge_name(schema, name);
-    for (const std::string& function : described.mentions.functions) judge_function(function);
+    for (const std::string& function : described.mentions.functions) {
+      judge_function(function);
+      looks_at_several_rows_ =
+          looks_at_several_rows_ || any_named(sql::aggregate_named, ascii::to_lower(function));
+    }
+    judge_promised();
     add_occurrences(described.parameters);
     return std::move(analysis_);
   }
@@ -69,8 +75,23 @@ class QueryAnalysis {
     analysis_.why = std::move(why);
   }
 
+  // What triggers report is of tables.
+  void judge_promised() {
+    for (const std::string& name : promises_.reads) {
+      const std::string bare = name.starts_with("main.") ? name.substr(5) : name;
+      TableShape shape = shape_of(connection_, bare);
+      if (shape.kind != TableShape::Kind::table) {
+        lower(Verdict::refuse, name + ", which .reads() names, is no table of this database");
+        continue;
+      }
+      promised_.insert(ascii::to_lower(shape.name));
+      add_table(std::move(shape));
+    }
+  }
+
   void judge_function(const std::string& name) {
     const bool users = users_functions_.contains(name);
+    if (users && (!promises_.reads.empty() || promises_.calls_pure("main", name))) return;
     const Verdict verdict = users ? Verdict::ttl_only : verdict_on_function(name);
     if (verdict == Verdict::cache) return;
     const std::string_view why = users ? "is not SQLite's own" : why_of_function(name);
@@ -179,8 +200,12 @@ class QueryAnalysis {
         tokens && parameters_in(*tokens) == parameters ? select_in(*tokens, rules_) : std::nullopt;
     if (text) told_apart = add_rows(*tokens, *text);
     for (const auto& [key, table] : tables_)
-      if (!told_apart.contains(key))
+      if (!told_apart.contains(key) || promised_.contains(key))
         analysis_.occurrences.push_back({.relation = relation_of(table.shape)});
+    using Keys = SelectText::Keys;
+    if (text)
+      analysis_.keys_apart =
+          text->keys == Keys::by_groups || (text->keys == Keys::by_rows && !looks_at_several_rows_);
   }
 
   // Occurrences of the tables whose every appearance in the text is an item of its FROM.
@@ -212,6 +237,9 @@ class QueryAnalysis {
   Connection& connection_;
   std::string_view sql_;
   const TextRules& rules_;
+  const Promises& promises_;
+  std::set<std::string> promised_;  // tables that functions read, in lower case
+  bool looks_at_several_rows_ = false;
   std::set<std::string> users_functions_;
   std::map<std::string, ReadTable> tables_;  // by their names in lower case
   Analysis analysis_;
@@ -219,21 +247,22 @@ class QueryAnalysis {
 
 }  // namespace
 
-SchemaAnalysis analyse(Connection& connection, std::string_view sql, const TextRules& rules) {
+SchemaAnalysis analyse(Connection& connection, std::string_view sql, const TextRules& rules,
+                       const Promises& promises) {
   require_no_nul(sql);
   const ScopedTransaction transaction(connection, ScopedTransaction::Kind::read);
   look_at_schema(connection.native().getHandle());  // from here on it is the schema of the snapshot
   SchemaAnalysis made;
   made.schema_version = std::stoll(connection.pragma("pragma schema_version"));
-  made.analysis = QueryAnalysis(connection, sql, rules).make();
+  made.analysis = QueryAnalysis(connection, sql, rules, promises).make();
   return made;
 }
 
-Analysis analyse(const std::string& where, std::string_view sql) {
+Analysis analyse(const std::string& where, std::string_view sql, const Promises& promises) {
   const std::string path = path_of(where);
   Connection connection(path, Connection::Use::read, {.busy_timeout = std::chrono::seconds(10)});
   require_schema(connection, path);
-  return analyse(connection, sql).analysis;
+  return analyse(connection, sql, {}, promises).analysis;
 }
 
 }  // namespace querymark::sqlite

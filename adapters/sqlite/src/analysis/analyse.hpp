@@ -20,6 +20,6 @@ struct SchemaAnalysis {
 /// functions it is made of SQLite itself says; which rows of a table count, its text. Throws Error where
 /// `Connection::load` would before it runs anything.
 [[nodiscard]] SchemaAnalysis analyse(Connection& connection, std::string_view sql,
-                                     const TextRules& rules = {});
+                                     const TextRules& rules = {}, const Promises& promises = {});
 
 }  // namespace querymark::sqlite

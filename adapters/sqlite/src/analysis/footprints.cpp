@@ -79,11 +79,32 @@ class Footprints {
     KnownValues known;
     const auto equalities = equalities_at(item);
     for (const EqualityText* one : equalities) add_values(*one, known);
+    for (const EqualityText* one : equalities) add_elements(*one, known);
     for (bool more = true; more;) {
       more = false;
       for (const EqualityText* one : equalities) more = carry_over(*one, known) || more;
     }
     return known;
+  }
+
+  // The elements of the list of which a column is one: `k.value` of `json_each(?) as k`.
+  [[nodiscard]] std::optional<RouteValue> element(const ColumnText& text) const {
+    if (!ascii::equal(text.column, "value") || text.qualifier.empty()) return std::nullopt;
+    for (const ItemText& item : text_.items)
+      if (item.list && ascii::equal(item.alias, text.qualifier))
+        return RouteValue{.parameter = *item.list, .elements = true};
+    return std::nullopt;
+  }
+
+  void add_elements(const EqualityText& equality, KnownValues& known) const {
+    const auto* other = std::get_if<ColumnText>(&equality.other);
+    if (other == nullptr) return;
+    for (const auto& [column, list] :
+         {std::pair(&equality.column, other), std::pair(other, &equality.column)}) {
+      const auto node = node_of(*column);
+      const auto value = node ? element(*list) : std::nullopt;
+      if (value) known.try_emplace(*node, std::vector{*value});
+    }
   }
 
   void add_values(const EqualityText& equality, KnownValues& known) const {

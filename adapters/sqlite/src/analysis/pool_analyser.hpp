@@ -10,13 +10,8 @@ class PoolAnalyser final : public Analyser {
  public:
   explicit PoolAnalyser(ConnectionPool<Connection>& pool) : pool_(pool) {}
 
-  [[nodiscard]] Analysis analyse(std::string_view sql,
-                                 std::span<const ParameterView> /*parameters*/) override {
-    return analyse(sql).analysis;
-  }
-  /// With the schema that it was made of. SQLite prepares the same for parameters of all types.
-  [[nodiscard]] SchemaAnalysis analyse(std::string_view sql) {
-    return sqlite::analyse(*pool_.acquire(), sql);
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises) override {
+    return sqlite::analyse(*pool_.acquire(), sql, {}, promises).analysis;
   }
 
  private:

@@ -242,9 +242,18 @@ class FromReader {
     }
     item.alias = item.table;
     if (!at_symbol("(")) return true;
+    item.list = list_at(item.table);
     item.table.clear();
     skip_group();
     return true;
+  }
+
+  // The parameter of `json_each(?)`, at its parenthesis.
+  [[nodiscard]] std::optional<std::size_t> list_at(std::string_view function) const {
+    const bool fits = ascii::equal(function, "json_each") && at_ + 2 < tokens_.size() &&
+                      tokens_[at_ + 1].kind == Token::Kind::parameter &&
+                      tokens_[at_ + 2].is_symbol(")");
+    return fits ? std::optional(tokens_[at_ + 1].parameter) : std::nullopt;
   }
 
   [[nodiscard]] bool names_table() const {
@@ -278,6 +287,67 @@ class FromReader {
   std::vector<ItemText> items_;
 };
 
+bool is_column(Tokens tokens, std::string_view qualifier, std::string_view name) {
+  const auto column = column_in(tokens);
+  return column && ascii::equal(column->qualifier, qualifier) && ascii::equal(column->column, name);
+}
+
+// The part of a list with commas that begins there.
+Tokens part_at(Tokens tokens, std::size_t from, std::size_t end) {
+  std::size_t at = from;
+  while (at < end && !(tokens[at].depth == tokens.front().depth && tokens[at].is_symbol(","))) ++at;
+  return tokens.subspan(from, at - from);
+}
+
+// Whose rows are told by the first column: the alias of the list of keys; empty: nobody's. `from` is where FROM stands.
+std::string_view told_by_key(Tokens tokens, std::size_t select, std::size_t from,
+                             const std::vector<ItemText>& items) {
+  std::size_t at = select + 1;
+  if (at < from && is_one_of(tokens[at], {"distinct", "all"})) ++at;
+  Tokens first = part_at(tokens, at, from);
+  if (first.size() > 3 && first[3].is_word("as")) first = first.first(3);
+  for (const ItemText& item : items)
+    if (item.list == std::size_t{0} && !item.alias.empty() && is_column(first, item.alias, "key"))
+      return item.alias;
+  return {};
+}
+
+bool is_grouped_by(Tokens tokens, std::size_t from, std::string_view alias) {
+  const std::size_t group =
+      find_outside(tokens, from, [](const Token& token) { return token.is_word("group"); });
+  if (group + 2 >= tokens.size() || !tokens[group + 1].is_word("by")) return false;
+  const std::size_t end = find_outside(tokens, group + 2, [](const Token& token) {
+    return is_one_of(token, {"having", "order", "limit", "window"});
+  });
+  for (std::size_t at = group + 2; at < end;) {
+    const Tokens part = part_at(tokens, at, end);
+    if (is_column(part, alias, "key")) return true;
+    at += part.size() + 1;
+  }
+  return false;
+}
+
+// All that a row can know of the list is the one row of `json_each` that it is joined from: the parameter stands
+// nowhere else, nor the whole text of the list, `k.json`.
+SelectText::Keys keys_in(Tokens tokens, std::size_t select, std::size_t from,
+                         const std::vector<ItemText>& items, const TextRules& rules) {
+  const std::string_view alias = told_by_key(tokens, select, from, items);
+  if (alias.empty()) return SelectText::Keys::together;
+  if (!rules.keys_apart) return SelectText::Keys::by_groups;
+  const auto uses = std::ranges::count_if(tokens, [](const Token& token) {
+    return token.kind == Token::Kind::parameter && token.parameter == 0;
+  });
+  const bool sees_all = std::ranges::any_of(tokens, [](const Token& token) {
+    return token.may_name() &&
+           (ascii::equal(token.text, "json") || ascii::equal(token.text, "over"));
+  });
+  if (uses != 1 || sees_all || has_outside(tokens, {"limit", "window"}))
+    return SelectText::Keys::together;
+  if (is_grouped_by(tokens, from, alias)) return SelectText::Keys::by_groups;
+  return has_outside(tokens, {"group", "having"}) ? SelectText::Keys::together
+                                                  : SelectText::Keys::by_rows;
+}
+
 }  // namespace
 
 std::optional<SelectText> select_in(Tokens tokens, const TextRules& rules) {
@@ -299,7 +369,8 @@ std::optional<SelectText> select_in(Tokens tokens, const TextRules& rules) {
   if (items.empty() || has_outside(items, {"window"})) return std::nullopt;
   auto read = FromReader(items, rules).read();
   if (!read) return std::nullopt;
-  SelectText text{.items = std::move(*read)};
+  const SelectText::Keys keys = keys_in(tokens, select, from, *read, rules);
+  SelectText text{.items = std::move(*read), .keys = keys};
   if (from_end == tokens.size() || !tokens[from_end].is_word("where")) return text;
   const std::size_t where_end = find_outside(tokens, from_end + 1, ends_where);
   const Tokens where = tokens.subspan(from_end + 1, where_end - from_end - 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +32,9 @@ struct EqualityText {
 
 /// One item of FROM.
 struct ItemText {
-  std::string table{};             ///< Empty: a subquery, or a function.
+  std::string table{};  ///< Empty: a subquery, or a function.
+  /// `json_each(?)` of that parameter, whose elements are its column `value`.
+  std::optional<std::size_t> list{};
   std::string alias{};             ///< By which columns are qualified; empty: none.
   bool left_joined = false;        ///< It is the right side of a LEFT JOIN.
   std::vector<EqualityText> on{};  ///< True of each of its rows that is joined to another one.
@@ -41,6 +44,13 @@ struct ItemText {
 struct SelectText {
   std::vector<ItemText> items{};
   std::vector<EqualityText> where{};  ///< True of each row that WHERE lets through.
+  /// Each row tells by its first column, `k.key` of `json_each(?) as k`, to which element of the first parameter it
+  /// belongs, and depends on no other:
+  enum class Keys : std::uint8_t {
+    together,   ///< Not that anybody could tell.
+    by_groups,  ///< It does: if rows are grouped, then of one key each.
+    by_rows,    ///< It does, if no function looks at several rows.
+  } keys = Keys::together;
 };
 
 /// Each rule, off in tests that show that it is needed.
@@ -49,6 +59,7 @@ struct TextRules {
   bool between = true;       ///< Nor where BETWEEN does, which has an AND of its own.
   bool left_joins = true;    ///< ON of a LEFT JOIN holds for its right side only.
   bool named_once = true;    ///< A table that is named elsewhere, too, is not told apart.
+  bool keys_apart = true;    ///< What looks at rows of several keys has not one key's.
 };
 
 /// Nothing: not read to the end.

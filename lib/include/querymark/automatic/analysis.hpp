@@ -59,6 +59,21 @@ enum class Verdict : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
 
+/// What the caller vouches for, of functions whose text the database does not show. A value type.
+struct Promises {
+  /// These tables are all that such functions read in this query, whichever rows: named as the database finds them.
+  std::vector<std::string> reads{};
+  /// These functions, `name` or `schema.name`, depend on their arguments alone.
+  std::vector<std::string> pure{};
+
+  [[nodiscard]] bool none() const noexcept { return reads.empty() && pure.empty(); }
+  /// Whether it is vouched for that a function depends on its arguments alone.
+  [[nodiscard]] bool calls_pure(std::string_view schema, std::string_view name) const;
+  friend bool operator==(const Promises&, const Promises&) = default;
+};
+/// What tells promises apart, byte for byte; empty for none.
+[[nodiscard]] std::string key_of(const Promises& promises);
+
 /// What is known of one text in one session. A value type.
 struct Analysis {
   Verdict verdict = Verdict::refuse;
@@ -67,6 +82,12 @@ struct Analysis {
   std::vector<Occurrence> occurrences{};
   /// Which parameters become dates or times, counted from zero: as a text they may mean another one tomorrow.
   std::vector<std::size_t> dates{};
+  /// The first parameter is a list of keys. Each row of the result tells in its first column which of them it is of,
+  /// and depends on no other: so what a key's rows depend on is what they would with a list of that key alone.
+  bool keys_apart = false;
+  /// It holds as far as this process finds out by itself: what rests on it is for no shared tier.
+  bool local = false;
+  bool passing = false;  ///< Of this moment alone: the next read asks again.
 
   /// In lines for people: the verdict, each occurrence with its route.
   [[nodiscard]] std::string str() const;
@@ -80,6 +101,10 @@ inline constexpr std::size_t kMaxRouteValues = 64;
 [[nodiscard]] std::vector<Target> targets_of(const Analysis& analysis,
                                              std::span<const ParameterView> parameters);
 
+/// The same for one key of a statement that takes a list of them (by_ordinal.hpp): the key is the first parameter.
+[[nodiscard]] std::vector<Target> targets_of_one_key(const Analysis& analysis,
+                                                     std::span<const ParameterView> parameters);
+
 /// Whether these parameters mean the same whenever they are bound: no date among them is a text like `today`.
 [[nodiscard]] bool mean_the_same(const Analysis& analysis,
                                  std::span<const ParameterView> parameters);
@@ -88,11 +113,10 @@ inline constexpr std::size_t kMaxRouteValues = 64;
 class Analyser {
  public:
   virtual ~Analyser() = default;
-  /// Asks the database, which runs nothing of it. `parameters` tell their number and types. Blocks. Thread-safe.
+  /// Asks the database, which runs nothing of it. Blocks. Thread-safe.
   /// What can't be judged is refused, with the reason. Throws Error where the database can't be asked, or
   /// refuses the text.
-  [[nodiscard]] virtual Analysis analyse(std::string_view sql,
-                                         std::span<const ParameterView> parameters) = 0;
+  [[nodiscard]] virtual Analysis analyse(std::string_view sql, const Promises& promises) = 0;
 };
 
 }  // namespace querymark

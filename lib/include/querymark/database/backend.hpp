@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "querymark/automatic/analysis.hpp"
 #include "querymark/database/core.hpp"
 #include "querymark/database/read_session.hpp"
 #include "querymark/database/session_settings.hpp"
@@ -31,6 +32,10 @@ class Backend : public Loader, public StampProof {
       std::span<const ParameterView> parameters) {
     return load_with(settings, sql, parameters);
   }
+  /// On what a query's result depends when it is loaded with these checked settings: see Analyser. Where an adapter
+  /// does not say, it is refused.
+  [[nodiscard]] virtual Analysis analyse_with(const SessionSettings& settings, std::string_view sql,
+                                              const Promises& promises);
   /// Whether loads may come from a replica. Never changes.
   [[nodiscard]] virtual bool has_replica() const noexcept { return false; }
   /// An open write transaction, under checked settings. Blocks for a connection, and for other writers where the database

@@ -1,9 +1,11 @@
 #pragma once  // For users.
 
 #include <memory>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "querymark/automatic/analysis.hpp"
 #include "querymark/database/queries.hpp"
 #include "querymark/database/read_session.hpp"
 #include "querymark/database/session_settings.hpp"
@@ -38,6 +40,9 @@ class DatabaseSession final : public Queries {
     const std::unique_ptr<ReadSession> session = begin_read();
     return function(session->transaction());
   }
+  /// On which rows of which tables a query's result depends, as the database understands its text under these
+  /// settings. Runs nothing of it. Blocks. Throws Error where the database refuses the text.
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises = {}) const;
   /// As the database spells them.
   [[nodiscard]] const SessionSettings& settings() const noexcept { return settings_; }
 

@@ -54,6 +54,9 @@ inline constexpr std::size_t kMaxRouteValue = 128;
 /// Whether a target's text begins as those above do.
 [[nodiscard]] bool is_tracked_text(std::string_view text) noexcept;
 
+/// For people, of such a text: `row public:product:id:7`, `any row of public:product`, `definitions`.
+[[nodiscard]] std::string describe_tracked(std::string_view text);
+
 /// What a row of the log invalidates: one target, or those of an intent that triggers have made. Nothing when
 /// the row is malformed.
 [[nodiscard]] std::optional<std::vector<Target>> targets_in_log(std::string_view kind,

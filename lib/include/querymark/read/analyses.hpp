@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,6 +25,15 @@ struct Analysed {
   [[nodiscard]] bool holds(const Marks& marks) const noexcept;
 };
 
+/// Whether what depends on that may be kept, once these parameters are bound. `untracked_ok`: for as long as that at
+/// most, although it depends on more than is reported.
+[[nodiscard]] bool may_keep(const Analysis& analysis, std::span<const ParameterView> parameters,
+                            std::chrono::nanoseconds untracked_ok);
+/// Why not, for people; empty where it may be.
+[[nodiscard]] std::string why_not_kept(const Analysis& analysis,
+                                       std::span<const ParameterView> parameters,
+                                       std::chrono::nanoseconds untracked_ok);
+
 /// What is known of the texts of one source, in memory. Judged like entries: by the mark of definitions, so
 /// that what a change of them has reached is asked for anew. Thread-safe.
 class Analyses {
@@ -33,13 +43,15 @@ class Analyses {
 
   explicit Analyses(const Marks& marks) : marks_(marks) {}
 
-  /// What is known of a text in a session, and still holds; null: nothing.
-  [[nodiscard]] std::shared_ptr<const Analysed> find(std::string_view session,
-                                                     std::string_view sql) const;
+  /// What is known of a text in a session under promises, and still holds; null: nothing.
+  [[nodiscard]] std::shared_ptr<const Analysed> find(std::string_view session, std::string_view sql,
+                                                     const Promises& promises) const;
+  /// The same, whether it still holds or not.
+  [[nodiscard]] std::shared_ptr<const Analysed> last(std::string_view session, std::string_view sql,
+                                                     const Promises& promises) const;
   /// Asks the database, and remembers. Blocks. Throws what the analyser throws.
   [[nodiscard]] std::shared_ptr<const Analysed> ask(std::string_view session, std::string_view sql,
-                                                    std::span<const ParameterView> parameters,
-                                                    Analyser& analyser);
+                                                    const Promises& promises, Analyser& analyser);
 
  private:
   const Marks& marks_;

@@ -6,10 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "querymark/automatic/analysis.hpp"
+#include "querymark/key/parameter.hpp"
 #include "querymark/key/target.hpp"
 #include "querymark/mark/position.hpp"
 #include "querymark/memory/entry.hpp"
@@ -35,8 +38,9 @@ enum class Presence : std::uint8_t {
 /// What is known of the invalidation that has reached an entry. Marks are shared by hashes: rarely, it was
 /// one of another target.
 struct CauseOfDeath {
-  /// `entity product:7`; `everything` for a flush or a restart of the marks; `a tag of its rows`, or of
-  /// another query that shares the entry.
+  /// `entity product:7`; `row public:product:id:7`, which triggers have reported; `definitions`, of a table, a view...;
+  /// `everything` for a flush or a restart of the marks; `a tag of its rows`, or of another query that shares the
+  /// entry.
   std::string by{};
   /// The latest of that target that this process has applied: its row in the log has the reason. Nothing: it
   /// had none, as a local flush has.
@@ -74,6 +78,14 @@ struct Explanation {
   std::vector<Target> targets{};
   std::vector<TargetMark> marks{};  ///< Theirs, one for each.
   bool tagged_by_rows = false;      ///< Rows imply more of them.
+  bool automatic = false;           ///< Nobody declares them: they are found out.
+  /// What is known of the text in the query's session; the targets that follow from it are among those above.
+  /// Nothing: tags are declared, or it has not been analysed yet, which the first load does.
+  std::optional<Analysis> analysis{};
+  /// A definition has changed since then, or may have: the next load asks anew.
+  bool analysis_outdated = false;
+  /// Why `not_cached` is `unproven`.
+  std::string unproven{};
   // Cached
   std::chrono::nanoseconds ttl{};
   std::vector<std::string>
@@ -91,16 +103,25 @@ struct Explanation {
   std::optional<CauseOfDeath> death{};  ///< Of what is invalidated.
 };
 
-/// `entity product:7`, `everything`.
+/// `entity product:7`, `row public:product:id:7`, `everything`.
 [[nodiscard]] std::string describe(const Target& target);
 /// Some lines for people.
 [[nodiscard]] std::string describe(const Explanation& explanation);
 
 namespace detail {
 
-/// `targets`: all that the call declares, without the key's own. `wanted`: what the policy says.
+/// What an analysis is of: a text in a session (as the loader names it), with its parameters.
+struct ExplainedText {
+  std::string_view session{};
+  std::span<const ParameterView> parameters{};
+  bool one_key = false;  ///< The first one is a key of a statement for many.
+};
+
+/// `targets`: all that the call declares, without the key's own. `wanted`: what the policy says. `text`: null for a
+/// value that has none.
 [[nodiscard]] Explanation explain(Source& source, const CallKey& call, const ReadOptions& options,
-                                  std::vector<Target> targets, bool wanted);
+                                  std::vector<Target> targets, bool wanted,
+                                  const ExplainedText* text = nullptr);
 
 }  // namespace detail
 }  // namespace querymark

@@ -38,7 +38,7 @@ enum class Stored : std::uint8_t {
   uncacheable,       ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
   unwanted,          ///< The policy's `cache_if` said no.
   declined,          ///< The policy refused the rows: `keep_if`, or a ttl of zero.
-  unproven,  ///< Nobody declares its tags, and they can't be found out: `db.analyse(sql)` says why.
+  unproven,  ///< Nobody declares its tags, and they can't be found out: `db.analyse(sql)` and `explain()` say why.
 };
 
 /// Why what memory had was not served at the first look.

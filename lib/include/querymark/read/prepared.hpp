@@ -91,6 +91,17 @@ class Prepared {
       options.untracked_ok = detail::not_negative(ttl, "untracked_ok");
     });
   }
+  /// With automatic tags: functions in it that the database does not show read this table, whichever rows, and no
+  /// others but those that are named likewise. Who promises too little is served stale results.
+  [[nodiscard]] Prepared reads(std::string table) const {
+    return with([&](ReadOptions& options) { options.promises.reads.push_back(std::move(table)); });
+  }
+  /// With automatic tags: this function, `name` or `schema.name`, depends on its arguments alone. Who promises that
+  /// of one that does not is served stale results.
+  [[nodiscard]] Prepared pure(std::string function) const {
+    return with(
+        [&](ReadOptions& options) { options.promises.pure.push_back(std::move(function)); });
+  }
   /// What it is counted under: see ReadOptions.
   [[nodiscard]] Prepared name(std::string name) const {
     return with([&](ReadOptions& options) { options.name = std::move(name); });
@@ -250,8 +261,11 @@ class Prepared {
     add_targets(*state_, targets, args...);
     const detail::CallParameters<Args...> values(args...);
     const bool wanted = state_->enabled.load(std::memory_order_relaxed);
-    Explanation found = detail::explain(source, encoder.call(), options, std::move(targets),
-                                        options.policy.cache_if(state_->setup.sql, values.views()));
+    const detail::ExplainedText text{detail::session_of(state_->setup.route.loader()),
+                                     values.views(), detail::kByOrdinal<Mapper>};
+    Explanation found =
+        detail::explain(source, encoder.call(), options, std::move(targets),
+                        options.policy.cache_if(state_->setup.sql, values.views()), &text);
     if (!wanted) found.not_cached = Stored::disabled;
     return found;
   }

@@ -61,7 +61,7 @@ struct PreparedCore {
           .append(":")  // or texts could run together
           .append(tag.text());
     for (const std::string& tagger : taggers) stored_type.append("/").append(tagger);
-    if (source.automatic(options)) stored_type.append(kAutomaticType);
+    if (source.automatic(options)) stored_type.append(automatic_type(options));
     prefix = source.prefix(stored_type + names_of(options.row_tags), form, setup.sql, options.scope,
                            setup.route.loader().session(), options.name);
     set_enabled(true);

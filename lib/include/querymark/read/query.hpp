@@ -59,6 +59,18 @@ class Query {
     options_.untracked_ok = detail::not_negative(ttl, "untracked_ok");
     return std::move(*this);
   }
+  /// With automatic tags: functions in it that the database does not show read this table, whichever rows, and no
+  /// others but those that are named likewise. Who promises too little is served stale results.
+  Query&& reads(std::string table) && {
+    options_.promises.reads.push_back(std::move(table));
+    return std::move(*this);
+  }
+  /// With automatic tags: this function, `name` or `schema.name`, depends on its arguments alone. Who promises that
+  /// of one that does not is served stale results.
+  Query&& pure(std::string function) && {
+    options_.promises.pure.push_back(std::move(function));
+    return std::move(*this);
+  }
   /// What it is counted under: see ReadOptions.
   Query&& name(std::string name) && {
     options_.name = std::move(name);
@@ -185,7 +197,7 @@ class Query {
   template <class T, class Mapper>
   [[nodiscard]] KeyPrefixRef prefix_as(const Source& source) const {
     std::string type = detail::stored_type_name<T, Mapper>() + detail::names_of(options_.row_tags);
-    if (source.automatic(options_)) type.append(detail::kAutomaticType);
+    if (source.automatic(options_)) type.append(detail::automatic_type(options_));
     return source.prefix(type, KeyPrefix::Form::sql, sql_, options_.scope,
                          route_.loader().session(), options_.name);
   }
@@ -277,8 +289,9 @@ inline Explanation Query::explain() const {
   KeyEncoder encoder(*prefix);
   encoder.add_argument(parameters_);
   const std::vector<ParameterView> values = parameters_.views();
+  const detail::ExplainedText text{detail::session_of(route_.loader()), values};
   return detail::explain(source, encoder.call(), options_, options_.tags,
-                         options_.policy.cache_if(sql_, values));
+                         options_.policy.cache_if(sql_, values), &text);
 }
 
 inline Target Query::key() const {

@@ -19,6 +19,20 @@ namespace querymark::detail {
 
 /// Part of what a value with automatic tags is stored as: what was tagged otherwise is none of them.
 inline constexpr std::string_view kAutomaticType = "/automatic";
+/// Likewise, what can't be proved: it is for those alone who take it for as long, or vouch for the same.
+[[nodiscard]] inline std::string automatic_type(const ReadOptions& options) {
+  std::string type(kAutomaticType);
+  if (options.untracked_ok.count() > 0)
+    type.append("/untracked:").append(std::to_string(options.untracked_ok.count()));
+  if (!options.promises.none()) type.append("/promised:").append(key_of(options.promises));
+  return type;
+}
+
+/// What texts are analysed under, of what a loader loads.
+[[nodiscard]] inline std::string_view session_of(const Loader& loader) {
+  const std::string* const own = loader.session();
+  return own == nullptr ? std::string_view() : std::string_view(*own);
+}
 
 /// Mapper of untyped results: the result set itself.
 struct NoMapper {};
@@ -85,27 +99,37 @@ class QueryRequest : public ReadRequest {
     alone = loader_.isolated();
     Source& source = route_.source(call.view.prefix->text());
     automatic_ = source.automatic(options) && options.cached;
-    if (automatic_) analysed_ = source.analyses().find(session(), call.view.prefix->text());
+    if (automatic_)
+      analysed_ = source.analyses().find(session(), call.view.prefix->text(), options.promises);
+    keep_local(analysed_.get());
   }
 
   void add_targets(std::vector<Target>& targets) const override {
     targets_(targets);
     if (!analysed_) return;
-    for (Target& target : querymark::targets_of(analysed_->analysis, values_))
+    const Analysis& analysis = analysed_->analysis;
+    for (Target& target : kByOrdinal<Mapper> ? targets_of_one_key(analysis, values_)
+                                             : querymark::targets_of(analysis, values_))
       targets.push_back(std::move(target));
   }
   [[nodiscard]] std::optional<Stored> standing() const override {
     if (!automatic_) return Stored::yes;
     if (!analysed_)
       return loader_.analyser() == nullptr ? std::optional(Stored::unproven) : std::nullopt;
-    const Verdict verdict = analysed_->analysis.verdict;
-    const bool kept = verdict == Verdict::cache ||
-                      (verdict == Verdict::ttl_only && options.untracked_ok.count() > 0);
-    return kept && mean_the_same(analysed_->analysis, values_) ? Stored::yes : Stored::unproven;
+    return may_keep(analysed_->analysis, values_, options.untracked_ok) ? Stored::yes
+                                                                        : Stored::unproven;
   }
   void analyse() override {
     const std::string_view sql = call.view.prefix->text();
-    analysed_ = route_.source(sql).analyses().ask(session(), sql, values_, *loader_.analyser());
+    if (Analyser* const analyser = loader_.analyser())
+      analysed_ = route_.source(sql).analyses().ask(session(), sql, options.promises, *analyser);
+    keep_local(analysed_.get());
+  }
+  [[nodiscard]] std::chrono::nanoseconds oldest() const override {
+    const Analysed* const analysed = analysed_ ? analysed_.get() : copied_.get();
+    return analysed != nullptr && analysed->analysis.verdict == Verdict::ttl_only
+               ? std::chrono::nanoseconds(options.untracked_ok)
+               : std::chrono::nanoseconds::max();
   }
   [[nodiscard]] bool wanted() const override {
     return options.policy.cache_if(call.view.prefix->text(), values_);
@@ -140,13 +164,16 @@ class QueryRequest : public ReadRequest {
 
  protected:
   /// What was found out for the request that this one is a copy of, whose targets it has.
-  void take_analysis(std::shared_ptr<const Analysed> analysed) { copied_ = std::move(analysed); }
+  void take_analysis(std::shared_ptr<const Analysed> analysed) {
+    copied_ = std::move(analysed);
+    keep_local(copied_.get());
+  }
 
  private:
-  [[nodiscard]] std::string_view session() const {
-    const std::string* const own = loader_.session();
-    return own == nullptr ? std::string_view() : std::string_view(*own);
+  void keep_local(const Analysed* analysed) {
+    if (analysed != nullptr && analysed->analysis.local) shareable = false;
   }
+  [[nodiscard]] std::string_view session() const { return session_of(loader_); }
   // A load that a change of definitions overtakes may have other targets than it was given; of what depends on
   // more than triggers report the entry's life is bounded.
   [[nodiscard]] Stored by_analysis(EntryInit& entry) const {

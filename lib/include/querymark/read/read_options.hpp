@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "querymark/automatic/analysis.hpp"
 #include "querymark/key/target.hpp"
 #include "querymark/read/consistency.hpp"
 #include "querymark/read/read_policy.hpp"
@@ -38,6 +39,8 @@ struct ReadOptions {
   /// With automatic tags: what depends on more than triggers report (a table that is not tracked, the time of day)
   /// is kept for this long at most, whatever is written meanwhile. Zero: it is not kept.
   TimeSpan untracked_ok{};
+  /// With automatic tags: what is vouched for of functions that nobody can look into.
+  Promises promises{};
   /// How long a result may be served without an invalidation; zero: never, and nothing is kept.
   /// Nothing: the source's default. It makes no sense to raise it above the log's retention.
   std::optional<TimeSpan> ttl{};

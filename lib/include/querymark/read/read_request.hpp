@@ -1,5 +1,6 @@
 #pragma once  // For writers of ports.
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -45,6 +46,11 @@ class ReadRequest {
   [[nodiscard]] virtual std::optional<Stored> standing() const { return Stored::yes; }
   /// Asks the database. Blocks. Throws Error.
   virtual void analyse() {}
+  /// How old a value may be that the read takes, from wherever, where that is less than its ttl; known once
+  /// `standing` is.
+  [[nodiscard]] virtual std::chrono::nanoseconds oldest() const {
+    return std::chrono::nanoseconds::max();
+  }
   /// What the policy says of it before anything is asked. Throws what the policy throws.
   [[nodiscard]] virtual bool wanted() const { return true; }
   /// The same on its own feet, for a load that the call does not wait for, of all these targets. Null: it

@@ -105,7 +105,7 @@ class Database final : public querymark::Database {
   /// it. Blocks for some round trips, in a transaction that is rolled
   /// back. Needs the right to make temporary functions, and the primary. Throws Error where the
   /// server refuses the text.
-  [[nodiscard]] Analysis analyse(std::string_view sql);
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises = {});
 
   // --- the low road: a caller's own libpqxx transaction
   /// Writes the intents in the caller's open transaction. Throws ConfigError when the transaction
@@ -145,7 +145,10 @@ class Database final : public querymark::Database {
 /// transaction has written nothing and its snapshot is new enough. Queries that read settings
 /// themselves (`current_setting`) are never served or kept; and where a function or a view reads
 /// some by names that can't be found out, the session counts as another one.
-class Borrowed final : public Loader {
+///
+/// Automatic tags are found out on the database's own connections, for sessions like theirs; in other sessions what
+/// has them is not kept.
+class Borrowed final : public Loader, private Analyser {
  public:
   template <HasParameterTraits... Args>
   [[nodiscard]] Query query(std::string sql, const Args&... args) {
@@ -159,6 +162,8 @@ class Borrowed final : public Loader {
   [[nodiscard]] const std::string* session() const noexcept override {
     return like_ours_ && !scoped_ ? nullptr : &session_;
   }
+  /// Null where the transaction has written, or its session is no longer what was borrowed.
+  [[nodiscard]] Analyser* analyser() noexcept override;
 
  private:
   friend class Database;
@@ -166,6 +171,7 @@ class Borrowed final : public Loader {
       : database_(database), transaction_(transaction), session_(std::move(session)) {}
   Database& database_;
   pqxx::transaction_base& transaction_;
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises) override;
   /// The state of log and session, as the caller's transaction sees it.
   [[nodiscard]] ResultSet look();
   /// Whether what was read in that state may be kept, as far as the state tells.

@@ -33,6 +33,29 @@ struct SessionPins {
   std::map<std::string, std::string> settings{};
 };
 
+/// How a process that nobody declares tags to learns that a table, a view, a function, a policy was changed: what was
+/// kept and found out before that no longer counts. A value type.
+class Ddl {
+ public:
+  /// By event triggers, in the transaction that makes the change: a superuser's `querymark track` makes them. Where
+  /// they are missing, nothing is kept without tags. One that is disabled says nothing of that, so they are looked at
+  /// once per `max_lag`.
+  [[nodiscard]] static Ddl reported() { return Ddl({}); }
+  /// By looking at the catalogue so often, where there is no superuser to make event triggers. Weaker: for as long as
+  /// that a result may be served that an older definition gave, or that is of a table that no longer reports.
+  /// What rests on it stays in this process: no shared tier gets it. Materialized views are not kept, since nothing in
+  /// the catalogue tells of every REFRESH. A look reads as much as the database has objects. Throws ConfigError
+  /// unless it is longer than zero.
+  [[nodiscard]] static Ddl polled(TimeSpan pause);
+
+  /// Zero: reported.
+  [[nodiscard]] TimeSpan pause() const noexcept { return pause_; }
+
+ private:
+  explicit Ddl(TimeSpan pause) noexcept : pause_(pause) {}
+  TimeSpan pause_;
+};
+
 struct Options {
   std::string namespace_name = "default";  ///< Keys, intents and receipts stay within it.
   TimeSpan max_lag{std::chrono::seconds(5)};
@@ -84,6 +107,8 @@ struct Options {
   bool require_tags = false;  ///< Refuse a cached query without tags.
   /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
   Tags tags = Tags::declared;
+  /// With automatic tags.
+  Ddl ddl = Ddl::reported();
   /// Hits that are checked against the database, by sampling.
   AuditOptions audit{};
   bool require_intents = false;  ///< Refuse a write without intents.

@@ -47,7 +47,7 @@ class Database final : public querymark::Database {
   /// On which rows of which tables the result of a query can depend, made of its text and the schema of
   /// the moment; `str()` of it is for people. Runs nothing of it. Blocks for a connection. Throws as the
   /// query would before it is run.
-  [[nodiscard]] Analysis analyse(std::string_view sql);
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises = {});
 
   // --- the low road: a caller's own connection
   /// Writes the intents in the caller's open transaction. Throws ConfigError when no transaction is

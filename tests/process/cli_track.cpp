@@ -81,6 +81,15 @@ TEST_CASE("cli track: what is wrong with the command is told", "[cli]") {
   CHECK(command(shop, {"explain", "select nonsense"}).code == 2);
 }
 
+TEST_CASE("cli explain: what is vouched for counts", "[cli]") {
+  const Shop shop;
+  REQUIRE(command(shop, {"track", "product"}).code == 0);
+  const Finished vouched =
+      command(shop, {"explain", "select 1", "--reads", "product", "--pure", "f"});
+  CHECK(vouched.code == 0);
+  CHECK_THAT(vouched.output, Contains("cache") && Contains("main:product, any row"));
+}
+
 TEST_CASE("cli explain: which rows count, or why none are kept", "[cli]") {
   const Shop shop;
   const std::string by_id = "select * from product where id = ?";

@@ -123,6 +123,21 @@ TEST_CASE("doctor: a role that may see little is told what it can't tell", "[doc
   shop.execute("drop owned by onlooker; drop role onlooker");
 }
 
+TEST_CASE("doctor: where it can't look at what tables report it says so, and all else",
+          "[doctor]") {
+  const PgShop shop;
+  shop.execute(
+      "create role shortsighted login in role querymark_subscriber;"
+      "revoke select on pg_event_trigger from public");
+  const std::string url = shop.server().url(shop.name(), "shortsighted");
+  const json found = finding(url, "can't be checked");
+  REQUIRE_FALSE(found.is_null());
+  CHECK(found["severity"] == "error");
+  CHECK_THAT(found["what"].get<std::string>(), Contains("pg_event_trigger"));
+  CHECK_FALSE(finding(url, "shortsighted may not update querymark.consumer").is_null());
+  shop.execute("drop owned by shortsighted; drop role shortsighted");
+}
+
 TEST_CASE("doctor: a log that is shorter than values live is told", "[doctor]") {
   const PgShop shop;
   {

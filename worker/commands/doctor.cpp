@@ -25,7 +25,16 @@ std::vector<Finding> broken_tracking(const std::string& url) {
   std::vector<Finding> findings;
   try {
     findings = backend_of_log(url).check_tracking(url, {});
-  } catch (const ConfigError&) {  // none of this database's tables are
+  } catch (const SchemaError&) {
+    throw;
+  } catch (const Error& failure) {
+    if (failure.connection_lost() || failure.retryable()) throw;
+    // What can't be looked at is not well.
+    findings.push_back({Finding::Severity::error,
+                        std::string("whether tables report what is written to them can't be "
+                                    "checked: ") +
+                            failure.what(),
+                        "querymark track --check"});
   }
   std::erase_if(findings,
                 [](const Finding& one) { return one.severity != Finding::Severity::error; });

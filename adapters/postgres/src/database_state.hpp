@@ -105,6 +105,9 @@ struct Database::State final : Backend, Analyser {
   [[nodiscard]] Analysis analyse_for_borrowed(std::string_view sql, const Promises& promises);
   [[nodiscard]] Analysis analyse_under(const SettingList& list, std::string_view sql,
                                        const Promises& promises);
+  /// Tells all who read the log, and those who come later to a shared tier, what nothing has reported. Where the role
+  /// may not, each process finds out for itself.
+  void report_definitions() noexcept;
   /// What definitions are at this moment, in a text that is equal as long as they are.
   [[nodiscard]] std::string definitions_now();
   [[nodiscard]] Analyser* analyser() noexcept override { return this; }
@@ -228,6 +231,7 @@ struct Database::State final : Backend, Analyser {
                          [this] {
                            const MarkUpdate changed = MarkUpdate::of(schema_of_all());
                            core_.source.marks().apply_unconfirmed({&changed, 1});
+                           if (options.ddl.pause().count() == 0) report_definitions();
                          }}};
 };
 

@@ -129,7 +129,7 @@ with named (oid) as (
   union all select 'collation', c.oid::text, c.xmin from pg_collation c where c.oid >= 16384
   union all select 'schema', s.oid::text, s.xmin from pg_namespace s join named n on n.oid = s.oid
 )
-select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, p.xmin)
+select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, e.xmin, p.xmin)
                                from pg_event_trigger e left join pg_proc p on p.oid = e.evtfoid
                               where e.evtname in ('querymark_definitions', 'querymark_drops') order by 1), ', ')
        || case when $1::bool

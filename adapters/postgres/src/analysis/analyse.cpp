@@ -154,7 +154,7 @@ Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Br
     analysis.keys_apart = keys_are_apart(trees.query(), broken);
     for (std::size_t at = 0; at < told.parameters.size(); ++at)
       if (reads(told.parameters[at], told.facts) == Reads::dates) analysis.dates.push_back(at);
-    analysis.local = !told.facts.reports_definitions;
+    analysis.local = told.facts.definitions_polled && !told.facts.reports_definitions;
     analysis.verdict = judgement.verdict;
     analysis.why = std::move(judgement.why);
   } catch (const MalformedTree& malformed) {

@@ -69,6 +69,23 @@ std::string Database::State::definitions_now() {
   });
 }
 
+void Database::State::report_definitions() noexcept {
+  try {
+    on_standing([](auto& connection) {
+      try {
+        connection->run(std::string("begin read write; ")
+                            .append(sql::track_report_definitions.text)
+                            .append("; commit"));
+      } catch (...) {  // as it was; then rethrown
+        connection->rollback();
+        throw;
+      }
+      return true;
+    });
+  } catch (const std::exception&) {  // no right to write, or no server
+  }
+}
+
 Analysis Database::analyse(std::string_view sql, const Promises& promises) {
   return state().analyse(sql, promises);
 }

@@ -23,7 +23,8 @@ class DefinitionWatch {
     std::function<std::string()> look;
     std::function<void()> changed;  ///< Must not throw.
   };
-  DefinitionWatch(std::chrono::nanoseconds pause, Ways ways) : pause_(pause), ways_(std::move(ways)) {}
+  DefinitionWatch(std::chrono::nanoseconds pause, Ways ways)
+      : pause_(pause), ways_(std::move(ways)) {}
   DefinitionWatch(const DefinitionWatch&) = delete;
   DefinitionWatch& operator=(const DefinitionWatch&) = delete;
   /// Blocks for the look that is under way.

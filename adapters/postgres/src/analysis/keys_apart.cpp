@@ -3,9 +3,9 @@
 namespace querymark::postgres {
 namespace {
 
-constexpr int kFunction = 3;                      // as the server numbers entries
-constexpr std::int64_t kUnnest = 2331;            // unnest(anyarray)
-constexpr std::int64_t kOrdinality = 2;           // its column, behind the elements
+constexpr int kFunction = 3;             // as the server numbers entries
+constexpr std::int64_t kUnnest = 2331;   // unnest(anyarray)
+constexpr std::int64_t kOrdinality = 2;  // its column, behind the elements
 
 // The parameter of `unnest($n)`.
 std::optional<std::int64_t> parameter_of(const Node& entry) {
@@ -46,10 +46,8 @@ std::optional<Sense> sense_of_elements(Oid array, const Facts& facts) {
 }
 
 std::size_t uses_of_first(const Node& part) {
-  std::size_t uses = part.is("PARAM") && part.number("paramkind") == 0 &&
-                             part.number("paramid") == 1
-                         ? 1
-                         : 0;
+  std::size_t uses =
+      part.is("PARAM") && part.number("paramkind") == 0 && part.number("paramid") == 1 ? 1 : 0;
   for (const Node& item : part.items()) uses += uses_of_first(item);
   for (const auto& [name, value] : part.fields()) uses += uses_of_first(value);
   return uses;
@@ -57,8 +55,8 @@ std::size_t uses_of_first(const Node& part) {
 
 bool looks_at_several_rows(const Node& query, const Node& output) {
   if (!query["limitCount"].none() || !query["limitOffset"].none() || query.flag("hasWindowFuncs") ||
-      query.flag("hasDistinctOn") || query.flag("hasTargetSRFs") ||
-      !query["groupingSets"].none() || !query["setOperations"].none())
+      query.flag("hasDistinctOn") || query.flag("hasTargetSRFs") || !query["groupingSets"].none() ||
+      !query["setOperations"].none())
     return true;
   const bool grouped =
       !query["groupClause"].none() || query.flag("hasAggs") || !query["havingQual"].none();

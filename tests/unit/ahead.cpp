@@ -99,6 +99,15 @@ TEST_CASE("prefetch: what the policy does not want, or the executor can't take, 
   query.prefetch(1);
   f.settle();
   CHECK(f.loader.loads == 1);
+  const auto tier = std::make_shared<FakeTier>();
+  fill(tier, {2});
+  Refreshing other;
+  other.source->attach(tier);
+  CHECK(other.prepare(kSql)
+            .tag(tag("a"))
+            .policy({.cache_if = odd})
+            .warm_up(std::vector<int>{2})
+            .missing == 1);
   static_cast<void>(f.offload->drain(10s));
   f.prepare("select other where n = ?").prefetch(1);
   CHECK(f.cache.stats().refreshes_refused == 1);

@@ -29,7 +29,7 @@ EntryRef in_memory(Source& source, const ReadRequest& request) {
 }  // namespace
 
 void prefetch(Source& source, ReadRequest& request) {
-  if (!request.options.cached || in_memory(source, request) || !request.wanted()) return;
+  if (!request.options.cached || in_memory(source, request)) return;
   refresh_later(source, request);
 }
 
@@ -43,7 +43,6 @@ ReadResult warm(Source& source, ReadRequest& request) {
     read.entry = std::move(entry);
     return read;
   }
-  if (!request.wanted()) return {};
   request.only_tiers = true;
   return blocking_read(source, request);
 }

@@ -41,6 +41,16 @@ vector<ParameterView> elements(const T& list) {
 
 }  // namespace
 
+TEST_CASE("parameters: a member may begin without any", "[key]") {
+  struct Call {
+    std::string sql;
+    Parameters parameters = {};
+  };
+  const Call call{.sql = "select 1"};
+  CHECK(call.parameters.empty());
+  CHECK(key(call.parameters) == key());
+}
+
 TEST_CASE("parameters: what is gathered at run time has the key of what is written out",
           "[parameters]") {
   Parameters gathered;

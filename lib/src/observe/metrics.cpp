@@ -133,6 +133,13 @@ struct Family {
 
 }  // namespace
 
+void Metrics::take(Row& row, const Metric& metric, MetricValue value) {
+  if (metric.kind == MetricKind::label)
+    row.labels.push_back({std::string(metric.name), std::get<std::string>(std::move(value))});
+  else
+    row.values.push_back({metric, std::move(value)});
+}
+
 void Metrics::add_row(Row row) {
   require_labels(row.labels);
   for (MetricLabel& label : row.labels) label.value = detail::as_utf8(label.value);

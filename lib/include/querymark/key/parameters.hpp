@@ -35,7 +35,9 @@ concept HasParameterTraits =
 /// parameter is a std::vector.) Owns copies. Not thread-safe.
 class Parameters {
  public:
+  Parameters() = default;
   template <HasParameterTraits... Args>
+    requires(sizeof...(Args) > 0)
   explicit Parameters(const Args&... args) {
     all_.reserve(sizeof...(Args));
     (add(args), ...);

@@ -36,10 +36,7 @@ class Metrics {
   Metrics& add(const Stats& stats, MetricLabels labels = {}) {
     Row row{MetricsOf<Stats>::kGroup, std::move(labels), {}};
     visit_metrics(stats, [&](const Metric& metric, MetricValue value) {
-      if (metric.kind == MetricKind::label)
-        row.labels.push_back({std::string(metric.name), std::get<std::string>(std::move(value))});
-      else
-        row.values.push_back({metric, std::move(value)});
+      take(row, metric, std::move(value));
     });
     add_row(std::move(row));
     return *this;
@@ -66,6 +63,7 @@ class Metrics {
     MetricLabels labels;
     std::vector<Number> values;
   };
+  static void take(Row& row, const Metric& metric, MetricValue value);
   void add_row(Row row);
   static void add_up(Row& known, const Row& more);
   static void append_values(std::string& text, const Row& row, std::string_view before);

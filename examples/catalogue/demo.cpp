@@ -87,8 +87,9 @@ Report run(const Arguments& arguments, Interrupts& interrupts) {
       fmt::format("measured direct and cached answers in {:.1f} s", seconds_since(measuring)));
   report.exercised = exercise(arguments.automatic);
   if (arguments.place.keep && !arguments.place.private_server)
-    progress.done(fmt::format("kept; to ask it: {} --db '{}' --tier {}", arguments.programs.service,
-                              place->label(), files.tier));
+    progress.done(fmt::format("kept; to ask it: {} --db '{}' --tier {}{}",
+                              arguments.programs.service, place->label(), files.tier,
+                              arguments.automatic ? " --automatic" : ""));
   report.seconds = seconds_since(began);
   return report;
 }

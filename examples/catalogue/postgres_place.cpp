@@ -135,10 +135,15 @@ class PostgresPlace final : public Place {
       if (found_.querymark) {
         run_bound(plain, "delete from querymark.log where namespace = $1", kNamespace);
         run_bound(plain, "delete from querymark.consumer where namespace = $1", kNamespace);
+        if (tracked_)
+          run_bound(plain,
+                    "delete from querymark.log where namespace = '*' and starts_with(target, $1)",
+                    std::string(kPostgresSchema) + ':');
         if (tracked_ && !found_.event_triggers)
           plain.exec(
               "drop event trigger if exists querymark_definitions;"
-              "drop event trigger if exists querymark_drops");
+              "drop event trigger if exists querymark_drops;"
+              "drop event trigger if exists querymark_departures");
         return;
       }
       plain.exec("drop schema if exists querymark cascade");

@@ -182,7 +182,7 @@ std::string Report::precision_table() const {
   const auto number = [&](const char* what, std::uint64_t Precision::* field) {
     return row(what, [&](const Column& c) { return grouped(sum_of(c.precisions).*field); });
   };
-  std::string text = "\nWhat every 16th write did to all answers that the other instance held\n\n";
+  std::string text = "\nWhat every 17th write did to all answers that the other instance held\n\n";
   text += row("", [](const Column& c) { return std::string(c.name); });
   text += number("answers held", &Precision::held);
   text += number("invalidated", &Precision::invalidated);

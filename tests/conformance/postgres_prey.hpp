@@ -247,6 +247,8 @@ insert into secret select n, n % 4 from generate_series(1, 6) n on conflict do n
         "begin atomic select count(*) from part where item = x; end",
         "alter table sale detach partition sale_2",
         "alter table sale detach partition sale_2 concurrently",
+        "alter table sale detach partition sale_2 concurrently",
+        "alter table sale detach partition sale_2 finalize",
         "alter table sale attach partition sale_2 for values in (2)",
         "alter table sale attach partition sale_2 for values in (2)",
         "create table sale_5 partition of sale for values in (5); insert into sale values ({n}, 5, "

@@ -226,6 +226,29 @@ TEST_CASE("postgres track: changes of definitions are reported, by whoever makes
   CHECK(db.reported("refresh materialized view concurrently m") == Texts{"relation public:m"});
 }
 
+TEST_CASE("postgres track: a partition that leaves while others read is reported as it leaves",
+          "[track]") {
+  const Tracked db(
+      "create table sale (id int, region int, primary key (id, region)) partition by list (region);"
+      "create table sale_1 partition of sale for values in (1)");
+  db.track({.tables = {"sale"}, .routes = {{"id"}}});
+  db.shop.execute("insert into sale values (7, 1)");
+  db.shop.execute("delete from querymark.log");
+  pqxx::connection reader(db.shop.url());
+  pqxx::work reading(reader);
+  reading.exec("select id from sale");
+  // It is gone for new statements at once. Then it waits for the reader, and gives up: no statement has ended.
+  pqxx::connection leaver(db.shop.url());
+  pqxx::nontransaction leaving(leaver);
+  leaving.exec("set lock_timeout = '100ms'");
+  CHECK_THROWS_WITH(leaving.exec("alter table sale detach partition sale_1 concurrently"),
+                    Catch::Contains("lock timeout"));
+  REQUIRE(db.shop.number("select count(*) from sale") == 0);
+  CHECK(db.logged() == Texts{"schema schema"});
+  reading.commit();
+  leaving.exec("alter table sale detach partition sale_1 finalize");
+}
+
 TEST_CASE("postgres track: a column by which rows are reported can't go, or be renamed",
           "[track]") {
   const Tracked db(kItems);

@@ -57,6 +57,16 @@ begin
   end if;
 end $$;
 
+-- A partition that is detached concurrently is gone for new statements from the first transaction of the two on, in which
+-- nothing but this runs. The second may come late, or never. No function can do it, so the client's text has the words.
+create function querymark.report_departures() returns event_trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp as $$
+begin
+  if coalesce(current_query() ~* 'detach.*concurrently', true) then
+    insert into querymark.log (namespace, kind, target) values ('*', 'schema', 'schema');
+  end if;
+end $$;
+
 -- A part of a name, as the library writes it.
 create function querymark.tracked_name(part text) returns text language sql immutable
   return pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
@@ -117,7 +127,7 @@ exception when insufficient_privilege then
   null;
 end $$;
 
-revoke all on function querymark.report_definitions(), querymark.report_drops(), querymark.check_routes(),
+revoke all on function querymark.report_definitions(), querymark.report_drops(), querymark.report_departures(), querymark.check_routes(),
   querymark.adopt_members(), querymark.tracked_name(text) from public;
 
 insert into querymark.schema (version, name) values (8, '0008_tracked.sql');

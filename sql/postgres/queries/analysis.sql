@@ -142,6 +142,6 @@ select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenable
 -- name: analysed_database
 select array(select c.oid from pg_collation c where not c.collisdeterministic) as loose,
        current_setting('server_encoding') = 'UTF8' as utf8,
-       (select count(*) = 2 from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
-         where e.evtname in ('querymark_definitions', 'querymark_drops') and e.evtenabled = 'A'
+       (select count(*) = 3 from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+         where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures') and e.evtenabled = 'A'
            and p.pronamespace = 'querymark'::regnamespace) as reports_definitions

@@ -72,7 +72,7 @@ select p.proname::text as name, p.prosrc as source,
 select (select r.rolsuper from pg_roles r where r.rolname = current_user) as may,
        array(select e.evtname::text || ' ' || e.evtenabled::text
                from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
-              where e.evtname in ('querymark_definitions', 'querymark_drops')
+              where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures')
                 and p.pronamespace = 'querymark'::regnamespace
               order by 1) as events
 

@@ -24,7 +24,9 @@ struct EventTrigger {
 };
 constexpr std::array kEvents{
     EventTrigger{"querymark_definitions", "ddl_command_end", "report_definitions"},
-    EventTrigger{"querymark_drops", "sql_drop", "report_drops"}};
+    EventTrigger{"querymark_drops", "sql_drop", "report_drops"},
+    EventTrigger{"querymark_departures", "ddl_command_start when tag in ('ALTER TABLE')",
+                 "report_departures"}};
 
 struct Events {
   bool may_make = false;

@@ -8,7 +8,8 @@
 
 // Triggers by which tables report what writes change in them, whoever writes. They stand on each partition and
 // child, and fire under every session_replication_role. What they do not see: a table that a superuser edits in
-// the catalogue, and rows that logical replication applies, unless the triggers are for each row
+// the catalogue, definitions that one changes with event triggers switched off (`event_triggers` of PostgreSQL 17, the
+// single-user mode), and rows that logical replication applies, unless the triggers are for each row
 // (TrackOptions::row_level); those of tables that a subscription feeds are.
 
 namespace querymark::postgres {

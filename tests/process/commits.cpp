@@ -147,7 +147,7 @@ bool follows(Child& reader, const std::pair<double, std::string>& commit) {
 TEST_CASE("commits: a server that crashes under load loses nobody a commit, and all go on",
           "[process]") {
   PostgresServer server;
-  const PostgresWorld world{.shop = PgShop(server), .dir = {}};
+  const PostgresWorld world{.shop = PgShop(server), .dir = TempDir()};
   Child reader({SHOP_AGENT, world.address()});
   Storm storm(world);
   for (int i = 0; i < 20; ++i) CHECK(follows(reader, storm.commit()));

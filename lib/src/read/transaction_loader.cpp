@@ -27,8 +27,8 @@ Route TransactionLoader::into(ReadTransaction& transaction, const Route& of, std
       origin.session != (session == nullptr ? std::string_view() : std::string_view(*session)))
     throw ConfigError(
         "a query is read in a transaction of its own database, under the same settings; this one "
-        "is "
-        "of another: " +
+        "is of "
+        "another: " +
         excerpt(sql, kShownOfSql));
   return {source, std::make_shared<TransactionLoader>(source, transaction)};
 }

@@ -151,11 +151,11 @@ class PostgresBackend final : public Backend {
   [[nodiscard]] std::string greeting() const override {
     return std::string("set search_path to ") + kPostgresSchema;
   }
-  // The event triggers would tell of it; switching these off tells nobody.
+  // In the catalogue, of which no event trigger tells. The second edit has sessions look at it again.
   [[nodiscard]] std::string sabotage() const override {
-    return "alter event trigger querymark_definitions disable; "
-           "alter table package disable trigger querymark_update; "
-           "alter event trigger querymark_definitions enable always";
+    return "update pg_trigger set tgenabled = 'D' "
+           "where tgrelid = 'package'::regclass and tgname = 'querymark_update'; "
+           "update pg_class set relname = relname where oid = 'package'::regclass";
   }
 
  private:

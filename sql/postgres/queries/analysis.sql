@@ -131,7 +131,7 @@ with named (oid) as (
 )
 select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, e.xmin, p.xmin)
                                from pg_event_trigger e left join pg_proc p on p.oid = e.evtfoid
-                              where e.evtname in ('querymark_definitions', 'querymark_drops') order by 1), ', ')
+                              where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures') order by 1), ', ')
        || case when $1::bool
                then (select concat_ws(' ', '; ', count(*),
                                       sum(hashtextextended(concat_ws(' ', k.kind, k.id, k.version), 0)::numeric)) from piece k)

@@ -64,7 +64,8 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
   // What only a file has: an inode, a boot, a rewind, a copy of the schema in each connection; and
   // transactions of several statements, where a server takes one.
   CHECK(only_in(sqlite::sql::kStatements, postgres::sql::kStatements) ==
-        std::set<std::string>{"callers_settings",
+        std::set<std::string>{"aggregate_named",
+                              "callers_settings",
                               "claim_file",
                               "consumer_forget_flush",
                               "consumer_forgive",
@@ -115,6 +116,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "ask_report",
                               "backend",
                               "begin_write",
+                              "definitions_now",
                               "deliveries_forgive",
                               "deliveries_pay_flush",
                               "deliveries_record",
@@ -131,6 +133,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "pin_log_session",
                               "pin_own_session",
                               "pin_session",
+                              "promised_reads",
                               "prove_session",
                               "prove_session_customs",
                               "prune_recorded",

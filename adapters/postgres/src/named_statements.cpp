@@ -44,6 +44,7 @@ std::vector<ResultSet> Connection::query_named(std::span<const NamedCall> calls)
   const Call call{.doing = doing, .timeout = settings_.statement_timeout, .own = calls[0].sql.name};
   std::deque<Bound> bound;  // stays where it is
   std::vector<Step> steps;
+  steps.reserve(calls.size());
   for (const NamedCall& named : calls)
     steps.push_back(
         {.text = named.sql.name, .bound = &bound.emplace_back(named.values), .prepared = true});
@@ -60,6 +61,7 @@ std::vector<ResultSet> Connection::query_named(std::span<const NamedCall> calls)
     });
   });
   std::vector<ResultSet> rows;
+  rows.reserve(results.size());
   for (const ResultHandle& result : results) rows.push_back(rows_of(result.get()));
   return rows;
 }

@@ -151,6 +151,7 @@ class Questions {
       return;
     }
     std::vector<Connection::NamedCall> calls;
+    calls.reserve(all_.size());
     for (const Question& question : all_) calls.push_back({question.sql, question.views});
     const std::vector<ResultSet> answers = connection_.query_named(calls);
     for (std::size_t at = 0; at < answers.size(); ++at) all_[at].learn(answers[at], facts);

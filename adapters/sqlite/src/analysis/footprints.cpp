@@ -92,7 +92,7 @@ class Footprints {
     if (!ascii::equal(text.column, "value") || text.qualifier.empty()) return std::nullopt;
     for (const ItemText& item : text_.items)
       if (item.list && ascii::equal(item.alias, text.qualifier))
-        return RouteValue{.parameter = *item.list, .elements = true};
+        return RouteValue{.parameter = item.list, .elements = true};
     return std::nullopt;
   }
 

@@ -123,7 +123,7 @@ asio::awaitable<void> write(beast::tcp_stream& stream, Response& response, bool 
 // for a moment, and thrown away.
 asio::awaitable<void> part(beast::tcp_stream& stream) {
   error_code done;
-  static_cast<void>(stream.socket().shutdown(tcp::socket::shutdown_send, done));
+  if (stream.socket().shutdown(tcp::socket::shutdown_send, done)) co_return;
   std::array<char, 4096> ignored{};
   stream.expires_after(kFarewell);
   while (!done)

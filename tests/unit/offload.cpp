@@ -235,6 +235,7 @@ TEST_CASE("offload: a task that runs for too long is told of once, and asked to 
   SECTION("told of") {
     Held held;
     CHECK(offload.submit("a", &kMe, held.task(), "sum") == Offloaded::accepted);
+    held.await_begin();
     const OffloadEntry entry = late.get_future().get();
     CHECK(entry.kind == "sum");
     CHECK(entry.key == "a");

@@ -163,6 +163,7 @@ TEST_CASE("warm-up: old values that a policy would serve are none to start with"
   const auto query =
       f.prepare(kSql).tag(tag("a")).ttl(10s).policy({.serve_stale = 1h, .hard_timeout = 1h});
   static_cast<void>(query(1));
+  f.settle();  // what the load has brought is stored
   tier->values.clear();
   f.clock.advance(11s);
   const WarmUp warm = query.warm_up(std::vector<int>{1});

@@ -92,6 +92,16 @@ class ManyReads {
       if (std::holds_alternative<Wanted>(one.action)) those.push_back(&one);
     return those;
   }
+  // Those of them that are about the same tier as the first.
+  template <class Wanted>
+  std::vector<One*> at_one_tier() {
+    std::vector<One*> those = at<Wanted>();
+    if (those.empty()) return those;
+    const SharedTier* const tier = std::get<Wanted>(those.front()->action).tier;
+    std::erase_if(those,
+                  [tier](const One* one) { return std::get<Wanted>(one->action).tier != tier; });
+    return those;
+  }
   // All of the caller's code that runs on the way may read.
   template <class Work>
   void inside(Work&& work) {
@@ -142,15 +152,13 @@ class ManyReads {
   }
 
   bool poll() {
-    const auto those = at<ReadMachine::PollTier>();
-    if (those.empty()) return false;
-    SharedTier* const tier = std::get<ReadMachine::PollTier>(those.front()->action).tier;
-    std::vector<One*> asking;
+    const auto asking = at_one_tier<ReadMachine::PollTier>();
+    if (asking.empty()) return false;
+    SharedTier* const tier = std::get<ReadMachine::PollTier>(asking.front()->action).tier;
     std::vector<TierRead> wanted;
-    for (One* const one : those) {
+    wanted.reserve(asking.size());
+    for (const One* const one : asking) {
       const auto& ask = std::get<ReadMachine::PollTier>(one->action);
-      if (ask.tier != tier) continue;
-      asking.push_back(one);
       wanted.push_back({.name = ask.name, .judge = ask.judge});
     }
     inside([&] { static_cast<void>(tier->read(source_.options().scope.namespace_name, wanted)); });
@@ -192,15 +200,13 @@ class ManyReads {
   }
 
   bool store() {
-    const auto those = at<ReadMachine::StoreShared>();
-    if (those.empty()) return false;
-    SharedTier* const tier = std::get<ReadMachine::StoreShared>(those.front()->action).tier;
-    std::vector<One*> storing;
+    const auto storing = at_one_tier<ReadMachine::StoreShared>();
+    if (storing.empty()) return false;
+    SharedTier* const tier = std::get<ReadMachine::StoreShared>(storing.front()->action).tier;
     std::vector<TierPut> values;
-    for (One* const one : those) {
+    values.reserve(storing.size());
+    for (const One* const one : storing) {
       const auto& wants = std::get<ReadMachine::StoreShared>(one->action);
-      if (wants.tier != tier) continue;
-      storing.push_back(one);
       values.push_back({.name = wants.name, .value = wants.value});
     }
     inside([&] { tier->put_many(source_.options().scope.namespace_name, values); });

@@ -34,6 +34,8 @@ std::size_t find_outside(Tokens tokens, std::size_t from, Is is) {
   return tokens.size();
 }
 
+bool is_comma(const Token& token) { return token.is_symbol(","); }
+
 bool has_outside(Tokens tokens, std::initializer_list<std::string_view> words) {
   if (tokens.empty()) return false;
   return find_outside(tokens, 0, [&](const Token& token) { return is_one_of(token, words); }) <
@@ -94,8 +96,7 @@ std::optional<std::vector<ValueText>> values_in(Tokens tokens) {
   if (const auto list = list_in(tokens)) return std::vector{*list};
   std::vector<ValueText> values;
   for (std::size_t begin = 0; begin <= tokens.size();) {
-    const std::size_t end =
-        find_outside(tokens, begin, [](const Token& token) { return token.is_symbol(","); });
+    const std::size_t end = find_outside(tokens, begin, is_comma);
     auto value = value_in(tokens.subspan(begin, end - begin));
     if (!value) return std::nullopt;
     values.push_back(std::move(*value));
@@ -217,7 +218,7 @@ class FromReader {
       skip_group();
     } else if (take_word("on")) {
       const std::size_t end = find_outside(
-          tokens_, at_, [](const Token& token) { return token.is_symbol(",") || joins(token); });
+          tokens_, at_, [](const Token& token) { return is_comma(token) || joins(token); });
       item.on = equalities_in(tokens_.subspan(at_, end - at_), rules_);
       at_ = end;
     }
@@ -294,9 +295,7 @@ bool is_column(Tokens tokens, std::string_view qualifier, std::string_view name)
 
 // The part of a list with commas that begins there.
 Tokens part_at(Tokens tokens, std::size_t from, std::size_t end) {
-  std::size_t at = from;
-  while (at < end && !(tokens[at].depth == tokens.front().depth && tokens[at].is_symbol(","))) ++at;
-  return tokens.subspan(from, at - from);
+  return tokens.subspan(from, std::min(end, find_outside(tokens, from, is_comma)) - from);
 }
 
 // Whose rows are told by the first column: the alias of the list of keys; empty: nobody's. `from` is where FROM stands.

@@ -6,6 +6,7 @@
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
+#include "read/served.hpp"
 
 namespace querymark::detail {
 namespace {
@@ -20,10 +21,7 @@ EntryRef in_memory(Source& source, const ReadRequest& request) {
     required = ids_of(targets);
   }
   EntryRef entry = source.find_old(request.call, required);
-  const bool fresh = entry && source.marks().trusted(now) &&
-                     source.glance(*entry, now, source.max_age(request.options), required) ==
-                         Source::Verdict::fresh;
-  return fresh ? std::move(entry) : EntryRef();
+  return entry && served(source, *entry, request, now, required) ? std::move(entry) : EntryRef();
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
 #include "read/detached.hpp"
+#include "read/served.hpp"
 
 // Why a difference proves a fault. The load sees what was committed before it, at least. After it the log is
 // caught up with, so the marks have all invalidations of what the load has seen. Where they still let the old
@@ -24,12 +25,6 @@
 
 namespace querymark {
 namespace {
-
-bool served(const Source& source, const Entry& entry, const ReadRequest& request,
-            MonotonicTime now) {
-  return source.marks().trusted(now) &&
-         source.glance(entry, now, source.max_age(request.options), {}) == Source::Verdict::fresh;
-}
 
 void report(Source& source, const ReadRequest& request) {
   const MarkUpdate everything = MarkUpdate::everything();
@@ -47,7 +42,7 @@ void audit(Source& source, ReadRequest& request, const std::string& /*name*/) {
   ReadCounters& counters = request.call.view.prefix->record().counters;
   const MonotonicTime now = core.clock.coarse_now();
   const EntryRef kept = source.find_old(request.call, {});
-  if (!kept || !served(source, *kept, request, now)) return;  // nobody is served it any more
+  if (!kept || !served(source, *kept, request, now, {})) return;  // nobody is served it any more
   const Loaded fresh = request.load({.prefix = KeyPrefixRef(request.call.view.prefix),
                                      .parameters = request.call.view.parameters,
                                      .hash = request.call.hash,

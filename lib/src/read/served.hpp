@@ -11,9 +11,8 @@ namespace querymark {
 [[nodiscard]] inline bool served(const Source& source, const Entry& entry,
                                  const ReadRequest& request, MonotonicTime now,
                                  std::span<const TargetId> required) {
-  return source.marks().trusted(now) &&
-         source.glance(entry, now, source.max_age(request.options), required) ==
-             Source::Verdict::fresh;
+  return source.marks().trusted(now) && source.glance(entry, now, source.max_age(request.options),
+                                                      required) == Source::Verdict::fresh;
 }
 
 }  // namespace querymark

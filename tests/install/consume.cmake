@@ -1,5 +1,5 @@
 # Installs the build into a scratch prefix, then builds and runs a consumer against it: by find_package and, for
-# the same sources, by pkg-config. Arguments: BUILD, SOURCE, SCRATCH, COMPONENTS (comma-separated), CXX.
+# the same sources, by pkg-config. Arguments: BUILD, ROOT, SOURCE, SCRATCH, COMPONENTS (comma-separated), CXX.
 include("${CMAKE_CURRENT_LIST_DIR}/must.cmake")
 
 # What an application may compile its own code with. (CMake and pkg-config would make ours a system's headers, of which
@@ -24,12 +24,22 @@ foreach(component IN LISTS components)
   endif()
 endforeach()
 
+# Which headers nobody has compiled alone yet: what a source of ours includes first was, when that was built.
+file(GLOB_RECURSE alone RELATIVE "${SCRATCH}/prefix/include" "${SCRATCH}/prefix/include/querymark/*.hpp")
+file(GLOB_RECURSE own "${ROOT}/lib/src/*.cpp" "${ROOT}/adapters/*.cpp")
+foreach(source IN LISTS own)
+  file(STRINGS "${source}" first REGEX "^#include" LIMIT_COUNT 1)
+  if(first MATCHES "\"(querymark/.*)\"")
+    list(REMOVE_ITEM alone "${CMAKE_MATCH_1}")
+  endif()
+endforeach()
+
 # Each component alone too: it must not need the others' packages.
 foreach(wanted IN ITEMS "${COMPONENTS}" ${components})
   string(REPLACE "," "-" name "${wanted}")
   set(headers "")
   if(wanted STREQUAL COMPONENTS)
-    set(headers "${SCRATCH}/prefix/include")
+    list(JOIN alone "," headers)
   endif()
   must("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/${name}" -G Ninja
        "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCOMPONENTS=${wanted}" "-DHEADERS=${headers}"
@@ -54,7 +64,7 @@ foreach(component IN LISTS components)
   list(APPEND modules querymark-${component})
   list(APPEND defines -DWITH_${component})
 endforeach()
-# Twice: where it was installed, and moved from there.
+# Twice: where it was installed, and moved from there, when the headers need only be found.
 foreach(place prefix moved)
   if(place STREQUAL "moved")
     file(RENAME "${SCRATCH}/prefix" "${SCRATCH}/moved")
@@ -65,17 +75,28 @@ foreach(place prefix moved)
     OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
   set(program "${SCRATCH}/by_pkg_config_${place}")
+  set(object "${SCRATCH}/consumer.o")
   separate_arguments(strict UNIX_COMMAND "${warnings}")
-  must("${CXX}" -std=c++20 ${strict} ${defines} "${SOURCE}/consumer/consumer.cpp" -o "${program}" ${flags})
+  if(place STREQUAL "prefix")
+    must("${CXX}" -std=c++20 ${strict} ${defines} -c "${SOURCE}/consumer/consumer.cpp" -o "${object}" ${flags})
+  else()
+    must("${CXX}" -std=c++20 ${defines} -M "${SOURCE}/consumer/consumer.cpp" ${flags})
+  endif()
+  must("${CXX}" "${object}" -o "${program}" ${flags})
   must("${program}" "${program}.db")
   message(STATUS "${said}")
 endforeach()
 
 # Other compilers, where they are installed.
+file(REAL_PATH "${CXX}" ours)
 list(FILTER flags INCLUDE REGEX "^-[ID]")
 foreach(other g++ clang++-14 clang++-19)
   find_program(found_${other} ${other})
+  set(theirs "${ours}")
   if(found_${other})
+    file(REAL_PATH "${found_${other}}" theirs)
+  endif()
+  if(NOT theirs STREQUAL ours)
     must("${found_${other}}" -std=c++20 -fsyntax-only ${strict} ${defines} "${SOURCE}/consumer/consumer.cpp" ${flags})
   endif()
 endforeach()

@@ -38,10 +38,10 @@ std::string text(int i, std::size_t size) {
 
 TEST_CASE("literal texts: SQL texts count against the budget, and go with their entries",
           "[literals]") {
-  constexpr std::size_t kMemory = 8U << 20U;
+  constexpr std::size_t kMemory = 2U << 20U;
   const std::size_t size = GENERATE(10, 300, 5'000, 100'000);
   Fixture f(kMemory);
-  const int count = static_cast<int>(std::min<std::size_t>(40'000, 5 * kMemory / size));
+  const int count = static_cast<int>(std::min<std::size_t>(10'000, 5 * kMemory / size));
   for (int i = 0; i < count; ++i) {
     (void)f.ask(text(i, size));
     if (i % 16 == 0 && f.taken() > kMemory) FAIL("took " << f.taken() << " after " << i);
@@ -55,7 +55,7 @@ TEST_CASE("literal texts: SQL texts count against the budget, and go with their 
 
 TEST_CASE("literal texts: a text larger than a shard is not kept, and evicts nobody",
           "[literals]") {
-  constexpr std::size_t kMemory = 8U << 20U;
+  constexpr std::size_t kMemory = 2U << 20U;
   Fixture f(kMemory);
   (void)f.ask("select 1");
   CHECK(f.ask(text(1, kMemory)).outcome().stored == Stored::oversize);

@@ -10,17 +10,18 @@ namespace querymark::bench {
 
 class ItemFile;
 
-/// The figures of `read`: microseconds for one read, one thread.
+/// The figures of `read`: microseconds for one read.
 class Readings {
  public:
   Readings(const Options& options, Report& report) : options_(options), report_(report) {}
 
-  /// `work()` does `count` reads and returns the nanoseconds that they took. Its first run warms
-  /// up.
+  /// `work()` does `count` reads on each of the threads and returns the nanoseconds that they took.
+  /// Its first run warms up.
   template <class Work>
-  void add(std::string_view subject, std::uint32_t count, Work&& work) {
+  void add(std::string_view subject, std::uint32_t count, Work&& work, std::size_t threads = 1) {
     if (!options_.wants(subject)) return;
-    Figure figure{.bench = "read", .subject = std::string(subject), .unit = "us"};
+    Figure figure{
+        .bench = "read", .subject = std::string(subject), .threads = threads, .unit = "us"};
     for (std::size_t run = 0; run <= options_.runs; ++run) {
       const double us = work() / 1000 / count;
       if (run > 0) figure.runs.push_back(us);

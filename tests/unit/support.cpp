@@ -78,6 +78,17 @@ TEST_CASE("bytes: plain UTF-8 is neither malformed, nor overlong, nor NUL", "[by
     CHECK_FALSE(is_plain_utf8(bad));
     CHECK_FALSE(is_plain_utf8("a" + std::string(bad)));
   }
+  for (std::size_t at = 0; at < 24; ++at) {  // eight bytes at a time must see each
+    for (const char bad : {'\0', '\x80', '\xFF'}) {
+      std::string text(24, '\x7F');
+      CHECK(is_plain_utf8(text));
+      text[at] = bad;
+      CHECK_FALSE(is_plain_utf8(text));
+    }
+    std::string text(24, '\x01');
+    text.insert(at, "\u00fc");
+    CHECK(is_plain_utf8(text));
+  }
 }
 
 TEST_CASE("bytes: a reader that failed once fails from then on", "[bytes]") {

@@ -11,13 +11,15 @@
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/mutex.hpp"
 #include "querymark/tier/breaker.hpp"
+#include "readers.hpp"
+#include "statement.hpp"
 #include "tier_file.hpp"
 #include "turn.hpp"
 
 // Who may hold up whom.
-//   get         takes any reader that is free (try_lock); none: skipped. In WAL mode SQLite's
-//   readers
-//               wait for no writer.
+//   read        takes any reader that is free (try_lock), the one that its thread had last before
+//               others: threads that read at once keep to connections of their own. None: skipped.
+//               In WAL mode SQLite's readers wait for no writer.
 //   put         takes the writer's turn within kPatience; else skipped
 //   invalidate  (the worker), newest, stats   wait for `applier`, a connection of their own
 // Each connection waits for other processes' locks up to busy_timeout, the deadline of a call. A
@@ -31,6 +33,8 @@ namespace querymark {
 namespace {
 
 namespace sql = file_tier::sql;
+using file_tier::Reader;
+using file_tier::Readers;
 using file_tier::TierConnection;
 using file_tier::TierFile;
 using sqlite::Connection;
@@ -42,12 +46,21 @@ std::size_t entry_bytes(std::size_t value, std::size_t targets) {
   return value + 200 + targets * 100;
 }
 
-constexpr std::size_t kReaders = 16;
 constexpr std::chrono::milliseconds kPatience{2};
 constexpr std::size_t kTogether = 100;  // in one transaction: others write, too
+// A look at where the path leads costs a fifth of a hit.
+constexpr std::chrono::milliseconds kLookEvery{1};
+// A read that comes so soon after the last one is one of many: they share a snapshot.
+constexpr std::chrono::microseconds kSoon{250};
 // Opening waits longer than reading: several processes may create the file at once.
 constexpr std::chrono::seconds kOpenTimeout{5};
 constexpr std::uint64_t kCheckEvery = 1024;  // stores between two looks at the counter of bytes
+
+// Columns of the statement `get`.
+enum : std::uint8_t { kNamespace, kEpoch, kHorizon, kValue };
+
+// Which reader this thread had last, of any tier: where to begin.
+thread_local std::size_t last_reader = 0;
 
 // Nothing but what memory lacks for makes it empty.
 TierFailure failure(bool tried, const char* why) noexcept {
@@ -71,12 +84,6 @@ struct FileTier::State {
   State(const std::string& path, FileTierOptions opts)
       : options(std::move(opts)), file(canonical(path)) {}
 
-  struct Reader {
-    Mutex mutex;
-    std::unique_ptr<TierConnection> connection QUERYMARK_GUARDED_BY(mutex);
-    std::atomic<std::int64_t> since{0};  // when its call began; zero: none runs
-  };
-
   // Makes `connection` one to what the path leads to now.
   TierConnection& follow(std::unique_ptr<TierConnection>& connection, Connection::Use use,
                          TierFile::Wait wait) {
@@ -84,6 +91,13 @@ struct FileTier::State {
     connection.reset();
     connection = file.open(use, options.busy_timeout, wait);
     return *connection;
+  }
+
+  TierConnection& follow(Reader& reader, MonotonicTime now) QUERYMARK_REQUIRES(reader.mutex) {
+    if (reader.connection && now - reader.looked < kLookEvery) return *reader.connection;
+    TierConnection& tier = follow(reader.connection, Connection::Use::read, TierFile::Wait::no);
+    reader.looked = now;
+    return tier;
   }
 
   std::optional<TierFailure> skip(const char* why) noexcept {
@@ -94,12 +108,12 @@ struct FileTier::State {
   // Runs `work` on the connection unless the breaker forbids it, and tells it what came of it.
   // Whatever fails closes the connection: the next call opens it anew.
   template <class Work>
-  std::optional<TierFailure> guarded(Breaker& breaker, std::unique_ptr<TierConnection>& connection,
+  std::optional<TierFailure> guarded(Breaker& breaker, MonotonicTime began,
+                                     std::unique_ptr<TierConnection>& connection,
                                      Work&& work) noexcept {
-    const MonotonicTime began = options.clock->now();
     if (!breaker.allows(began)) return skip("slow or failing a moment ago");
     try {
-      work(connection);
+      work();
       const MonotonicTime ended = options.clock->now();
       if (ended - began > options.busy_timeout)
         breaker.failed(ended);
@@ -114,21 +128,37 @@ struct FileTier::State {
     }
   }
 
-  std::optional<SharedValue> read(TierConnection& tier, const SharedName& under) {
-    const auto now = options.clock->wall_now().time_since_epoch().count();
-    const ResultSet found =
-        tier.query(sql::get, {ParameterView::bytes(under.name.view()), as_parameter(now)});
-    if (found.empty()) return std::nullopt;
-    const Row row = found.row(0);
+  std::optional<SharedValue> read(TierConnection& tier, const SharedName& under, WallTime now) {
+    sqlite::Run run = tier.start(sql::get, {ParameterView::bytes(under.name.view()),
+                                            as_parameter(now.time_since_epoch().count())});
+    if (!run.step()) return std::nullopt;
     std::optional<SharedValue> value;
-    if (row["namespace"].view() == under.namespace_name)  // by which it would be removed
-      value = options.codec->decode(under, row["value"].view(), options.max_entry_bytes);
+    if (run.cell(kNamespace).as_view() == under.namespace_name)  // by which it would be removed
+      value = options.codec->decode(under, run.cell(kValue).as_view(), options.max_entry_bytes);
     // Of what the file says beside it, the stamp decides what is removed and what replaces it.
-    if (value && (row["epoch"].view() != value->stamp.epoch.hex() ||
-                  row["horizon"].as<std::uint64_t>() != value->stamp.horizon.value))
+    if (value &&
+        (Epoch::parse(run.cell(kEpoch).as_view()) != value->stamp.epoch ||
+         static_cast<std::uint64_t>(run.cell(kHorizon).as_int64()) != value->stamp.horizon.value))
       value.reset();
     (value ? hits : corrupt).fetch_add(1, std::memory_order_relaxed);
     return value;
+  }
+
+  void read(Reader& reader, MonotonicTime began, std::string_view namespace_name,
+            std::span<TierRead> wanted) QUERYMARK_REQUIRES(reader.mutex) {
+    TierConnection& tier = follow(reader, began);
+    file_tier::HeldSnapshot& snapshot = tier.snapshot();
+    if (snapshot.is_held() && (reader.hold.load() != Reader::Hold::held || !snapshot.is_current()))
+      snapshot.end();
+    const bool one_of_many = wanted.size() > 1 || began - reader.last < kSoon;
+    reader.last = began;
+    if (one_of_many && !snapshot.is_held()) {
+      snapshot.begin();
+      reader.hold.store(Reader::Hold::held);
+      if (!readers.held()) snapshot.end();
+    }
+    const WallTime now = options.clock->wall_now();
+    for (TierRead& one : wanted) one.value = read(tier, {namespace_name, one.name}, now);
   }
 
   struct Encoded {
@@ -197,8 +227,8 @@ struct FileTier::State {
         skipped.fetch_add(all.size(), std::memory_order_relaxed);
         return;
       }
-      static_cast<void>(guarded(writes_breaker, writer, [&](auto& connection) {
-        write(follow(connection, Connection::Use::write, TierFile::Wait::no), namespace_name, all);
+      static_cast<void>(guarded(writes_breaker, options.clock->now(), writer, [&] {
+        write(follow(writer, Connection::Use::write, TierFile::Wait::no), namespace_name, all);
       }));
       writer_turn.give_up();
     } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
@@ -210,7 +240,7 @@ struct FileTier::State {
   TierFile file;
 
   Breaker reads_breaker;
-  std::array<Reader, kReaders> readers;
+  Readers readers;
 
   Breaker writes_breaker;
   sqlite::Turn writer_turn;  // whoever has it may use writer
@@ -255,19 +285,23 @@ std::optional<TierFailure> FileTier::read(std::string_view namespace_name,
                                           std::span<TierRead> wanted) noexcept {
   State& state = *state_;
   state.reads.fetch_add(wanted.size(), std::memory_order_relaxed);
-  for (State::Reader& reader : state.readers) {
-    const auto now = state.options.clock->now().time_since_epoch();
+  const MonotonicTime began = state.options.clock->now();
+  for (std::size_t i = 0; i < Readers::kReaders; ++i) {
+    const std::size_t number = (last_reader + i) % Readers::kReaders;
+    Reader& reader = state.readers[number];
     if (!reader.mutex.try_lock()) {
       const std::chrono::nanoseconds since(reader.since.load(std::memory_order_relaxed));
-      if (since.count() != 0 && now - since > state.options.busy_timeout) break;
+      if (since.count() != 0 && began.time_since_epoch() - since > state.options.busy_timeout)
+        break;
       continue;
     }
     const MutexLock lock(reader.mutex, std::adopt_lock);
-    reader.since.store(now.count(), std::memory_order_relaxed);
-    auto failed = state.guarded(state.reads_breaker, reader.connection, [&](auto& connection) {
-      TierConnection& tier = state.follow(connection, Connection::Use::read, TierFile::Wait::no);
-      for (TierRead& one : wanted) one.value = state.read(tier, {namespace_name, one.name});
-    });
+    last_reader = number;
+    reader.since.store(began.time_since_epoch().count(), std::memory_order_relaxed);
+    auto failed = state.guarded(state.reads_breaker, began, reader.connection,
+                                [&]() QUERYMARK_REQUIRES(reader.mutex) {
+                                  state.read(reader, began, namespace_name, wanted);
+                                });
     reader.since.store(0, std::memory_order_relaxed);
     return failed;
   }

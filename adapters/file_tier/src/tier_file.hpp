@@ -7,6 +7,7 @@
 #include <string>
 
 #include "connection.hpp"
+#include "held_snapshot.hpp"
 #include "querymark/file_tier/file_tier.hpp"
 #include "querymark/support/mutex.hpp"
 
@@ -23,6 +24,11 @@ class TierConnection {
 
   ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {}) {
     return connection_.query(sql, {values.begin(), values.size()});
+  }
+  /// A run of a statement that reads, for its rows in place. The values must live as long.
+  [[nodiscard]] sqlite::Run start(const SqlStatement& sql,
+                                  std::initializer_list<ParameterView> values) {
+    return {connection_.statement(sql), {values.begin(), values.size()}};
   }
   ResultSet query_writing(const SqlStatement& sql, std::initializer_list<ParameterView> values) {
     return connection_.query_writing(sql, {values.begin(), values.size()});
@@ -41,11 +47,13 @@ class TierConnection {
   /// Deletes the oldest entries until they take at most `limit` bytes; returns how many.
   std::uint64_t make_room(std::uint64_t limit, WallTime now);
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
+  [[nodiscard]] HeldSnapshot& snapshot() noexcept { return snapshot_; }
 
  private:
   std::uint64_t recount();
 
   Connection connection_;
+  HeldSnapshot snapshot_{connection_};  // after it
 };
 
 /// Which file the tier is: opens connections to it, and proves first that it is a tier, of a known

@@ -153,7 +153,7 @@ class ScopedTransaction {
   ScopedTransaction(const ScopedTransaction&) = delete;
   ScopedTransaction& operator=(const ScopedTransaction&) = delete;
   ~ScopedTransaction() { connection_.rollback(); }
-  void commit() { connection_.run("commit"); }
+  void commit() { connection_.run_again("commit"); }
 
  private:
   Connection& connection_;

@@ -58,28 +58,6 @@ RawStatement prepare_first(sqlite3* database, std::string_view sql, std::string_
   }
 }
 
-ParameterView cell_of(sqlite3_stmt* statement, int column) {
-  switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return ParameterView::int64(sqlite3_column_int64(statement, column));
-    case SQLITE_FLOAT:
-      return ParameterView::float64(sqlite3_column_double(statement, column));
-    case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
-      return ParameterView::text(
-          {text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))});
-    }
-    case SQLITE_BLOB: {
-      const void* data = sqlite3_column_blob(statement, column);
-      return ParameterView::bytes(
-          {static_cast<const char*>(data),
-           static_cast<std::size_t>(sqlite3_column_bytes(statement, column))});
-    }
-    default:
-      return {};
-  }
-}
-
 // `text` does not outlive the call: SQLite copies it.
 int bind_copy(sqlite3_stmt* statement, int index, const std::string& text) {
   return sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT,
@@ -122,58 +100,6 @@ std::string_view sql_of(sqlite3_stmt* statement) noexcept {
   const char* sql = sqlite3_sql(statement);
   return sql != nullptr ? sql : "";
 }
-
-// One run of a statement. Leaves it reset, whatever happens: an unfinished one would pin its
-// snapshot.
-class Run {
- public:
-  Run(PreparedStatement& prepared, std::span<const ParameterView> parameters)
-      : statement_(prepared.statement.get()) {
-    try {
-      bind(parameters);
-    } catch (...) {  // what is bound by now is unbound; the error goes on
-      end();
-      throw;
-    }
-  }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
-  ~Run() { end(); }
-
-  /// False when there is no further row.
-  bool step() {
-    const int code = sqlite3_step(statement_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE)
-      fail_statement(code, database(), "run " + quoted_sql(sql_of(statement_)));
-    return false;
-  }
-  [[nodiscard]] sqlite3* database() const noexcept { return sqlite3_db_handle(statement_); }
-
- private:
-  void bind(std::span<const ParameterView> parameters) {
-    const auto expected = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_));
-    if (parameters.size() != expected)
-      throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
-                        std::to_string(parameters.size()) +
-                        " were given: " + shown_sql(sql_of(statement_)));
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const int code = bind_one(statement_, static_cast<int>(i) + 1, parameters[i]);
-      if (code == SQLITE_OK) continue;
-      if ((code & 0xFF) == SQLITE_TOOBIG)
-        throw ConfigError("parameter " + std::to_string(i + 1) +
-                              " is larger than SQLite takes: " + shown_sql(sql_of(statement_)),
-                          traits_of(code));
-      fail_statement(code, database(), "bind to " + quoted_sql(sql_of(statement_)));
-    }
-  }
-  void end() noexcept {
-    sqlite3_reset(statement_);
-    sqlite3_clear_bindings(statement_);
-  }
-
-  sqlite3_stmt* statement_;
-};
 
 }  // namespace
 
@@ -239,6 +165,72 @@ void require_reading(const PreparedStatement& prepared) {
                       shown_sql(sql_of(prepared.statement.get())));
 }
 
+Run::Run(PreparedStatement& prepared, std::span<const ParameterView> parameters)
+    : statement_(prepared.statement.get()) {
+  try {
+    bind(parameters);
+  } catch (...) {  // what is bound by now is unbound; the error goes on
+    end();
+    throw;
+  }
+}
+
+Run::~Run() { end(); }
+
+bool Run::step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE)
+    fail_statement(code, database(), "run " + quoted_sql(sql_of(statement_)));
+  return false;
+}
+
+ParameterView Run::cell(int column) const {
+  switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_INTEGER:
+      return ParameterView::int64(sqlite3_column_int64(statement_, column));
+    case SQLITE_FLOAT:
+      return ParameterView::float64(sqlite3_column_double(statement_, column));
+    case SQLITE_TEXT: {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+      return ParameterView::text(
+          {text, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))});
+    }
+    case SQLITE_BLOB: {
+      const void* data = sqlite3_column_blob(statement_, column);
+      return ParameterView::bytes(
+          {static_cast<const char*>(data),
+           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))});
+    }
+    default:
+      return {};
+  }
+}
+
+sqlite3* Run::database() const noexcept { return sqlite3_db_handle(statement_); }
+
+void Run::bind(std::span<const ParameterView> parameters) {
+  const auto expected = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_));
+  if (parameters.size() != expected)
+    throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
+                      std::to_string(parameters.size()) +
+                      " were given: " + shown_sql(sql_of(statement_)));
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const int code = bind_one(statement_, static_cast<int>(i) + 1, parameters[i]);
+    if (code == SQLITE_OK) continue;
+    if ((code & 0xFF) == SQLITE_TOOBIG)
+      throw ConfigError("parameter " + std::to_string(i + 1) +
+                            " is larger than SQLite takes: " + shown_sql(sql_of(statement_)),
+                        traits_of(code));
+    fail_statement(code, database(), "bind to " + quoted_sql(sql_of(statement_)));
+  }
+}
+
+void Run::end() noexcept {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
 ResultSet run_query(PreparedStatement& prepared, std::span<const ParameterView> parameters) {
   sqlite3_stmt* const statement = prepared.statement.get();
   Run run(prepared, parameters);
@@ -251,7 +243,7 @@ ResultSet run_query(PreparedStatement& prepared, std::span<const ParameterView> 
     builder.add_column(name != nullptr ? name : "", type != nullptr ? type : "");
   }
   for (; row; row = run.step())
-    for (int i = 0; i < columns; ++i) builder.add(cell_of(statement, i));
+    for (int i = 0; i < columns; ++i) builder.add(run.cell(i));
   return std::move(builder).build();
 }
 
@@ -267,7 +259,7 @@ std::int64_t run_statement(PreparedStatement& prepared, std::span<const Paramete
 
 std::int64_t run_insert(PreparedStatement& prepared, std::span<const ParameterView> parameters) {
   Run run(prepared, parameters);
-  run.step();
+  static_cast<void>(run.step());
   return sqlite3_last_insert_rowid(run.database());
 }
 

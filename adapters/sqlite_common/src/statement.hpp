@@ -61,6 +61,29 @@ bool look_at_schema(sqlite3* database) noexcept;
 /// Throws ConfigError for a statement that writes.
 void require_reading(const PreparedStatement& prepared);
 
+/// One run of a prepared statement, which it leaves reset, whatever happens: an unfinished one would
+/// pin its snapshot. The statement, and what is bound, must live as long.
+class Run {
+ public:
+  /// Binds. Throws Error, ConfigError when the number of parameters is another one.
+  Run(PreparedStatement& prepared, std::span<const ParameterView> parameters);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run();
+
+  /// False when there is no further row. Throws Error.
+  [[nodiscard]] bool step();
+  /// A cell of the row, in place: valid until the next step.
+  [[nodiscard]] ParameterView cell(int column) const;
+  [[nodiscard]] sqlite3* database() const noexcept;
+
+ private:
+  void bind(std::span<const ParameterView> parameters);
+  void end() noexcept;
+
+  sqlite3_stmt* statement_;
+};
+
 /// Binds and runs a prepared statement, and takes all its rows.
 [[nodiscard]] ResultSet run_query(PreparedStatement& prepared,
                                   std::span<const ParameterView> parameters);

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "querymark/key/tracked.hpp"
+#include "querymark/support/ascii.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark {
@@ -43,7 +44,8 @@ bool is_key(std::string_view text) noexcept {
   if (text.starts_with(kName))
     return text.size() > kName.size() && text.find(':', kName.size()) == std::string_view::npos;
   if (!text.starts_with(kQuery) || text.size() != kQuery.size() + 2 * sizeof(Digest)) return false;
-  return text.find_first_not_of("0123456789abcdef", kQuery.size()) == std::string_view::npos;
+  return std::ranges::all_of(text.substr(kQuery.size()),
+                             [](char c) { return ascii::is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
 [[noreturn]] void reject(std::string_view text) {

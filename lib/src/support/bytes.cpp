@@ -1,5 +1,8 @@
 #include "querymark/support/bytes.hpp"
 
+#include <cstdint>
+#include <cstring>
+
 namespace querymark {
 namespace {
 
@@ -8,6 +11,16 @@ int hex_digit(char c) noexcept {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+// Whether text begins with eight bytes that are ASCII and not NUL.
+bool begins_plain(std::string_view text) noexcept {
+  std::uint64_t word = 0;
+  if (text.size() < sizeof(word)) return false;
+  std::memcpy(&word, text.data(), sizeof(word));
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  return ((word | (word - kOnes)) & kHighBits) == 0;
 }
 
 }  // namespace
@@ -59,6 +72,10 @@ std::size_t utf8_sequence(std::string_view text) noexcept {
 
 bool is_plain_utf8(std::string_view text) noexcept {
   while (!text.empty()) {
+    if (begins_plain(text)) {
+      text.remove_prefix(sizeof(std::uint64_t));
+      continue;
+    }
     if (text.front() == '\0') return false;
     const std::size_t length = utf8_sequence(text);
     if (length == 0) return false;

@@ -40,23 +40,20 @@ std::string body_of(const SharedValue& value) {
   return body;
 }
 
-// Targets and rows.
-bool read_body(ByteView body, SharedValue& value) {
-  detail::ByteReader in(body);
+std::optional<std::vector<Target>> read_targets(detail::ByteReader& in) {
   const auto count = in.integer<std::uint32_t>();
-  if (!count || *count > kMaxTargets) return false;
+  if (!count || *count > kMaxTargets) return std::nullopt;
+  std::vector<Target> targets;
+  targets.reserve(*count);
   for (std::uint32_t i = 0; i < *count; ++i) {
     const auto kind = in.block();
     const auto text = in.block();
-    if (!kind || !text) return false;
+    if (!kind || !text) return std::nullopt;
     auto target = Target::from_log(*kind, *text);
-    if (!target) return false;
-    value.targets.push_back(std::move(*target));
+    if (!target) return std::nullopt;
+    targets.push_back(std::move(*target));
   }
-  auto rows = ResultSet::decode(in.rest());
-  if (!rows) return false;
-  value.rows = std::move(*rows);
-  return true;
+  return targets;
 }
 
 }  // namespace
@@ -171,13 +168,17 @@ std::optional<SharedValue> ValueCodec::decode(const SharedName& under, ByteView 
     unpacked = std::move(*unpack);
     body = unpacked;
   }
-  SharedValue value{.stamp = {{*high, *low}, {*horizon}, {*witness}},
-                    .stored = *stored,
-                    .expires = *expires,
-                    .targets = {},
-                    .rows = {}};
-  if (body.size() != *length || !read_body(body, value)) return std::nullopt;
-  return value;
+  if (body.size() != *length) return std::nullopt;
+  detail::ByteReader unread(body);
+  auto targets = read_targets(unread);
+  if (!targets) return std::nullopt;
+  auto rows = ResultSet::decode(unread.rest());
+  if (!rows) return std::nullopt;
+  return SharedValue{.stamp = {{*high, *low}, {*horizon}, {*witness}},
+                     .stored = *stored,
+                     .expires = *expires,
+                     .targets = std::move(*targets),
+                     .rows = std::move(*rows)};
 }
 
 std::shared_ptr<const ValueCodec> plain_values() {

@@ -62,8 +62,11 @@ struct MetricsOf<FileTierStats> {
 /// Nobody waits for anybody: reads have connections of their own and are not held up by writers, a
 /// write that finds another one under way is dropped after a moment, and after a failure or a call
 /// beyond the deadline all calls pass the tier by for 50 ms, doubling up to 5 s while it does not
-/// recover. A file that is removed or replaced is noticed at the next call, and opened or made
-/// anew.
+/// recover. A file that is removed or replaced is noticed by the next write, and by reads a
+/// millisecond later at most, and opened or made anew.
+///
+/// Reads less than 250 us apart share a read transaction while nobody commits; a thread of the
+/// tier's own ends it when none comes any more.
 ///
 /// The file is created for its owner alone (0600); who shares it by several users is refused, since
 /// whoever may write it decides what everybody reads.

@@ -13,7 +13,7 @@ constexpr std::size_t kMostBytes = std::size_t{64} * 1024;  // names and values 
 
 // Two or more identifiers with dots between, in ASCII: the server folds the case of no other
 // letters in the same way everywhere.
-bool is_custom(std::string_view name) {
+bool may_be_set(std::string_view name) {
   bool begins = true;
   bool dotted = false;
   for (const char c : name) {
@@ -42,7 +42,7 @@ SessionSettings checked_settings(const SessionSettings& settings) {
   SessionSettings checked;
   std::size_t bytes = 0;
   for (const auto& [name, value] : settings) {
-    if (!is_custom(name))
+    if (!may_be_set(name))
       throw ConfigError(
           "the setting " + shown(name) +
           " can't be set by with(): only custom ones can, such as app.tenant (letters, digits and "

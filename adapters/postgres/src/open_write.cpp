@@ -104,7 +104,7 @@ void OpenWrite::distrust_after(std::string_view sql, std::span<const ParameterVi
   if (!runs_code && !(first && first->is("set")) && !holds(lower, {"set_config"})) return;
   std::vector<std::string> names = customs_set_by(sql);
   for (const ParameterView value : values)
-    if (value.type() == ValueType::text && value.as_view().find('.') != std::string_view::npos)
+    if (value.type() == ValueType::text && is_custom_setting(value.as_view()))
       names.emplace_back(value.as_view());
   connection_->distrust_customs(names);
 }

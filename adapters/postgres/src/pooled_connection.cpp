@@ -96,7 +96,7 @@ ResultSet PooledConnection::find_history() {
 SessionState PooledConnection::find_session(const SettingList& pinned) {
   std::vector<std::string> customs = custom_names(startup_options());
   for (const std::string& name : pinned.names)
-    if (name.find('.') != std::string::npos) customs.push_back(name);
+    if (is_custom_setting(name)) customs.push_back(name);
   return SessionState(query(sql::session_settings, {as_parameter(customs)}));
 }
 

@@ -38,7 +38,7 @@ std::vector<std::string> custom_names(std::string_view options) {
     if (equals != std::string::npos && equals > begin) {
       std::string name = word.substr(begin, equals - begin);
       std::ranges::replace(name, '-', '_');  // as the server does
-      if (name.find('.') != std::string::npos) names.push_back(std::move(name));
+      if (is_custom_setting(name)) names.push_back(std::move(name));
     }
     word.clear();
   };

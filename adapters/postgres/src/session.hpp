@@ -25,6 +25,11 @@ struct SettingList {
 /// What the pool sets on each of its sessions.
 [[nodiscard]] SettingList settings_of(const SessionPins& pins);
 
+/// The server's own settings have no dot in their names; all others, such as app.tenant, have.
+[[nodiscard]] inline bool is_custom_setting(std::string_view name) noexcept {
+  return name.find('.') != std::string_view::npos;
+}
+
 /// Names of the custom settings ("app.tenant") that a connection's option `options` sets:
 /// "-c app.tenant=7 --app.other=x". Others are found in pg_settings.
 [[nodiscard]] std::vector<std::string> custom_names(std::string_view options);

@@ -35,8 +35,7 @@ Analysis Database::State::analyse_under(const SettingList& list, std::string_vie
     if (connection->proxied()) return std::nullopt;
     // A custom setting that nothing resets stays '' where it was null.
     std::vector<std::string> customs = list.names;
-    std::erase_if(customs,
-                  [](const std::string& name) { return name.find('.') == std::string::npos; });
+    std::erase_if(customs, [](const std::string& name) { return !is_custom_setting(name); });
     const auto forget = [&] {
       if (!connection->forgets(customs)) connection->give_up();
     };

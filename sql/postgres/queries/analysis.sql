@@ -7,8 +7,7 @@
 select p.parameter_types::pg_catalog.oid[] as types,
        array(select pg_catalog.format_type(t.type, null)
                from pg_catalog.unnest(p.parameter_types::pg_catalog.oid[]) with ordinality as t (type, n)
-              order by t.n) as names,
-       pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid as temporary
+              order by t.n) as names
   from pg_catalog.pg_prepared_statements p
  where p.name operator(pg_catalog.=) $1::pg_catalog.text
 

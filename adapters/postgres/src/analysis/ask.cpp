@@ -236,6 +236,22 @@ void make_temporary_schema(Connection& connection) {
       "create temporary table querymark_passing (); drop table pg_temp.querymark_passing; commit");
 }
 
+// The transaction of an analysis, which is rolled back.
+void begin(Connection& connection, const SettingList& settings) {
+  const ResultSet found = connection.run(
+      std::string(kBegin).append("; select pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) "
+                                 "0::pg_catalog.oid as temporary"));
+  if (!found.row(0)["temporary"].as<bool>()) {
+    connection.run("rollback");
+    make_temporary_schema(connection);
+    connection.run(kBegin);
+  }
+  if (!settings.names.empty())
+    static_cast<void>(connection.query(
+        sql::pin_session,
+        {as_parameter(settings.names), as_parameter(settings.values), as_parameter(true)}));
+}
+
 // By the names of the session's search_path, as long as it holds.
 void find_promised(Connection& connection, Facts& facts) {
   if (facts.promises.reads.empty()) return;
@@ -245,12 +261,10 @@ void find_promised(Connection& connection, Facts& facts) {
     facts.promised_reads.emplace(row["name"].as<std::string>(), oid(row, "oid"));
 }
 
-// `begun`: the transaction is, with the settings that hold in it.
-Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view sql, bool begun) {
+Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view sql) {
   Told told;
   const ResultSet prepared = connection.query(sql::analysed_parameters.text, {as_parameter(kName)});
   if (prepared.empty()) throw Error("the session has lost a statement that was prepared in it");
-  if (!begun && !prepared.row(0)["temporary"].as<bool>()) make_temporary_schema(connection);
   for (const std::int64_t type : list<std::int64_t>(prepared.row(0), "types"))
     told.parameters.push_back(static_cast<Oid>(type));
   const auto types = list<std::string>(prepared.row(0), "names");
@@ -259,8 +273,7 @@ Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view
   find_promised(connection, told.facts);
   if (types.size() > kMostArguments)
     throw MalformedTree{"it has more than 100 parameters: pass lists, as in `= any ($1)`"};
-  std::string text = begun ? "" : std::string(kBegin).append("; ");
-  const ResultSet tree = connection.run(text.append(as_function(without_semicolons(sql), types)));
+  const ResultSet tree = connection.run(as_function(without_semicolons(sql), types));
   told.tree = tree.row(0)[0].as<std::string>();
   learn_all(connection, told);
   return told;
@@ -269,26 +282,16 @@ Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view
 }  // namespace
 
 Told ask_of_text(Connection& connection, const AnalysedIn& in, std::string_view sql) {
-  const bool under_settings = !in.settings.names.empty();
   bool prepared = false;
   const auto end = [&] {
     connection.run(prepared ? std::string("rollback; deallocate ").append(kName) : "rollback");
   };
-  const auto prepare = [&] {
+  try {
+    begin(connection, in.settings);
     const std::array statements{Connection::Text{kName, std::string(sql)}};
     connection.prepare(statements);  // one statement, or none
     prepared = true;
-  };
-  if (!under_settings) prepare();
-  try {
-    if (under_settings) {
-      connection.run(kBegin);
-      static_cast<void>(connection.query(
-          sql::pin_session,
-          {as_parameter(in.settings.names), as_parameter(in.settings.values), as_parameter(true)}));
-      prepare();
-    }
-    Told told = ask_prepared(connection, in, sql, under_settings);
+    Told told = ask_prepared(connection, in, sql);
     end();
     return told;
   } catch (...) {  // as it was, or given up; then rethrown

@@ -69,7 +69,7 @@ TEST_CASE("memcached protocol: answers are the same however they are cut", "[mem
 
 TEST_CASE("memcached protocol: what becomes of something stored is told in a word", "[memcached]") {
   const auto stored = [](const std::string& line) {
-    return told(line, 3).add("k", "v", std::chrono::seconds(1), kNever);
+    return told(line, 3).store({.key = "k", .bytes = "v", .ttl = std::chrono::seconds(1)}, kNever);
   };
   CHECK(stored("STORED\r\n") == memcached::Stored::yes);
   for (const char* line : {"NOT_STORED\r\n", "EXISTS\r\n", "NOT_FOUND\r\n"})

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "support/memcached_server.hpp"
@@ -197,6 +199,124 @@ TEST_CASE("memcached tier: what is too large for the tier or for an item is not 
   while (status() == StoreStatus::oversize) --size;
   CHECK(size > 999'000);
   CHECK(largest.get("shop", name(1))->rows.row(0)[0].view().size() == size);
+}
+
+TEST_CASE("memcached tier: many values are put by two round trips", "[memcached]") {
+  const MemcachedServer server;
+  TcpGate gate(server.port());
+  MemcachedTier tier = patient("127.0.0.1:" + std::to_string(gate.port()));
+  CHECK(tier.put("shop", name(0), value_of("later", Epoch{1, 1}, 9, tag("a"))) ==
+        StoreStatus::stored);
+  std::mutex mutex;
+  int turns = 0;
+  bool asking = false;
+  gate.set_rule([&](bool to_server, const std::string&) {
+    const std::scoped_lock lock(mutex);
+    if (to_server && !asking) ++turns;
+    asking = to_server;
+    return TcpGate::Verdict::pass;
+  });
+  const SharedValue value = value_of("tea");
+  std::vector<TierPut> puts(50);
+  for (int i = 0; i < 50; ++i)
+    puts[static_cast<std::size_t>(i)] = {.name = name(i), .value = &value};
+  tier.put_many("shop", puts);
+  {
+    const std::scoped_lock lock(mutex);
+    CHECK(turns == 2);
+  }
+  CHECK(tier.stats().connects == 1);
+  for (int i = 0; i < 50; ++i) {
+    CHECK(puts[static_cast<std::size_t>(i)].status ==
+          (i == 0 ? StoreStatus::superseded : StoreStatus::stored));
+    CHECK(text_in(tier.get("shop", name(i))) == (i == 0 ? "later" : "tea"));
+  }
+}
+
+TEST_CASE("memcached tier: of many values each is told what became of it", "[memcached]") {
+  const MemcachedServer small({"-I", "512k"});
+  MemcachedTier tier = patient(small.url());
+  const SharedValue tea = value_of("tea");
+  const SharedValue large = value_of(std::string(900'000, 'x'));
+  std::vector<TierPut> puts(100);
+  for (std::size_t i = 0; i < puts.size(); ++i)
+    puts[i] = {.name = name(static_cast<int>(i)), .value = i % 10 == 5 ? &large : &tea};
+  tier.put_many("shop", puts);
+  for (std::size_t i = 0; i < puts.size(); ++i) {
+    CAPTURE(i);
+    CHECK(puts[i].status == (i % 10 == 5 ? StoreStatus::oversize : StoreStatus::stored));
+    CHECK(text_in(tier.get("shop", puts[i].name)) == (i % 10 == 5 ? "none" : "tea"));
+  }
+  CHECK(tier.stats().failures == 0);
+}
+
+TEST_CASE("memcached tier: a server that is lost loses its own share of many values",
+          "[memcached]") {
+  MemcachedServer gone;
+  const MemcachedServer stays;
+  MemcachedTier tier = patient(gone.url() + ',' + stays.url());
+  gone.stop(SIGKILL);
+  const SharedValue value = value_of("tea");
+  std::vector<TierPut> puts(60);
+  for (std::size_t i = 0; i < puts.size(); ++i)
+    puts[i] = {.name = name(static_cast<int>(i)), .value = &value};
+  tier.put_many("shop", puts);
+  const auto stored = std::ranges::count(puts, StoreStatus::stored, &TierPut::status);
+  CHECK(stored == stays.stat("curr_items"));
+  CHECK(stored > 0);
+  CHECK(std::ranges::count(puts, StoreStatus::failed, &TierPut::status) == 60 - stored);
+  CHECK(stored < 60);
+  CHECK(tier.stats().failures == 1);
+  for (const TierPut& put : puts)
+    CHECK((text_in(tier.get("shop", put.name)) == "tea") == (put.status == StoreStatus::stored));
+}
+
+TEST_CASE("memcached tier: who comes in between is looked at once more", "[memcached]") {
+  const MemcachedServer server;
+  TcpGate gate(server.port());
+  MemcachedTier tier = patient("127.0.0.1:" + std::to_string(gate.port()));
+  MemcachedTier direct = patient(server.url());
+  std::atomic<bool> came{false};
+  gate.set_rule([&](bool to_server, const std::string& chunk) {
+    if (to_server && chunk.starts_with("add") && !came.exchange(true)) {
+      direct.put("shop", name(1), value_of("earlier", Epoch{1, 1}, 3, tag("a")));
+      direct.put("shop", name(2), value_of("later", Epoch{1, 1}, 9, tag("a")));
+    }
+    return TcpGate::Verdict::pass;
+  });
+  const SharedValue value = value_of("own");
+  std::vector<TierPut> puts{{.name = name(1), .value = &value},
+                            {.name = name(2), .value = &value},
+                            {.name = name(3), .value = &value}};
+  tier.put_many("shop", puts);
+  CHECK(came);
+  CHECK(puts[0].status == StoreStatus::stored);
+  CHECK(puts[1].status == StoreStatus::superseded);
+  CHECK(puts[2].status == StoreStatus::stored);
+  CHECK(text_in(direct.get("shop", name(1))) == "own");
+  CHECK(text_in(direct.get("shop", name(2))) == "later");
+}
+
+TEST_CASE("memcached tier: many who put many at once keep the latest of each", "[memcached]") {
+  const MemcachedServer one;
+  const MemcachedServer other;
+  MemcachedTier tier = patient(one.url() + ',' + other.url());
+  constexpr int kThreads = 6;
+  constexpr int kNames = 20;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t)
+    threads.emplace_back([&, t] {
+      for (std::uint64_t round = 0; round < 20; ++round) {
+        const SharedValue value = value_of("x", Epoch{1, 1}, round * kThreads + t + 1, tag("a"));
+        std::vector<TierPut> puts(kNames);
+        for (int i = 0; i < kNames; ++i)
+          puts[static_cast<std::size_t>(i)] = {.name = name(i), .value = &value};
+        tier.put_many("shop", puts);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < kNames; ++i)
+    CHECK(tier.get("shop", name(i))->stamp.horizon.value == 20 * kThreads);
 }
 
 TEST_CASE("memcached tier: what is no value of ours under a key of ours is a counted miss",

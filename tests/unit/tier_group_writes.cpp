@@ -62,6 +62,46 @@ TEST_CASE("tier group: a race is over with the first who has stored; the others 
   CHECK(group->remove("shop", one) == 2);  // when the late one had been stored
 }
 
+TEST_CASE("tier group: what became of many is told of each", "[tier_group]") {
+  const auto writes = GENERATE(TierWrites::sequential, TierWrites::parallel, TierWrites::race);
+  const Places places;
+  const auto group = places.group({.writes = writes});
+  places.first.put(name(1), places.value("later", 9));
+  places.second.server->down = true;
+  std::vector<SharedValue> values{places.value("earlier", 5), places.value("tea"),
+                                  places.value(std::string(30'000, 'x')), places.value("over")};
+  values[3].expires = places.clock.wall_now();
+  std::vector<TierPut> puts;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    puts.push_back({.name = name(static_cast<int>(i) + 1), .value = &values[i]});
+  group->put_many("shop", puts);
+  CHECK(puts[0].status == StoreStatus::superseded);
+  CHECK(puts[1].status == StoreStatus::stored);
+  CHECK(puts[2].status == StoreStatus::oversize);
+  CHECK(puts[3].status == StoreStatus::expired);
+  CHECK(places.first.holds(name(2)) == "tea");
+}
+
+TEST_CASE("tier group: a race of many goes to each member in one go, and is over with the first",
+          "[tier_group]") {
+  const Places places;
+  const auto group = places.group({.writes = TierWrites::race});
+  const std::array<SharedValue, 3> values{places.value("a"), places.value("b"), places.value("c")};
+  std::vector<TierPut> puts;
+  std::vector<Digest> names;
+  for (int i = 0; i < 3; ++i) {
+    names.push_back(name(i));
+    puts.push_back({.name = name(i), .value = &values[static_cast<std::size_t>(i)]});
+  }
+  places.first.gate->close();
+  group->put_many("shop", puts);
+  for (const TierPut& put : puts) CHECK(put.status == StoreStatus::stored);
+  CHECK(places.second.holds(name(2)) == "c");
+  places.first.gate->await(1);  // one call for all: it stands at the first of them
+  places.first.gate->open();
+  CHECK(group->remove("shop", names) == 6);
+}
+
 TEST_CASE("tier group: what a race still writes does not come back after its removal",
           "[tier_group]") {
   const Places places;

@@ -73,9 +73,24 @@ std::optional<Item> Connection::next(Deadline deadline) {
   return item;
 }
 
-Stored Connection::store(std::string command, std::string_view bytes, Deadline deadline) {
-  command.append("\r\n").append(bytes).append("\r\n");
-  send(command, deadline);
+void Connection::send_stores(std::span<const Store> stores, Deadline deadline) {
+  constexpr std::size_t kPiece = 64
+                                 << 10;  // small ones go together, large ones are not copied twice
+  std::string commands;
+  for (const Store& store : stores) {
+    commands.append(store.replaces ? "cas " : "add ").append(store.key).append(" 0 ");
+    commands.append(std::to_string(store.ttl.count())).append(" ");
+    commands.append(std::to_string(store.bytes.size()));
+    if (store.replaces) commands.append(" ").append(std::to_string(*store.replaces));
+    commands.append("\r\n").append(store.bytes).append("\r\n");
+    if (commands.size() < kPiece) continue;
+    send(commands, deadline);
+    commands.clear();
+  }
+  if (!commands.empty()) send(commands, deadline);
+}
+
+Stored Connection::stored(Deadline deadline) {
   const std::string_view line = reader_.line(deadline);
   if (line == "STORED") return Stored::yes;
   if (line == "NOT_STORED" || line == "EXISTS" || line == "NOT_FOUND") return Stored::no;
@@ -83,24 +98,7 @@ Stored Connection::store(std::string command, std::string_view bytes, Deadline d
   refuse(line);
 }
 
-Stored Connection::add(const std::string& key, std::string_view bytes, std::chrono::seconds ttl,
-                       Deadline deadline) {
-  return store(
-      "add " + key + " 0 " + std::to_string(ttl.count()) + ' ' + std::to_string(bytes.size()),
-      bytes, deadline);
-}
-
-Stored Connection::replace(const std::string& key, std::uint64_t cas, std::string_view bytes,
-                           std::chrono::seconds ttl, Deadline deadline) {
-  return store("cas " + key + " 0 " + std::to_string(ttl.count()) + ' ' +
-                   std::to_string(bytes.size()) + ' ' + std::to_string(cas),
-               bytes, deadline);
-}
-
 std::size_t Connection::remove(std::span<const std::string> keys, Deadline deadline) {
-  // A hundred at a time: their answers fit into any socket's buffer, so the server never waits for us
-  // while we wait for it.
-  constexpr std::size_t kAtOnce = 100;
   std::size_t removed = 0;
   for (; !keys.empty(); keys = keys.subspan(std::min(kAtOnce, keys.size()))) {
     const auto part = keys.first(std::min(kAtOnce, keys.size()));

@@ -51,19 +51,31 @@ class Connection : public net::PooledConnection {
   /// Nothing: that was all.
   [[nodiscard]] std::optional<Item> next(Deadline deadline);
 
-  /// Stores what is not there.
-  [[nodiscard]] Stored add(const std::string& key, std::string_view bytes, std::chrono::seconds ttl,
-                           Deadline deadline);
-  /// Stores in the place of what `gets` has found, if that is still there.
-  [[nodiscard]] Stored replace(const std::string& key, std::uint64_t cas, std::string_view bytes,
-                               std::chrono::seconds ttl, Deadline deadline);
+  /// Something to be stored: what is not there, or in the place of what `gets` has found, if that is
+  /// still there.
+  struct Store {
+    std::string_view key{};
+    std::string_view bytes{};
+    std::chrono::seconds ttl{};
+    std::optional<std::uint64_t> replaces{};  ///< The `cas` of what was found.
+  };
+  /// How many may be sent before the first answer is heard: these fit into any socket's buffer, so the
+  /// server never waits for us while we wait for it.
+  static constexpr std::size_t kAtOnce = 100;
+  /// Sends them; `stored` gives the answers, in the same order.
+  void send_stores(std::span<const Store> stores, Deadline deadline);
+  /// Throws Error where the server refuses: connection_lost() unless the answers to others come still.
+  [[nodiscard]] Stored stored(Deadline deadline);
+  [[nodiscard]] Stored store(const Store& store, Deadline deadline) {
+    send_stores({&store, 1}, deadline);
+    return stored(deadline);
+  }
   /// Returns how many were there.
   [[nodiscard]] std::size_t remove(std::span<const std::string> keys, Deadline deadline);
 
   [[nodiscard]] bool usable() noexcept { return usable_if(reader_.empty()); }
 
  private:
-  [[nodiscard]] Stored store(std::string command, std::string_view bytes, Deadline deadline);
   [[noreturn]] void refuse(std::string_view line) const;
 
   net::BufferedReader reader_;

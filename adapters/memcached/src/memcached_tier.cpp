@@ -90,6 +90,28 @@ struct Share : net::Part<MemcachedNode> {
   std::string keys{};                                                   // of all of them
 };
 
+/// A value on its way.
+struct Put {
+  enum class Step : std::uint8_t { look, store, over };
+  TierPut* put = nullptr;
+  std::string key{};
+  std::string bytes{};
+  std::chrono::seconds ttl{};
+  std::optional<std::uint64_t> replaces{};  // what is there, nothing later
+  Step step = Step::look;
+
+  void end(StoreStatus status) {
+    put->status = status;
+    step = Step::over;
+  }
+};
+
+/// A server's part of them.
+struct PutShare : net::Part<MemcachedNode> {
+  using net::Part<MemcachedNode>::Part;
+  std::vector<Put*> puts{};
+};
+
 }  // namespace
 
 struct MemcachedTier::State {
@@ -187,30 +209,127 @@ struct MemcachedTier::State {
     return outcome;
   }
 
-  StoreStatus store(Connection& connection, const std::string& key, const std::string& bytes,
-                    std::chrono::seconds ttl, Deadline until) {
-    // Others may come in between; each time somebody's value is kept.
-    for (;;) {
-      std::optional<std::uint64_t> cas;
-      bool later = false;
-      connection.ask("gets", key, until);
-      while (const auto item = connection.next(until)) {
-        cas = item->cas;
-        later = holds_later(item->bytes, bytes);
+  // What can be stored of them; of the others it says why not.
+  std::vector<Put> encoded(std::string_view namespace_name, std::span<TierPut> values) {
+    std::vector<Put> all;
+    for (TierPut& put : values) {
+      const auto left =
+          std::chrono::floor<std::chrono::seconds>(put.value->expires - options.clock->wall_now());
+      if (left < std::chrono::seconds(1)) {  // 0 would be for ever
+        put.status = StoreStatus::expired;
+        continue;
       }
-      if (later) return StoreStatus::superseded;
-      switch (cas ? connection.replace(key, *cas, bytes, ttl, until)
-                  : connection.add(key, bytes, ttl, until)) {
-        case Stored::yes:
-          return StoreStatus::stored;
-        case Stored::too_large:
-          return StoreStatus::oversize;
-        case Stored::no:
-          break;
-      }
-      if (std::chrono::steady_clock::now() > until)
-        throw Error("others store under the same name all the time", {.retryable = true});
+      auto bytes = encode_ordered(*options.codec, {namespace_name, put.name}, *put.value,
+                                  options.max_value_bytes);
+      if (bytes)
+        all.push_back({.put = &put,
+                       .key = key_of(namespace_name, put.name),
+                       .bytes = std::move(*bytes),
+                       .ttl = std::min(left, kLongestLife)});
+      else
+        put.status = counters.counted(StoreStatus::oversize);
     }
+    return all;
+  }
+
+  // Which server those belong to that are in this step.
+  [[nodiscard]] std::vector<PutShare> shares_of(std::span<Put> puts, Put::Step step) const {
+    std::vector<PutShare> shares;
+    for (Put& one : puts) {
+      if (one.step != step) continue;
+      const std::shared_ptr<MemcachedNode>& node = node_of(one.put->name);
+      auto share = std::ranges::find(shares, node, &PutShare::node);
+      if (share == shares.end()) {
+        shares.emplace_back(node);
+        share = std::prev(shares.end());
+      }
+      share->puts.push_back(&one);
+      ++share->due;
+    }
+    return shares;
+  }
+
+  // Asks what is there under their names, all servers at once.
+  void look(std::span<Put> puts, MemcachedRound& round) const {
+    std::vector<PutShare> shares = shares_of(puts, Put::Step::look);
+    for (Put& one : puts)
+      if (one.step == Put::Step::look) one.step = Put::Step::over;  // unless it is answered
+    for (PutShare& share : shares)
+      round.ask(share, [&](Connection& connection, Deadline until) {
+        std::string keys;
+        for (const Put* one : share.puts) keys.append(keys.empty() ? "" : " ").append(one->key);
+        connection.ask("gets", keys, until);
+      });
+    round.hear(shares, [](PutShare& share, Connection& connection, Deadline until) {
+      for (Put* one : share.puts) one->replaces.reset();
+      std::vector<Put*> later;
+      while (const auto item = connection.next(until))
+        for (Put* one : share.puts)
+          if (one->key == item->key) {
+            one->replaces = item->cas;
+            if (holds_later(item->bytes, one->bytes)) later.push_back(one);
+          }
+      for (Put* one : share.puts) one->step = Put::Step::store;
+      for (Put* one : later) one->end(StoreStatus::superseded);
+    });
+  }
+
+  // Stores those for which nothing later is there. Where others came in between it looks again.
+  void store(std::span<Put> puts, MemcachedRound& round) const {
+    std::vector<PutShare> shares = shares_of(puts, Put::Step::store);
+    for (PutShare& share : shares)
+      round.ask(share, [&](Connection& connection, Deadline until) {
+        std::vector<Connection::Store> stores;
+        for (const Put* one : share.puts)
+          stores.push_back(
+              {.key = one->key, .bytes = one->bytes, .ttl = one->ttl, .replaces = one->replaces});
+        connection.send_stores(stores, until);
+      });
+    for (Put& one : puts)
+      if (one.step == Put::Step::store) one.step = Put::Step::over;  // unless it is answered
+    round.hear(shares, [](PutShare& share, Connection& connection, Deadline until) {
+      std::exception_ptr refusal;  // of one, which is no other's
+      for (Put* one : share.puts) {
+        try {
+          take(*one, connection.stored(until));
+        } catch (const Error& refused) {
+          if (refused.connection_lost()) throw;
+          refusal = std::current_exception();
+        }
+        --share.due;
+      }
+      if (refusal) std::rethrow_exception(refusal);
+    });
+  }
+
+  static void take(Put& one, Stored stored) {
+    switch (stored) {
+      case Stored::yes:
+        return one.end(StoreStatus::stored);
+      case Stored::too_large:
+        return one.end(StoreStatus::oversize);
+      case Stored::no:  // each time somebody's value is kept
+        one.step = Put::Step::look;
+        break;
+    }
+  }
+
+  // Two round trips for all, however many servers they belong to; and two more for those that others
+  // store at the same time.
+  net::Outcome put(std::span<Put> puts, Deadline until) const {
+    net::Outcome outcome;
+    const auto at = [&](Put::Step step) {
+      return std::ranges::any_of(puts, [&](const Put& one) { return one.step == step; });
+    };
+    for (bool first = true; at(Put::Step::look); first = false) {
+      if (!first && std::chrono::steady_clock::now() > until)
+        throw Error("others store under the same names all the time", {.retryable = true});
+      MemcachedRound looking(net::Access::write, *options.clock, until, outcome);
+      look(puts, looking);
+      MemcachedRound storing(net::Access::write, *options.clock, until, outcome);
+      store(puts, storing);
+    }
+    return outcome;
   }
 
   const MemcachedTierOptions options;
@@ -243,24 +362,25 @@ std::optional<TierFailure> MemcachedTier::read(std::string_view namespace_name,
 
 StoreStatus MemcachedTier::put(std::string_view namespace_name, const Digest& name,
                                const SharedValue& value) noexcept {
+  TierPut one{.name = name, .value = &value};
+  put_many(namespace_name, {&one, 1});
+  return one.status;
+}
+
+void MemcachedTier::put_many(std::string_view namespace_name, std::span<TierPut> values) noexcept {
   State& state = *state_;
+  for (TierPut& one : values) one.status = StoreStatus::failed;
   try {
-    const auto left =
-        std::chrono::floor<std::chrono::seconds>(value.expires - state.options.clock->wall_now());
-    if (left < std::chrono::seconds(1)) return StoreStatus::expired;  // 0 would be for ever
-    const auto ttl = std::min(left, kLongestLife);
-    const auto bytes = encode_ordered(*state.options.codec, {namespace_name, name}, value,
-                                      state.options.max_value_bytes);
-    if (!bytes) return state.counters.counted(StoreStatus::oversize);
-    const std::string key = state.key_of(namespace_name, name);
-    StoreStatus status = StoreStatus::failed;
-    state.write(name, [&](Connection& connection, Deadline until) {
-      status = state.store(connection, key, *bytes, ttl, until);
-    });
-    return state.counters.counted(status);
+    std::vector<Put> all = state.encoded(namespace_name, values);
+    const Deadline until = state.deadline();
+    for (std::span<Put> rest(all); !rest.empty();) {
+      const auto some = rest.first(std::min(rest.size(), Connection::kAtOnce));
+      static_cast<void>(state.counters.guarded([&] { return state.put(some, until); }));
+      rest = rest.subspan(some.size());
+    }
+    for (const Put& one : all) state.counters.counted(one.put->status);
   } catch (const std::exception&) {  // no memory, or it can't be sealed: a loss, counted
     state.counters.failures.fetch_add(1, std::memory_order_relaxed);
-    return StoreStatus::failed;
   }
 }
 
@@ -274,7 +394,8 @@ LeaseAnswer MemcachedTier::lease(std::string_view namespace_name, const Digest& 
   const auto ttl = std::clamp(std::chrono::ceil<std::chrono::seconds>(longest),
                               std::chrono::seconds(1), kLongestLife);
   const bool answered = state.write(name, [&](Connection& connection, Deadline until) {
-    stored = connection.add(state.lease_key_of(namespace_name, name), token, ttl, until);
+    const std::string key = state.lease_key_of(namespace_name, name);
+    stored = connection.store({.key = key, .bytes = token, .ttl = ttl}, until);
   });
   if (!answered || stored == Stored::too_large) return LeaseAnswer::failed;
   return stored == Stored::yes ? LeaseAnswer::granted : LeaseAnswer::taken;
@@ -290,7 +411,8 @@ void MemcachedTier::release(std::string_view namespace_name, const Digest& name,
     while (const auto item = connection.next(until))
       if (item->bytes == token) own = item->cas;
     constexpr std::chrono::seconds kOver{-1};
-    if (own) static_cast<void>(connection.replace(key, *own, "", kOver, until));
+    if (own)
+      static_cast<void>(connection.store({.key = key, .ttl = kOver, .replaces = *own}, until));
   });
 }
 
@@ -314,8 +436,9 @@ void MemcachedTier::check() {
   State& state = *state_;
   const std::string key = state.key_of("querymark.check", sha256({"querymark", "memcached check"}));
   const auto work = [&](Connection& connection, Deadline until) {
-    static_cast<void>(state.store(connection, key, std::string(kOrderBytes, '\0'),
-                                  std::chrono::seconds(1), until));
+    const std::string bytes(kOrderBytes, '\0');
+    static_cast<void>(
+        connection.store({.key = key, .bytes = bytes, .ttl = std::chrono::seconds(1)}, until));
     static_cast<void>(connection.remove({&key, 1}, until));
   };
   for (const auto& node : state.nodes) state.converse(net::Access::insist, node, work).require();

@@ -58,32 +58,49 @@ std::string own_label(const std::deque<GroupMember>& members, std::string_view l
 }
 
 // What a race writes, for as long as anybody still writes it.
-struct Race {
-  std::string namespace_name;
-  Digest name;
-  SharedValue value;
-
-  Mutex mutex;
-  std::condition_variable changed;
-  std::size_t under_way QUERYMARK_GUARDED_BY(mutex) = 0;
-  StoreStatus best QUERYMARK_GUARDED_BY(mutex) = StoreStatus::failed;
-
-  void run(GroupMember& member) {
-    const StoreStatus status = member.put(namespace_name, name, value);
-    const MutexLock lock(mutex);
-    best = better_of(best, status);
-    --under_way;
-    changed.notify_one();
+class Race {
+ public:
+  Race(std::string_view namespace_name, std::span<const TierPut> puts)
+      : namespace_name_(namespace_name), best_(puts.size(), StoreStatus::failed) {
+    for (const TierPut& put : puts) values_.emplace_back(put.name, *put.value);
   }
+
   void enter() {
-    const MutexLock lock(mutex);
-    ++under_way;
+    const MutexLock lock(mutex_);
+    ++under_way_;
   }
-  [[nodiscard]] StoreStatus await() {
-    MutexLock lock(mutex);
-    while (best != StoreStatus::stored && under_way > 0) changed.wait(lock.native());
-    return best;
+  // What it has entered for.
+  void run(GroupMember& member) noexcept {
+    std::vector<TierPut> puts;
+    try {
+      for (const auto& [name, value] : values_) puts.push_back({.name = name, .value = &value});
+      member.put_many(namespace_name_, puts);
+    } catch (const std::exception&) {  // no memory
+      puts.clear();
+    }
+    const MutexLock lock(mutex_);
+    for (std::size_t i = 0; i < puts.size(); ++i) best_[i] = better_of(best_[i], puts[i].status);
+    --under_way_;
+    changed_.notify_one();
   }
+  // Returns when somebody has stored each of them, or nobody writes any more.
+  void await(std::span<TierPut> puts) {
+    MutexLock lock(mutex_);
+    while (under_way_ > 0 && !std::ranges::all_of(best_, [](StoreStatus status) {
+             return status == StoreStatus::stored;
+           }))
+      changed_.wait(lock.native());
+    for (std::size_t i = 0; i < puts.size(); ++i) puts[i].status = best_[i];
+  }
+
+ private:
+  const std::string namespace_name_;
+  std::vector<std::pair<Digest, SharedValue>> values_;
+
+  Mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t under_way_ QUERYMARK_GUARDED_BY(mutex_) = 0;
+  std::vector<StoreStatus> best_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -230,10 +247,8 @@ StoreStatus TierGroupState::put(std::string_view namespace_name, const Digest& n
 }
 
 void TierGroupState::put_many(std::string_view namespace_name, std::span<TierPut> values) {
-  if (options.writes == TierWrites::race) {
-    for (TierPut& one : values) one.status = race(namespace_name, one.name, *one.value);
-    return;
-  }
+  if (values.empty()) return;
+  if (options.writes == TierWrites::race) return race(namespace_name, values);
   for (TierPut& one : values) one.status = StoreStatus::failed;
   std::vector<std::vector<TierPut>> answers(members.size(), {values.begin(), values.end()});
   const auto put_to = [&](std::size_t i) { members[i].put_many(namespace_name, answers[i]); };
@@ -246,12 +261,8 @@ void TierGroupState::put_many(std::string_view namespace_name, std::span<TierPut
       values[i].status = better_of(values[i].status, answer[i].status);
 }
 
-StoreStatus TierGroupState::race(std::string_view namespace_name, const Digest& name,
-                                 const SharedValue& value) {
-  const auto race = std::make_shared<Race>();
-  race->namespace_name = namespace_name;
-  race->name = name;
-  race->value = value;
+void TierGroupState::race(std::string_view namespace_name, std::span<TierPut> values) {
+  const auto race = std::make_shared<Race>(namespace_name, values);
   for (GroupMember& member : members) {
     const LateWrites::Ticket ticket = late_writes.begin();
     race->enter();
@@ -266,7 +277,7 @@ StoreStatus TierGroupState::race(std::string_view namespace_name, const Digest& 
     }
     if (!taken_on) run();
   }
-  return race->await();
+  race->await(values);
 }
 
 void TierGroupState::remove(const std::string& path, std::string_view namespace_name,

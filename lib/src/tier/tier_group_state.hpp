@@ -87,7 +87,7 @@ struct TierGroupState {
                                                 std::span<TierRead> wanted) noexcept;
   StoreStatus put(std::string_view namespace_name, const Digest& name, const SharedValue& value);
   void put_many(std::string_view namespace_name, std::span<TierPut> values);
-  StoreStatus race(std::string_view namespace_name, const Digest& name, const SharedValue& value);
+  void race(std::string_view namespace_name, std::span<TierPut> values);
   void remove(const std::string& path, std::string_view namespace_name,
               std::span<const Digest> names, Removal& removal);
   // How long a copy lives that a member is given of what another one had.

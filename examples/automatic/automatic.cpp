@@ -23,9 +23,7 @@ struct Product {
   double price;
 };
 
-void tell(const qm::AuditFailure& failure) {
-  fmt::print(stderr, "nobody told of a change behind: {}\n", failure.query);
-}
+void tell(const qm::AuditFailure& failure) { fmt::print(stderr, "{}\n", failure.str()); }
 
 bool serve(const std::string& path) {
   qm::sqlite::migrate(path);

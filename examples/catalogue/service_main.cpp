@@ -93,7 +93,7 @@ void converse(Service& service) {
 class Found {
  public:
   void add(const qm::AuditFailure& failure) {
-    fmt::print(stderr, "nobody told of a change behind: {}\n", failure.query);
+    fmt::print(stderr, "{}\n", failure.str());
     const std::scoped_lock lock(mutex_);
     queries_.push_back(failure.query);
   }

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "querymark/key/tracked.hpp"
 #include "refreshing.hpp"
+#include "support/tier_double.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -34,6 +36,21 @@ struct Audited : Refreshing {
 };
 
 const std::string kSql = "select n from product";
+
+// Whose tables report what is written to them, whether anybody declares tags or not.
+struct Telling final : Loader, Analyser {
+  LoadedRows load(std::string_view sql, std::span<const ParameterView> parameters) override {
+    return rows.load(sql, parameters);
+  }
+  Analyser* analyser() noexcept override { return this; }
+  Analysis analyse(std::string_view /*sql*/, const Promises& /*promises*/) override {
+    if (fails) throw Error("no server");
+    return answer;
+  }
+  FakeLoader rows;
+  Analysis answer{Verdict::cache, "", {{"public:product"}, {"public:shop"}}};
+  bool fails = false;
+};
 
 struct Opaque {
   explicit Opaque(std::int64_t from) : n(from) {}
@@ -69,6 +86,90 @@ TEST_CASE("audit: a change that nobody has told of is found, told, and flushed",
   CHECK(it.failures[0].name == "products");
   CHECK(it.failures[0].targets == std::vector<std::string>{"product"});
   CHECK(Audited::value(query()) == 2);
+}
+
+TEST_CASE("audit: of a difference the table is told that has reported a change, and no tag is of",
+          "[audit]") {
+  Audited it;
+  Telling loader;
+  const auto query =
+      Prepared<ResultSet, detail::NoMapper>(*it.source, loader, kSql, {}).tag(tag("shop"));
+  it.invalidate(any_row_of("public:shop"));  // before it is loaded
+  it.clock.advance(1s);
+  static_cast<void>(query());
+  const auto found = [&] {
+    it.clock.advance(1s);
+    CHECK(Audited::value(query()) == 1);
+    it.settle();
+    REQUIRE(it.failures.size() == 1);
+    return it.failures[0];
+  };
+  loader.rows.value = 2;
+  SECTION("one that reports") {
+    it.clock.advance(1s);
+    it.invalidate(any_row_of("public:product"));
+    static_cast<void>(query());  // raises what the entry is known to include
+    it.settle();
+    REQUIRE(it.failures.size() == 1);
+    const AuditFailure failure = it.failures[0];
+    CHECK(failure.reads == std::vector<std::string>{"public:product", "public:shop"});
+    CHECK(failure.changed == std::vector<std::string>{"public:product"});
+    CHECK(failure.str() ==
+          "nobody told of a change behind \"select n from product\": none of its tags is of "
+          "public:product, where triggers have reported one");
+  }
+  SECTION("none") {
+    const AuditFailure failure = found();
+    CHECK(failure.changed.empty());
+    CHECK_THAT(failure.str(), Catch::Matchers::EndsWith("it reads public:product, public:shop, of "
+                                                        "which no change was reported"));
+  }
+  SECTION("one that is not tracked") {
+    loader.answer.why = "public:product is not tracked";
+    CHECK_THAT(found().str(), Catch::Matchers::EndsWith("; public:product is not tracked"));
+  }
+  SECTION("none that can be asked for") {
+    loader.fails = true;
+    CHECK(found().reads.empty());
+    CHECK_THAT(it.failures[0].str(), Catch::Matchers::Contains("can't be found out: no server"));
+  }
+  CHECK(it.stats().audits_wrong == 1);
+}
+
+TEST_CASE("audit: what is wrong leaves the shared tiers, too, for other processes", "[audit]") {
+  Audited it;
+  const auto server = std::make_shared<TierDoubleServer>();
+  const auto tier = std::make_shared<TierDouble>(server, it.clock, 1U << 20U);
+  it.source->attach(tier);
+  const auto query = it.prepare(kSql).tag(tag("product"));
+  static_cast<void>(query());
+  CHECK(server->values.size() == 1);
+  it.loader.value = 2;
+  CHECK(Audited::value(query()) == 1);
+  it.settle();
+  CHECK(it.stats().audits_wrong == 1);
+  CHECK(server->values.empty());
+  CHECK(Audited::value(query()) == 2);
+}
+
+TEST_CASE("audit: how many nines are proven, by the bound of Clopper and Pearson", "[audit]") {
+  const auto of = [](std::uint64_t agreed, std::uint64_t wrong) {
+    return ReadStats{.audits_agreed = agreed, .audits_excused = 1'000'000, .audits_wrong = wrong};
+  };
+  CHECK(of(0, 0).audit_bound() == 1);
+  CHECK(of(0, 0).audit_nines() == 0);
+  CHECK(of(0, 5).audit_bound() == 1);
+  CHECK(of(1, 0).audit_bound() == Approx(0.95));
+  CHECK(of(1000, 0).audit_bound() == Approx(0.0029912).epsilon(1e-4));
+  CHECK(of(2994, 0).audit_nines() == 2);
+  CHECK(of(2995, 0).audit_nines() == 3);  // the rule of three: 3 / 0.001, less the last digit
+  CHECK(of(2'995'733, 0).audit_nines() == 6);
+  // R: binom.test(x, n, alternative = "less")$conf.int
+  CHECK(of(99, 1).audit_bound() == Approx(0.0465592).epsilon(1e-3));
+  CHECK(of(0, 1).audit_bound() == 1);
+  CHECK(of(1'000'000'000'000, 1).audit_nines() == 11);
+  CHECK(of(10, 1'000'000'000'000).audit_bound() <= 1);
+  CHECK(of(7, 2).audited() == 1'000'009);
 }
 
 TEST_CASE("audit: a difference that an invalidation tells of is excused", "[audit]") {

@@ -69,6 +69,14 @@ std::optional<TargetId> Marks::changed_since(std::uint64_t stamp,
   return *found;
 }
 
+std::optional<bool> Marks::told_since(MonotonicTime when, TargetId target) const noexcept {
+  const std::uint64_t last = table_.generation(target);
+  if (last == 0) return false;
+  const auto time = times_.of(last, [this] { return generation(); });
+  if (!time) return std::nullopt;
+  return *time >= when;
+}
+
 Stamp Marks::begin_load() const {
   Stamp stamp{.generation = generation(), .shared = {}};
   const MutexLock lock(cursor_mutex_);

@@ -9,12 +9,15 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "querymark/follow/subscriber.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/read/offload.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
+#include "querymark/support/sql_text.hpp"
 #include "read/detached.hpp"
 #include "read/served.hpp"
 
@@ -26,14 +29,50 @@
 namespace querymark {
 namespace {
 
-void report(Source& source, const ReadRequest& request) {
+void add_once(std::vector<std::string>& names, const std::string& name) {
+  if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+}
+
+// Which of its tables have changed, where these report it.
+void add_relations(const Source& source, const ReadRequest& request, MonotonicTime loaded,
+                   AuditFailure& failure) {
+  try {
+    const std::optional<Analysis> analysis = request.reads();
+    if (!analysis) return;
+    failure.why = analysis->why;
+    for (const Occurrence& one : analysis->occurrences) {
+      add_once(failure.reads, one.relation);
+      if (source.marks().told_since(loaded, any_row_of(one.relation).id()).value_or(false))
+        add_once(failure.changed, one.relation);
+    }
+  } catch (const std::exception& problem) {
+    failure.why = std::string("what it reads can't be found out: ") + problem.what();
+  }
+}
+
+// From where other processes would be served it. This one takes nothing from there that is older than the flush.
+void remove_from_tiers(const Source& source, const ReadRequest& request) noexcept {
+  for (const auto& tier : source.tiers()) {
+    try {
+      const Digest name = query_name(request.call.view);
+      tier->remove(source.options().scope.namespace_name, {&name, 1});
+    } catch (
+        const std::
+            exception&) {  // it is down, and judges nothing: other processes' audits find it again
+    }
+  }
+}
+
+void report(Source& source, const ReadRequest& request, MonotonicTime loaded) {
   const MarkUpdate everything = MarkUpdate::everything();
   source.marks().apply_unconfirmed({&everything, 1});
+  remove_from_tiers(source, request);
   const auto& tell = source.options().audit.on_failure;
   if (!tell) return;
   AuditFailure failure{.query = std::string(request.call.view.prefix->text()),
                        .name = request.call.view.prefix->record().name};
   for (const Target& target : request.options.tags) failure.targets.push_back(target.text());
+  add_relations(source, request, loaded, failure);
   tell(failure);
 }
 
@@ -60,7 +99,7 @@ void audit(Source& source, ReadRequest& request, const std::string& /*name*/) {
     counters.audits_excused.fetch_add(1);
   } else {
     counters.audits_wrong.fetch_add(1);
-    report(source, request);
+    report(source, request, kept->loaded());
   }
 }
 
@@ -74,6 +113,25 @@ void audit_later(Source& source, const ReadRequest& request) noexcept {
   } catch (const std::exception&) {  // no memory, or a tagger of the caller's: counted as well
   }
   request.call.view.prefix->record().counters.refreshes_refused.fetch_add(1);
+}
+
+std::string AuditFailure::str() const {
+  std::string text = "nobody told of a change behind ";
+  text.append(quoted_sql(query));
+  const auto list = [&text](const std::vector<std::string>& names) {
+    for (const std::string& one : names) text.append(&one == names.data() ? " " : ", ").append(one);
+  };
+  if (!changed.empty()) {
+    text.append(": none of its tags is of");
+    list(changed);
+    text.append(", where triggers have reported one");
+  } else if (!reads.empty()) {
+    text.append(": it reads");
+    list(reads);
+    text.append(", of which no change was reported");
+  }
+  if (!why.empty()) text.append("; ").append(why);
+  return text;
 }
 
 namespace detail {

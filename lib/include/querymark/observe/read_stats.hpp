@@ -58,6 +58,15 @@ struct ReadStats {
   std::uint64_t unproven = 0;  ///< Loads of queries whose automatic tags can't be found out.
   std::uint64_t declined = 0;  ///< Loads whose rows the policy did not keep.
 
+  /// Hits that were checked, and could be compared.
+  [[nodiscard]] std::uint64_t audited() const noexcept {
+    return audits_agreed + audits_excused + audits_wrong;
+  }
+  /// The share of wrong hits is below this, with 95 % confidence, as far as the audits show: the exact bound of Clopper
+  /// and Pearson over those that agreed or were wrong; 3 / n, the rule of three, where none was wrong. One without any.
+  [[nodiscard]] double audit_bound() const noexcept;
+  /// How many nines that proves: 3 for 99.9 % of the hits.
+  [[nodiscard]] std::uint64_t audit_nines() const noexcept;
   /// Answered, however.
   [[nodiscard]] std::uint64_t reads() const noexcept { return saved() + misses + bypassed; }
   /// Answered without a load of their own.
@@ -128,6 +137,12 @@ struct MetricsOf<ReadStats> {
     visit({"audits_wrong", "Hits that were checked, and that the database contradicts."},
           stats.audits_wrong);
     visit({"audits_incomparable", "Hits whose type can't be compared."}, stats.audits_incomparable);
+    visit({"audited", "Hits that were checked, and could be compared."}, stats.audited());
+    visit({"audit_bound",
+           "The share of wrong hits is below this, with 95 % confidence, as far as audits show.",
+           MetricKind::gauge, MetricUnit::ratio},
+          stats.audit_bound());
+    visit({"audit_nines", "How many nines that proves.", MetricKind::gauge}, stats.audit_nines());
     visit({"unproven", "Loads of queries whose automatic tags can't be found out."},
           stats.unproven);
     visit({"unwanted", "Loads that the policy's cache_if kept from the cache."}, stats.unwanted);

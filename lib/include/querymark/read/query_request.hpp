@@ -158,6 +158,11 @@ class QueryRequest : public ReadRequest {
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);
   }
+  [[nodiscard]] std::optional<Analysis> reads() const override {
+    Analyser* const analyser = loader_.analyser();
+    if (analyser == nullptr) return std::nullopt;
+    return analyser->analyse(call.view.prefix->text(), options.promises);
+  }
   [[nodiscard]] std::optional<bool> same(const Entry& a, const Entry& b) const override {
     return StoredAs<T, Mapper>::same(a, b);
   }

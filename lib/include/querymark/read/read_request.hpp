@@ -65,6 +65,8 @@ class ReadRequest {
   [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows,
                                              const EntryInit& init) const = 0;
 
+  /// What the database says that it reads, whoever declares its tags. Blocks. Throws Error. Nothing: no database knows.
+  [[nodiscard]] virtual std::optional<Analysis> reads() const { return std::nullopt; }
   /// Whether two entries of this request's kind hold the same. Nothing: their type can't be compared.
   [[nodiscard]] virtual std::optional<bool> same(const Entry& /*a*/, const Entry& /*b*/) const {
     return std::nullopt;

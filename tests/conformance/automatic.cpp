@@ -94,6 +94,38 @@ TEMPLATE_TEST_CASE("automatic: a process sees its own writes, and others those t
   }
 }
 
+TEMPLATE_TEST_CASE("automatic: a process asks which routes would help the queries that it runs",
+                   "[automatic]", QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop, automatic<TestType>());
+  CHECK(process.db.advise().queries.empty());
+  const auto by_id = price_of(process, TestType::kPriceOf);
+  const auto named = price_of(process, "select price from product where name = 'tea'");
+  const auto look = [&] {
+    process.db.catch_up();
+    static_cast<void>(by_id(std::int64_t{1}));
+    static_cast<void>(named());
+    return process.db.advise();
+  };
+  const Advice first = look();
+  CHECK(first.queries.size() == 2);
+  CHECK(first.good == 0);
+  REQUIRE(first.tables.size() == 1);
+  REQUIRE(first.tables[0].routes.size() == 2);
+  TrackOptions options{.tables = {first.tables[0].table}};
+  for (const RouteAdvice& route : first.tables[0].routes) options.routes.push_back(route.columns);
+  static_cast<void>(track(world, options));
+  const Advice second = look();
+  CHECK(second.good == 2);
+  CHECK(second.tables.empty());
+  CHECK(second.left.empty());
+  // What is promised belongs to the query.
+  const Advice promised =
+      process.db.advise({{.sql = TestType::kPriceOf, .promises = {.reads = {"product"}}}});
+  CHECK(promised.good == 0);
+  CHECK(promised.left.size() == 1);
+}
+
 TEMPLATE_TEST_CASE("automatic: what is not tracked is not cached, until it is", "[automatic]",
                    QUERYMARK_WORLDS) {
   const TestType world;

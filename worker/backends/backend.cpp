@@ -81,6 +81,23 @@ Analysis Backend::analyse(const std::string& /*url*/, const std::string& /*sql*/
   refuse_tracking(lacks());
 }
 
+std::vector<SeenQuery> Backend::queries_in(std::string_view /*script*/) const {
+  refuse_tracking(lacks());
+}
+
+CountedStatements Backend::counted_statements(const std::string& /*url*/,
+                                              std::size_t /*most*/) const {
+  refuse_tracking(lacks());
+}
+
+Advice Backend::advise(const std::string& /*url*/, std::vector<SeenQuery> /*queries*/) const {
+  refuse_tracking(lacks());
+}
+
+std::shared_ptr<SharedTier> Backend::open_tier(const std::string& /*url*/) const {
+  throw ConfigError(lacks());
+}
+
 std::unique_ptr<Applier> Backend::open_target(const TargetSettings& /*settings*/,
                                               const LogEndpoint& /*log*/) const {
   throw ConfigError(lacks());

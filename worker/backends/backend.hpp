@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "log_lines.hpp"
+#include "querymark/automatic/advice.hpp"
 #include "querymark/automatic/analysis.hpp"
 #include "querymark/automatic/tracking.hpp"
 #include "querymark/deliver/applier.hpp"
@@ -22,6 +25,7 @@
 namespace querymark {
 class Cache;
 class Database;
+class SharedTier;
 }  // namespace querymark
 
 namespace querymark::cli {
@@ -54,6 +58,12 @@ struct TargetSettings {
 struct MigrationOutcome {
   std::string label;
   MigrationReport report;
+};
+
+/// Queries that a database has counted, and how many calls of others it does not show.
+struct CountedStatements {
+  std::vector<SeenQuery> queries{};
+  std::uint64_t hidden = 0;
 };
 
 /// One kind of database or tier, as `--db` and `--target` name it. Each is a file in this folder,
@@ -90,7 +100,14 @@ class Backend {
   /// On which rows of which tables a query depends.
   [[nodiscard]] virtual Analysis analyse(const std::string& url, const std::string& sql,
                                          const Promises& promises) const;
+  /// The queries of a script, and those that the database has counted: `querymark advise` asks about them.
+  [[nodiscard]] virtual std::vector<SeenQuery> queries_in(std::string_view script) const;
+  [[nodiscard]] virtual CountedStatements counted_statements(const std::string& url,
+                                                             std::size_t most) const;
+  [[nodiscard]] virtual Advice advise(const std::string& url, std::vector<SeenQuery> queries) const;
   /// For kinds that are a shared tier. Throws the same.
+  /// The tier as an application opens it, where its values are not sealed.
+  [[nodiscard]] virtual std::shared_ptr<SharedTier> open_tier(const std::string& url) const;
   /// `log` is the one that is drained into it, and must outlive it.
   [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                              const LogEndpoint& log) const;

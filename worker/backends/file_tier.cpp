@@ -15,6 +15,10 @@ class FileTierBackend final : public Backend {
     return "sqlite:PATH of a file tier";
   }
 
+  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(const std::string& url) const override {
+    return std::make_shared<FileTier>(sqlite_file_of(url),
+                                      FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+  }
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& /*log*/) const override {
     // Longer than a reader waits for another's write: the worker has nothing better to do.

@@ -1,4 +1,7 @@
+#include <utility>
+
 #include "backends/backend.hpp"
+#include "querymark/postgres/advise.hpp"
 #include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
@@ -61,6 +64,19 @@ class PostgresBackend final : public Backend {
                                  const Promises& promises) const override {
     Cache cache({.memory_bytes = 1U << 20U});
     return postgres::Database(url, cache, {.connections = 1}).analyse(sql, promises);
+  }
+  [[nodiscard]] std::vector<SeenQuery> queries_in(std::string_view script) const override {
+    return postgres::queries_in(script);
+  }
+  [[nodiscard]] CountedStatements counted_statements(const std::string& url,
+                                                     std::size_t most) const override {
+    postgres::Statements seen = postgres::statements_seen(url, most);
+    return {std::move(seen.queries), seen.hidden};
+  }
+  [[nodiscard]] Advice advise(const std::string& url,
+                              std::vector<SeenQuery> queries) const override {
+    Cache cache({.memory_bytes = 1U << 20U});
+    return postgres::Database(url, cache, {.connections = 1}).advise(std::move(queries));
   }
 };
 

@@ -1,4 +1,5 @@
 #include "querymark/redis/redis_feed.hpp"
+#include "querymark/redis/redis_tier.hpp"
 
 #include <memory>
 #include <utility>
@@ -22,6 +23,11 @@ class RedisBackend final : public Backend {
     return "a Redis server holds no log: it is a shared tier, for --target";
   }
 
+  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(const std::string& url) const override {
+    auto tier = std::make_shared<RedisTier>(url);
+    tier->check();
+    return tier;
+  }
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& log) const override {
     if (!log.not_for_followers.empty()) throw ConfigError(log.not_for_followers);

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "backends/backend.hpp"
 #include "backends/sqlite_file.hpp"
 #include "querymark/sqlite/analyse.hpp"
@@ -6,6 +8,7 @@
 #include "querymark/sqlite/log.hpp"
 #include "querymark/sqlite/migrate.hpp"
 #include "querymark/sqlite/track.hpp"
+#include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -65,6 +68,17 @@ class SqliteBackend final : public Backend {
   [[nodiscard]] Analysis analyse(const std::string& url, const std::string& sql,
                                  const Promises& promises) const override {
     return sqlite::analyse(sqlite_file_of(url), sql, promises);
+  }
+  [[nodiscard]] std::vector<SeenQuery> queries_in(std::string_view script) const override {
+    return sqlite::queries_in(script);
+  }
+  [[nodiscard]] CountedStatements counted_statements(const std::string& /*url*/,
+                                                     std::size_t /*most*/) const override {
+    throw ConfigError("SQLite counts no statements: give the queries, or --file");
+  }
+  [[nodiscard]] Advice advise(const std::string& url,
+                              std::vector<SeenQuery> queries) const override {
+    return sqlite::advise(sqlite_file_of(url), std::move(queries));
   }
 };
 

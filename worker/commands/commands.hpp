@@ -28,6 +28,7 @@ void add_prune(CLI::App& app, ExitCode& code);
 void add_track(CLI::App& app, ExitCode& code);
 void add_untrack(CLI::App& app, ExitCode& code);
 void add_explain(CLI::App& app, ExitCode& code);
+void add_advise(CLI::App& app, ExitCode& code);
 void add_describe(CLI::App& app, ExitCode& code);
 
 }  // namespace querymark::cli

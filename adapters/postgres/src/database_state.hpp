@@ -105,6 +105,11 @@ struct Database::State final : Backend, Analyser {
   [[nodiscard]] Analysis analyse_for_borrowed(std::string_view sql, const Promises& promises);
   [[nodiscard]] Analysis analyse_under(const SettingList& list, std::string_view sql,
                                        const Promises& promises);
+  [[nodiscard]] Advice advise(std::vector<SeenQuery> queries) override;
+  /// A connection that leads to one server session, for `action(connection, settings)` in which what is set under
+  /// `list` holds, and is forgotten.
+  template <class Action>
+  auto on_analysing(const SettingList& list, Action&& action);
   /// Tells all who read the log, and those who come later to a shared tier, what nothing has reported. Where the role
   /// may not, each process finds out for itself.
   void report_definitions() noexcept;

@@ -61,6 +61,14 @@ void Database::attach(std::shared_ptr<SharedTier> tier) {
   core.source.attach(std::move(tier), backend_.get());
 }
 
+Advice Database::advise(std::vector<SeenQuery> queries) {
+  Analyser* const analyser = backend_->analyser();
+  if (analyser == nullptr) throw ConfigError("this database has no automatic tags to advise on");
+  return analyser->advise(std::move(queries));
+}
+
+Advice Database::advise() { return advise(backend_->core().source.analyses().seen({})); }
+
 void Database::flush_local() { backend_->core().own.flush_local(); }
 
 DatabaseStats Database::stats() const { return backend_->core().own.stats(); }

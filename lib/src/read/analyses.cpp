@@ -10,12 +10,16 @@
 namespace querymark {
 namespace {
 
-std::string name_of(std::string_view session, std::string_view sql, const Promises& promises) {
+std::string name_before_sql(std::string_view session, const Promises& promises) {
   std::string name;
   const std::string promised = key_of(promises);
   for (const std::string_view part : {session, std::string_view(promised)})
     name.append(std::to_string(part.size())).append(":").append(part);
-  return name.append(sql);
+  return name;
+}
+
+std::string name_of(std::string_view session, std::string_view sql, const Promises& promises) {
+  return name_before_sql(session, promises).append(sql);
 }
 
 }  // namespace
@@ -59,14 +63,25 @@ std::shared_ptr<const Analysed> Analyses::ask(std::string_view session, std::str
                                               const Promises& promises, Analyser& analyser) {
   // Before the question: a change that is applied meanwhile may not be in the answer.
   const std::uint64_t generation = marks_.begin_load().generation;
-  auto analysed =
-      std::make_shared<const Analysed>(Analysed{analyser.analyse(sql, promises), generation});
+  auto analysed = std::make_shared<const Analysed>(
+      Analysed{analyser.analyse(sql, promises), generation, promises});
   if (analysed->analysis.passing) return analysed;
   std::string name = name_of(session, sql, promises);
   const MutexLock lock(mutex_);
   if (known_.size() >= kMost) known_.clear();
   known_.insert_or_assign(std::move(name), analysed);
   return analysed;
+}
+
+std::vector<SeenQuery> Analyses::seen(std::string_view session) const {
+  std::vector<SeenQuery> queries;
+  const MutexLock lock(mutex_);
+  for (const auto& [name, analysed] : known_) {
+    const std::string before = name_before_sql(session, analysed->promises);
+    if (name.starts_with(before))
+      queries.push_back({.sql = name.substr(before.size()), .promises = analysed->promises});
+  }
+  return queries;
 }
 
 }  // namespace querymark

@@ -131,6 +131,10 @@ with named (oid) as (
 select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, e.xmin, p.xmin)
                                from pg_event_trigger e left join pg_proc p on p.oid = e.evtfoid
                               where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures') order by 1), ', ')
+       || coalesce('; ' || nullif(current_setting('event_triggers', true), 'on'), '')
+       || array_to_string(array(select concat_ws(' ', '; ', g.setdatabase, g.setrole, c.setting)
+                                  from pg_db_role_setting g, unnest(g.setconfig) as c (setting)
+                                 where c.setting like 'event\_triggers=%' order by 1), ', ')
        || case when $1::bool
                then (select concat_ws(' ', '; ', count(*),
                                       sum(hashtextextended(concat_ws(' ', k.kind, k.id, k.version), 0)::numeric)) from piece k)
@@ -143,4 +147,17 @@ select array(select c.oid from pg_collation c where not c.collisdeterministic) a
        current_setting('server_encoding') = 'UTF8' as utf8,
        (select count(*) = 3 from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
          where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures') and e.evtenabled = 'A'
-           and p.pronamespace = 'querymark'::regnamespace) as reports_definitions
+           and p.pronamespace = 'querymark'::regnamespace)
+       -- All of them at once can be switched off (PostgreSQL 17), where nobody knows of a setting that says so.
+       and current_setting('event_triggers', true) is distinct from 'off'
+       and not exists (select from pg_db_role_setting g, unnest(g.setconfig) as c (setting)
+                        where g.setdatabase in (0, (select d.oid from pg_database d where d.datname = current_database()))
+                          and split_part(c.setting, '=', 1) = 'event_triggers'
+                          and lower(split_part(c.setting, '=', 2))
+                              not in ('on', 'true', 'tru', 'tr', 't', 'yes', 'ye', 'y', '1')) as reports_definitions
+
+-- Where the extension is that counts statements.
+-- name: statements_schema
+select n.nspname::text as schema
+  from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+ where e.extname = 'pg_stat_statements'

@@ -135,7 +135,12 @@ Names Trees::wanted(const Facts& facts) const {
 }
 
 Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Broken broken) {
-  Analysis analysis;
+  return walked(told, sql, backslash, broken).analysis;
+}
+
+Walked walked(const Told& told, std::string_view sql, Backslash backslash, Broken broken) {
+  Walked made;
+  Analysis& analysis = made.analysis;
   try {
     Trees trees(told.tree);
     trees.learn(told.facts);
@@ -149,7 +154,8 @@ Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Br
     walk.query(trees.query(), true);
     for (const auto& [id, body] : trees.bodies())
       for (const Node* query : queries_of(body)) walk.query(*query, false);
-    add_seen(std::move(walk).take(), told.facts, analysis);
+    made.seen = std::move(walk).take();
+    add_seen(made.seen, told.facts, analysis);
     add_promised(told.facts, analysis);
     analysis.keys_apart = keys_are_apart(trees.query(), broken);
     for (std::size_t at = 0; at < told.parameters.size(); ++at)
@@ -160,8 +166,11 @@ Analysis analyse(const Told& told, std::string_view sql, Backslash backslash, Br
   } catch (const MalformedTree& malformed) {
     analysis = {.verdict = Verdict::refuse, .why = malformed.what};
   }
-  if (analysis.verdict == Verdict::refuse) analysis.occurrences.clear();
-  return analysis;
+  if (analysis.verdict == Verdict::refuse) {
+    analysis.occurrences.clear();
+    made.seen.clear();
+  }
+  return made;
 }
 
 bool speaks_of_today(std::string_view sql, Backslash backslash) {

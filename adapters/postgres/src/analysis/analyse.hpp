@@ -10,6 +10,7 @@
 #include "node.hpp"
 #include "querymark/automatic/analysis.hpp"
 #include "sql_tokens.hpp"
+#include "walk.hpp"
 
 // The pure part of an analysis: what the server has told of a text, and what follows from it.
 
@@ -49,6 +50,14 @@ class Trees {
 /// What follows. Never throws for what it can't judge: that is refused.
 [[nodiscard]] Analysis analyse(const Told& told, std::string_view sql, Backslash backslash,
                                Broken broken = Broken::nothing);
+
+/// The same, with what it was made from.
+struct Walked {
+  Analysis analysis{};
+  std::vector<Seen> seen{};  ///< Each appearance of a table, unless the text is refused.
+};
+[[nodiscard]] Walked walked(const Told& told, std::string_view sql, Backslash backslash,
+                            Broken broken = Broken::nothing);
 
 /// Whether a text has, in quotes, what a date may be made of that is another one tomorrow. True, too, of
 /// what is spelled in a way that can't be told.

@@ -42,6 +42,15 @@ OwnedParameter oids(const std::set<Oid>& all) {
 
 // What a relation's triggers report, or why they don't.
 void read_reports(const Row& row, RelationFacts& relation) {
+  const auto uniques = list<std::string>(row, "uniques");
+  for (const std::string& unique : uniques) {
+    auto& columns = relation.uniques.emplace_back();
+    for (std::size_t at = 0; at <= unique.size();) {
+      const std::size_t end = std::min(unique.find('\n', at), unique.size());
+      columns.push_back(unique.substr(at, end - at));
+      at = end + 1;
+    }
+  }
   const auto heads = list<std::string>(row, "heads");
   const auto silent = row["silent"].as<std::int64_t>();
   if (row["tangled"].as<std::optional<bool>>().value_or(true))
@@ -63,7 +72,6 @@ void read_reports(const Row& row, RelationFacts& relation) {
     return;
   }
   relation.reported_as = std::move(head->relation);
-  const auto uniques = list<std::string>(row, "uniques");
   for (auto& columns : head->routes) {
     std::vector<std::string> sorted = columns;
     std::ranges::sort(sorted);
@@ -316,17 +324,18 @@ Analysis analyse_on(Connection& connection, const AnalysedIn& in, std::string_vi
   } catch (const MalformedTree& malformed) {
     return {.verdict = Verdict::refuse, .why = malformed.what};
   } catch (const Error& failure) {
-    if (failure.connection_lost()) throw;
-    const std::string& state = failure.native_code();
-    if (state == "42501")
-      return {.verdict = Verdict::refuse,
-              .why =
-                  "the role may not make temporary functions, by which a text is analysed: grant "
-                  "temporary on the database to it"};
-    if (state == "25006")
-      return {.verdict = Verdict::refuse, .why = "a standby can't analyse: it needs the primary"};
-    throw;
+    std::string why = refusal_of(failure);
+    if (failure.connection_lost() || why.empty()) throw;
+    return {.verdict = Verdict::refuse, .why = std::move(why)};
   }
+}
+
+std::string refusal_of(const Error& failure) {
+  if (failure.native_code() == "42501")
+    return "the role may not make temporary functions, by which a text is analysed: grant "
+           "temporary on the database to it";
+  if (failure.native_code() == "25006") return "a standby can't analyse: it needs the primary";
+  return {};
 }
 
 }  // namespace querymark::postgres

@@ -27,4 +27,7 @@ struct AnalysedIn {
 [[nodiscard]] Analysis analyse_on(Connection& connection, const AnalysedIn& in,
                                   std::string_view sql);
 
+/// Why a text can't be judged, where a failure says that; empty: the failure is another one.
+[[nodiscard]] std::string refusal_of(const Error& failure);
+
 }  // namespace querymark::postgres

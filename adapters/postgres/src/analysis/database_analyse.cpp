@@ -1,7 +1,10 @@
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "advise.hpp"
 #include "ask.hpp"
 #include "database_state.hpp"
 #include "postgres_sql.hpp"
@@ -27,11 +30,10 @@ Analysis Database::State::analyse_for_borrowed(std::string_view sql, const Promi
   }
 }
 
-Analysis Database::State::analyse_under(const SettingList& list, std::string_view sql,
-                                        const Promises& promises) {
-  watch.begin();  // before anything is found out
-  const bool polled = options.ddl.pause().count() > 0;
-  auto analysed = on_standing([&](auto& connection) -> std::optional<Analysis> {
+template <class Action>
+auto Database::State::on_analysing(const SettingList& list, Action&& action) {
+  using Made = std::invoke_result_t<Action&, Connection&>;
+  auto made = on_standing([&](auto& connection) -> std::optional<Made> {
     if (connection->proxied()) return std::nullopt;
     // A custom setting that nothing resets stays '' where it was null.
     std::vector<std::string> customs = list.names;
@@ -40,7 +42,7 @@ Analysis Database::State::analyse_under(const SettingList& list, std::string_vie
       if (!connection->forgets(customs)) connection->give_up();
     };
     try {
-      Analysis found = analyse_on(*connection, {list, promises, polled}, sql);
+      Made found = action(*connection);
       forget();
       return found;
     } catch (...) {  // then rethrown
@@ -48,13 +50,28 @@ Analysis Database::State::analyse_under(const SettingList& list, std::string_vie
       throw;
     }
   });
-  if (analysed) return *std::move(analysed);
+  if (made) return *std::move(made);
   // A proxy lends another server session for each transaction: the log's way leads past it.
   PooledConnection direct(log_url, {.connect_timeout = options.connect_timeout,
                                     .statement_timeout = options.statement_timeout});
   direct.pin(own_session().pinned(settings_of(options.session)));
   if (!leads_here(direct)) throw leads_elsewhere();
-  return analyse_on(direct, {list, promises, polled}, sql);
+  return action(direct);
+}
+
+Analysis Database::State::analyse_under(const SettingList& list, std::string_view sql,
+                                        const Promises& promises) {
+  watch.begin();  // before anything is found out
+  const bool polled = options.ddl.pause().count() > 0;
+  return on_analysing(list, [&](Connection& connection) {
+    return analyse_on(connection, {list, promises, polled}, sql);
+  });
+}
+
+Advice Database::State::advise(std::vector<SeenQuery> queries) {
+  const SettingList none;
+  return on_analysing(none,
+                      [&](Connection& connection) { return advise_on(connection, none, queries); });
 }
 
 std::string Database::State::definitions_now() {

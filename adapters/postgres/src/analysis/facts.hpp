@@ -35,6 +35,7 @@ struct RelationFacts {
   /// for this reason.
   std::string untracked{};
   std::vector<Route> routes{};
+  std::vector<std::vector<std::string>> uniques{};  ///< Columns that only one row has alike.
 };
 
 struct FunctionFacts {

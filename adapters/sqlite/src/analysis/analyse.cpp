@@ -7,6 +7,7 @@
 
 #include "analysis/footprints.hpp"
 #include "analysis/function_verdict.hpp"
+#include "analysis/pool_analyser.hpp"
 #include "querymark/sqlite/analyse.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "querymark/support/ascii.hpp"
@@ -43,6 +44,13 @@ class QueryAnalysis {
   QueryAnalysis(Connection& connection, std::string_view sql, const TextRules& rules,
                 const Promises& promises)
       : connection_(connection), sql_(sql), rules_(rules), promises_(promises) {}
+
+  /// As if each table that can be tracked was.
+  QueryUse make_use() {
+    supposed_ = true;
+    const Analysis analysis = make();
+    return {.verdict = analysis.verdict, .why = analysis.why, .tables = std::move(uses_)};
+  }
 
   Analysis make() {
     const Connection::Described described = connection_.describe(sql_);
@@ -139,12 +147,16 @@ class QueryAnalysis {
     const std::string key = ascii::to_lower(shape.name);
     if (tables_.contains(key)) return;
     const Tracking tracking = tracking_of(shape);
-    if (!tracking.tracked())
+    const auto refusal = supposed_ ? refusal_of(shape) : std::nullopt;
+    if (refusal)
+      lower(Verdict::ttl_only, "table " + shape.name + ": " + *refusal);
+    else if (!tracking.tracked() && !supposed_)
       lower(Verdict::ttl_only,
             "table " + shape.name + ": " + tracking.why + "; run querymark track");
     judge_generated(shape);
     ReadTable table{.shape = std::move(shape)};
-    if (tracking.tracked()) table.routes = *tracking.routes;
+    table.tracked = tracking.tracked();
+    if (table.tracked || (supposed_ && tracking.routes)) table.routes = *tracking.routes;
     tables_.emplace(key, std::move(table));
   }
 
@@ -200,8 +212,21 @@ class QueryAnalysis {
         tokens && parameters_in(*tokens) == parameters ? select_in(*tokens, rules_) : std::nullopt;
     if (text) told_apart = add_rows(*tokens, *text);
     for (const auto& [key, table] : tables_)
-      if (!told_apart.contains(key) || promised_.contains(key))
+      if (!told_apart.contains(key) || promised_.contains(key)) {
         analysis_.occurrences.push_back({.relation = relation_of(table.shape)});
+        if (wished_.contains(key)) continue;
+        add_use(table, {}, false);
+        std::string& why = uses_.back().why;
+        if (why.empty() && !text)
+          why =
+              "a text of several SELECTs, or with OR or BETWEEN between its conditions, tells no "
+              "rows apart";
+        else if (why.empty() && !everywhere_.contains(key))
+          why =
+              "it is read through a view or a subquery, or its name stands in the text twice: so "
+              "no "
+              "rows are told apart";
+      }
     using Keys = SelectText::Keys;
     if (text)
       analysis_.keys_apart =
@@ -226,6 +251,14 @@ class QueryAnalysis {
       const bool everywhere = named[key] == footprints.size() && !through_views.contains(key);
       const bool all_known = std::ranges::all_of(
           footprints, [](const Footprint& one) { return one.occurrence.has_value(); });
+      // One of which nothing is known, and any row counts whatever is known of the others.
+      if (everywhere) everywhere_.insert(key);
+      if (everywhere && !promised_.contains(key) &&
+          std::ranges::none_of(footprints, [](const Footprint& one) { return one.tied.empty(); })) {
+        wished_.insert(key);
+        for (const Footprint& one : footprints)
+          add_use(*one.table, one.tied, one.table->tracked && one.occurrence.has_value());
+      }
       if ((!everywhere && rules_.named_once) || !all_known) continue;
       for (Footprint& footprint : footprints)
         analysis_.occurrences.push_back(std::move(*footprint.occurrence));
@@ -234,11 +267,34 @@ class QueryAnalysis {
     return told_apart;
   }
 
+  void add_use(const ReadTable& table, const std::vector<const ColumnShape*>& tied, bool by_route) {
+    const TableShape& shape = table.shape;
+    TableUse use{.table = shape.name,
+                 .relation = relation_of(shape),
+                 .tracked = table.tracked,
+                 .routes = table.routes,
+                 .by_route = by_route};
+    for (const ColumnShape* column : tied)
+      if (column->type && !refusal_of(shape, {column->name}))
+        use.tied.push_back({column->name, *column->type});
+    use.keys.push_back(shape.primary_key);
+    for (const UniqueKey& key : shape.keys) {
+      std::vector<std::string>& columns = use.keys.emplace_back();
+      for (const KeyColumn& part : key) columns.push_back(part.column);
+    }
+    if (!shape.unroutable.empty()) use.why = shape.unroutable;
+    uses_.push_back(std::move(use));
+  }
+
   Connection& connection_;
   std::string_view sql_;
   const TextRules& rules_;
   const Promises& promises_;
-  std::set<std::string> promised_;  // tables that functions read, in lower case
+  bool supposed_ = false;
+  std::vector<TableUse> uses_;
+  std::set<std::string> everywhere_;  // tables that are items of FROM, and nothing else
+  std::set<std::string> wished_;      // tables that routes could tell apart everywhere
+  std::set<std::string> promised_;    // tables that functions read, in lower case
   bool looks_at_several_rows_ = false;
   std::set<std::string> users_functions_;
   std::map<std::string, ReadTable> tables_;  // by their names in lower case
@@ -256,6 +312,30 @@ SchemaAnalysis analyse(Connection& connection, std::string_view sql, const TextR
   made.schema_version = std::stoll(connection.pragma("pragma schema_version"));
   made.analysis = QueryAnalysis(connection, sql, rules, promises).make();
   return made;
+}
+
+QueryUse use_of(Connection& connection, std::string_view sql, const Promises& promises) {
+  require_no_nul(sql);
+  const ScopedTransaction transaction(connection, ScopedTransaction::Kind::read);
+  look_at_schema(connection.native().getHandle());
+  const TextRules rules;
+  return QueryAnalysis(connection, sql, rules, promises).make_use();
+}
+
+Advice PoolAnalyser::advise(std::vector<SeenQuery> queries) {
+  const auto connection = pool_.acquire();
+  return querymark::advise(std::move(queries), [&](const SeenQuery& query) {
+    return use_of(*connection, query.sql, query.promises);
+  });
+}
+
+Advice advise(const std::string& where, std::vector<SeenQuery> queries) {
+  const std::string path = path_of(where);
+  Connection connection(path, Connection::Use::read, {.busy_timeout = std::chrono::seconds(10)});
+  require_schema(connection, path);
+  return querymark::advise(std::move(queries), [&](const SeenQuery& query) {
+    return use_of(connection, query.sql, query.promises);
+  });
 }
 
 Analysis analyse(const std::string& where, std::string_view sql, const Promises& promises) {

@@ -5,6 +5,7 @@
 
 #include "analysis/select_text.hpp"
 #include "connection.hpp"
+#include "querymark/automatic/advice.hpp"
 #include "querymark/automatic/analysis.hpp"
 
 namespace querymark::sqlite {
@@ -21,5 +22,9 @@ struct SchemaAnalysis {
 /// `Connection::load` would before it runs anything.
 [[nodiscard]] SchemaAnalysis analyse(Connection& connection, std::string_view sql,
                                      const TextRules& rules = {}, const Promises& promises = {});
+
+/// What the query would be if all its tables were tracked. Throws as `analyse`.
+[[nodiscard]] QueryUse use_of(Connection& connection, std::string_view sql,
+                              const Promises& promises);
 
 }  // namespace querymark::sqlite

@@ -33,8 +33,11 @@ class Footprints {
 
   [[nodiscard]] std::vector<Footprint> all() const {
     std::vector<Footprint> footprints;
-    for (std::size_t item = 0; item < tables_.size(); ++item)
-      if (tables_[item] != nullptr) footprints.push_back({tables_[item], occurrence_of(item)});
+    for (std::size_t item = 0; item < tables_.size(); ++item) {
+      if (tables_[item] == nullptr) continue;
+      const KnownValues known = known_at(item);
+      footprints.push_back({tables_[item], occurrence_of(item, known), tied_at(item, known)});
+    }
     return footprints;
   }
 
@@ -144,9 +147,17 @@ class Footprints {
     });
   }
 
-  [[nodiscard]] std::optional<Occurrence> occurrence_of(std::size_t item) const {
+  [[nodiscard]] static std::vector<const ColumnShape*> tied_at(std::size_t item,
+                                                               const KnownValues& known) {
+    std::vector<const ColumnShape*> tied;
+    for (const auto& [node, values] : known)
+      if (node.item == item) tied.push_back(node.column);
+    return tied;
+  }
+
+  [[nodiscard]] std::optional<Occurrence> occurrence_of(std::size_t item,
+                                                        const KnownValues& known) const {
     const ReadTable& table = *tables_[item];
-    const KnownValues known = known_at(item);
     std::optional<Occurrence> best;
     std::pair<bool, std::size_t> best_rank{};
     for (const RouteColumns& route : table.routes) {

@@ -19,6 +19,7 @@ namespace querymark::sqlite {
 struct ReadTable {
   TableShape shape{};
   std::vector<RouteColumns> routes{};
+  bool tracked = true;
 };
 /// Null for what is no table, or none that the query reads.
 using FindTable = std::function<const ReadTable*(std::string_view name)>;
@@ -27,6 +28,8 @@ using FindTable = std::function<const ReadTable*(std::string_view name)>;
 struct Footprint {
   const ReadTable* table = nullptr;
   std::optional<Occurrence> occurrence{};  ///< Nothing: any row.
+  std::vector<const ColumnShape*>
+      tied{};  ///< Whose values are known, whether they are routed or not.
 };
 /// In the order of the items.
 [[nodiscard]] std::vector<Footprint> footprints_of(const SelectText& text, const FindTable& find,

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "analysis/analyse.hpp"
 #include "querymark/support/connection_pool.hpp"
 
@@ -13,6 +17,7 @@ class PoolAnalyser final : public Analyser {
   [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& promises) override {
     return sqlite::analyse(*pool_.acquire(), sql, {}, promises).analysis;
   }
+  [[nodiscard]] Advice advise(std::vector<SeenQuery> queries) override;
 
  private:
   ConnectionPool<Connection>& pool_;

@@ -109,6 +109,9 @@ inline constexpr std::size_t kMaxRouteValues = 64;
 [[nodiscard]] bool mean_the_same(const Analysis& analysis,
                                  std::span<const ParameterView> parameters);
 
+struct Advice;     // advice.hpp
+struct SeenQuery;  // advice.hpp
+
 /// What a database's adapter implements so that nobody has to declare tags.
 class Analyser {
  public:
@@ -117,6 +120,9 @@ class Analyser {
   /// What can't be judged is refused, with the reason. Throws Error where the database can't be asked, or
   /// refuses the text.
   [[nodiscard]] virtual Analysis analyse(std::string_view sql, const Promises& promises) = 0;
+  /// Which routes would help these queries. Blocks, for each. Thread-safe. Throws Error where the database can't be
+  /// asked; ConfigError where nobody knows, as here.
+  [[nodiscard]] virtual Advice advise(std::vector<SeenQuery> queries);
 };
 
 }  // namespace querymark

@@ -4,7 +4,9 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "querymark/automatic/advice.hpp"
 #include "querymark/database/database_session.hpp"
 #include "querymark/database/queries.hpp"
 #include "querymark/database/read_session.hpp"
@@ -102,6 +104,13 @@ class Database : public Queries {
   void attach(Tier tier) {
     attach(std::shared_ptr<SharedTier>(std::make_shared<Tier>(std::move(tier))));
   }
+
+  /// Which columns tables should report by (`track`), so that these queries' results depend on some rows only. Runs
+  /// nothing of them. Blocks, for about a millisecond each. What can't be read is told in its place. Throws Error
+  /// where the database can't be asked; ConfigError for one that has no automatic tags.
+  [[nodiscard]] Advice advise(std::vector<SeenQuery> queries);
+  /// The same for the queries that this process has analysed so far, outside `with` and transactions of callers.
+  [[nodiscard]] Advice advise();
 
   /// Removes everything of this namespace from this process's view, without telling others.
   void flush_local();

@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
+#include "querymark/automatic/advice.hpp"
 #include "querymark/automatic/analysis.hpp"
 #include "querymark/mark/marks.hpp"
 #include "querymark/support/mutex.hpp"
@@ -20,6 +22,7 @@ namespace querymark {
 struct Analysed {
   Analysis analysis;
   std::uint64_t generation = 0;  ///< Of the marks, from before the database was asked.
+  Promises promises{};
 
   /// Whether no definition has changed since, as far as the marks know.
   [[nodiscard]] bool holds(const Marks& marks) const noexcept;
@@ -52,6 +55,8 @@ class Analyses {
   /// Asks the database, and remembers. Blocks. Throws what the analyser throws.
   [[nodiscard]] std::shared_ptr<const Analysed> ask(std::string_view session, std::string_view sql,
                                                     const Promises& promises, Analyser& analyser);
+  /// The texts that were asked for in a session, with what was promised of them.
+  [[nodiscard]] std::vector<SeenQuery> seen(std::string_view session) const;
 
  private:
   const Marks& marks_;

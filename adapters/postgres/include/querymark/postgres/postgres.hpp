@@ -2,6 +2,7 @@
 
 /// The PostgreSQL adapter in one include.
 
+#include "querymark/postgres/advise.hpp"
 #include "querymark/postgres/database.hpp"
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"

@@ -2,7 +2,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "querymark/automatic/advice.hpp"
 #include "querymark/automatic/analysis.hpp"
 
 namespace querymark::sqlite {
@@ -12,5 +14,12 @@ namespace querymark::sqlite {
 /// the query. Throws SchemaError, ConfigError for a text that is no query, Error.
 [[nodiscard]] Analysis analyse(const std::string& where, std::string_view sql,
                                const Promises& promises = {});
+
+/// Which routes would help these queries, likewise from outside: see Database::advise.
+[[nodiscard]] Advice advise(const std::string& where, std::vector<SeenQuery> queries);
+
+/// The queries of a script, of statements that end with `;`, each as often as it stands there. Writes and commands are left
+/// out. Never throws for what it holds.
+[[nodiscard]] std::vector<SeenQuery> queries_in(std::string_view script);
 
 }  // namespace querymark::sqlite

@@ -138,6 +138,67 @@ TEST_CASE("doctor: where it can't look at what tables report it says so, and all
   shop.execute("drop owned by shortsighted; drop role shortsighted");
 }
 
+TEST_CASE(
+    "doctor: event triggers that are switched off as a whole are found, for a role and for the "
+    "database",
+    "[doctor]") {
+  const PgShop shop;
+  constexpr const char* kWhat = "event triggers are switched off for";
+  CHECK(finding(shop.url(), kWhat).is_null());
+  const bool real = shop.text("select current_setting('server_version_num')::int >= 170000") == "t";
+  shop.execute("create role \"Quiet One\"");
+  // Before PostgreSQL 17 there is no such setting, and the question does no harm.
+  const auto set = [&](const std::string& real_one, const std::string& row) {
+    shop.execute(real ? real_one
+                      : "set allow_system_table_mods = on;"
+                        "insert into pg_db_role_setting values (" +
+                            row + ")");
+  };
+  const auto reset = [&](const std::string& advice) {
+    shop.execute(real ? advice.substr(0, advice.find(','))
+                      : "set allow_system_table_mods = on; delete from pg_db_role_setting "
+                        "where setconfig::text like '%event_triggers%'");
+  };
+  SECTION("for a role") {
+    set("alter role \"Quiet One\" set event_triggers = false",
+        "0, (select oid from pg_roles where rolname = 'Quiet One'), '{event_triggers=false}'");
+    const json found = finding(shop.url(), kWhat);
+    REQUIRE_FALSE(found.is_null());
+    CHECK(found["severity"] == "error");
+    CHECK_THAT(found["what"].get<std::string>(), Contains("the role Quiet One"));
+    CHECK(found["advice"] == "alter role \"Quiet One\" reset event_triggers, and reconnect");
+    const Finished check = run({QUERYMARK_PROGRAM, "track", "--check", "--db", shop.url()});
+    CHECK(check.code == 1);
+    CHECK_THAT(check.output, Contains(kWhat));
+    reset(found["advice"]);
+  }
+  SECTION("for a role in this database") {
+    REQUIRE(run({QUERYMARK_PROGRAM, "track", "product", "--db", shop.url()}).code == 0);
+    const std::vector<std::string> explain{QUERYMARK_PROGRAM, "explain", "--db", shop.url(),
+                                           "select 1"};
+    CHECK(run(explain).code == 0);
+    const std::string whose = "role \"Quiet One\" in database " + shop.name();
+    set("alter " + whose + " set event_triggers = off",
+        "(select oid from pg_database where datname = current_database()), "
+        "(select oid from pg_roles where rolname = 'Quiet One'), '{event_triggers=off}'");
+    const json found = finding(shop.url(), kWhat);
+    REQUIRE_FALSE(found.is_null());
+    CHECK(found["advice"] == "alter " + whose + " reset event_triggers, and reconnect");
+    // Nor is anything kept that changes of definitions could make wrong.
+    CHECK_THAT(run(explain).output, Contains("nothing reports changes of definitions"));
+    reset(found["advice"]);
+    CHECK(run(explain).code == 0);
+  }
+  SECTION("for nobody") {
+    set("alter role \"Quiet One\" set event_triggers = on",
+        "0, (select oid from pg_roles where rolname = 'Quiet One'), '{event_triggers=on}'");
+    CHECK(finding(shop.url(), kWhat).is_null());
+    reset("alter role \"Quiet One\" reset event_triggers,");
+  }
+  CHECK(finding(shop.url(), kWhat).is_null());
+  shop.execute("drop role \"Quiet One\"");
+}
+
 TEST_CASE("doctor: a log that is shorter than values live is told", "[doctor]") {
   const PgShop shop;
   {

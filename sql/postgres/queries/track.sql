@@ -76,5 +76,21 @@ select (select r.rolsuper from pg_roles r where r.rolname = current_user) as may
                 and p.pronamespace = 'querymark'::regnamespace
               order by 1) as events
 
+-- Where event triggers are switched off as a whole, which PostgreSQL 17 can do: for all sessions of this kind, or for a
+-- role or a database. What a session sets for itself nobody else sees. Values stand there as they were spelled.
+-- name: track_silenced
+select 'the server, or sessions like this one' as who, 'set event_triggers = on, and reload' as advice
+  from pg_settings s where s.name = 'event_triggers' and s.reset_val <> 'on'
+   and s.source not in ('database', 'user', 'database user')
+union all
+select concat_ws(' in ', coalesce('the role ' || r.rolname, case when d.oid is null then 'all roles' end),
+                 'the database ' || d.datname),
+       'alter ' || concat_ws(' in ', coalesce('role ' || quote_ident(r.rolname), case when d.oid is null then 'role all' end),
+                             'database ' || quote_ident(d.datname)) || ' reset event_triggers, and reconnect'
+  from pg_db_role_setting g left join pg_database d on d.oid = g.setdatabase left join pg_roles r on r.oid = g.setrole,
+       unnest(g.setconfig) as c (setting)
+ where (g.setdatabase = 0 or d.datname = current_database()) and split_part(c.setting, '=', 1) = 'event_triggers'
+   and lower(split_part(c.setting, '=', 2)) not in ('on', 'true', 'tru', 'tr', 't', 'yes', 'ye', 'y', '1')
+
 -- name: track_report_definitions
 insert into querymark.log (namespace, kind, target) values ('*', 'schema', 'schema')

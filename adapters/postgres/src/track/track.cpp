@@ -12,6 +12,7 @@
 #include "querymark/key/tracked.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/shell_word.hpp"
 #include "tracked_table.hpp"
 
 namespace querymark::postgres {
@@ -90,6 +91,8 @@ class Work {
     return {.may_make = rows.row(0)["may"].as<bool>(),
             .found = rows.row(0)["events"].as<std::vector<std::string>>()};
   }
+  /// Who has event triggers switched off, and what to do about it.
+  [[nodiscard]] ResultSet silenced() { return connection_.query(sql::track_silenced.text); }
   void report_definitions() {
     static_cast<void>(connection_.execute(sql::track_report_definitions.text));
   }
@@ -220,7 +223,7 @@ std::vector<Finding> check_tracking(const std::string& url, const TrackOptions& 
   std::set<std::uint32_t> named;
   for (const TableFound& table : work.tables(options, true, named)) {
     const bool asked = options.all || named.contains(table.root);
-    const std::string advice = "querymark track " + table.name;
+    const std::string advice = "querymark track " + shell_word(table.members.at(0).quoted);
     if (!table.tracked()) {
       findings.push_back({asked ? warning : notice,
                           table.name + " reports no writes: " +
@@ -243,6 +246,13 @@ std::vector<Finding> check_tracking(const std::string& url, const TrackOptions& 
     findings.push_back(
         {warning, "nothing reports changes of definitions (DDL), so no result is kept without tags",
          "have a superuser run querymark track, which makes event triggers"});
+  for (const Row row : work.silenced())
+    findings.push_back(
+        {error,
+         "event triggers are switched off for " + row["who"].as<std::string>() +
+             ": changes of definitions (DDL) there are not reported, so no result is "
+             "kept without tags",
+         row["advice"].as<std::string>()});
   return findings;
 }
 

@@ -29,6 +29,7 @@ void add_track(CLI::App& app, ExitCode& code);
 void add_untrack(CLI::App& app, ExitCode& code);
 void add_explain(CLI::App& app, ExitCode& code);
 void add_advise(CLI::App& app, ExitCode& code);
+void add_reconcile(CLI::App& app, ExitCode& code);
 void add_describe(CLI::App& app, ExitCode& code);
 
 }  // namespace querymark::cli

@@ -1,0 +1,100 @@
+// The operator's command that compares a shared tier with the database.
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "querymark/file_tier/file_tier.hpp"
+#include "support/child.hpp"
+#include "support/shop.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kPrice = "select price from product where id = ?";
+
+// An application with a tier, that has forgotten its tags.
+struct Forgetful {
+  Forgetful() { process.db.attach(FileTier(tier)); }
+  double price(std::int64_t id) {
+    return process.db.query(kPrice, id).ttl(1h).fetch()[0][0].as<double>();
+  }
+  Finished reconcile(const std::string& calls, std::vector<std::string> more = {}) {
+    const std::string file = shop.file("calls");
+    std::ofstream(file, std::ios::binary) << calls;
+    more.insert(more.begin(),
+                {QUERYMARK_PROGRAM, "reconcile", file, "--db", "sqlite:" + shop.path(), "--tier",
+                 "sqlite:" + tier, "--namespace", "shop"});
+    return run(more);
+  }
+
+  Shop shop;
+  std::string tier = shop.file("tier");
+  Process process{shop};
+};
+
+std::string call(std::int64_t id) {
+  return json{{"sql", kPrice}, {"parameters", {id}}}.dump() + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("cli reconcile: what the database contradicts is told, and invalidated everywhere",
+          "[cli]") {
+  Forgetful it;
+  CHECK(it.price(1) == 2.5);
+  CHECK(it.price(2) == 7);
+  const std::string calls = call(1) + "\n" + call(2) + call(3) + call(2);
+  const Finished before = it.reconcile(calls);
+  CHECK(before.code == 0);
+  CHECK(before.output == "4 calls: 3 agree, 1 absent, 0 excused by a write, 0 wrong, 0 failed\n");
+  it.shop.execute("update product set price = 9 where id = 1");
+  CHECK(it.price(1) == 2.5);
+  const Finished looked = it.reconcile(calls, {"--dry-run"});
+  CHECK(looked.code == 4);
+  CHECK_THAT(looked.output, Contains(std::string("wrong: ") + kPrice + " with 1"));
+  it.process.db.catch_up();
+  CHECK(it.price(1) == 2.5);
+  const Finished found = it.reconcile(calls, {"--json"});
+  CHECK(found.code == 4);
+  std::istringstream lines(found.output);
+  std::string first;
+  REQUIRE(std::getline(lines, first));
+  CHECK(json::parse(first)["became"] == "wrong");
+  it.process.db.catch_up();
+  CHECK(it.price(1) == 9);
+  CHECK(it.reconcile(calls).code == 0);
+}
+
+TEST_CASE("cli reconcile: what an invalidation has reached is nobody's to find", "[cli]") {
+  Forgetful it;
+  CHECK(it.process.db.query(kPrice, std::int64_t{1}).tag(tag("prices")).ttl(1h).fetch().size() ==
+        1);
+  it.shop.execute("update product set price = 9 where id = 1");
+  it.process.db.write([](Transaction& tx) { tx.invalidate(tag("prices")); });
+  CHECK_THAT(it.reconcile(call(1)).output, Contains("1 absent") && Contains("0 wrong"));
+}
+
+TEST_CASE("cli reconcile: broken calls stand among good ones, and files that are none are told",
+          "[cli]") {
+  Forgetful it;
+  CHECK(it.price(1) == 2.5);
+  const Finished told = it.reconcile(json{{"sql", "selec 1"}}.dump() + "\n" + call(1) +
+                                     json{{"sql", "select * from nobody"}}.dump());
+  CHECK(told.code == 1);
+  CHECK_THAT(told.output, Contains("1 agree") && Contains("2 failed") && Contains("nobody"));
+  CHECK_THAT(it.reconcile("").output, Contains("0 calls"));
+  CHECK(it.reconcile("not json").code == 2);
+  CHECK_THAT(it.reconcile(call(1) + "{\"sql\": 7}").output, Contains("line 2"));
+  CHECK(it.reconcile("{\"sql\": \"select 1\", \"parameters\": [{}]}").code == 2);
+  CHECK(it.reconcile("[]").code == 2);
+  // Types are part of what is asked.
+  CHECK_THAT(it.reconcile(json{{"sql", kPrice}, {"parameters", {1.0}}}.dump()).output,
+             Contains("1 absent"));
+}

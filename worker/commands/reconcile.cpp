@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "commands/commands.hpp"
+#include "input_text.hpp"
+#include "json_output.hpp"
+#include "log_command.hpp"
+#include "printable.hpp"
+#include "querymark/database/reconcile.hpp"
+#include "querymark/read/cache.hpp"
+#include "querymark/support/error.hpp"
+#include "querymark/support/sql_text.hpp"
+
+namespace querymark::cli {
+namespace {
+
+struct Options {
+  LogCommand log;
+  std::string tier;
+  std::string calls;
+  bool only_look = false;
+};
+
+constexpr std::array kOutcomes{
+    std::pair(Reconciled::absent, "absent"), std::pair(Reconciled::agrees, "agrees"),
+    std::pair(Reconciled::excused, "excused"), std::pair(Reconciled::wrong, "wrong"),
+    std::pair(Reconciled::failed, "failed")};
+
+std::string_view text_of(Reconciled outcome) {
+  for (const auto& [one, text] : kOutcomes)
+    if (one == outcome) return text;
+  return "";
+}
+
+// Types count: 7 and 7.0 are other parameters to an application, too.
+void add_parameter(Parameters& parameters, const nlohmann::json& value) {
+  if (value.is_null())
+    parameters.add(std::optional<std::string>());
+  else if (value.is_boolean())
+    parameters.add(value.get<bool>());
+  else if (value.is_number_integer())
+    parameters.add(value.get<std::int64_t>());
+  else if (value.is_number_float())
+    parameters.add(value.get<double>());
+  else if (value.is_string())
+    parameters.add(value.get<std::string>());
+  else
+    throw ConfigError("a parameter is a number, a text, true, false or null");
+}
+
+KnownCall call_in(const std::string& line) {
+  const nlohmann::json json = nlohmann::json::parse(line);
+  KnownCall call{.sql = json.at("sql").get<std::string>(), .scope = json.value("scope", "")};
+  for (const auto& value : json.value("parameters", nlohmann::json::array()))
+    add_parameter(call.parameters, value);
+  return call;
+}
+
+std::vector<KnownCall> calls_in(const std::string& text) {
+  std::istringstream lines(text);
+  std::vector<KnownCall> calls;
+  std::string line;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    try {
+      calls.push_back(call_in(line));
+    } catch (const nlohmann::json::exception& problem) {
+      throw ConfigError(fmt::format("line {}: {}", number, problem.what()));
+    } catch (const ConfigError& problem) {
+      throw ConfigError(fmt::format("line {}: {}", number, problem.what()));
+    }
+  }
+  return calls;
+}
+
+void tell(const KnownCall& call, const ReconciledCall& one, bool json) {
+  if (json) {
+    say_json({{"sql", call.sql},
+              {"parameters", one.parameters},
+              {"became", text_of(one.became)},
+              {"problem", one.problem}});
+    return;
+  }
+  if (one.became != Reconciled::wrong && one.became != Reconciled::failed) return;
+  say(fmt::format("{}: {}{}{}{}\n", text_of(one.became), printable(shown_sql(call.sql)),
+                  one.parameters.empty() ? "" : " with ", printable(one.parameters),
+                  one.problem.empty() ? "" : ": " + printable(one.problem)));
+}
+
+ExitCode run(const Options& options) {
+  options.log.require_namespace();
+  const std::vector<KnownCall> calls = calls_in(input_text(options.calls));
+  const std::shared_ptr<SharedTier> tier = backend_of_target(options.tier).open_tier(options.tier);
+  const std::string url = options.log.db.url();
+  Cache cache({.memory_bytes = 256U << 20U});
+  const auto database = backend_of_log(url).open_database(url, cache, options.log.namespace_name);
+  const auto all = reconcile(*database, tier, calls, options.only_look);
+  std::array<std::size_t, kOutcomes.size()> counts{};
+  for (const ReconciledCall& one : all) {
+    ++counts.at(static_cast<std::size_t>(one.became));
+    tell(calls[one.call], one, options.log.json);
+  }
+  const auto count = [&](Reconciled outcome) {
+    return counts.at(static_cast<std::size_t>(outcome));
+  };
+  if (!options.log.json)
+    say(fmt::format("{} calls: {} agree, {} absent, {} excused by a write, {} wrong, {} failed\n",
+                    calls.size(), count(Reconciled::agrees), count(Reconciled::absent),
+                    count(Reconciled::excused), count(Reconciled::wrong),
+                    count(Reconciled::failed)));
+  if (count(Reconciled::wrong) > 0) return kDegraded;
+  return count(Reconciled::failed) > 0 ? kFailure : kSuccess;
+}
+
+}  // namespace
+
+void add_reconcile(CLI::App& app, ExitCode& code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "reconcile", "Compare what a shared tier holds of some calls with the database");
+  options->log.add_to(*command);
+  command
+      ->add_option("--tier", options->tier,
+                   "Shared tier: sqlite:PATH of a file tier, or redis://HOST")
+      ->required();
+  command
+      ->add_option(
+          "calls", options->calls,
+          R"(File of calls, a JSON object a line: {"sql": "...", "parameters": [7, "tea"]}; - is standard input)")
+      ->required();
+  command->add_flag("--dry-run", options->only_look, "Only look: invalidate nothing");
+  command->footer(
+      std::string(
+          "What is wrong is invalidated in all processes and tiers. Values are found where text, "
+          "types of parameters and session are the application's; those that are sealed are "
+          "not read. Exit code 4 where something was wrong.\n") +
+      kExitCodes);
+  command->callback([options, &code] { code = run(*options); });
+}
+
+}  // namespace querymark::cli

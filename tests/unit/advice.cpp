@@ -129,6 +129,16 @@ TEST_CASE("advice: commands mean the same to a shell, whatever tables and column
   CHECK(command("t", {"a,b"}).empty());
 }
 
+TEST_CASE("advice: a reason does not repeat the text that it stands beside", "[advice]") {
+  const auto why = [](const std::string& text) {
+    return advice_on({FoundOut(text)}).left[0].why;  // of "q0"
+  };
+  CHECK(why("cannot run \"q0\": ERROR: no") == "cannot run it: ERROR: no");
+  CHECK(why("bad SQL: near q0, in \"q0\"") == "bad SQL: near q0");
+  CHECK(why("call it elsewhere: q0") == "call it elsewhere");
+  CHECK(advise({{.sql = ""}}, {FoundOut("nothing: ")}).left[0].why == "nothing: ");
+}
+
 TEST_CASE("advice: an error tells of its query alone, unless the connection is lost", "[advice]") {
   const auto ask = [](const SeenQuery& query) -> QueryUse {
     if (query.sql == "broken") throw Error("syntax error");

@@ -66,6 +66,21 @@ void add_once(std::vector<std::size_t>& places, std::size_t query) {
   if (places.empty() || places.back() != query) places.push_back(query);
 }
 
+// A reason without the text that it is of, which stands beside it.
+std::string without_sql(std::string why, const std::string& sql) {
+  const std::string shown = shown_sql(sql);
+  if (shown.empty()) return why;
+  const std::string in_quotes = quoted_sql(sql);
+  const auto put = [&why](const std::string& what, std::string_view instead) {
+    if (const std::size_t at = why.find(what); at != std::string::npos)
+      why.replace(at, what.size(), instead);
+  };
+  put(", in " + in_quotes, "");
+  put(in_quotes, "it");
+  if (why.ends_with(": " + shown)) why.resize(why.size() - shown.size() - 2);
+  return why;
+}
+
 // One appearance that a route could tell apart.
 struct Wish {
   std::size_t query = 0;
@@ -126,7 +141,9 @@ class Adviser {
     const bool known = std::ranges::any_of(advice_.left, [&](const LeftQuery& one) {
       return one.query == query && one.relation == relation;
     });
-    if (!known) advice_.left.push_back({query, std::move(relation), std::move(why)});
+    if (known) return;
+    why = without_sql(std::move(why), advice_.queries[query].sql);
+    advice_.left.push_back({query, std::move(relation), std::move(why)});
   }
 
   [[nodiscard]] std::uint64_t calls_of(const std::vector<std::size_t>& queries) const {

@@ -1,5 +1,6 @@
 #include "querymark/read/analyses.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "querymark/key/tracked.hpp"
@@ -81,6 +82,7 @@ std::vector<SeenQuery> Analyses::seen(std::string_view session) const {
     if (name.starts_with(before))
       queries.push_back({.sql = name.substr(before.size()), .promises = analysed->promises});
   }
+  std::ranges::sort(queries, {}, &SeenQuery::sql);
   return queries;
 }
 

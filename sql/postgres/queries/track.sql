@@ -81,7 +81,7 @@ select (select r.rolsuper from pg_roles r where r.rolname = current_user) as may
 -- name: track_silenced
 select 'the server, or sessions like this one' as who, 'set event_triggers = on, and reload' as advice
   from pg_settings s where s.name = 'event_triggers' and s.reset_val <> 'on'
-   and s.source not in ('database', 'user', 'database user')
+   and s.source not in ('global', 'database', 'user', 'database user')
 union all
 select concat_ws(' in ', coalesce('the role ' || r.rolname, case when d.oid is null then 'all roles' end),
                  'the database ' || d.datname),

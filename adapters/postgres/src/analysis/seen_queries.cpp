@@ -20,6 +20,16 @@ std::string first_word(std::string_view sql) {
   return token && token->kind == SqlToken::Kind::word ? token->name : std::string();
 }
 
+// The library's own, and what clients and tools ask the server about itself.
+bool is_of_server(std::string_view sql) {
+  SqlTokens tokens(sql, Backslash::plain);
+  while (const auto token = tokens.next())
+    if (token->is_identifier() && (token->name.starts_with("pg_") || token->name == "querymark" ||
+                                   token->name == "set_config"))
+      return true;
+  return false;
+}
+
 }  // namespace
 
 std::vector<SeenQuery> queries_in(std::string_view script) {
@@ -66,7 +76,7 @@ Statements statements_seen(const std::string& url, std::size_t most) {
     const auto calls = static_cast<std::uint64_t>(row["calls"].as<std::int64_t>());
     if (sql == "<insufficient privilege>")
       found.hidden = calls;
-    else if (sql.find("querymark.") == std::string::npos)  // the library's own
+    else if (!is_of_server(sql))
       seen.add(sql, first_word(sql), calls);
   }
   found.queries = std::move(seen).take();

@@ -17,7 +17,7 @@ namespace querymark::postgres {
 [[nodiscard]] std::vector<SeenQuery> queries_in(std::string_view script);
 
 /// What the extension pg_stat_statements has counted in the database at `url`: its queries, with parameters in place of
-/// constants, the most called first. Texts of other roles are hidden from one that is no member of pg_read_all_stats.
+/// constants, the most called first, but for those about the server itself (catalogues). Texts of other roles are hidden from one that is no member of pg_read_all_stats.
 struct Statements {
   std::vector<SeenQuery> queries{};
   std::uint64_t hidden = 0;  ///< Calls of these.

@@ -299,7 +299,7 @@ std::optional<TierFailure> FileTier::read(std::string_view namespace_name,
     last_reader = number;
     reader.since.store(began.time_since_epoch().count(), std::memory_order_relaxed);
     auto failed = state.guarded(state.reads_breaker, began, reader.connection,
-                                [&]() QUERYMARK_REQUIRES(reader.mutex) {
+                                [&]() QUERYMARK_UNCHECKED {  // held, by `lock`
                                   state.read(reader, began, namespace_name, wanted);
                                 });
     reader.since.store(0, std::memory_order_relaxed);

@@ -49,12 +49,15 @@ bool Readers::end_held() noexcept {
   bool none = true;
   for (Reader& reader : readers_) {
     Reader::Hold held = Reader::Hold::held;
-    if (reader.hold.compare_exchange_strong(held, Reader::Hold::long_enough) ||
-        (held == Reader::Hold::long_enough && !reader.mutex.try_lock())) {
+    if (reader.hold.compare_exchange_strong(held, Reader::Hold::long_enough)) {
       none = false;
       continue;
     }
     if (held == Reader::Hold::none) continue;
+    if (!reader.mutex.try_lock()) {
+      none = false;
+      continue;
+    }
     const MutexLock lock(reader.mutex, std::adopt_lock);
     try {
       if (reader.connection) reader.connection->snapshot().end();

@@ -52,7 +52,7 @@ std::size_t touch(const ResultSet& set) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto set = ResultSet::decode(fuzz::sealed(fuzz::view_of(data, size)));
   if (!set) return 0;
-  static volatile std::size_t sink;
+  [[maybe_unused]] static volatile std::size_t sink;
   sink = touch(*set);
   const auto again = ResultSet::decode(set->encoded());
   fuzz::require(again.has_value(), "what was decoded decodes again");

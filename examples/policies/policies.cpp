@@ -38,7 +38,9 @@ bool serve(const std::string& path) {
   // After a flush at most 8 loads run at a time, and 500 wait for their turn.
   qm::sqlite::Database db{path, cache, {.max_lag = 5s, .load_budget = {.loads = 8, .queue = 500}}};
   // [/budget]
-  db.attach(qm::FileTier{path + ".tier"});
+  // [tier]
+  db.attach(qm::FileTier{path + ".tier", {.max_bytes = 1U << 30U}});
+  // [/tier]
   make_shop(db);
 
   // [lifetimes]

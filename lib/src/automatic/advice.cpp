@@ -54,7 +54,8 @@ Columns best_route(const TableUse& use) {
   if (key != nullptr) return *key;
   std::vector<std::size_t> places;
   for (std::size_t at = 0; at < use.tied.size(); ++at) places.push_back(at);
-  std::ranges::stable_sort(places, {}, [&](std::size_t at) { return spread(use.tied[at].type); });
+  std::ranges::sort(places, {},
+                    [&](std::size_t at) { return std::pair(spread(use.tied[at].type), at); });
   places.resize(std::min(places.size(), kMostColumns));
   std::ranges::sort(places);
   Columns route;
@@ -98,9 +99,13 @@ class Adviser {
     for (auto& [relation, table] : tables_)
       if (!table.routes.empty() || !table.kept_at_all.empty())
         advice_.tables.push_back(std::move(table));
-    std::ranges::stable_sort(advice_.tables, std::ranges::greater(),
-                             [this](const TableAdvice& table) { return calls_of(table); });
-    std::ranges::stable_sort(advice_.left, {}, &LeftQuery::query);
+    std::ranges::sort(advice_.tables, [this](const TableAdvice& one, const TableAdvice& other) {
+      return std::forward_as_tuple(calls_of(other), one.relation) <
+             std::forward_as_tuple(calls_of(one), other.relation);
+    });
+    std::ranges::sort(advice_.left, [](const LeftQuery& one, const LeftQuery& other) {
+      return std::tie(one.query, one.relation) < std::tie(other.query, other.relation);
+    });
     return std::move(advice_);
   }
 
@@ -165,8 +170,10 @@ class Adviser {
       if (found == wanted.end()) found = wanted.insert(wanted.end(), {wish.route, {}});
       add_once(found->gains, wish.query);
     }
-    std::ranges::stable_sort(wanted, std::ranges::greater(),
-                             [this](const RouteAdvice& route) { return calls_of(route.gains); });
+    std::ranges::sort(wanted, [this](const RouteAdvice& one, const RouteAdvice& other) {
+      return std::forward_as_tuple(calls_of(other.gains), one.columns) <
+             std::forward_as_tuple(calls_of(one.gains), other.columns);
+    });
     std::size_t room = kMostAdvisedRoutes - std::min(kMostAdvisedRoutes, table.kept.size());
     std::erase_if(wanted, [&](const RouteAdvice& route) {
       if (std::ranges::find(table.kept, route.columns) != table.kept.end()) return false;

@@ -6,6 +6,7 @@
 
 #include "querymark/sqlite/analyse.hpp"
 #include "querymark/support/ascii.hpp"
+#include "statement.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -46,12 +47,6 @@ class Pieces {
   std::size_t at_ = 0;
 };
 
-std::string first_word(std::string_view statement) {
-  std::size_t end = 0;
-  while (end < statement.size() && ascii::is_letter(statement[end])) ++end;
-  return ascii::to_lower(statement.substr(0, end));
-}
-
 }  // namespace
 
 std::vector<SeenQuery> queries_in(std::string_view script) {
@@ -61,7 +56,7 @@ std::vector<SeenQuery> queries_in(std::string_view script) {
   const auto finish = [&] {
     if (begin == std::string_view::npos) return;
     const std::string_view statement = script.substr(begin, end - begin);
-    seen.add(statement, first_word(statement));
+    seen.add(statement, ascii::to_lower(first_word(statement)));
     begin = std::string_view::npos;
   };
   for (Pieces pieces(script); !pieces.at_end();) {

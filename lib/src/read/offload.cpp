@@ -2,11 +2,8 @@
 
 #include <chrono>
 #include <iterator>
-#include <new>
-#include <optional>
 #include <utility>
 
-#include "querymark/observe/metrics.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/thread.hpp"
 
@@ -18,15 +15,13 @@
 //   running     -> ended      its thread, after the task was run and destroyed
 //
 // Its key is taken from its submission to its end, whatever end that is. Tasks are run, told to stop and
-// destroyed without the mutex: all of it is others' code, and so is `on_late`. A task that runs has been
-// late once the watcher has said so, which it does once; the watcher is there from the first task on that
-// can be late.
+// destroyed without the mutex: all of it is others' code. Tasks that run for too long are the watcher's
+// (offload_late.cpp), which is there from the first task on that can be late; what is counted and shown is in
+// offload_stats.cpp.
 
 namespace querymark {
 namespace {
 
-constexpr std::size_t kMostKinds = 32;
-constexpr std::string_view kOther = "(other)";
 constexpr TimeSpan kForEver = std::chrono::hours(24 * 365);
 
 OffloadOptions checked(OffloadOptions options) {
@@ -34,33 +29,7 @@ OffloadOptions checked(OffloadOptions options) {
   return options;
 }
 
-void add(OffloadStats& sum, const OffloadStats& more) {
-  sum.accepted += more.accepted;
-  sum.duplicates += more.duplicates;
-  sum.rejected += more.rejected;
-  sum.completed += more.completed;
-  sum.failed += more.failed;
-  sum.cancelled += more.cancelled;
-  sum.late += more.late;
-}
-
 }  // namespace
-
-std::string_view to_string(Offloaded offloaded) noexcept {
-  switch (offloaded) {
-    case Offloaded::accepted:
-      return "accepted";
-    case Offloaded::duplicate:
-      return "one of the same key waits or runs";
-    case Offloaded::full:
-      return "the queue is full";
-    case Offloaded::stopped:
-      return "stopped";
-    case Offloaded::disabled:
-      return "disabled";
-  }
-  return "unknown";
-}
 
 Offload::Offload(OffloadOptions options) : options_(checked(std::move(options))) {
   if (options_.threads == 0)
@@ -135,12 +104,6 @@ Offloaded Offload::submit(std::string key, const void* owner, std::function<void
       .became;
 }
 
-OffloadStats& Offload::counts(std::string_view kind) {
-  if (const auto known = counts_.find(kind); known != counts_.end()) return known->second;
-  if (counts_.size() >= kMostKinds) kind = kOther;
-  return counts_.try_emplace(std::string(kind)).first->second;
-}
-
 void Offload::run() {
   MutexLock lock(mutex_);
   for (;;) {
@@ -166,50 +129,6 @@ void Offload::run() {
     ++counted.completed;
     if (failed) ++counted.failed;
     ended_.notify_all();
-  }
-}
-
-// When the next one of those that run will be late.
-std::optional<Offload::Clock::time_point> Offload::next_late() const {
-  std::optional<Clock::time_point> next;
-  for (const Task& task : running_) {
-    if (task.longest.count() == 0 || task.was_late) continue;
-    const Clock::time_point at = task.since + task.longest;
-    if (!next || at < *next) next = at;
-  }
-  return next;
-}
-
-void Offload::watch() {
-  MutexLock lock(mutex_);
-  while (!over_) {
-    const auto next = next_late();
-    if (!next) {
-      timed_.wait(lock.native());
-      continue;
-    }
-    if (Clock::now() < *next) {
-      timed_.wait_until(lock.native(), *next);
-      continue;
-    }
-    for (Task& task : running_) {
-      if (task.was_late || task.longest.count() == 0 || task.since + task.longest != *next)
-        continue;
-      task.was_late = true;
-      ++counts(task.kind).late;
-      std::optional<OffloadEntry> entry;
-      try {
-        entry = entry_of(task, true);
-      } catch (const std::bad_alloc&) {  // no memory to tell of it: it is counted
-      }
-      std::stop_source stop = task.stop;
-      const bool stops = task.when_late == WhenLate::stop;
-      lock.unlock();
-      if (entry && options_.on_late) options_.on_late(*entry);
-      if (stops) stop.request_stop();
-      lock.lock();
-      break;  // the list may be another one by now
-    }
   }
 }
 
@@ -298,48 +217,6 @@ std::vector<OffloadEntry> Offload::drain(TimeSpan longest) {
   }
   cancel_all();
   return left;
-}
-
-OffloadEntry Offload::entry_of(const Task& task, bool running) {
-  return {
-      .kind = task.kind, .key = task.key, .running = running, .since = Clock::now() - task.since};
-}
-
-std::vector<OffloadEntry> Offload::listed() const {
-  std::vector<OffloadEntry> all;
-  for (const Task& task : running_) all.push_back(entry_of(task, true));
-  for (const Task& task : waiting_) all.push_back(entry_of(task, false));
-  return all;
-}
-
-std::vector<OffloadEntry> Offload::tasks() const {
-  const MutexLock lock(mutex_);
-  return listed();
-}
-
-OffloadStats Offload::stats() const {
-  const MutexLock lock(mutex_);
-  OffloadStats sum;
-  for (const auto& [kind, counted] : counts_) add(sum, counted);
-  sum.waiting = waiting_.size();
-  sum.running = running_.size();
-  return sum;
-}
-
-std::map<std::string, OffloadStats> Offload::stats_by_kind() const {
-  const MutexLock lock(mutex_);
-  std::map<std::string, OffloadStats> all(counts_.begin(), counts_.end());
-  const auto of = [&](const Task& task) -> OffloadStats& {
-    const auto known = all.find(task.kind);
-    return known != all.end() ? known->second : all[std::string(kOther)];
-  };
-  for (const Task& task : waiting_) ++of(task).waiting;
-  for (const Task& task : running_) ++of(task).running;
-  return all;
-}
-
-void Offload::add_metrics(Metrics& metrics) const {
-  for (const auto& [kind, stats] : stats_by_kind()) metrics.add(stats, {{"kind", kind}});
 }
 
 }  // namespace querymark

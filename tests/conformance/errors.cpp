@@ -35,9 +35,6 @@ ConstraintViolation violation_of(Process& process, const std::string& sql) {
   return violation(process, [&](Transaction& tx) { tx.execute(sql); });
 }
 
-template <class World>
-constexpr bool kIsSqlite = std::is_same_v<World, SqliteWorld>;
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("violations: who is there already is told by kind, table and column or name",

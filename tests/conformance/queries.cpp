@@ -19,8 +19,6 @@ enum class Rank : std::int16_t { low = -3, high = 30'000 };
 
 // `id is one of the list`, as each database says it.
 template <class World>
-constexpr bool kIsSqlite = std::is_same_v<typename World::Database, sqlite::Database>;
-template <class World>
 std::string in_list(const std::string& column) {
   return kIsSqlite<World> ? column + " in (select value from json_each(?))" : column + " = any($1)";
 }

@@ -15,9 +15,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-template <class World>
-constexpr bool kIsSqlite = std::is_same_v<typename World::Database, sqlite::Database>;
-
 constexpr std::int64_t kTea = 1;
 
 template <class World>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <type_traits>
 
 #include "querymark/file_tier/file_tier.hpp"
 #include "querymark/tier/tier_group.hpp"
@@ -252,5 +253,9 @@ Cached<double> slow_price(Process& process, Meanwhile meanwhile) {
         return rows[0];
       });
 }
+
+/// Where the databases differ in more than a constant of their world.
+template <class World>
+inline constexpr bool kIsSqlite = std::is_same_v<typename World::Database, sqlite::Database>;
 
 }  // namespace querymark::test

@@ -1,6 +1,7 @@
 // Many keys at once, on every database.
 
 #include <catch2/catch.hpp>
+#include <stdexcept>
 #include <vector>
 
 #include "support/rows.hpp"
@@ -19,9 +20,6 @@ struct Product {
   std::string name;
   std::optional<std::string> note;
 };
-
-template <class World>
-constexpr bool kIsSqlite = std::is_same_v<typename World::Database, sqlite::Database>;
 
 // Products of a list of keys of the column, with which `type` of PostgreSQL.
 template <class World>
@@ -173,4 +171,95 @@ TEMPLATE_TEST_CASE(
   writer.db.write([&](auto& tx) { tx.invalidate(tag("any")); });
   world.prune();  // now nothing proves anything that is older
   CHECK(loads_of_newcomer() == 3);
+}
+
+TEMPLATE_TEST_CASE("fetch_many: in a read transaction it is one statement of that snapshot",
+                   "[many]", QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  const auto products = by_ids<TestType>(process.db);
+  const PreparedQuery<Product, std::int64_t> named = products;
+  (void)products.fetch_many(Ids{1, 2});  // memory has them
+  process.db.read_transaction([&](ReadTransaction& tx) {
+    const auto inside = products.in(tx);
+    const auto first = inside.fetch_many(Ids{1, 9, 2, 1});
+    CHECK(names_of(first) == Names{"tea", "-", "cup", "tea"});
+    CHECK(first[0].outcome().stored == Stored::in_transaction);
+    static_cast<void>(process.db.write([&](auto& other) {
+      other.execute("update product set name = 'mug' where id = 2");
+      other.invalidate(entity("product", 2));
+    }));
+    CHECK(names_of(products.fetch_many(Ids{1, 2})) == Names{"tea", "mug"});
+    CHECK(names_of(inside.fetch_many(Ids{1, 2})) == Names{"tea", "cup"});
+    CHECK(names_of(named.in(tx).fetch_many(Ids{2})) == Names{"cup"});
+    CHECK(inside.fetch_one(2).name == "cup");
+    CHECK(inside.fetch_many(Ids{}).empty());
+  });
+  const auto after = products.fetch_many(Ids{1, 2});
+  CHECK(names_of(after) == Names{"tea", "mug"});
+  CHECK(statuses_of(after) == Statuses{ReadStatus::hit, ReadStatus::hit});
+  CHECK(process.db.source().flights().size() == 0);
+}
+
+TEMPLATE_TEST_CASE("fetch_many: in a write memory answers until the first change", "[many]",
+                   QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  const auto products = by_ids<TestType>(process.db);
+  (void)products.fetch_many(Ids{1, 2});
+  // SQLite's transactions are serializable: memory answers nothing there.
+  const ReadStatus untouched = kIsSqlite<TestType> ? ReadStatus::miss : ReadStatus::hit;
+  process.db.write([&](Transaction& tx) {
+    const auto inside = products.in(tx);
+    const auto before = inside.fetch_many(Ids{1, 2, 3});
+    CHECK(names_of(before) == Names{"tea", "cup", "pot"});
+    CHECK(statuses_of(before) == Statuses{untouched, untouched, ReadStatus::miss});
+    tx.execute("update product set name = 'mug' where id = 2");
+    tx.invalidate(entity("product", 2));
+    const auto own = inside.fetch_many(Ids{1, 2});
+    CHECK(names_of(own) == Names{"tea", "mug"});
+    CHECK(own[0].outcome().stored == Stored::in_transaction);
+    CHECK(own[1].outcome().stored == Stored::in_transaction);
+    CHECK(names_of(products.fetch_many(Ids{1, 2})) ==
+          Names{"tea", "cup"});  // others see none of it
+  });
+  CHECK(names_of(products.fetch_many(Ids{1, 2, 3})) == Names{"tea", "mug", "pot"});
+}
+
+TEMPLATE_TEST_CASE("fetch_many: a transaction that has failed, and one of another database",
+                   "[many]", QUERYMARK_WORLDS) {
+  const TestType world;
+  const TestType elsewhere;
+  typename TestType::Process process(world.shop);
+  typename TestType::Process other(elsewhere.shop);
+  const auto products = by_ids<TestType>(process.db);
+  const auto theirs = by_ids<TestType>(other.db);
+  CHECK_THROWS_AS(process.db.write([&](Transaction& tx) {
+    CHECK_THROWS_AS(theirs.in(tx).fetch_many(Ids{1}), ConfigError);
+    tx.execute("update product set name = 'mug' where id = 2");
+    CHECK(names_of(products.in(tx).fetch_many(Ids{2})) == Names{"mug"});
+    try {
+      tx.execute("insert into product (id, name, price) values (2, 'again', 1)");
+    } catch (const Error&) {  // on PostgreSQL the transaction has failed with it
+    }
+    if (!kIsSqlite<TestType>) CHECK_THROWS_AS(products.in(tx).fetch_many(Ids{2}), Error);
+    throw std::runtime_error("rolled back");
+  }),
+                  std::runtime_error);
+  CHECK(names_of(products.fetch_many(Ids{2})) == Names{"cup"});
+  CHECK(process.db.source().flights().size() == 0);
+}
+
+TEMPLATE_TEST_CASE("fetch_many: in a write that changes a definition", "[many]", QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process process(world.shop);
+  const auto products = by_ids<TestType>(process.db);
+  (void)products.fetch_many(Ids{1, 2});
+  process.db.write([&](Transaction& tx) {
+    tx.execute("alter table product add column colour text");
+    tx.execute("update product set colour = 'red', name = 'mug' where id = 2");
+    tx.invalidate(entity("product", 2));
+    CHECK(names_of(products.in(tx).fetch_many(Ids{1, 2})) == Names{"tea", "mug"});
+  });
+  CHECK(names_of(products.fetch_many(Ids{1, 2, 3})) == Names{"tea", "mug", "pot"});
 }

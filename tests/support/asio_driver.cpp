@@ -6,35 +6,47 @@
 #include <exception>
 #include <future>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "querymark/asio/async_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/many_reads.hpp"
+#include "querymark/read/single_read.hpp"
 
 namespace querymark {
 namespace {
 
+template <class Running>
 class Read final : public detail::AsyncRead {
  public:
-  Read(Source& source, ReadRequest& request, Offload& pool, const Executor& executor)
-      : AsyncRead(source, std::shared_ptr<ReadRequest>(std::shared_ptr<void>(), &request), pool,
-                  executor) {}
+  template <class... Args>
+  Read(Source& source, Offload& pool, const Executor& executor, Args&&... args)
+      : AsyncRead(source, &pool, executor), running_(source, std::forward<Args>(args)...) {}
   // (The error is taken out of the read, or the last to let go of it could be a thread of the loop.)
-  ReadResult wait() {
+  auto wait() {
     done_.get_future().wait();
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-    return std::move(result_);
+    return std::move(*result_);
   }
 
  private:
-  void complete(std::exception_ptr error, ReadResult result, bool /*at_once*/) override {
+  RunningRead& running() noexcept override { return running_; }
+  void leave() noexcept override {}  // nobody cancels it
+  void complete(std::exception_ptr error, bool /*at_once*/) override {
     error_ = std::move(error);
-    result_ = std::move(result);
+    try {
+      if (!error_) result_.emplace(running_.take());
+    } catch (...) {  // as it has ended
+      error_ = std::current_exception();
+    }
     done_.set_value();
   }
   std::promise<void> done_;
   std::exception_ptr error_;
-  ReadResult result_;
+  Running running_;
+  std::optional<decltype(running_.take())> result_;
 };
 
 // Threads enough for loads that read, and for those that wait until a test lets them go on.
@@ -45,11 +57,25 @@ struct Loop {
 
 }  // namespace
 
-ReadResult blocking_read(Source& source, ReadRequest& request) {
+namespace {
+
+template <class Running, class... Args>
+auto drive(Source& source, Args&&... args) {
   static Loop& loop = *new Loop;  // as long as the process: others' destructors may read
-  const auto read = std::make_shared<Read>(source, request, loop.pool, loop.threads.get_executor());
+  const auto read = std::make_shared<Read<Running>>(source, loop.pool, loop.threads.get_executor(),
+                                                    std::forward<Args>(args)...);
   read->start();
   return read->wait();
+}
+
+}  // namespace
+
+ReadResult blocking_read(Source& source, ReadRequest& request) {
+  return drive<SingleRead>(source, request);
+}
+
+std::vector<ReadAnswer> blocking_read_each(Source& source, std::vector<ReadRequest*> requests) {
+  return drive<ManyReads>(source, std::move(requests));
 }
 
 }  // namespace querymark

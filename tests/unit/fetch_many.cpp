@@ -1,10 +1,9 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <latch>
-#include <map>
 
-#include "querymark/key/list.hpp"
 #include "unit/read_machine_fixture.hpp"
+#include "unit/shelf.hpp"
 
 // Many keys of one statement at once.
 
@@ -12,56 +11,6 @@ namespace {
 
 using namespace querymark;
 using namespace querymark::test;
-using Ids = std::vector<std::int64_t>;
-
-struct Product {
-  std::int64_t id;
-  std::string name;
-};
-
-constexpr const char* kByIds =
-    "select k.key, p.id, p.name from json_each(?) as k join product p on p.id = k.value";
-
-// A table of products, which answers statements for many keys and writes down which.
-class Shelf final : public Loader {
- public:
-  [[nodiscard]] LoadedRows load(std::string_view /*sql*/,
-                                std::span<const ParameterView> parameters) override {
-    Ids ids;
-    for (const ParameterView id : elements_of_list(parameters[0])) ids.push_back(id.as_int64());
-    {
-      const MutexLock lock(mutex_);
-      asked_.push_back(ids);
-    }
-    if (before) before(ids);
-    ResultSetBuilder builder;
-    for (const char* column : {ordinal, "id", "name"}) builder.add_column(column);
-    const std::int64_t first = std::string_view(ordinal) == "ordinality" ? 1 : 0;
-    for (std::size_t at = ids.size(); at-- > 0;)  // in no order of the keys
-      for (auto [found, end] = names.equal_range(ids[at]); found != end; ++found) {
-        builder.add(ParameterView::int64(first + static_cast<std::int64_t>(at)));
-        builder.add(ParameterView::int64(found->first));
-        builder.add(ParameterView::text(found->second));
-      }
-    return {.rows = std::move(builder).build(), .snapshot = snapshot, .keep = keep};
-  }
-  [[nodiscard]] std::vector<Ids> asked() const {
-    const MutexLock lock(mutex_);
-    return asked_;
-  }
-
-  const char* ordinal = "key";
-  Stored keep = Stored::yes;
-  std::optional<SharedStamp> snapshot;
-  std::multimap<std::int64_t, std::string> names{{1, "tea"}, {2, "cup"}, {3, "pot"}};
-  std::function<void(const Ids&)> before;
-
- private:
-  mutable Mutex mutex_;
-  std::vector<Ids> asked_ QUERYMARK_GUARDED_BY(mutex_);
-};
-
-constexpr auto kProductOf = [](std::int64_t id) { return entity("product", id); };
 
 struct Many : MachineFixture {
   using MachineFixture::MachineFixture;
@@ -285,10 +234,10 @@ namespace overlap {
 
 // Each of two calls has entered its first key before either enters its second.
 std::latch* both = nullptr;
-thread_local std::int64_t second = 0;
+thread_local bool begun = false;  // on the thread that enters its keys, whosever that is
 
 constexpr auto kTagger = [](std::int64_t id) {
-  if (both != nullptr && id == second) both->arrive_and_wait();
+  if (both != nullptr && std::exchange(begun, !begun)) both->arrive_and_wait();
   return entity("product", id);
 };
 
@@ -300,16 +249,12 @@ TEST_CASE("fetch_many: two whose keys overlap in reverse order wait for no circl
   const auto by_ids = f.prepare_many<Product>().tag(overlap::kTagger).timeout(20s);
   std::latch both(2);
   overlap::both = &both;
-  auto other = std::async(std::launch::async, [&] {
-    overlap::second = 1;
-    return names_of(by_ids.fetch_many(Ids{2, 1}));
-  });
-  overlap::second = 2;
+  auto other =
+      std::async(std::launch::async, [&] { return names_of(by_ids.fetch_many(Ids{2, 1})); });
   const auto all = by_ids.fetch_many(Ids{1, 2});
   CHECK(names_of(all) == Names{"tea", "cup"});
   CHECK(other.get() == Names{"cup", "tea"});
   overlap::both = nullptr;
-  overlap::second = 0;
   CHECK(statuses_of(all)[0] == kMiss);
   CHECK(statuses_of(all)[1] != kMiss);  // joined, or a hit on what the other was so quick to load
   CHECK(f.asked().size() == 2);

@@ -7,12 +7,17 @@
 
 namespace querymark::detail {
 
+Offload* pool_of(Source& source) noexcept { return source.cache().options().offload.get(); }
+
+std::exception_ptr no_pool() {
+  return std::make_exception_ptr(ConfigError(
+      "a call on an event loop needs threads for what blocks: give the cache an offload "
+      "(CacheOptions::offload)"));
+}
+
 Offload& blocking_pool(Source& source) {
-  Offload* const offload = source.cache().options().offload.get();
-  if (offload == nullptr)
-    throw ConfigError(
-        "a call on an event loop needs threads for what blocks: give the cache an offload "
-        "(CacheOptions::offload)");
+  Offload* const offload = pool_of(source);
+  if (offload == nullptr) std::rethrow_exception(no_pool());
   return *offload;
 }
 

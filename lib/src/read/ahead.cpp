@@ -1,48 +1,148 @@
 #include "querymark/read/ahead.hpp"
 
-#include <vector>
+#include <iterator>
+#include <string>
+#include <unordered_set>
+#include <utility>
 
 #include "querymark/read/blocking_driver.hpp"
+#include "querymark/read/offload.hpp"
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
+#include "read/refreshing.hpp"
 #include "read/served.hpp"
+
+// What is prefetched together is one task of the executor. Of statements for many keys it leads the loads of
+// all, asks the tiers and then the database once. Other queries ask the tiers once, and what they lack is
+// loaded key by key, each by a task of its own: so loads run side by side, and nobody who waits for one key
+// waits for the others.
 
 namespace querymark::detail {
 namespace {
 
-// What memory would serve of it, uncounted: nobody reads it.
-EntryRef in_memory(Source& source, const ReadRequest& request) {
-  const MonotonicTime now = source.cache().clock().coarse_now();
+using Shared = std::vector<std::shared_ptr<ReadRequest>>;
+
+bool has_it(Source& source, const ReadRequest& request) {
   std::vector<TargetId> required;
   if (!request.keyed_targets) {
     std::vector<Target> targets = request.options.tags;
     request.add_targets(targets);
     required = ids_of(targets);
   }
-  EntryRef entry = source.find_old(request.call, required);
-  return entry && served(source, *entry, request, now, required) ? std::move(entry) : EntryRef();
+  return is_in_memory(source, request.call, request.options, required);
+}
+
+template <class Requests>
+std::vector<ReadRequest*> all_of(const Requests& requests) {
+  std::vector<ReadRequest*> all;
+  all.reserve(requests.size());
+  for (const auto& request : requests) all.push_back(request.get());
+  return all;
+}
+
+// Throws the error of the last that has one, when all are noted.
+void load_together(Source& source, const Shared& requests) {
+  for (const auto& request : requests) set_replaces(source, *request);
+  std::exception_ptr error;
+  const std::vector<ReadAnswer> answers = blocking_read_each(source, all_of(requests));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const auto* const failure = std::get_if<std::exception_ptr>(&answers[i]);
+    note_refreshed(source, refresh_name(requests[i]->call.view), failure == nullptr);
+    if (failure != nullptr) error = *failure;
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+void load_one_by_one(Source& source, const Shared& requests) {
+  for (const auto& request : requests) request->only_tiers = true;
+  const std::vector<ReadAnswer> answers = blocking_read_each(source, all_of(requests));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const auto* const found = std::get_if<ReadResult>(&answers[i]);
+    if (found != nullptr && found->entry) continue;
+    requests[i]->only_tiers = false;
+    requests[i]->tiers_asked = true;
+    refresh_own(source, requests[i]);
+  }
+}
+
+// What nobody has loaded meanwhile.
+void load_missing(Source& source, const Shared& requests) {
+  Shared missing;
+  std::ranges::copy_if(requests, std::back_inserter(missing),
+                       [&](const auto& request) { return !has_it(source, *request); });
+  if (missing.empty()) return;
+  if (missing.front()->loads_together())
+    load_together(source, missing);
+  else
+    load_one_by_one(source, missing);
 }
 
 }  // namespace
 
+bool is_in_memory(Source& source, const CallKey& call, const ReadOptions& options,
+                  std::span<const TargetId> required) {
+  const MonotonicTime now = source.cache().clock().coarse_now();
+  const EntryRef entry = source.find_old(call, required);
+  return entry && served(source, *entry, options, now, required);
+}
+
 void prefetch(Source& source, ReadRequest& request) {
-  if (!request.options.cached || in_memory(source, request)) return;
+  if (!request.options.cached || has_it(source, request)) return;
   refresh_later(source, request);
 }
 
-ReadResult warm(Source& source, ReadRequest& request) {
-  if (EntryRef entry = in_memory(source, request)) {
-    ReadResult read;
-    read.outcome = {.status = ReadStatus::hit,
-                    .origin = Origin::memory,
-                    .stored = Stored::already,
-                    .age = entry->age(source.cache().clock().coarse_now())};
-    read.entry = std::move(entry);
-    return read;
+void prefetch_together(Source& source, OwnRequests requests) {
+  if (requests.empty()) return;
+  ReadCounters& counters = requests.front()->call.view.prefix->record().counters;
+  std::unordered_set<std::string> names;
+  std::erase_if(requests, [&](const auto& request) {
+    const auto [name, is_new] = names.insert(refresh_name(request->call.view));
+    return !is_new || !request->options.cached || !may_refresh(source, *name);
+  });
+  const Shared own(std::make_move_iterator(requests.begin()),
+                   std::make_move_iterator(requests.end()));
+  if (own.empty()) return;
+  if (source.tiers().empty() && !own.front()->loads_together()) {
+    for (const auto& request : own) refresh_own(source, request);
+    return;
   }
-  request.only_tiers = true;
-  return blocking_read(source, request);
+  Offloaded became = Offloaded::disabled;
+  if (Offload* const offload = source.cache().options().offload.get())
+    became = offload->submit({}, &source, [&source, own] { load_missing(source, own); }, kRefresh);
+  count_refreshes(counters, became, own.size());
+}
+
+void warm_together(Source& source, const OwnRequests& requests, WarmUp& so_far) {
+  for (const auto& request : requests) request->only_tiers = true;
+  std::vector<ReadAnswer> answers;
+  try {
+    answers = blocking_read_each(source, all_of(requests));
+  } catch (const std::exception&) {  // of a tier, or of the log: nobody could look
+    answers.assign(requests.size(), std::current_exception());
+  }
+  for (const ReadAnswer& answer : answers) {
+    const auto* const found = std::get_if<ReadResult>(&answer);
+    if (found == nullptr)
+      count_failed(so_far, std::get<std::exception_ptr>(answer));
+    else if (!found->entry)
+      ++so_far.missing;
+    else if (found->outcome.origin == Origin::memory)
+      ++so_far.already;
+    else
+      ++so_far.found;
+  }
+}
+
+void count_failed(WarmUp& so_far, const std::exception_ptr& error) {
+  if (so_far.failed++ > 0) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& failure) {
+    so_far.error = failure.what();
+  } catch (...) {  // of the caller's code
+    so_far.error = "something that is no std::exception";
+  }
 }
 
 void require_prefetch(const Source& source) {
@@ -55,15 +155,6 @@ void require_warm_up(const Source& source, const WarmUpOptions& options) {
   if (source.tiers().empty())
     throw ConfigError("a warm-up takes values from a shared tier: attach() one first");
   if (options.every == 0) throw ConfigError("a warm-up tells its progress after some calls, not 0");
-}
-
-void count(WarmUp& so_far, const ReadResult& read) {
-  if (!read.entry)
-    ++so_far.missing;
-  else if (read.outcome.origin == Origin::memory)
-    ++so_far.already;
-  else
-    ++so_far.found;
 }
 
 }  // namespace querymark::detail

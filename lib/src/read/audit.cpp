@@ -81,7 +81,8 @@ void audit(Source& source, ReadRequest& request, const std::string& /*name*/) {
   ReadCounters& counters = request.call.view.prefix->record().counters;
   const MonotonicTime now = core.clock.coarse_now();
   const EntryRef kept = source.find_old(request.call, {});
-  if (!kept || !served(source, *kept, request, now, {})) return;  // nobody is served it any more
+  if (!kept || !served(source, *kept, request.options, now, {}))
+    return;  // nobody is served it any more
   const Loaded fresh = request.load({.prefix = KeyPrefixRef(request.call.view.prefix),
                                      .parameters = request.call.view.parameters,
                                      .hash = request.call.hash,

@@ -28,26 +28,35 @@ namespace querymark {
   return name.append(key.parameters);
 }
 
-// Has the cache's executor do `work(source, request, name)` with the request on its own feet, unless one of
+// Has the cache's executor do `work(source, request, name)` with the request that `own` makes, unless one of
 // that kind and key waits or runs, or `allows(name)` says that it is too early.
-template <class Allows, class Work>
-[[nodiscard]] Offloaded submit_own(Source& source, const ReadRequest& request,
-                                   std::string_view kind, Allows&& allows, Work work) {
+template <class Own, class Allows, class Work>
+[[nodiscard]] Offloaded submit_made(Source& source, const KeyView& key, std::string_view kind,
+                                    Own&& own, Allows&& allows, Work work) {
   Offload* const offload = source.cache().options().offload.get();
   if (offload == nullptr) return Offloaded::disabled;
   std::string name(kind);
-  name.append(" ").append(task_key(request.call.view));
+  name.append(" ").append(task_key(key));
   if (offload->has(name) || !allows(name))
     return Offloaded::duplicate;  // before anything is copied
-  const std::shared_ptr<ReadRequest> own = detached(request);
-  if (!own) return Offloaded::disabled;
+  const std::shared_ptr<ReadRequest> request = own();
+  if (!request) return Offloaded::disabled;
   return offload
       ->submit({.kind = kind,
                 .key = name,
                 .owner = &source,
-                .work = [&source, own, name,
-                         work](const std::stop_token&) { work(source, *own, name); }})
+                .work = [&source, request, name,
+                         work](const std::stop_token&) { work(source, *request, name); }})
       .became;
+}
+
+// The same with the request on its own feet.
+template <class Allows, class Work>
+[[nodiscard]] Offloaded submit_own(Source& source, const ReadRequest& request,
+                                   std::string_view kind, Allows&& allows, Work work) {
+  return submit_made(
+      source, request.call.view, kind, [&] { return detached(request); },
+      std::forward<Allows>(allows), std::move(work));
 }
 
 }  // namespace querymark

@@ -30,7 +30,7 @@ void fail_on_loop(std::string_view sql) {
   throw ConfigError(
       "a query in a caller's own transaction or on its connection is read by the thread that has "
       "it, "
-      "not on an event loop: " +
+      "not on an event loop and not in the background: " +
       excerpt(sql, kShownOfSql));
 }
 

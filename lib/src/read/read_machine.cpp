@@ -245,20 +245,24 @@ ReadMachine::Action ReadMachine::enter() {
     followed_ = true;
     return Reach{&kAll, source_.subscriber()};
   }
+  if (request_.only_tiers) {  // what loads nothing has no load to share
+    stamp_ = source_.marks().begin_load();
+    return poll_next_tier();
+  }
   find_old();
   if (const auto outcome = old_within(policy().serve_stale, {})) return finish_old(*outcome);
   if (old_within(policy().stale_while_refreshing, {})) return Refresh{};
   FlightEntry entry =
       source_.flights().enter(key(), source_.marks(), required_, caller_, policy().loads_at_once);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) {
-    if (!policy().loads_apart() || request_.replaces || request_.only_tiers || caller_.leads)
+    if (!policy().loads_apart() || request_.replaces || caller_.leads)
       return lead(std::move(*leader));
     waiter_.emplace(leader->wait_too(source_.marks(), caller_.id));
     leader_.emplace(std::move(*leader));
     return HandOver{&leader_};
   }
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
-    if (request_.replaces || request_.only_tiers) return over();  // somebody is at it
+    if (request_.replaces) return over();  // somebody is at it
     const auto outcome = old_within(policy().stale_while_loading, policy().revalidate_within);
     if (outcome && !waiter->first()) return finish_old(*outcome);
     if (waiter->first()) record_.counters.loads_queued.fetch_add(1);

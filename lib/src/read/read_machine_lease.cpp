@@ -17,7 +17,8 @@ bool ReadMachine::asks_for_lease() {
   if (lease_.state == State::held || lease_.state == State::over) return false;
   if (lease_.state == State::unasked) {
     lease_.state = State::over;
-    if (request_.options.lease.count() == 0 || !request_.shareable || !leader_ || caller_.leads)
+    if (request_.options.lease.count() == 0 || !request_.leases || !request_.shareable ||
+        !leader_ || caller_.leads)
       return false;
     const auto& tiers = source_.tiers();
     const auto grants =

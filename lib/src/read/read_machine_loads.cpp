@@ -52,10 +52,7 @@ ReadCounters::Count* count_of(Stored kept, ReadCounters& counters) noexcept {
 }  // namespace
 
 ReadMachine::Action ReadMachine::load() {
-  if (request_.only_tiers) {
-    leader_.reset();  // to who waits for a load
-    return over();
-  }
+  if (request_.only_tiers) return over();
   if (policy().break_after > 0 &&
       !source_.failing_queries().allows(key().prefix->bytes(), cache_.clock.coarse_now())) {
     record_.counters.loads_refused.fetch_add(1);

@@ -34,7 +34,8 @@ ReadMachine::Action ReadMachine::resume_stored() noexcept {
 }
 
 ReadMachine::Action ReadMachine::poll_next_tier() {
-  if (request_.shareable && tier_ < source_.tiers().size()) return poll_tier(tier_);
+  if (request_.shareable && !request_.tiers_asked && tier_ < source_.tiers().size())
+    return poll_tier(tier_);
   if (request_.only_tiers || !asks_for_lease()) return load();
   return Lease{lease_.tier, shared_name(), lease_.token,
                std::chrono::ceil<std::chrono::milliseconds>(request_.options.lease)};

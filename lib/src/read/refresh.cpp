@@ -11,30 +11,27 @@
 #include "querymark/read/offload.hpp"
 #include "querymark/read/source.hpp"
 #include "read/detached.hpp"
+#include "read/refreshing.hpp"
 
 namespace querymark {
 namespace {
 
 // One that fails is not tried again at each hit.
 void refresh(Source& source, ReadRequest& request, const std::string& name) {
-  FailingLoads& failing = source.failing_refreshes();
-  const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
-  request.replaces = entry ? entry->expires() : MonotonicTime::min();
+  set_replaces(source, request);
   try {
     static_cast<void>(blocking_read(source, request));
   } catch (...) {  // whatever it is; the executor counts it
-    failing.failed(name, 1, source.cache().clock().coarse_now());
+    note_refreshed(source, name, false);
     throw;
   }
-  failing.succeeded(name);
+  note_refreshed(source, name, true);
 }
 
-Offloaded submit_refresh(Source& source, const ReadRequest& request) {
-  const auto allows =
-      [&](const std::string& name) {  // or it failed a moment ago: the next one comes
-        return source.failing_refreshes().allows(name, source.cache().clock().coarse_now());
-      };
-  return submit_own(source, request, "refresh", allows, refresh);
+template <class Own>
+Offloaded submit_refresh(Source& source, const KeyView& key, Own&& own) {
+  const auto allows = [&](const std::string& name) { return may_refresh(source, name); };
+  return submit_made(source, key, kRefresh, std::forward<Own>(own), allows, refresh);
 }
 
 // The lead, where an executor's task can share it: whoever drops it unused leaves it to a waiter.
@@ -80,24 +77,60 @@ bool load_apart(Source& source, const ReadRequest& request, CallerId caller,
   return false;
 }
 
+std::string refresh_name(const KeyView& key) {
+  std::string name(kRefresh);
+  return name.append(" ").append(task_key(key));
+}
+
+bool may_refresh(Source& source, const std::string& name) {
+  return source.failing_refreshes().allows(name, source.cache().clock().coarse_now());
+}
+
+void note_refreshed(Source& source, const std::string& name, bool succeeded) {
+  FailingLoads& failing = source.failing_refreshes();
+  if (succeeded)
+    failing.succeeded(name);
+  else
+    failing.failed(name, 1, source.cache().clock().coarse_now());
+}
+
+void set_replaces(Source& source, ReadRequest& request) {
+  const EntryRef entry = source.cache().core().memory.find(request.call.view, request.call.hash);
+  request.replaces = entry ? entry->expires() : MonotonicTime::min();
+}
+
+void count_refreshes(ReadCounters& counters, Offloaded became, std::size_t calls) noexcept {
+  switch (became) {
+    case Offloaded::accepted:
+      counters.refreshes.fetch_add(calls);
+      return;
+    case Offloaded::duplicate:
+      return;
+    case Offloaded::full:
+    case Offloaded::stopped:
+    case Offloaded::disabled:
+      break;
+  }
+  counters.refreshes_refused.fetch_add(calls);
+}
+
 void refresh_later(Source& source, const ReadRequest& request) noexcept {
-  ReadCounters& counters = request.call.view.prefix->record().counters;
+  Offloaded became = Offloaded::disabled;
   try {
-    switch (submit_refresh(source, request)) {
-      case Offloaded::accepted:
-        counters.refreshes.fetch_add(1);
-        return;
-      case Offloaded::duplicate:
-        return;
-      case Offloaded::full:
-      case Offloaded::stopped:
-      case Offloaded::disabled:
-        break;
-    }
+    became = submit_refresh(source, request.call.view, [&] { return detached(request); });
   } catch (
       const std::exception&) {  // no memory, or a tagger of the caller's: it is only not sooner
   }
-  counters.refreshes_refused.fetch_add(1);
+  count_refreshes(request.call.view.prefix->record().counters, became, 1);
+}
+
+void refresh_own(Source& source, const std::shared_ptr<ReadRequest>& request) noexcept {
+  Offloaded became = Offloaded::disabled;
+  try {
+    became = submit_refresh(source, request->call.view, [&] { return request; });
+  } catch (const std::exception&) {  // no memory: it is only not sooner
+  }
+  count_refreshes(request->call.view.prefix->record().counters, became, 1);
 }
 
 }  // namespace querymark

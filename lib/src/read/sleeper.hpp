@@ -3,16 +3,15 @@
 #include <condition_variable>
 #include <utility>
 
-#include "querymark/read/blocking_steps.hpp"
-#include "querymark/read/flight.hpp"
+#include "querymark/read/running_read.hpp"
 #include "querymark/support/mutex.hpp"
 
 namespace querymark {
 
-// Where one thread sleeps until one of the flights that it waits for wakes it.
-class Sleeper {
+// Where one thread sleeps until what it waits for wakes it.
+class Sleeper final : public ReadWaker {
  public:
-  void wake() noexcept {
+  void wake() noexcept override {
     const MutexLock lock(mutex_);
     woken_ = true;
     changed_.notify_one();
@@ -32,14 +31,8 @@ class Sleeper {
   bool woken_ QUERYMARK_GUARDED_BY(mutex_) = false;
 };
 
-// What one flight wakes it with.
-class SleeperWaker final : public FlightWaker {
- public:
-  explicit SleeperWaker(Sleeper& sleeper) noexcept : sleeper_(sleeper) {}
-  void wake() noexcept override { sleeper_.wake(); }
-
- private:
-  Sleeper& sleeper_;
-};
+// Drives the read on this thread until it is over. Blocks. Throws what ends the read without its own doing,
+// such as what a tier throws. The sleeper outlives the read.
+void blocking_run(RunningRead& read, Sleeper& sleeper);
 
 }  // namespace querymark

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "querymark/read/read_request.hpp"
 
@@ -30,25 +34,38 @@ struct WarmUpOptions {
   /// Told how far it is, on the calling thread: after each `every` calls, and at the end. What it throws
   /// ends the warm-up.
   std::function<void(const WarmUp&)> progress{};
-  std::size_t every = 100;  ///< At least one.
-  std::stop_token stop{};   ///< Asked before each call.
+  /// At least one. No more calls than that go to a tier together, and never more than 500.
+  std::size_t every = 100;
+  std::stop_token stop{};  ///< Asked before calls go to the tiers.
 };
 
 namespace detail {
 
 /// Has the executor load what memory can't serve of the request. Does not block, but for a copy of it.
 void prefetch(Source& source, ReadRequest& request);
-/// The request's value from memory or from a shared tier, and memory has it then; nothing where they lack
-/// it. Blocks for reads of tiers.
-[[nodiscard]] ReadResult warm(Source& source, ReadRequest& request);
+/// Whether memory would serve the call, which must carry `required`. Nobody's read is counted.
+[[nodiscard]] bool is_in_memory(Source& source, const CallKey& call, const ReadOptions& options,
+                                std::span<const TargetId> required);
 /// Throws ConfigError where there is no executor.
 void require_prefetch(const Source& source);
 /// Throws ConfigError where there is no tier to warm up from, and for options that make no sense.
 void require_warm_up(const Source& source, const WarmUpOptions& options);
-/// Counts what has come of a call, or of none.
-void count(WarmUp& so_far, const ReadResult& read);
 
-/// Calls `look()` once for each of `wanted` calls.
+/// Requests on their own feet, all of one query.
+using OwnRequests = std::vector<std::unique_ptr<ReadRequest>>;
+/// So many calls go to the shared tiers, or to the database, together at most.
+inline constexpr std::size_t kTogether = 500;
+
+/// Has the executor load them: by one read of each shared tier, and, where that can be, by one statement.
+/// Does not block.
+void prefetch_together(Source& source, OwnRequests requests);
+/// Takes what shared tiers have of them into memory, and counts what has come of each. Blocks for one read
+/// of each tier.
+void warm_together(Source& source, const OwnRequests& requests, WarmUp& so_far);
+/// Counts a call that nobody could look for.
+void count_failed(WarmUp& so_far, const std::exception_ptr& error);
+
+/// Has `look(n)` look for the next n of `wanted` calls, and count them, until that has been done for all.
 template <class Look>
 [[nodiscard]] WarmUp warm_each(std::size_t wanted, const WarmUpOptions& options, Look&& look) {
   WarmUp so_far{.wanted = wanted};
@@ -57,12 +74,10 @@ template <class Look>
       so_far.stopped = true;
       break;
     }
-    try {
-      count(so_far, look());
-    } catch (const std::exception& failure) {
-      if (so_far.failed++ == 0) so_far.error = failure.what();
-    }
-    ++so_far.looked;
+    const std::size_t untold = options.every - so_far.looked % options.every;
+    const std::size_t next = std::min({wanted - so_far.looked, untold, kTogether});
+    look(so_far, next);
+    so_far.looked += next;
     const bool tells = so_far.looked % options.every == 0 && so_far.looked < wanted;
     if (tells && options.progress) options.progress(so_far);
   }

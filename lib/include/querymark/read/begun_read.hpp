@@ -2,24 +2,37 @@
 
 #include <memory>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "querymark/read/prepared_core.hpp"
 #include "querymark/read/read_request.hpp"
+#include "querymark/read/running_read.hpp"
+#include "querymark/read/single_read.hpp"
 #include "querymark/read/source.hpp"
 
 namespace querymark::detail {
 
+/// What stands where there is no result.
+template <class Value>
+[[nodiscard]] Value no_value() {
+  if constexpr (std::is_default_constructible_v<Value>)
+    return Value{};
+  else
+    return Value(ReadResult{});
+}
+
 /// What somebody other than the calling thread is to run, where memory does not serve a call.
-template <class Handle>
+template <class Value>
 struct BegunRead {
-  Handle handle{ReadResult{}};             ///< The rows, if memory had them.
-  Source* source = nullptr;                ///< Whose they are.
-  std::unique_ptr<ReadRequest> request{};  ///< Null: memory had them.
+  Value handle = no_value<Value>();                 ///< The rows, if memory had them.
+  Source* source = nullptr;                         ///< Whose they are.
+  std::unique_ptr<RunningReadOf<Value>> running{};  ///< Null: memory had them.
 };
 
 /// What calls go by on an event loop; defined in `querymark/asio/asio.hpp`, and missing where that is not
 /// included.
-template <class Handle>
+template <class Value>
 struct AsyncCalls;
 
 /// Throws ConfigError: only the thread that has the connection can read this.
@@ -28,6 +41,30 @@ struct AsyncCalls;
 /// The request on its own feet, with all that its call declares. Throws ConfigError where it can't be.
 [[nodiscard]] std::unique_ptr<ReadRequest> detached(const ReadRequest& request,
                                                     std::string_view sql);
+
+/// The read of a request that is its own. The source must outlive it.
+template <class Handle>
+class OwnRead final : public RunningReadOf<Handle> {
+ public:
+  OwnRead(Source& source, std::unique_ptr<ReadRequest> request)
+      : request_(std::move(request)), read_(source, *request_) {}
+  [[nodiscard]] RunningRead::Next next(ReadWaker& waker) override { return read_.next(waker); }
+  void work() override { read_.work(); }
+  [[nodiscard]] Handle take() override { return Handle(read_.take()); }
+
+ private:
+  std::unique_ptr<ReadRequest> request_;
+  SingleRead read_;
+};
+
+/// `refused`: what memory had of it.
+template <class Handle>
+[[nodiscard]] std::unique_ptr<RunningReadOf<Handle>> run_own(Source& source,
+                                                             std::unique_ptr<ReadRequest> request,
+                                                             Refused refused = Refused::nothing) {
+  request->refused = refused;
+  return std::make_unique<OwnRead<Handle>>(source, std::move(request));
+}
 
 /// `declared`, `load`: see `look` and `finish`; `detach` makes a request that stands on its own feet.
 template <class Handle, class Declared, class Load, class Detach, class... Args>
@@ -39,10 +76,10 @@ template <class Handle, class Declared, class Load, class Detach, class... Args>
   BegunRead<Handle> begun{.source = &core.setup.route.source(core.setup.sql)};
   ReadResult& read = InPlace::of(begun.handle);
   if (look(core, *begun.source, declared, call, read, args...))
-    finish(core, load, call, true, read, args...);
+    finish(core, usual_way(core), load, call, true, read, args...);
   else
-    begun.request = detach(core, core.setup.options.consistency, call, args...);
-  if (begun.request) begun.request->refused = read.outcome.refused;
+    begun.running = run_own<Handle>(*begun.source, detach(core, usual_way(core), call, args...),
+                                    read.outcome.refused);
   return begun;
 }
 
@@ -53,7 +90,8 @@ template <class Handle, class Detach, class... Args>
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
   BegunRead<Handle> begun{.source = &core.setup.route.source(core.setup.sql)};
-  begun.request = detach(core, consistency, encoder.call(), args...);
+  begun.running = run_own<Handle>(
+      *begun.source, detach(core, {core.setup.route, consistency}, encoder.call(), args...));
   return begun;
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <chrono>
-#include <exception>
 #include <optional>
+#include <vector>
 
 #include "querymark/read/flight.hpp"
-#include "querymark/read/read_machine.hpp"
+#include "querymark/read/many_reads.hpp"
 #include "querymark/read/read_request.hpp"
 
 // For writers of ports: how a read that memory could not serve is run.
@@ -15,14 +15,17 @@ namespace querymark {
 class Source;
 
 /// Serves the request from memory, a shared tier, another's load or its own: does on the calling
-/// thread what a ReadMachine says. Blocks. Throws what the load throws, and Timeout when it waits
+/// thread what a SingleRead says. Blocks. Throws what the load throws, and Timeout when it waits
 /// for another's load longer than its options allow. A request that replaces what memory has waits for
 /// nobody else's load, and its result holds nothing where there was nothing to do.
 [[nodiscard]] ReadResult blocking_read(Source& source, ReadRequest& request);
 
-/// Does what the machine says, from `action` on, until it is done: null, or the error that it ends with.
-[[nodiscard]] std::exception_ptr blocking_drive(Source& source, ReadRequest& request,
-                                                ReadMachine& machine, ReadMachine::Action action);
+/// The same for several, as ManyReads does it: what has become of each, in their order.
+[[nodiscard]] std::vector<ReadAnswer> blocking_read_each(Source& source,
+                                                         std::vector<ReadRequest*> requests);
+/// The results of those. Throws the error of the first that has one.
+[[nodiscard]] std::vector<ReadResult> blocking_read_many(Source& source,
+                                                         std::vector<ReadRequest*> requests);
 
 /// Loads for those who wait for the flight. Blocks. Throws what the load throws.
 void blocking_load(Source& source, ReadRequest& request, CallerId caller, FlightLeader leader);

@@ -11,12 +11,10 @@
 #include "querymark/read/read_caller.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "querymark/read/refresh.hpp"
+#include "querymark/read/running_read.hpp"
 #include "querymark/read/source.hpp"
 
 namespace querymark {
-
-/// Nothing: never.
-using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 
 [[nodiscard]] inline Deadline sooner(const Deadline& one, const Deadline& other) {
   if (!one || !other) return one ? one : other;

@@ -28,8 +28,9 @@ class ValueRequest : public ReadRequest {
       : ReadRequest(call_key, read_options), load_(load) {
     shareable = false;  // only this process knows what a T is
   }
-  Loaded load(const EntryInit& init) override {
-    T value = load_();
+  Loaded load(const EntryInit& init) override { return made_of(load_(), init); }
+  /// What becomes of a value that was loaded.
+  [[nodiscard]] Loaded made_of(T value, const EntryInit& init) const {
     const std::size_t heap = heap_bytes_of(value);
     EntryInit with = init;
     with.expires = after(init.loaded, jittered(options.policy, init.expires - init.loaded));
@@ -90,6 +91,19 @@ template <class T, class Miss>
   return miss(call, found.outcome.refused);
 }
 
+/// How a value that memory does not have is loaded by `load` for a driver. Drivers have loads of their own.
+template <class T, class Load>
+struct RunValue {
+  [[nodiscard]] static std::unique_ptr<RunningReadOf<Cached<T>>> run(Source& source,
+                                                                     const CallKey& call,
+                                                                     const ReadOptions& options,
+                                                                     Load load, Refused refused) {
+    return run_own<Cached<T>>(
+        source, std::make_unique<OwnValueRequest<T, Load>>(call, options, std::move(load)),
+        refused);
+  }
+};
+
 /// `get_or_load` for drivers: what memory has, or else the read that is yet to be run. Does not block.
 template <class T, class Load>
 [[nodiscard]] BegunRead<Cached<T>> begin_get_or_load(Source& source, std::string_view name,
@@ -97,8 +111,7 @@ template <class T, class Load>
   BegunRead<Cached<T>> begun{.source = &source};
   begun.handle = Cached<T>(serve_value<T>(
       source, name, options, [&](const CallKey& call, Refused refused) -> ReadResult {
-        begun.request = std::make_unique<OwnValueRequest<T, Load>>(call, options, std::move(load));
-        begun.request->refused = refused;
+        begun.running = RunValue<T, Load>::run(source, call, options, std::move(load), refused);
         return {};
       }));
   return begun;

@@ -17,6 +17,8 @@
 #include "querymark/read/begun_read.hpp"
 #include "querymark/read/blocking_driver.hpp"
 #include "querymark/read/explanation.hpp"
+#include "querymark/read/in_transaction.hpp"
+#include "querymark/read/one_row.hpp"
 #include "querymark/read/prepared_batch.hpp"
 #include "querymark/read/prepared_core.hpp"
 #include "querymark/read/prepared_many.hpp"
@@ -25,7 +27,6 @@
 #include "querymark/read/reading.hpp"
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
-#include "querymark/read/transaction_loader.hpp"
 
 // For users.
 
@@ -46,7 +47,7 @@ class PreparedQuery;
 /// part of the key, so another call site with the same SQL and other tags has entries of its own.
 /// Callables with state (captures, function pointers) work too, but are then asked at each hit.
 template <class T, class Mapper, class... Taggers>
-class Prepared {
+class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
  public:
   using Handle = detail::HandleOf<T>;
 
@@ -144,30 +145,7 @@ class Prepared {
   /// The rows, from the cache or the database. Blocks on a miss. Throws Error.
   template <HasParameterTraits... Args>
   [[nodiscard]] Handle operator()(const Args&... args) const {
-    if constexpr (kConstantTags)
-      return detail::serve<Handle>(*state_, nullptr, &load<Args...>, args...);
-    else
-      return detail::serve<Handle>(*state_, &declared<Args...>, &load<Args...>, args...);
-  }
-
-  /// The one row, as a copy of its object. Throws TypeError, which says how many came, when it is
-  /// not one.
-  template <HasParameterTraits... Args>
-    requires(!std::same_as<T, ResultSet>)
-  [[nodiscard]] T fetch_one(const Args&... args) const {
-    return (*this)(args...).one();
-  }
-  /// The one row, or nothing when none came. Throws TypeError when more than one did.
-  template <HasParameterTraits... Args>
-    requires(!std::same_as<T, ResultSet>)
-  [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const {
-    return (*this)(args...).optional();
-  }
-  /// The one cell of the one row.
-  template <HasParameterTraits... Args>
-    requires(detail::kIsCell<T>)
-  [[nodiscard]] T fetch_value(const Args&... args) const {
-    return (*this)(args...).one();
+    return detail::serve<Handle>(*state_, declared_by<Args...>(), &load<Args...>, args...);
   }
 
   /// One call for each of `keys` (a forward range of parameters, or of tuples where the query has
@@ -178,10 +156,7 @@ class Prepared {
   void many(const Keys& keys, Take&& take) const {
     detail::with_types_of<std::ranges::range_value_t<const Keys>>([&]<class... Args>() {
       static_assert((HasParameterTraits<Args> && ...));
-      if constexpr (kConstantTags)
-        detail::serve_many<Handle>(*state_, nullptr, &load<Args...>, keys, take);
-      else
-        detail::serve_many<Handle>(*state_, &declared<Args...>, &load<Args...>, keys, take);
+      detail::serve_many<Handle>(*state_, declared_by<Args...>(), &load<Args...>, keys, take);
     });
   }
 
@@ -194,7 +169,7 @@ class Prepared {
   template <detail::KeyRange Keys, HasParameterTraits... Rest>
     requires(detail::kByOrdinal<Mapper>)
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
-    return many_at(state_->setup.options.consistency, keys, rest...);
+    return many_by(detail::usual_way(*state_), true, keys, rest...);
   }
 
   /// Has the executor of the cache load what memory can't serve of this call, and does not wait for it;
@@ -203,33 +178,34 @@ class Prepared {
   /// throw.
   template <HasParameterTraits... Args>
   void prefetch(const Args&... args) const {
-    detail::ahead(*state_, detail::Purpose::prefetch, &load<Args...>, args...);
+    detail::prefetch_one(*state_, &load<Args...>, args...);
   }
-  /// The same for each of a range of keys (`std::tuple`s of them, where a call has several), each by a
-  /// load of its own.
+  /// The same for each of a range of keys (`std::tuple`s of them, where a call has several): with one read
+  /// of each shared tier for up to 500 of them, and, where the query was made by `prepare_many`, with one
+  /// statement for what the tiers lack; else by a load for each.
   template <std::ranges::forward_range Keys>
   void prefetch_each(const Keys& keys) const {
-    for (const auto& key : keys)
-      detail::with_arguments<Keys>(key, [&](const auto&... args) { prefetch(args...); });
+    with_each<Keys>([&](auto declared, auto detach) {
+      detail::prefetch_each(*state_, declared, detach, keys);
+    });
   }
   /// Fills memory with what a shared tier holds of these calls, before anybody asks: at a start, say. The
   /// database is not asked for what is missing there, nor for anything but its log; values are judged as
-  /// those of any read. Blocks for a read of the tiers for each call. What befalls one call is counted,
-  /// and the next is looked for. Throws ConfigError where no tier is attached.
+  /// those of any read. Blocks for a read of each tier for some calls together (WarmUpOptions::every).
+  /// What befalls one call is counted, and the next is looked for. Throws ConfigError where no tier is
+  /// attached.
   template <std::ranges::forward_range Keys>
   WarmUp warm_up(const Keys& keys, const WarmUpOptions& options = {}) const {
-    return detail::warm_up(*state_, options, keys, [&]<class... Args>(const Args&... args) {
-      return detail::ahead(*state_, detail::Purpose::warm, &load<Args...>, args...);
+    WarmUp warm;
+    with_each<Keys>([&](auto declared, auto detach) {
+      warm = detail::warm_up(*state_, options, declared, detach, keys);
     });
+    return warm;
   }
 
-  /// The call inside a transaction, `by_id.in(tx)(7)`: see Database::write and read_transaction for what
-  /// memory may answer there. The transaction must outlive what is returned. The call throws ConfigError
-  /// for a transaction of another database, or under other settings.
-  [[nodiscard]] auto in(ReadTransaction& transaction) const {
-    return [query = *this, &transaction](const auto&... args) -> Handle {
-      return read_in(*query.state_, transaction, args...);
-    };
+  /// The query inside a transaction, `by_id.in(tx)(7)`: see InTransaction.
+  [[nodiscard]] InTransaction<Prepared, T> in(ReadTransaction& transaction) const {
+    return {*this, transaction};
   }
 
   /// The call on an event loop, `by_id.async(7, boost::asio::use_awaitable)`: the parameters, then a
@@ -238,15 +214,28 @@ class Prepared {
   auto async(ArgsAndToken&&... args_and_token) const {
     return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
   }
+  /// `fetch_many` on an event loop: `by_ids.async_fetch_many(ids, boost::asio::use_awaitable)`. The keys,
+  /// which are copied, then the other parameters, then a completion token; completes with a handle for
+  /// each key.
+  template <detail::KeyRange Keys, class... RestAndToken>
+    requires(detail::kByOrdinal<Mapper>)
+  auto async_fetch_many(const Keys& keys, RestAndToken&&... rest_and_token) const {
+    return detail::AsyncCalls<std::vector<Handle>>::call_many(
+        *this, keys, std::forward<RestAndToken>(rest_and_token)...);
+  }
   /// For drivers: what memory has for the call, or else the read that is yet to be run. Does not block.
   /// Throws ConfigError for a query inside a caller's own transaction.
   template <HasParameterTraits... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
-    if constexpr (kConstantTags)
-      return detail::begin<Handle>(*state_, nullptr, &load<Args...>, &detach<Args...>, args...);
-    else
-      return detail::begin<Handle>(*state_, &declared<Args...>, &load<Args...>, &detach<Args...>,
-                                   args...);
+    return detail::begin<Handle>(*state_, declared_by<Args...>(), &load<Args...>, &detach<Args...>,
+                                 args...);
+  }
+
+  /// The same of `fetch_many`.
+  template <detail::KeyRange Keys, HasParameterTraits... Rest>
+  [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many(const Keys& keys,
+                                                                  const Rest&... rest) const {
+    return begin_many_by(detail::usual_way(*state_), true, keys, rest...);
   }
 
   /// How a call with these parameters is keyed, scoped, tagged and cached, and what memory has of it. Asks
@@ -282,6 +271,8 @@ class Prepared {
   friend class PreparedQuery;
   template <class, class>
   friend class Reading;
+  template <class, class>
+  friend class InTransaction;
 
   struct State : detail::PreparedCore {
     State(detail::PreparedSetup settings, Mapper mapping, std::tuple<Taggers...> makers)
@@ -328,31 +319,28 @@ class Prepared {
   }
   // `use(source, request)` for what a miss asks for.
   template <class Use, class... Args>
-  static auto with_request(const detail::PreparedCore& core, const Route& route,
-                           const Consistency& consistency, const CallKey& call, Use use,
-                           const Args&... args) {
+  static auto with_request(const detail::PreparedCore& core, detail::Way way, const CallKey& call,
+                           Use use, const Args&... args) {
     const auto& state = static_cast<const State&>(core);
-    const ReadOptions options = options_for(core, consistency);
+    const ReadOptions options = options_for(core, way.consistency);
     const detail::CallParameters<Args...> values(args...);
     const auto from_parameters = [&](std::vector<Target>& targets) {
       add_targets(state, targets, args...);
     };
     detail::QueryRequest<T, Mapper, decltype(from_parameters)> request(
-        call, options, route, values.views(), state.mapper, from_parameters);
+        call, options, way.route, values.views(), state.mapper, from_parameters);
     request.keyed_targets = kConstantTags;
-    return use(route.source(state.setup.sql), request);
+    return use(way.route.source(state.setup.sql), request);
   }
   // What a miss does: out of the way of hits.
   template <class... Args>
-  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core,
-                                           detail::Purpose purpose, const Consistency& consistency,
-                                           const CallKey& call, const Args&... args) {
+  [[gnu::noinline]] static ReadResult load(const detail::PreparedCore& core, detail::Way way,
+                                           detail::Purpose purpose, const CallKey& call,
+                                           const Args&... args) {
     const auto run = [purpose](Source& source, ReadRequest& request) -> ReadResult {
       switch (purpose) {
         case detail::Purpose::read:
           return blocking_read(source, request);
-        case detail::Purpose::warm:
-          return detail::warm(source, request);
         case detail::Purpose::refresh:
           refresh_later(source, request);
           break;
@@ -365,54 +353,43 @@ class Prepared {
       }
       return {};
     };
-    return with_request(core, core.setup.route, consistency, call, run, args...);
+    return with_request(core, way, call, run, args...);
   }
   // A miss that somebody else runs.
   template <class... Args>
   [[gnu::noinline]] static std::unique_ptr<ReadRequest> detach(const detail::PreparedCore& core,
-                                                               const Consistency& consistency,
-                                                               const CallKey& call,
+                                                               detail::Way way, const CallKey& call,
                                                                const Args&... args) {
     const auto copy = [&](Source& /*source*/, const ReadRequest& request) {
       return detail::detached(request, core.setup.sql);
     };
-    return with_request(core, core.setup.route, consistency, call, copy, args...);
+    return with_request(core, way, call, copy, args...);
   }
-
-  // What a call in a transaction does.
+  // `use` gets what declares a call's targets, and what makes its request.
+  template <class Keys, class Use>
+  static void with_each(Use use) {
+    detail::with_types_of<std::ranges::range_value_t<const Keys>>([&]<class... Args>() {
+      static_assert((HasParameterTraits<Args> && ...));
+      use(declared_by<Args...>(), &detach<Args...>);
+    });
+  }
+  // What `look` asks for the targets by.
   template <class... Args>
-  [[nodiscard]] static Handle read_in(const detail::PreparedCore& core,
-                                      ReadTransaction& transaction, const Args&... args) {
-    const std::string& sql = core.setup.sql;
-    const Route route = detail::TransactionLoader::into(transaction, core.setup.route, sql);
-    KeyEncoder encoder(*core.prefix);
-    (encoder.add_argument(args), ...);
-    const CallKey call = encoder.call();
-    Handle handle{ReadResult{}};
-    ReadResult& read = detail::InPlace::of(handle);
-    if (route.loader().may_hit(sql)) {
-      Source& source = route.source(sql);
-      bool hit = false;
-      if constexpr (kConstantTags)
-        hit = detail::look(core, source, nullptr, call, read, args...);
-      else
-        hit = detail::look(core, source, &declared<Args...>, call, read, args...);
-      if (hit) {
-        detail::finish(core, &load<Args...>, call, true, read, args...);
-        return handle;
-      }
-    }
-    const auto run = [&](Source& source, ReadRequest& request) {
-      request.refused = read.outcome.refused;
-      return blocking_read(source, request);
-    };
-    read = with_request(core, route, core.setup.options.consistency, call, run, args...);
-    return handle;
+  [[nodiscard]] static constexpr auto declared_by() {
+    if constexpr (kConstantTags)
+      return nullptr;
+    else
+      return &declared<Args...>;
   }
 
   template <class... Args>
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(*state_, consistency, &load<Args...>, args...);
+  }
+  template <class... Args>
+  [[nodiscard]] Handle read_in(ReadTransaction& transaction, const Args&... args) const {
+    return detail::serve_in<Handle>(*state_, transaction, declared_by<Args...>(), &load<Args...>,
+                                    args...);
   }
   template <class... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_at(const Consistency& consistency,
@@ -433,38 +410,42 @@ class Prepared {
   // What misses do that come together.
   template <class Key, class... Rest>
   [[gnu::noinline]] static std::vector<ReadResult> load_many(
-      const detail::PreparedCore& core, const Consistency& consistency,
+      const detail::PreparedCore& core, detail::Way way,
       const std::deque<detail::MissedKey<Key>>& missed, const Rest&... rest) {
     const auto& state = static_cast<const State&>(core);
-    ReadOptions options = options_for(core, consistency);
-    options.lease = {};  // one would wait for a lease while it leads other keys
+    const ReadOptions options = options_for(core, way.consistency);
     using Targets = TargetsOfKey<Key, Rest...>;
-    detail::MissedReads<T, Mapper, Targets, Key, Rest...> reads(core, options, state.mapper);
+    detail::MissedReads<T, Mapper, Targets, Key, Rest...> reads(way.route, options, state.mapper);
     for (const detail::MissedKey<Key>& one : missed)
-      reads.add(one, Targets{&state, one.key, std::tuple<const Rest&...>(rest...)}, kConstantTags,
-                rest...);
-    return reads.run(state.setup.route.source(state.setup.sql));
+      reads.add(*core.prefix, one, Targets{&state, one.key, std::tuple<const Rest&...>(rest...)},
+                kConstantTags, rest...);
+    return blocking_read_many(way.route.source(state.setup.sql), reads.requests());
   }
   template <class Key, class... Rest>
-  static std::vector<Handle> fetch_each(const detail::PreparedCore& core,
-                                        const Consistency& consistency, std::span<const Key> keys,
+  static std::vector<Handle> fetch_each(const detail::PreparedCore& core, detail::Way way,
+                                        bool looks, std::span<const Key> keys,
                                         const Rest&... rest) {
-    const auto with = [&](auto declared) {
-      return detail::fetch_each<Handle>(
-          core, consistency,
-          detail::ManyBy{declared, &load<Key, Rest...>, &load_many<Key, Rest...>}, keys, rest...);
-    };
-    if constexpr (kConstantTags)
-      return with(nullptr);
-    else
-      return with(&declared<Key, Rest...>);
+    return detail::fetch_each<Handle>(
+        core, way, looks,
+        detail::ManyBy{declared_by<Key, Rest...>(), &load<Key, Rest...>, &load_many<Key, Rest...>},
+        keys, rest...);
   }
   template <class Keys, class... Rest>
-  [[nodiscard]] std::vector<Handle> many_at(const Consistency& consistency, const Keys& keys,
+  [[nodiscard]] std::vector<Handle> many_by(detail::Way way, bool looks, const Keys& keys,
                                             const Rest&... rest) const {
     using Key = std::ranges::range_value_t<Keys>;
-    return fetch_each<Key, Rest...>(*state_, consistency, std::span<const Key>(keys), rest...);
+    return fetch_each<Key, Rest...>(*state_, way, looks, std::span<const Key>(keys), rest...);
   }
+  template <class Keys, class... Rest>
+  [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many_by(detail::Way way, bool looks,
+                                                                     const Keys& keys,
+                                                                     const Rest&... rest) const {
+    using Key = std::ranges::range_value_t<Keys>;
+    return detail::begin_each<Handle>(*state_, way, looks, declared_by<Key, Rest...>(),
+                                      &load<Key, Rest...>, &detach<Key, Rest...>,
+                                      std::span<const Key>(keys), rest...);
+  }
+  [[nodiscard]] const detail::PreparedCore& core() const noexcept { return *state_; }
 
   std::shared_ptr<State> state_;
 };
@@ -479,7 +460,7 @@ class Prepared {
 /// A hit costs what it costs a Prepared; what makes tags and objects is asked on a miss only. A
 /// handle like Prepared. One that was made without a query throws ConfigError when called.
 template <class T, class... Args>
-class PreparedQuery {
+class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
  public:
   using Handle = detail::HandleOf<T>;
 
@@ -489,9 +470,8 @@ class PreparedQuery {
       : core_(query.state_),
         load_(&Prepared<T, Mapper, Taggers...>::template load<Args...>),
         detach_(&Prepared<T, Mapper, Taggers...>::template detach<Args...>),
-        in_(&Prepared<T, Mapper, Taggers...>::template read_in<Args...>) {
+        declared_(Prepared<T, Mapper, Taggers...>::template declared_by<Args...>()) {
     using From = Prepared<T, Mapper, Taggers...>;
-    if constexpr (!From::kConstantTags) declared_ = &From::template declared<Args...>;
     if constexpr (detail::kByOrdinal<Mapper> && sizeof...(Args) > 0)
       many_ = &From::template fetch_each<Args...>;
   }
@@ -501,21 +481,6 @@ class PreparedQuery {
     return detail::serve<Handle>(required(), declared_, load_, args...);
   }
   /// See Prepared.
-  [[nodiscard]] T fetch_one(const Args&... args) const
-    requires(!std::same_as<T, ResultSet>)
-  {
-    return (*this)(args...).one();
-  }
-  [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const
-    requires(!std::same_as<T, ResultSet>)
-  {
-    return (*this)(args...).optional();
-  }
-  [[nodiscard]] T fetch_value(const Args&... args) const
-    requires(detail::kIsCell<T>)
-  {
-    return (*this)(args...).one();
-  }
   template <std::ranges::forward_range Keys, std::invocable<std::size_t, Handle> Take>
     requires detail::KeysOf<std::ranges::range_value_t<const Keys>, Args...>
   void many(const Keys& keys, Take&& take) const {
@@ -525,38 +490,41 @@ class PreparedQuery {
   template <detail::KeyRange Keys, class... Rest>
     requires(sizeof...(Rest) + 1 == sizeof...(Args))
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
-    return many_at(required().setup.options.consistency, keys, rest...);
+    return many_by(detail::usual_way(required()), true, keys, rest...);
   }
   /// See Prepared.
-  void prefetch(const Args&... args) const {
-    detail::ahead(required(), detail::Purpose::prefetch, load_, args...);
-  }
+  void prefetch(const Args&... args) const { detail::prefetch_one(required(), load_, args...); }
   template <std::ranges::forward_range Keys>
     requires detail::KeysOf<std::ranges::range_value_t<const Keys>, Args...>
   void prefetch_each(const Keys& keys) const {
-    for (const auto& key : keys)
-      detail::with_arguments<Keys>(key, [&](const Args&... args) { prefetch(args...); });
+    detail::prefetch_each(required(), declared_, detach_, keys);
   }
   template <std::ranges::forward_range Keys>
     requires detail::KeysOf<std::ranges::range_value_t<const Keys>, Args...>
   WarmUp warm_up(const Keys& keys, const WarmUpOptions& options = {}) const {
-    return detail::warm_up(required(), options, keys, [&](const Args&... args) {
-      return detail::ahead(required(), detail::Purpose::warm, load_, args...);
-    });
+    return detail::warm_up(required(), options, declared_, detach_, keys);
   }
   /// See Prepared.
-  [[nodiscard]] auto in(ReadTransaction& transaction) const {
-    return [query = *this, &transaction](const Args&... args) -> Handle {
-      return query.in_(query.required(), transaction, args...);
-    };
+  [[nodiscard]] InTransaction<PreparedQuery, T> in(ReadTransaction& transaction) const {
+    return {*this, transaction};
   }
   /// See Prepared.
   template <class... ArgsAndToken>
   auto async(ArgsAndToken&&... args_and_token) const {
     return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
   }
+  template <detail::KeyRange Keys, class... RestAndToken>
+  auto async_fetch_many(const Keys& keys, RestAndToken&&... rest_and_token) const {
+    return detail::AsyncCalls<std::vector<Handle>>::call_many(
+        *this, keys, std::forward<RestAndToken>(rest_and_token)...);
+  }
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
     return detail::begin<Handle>(required(), declared_, load_, detach_, args...);
+  }
+  template <detail::KeyRange Keys, class... Rest>
+  [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many(const Keys& keys,
+                                                                  const Rest&... rest) const {
+    return begin_many_by(detail::usual_way(required()), true, keys, rest...);
   }
   [[nodiscard]] Target key(const Args&... args) const {
     return detail::key_of_call(required(), args...);
@@ -572,6 +540,8 @@ class PreparedQuery {
  private:
   template <class, class>
   friend class Reading;
+  template <class, class>
+  friend class InTransaction;
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
     return detail::serve_at<Handle>(required(), consistency, load_, args...);
   }
@@ -579,15 +549,37 @@ class PreparedQuery {
                                                    const Args&... args) const {
     return detail::begin_at<Handle>(required(), consistency, detach_, args...);
   }
+  [[nodiscard]] Handle read_in(ReadTransaction& transaction, const Args&... args) const {
+    return detail::serve_in<Handle>(required(), transaction, declared_, load_, args...);
+  }
   template <class Keys, class... Rest>
-  [[nodiscard]] std::vector<Handle> many_at(const Consistency& consistency, const Keys& keys,
+  [[nodiscard]] std::vector<Handle> many_by(detail::Way way, bool looks, const Keys& keys,
                                             const Rest&... rest) const {
+    return many_(required_many(), way, looks, keys, rest...);
+  }
+  template <class Keys, class... Rest>
+  [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many_by(detail::Way way, bool looks,
+                                                                     const Keys& keys,
+                                                                     const Rest&... rest) const {
+    using Key = std::tuple_element_t<0, std::tuple<Args...>>;
+    const detail::PreparedCore& core = required_many();
+    const auto begin = [&](std::span<const Key> all) {
+      return detail::ManyCall<Handle, Args...>::begin(core, way, looks, declared_, load_, detach_,
+                                                      all, rest...);
+    };
+    if constexpr (std::same_as<std::ranges::range_value_t<Keys>, Key>)
+      return begin(std::span<const Key>(keys));
+    else  // texts, of which copies were kept
+      return begin(std::vector<Key>(keys.begin(), keys.end()));
+  }
+  [[nodiscard]] const detail::PreparedCore& required_many() const {
     const detail::PreparedCore& core = required();
     if (many_ == nullptr)
       throw ConfigError("fetch_many() is for queries that prepare_many() has made, not for: " +
                         core.setup.sql);
-    return many_(core, consistency, keys, rest...);
+    return core;
   }
+  [[nodiscard]] const detail::PreparedCore& core() const { return required(); }
   [[nodiscard]] const detail::PreparedCore& required() const {
     if (!core_) [[unlikely]]
       throw ConfigError("this PreparedQuery was never given a prepared query");
@@ -595,12 +587,11 @@ class PreparedQuery {
   }
 
   std::shared_ptr<const detail::PreparedCore> core_;
+  ReadResult (*load_)(const detail::PreparedCore&, detail::Way, detail::Purpose, const CallKey&,
+                      const Args&...) = nullptr;
+  std::unique_ptr<ReadRequest> (*detach_)(const detail::PreparedCore&, detail::Way, const CallKey&,
+                                          const Args&...) = nullptr;
   std::vector<TargetId> (*declared_)(const detail::PreparedCore&, const Args&...) = nullptr;
-  ReadResult (*load_)(const detail::PreparedCore&, detail::Purpose, const Consistency&,
-                      const CallKey&, const Args&...) = nullptr;
-  std::unique_ptr<ReadRequest> (*detach_)(const detail::PreparedCore&, const Consistency&,
-                                          const CallKey&, const Args&...) = nullptr;
-  Handle (*in_)(const detail::PreparedCore&, ReadTransaction&, const Args&...) = nullptr;
   typename detail::ManyCall<Handle, Args...>::Pointer many_ = nullptr;
 };
 

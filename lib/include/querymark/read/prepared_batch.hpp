@@ -2,11 +2,15 @@
 
 #include <array>
 #include <cstddef>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <ranges>
 #include <span>
 #include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/ahead.hpp"
@@ -83,7 +87,7 @@ void serve_many(const PreparedCore& core, Declared declared, Load load, const Ke
         with_arguments<Keys>(*of_call, [&](const auto&... args) {
           const bool hit = together ? static_cast<bool>(reads[i]->entry)
                                     : look(core, source, declared, few[i], *reads[i], args...);
-          finish(core, load, few[i], hit, *reads[i], args...);
+          finish(core, usual_way(core), load, few[i], hit, *reads[i], args...);
         });
       for (std::size_t i = 0; i < few.size(); ++i, ++place) take(place, *std::move(handles[i]));
     }
@@ -92,26 +96,70 @@ void serve_many(const PreparedCore& core, Declared declared, Load load, const Ke
 
 /// One call that fills memory before anybody asks; `load` does what its purpose says.
 template <class Load, class... Args>
-ReadResult ahead(const PreparedCore& core, Purpose purpose, Load load, const Args&... args) {
-  Source& source = core.setup.route.source(core.setup.sql);
-  if (purpose == Purpose::prefetch) require_prefetch(source);
+void prefetch_one(const PreparedCore& core, Load load, const Args&... args) {
+  require_prefetch(core.setup.route.source(core.setup.sql));
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
-  return load(core, purpose, core.setup.options.consistency, encoder.call(), args...);
+  static_cast<void>(load(core, usual_way(core), Purpose::prefetch, encoder.call(), args...));
 }
 
-/// A warm-up for each of `keys`, whose parameters `look` gets.
-template <class Keys, class Look>
+/// The request of a call on its own feet, null where memory would serve it. `detach` makes one.
+template <class Declared, class Detach, class... Args>
+[[nodiscard]] std::unique_ptr<ReadRequest> unless_in_memory(const PreparedCore& core,
+                                                            Declared declared, Detach detach,
+                                                            const Args&... args) {
+  KeyEncoder encoder(*core.prefix);
+  (encoder.add_argument(args), ...);
+  const CallKey call = encoder.call();
+  std::vector<TargetId> required;
+  if constexpr (!std::is_null_pointer_v<Declared>)
+    if (declared != nullptr) required = declared(core, args...);
+  if (is_in_memory(core.setup.route.source(core.setup.sql), call, core.setup.options, required))
+    return nullptr;
+  return detach(core, usual_way(core), call, args...);
+}
+
+/// A prefetch for each of `keys`.
+template <class Declared, class Detach, class Keys>
+void prefetch_each(const PreparedCore& core, Declared declared, Detach detach, const Keys& keys) {
+  Source& source = core.setup.route.source(core.setup.sql);
+  require_prefetch(source);
+  OwnRequests requests;
+  const auto hand_over = [&] { prefetch_together(source, std::exchange(requests, {})); };
+  for (const auto& key : keys) {
+    with_arguments<Keys>(key, [&](const auto&... args) {
+      if (auto request = unless_in_memory(core, declared, detach, args...))
+        requests.push_back(std::move(request));
+    });
+    if (requests.size() == kTogether) hand_over();
+  }
+  hand_over();
+}
+
+/// A warm-up for each of `keys`.
+template <class Declared, class Detach, class Keys>
 [[nodiscard]] WarmUp warm_up(const PreparedCore& core, const WarmUpOptions& options,
-                             const Keys& keys, Look look) {
-  require_warm_up(core.setup.route.source(core.setup.sql), options);
+                             Declared declared, Detach detach, const Keys& keys) {
+  Source& source = core.setup.route.source(core.setup.sql);
+  require_warm_up(source, options);
   auto key = std::ranges::begin(keys);
   const auto wanted = static_cast<std::size_t>(std::ranges::distance(keys));
-  return warm_each(wanted, options, [&] {
-    ReadResult read;
-    const auto& now = *key++;
-    with_arguments<Keys>(now, [&](const auto&... args) { read = look(args...); });
-    return read;
+  return warm_each(wanted, options, [&](WarmUp& so_far, std::size_t next) {
+    OwnRequests requests;
+    for (; next > 0; --next) {
+      const auto& now = *key++;
+      try {
+        with_arguments<Keys>(now, [&](const auto&... args) {
+          if (auto request = unless_in_memory(core, declared, detach, args...))
+            requests.push_back(std::move(request));
+          else
+            ++so_far.already;
+        });
+      } catch (const std::exception&) {  // of a tagger, say
+        count_failed(so_far, std::current_exception());
+      }
+    }
+    warm_together(source, requests, so_far);
   });
 }
 

@@ -13,6 +13,7 @@
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_options.hpp"
 #include "querymark/read/route.hpp"
+#include "querymark/read/transaction_loader.hpp"
 
 // For nobody outside: what prepared queries of all types have in common.
 
@@ -69,14 +70,13 @@ struct PreparedCore {
   ~PreparedCore() = default;
 };
 
-/// What a call is to do that memory alone does not: read; have a hit's value loaded anew, or checked, in the
-/// background; or have memory filled before anybody asks.
+/// What a call is to do that memory alone does not: read; or have a hit's value loaded anew, or checked, or
+/// what memory lacks loaded, in the background.
 enum class Purpose : std::uint8_t {
   read,
   refresh,
   audit,
-  prefetch,  ///< What memory can't serve is loaded in the background.
-  warm,      ///< What memory can't serve is taken from a shared tier.
+  prefetch,
 };
 
 /// Whether memory has it. `declared` tells the targets that the entry must carry, null where they are
@@ -96,45 +96,68 @@ template <class Declared, class... Args>
   return false;
 }
 
+/// By which road a call is read, and how fresh what it returns must be. For the length of the call.
+struct Way {
+  const Route& route;
+  const Consistency& consistency;
+};
+/// Of calls that say nothing of it.
+[[nodiscard]] inline Way usual_way(const PreparedCore& core) noexcept {
+  return {core.setup.route, core.setup.options.consistency};
+}
+
 /// What memory leaves to be done of a call: all of it, or to have what was found loaded anew. `load`
 /// does what a miss does.
 template <class Load, class... Args>
-[[gnu::always_inline]] inline void finish(const PreparedCore& core, Load load, const CallKey& call,
-                                          bool hit, ReadResult& read, const Args&... args) {
-  const Consistency& consistency = core.setup.options.consistency;
+[[gnu::always_inline]] inline void finish(const PreparedCore& core, Way way, Load load,
+                                          const CallKey& call, bool hit, ReadResult& read,
+                                          const Args&... args) {
   if (!hit) [[unlikely]] {
     const Refused refused = read.outcome.refused;
-    read = load(core, Purpose::read, consistency, call, args...);
+    read = load(core, way, Purpose::read, call, args...);
     if (refused != Refused::nothing) read.outcome.refused = refused;
   } else if (read.outcome.age >= core.refreshed_from) [[unlikely]]
-    static_cast<void>(load(core, Purpose::refresh, consistency, call, args...));
+    static_cast<void>(load(core, usual_way(core), Purpose::refresh, call, args...));
   else if (core.audited_one_of != 0 && is_sampled(core.audited_one_of)) [[unlikely]]
-    static_cast<void>(load(core, Purpose::audit, consistency, call, args...));
+    static_cast<void>(load(core, usual_way(core), Purpose::audit, call, args...));
 }
 
-/// One call. `declared` and `load`: see `look` and `finish`.
+/// One call. `looks`: memory may answer it. `declared` and `load`: see `look` and `finish`.
 template <class Handle, class Declared, class Load, class... Args>
-[[nodiscard, gnu::always_inline]] inline Handle serve(const PreparedCore& core, Declared declared,
-                                                      Load load, const Args&... args) {
+[[nodiscard, gnu::always_inline]] inline Handle serve_by(const PreparedCore& core, Way way,
+                                                         bool looks, Declared declared, Load load,
+                                                         const Args&... args) {
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
   const CallKey call = encoder.call();
-  Source& source = core.setup.route.source(core.setup.sql);
+  Source& source = way.route.source(core.setup.sql);
   Handle handle{ReadResult{}};
   ReadResult& read = InPlace::of(handle);
-  const bool hit = look(core, source, declared, call, read, args...);
-  finish(core, load, call, hit, read, args...);
+  const bool hit = looks && look(core, source, declared, call, read, args...);
+  finish(core, way, load, call, hit, read, args...);
   return handle;
+}
+
+template <class Handle, class Declared, class Load, class... Args>
+[[nodiscard, gnu::always_inline]] inline Handle serve(const PreparedCore& core, Declared declared,
+                                                      Load load, const Args&... args) {
+  return serve_by<Handle>(core, usual_way(core), true, declared, load, args...);
 }
 
 /// One call that must be as fresh as `consistency` asks: memory alone can't tell.
 template <class Handle, class Load, class... Args>
 [[nodiscard]] Handle serve_at(const PreparedCore& core, const Consistency& consistency, Load load,
                               const Args&... args) {
-  KeyEncoder encoder(*core.prefix);
-  (encoder.add_argument(args), ...);
-  static_cast<void>(core.setup.route.source(core.setup.sql));  // or it is no more
-  return Handle(load(core, Purpose::read, consistency, encoder.call(), args...));
+  return serve_by<Handle>(core, {core.setup.route, consistency}, false, nullptr, load, args...);
+}
+
+/// One call in a transaction: memory may answer it while that sees what is newest, and has changed nothing.
+template <class Handle, class Declared, class Load, class... Args>
+[[nodiscard]] Handle serve_in(const PreparedCore& core, ReadTransaction& transaction,
+                              Declared declared, Load load, const Args&... args) {
+  const Route route = TransactionLoader::into(transaction, core.setup.route, core.setup.sql);
+  return serve_by<Handle>(core, {route, core.setup.options.consistency},
+                          route.loader().may_hit(core.setup.sql), declared, load, args...);
 }
 
 template <class... Args>

@@ -255,9 +255,9 @@ detail::BegunRead<typename detail::StoredAs<T, Mapper>::Handle> Query::begin_rea
   detail::BegunRead<Handle> begun{.source = &route_.source(sql_)};
   if (route_.loader().borrowed()) detail::fail_on_loop(sql_);  // to ask it may block
   begun.handle =
-      Handle(serve<T>(mapper, [&](Source& /*source*/, const ReadRequest& request) -> ReadResult {
-        begun.request = detail::detached(request, sql_);
-        begun.request->refused = request.refused;
+      Handle(serve<T>(mapper, [&](Source& source, const ReadRequest& request) -> ReadResult {
+        begun.running =
+            detail::run_own<Handle>(source, detail::detached(request, sql_), request.refused);
         return {};
       }));
   return begun;

@@ -136,6 +136,30 @@ class QueryRequest : public ReadRequest {
   }
   [[nodiscard]] std::unique_ptr<ReadRequest> detached(std::vector<Target> targets) const override;
   Loaded load(const EntryInit& init) override { return made_of(ask(), init); }
+  [[nodiscard]] std::vector<LoadAnswer> load_together(
+      std::span<const LoadTogether> wanted) override {
+    if constexpr (!kByOrdinal<Mapper>) {
+      return ReadRequest::load_together(wanted);
+    } else {
+      const auto of = [](const LoadTogether& one) -> QueryRequest& {  // they are all of one kind
+        return static_cast<QueryRequest&>(*one.request);
+      };
+      std::vector<ParameterView> keys;
+      keys.reserve(wanted.size());
+      for (const LoadTogether& one : wanted) keys.push_back(of(one).values_[0]);
+      std::vector<LoadedRows> loaded = ask(keys);
+      std::vector<LoadAnswer> answers;
+      answers.reserve(wanted.size());
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        try {  // what can't be mapped concerns its own key alone
+          answers.emplace_back(of(wanted[i]).made_of(std::move(loaded[i]), *wanted[i].init));
+        } catch (...) {  // the caller's code may throw anything
+          answers.emplace_back(std::current_exception());
+        }
+      }
+      return answers;
+    }
+  }
   /// What `load` makes of what the loader brings.
   [[nodiscard]] Loaded made_of(LoadedRows loaded, const EntryInit& init) const {
     std::vector<Target> implied = targets_of(options.row_tags, loaded.rows);
@@ -155,6 +179,7 @@ class QueryRequest : public ReadRequest {
             .implied = std::move(implied),
             .replica = loaded.replica};
   }
+  [[nodiscard]] bool loads_together() const noexcept override { return kByOrdinal<Mapper>; }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return StoredAs<T, Mapper>::make(rows, mapper_, init);
   }
@@ -193,12 +218,17 @@ class QueryRequest : public ReadRequest {
   [[nodiscard]] LoadedRows ask() {
     const std::string_view sql = call.view.prefix->text();
     if constexpr (kByOrdinal<Mapper>) {
-      return std::move(
-          load_by_ordinal(loader_, sql, values_.first(1), values_.subspan(1), replica_serves)[0]);
+      return std::move(ask(values_.first(1))[0]);
     } else {
       require_no_nul(sql);
       return replica_serves ? loader_.load_from_replica(sql, values_) : loader_.load(sql, values_);
     }
+  }
+
+  // The rows of each of these keys.
+  [[nodiscard]] std::vector<LoadedRows> ask(std::span<const ParameterView> keys) {
+    return load_by_ordinal(loader_, call.view.prefix->text(), keys, values_.subspan(1),
+                           replica_serves);
   }
 
   const Route& route_;

@@ -46,9 +46,9 @@ namespace querymark {
 /// either: steps may run on any, one after the other. One machine serves one call; source and
 /// request outlive it.
 ///
-/// The blocking driver (`blocking_driver.hpp`) is a loop over these actions. A driver on an event
-/// loop keeps the machine, the request and a FlightWaker together for as long as the call runs, and
-/// goes on whenever one of them comes to something:
+/// A SingleRead does these actions for one machine, ManyReads for several together, and drivers are loops
+/// over those. Whoever does them otherwise keeps the machine, the request and a FlightWaker together for as
+/// long as the call runs, and goes on whenever one of them comes to something:
 ///
 /// - Await: `waiter->take(&waker)`. A result is resumed with at once. Nothing: start a timer for
 ///   the caller's deadline and return to the loop. `wake()` posts the next `take` (posts, never

@@ -1,8 +1,11 @@
 #pragma once  // For writers of ports.
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
+#include <span>
+#include <variant>
 #include <vector>
 
 #include "querymark/key/key.hpp"
@@ -29,6 +32,16 @@ struct Loaded {
   /// The snapshot is a replica's: see LoadedRows.
   bool replica = false;
 };
+
+class ReadRequest;
+
+/// One of several loads that are done together, and what it came to: what was loaded, or why nothing can
+/// be made of it.
+struct LoadTogether {
+  ReadRequest* request;
+  const EntryInit* init;
+};
+using LoadAnswer = std::variant<Loaded, std::exception_ptr>;
 
 /// One read that memory could not serve, as the read path sees it: how to key, tag, load and build
 /// the value. Lives on the caller's stack for the length of the call.
@@ -61,6 +74,11 @@ class ReadRequest {
   }
   /// Asks the database and makes the entry. Blocks. Throws what the caller shall see.
   virtual Loaded load(const EntryInit& init) = 0;
+  /// Loads for several requests of one query, this one among them: by one statement where that can be.
+  /// Answers each, in their order. Blocks. Throws what concerns them all.
+  [[nodiscard]] virtual std::vector<LoadAnswer> load_together(std::span<const LoadTogether> wanted);
+  /// Whether that is one statement.
+  [[nodiscard]] virtual bool loads_together() const noexcept { return false; }
   /// Makes the entry from what a shared tier holds. Throws TypeError when the rows do not fit.
   [[nodiscard]] virtual EntryRef materialize(const ResultSet& rows,
                                              const EntryInit& init) const = 0;
@@ -77,6 +95,7 @@ class ReadRequest {
   /// Its targets are a function of its key: whatever entry lies under the key carries them. Else a
   /// hit, too, asks for them.
   bool keyed_targets = false;
+  bool leases = true;     ///< It may ask for a lease among processes, where its options do.
   bool alone = false;     ///< Neither joins nor leads: the load sees a snapshot of its own.
   bool shareable = true;  ///< Shared tiers may hold the value.
   /// Whether a replica may be asked: whoever runs the request says so before each load, and judges
@@ -85,6 +104,8 @@ class ReadRequest {
   /// Nobody is asked but memory and shared tiers, and nobody's load is waited for: what they lack has no
   /// result.
   bool only_tiers = false;
+  /// Somebody has just asked the shared tiers, in vain.
+  bool tiers_asked = false;
   /// It replaces in the background what memory has: nothing is served, nobody is waited for, and what
   /// does not expire later than that is no use.
   std::optional<MonotonicTime> replaces{};

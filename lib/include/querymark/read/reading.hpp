@@ -1,22 +1,19 @@
 #pragma once  // For users: what `reading()` of a prepared query returns.
 
-#include <optional>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "querymark/key/parameters.hpp"
 #include "querymark/read/begun_read.hpp"
 #include "querymark/read/consistency.hpp"
-#include "querymark/result/mapping.hpp"
-#include "querymark/result/result_set.hpp"
+#include "querymark/read/one_row.hpp"
 
 namespace querymark {
 
 /// A prepared query whose reads are as fresh as a Consistency asks: called, and fetched from, like
 /// the query itself. Cheap to make for one call. Thread-safe.
 template <class Query, class T>
-class Reading {
+class Reading : public detail::OneRow<Reading<Query, T>, T> {
  public:
   using Handle = typename Query::Handle;
 
@@ -30,30 +27,26 @@ class Reading {
     return consistency_.is_eventual() ? query_(args...) : query_.read_at(consistency_, args...);
   }
   /// See Prepared.
-  template <HasParameterTraits... Args>
-    requires(!std::is_same_v<T, ResultSet>)
-  [[nodiscard]] T fetch_one(const Args&... args) const {
-    return (*this)(args...).one();
-  }
-  template <HasParameterTraits... Args>
-    requires(!std::is_same_v<T, ResultSet>)
-  [[nodiscard]] std::optional<T> fetch_optional(const Args&... args) const {
-    return (*this)(args...).optional();
-  }
   template <class Keys, HasParameterTraits... Rest>
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
-    return consistency_.is_eventual() ? query_.fetch_many(keys, rest...)
-                                      : query_.many_at(consistency_, keys, rest...);
-  }
-  template <HasParameterTraits... Args>
-    requires(detail::kIsCell<T>)
-  [[nodiscard]] T fetch_value(const Args&... args) const {
-    return (*this)(args...).one();
+    if (consistency_.is_eventual()) return query_.fetch_many(keys, rest...);
+    return query_.many_by({query_.core().setup.route, consistency_}, false, keys, rest...);
   }
   /// See Prepared.
   template <class... ArgsAndToken>
   auto async(ArgsAndToken&&... args_and_token) const {
     return detail::AsyncCalls<Handle>::call(*this, std::forward<ArgsAndToken>(args_and_token)...);
+  }
+  template <class Keys, class... RestAndToken>
+  auto async_fetch_many(const Keys& keys, RestAndToken&&... rest_and_token) const {
+    return detail::AsyncCalls<std::vector<Handle>>::call_many(
+        *this, keys, std::forward<RestAndToken>(rest_and_token)...);
+  }
+  template <class Keys, HasParameterTraits... Rest>
+  [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many(const Keys& keys,
+                                                                  const Rest&... rest) const {
+    if (consistency_.is_eventual()) return query_.begin_many(keys, rest...);
+    return query_.begin_many_by({query_.core().setup.route, consistency_}, false, keys, rest...);
   }
   template <HasParameterTraits... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {

@@ -8,10 +8,12 @@
 ///     ...
 ///     const qm::Rows<Product> rows = co_await by_id.async(7, boost::asio::use_awaitable);
 ///
-/// Queries that are built for one call have `.async(token)` and `.async_as<T>(token)`, values by a name
-/// `async_get_or_load<T>(cache, name, options, load, token)`.
+/// Many keys at once are `by_ids.async_fetch_many(ids, token)`. Queries that are built for one call have
+/// `.async(token)` and `.async_as<T>(token)`, values by a name
+/// `async_get_or_load<T>(cache, name, options, load, token)`, where `load` may be a coroutine.
 ///
-/// Completion signature: `void(std::exception_ptr, Rows<T>)`, or Result (Cached<T>) instead of Rows. Any completion
+/// Completion signature: `void(std::exception_ptr, Rows<T>)`, or instead of Rows a Result, a Cached<T>, or
+/// for many keys a vector of them. Any completion
 /// token (coroutines, callbacks, futures) and any executor: the one that is associated with the
 /// handler. What a call waits for (another's load, a pause, a deadline) costs no thread; what blocks
 /// (the database, shared tiers, the log) is done by the threads of the cache's `offload`, as many at

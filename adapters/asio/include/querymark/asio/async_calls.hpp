@@ -9,11 +9,13 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "querymark/asio/async_read.hpp"
 #include "querymark/asio/completion.hpp"
@@ -23,12 +25,13 @@
 
 namespace querymark::detail {
 
-template <class Handle, class Handler>
+template <class Value, class Handler>
 class AsyncReadFor final : public AsyncRead {
  public:
-  AsyncReadFor(BegunRead<Handle> begun, Offload& pool, const Executor& executor, Handler handler)
-      : AsyncRead(*begun.source, std::move(begun.request), pool, executor),
-        handler_(std::move(handler)) {}
+  AsyncReadFor(BegunRead<Value> begun, const Executor& executor, Handler handler)
+      : AsyncRead(*begun.source, pool_of(*begun.source), executor),
+        handler_(std::move(handler)),
+        running_(std::move(begun.running)) {}
 
   /// Lets the handler's slot cancel it.
   void listen() {
@@ -41,19 +44,38 @@ class AsyncReadFor final : public AsyncRead {
   }
 
  private:
-  void complete(std::exception_ptr error, ReadResult result, bool at_once) override {
+  RunningRead& running() noexcept override { return *running_; }
+  void leave() noexcept override { running_.reset(); }
+  void complete(std::exception_ptr error, bool at_once) override {
+    const bool over = !error;
+    Value value = no_value<Value>();
+    try {
+      if (!error) value = running_->take();
+    } catch (...) {  // as it has ended
+      error = std::current_exception();
+    }
+    if (over) leave();
     call_back(*std::exchange(handler_, std::nullopt), at_once ? Calls::behind : Calls::soon,
-              std::move(error), Handle(std::move(result)));
+              std::move(error), std::move(value));
   }
 
   std::optional<Handler> handler_;
+  std::unique_ptr<RunningReadOf<Value>> running_;
 };
 
-/// Views of text as texts.
+/// Views of text as texts, also those that may be missing.
 template <class Arg>
-using Kept = std::conditional_t<!std::same_as<std::decay_t<Arg>, std::string> &&
-                                    std::convertible_to<const Arg&, std::string_view>,
-                                std::string, std::decay_t<Arg>>;
+struct KeptAs {
+  using Type = std::conditional_t<!std::same_as<Arg, std::string> &&
+                                      std::convertible_to<const Arg&, std::string_view>,
+                                  std::string, Arg>;
+};
+template <class Arg>
+struct KeptAs<std::optional<Arg>> {
+  using Type = std::optional<typename KeptAs<Arg>::Type>;
+};
+template <class Arg>
+using Kept = typename KeptAs<std::decay_t<Arg>>::Type;
 
 template <class Query, class Args>
 [[nodiscard]] auto begin_read(Query&& query, const Args& args) {
@@ -61,41 +83,45 @@ template <class Query, class Args>
       [&](const auto&... arg) { return std::forward<Query>(query).begin_read(arg...); }, args);
 }
 
-/// Begins the read when the operation starts.
-template <class Handle>
-struct StartRead {
-  template <class Handler, class Query, class Args>
-  // (Not const: g++ 12 misses a value in an object that has none.)
-  void operator()(Handler handler, Query&& query, const Args& args) {
-    BegunRead<Handle> begun;
-    try {
-      begun = begin_read(std::forward<Query>(query), args);
-      if (begun.request) return run(std::move(begun), handler);
-    } catch (...) {  // the caller's mistake, or no memory: by the same road as every other error
-      return call_back(std::move(handler), Calls::behind, std::current_exception(),
-                       no_value<Handle>());
-    }
-    call_back(std::move(handler), Calls::behind, nullptr, std::move(begun.handle));
-  }
-
+/// A read that has begun, and that memory did not serve.
+template <class Value>
+struct RunRead {
   template <class Handler>
-  static void run(BegunRead<Handle> begun, Handler& handler) {
-    Offload& pool = blocking_pool(*begun.source);
+  void operator()(Handler handler, BegunRead<Value> begun) const {
     const AsyncRead::Executor executor = executor_of(handler);
-    const auto read = std::make_shared<AsyncReadFor<Handle, Handler>>(std::move(begun), pool,
-                                                                      executor, std::move(handler));
+    const auto read = std::make_shared<AsyncReadFor<Value, Handler>>(std::move(begun), executor,
+                                                                     std::move(handler));
     read->listen();
     read->start();
   }
 };
 
-/// A read that has begun, and that memory did not serve.
-template <class Handle>
-struct RunRead {
-  template <class Handler>
-  void operator()(Handler handler, BegunRead<Handle> begun) const {
-    StartRead<Handle>::run(std::move(begun), handler);
+/// Begins the read when the operation starts.
+template <class Value>
+struct StartRead {
+  template <class Handler, class Query, class Args>
+  // (Not const: g++ 12 misses a value in an object that has none.)
+  void operator()(Handler handler, Query&& query, const Args& args) {
+    BegunRead<Value> begun;
+    try {
+      begun = begin_read(std::forward<Query>(query), args);
+    } catch (...) {  // the caller's mistake, or no memory: by the same road as every other error
+      return call_back(std::move(handler), Calls::behind, std::current_exception(),
+                       no_value<Value>());
+    }
+    if (begun.running) return RunRead<Value>{}(std::move(handler), std::move(begun));
+    call_back(std::move(handler), Calls::behind, std::exception_ptr(), std::move(begun.handle));
   }
+};
+
+/// A query whose calls are for many keys.
+template <class Query>
+struct ManyOf {
+  template <class... Args>
+  [[nodiscard]] auto begin_read(const Args&... args) const {
+    return query.begin_many(args...);
+  }
+  Query query;
 };
 
 template <class Token>
@@ -103,9 +129,9 @@ inline constexpr bool kIsUseAwaitable = false;
 template <class Executor>
 inline constexpr bool kIsUseAwaitable<boost::asio::use_awaitable_t<Executor>> = true;
 
-template <class Handle>
+template <class Value>
 struct AsyncCalls {
-  using Signature = void(std::exception_ptr, Handle);
+  using Signature = void(std::exception_ptr, Value);
 
   /// `query` is whatever has a `begin_read`, which is called once, as of a temporary.
   template <class Query, class... ArgsAndToken>
@@ -114,6 +140,17 @@ struct AsyncCalls {
     return split(std::move(query),
                  std::forward_as_tuple(std::forward<ArgsAndToken>(args_and_token)...),
                  std::make_index_sequence<sizeof...(ArgsAndToken) - 1>());
+  }
+
+  /// The same for many keys, which are copied.
+  template <class Query, class Keys, class... RestAndToken>
+  static auto call_many(Query query, const Keys& keys, RestAndToken&&... rest_and_token) {
+    using Key = Kept<std::ranges::range_value_t<Keys>>;
+    std::vector<Key> kept;
+    kept.reserve(std::ranges::size(keys));
+    for (const auto& key : keys) kept.emplace_back(key);
+    return call(ManyOf<Query>{std::move(query)}, std::move(kept),
+                std::forward<RestAndToken>(rest_and_token)...);
   }
 
  private:
@@ -126,19 +163,17 @@ struct AsyncCalls {
       return awaited(std::move(query), std::move(args), std::get<sizeof...(At)>(all));
     else
       return boost::asio::async_initiate<Token, Signature>(
-          StartRead<Handle>{}, std::get<sizeof...(At)>(all), std::move(query), std::move(args));
+          StartRead<Value>{}, std::get<sizeof...(At)>(all), std::move(query), std::move(args));
   }
 
   // A coroutine of its own, since one that is returned from at once has not suspended.
   template <class Query, class Args, class Executor>
-  static boost::asio::awaitable<Handle, Executor> awaited(
+  static boost::asio::awaitable<Value, Executor> awaited(
       Query query, Args args, boost::asio::use_awaitable_t<Executor> token) {
-    BegunRead<Handle> begun = begin_read(std::move(query), args);
-    if (!begun.request) co_return std::move(begun.handle);
-    static_cast<void>(
-        blocking_pool(*begun.source));  // or there is none: told here, where a throw is one
+    BegunRead<Value> begun = begin_read(std::move(query), args);
+    if (!begun.running) co_return std::move(begun.handle);
     co_return co_await boost::asio::async_initiate<boost::asio::use_awaitable_t<Executor>,
-                                                   Signature>(RunRead<Handle>{}, token,
+                                                   Signature>(RunRead<Value>{}, token,
                                                               std::move(begun));
   }
 };

@@ -94,7 +94,7 @@ struct CompletionOf<void> {
 
 /// Runs `function()`, which may block, on a thread of the database's offload, and completes with what it
 /// returns: `void(std::exception_ptr, R)`, or `void(std::exception_ptr)`. For everything that has no
-/// `async` of its own, such as `fetch_many`. What the function
+/// `async` of its own, such as a `read_transaction`. What the function
 /// refers to must live until then. A cancellation has no effect. R is default constructible, or the rows
 /// of a query. Completes with ConfigError where the cache has no offload, and with Error, which is worth
 /// another try, where that is full.

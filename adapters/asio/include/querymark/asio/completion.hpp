@@ -11,8 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "querymark/read/begun_read.hpp"
 #include "querymark/read/offload.hpp"
-#include "querymark/read/read_request.hpp"
 #include "querymark/read/source.hpp"
 
 // For nobody outside: how calls on an event loop end.
@@ -21,6 +21,10 @@ namespace querymark::detail {
 
 /// The pool that blocks for a source's calls. Throws ConfigError where there is none.
 [[nodiscard]] Offload& blocking_pool(Source& source);
+/// The same; null where there is none.
+[[nodiscard]] Offload* pool_of(Source& source) noexcept;
+/// What a call comes to that needs one.
+[[nodiscard]] std::exception_ptr no_pool();
 /// What a call comes to that the pool has refused.
 [[nodiscard]] std::exception_ptr no_thread(Offloaded why);
 
@@ -33,15 +37,6 @@ template <class Handler>
     return executor;
   else
     return boost::asio::system_executor();  // for timers; the handler is called on its own
-}
-
-/// What a handler gets beside an error.
-template <class Value>
-[[nodiscard]] Value no_value() {
-  if constexpr (std::is_default_constructible_v<Value>)
-    return Value{};
-  else
-    return Value(ReadResult{});
 }
 
 /// When to call a handler.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <stop_token>
 #include <string>
+#include <thread>
 
 #include "querymark/observe/metrics.hpp"
 #include "querymark/querymark.hpp"
@@ -332,4 +333,23 @@ TEST_CASE("offload: each kind of task is counted apart, as far as there are few"
   CHECK(many.stats_by_kind().size() == 33);
   CHECK(many.stats_by_kind()["(other)"].completed == 68);
   CHECK(many.stats().completed == 100);
+}
+
+TEST_CASE("offload: what an owner's task submits while he leaves does not run after he has gone",
+          "[offload]") {
+  std::atomic<bool> ran = false;
+  std::promise<void> begun;
+  Offload offload({.threads = 1});
+  static_cast<void>(offload.submit({.owner = &kMe, .work = [&](const std::stop_token& stop) {
+                                      begun.set_value();
+                                      while (!stop.stop_requested()) std::this_thread::yield();
+                                      static_cast<void>(
+                                          offload.submit({}, &kMe, [&] { ran = true; }));
+                                    }}));
+  begun.get_future().wait();
+  offload.leave(&kMe);
+  CHECK(offload.tasks().empty());
+  const bool ran_before = ran;  // which it may
+  static_cast<void>(offload.drain(10s));
+  CHECK(ran == ran_before);
 }

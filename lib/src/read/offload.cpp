@@ -1,5 +1,6 @@
 #include "querymark/read/offload.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <utility>
@@ -187,15 +188,17 @@ std::size_t Offload::stop_all() {
 }
 
 bool Offload::busy_for(const void* owner) const {
-  for (const Task& task : running_)
-    if (task.owner == owner) return true;
-  return false;
+  return std::ranges::any_of(running_, [=](const Task& task) { return task.owner == owner; });
 }
 
 void Offload::leave(const void* owner) noexcept {
-  stop_those([&](const Task& task) { return task.owner == owner; });
-  MutexLock lock(mutex_);
-  ended_.wait(lock.native(), [&]() QUERYMARK_REQUIRES(mutex_) { return !busy_for(owner); });
+  const auto is_his = [=](const Task& task) { return task.owner == owner; };
+  for (;;) {
+    stop_those(is_his);
+    MutexLock lock(mutex_);
+    ended_.wait(lock.native(), [&]() QUERYMARK_REQUIRES(mutex_) { return !busy_for(owner); });
+    if (std::ranges::none_of(waiting_, is_his)) return;  // else one that ran has submitted it
+  }
 }
 
 std::vector<OffloadEntry> Offload::drain(TimeSpan longest) {

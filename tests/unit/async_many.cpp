@@ -373,3 +373,45 @@ TEST_CASE("async fetch_many: a hundred thousand keys", "[async]") {
   CHECK(all[3].one().name == "pot");
   CHECK(shop.shelf.asked().size() == 1);
 }
+
+TEST_CASE(
+    "async fetch_many: it waits for its turn to load on no thread, and gives it up when cancelled",
+    "[async]") {
+  Shop shop(std::make_shared<Offload>(OffloadOptions{.threads = 2}));
+  Source source(
+      shop.cache,
+      {.scope = {.namespace_name = "shop"}, .mark_cells = 1024, .load_budget = {.loads = 1}});
+  source.marks().restart(test::ReadFixture::upto(10));
+  source.marks().trust_until(MonotonicTime::max());
+  using Mapper = detail::ByOrdinal<detail::AutoMapper<Product>>;
+  const auto by_ids =
+      Prepared<Product, Mapper>(source, shop.shelf, test::kByIds, Mapper{}).tag(test::kProductOf);
+  shop.hold();
+  test::ToldOf<All> loads;
+  test::ToldOf<All> cancelled;
+  test::ToldOf<All> late;
+  test::ToldOf<All> next;
+  asio::cancellation_signal signal;
+  shop.ask_many(by_ids, {1}, loads);
+  shop.await_held(1);
+  shop.ask_many(by_ids, {2}, cancelled, signal);
+  shop.ask_many(by_ids, {3}, next);
+  shop.poll();
+  CHECK(source.flights().queued() == 2);
+  CHECK(shop.offload->stats().running == 1);
+  signal.emit(asio::cancellation_type::terminal);
+  shop.poll();
+  CHECK(cancelled.aborted());
+  CHECK(source.flights().queued() == 1);
+  shop.ask_many(by_ids.timeout(1ms), {9}, late);
+  shop.io.restart();
+  while (late.times == 0) shop.io.run_one();
+  CHECK_THROWS_AS(std::rethrow_exception(late.error), Timeout);
+  shop.open();
+  shop.run();
+  CHECK(names_of(*loads.result) == Names{"tea"});
+  CHECK(names_of(*next.result) == Names{"pot"});
+  CHECK(source.flights().queued() == 0);
+  CHECK(source.flights().size() == 0);
+  shop.offload->drain(10s);  // before the source goes
+}

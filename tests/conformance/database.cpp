@@ -301,3 +301,31 @@ TEMPLATE_TEST_CASE("database: opening refuses a schema that is newer, and names 
   CHECK_THROWS_AS(open(), SchemaError);
   CHECK_THAT(message_of(open), Contains("newer") && Contains("99"));
 }
+
+TEMPLATE_TEST_CASE("explain: by the position of its death the log tells why", "[database]",
+                   QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process writer(world.shop);
+  typename TestType::Process reader(world.shop);
+  const auto price =
+      reader.db.template prepare<double>(TestType::kPriceOf).tag([](std::int64_t id) {
+        return entity("product", id);
+      });
+  static_cast<void>(price(std::int64_t{1}));
+  const auto written = writer.db.write([&](auto& tx) {
+    tx.execute(TestType::kSetPrice, 9.0, std::int64_t{1});
+    tx.reason("price import").invalidate(entity("product", 1)).invalidate(entity("product", 2));
+  });
+  reader.db.catch_up();
+  const Explanation dead = price.explain(std::int64_t{1});
+  REQUIRE(dead.death);
+  REQUIRE(dead.death->position);
+  using Reasons = std::vector<std::string>;
+  CHECK(reader.db.reasons_at(*dead.death->position) == Reasons{"price import"});
+  CHECK(reader.db.reasons_at(Position{dead.death->position->value + 1'000'000}).empty());
+  const auto silent = writer.db.write([&](auto& tx) { tx.invalidate(entity("product", 1)); });
+  CHECK(reader.db.reasons_at(silent.receipt.position).empty());
+  static_cast<void>(written);
+  world.prune();
+  CHECK(reader.db.reasons_at(*dead.death->position).empty());
+}

@@ -116,6 +116,9 @@ struct Database::State final : Backend, Analyser {
   /// What definitions are at this moment, in a text that is equal as long as they are.
   [[nodiscard]] std::string definitions_now();
   [[nodiscard]] Analyser* analyser() noexcept override { return this; }
+  [[nodiscard]] std::vector<std::string> reasons_at(Position position) override {
+    return log.reasons_at(position);
+  }
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   // Who follows a feed may not read the log; there the epoch tells.
   [[nodiscard]] bool verify(const SharedStamp& stamp) override {

@@ -29,6 +29,16 @@ std::vector<std::string> Log::namespaces() {
   return names;
 }
 
+std::vector<std::string> Log::reasons_at(Position position) {
+  const std::string at = std::to_string(position.value);
+  const MutexLock lock(log_->mutex());
+  std::vector<std::string> reasons;
+  for (const Row row :
+       log_->query(sql::reasons_at, {as_parameter(log_->namespace_name()), as_parameter(at)}))
+    reasons.push_back(row["reason"].as<std::string>());
+  return reasons;
+}
+
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(log_); }
 
 std::unique_ptr<Inspector> Log::inspector() const { return std::make_unique<Inspection>(log_); }

@@ -39,6 +39,9 @@ struct Database::State final : Backend {
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write(const SessionSettings& settings) override;
   [[nodiscard]] std::unique_ptr<ReadSession> begin_read(const SessionSettings& settings) override;
+  [[nodiscard]] std::vector<std::string> reasons_at(Position position) override {
+    return log.reasons_at(position);
+  }
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
   [[nodiscard]] bool verify(const SharedStamp& stamp) override { return log.verify(stamp); }
   [[nodiscard]] LoadedRows load(std::string_view sql,

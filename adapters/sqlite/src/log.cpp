@@ -28,6 +28,15 @@ std::vector<std::string> Log::namespaces() {
   return names;
 }
 
+std::vector<std::string> Log::reasons_at(Position position) {
+  const MutexLock lock(file_->mutex());
+  std::vector<std::string> reasons;
+  for (const Row row : file_->query(
+           sql::reasons_at, {as_parameter(file_->namespace_name()), as_parameter(position.value)}))
+    reasons.push_back(row["reason"].as<std::string>());
+  return reasons;
+}
+
 std::unique_ptr<LogClaims> Log::claims() const { return std::make_unique<Claims>(file_); }
 
 std::unique_ptr<Inspector> Log::inspector() const { return std::make_unique<Inspection>(file_); }

@@ -22,6 +22,8 @@ Analysis Backend::analyse_with(const SessionSettings& /*settings*/, std::string_
           .why = "on what a query depends under session settings this database can't tell"};
 }
 
+std::vector<std::string> Backend::reasons_at(Position /*position*/) { return {}; }
+
 void Backend::prove(const SharedStamp& stamp) {
   const Marks& marks = core().source.marks();
   if (marks.ahead(stamp)) {

@@ -42,6 +42,11 @@ WaitOutcome Database::wait(const Receipt& receipt, const Wait& wait) {
   return here ? core.subscriber.wait(receipt, wait) : core.target_waits.wait(receipt, wait);
 }
 
+std::vector<std::string> Database::reasons_at(Position position) {
+  require_alive("reasons_at()");
+  return backend_->reasons_at(position);
+}
+
 WriteFate Database::resolve(const Receipt& receipt) {
   if (receipt.namespace_name != backend_->core().namespace_name()) return WriteFate::unknown;
   return backend_->resolve(receipt);

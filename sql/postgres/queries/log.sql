@@ -147,3 +147,11 @@ select distinct namespace from (select namespace from querymark.log order by xid
  where namespace <> '*'
  order by namespace
  limit 20
+
+-- Why, as they said, the writes of a transaction have invalidated; triggers report under '*'. (By the index on (xid, id).)
+-- name: reasons_at
+select distinct reason from querymark.log
+ where xid operator(pg_catalog.=) $2::pg_catalog.text::pg_catalog.xid8
+   and namespace in ($1::pg_catalog.text, '*') and reason operator(pg_catalog.<>) ''
+ order by reason
+ limit 20

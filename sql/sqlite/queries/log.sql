@@ -78,3 +78,7 @@ select distinct namespace from (select namespace from querymark_log order by id 
  where namespace <> '*'
  order by namespace
  limit 20
+
+-- Why, as they said, writes have invalidated; triggers report under '*'.
+-- name: reasons_at
+select reason from querymark_log where id = ?2 and namespace in (?1, '*') and reason <> ''

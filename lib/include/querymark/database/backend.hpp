@@ -1,6 +1,8 @@
 #pragma once  // For writers of ports.
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "querymark/automatic/analysis.hpp"
 #include "querymark/database/core.hpp"
@@ -46,6 +48,8 @@ class Backend : public Loader, public StampProof {
   /// checked settings. Blocks for a connection. Throws Error.
   [[nodiscard]] virtual std::unique_ptr<ReadSession> begin_read(
       const SessionSettings& settings) = 0;
+  /// See Database::reasons_at.
+  [[nodiscard]] virtual std::vector<std::string> reasons_at(Position position);
   /// See Database::resolve; the receipt is of this namespace.
   [[nodiscard]] virtual WriteFate resolve(const Receipt& receipt) = 0;
   /// Checks a stamp of this epoch that a tier has kept: a history that was rewound since it was

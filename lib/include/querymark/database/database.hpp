@@ -1,6 +1,7 @@
 #pragma once  // For users.
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -90,6 +91,11 @@ class Database : public Queries {
   /// What became of a write in doubt, by epoch, position and write id in the log. Blocks for one
   /// statement. Throws Error.
   [[nodiscard]] WriteFate resolve(const Receipt& receipt);
+  /// Why writes have invalidated, as they said (`tx.reason("price import")`), by a position that
+  /// `explain` has told: of `explanation.death->position`, what the value has died of. Each once, a
+  /// few at most; none where nobody said, or where the log no longer has the rows. Blocks for one
+  /// statement. Throws Error.
+  [[nodiscard]] std::vector<std::string> reasons_at(Position position);
   /// What one user has written, out of the text that its `str()` made in whichever process; empty for
   /// a user who is new. Asks nobody.
   [[nodiscard]] UserSession user_session(std::string_view text);

@@ -56,6 +56,8 @@ class Log final : public LogReader, public Coverage {
 
   /// The namespaces of the log's newest rows, at most twenty: for operators. Throws Error.
   [[nodiscard]] std::vector<std::string> namespaces();
+  /// See Database::reasons_at. Throws Error.
+  [[nodiscard]] std::vector<std::string> reasons_at(Position position);
   /// What workers claim of this log, over the same connection, which stands as long as either.
   [[nodiscard]] std::unique_ptr<LogClaims> claims() const;
   /// What did not reach their targets at once. Likewise.

@@ -18,16 +18,16 @@ void HeldSnapshot::find_index() {
     return;
   void volatile* mapped = nullptr;
   if (file->pMethods->xShmMap(file, 0, kIndexBlock, 0, &mapped) != SQLITE_OK) return;
-  index_ = static_cast<const std::uint32_t*>(const_cast<const void*>(mapped));
+  index_ = static_cast<std::uint32_t*>(const_cast<void*>(mapped));
 }
 
 // Written by any process at any time. One that is torn is none that was there at the beginning, or
-// it is that one still.
+// it is that one still. What comes after a load (acquire), the snapshot's beginning above all, is not
+// done before it.
 HeldSnapshot::Header HeldSnapshot::header() const noexcept {
   Header words{};
   for (std::size_t i = 0; i < kWords; ++i)
-    words[i] = *static_cast<const volatile std::uint32_t*>(index_ + i);
-  std::atomic_thread_fence(std::memory_order_acquire);
+    words[i] = std::atomic_ref(index_[i]).load(std::memory_order_acquire);
   return words;
 }
 

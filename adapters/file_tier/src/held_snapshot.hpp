@@ -37,7 +37,7 @@ class HeldSnapshot {
   void find_index();
 
   sqlite::Connection& connection_;
-  const std::uint32_t* index_ = nullptr;  // SQLite's own mapping, there until the connection closes
+  std::uint32_t* index_ = nullptr;  // SQLite's own mapping, there until the connection closes
   Header at_begin_{};
   bool held_ = false;
 };

@@ -54,7 +54,7 @@ class RunningRead {
   virtual ~RunningRead() = default;
 
   /// Does what blocks nobody, and says what is next. May be called when nothing has happened. The waker
-  /// must live as long as the read.
+  /// is the same each time, and lives as long as the read.
   [[nodiscard]] virtual Next next(ReadWaker& waker) = 0;
   /// Requires that `next` has asked for it. Blocks. What it throws ends the read.
   virtual void work() = 0;
@@ -73,8 +73,9 @@ namespace detail {
 /// What a read's place in a flight wakes it with.
 class WakesRead final : public FlightWaker {
  public:
+  /// Written once, before a flight has it: later a flight may be about to call it.
   [[nodiscard]] WakesRead* by(ReadWaker& waker) noexcept {
-    waker_ = &waker;
+    if (waker_ == nullptr) waker_ = &waker;
     return this;
   }
   void wake() noexcept override { waker_->wake(); }

@@ -163,6 +163,36 @@ TEST_CASE("memcached failures: an answer that is cut, halved or held back is non
   CHECK(tier.get("shop", name(1)));
 }
 
+TEST_CASE("memcached failures: of many values those count as stored whose answer has come whole",
+          "[memcached]") {
+  const MemcachedServer server;
+  TcpGate gate(server.port());
+  ManualClock clock;
+  MemcachedTier tier(through(gate), {.timeout = 5s, .clock = &clock});
+  REQUIRE(tier.put("shop", name(100), hour(clock, "x")) == StoreStatus::stored);
+  std::atomic<std::size_t> whole{0};
+  gate.set_rule([&](bool to_server, const std::string& chunk) {
+    if (to_server || !chunk.starts_with("STORED")) return TcpGate::Verdict::pass;
+    whole = chunk.size() / 2 / std::string_view("STORED\r\n").size();
+    return TcpGate::Verdict::truncate;
+  });
+  const SharedValue value = hour(clock, "tea");
+  std::vector<TierPut> puts(21);
+  for (std::size_t i = 0; i < puts.size(); ++i)
+    puts[i] = {.name = name(static_cast<int>(i)), .value = &value};
+  tier.put_many("shop", puts);
+  CHECK(static_cast<std::size_t>(std::ranges::count(puts, StoreStatus::stored, &TierPut::status)) ==
+        whole);
+  CHECK(whole < puts.size());
+  for (std::size_t i = 0; i < puts.size(); ++i)
+    CHECK(puts[i].status == (i < whole ? StoreStatus::stored : StoreStatus::failed));
+  CHECK(tier.stats().failures == 1);
+  gate.set_rule({});
+  clock.advance(1min);
+  tier.put_many("shop", puts);  // what is there already is replaced by what is as late
+  CHECK(std::ranges::count(puts, StoreStatus::stored, &TierPut::status) == 21);
+}
+
 TEST_CASE("memcached failures: nobody, and nobody of that name", "[memcached]") {
   MemcachedTier refused("127.0.0.1:1", {.timeout = 5s});
   CHECK(failure_of(refused, 1)->tried);

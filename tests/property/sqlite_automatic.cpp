@@ -229,5 +229,6 @@ TEST_CASE("automatic sqlite: a text rule that is broken is noticed", "[automatic
   CHECK(is_noticed({.rules = {.between = false}}));
   CHECK(is_noticed({.rules = {.left_joins = false}}));
   CHECK(is_noticed({.rules = {.named_once = false}}));
+  CHECK(is_noticed({.rules = {.types_alike = false}}));
   CHECK(is_noticed({.rules = {.keys_apart = false}}));
 }

@@ -106,6 +106,10 @@ class QueryMaker {
       query_.sql = of_keys();
       return query_;
     }
+    if (c_.one_in(12)) {
+      query_.sql = across_types();
+      return query_;
+    }
     std::string sql;
     const bool with = c_.one_in(8);
     if (with)
@@ -133,7 +137,8 @@ class QueryMaker {
   std::string pick(std::initializer_list<const char*> of) {
     return *(of.begin() + c_.below(of.size()));
   }
-  std::string text_value() { return pick({"a", "b", "A", "c:d", "e,f"}); }
+  // Some equal a number, and are written otherwise.
+  std::string text_value() { return pick({"a", "b", "A", "c:d", "e,f", "02", " 2 "}); }
 
   std::string parameter(bool text) {
     OwnedParameter value;
@@ -160,6 +165,21 @@ class QueryMaker {
     }
     query_.parameters.push_back(std::move(list).build());
     return "(select value from json_each(?" + std::to_string(query_.parameters.size()) + "))";
+  }
+
+  const ColumnLot& column_of(const TableLot& table, bool text) {
+    for (;;)
+      if (const ColumnLot& one = table.columns[c_.below(table.columns.size())]; one.text == text)
+        return one;
+  }
+  // A number that a text equals, which need not be written like it.
+  std::string across_types() {
+    const TableLot& left = schema_.tables[c_.below(schema_.tables.size())];
+    const TableLot& right = schema_.tables[c_.below(schema_.tables.size())];
+    const std::string number = "a." + column_of(left, false).name;
+    return "select * from " + left.name + " a join " + right.name + " b on " + number + " = b." +
+           column_of(right, true).name + " where " + number + " = " +
+           (c_.one_in(2) ? "2" : value(false));
   }
 
   // For a list of keys: some keep keys apart, some look at the rows of several.

@@ -116,7 +116,7 @@ class Footprints {
     if (values == nullptr || !node) return;
     std::vector<RouteValue> taken;
     for (const ValueText& value : *values) {
-      if (value.type && value.type != node->column->type) return;
+      if (value.type && value.type != node->column->type && rules_.types_alike) return;
       taken.push_back(value.value);
     }
     known.try_emplace(*node, std::move(taken));
@@ -128,7 +128,8 @@ class Footprints {
     if (other == nullptr) return false;
     const auto left = node_of(equality.column);
     const auto right = node_of(*other);
-    if (!left || !right || left->column->type != right->column->type) return false;
+    if (!left || !right) return false;
+    if (left->column->type != right->column->type && rules_.types_alike) return false;
     const auto at_left = known.find(*left);
     const auto at_right = known.find(*right);
     if ((at_left == known.end()) == (at_right == known.end())) return false;

@@ -59,7 +59,8 @@ struct TextRules {
   bool between = true;       ///< Nor where BETWEEN does, which has an AND of its own.
   bool left_joins = true;    ///< ON of a LEFT JOIN holds for its right side only.
   bool named_once = true;    ///< A table that is named elsewhere, too, is not told apart.
-  bool keys_apart = true;    ///< What looks at rows of several keys has not one key's.
+  bool types_alike = true;  ///< A value is told of a column of its own type only: `07` may equal 7.
+  bool keys_apart = true;   ///< What looks at rows of several keys has not one key's.
 };
 
 /// Nothing: not read to the end.

@@ -12,7 +12,8 @@ constexpr int kIndexBlock = 32 << 10;  // how SQLite maps the log's index
 void HeldSnapshot::find_index() {
   sqlite3* const database = connection_.native().getHandle();
   sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+  if (sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER,
+                           static_cast<void*>(&file)) != SQLITE_OK ||
       file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2 ||
       connection_.pragma("pragma journal_mode") != "wal")
     return;

@@ -1,6 +1,7 @@
 // The operator's command that compares a shared tier with the database.
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -94,6 +95,13 @@ TEST_CASE("cli reconcile: broken calls stand among good ones, and files that are
   CHECK_THAT(it.reconcile(call(1) + "{\"sql\": 7}").output, Contains("line 2"));
   CHECK(it.reconcile("{\"sql\": \"select 1\", \"parameters\": [{}]}").code == 2);
   CHECK(it.reconcile("[]").code == 2);
+  const std::string missing = it.shop.file("missing");
+  it.tier = missing;
+  CHECK(it.reconcile(call(1)).code == 2);
+  CHECK_FALSE(std::filesystem::exists(missing));
+  it.tier = it.shop.path();  // a database is no tier
+  CHECK(it.reconcile(call(1)).code == 2);
+  it.tier = it.shop.file("tier");
   // Types are part of what is asked.
   CHECK_THAT(it.reconcile(json{{"sql", kPrice}, {"parameters", {1.0}}}.dump()).output,
              Contains("1 absent"));

@@ -1,7 +1,10 @@
 #include "querymark/file_tier/file_tier.hpp"
 
+#include <filesystem>
+
 #include "backends/backend.hpp"
 #include "backends/sqlite_file.hpp"
+#include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -16,7 +19,10 @@ class FileTierBackend final : public Backend {
   }
 
   [[nodiscard]] std::shared_ptr<SharedTier> open_tier(const std::string& url) const override {
-    return std::make_shared<FileTier>(sqlite_file_of(url),
+    const std::string path = sqlite_file_of(url);
+    // The worker makes one that applications will use; whoever looks at one has mistaken its name.
+    if (!std::filesystem::exists(path)) throw ConfigError("there is no file tier at " + path);
+    return std::make_shared<FileTier>(path,
                                       FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
   }
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,

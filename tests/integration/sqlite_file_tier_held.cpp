@@ -111,6 +111,24 @@ TEST_CASE("file tier: readers that never pause let the log be begun anew", "[fil
   for (std::thread& reader : readers) reader.join();
 }
 
+TEST_CASE("file tier: of a log that is long already no snapshot is held", "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  FileTier tier(dir.file("tier"), {.clock = &clock});
+  tier.put("shop", name(1), version(1));
+  SQLite::Database old(dir.file("tier"), SQLite::OPEN_READWRITE, 0);
+  old.exec("begin");  // so that the log goes on
+  CHECK(old.execAndGet("select count(*) from sqlite_schema").getInt() > 0);
+  const std::string large(1U << 20U, 'x');
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(tier.put("shop", name(100 + i), value_of(large, Epoch{1, 1}, 1, tag("a"))) ==
+            StoreStatus::stored);
+  old.exec("commit");
+  read_often(tier);
+  SQLite::Database other(dir.file("tier"), SQLite::OPEN_READWRITE, 0);
+  CHECK(can_truncate(other));
+}
+
 TEST_CASE("file tier: a busy reader follows a replaced file a millisecond later", "[file tier]") {
   TempDir dir;
   ManualClock clock;

@@ -6,6 +6,8 @@ namespace querymark::file_tier {
 namespace {
 
 constexpr int kIndexBlock = 32 << 10;  // how SQLite maps the log's index
+constexpr std::size_t kFrames = 4;     // the word of the header that counts the log's pages
+constexpr std::uint32_t kMostFrames = 8192;
 
 }  // namespace
 
@@ -37,6 +39,7 @@ void HeldSnapshot::begin() {
   if (index_ == nullptr) return;
   // Before the first read takes the snapshot: a commit between the two only ends it sooner.
   at_begin_ = header();
+  if (at_begin_[kFrames] > kMostFrames) return;
   connection_.run_again("begin");
   held_ = true;
 }

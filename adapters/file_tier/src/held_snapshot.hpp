@@ -14,7 +14,8 @@ namespace querymark::file_tier {
 /// all processes map and each commit changes (it is what SQLite compares, too).
 ///
 /// What it costs others: checkpoints get no further than it, and the log can't be begun anew. So
-/// whoever holds one sees to it that it ends soon, also when nobody reads any more.
+/// whoever holds one sees to it that it ends soon, also when nobody reads any more; and while the log
+/// is long (32 MiB, by pages of 4 KiB) none is held.
 ///
 /// For one thread at a time, as its connection, which it must not outlive.
 class HeldSnapshot {
@@ -24,7 +25,7 @@ class HeldSnapshot {
   [[nodiscard]] bool is_held() const noexcept { return held_; }
   /// Whether a transaction begun now would see the same.
   [[nodiscard]] bool is_current() const noexcept { return header() == at_begin_; }
-  /// Begins one unless the file has no log. Throws Error.
+  /// Begins one unless the file has no log, or a long one. Throws Error.
   void begin();
   /// Ends it, if there is one. Throws Error.
   void end();

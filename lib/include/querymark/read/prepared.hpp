@@ -185,8 +185,8 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   /// statement for what the tiers lack; else by a load for each.
   template <std::ranges::forward_range Keys>
   void prefetch_each(const Keys& keys) const {
-    with_each<Keys>([&](auto declared, auto detach) {
-      detail::prefetch_each(*state_, declared, detach, keys);
+    with_each<Keys>([&](auto declared, auto detach_call) {
+      detail::prefetch_each(*state_, declared, detach_call, keys);
     });
   }
   /// Fills memory with what a shared tier holds of these calls, before anybody asks: at a start, say. The
@@ -197,8 +197,8 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   template <std::ranges::forward_range Keys>
   WarmUp warm_up(const Keys& keys, const WarmUpOptions& options = {}) const {
     WarmUp warm;
-    with_each<Keys>([&](auto declared, auto detach) {
-      warm = detail::warm_up(*state_, options, declared, detach, keys);
+    with_each<Keys>([&](auto declared, auto detach_call) {
+      warm = detail::warm_up(*state_, options, declared, detach_call, keys);
     });
     return warm;
   }

@@ -280,6 +280,7 @@ struct MemcachedTier::State {
     for (PutShare& share : shares)
       round.ask(share, [&](Connection& connection, Deadline until) {
         std::vector<Connection::Store> stores;
+        stores.reserve(share.puts.size());
         for (const Put* one : share.puts)
           stores.push_back(
               {.key = one->key, .bytes = one->bytes, .ttl = one->ttl, .replaces = one->replaces});
@@ -412,7 +413,7 @@ void MemcachedTier::release(std::string_view namespace_name, const Digest& name,
       if (item->bytes == token) own = item->cas;
     constexpr std::chrono::seconds kOver{-1};
     if (own)
-      static_cast<void>(connection.store({.key = key, .ttl = kOver, .replaces = *own}, until));
+      static_cast<void>(connection.store({.key = key, .ttl = kOver, .replaces = own}, until));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -52,8 +53,8 @@ Columns best_route(const TableUse& use) {
         (key == nullptr || one.size() < key->size()))
       key = &one;
   if (key != nullptr) return *key;
-  std::vector<std::size_t> places;
-  for (std::size_t at = 0; at < use.tied.size(); ++at) places.push_back(at);
+  std::vector<std::size_t> places(use.tied.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
   std::ranges::sort(places, {},
                     [&](std::size_t at) { return std::pair(spread(use.tied[at].type), at); });
   places.resize(std::min(places.size(), kMostColumns));
@@ -95,7 +96,7 @@ class Adviser {
 
   Advice make(const std::vector<FoundOut>& found) {
     for (std::size_t query = 0; query < advice_.queries.size(); ++query) take(query, found[query]);
-    for (auto& [relation, wishes] : wishes_) choose(tables_.at(relation), std::move(wishes));
+    for (auto& [relation, wishes] : wishes_) choose(tables_.at(relation), wishes);
     for (auto& [relation, table] : tables_)
       if (!table.routes.empty() || !table.kept_at_all.empty())
         advice_.tables.push_back(std::move(table));
@@ -163,7 +164,7 @@ class Adviser {
   }
 
   // The routes that most is asked of. What else is wanted makes do with one of them, if one tells its rows apart.
-  void choose(TableAdvice& table, std::vector<Wish> wishes) {
+  void choose(TableAdvice& table, const std::vector<Wish>& wishes) {
     std::vector<RouteAdvice> wanted;
     for (const Wish& wish : wishes) {
       auto found = std::ranges::find(wanted, wish.route, &RouteAdvice::columns);
@@ -177,7 +178,9 @@ class Adviser {
     std::size_t room = kMostAdvisedRoutes - std::min(kMostAdvisedRoutes, table.kept.size());
     std::erase_if(wanted, [&](const RouteAdvice& route) {
       if (std::ranges::find(table.kept, route.columns) != table.kept.end()) return false;
-      return room == 0 || room-- == 0;
+      if (room == 0) return true;
+      --room;
+      return false;
     });
     for (RouteAdvice& route : wanted) route.gains.clear();
     for (const Wish& wish : wishes) {
@@ -296,6 +299,7 @@ Advice advise(std::vector<SeenQuery> queries,
   return advise(std::move(queries), found);
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep them
 Advice Analyser::advise(std::vector<SeenQuery> /*queries*/) {
   throw ConfigError(
       "this database's tables report nothing by themselves: there is nothing to advise");

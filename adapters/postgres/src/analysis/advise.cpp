@@ -123,6 +123,7 @@ class Adviser {
     std::ranges::sort(columns, {}, &TableFound::Column::key);
     std::vector<std::vector<std::string>> keys = relation.uniques;
     std::vector<std::string> primary;
+    primary.reserve(columns.size());
     for (const auto& column : columns) primary.push_back(column.name);
     keys.insert(keys.begin(), std::move(primary));
     return keys;
@@ -143,7 +144,7 @@ Advice advise_on(Connection& connection, const SettingList& settings,
   Advice advice = querymark::advise(std::move(queries),
                                     [&](const SeenQuery& query) { return adviser.use_of(query); });
   if (!adviser.reports_definitions())
-    advice.notes.push_back(
+    advice.notes.emplace_back(
         "nothing reports changes of definitions, so nothing is kept without tags: have a superuser "
         "run `querymark track`, for its event triggers, or poll (Options::ddl)");
   return advice;

@@ -90,6 +90,7 @@ CountedStatements Backend::counted_statements(const std::string& /*url*/,
   refuse_tracking(lacks());
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep them
 Advice Backend::advise(const std::string& /*url*/, std::vector<SeenQuery> /*queries*/) const {
   refuse_tracking(lacks());
 }

@@ -139,6 +139,7 @@ TEST_CASE(
       {sql::inspect_database, "", "", 1},
       {sql::inspect_rows, "(text[], bigint[])", "('{1000,2000}', '{1,3002}')", 2 * 2},
       {sql::confirm_write, "(text, bigint)", "('2000', 0)", 2 * 3},
+      {sql::reasons_at, "(text, text)", "('shop', '2000')", 3},
       {sql::namespaces, "", "", 10000},
       {sql::coverage, "(text, text, text, bigint)", "('shop', '999980', '1000000', 1000)", 2 * 21},
   };

@@ -86,10 +86,12 @@ const std::set<std::string> kOnOwnSessions{"adopt",
                                            "prune_holders",
                                            "prune_recorded",
                                            "prune_remove",
+                                           "reasons_at",
                                            "record_snapshot",
                                            "ring",
                                            "schema_present",
                                            "schema_version",
+                                           "statements_schema",
                                            "subscriber_beat",
                                            "subscriber_enter",
                                            "subscriber_leave",
@@ -100,7 +102,8 @@ const std::set<std::string> kOnOwnSessions{"adopt",
                                            "track_events",
                                            "track_functions",
                                            "track_members",
-                                           "track_report_definitions"};
+                                           "track_report_definitions",
+                                           "track_silenced"};
 
 }  // namespace
 

@@ -143,6 +143,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "session_settings",
                               "settings_now",
                               "standby_state",
+                              "statements_schema",
                               "subscriber_beat",
                               "subscriber_enter",
                               "subscriber_leave",
@@ -155,6 +156,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "track_functions",
                               "track_members",
                               "track_report_definitions",
+                              "track_silenced",
                               "type_names",
                               "write_position"});
 }

@@ -11,15 +11,29 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <stdexcept>
 
 #include "support/await.hpp"
 
 namespace querymark::test {
 namespace {
+
+// A socket of the loopback interface; negative: somebody has the port.
+int bound(int type, int port) {
+  const int fd = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
 
 const passwd* unprivileged() { return ::geteuid() == 0 ? ::getpwnam("nobody") : nullptr; }
 
@@ -31,17 +45,24 @@ void give_away(const TempDir& dir) {
       throw std::runtime_error("chown failed");
 }
 
+// Below the ports that the kernel gives to connections, which would take it before a server does. Other
+// tests keep off it by a datagram socket of that number, which this process keeps.
 int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error("no free port");
-  ::close(fd);
-  return ntohs(address.sin_port);
+  constexpr int kFirst = 10'000;
+  constexpr int kPorts = 22'000;
+  static std::minstd_rand draw(std::random_device{}());
+  for (int tries = 0; tries < 1'000; ++tries) {
+    const int port = kFirst + static_cast<int>(draw() % kPorts);
+    const int kept = bound(SOCK_DGRAM, port);
+    if (kept < 0) continue;
+    const int tried = bound(SOCK_STREAM, port);
+    if (tried >= 0) {
+      ::close(tried);
+      return port;
+    }
+    ::close(kept);
+  }
+  throw std::runtime_error("no free port");
 }
 
 pid_t launch(const std::vector<std::string>& command, const std::string& log) {

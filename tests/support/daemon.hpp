@@ -10,7 +10,8 @@
 
 namespace querymark::test {
 
-/// A port of the loopback interface that nobody listens on at the moment.
+/// A port of the loopback interface for a server that is to be started: nobody listens on it, and no
+/// other test gets it while this process lives.
 [[nodiscard]] int free_port();
 
 /// Servers refuse to run as root: where a test does, its servers run as `nobody`, to whom this

@@ -29,7 +29,6 @@ namespace {
 
 using memcached::Connection;
 using memcached::Endpoint;
-using memcached::Item;
 using memcached::Stored;
 using net::Deadline;
 

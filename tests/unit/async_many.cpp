@@ -25,12 +25,17 @@ using namespace querymark;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
 using asio::use_awaitable;
+using test::All;
 using test::Ids;
+using test::kHit;
+using test::kMiss;
 using test::Loop;
+using test::Names;
+using test::names_of;
 using test::Product;
 using test::spawn;
-
-using All = std::vector<Rows<Product>>;
+using test::Statuses;
+using test::statuses_of;
 
 struct Shop : Loop {
   using Loop::Loop;
@@ -70,22 +75,6 @@ struct Shop : Loop {
   std::promise<void> closed;
   bool is_closed = false;
 };
-
-std::vector<std::string> names_of(const All& all) {
-  std::vector<std::string> names;
-  for (const Rows<Product>& rows : all) names.push_back(rows.empty() ? "-" : rows[0].name);
-  return names;
-}
-std::vector<ReadStatus> statuses_of(const All& all) {
-  std::vector<ReadStatus> statuses;
-  for (const Rows<Product>& rows : all) statuses.push_back(rows.outcome().status);
-  return statuses;
-}
-
-using Names = std::vector<std::string>;
-using Statuses = std::vector<ReadStatus>;
-constexpr ReadStatus kHit = ReadStatus::hit;
-constexpr ReadStatus kMiss = ReadStatus::miss;
 
 }  // namespace
 

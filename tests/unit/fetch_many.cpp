@@ -42,22 +42,6 @@ struct Many : MachineFixture {
   KeyPrefixRef prefix_ = prefix();
 };
 
-std::vector<std::string> names_of(const std::vector<Rows<Product>>& all) {
-  std::vector<std::string> names;
-  for (const Rows<Product>& rows : all) names.push_back(rows.empty() ? "-" : rows[0].name);
-  return names;
-}
-std::vector<ReadStatus> statuses_of(const std::vector<Rows<Product>>& all) {
-  std::vector<ReadStatus> statuses;
-  for (const Rows<Product>& rows : all) statuses.push_back(rows.outcome().status);
-  return statuses;
-}
-
-using Names = std::vector<std::string>;
-using Statuses = std::vector<ReadStatus>;
-constexpr ReadStatus kHit = ReadStatus::hit;
-constexpr ReadStatus kMiss = ReadStatus::miss;
-
 }  // namespace
 
 TEST_CASE("fetch_many: one statement loads what memory does not have", "[many]") {

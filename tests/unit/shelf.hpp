@@ -8,6 +8,7 @@
 #include "querymark/key/list.hpp"
 #include "querymark/key/target.hpp"
 #include "querymark/read/loader.hpp"
+#include "querymark/read/result.hpp"
 #include "querymark/support/mutex.hpp"
 
 namespace querymark::test {
@@ -60,6 +61,24 @@ class Shelf final : public Loader {
   mutable Mutex mutex_;
   std::vector<Ids> asked_ QUERYMARK_GUARDED_BY(mutex_);
 };
+
+// What a call for many keys has answered, in short.
+using All = std::vector<Rows<Product>>;
+using Names = std::vector<std::string>;
+using Statuses = std::vector<ReadStatus>;
+inline constexpr ReadStatus kHit = ReadStatus::hit;
+inline constexpr ReadStatus kMiss = ReadStatus::miss;
+
+inline Names names_of(const All& all) {
+  Names names;
+  for (const Rows<Product>& rows : all) names.push_back(rows.empty() ? "-" : rows[0].name);
+  return names;
+}
+inline Statuses statuses_of(const All& all) {
+  Statuses statuses;
+  for (const Rows<Product>& rows : all) statuses.push_back(rows.outcome().status);
+  return statuses;
+}
 
 inline constexpr auto kProductOf = [](std::int64_t id) { return entity("product", id); };
 

@@ -30,10 +30,11 @@ class Census::Answers {
   virtual void count(Precision& precision) const = 0;
 };
 
-template <class Ask>
+template <class Ask, class Directly>
 class Census::AnswersTo final : public Answers {
  public:
-  AnswersTo(std::vector<std::string> about, Ask ask) : ask_(std::move(ask)) {
+  AnswersTo(std::vector<std::string> about, Ask ask, Directly directly)
+      : ask_(std::move(ask)), directly_(std::move(directly)) {
     for (std::string& what : about) {
       (void)ask_(what);
       Rows rows = ask_(what);
@@ -45,7 +46,10 @@ class Census::AnswersTo final : public Answers {
     for (const auto& [what, before] : held_) {
       const Rows now = ask_(what);
       ++precision.held;
-      if (same_object(before, now)) continue;
+      if (same_object(before, now)) {
+        if (!std::ranges::equal(now, directly_(what))) ++precision.stale;
+        continue;
+      }
       ++precision.invalidated;
       if (!std::ranges::equal(before, now)) ++precision.needed;
     }
@@ -54,25 +58,36 @@ class Census::AnswersTo final : public Answers {
  private:
   using Rows = std::invoke_result_t<Ask&, const std::string&>;
   Ask ask_;
+  Directly directly_;
   std::vector<std::pair<std::string, Rows>> held_;
 };
 
-template <class Ask>
-void Census::add(const char* question, std::vector<std::string> about, Ask ask) {
-  all_[question] = std::make_unique<AnswersTo<Ask>>(std::move(about), std::move(ask));
+template <class Ask, class Directly>
+void Census::add(const char* question, std::vector<std::string> about, Ask ask, Directly directly) {
+  all_[question] = std::make_unique<AnswersTo<Ask, Directly>>(std::move(about), std::move(ask),
+                                                              std::move(directly));
 }
 
-Census::Census(const Service& service, const std::vector<Sample>& samples) {
+Census::Census(const Service& service, Direct& direct, const std::vector<Sample>& samples) {
+  using Text = const std::string&;
   const auto names = distinct(samples, &Sample::name);
-  add("a package by its name", names,
-      [&service](const std::string& name) { return service.package(name); });
-  add("all that a package pulls in", names,
-      [&service](const std::string& name) { return service.reach(name); });
-  add("largest packages of a section", distinct(samples, &Sample::section),
-      [&service](const std::string& section) { return service.largest(section); });
-  add("who needs a package", distinct(samples, &Sample::dependency),
-      [&service](const std::string& name) { return service.needed_by(name); });
-  add("totals of the catalogue", {""}, [&service](const std::string&) { return service.totals(); });
+  add(
+      "a package by its name", names, [&service](Text name) { return service.package(name); },
+      [&direct](Text name) { return direct.package(name); });
+  add(
+      "all that a package pulls in", names, [&service](Text name) { return service.reach(name); },
+      [&direct](Text name) { return direct.reach(name); });
+  add(
+      "largest packages of a section", distinct(samples, &Sample::section),
+      [&service](Text section) { return service.largest(section); },
+      [&direct](Text section) { return direct.largest(section); });
+  add(
+      "who needs a package", distinct(samples, &Sample::dependency),
+      [&service](Text name) { return service.needed_by(name); },
+      [&direct](Text name) { return direct.needed_by(name); });
+  add(
+      "totals of the catalogue", {""}, [&service](Text) { return service.totals(); },
+      [&direct](Text) { return direct.totals(); });
 }
 
 Census::~Census() = default;

@@ -1,12 +1,10 @@
 #include "exercise.hpp"
 
-#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <ctime>
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
@@ -21,12 +19,10 @@ using std::chrono::steady_clock;
 
 constexpr int kReadsPerQuestion = 3;  // the first may have to load, the others hit
 constexpr std::uint64_t kCanaryTurn = 20;
-constexpr std::uint64_t kStrangersTurn = 3;  // every so often
-constexpr std::uint64_t kCensusTurn = 17;    // so that it meets all kinds of writes
+constexpr std::uint64_t kCensusTurn = 17;  // so that it meets all kinds of writes
 // On a machine that is slow, too, a census meets what a stranger writes.
-constexpr std::uint64_t kLeastTurns = 2 * kStrangersTurn * kCensusTurn;
+constexpr std::uint64_t kLeastTurns = 2 * Plan::kStrangersTurn * kCensusTurn;
 constexpr std::chrono::seconds kAuditPatience{30};
-constexpr std::size_t kSamples = 200;
 
 // CLOCK_MONOTONIC: the same for all processes of a machine.
 std::int64_t nanoseconds_now() { return steady_clock::now().time_since_epoch().count(); }
@@ -55,26 +51,6 @@ class Visitors {
 
 }  // namespace
 
-struct Exercise::Change {
-  enum class Kind {
-    bump,
-    removal,
-    publication,
-    bump_without_intents,
-    // By the stranger.
-    strange_bump,
-    strange_growth,  // of all packages of a section
-    strange_edge,
-    strange_cut,  // of an edge
-  };
-  Kind kind;
-  Sample sample;
-  [[nodiscard]] bool touches_only_versions() const {
-    return kind == Kind::bump || kind == Kind::bump_without_intents || kind == Kind::strange_bump;
-  }
-  [[nodiscard]] bool is_strange() const { return kind >= Kind::strange_bump; }
-};
-
 struct Exercise::Commit {
   nlohmann::json receipt;  // null: nobody has one
   std::int64_t began = 0;
@@ -87,22 +63,23 @@ Exercise::Exercise(Service& service, Direct& direct, Peer& peer, Beside* beside,
       peer_(peer),
       beside_(beside),
       options_(options),
-      samples_(direct.samples(kSamples)),
-      random_(options.leads ? 1 : 2) {
-  if (samples_.size() < 16) throw std::runtime_error("too few packages for the exercise");
-}
+      plan_(service, direct,
+            {.strangers = beside != nullptr,
+             .seed = options.leads ? 1U : 2U,
+             .mark = options.leads ? "a" : "b",
+             .forgetful_turn = options.canary && beside == nullptr ? kCanaryTurn : 0}) {}
 
 bool Exercise::over() const {
   // What the canary has broken may leave few hits to be checked.
   if (options_.canary && beside_ != nullptr)
     return service_.stats().audits_wrong + peer_audits_wrong_ > 0 ||
            steady_clock::now() >= end_ + kAuditPatience;
-  return steady_clock::now() >= end_ && turns_ >= kLeastTurns &&
+  return steady_clock::now() >= end_ && plan_.turns() >= kLeastTurns &&
          tally_.checked_reads + peer_checked_ >= options_.least_checked_reads;
 }
 
 Tally Exercise::run(const std::function<void(const Tally&)>& progress) {
-  const Visitors visitors(service_, samples_);
+  const Visitors visitors(service_, plan_.samples());
   prctl(PR_SET_TIMERSLACK, 1);  // this thread's short sleeps are short
   end_ = steady_clock::now() + options_.duration;
   bool my_turn = options_.leads;
@@ -113,7 +90,7 @@ Tally Exercise::run(const std::function<void(const Tally&)>& progress) {
         break;
       }
       write_one();
-      if (turns_ % 50 == 0) progress(tally_);
+      if (plan_.turns() % 50 == 0) progress(tally_);
     } else {
       const nlohmann::json announced = peer_.receive();
       if (announced.at("say") == "over") break;
@@ -137,8 +114,8 @@ Tally Exercise::run(const std::function<void(const Tally&)>& progress) {
 // --- the writer's turn
 
 void Exercise::write_one() {
-  ++turns_;
-  const Change change = plan();
+  const Change change = plan_.next();
+  const std::uint64_t turn = plan_.turns();
   const Sample& sample = change.sample;
   peer_.send({{"say", "about to change"},
               {"name", sample.name},
@@ -146,15 +123,15 @@ void Exercise::write_one() {
               {"dependency", sample.dependency},
               {"graph", !change.touches_only_versions()},
               {"strange", change.is_strange()},
-              {"census", turns_ % kCensusTurn == 0}});
+              {"census", turn % kCensusTurn == 0}});
   (void)peer_.receive();  // "ready"
 
-  if (options_.canary && beside_ != nullptr && turns_ == kCanaryTurn)
+  if (options_.canary && beside_ != nullptr && turn == kCanaryTurn)
     beside_->session.run(beside_->sabotage);
   const Commit commit = perform(change);
   // Every other time this instance asks too, at once: it sees its own write without waiting, and
   // leaves its answers in the file tier, where the other one finds them.
-  if (turns_ % 2 == 0) {
+  if (turn % 2 == 0) {
     if (change.is_strange()) service_.store().catch_up();
     each_question(sample, !change.touches_only_versions(),
                   [&](const auto& cached, const auto& directly) {
@@ -168,96 +145,30 @@ void Exercise::write_one() {
   peer_audits_wrong_ = checked.at("audits_wrong");
 }
 
-Exercise::Change Exercise::plan() {
-  using Kind = Change::Kind;
-  if (options_.canary && beside_ == nullptr && turns_ == kCanaryTurn) {
-    // What is removed for the moment can't be bumped.
-    for (const Sample& sample : samples_)
-      if (!direct_.package(sample.name).empty()) return {Kind::bump_without_intents, sample};
-  }
-  constexpr std::size_t kMostRemoved = 4;
-  if (removed_.size() >= kMostRemoved) return {Kind::publication, removed_.front().first};
-  const Sample& sample = samples_[random_() % samples_.size()];
-  const bool there = !direct_.package(sample.name).empty();
-  if (!there) return plan();  // one of the few that are removed for the moment
-  if (beside_ != nullptr && turns_ % kStrangersTurn == 0) {
-    constexpr std::array kKinds{Kind::strange_bump, Kind::strange_growth, Kind::strange_edge,
-                                Kind::strange_cut};
-    return {kKinds[turns_ / kStrangersTurn % kKinds.size()], sample};
-  }
-  return {turns_ % 5 == 0 ? Kind::removal : Kind::bump, sample};
-}
-
 Exercise::Commit Exercise::perform(const Change& change) {
   Commit commit;
   if (change.is_strange()) {
-    beside_->session.run(sql_of(change));
+    beside_->session.run(plan_.sql_of(change));
     ++tally_.strangers_writes;
     return commit;
   }
   commit.receipt = service_.store()
                        .write([&](qm::Transaction& tx) {
-                         this->change(tx, change);
+                         plan_.make(tx, change);
                          commit.began = nanoseconds_now();  // left are the intents and COMMIT
                        })
                        .str();
+  count(change.kind);
   return commit;
 }
 
-// What somebody types who knows the tables, and nothing of a cache.
-std::string Exercise::sql_of(const Change& change) const {
-  const std::string name = sql_literal(change.sample.name);
-  const std::string id = "(select id from package where name = " + name + ')';
-  const std::string dependency = sql_literal(change.sample.dependency);
-  switch (change.kind) {
-    case Change::Kind::strange_growth:
-      return "update package set size = size + 1, installed_size = installed_size + 1 "
-             "where section = " +
-             sql_literal(change.sample.section);
-    case Change::Kind::strange_edge:
-      return fmt::format(
-          "insert into dependency (package_id, depends_on, kind) "
-          "select id, {}, 'pre-depends' from package where name = {} on conflict do nothing",
-          dependency, name);
-    case Change::Kind::strange_cut:
-      return fmt::format("delete from dependency where package_id = {} and depends_on = {}", id,
-                         dependency);
-    default:
-      return fmt::format("update package set version = '{}' where name = {}", new_version(), name);
-  }
-}
-
-// One that no package has.
-std::string Exercise::new_version() const {
-  return fmt::format("{}:{}-{}", beside_ == nullptr ? 9 : 10, turns_, options_.leads ? "a" : "b");
-}
-
-void Exercise::change(qm::Transaction& tx, const Change& change) {
-  const std::string& name = change.sample.name;
-  switch (change.kind) {
-    case Change::Kind::bump:
-      ++tally_.bumps;
-      service_.bump(tx, name, new_version());
-      break;
-    case Change::Kind::removal:
-      ++tally_.removals;
-      removed_.emplace_back(change.sample, service_.remove(tx, name).value());
-      break;
-    case Change::Kind::publication:
-      ++tally_.publications;
-      service_.publish(tx, removed_.front().second);
-      removed_.pop_front();
-      break;
-    case Change::Kind::bump_without_intents:
-      // The canary: what must not happen in an application. The receipt is that of another intent,
-      // so a wait on it is satisfied, and yet nobody hears of the change.
-      ++tally_.bumps;
-      bump(tx, name, "9:canary");
-      tx.invalidate(qm::tag("canary")).reason("an invalidation dropped on purpose");
-      break;
-    default:
-      break;  // the stranger's, not made in a transaction of the service
-  }
+void Exercise::count(Change::Kind kind) {
+  if (kind == Change::Kind::removal)
+    ++tally_.removals;
+  else if (kind == Change::Kind::publication)
+    ++tally_.publications;
+  else
+    ++tally_.bumps;
 }
 
 // --- the reader's turn
@@ -267,7 +178,7 @@ void Exercise::read_one(const nlohmann::json& announced) {
   const bool graph = announced.at("graph");
   const bool strange = announced.at("strange");
   std::optional<Census> census;
-  if (announced.at("census").get<bool>()) census.emplace(service_, samples_);
+  if (announced.at("census").get<bool>()) census.emplace(service_, direct_, plan_.samples());
   cache_old_answers(sample, graph);
   const std::uint64_t before = generation();
   peer_.send({{"say", "ready"}});
@@ -280,7 +191,11 @@ void Exercise::read_one(const nlohmann::json& announced) {
   else if (!strange)
     ++tally_.not_seen_coming;
   if (has_arrived(written)) {
-    if (census) (strange ? tally_.strangers_precision : tally_.precision) += census->take();
+    if (census) {
+      const Precisions taken = census->take();
+      (strange ? tally_.strangers_precision : tally_.precision) += taken;
+      tally_.stale_reads_after_wait += sum_of(taken).stale;
+    }
     for (int i = 0; i < kReadsPerQuestion; ++i)
       each_question(sample, graph, [&](const auto& cached, const auto& directly) {
         ++tally_.checked_reads;

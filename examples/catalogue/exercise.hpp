@@ -2,14 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
-#include <random>
-#include <vector>
 
 #include "direct.hpp"
 #include "peer.hpp"
+#include "plan.hpp"
 #include "service.hpp"
 #include "stranger.hpp"
 #include "tally.hpp"
@@ -57,16 +55,11 @@ class Exercise {
   Tally run(const std::function<void(const Tally&)>& progress);
 
  private:
-  struct Change;
-
   void write_one();
   void read_one(const nlohmann::json& announced);
-  [[nodiscard]] Change plan();
   struct Commit;
   [[nodiscard]] Commit perform(const Change& change);
-  void change(qm::Transaction& tx, const Change& change);
-  [[nodiscard]] std::string sql_of(const Change& change) const;
-  [[nodiscard]] std::string new_version() const;
+  void count(Change::Kind kind);
   [[nodiscard]] bool has_arrived(const nlohmann::json& written);
   void cache_old_answers(const Sample& sample, bool graph);
   [[nodiscard]] std::uint64_t generation();
@@ -80,10 +73,7 @@ class Exercise {
   Peer& peer_;
   Beside* beside_;
   ExerciseOptions options_;
-  std::vector<Sample> samples_;
-  std::deque<std::pair<Sample, Publication>> removed_;  // by this instance, to be published again
-  std::minstd_rand random_;
-  std::uint64_t turns_ = 0;
+  Plan plan_;
   std::uint64_t peer_checked_ = 0, peer_audits_wrong_ = 0;
   std::chrono::steady_clock::time_point end_;
   Tally tally_;

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "backend.hpp"
+#include "routes.hpp"
 
 namespace catalogue {
 namespace {
@@ -126,10 +127,14 @@ void migrate(const Programs& programs, const SharedFiles& files, Interrupts& int
 
 void track(const Programs& programs, const SharedFiles& files, Interrupts& interrupts) {
   const std::unique_ptr<Backend> backend = backend_of(files.database);
-  const std::string package = backend->table("package"), dependency = backend->table("dependency");
-  run(programs, files, interrupts, {"track", package, "--by", "name", "--by", "section"});
-  run(programs, files, interrupts, {"track", dependency, "--by", "depends_on"});
-  run(programs, files, interrupts, {"track", "--check", package, dependency});
+  std::vector<std::string> check{"track", "--check"};
+  for (const Routes& routes : kRoutes) {
+    std::vector<std::string> command{"track", backend->table(routes.table)};
+    check.push_back(command.back());
+    for (const char* column : routes.by) command.insert(command.end(), {"--by", column});
+    run(programs, files, interrupts, std::move(command));
+  }
+  run(programs, files, interrupts, std::move(check));
 }
 
 Tally run_instances(const Programs& programs, const SharedFiles& files,

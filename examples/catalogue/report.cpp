@@ -37,12 +37,6 @@ std::string line(std::string_view what, const std::string& value) {
 // Three significant places after the point are more than the clock knows.
 double rounded(double value) { return std::round(value * 1000) / 1000; }
 
-Precision sum_of(const Precisions& precisions) {
-  Precision sum;
-  for (const auto& [question, precision] : precisions) sum += precision;
-  return sum;
-}
-
 // Of the invalidations.
 double share_needed(const Precision& precision) {
   return static_cast<double>(precision.needed) / static_cast<double>(precision.invalidated);

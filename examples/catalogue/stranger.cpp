@@ -27,13 +27,4 @@ void Stranger::run(const std::string& sql) {
   if (said != "ok") throw std::runtime_error("the stranger: " + (said.empty() ? "has gone" : said));
 }
 
-std::string sql_literal(std::string_view text) {
-  std::string literal = "'";
-  for (const char c : text) {
-    if (c == '\'') literal += c;
-    literal += c;
-  }
-  return literal += '\'';
-}
-
 }  // namespace catalogue

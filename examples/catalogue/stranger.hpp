@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "process.hpp"
@@ -28,8 +27,5 @@ class Stranger {
   Descriptor to_, from_;
   Process process_;
 };
-
-/// A literal of SQL.
-[[nodiscard]] std::string sql_literal(std::string_view text);
 
 }  // namespace catalogue

@@ -13,16 +13,18 @@ struct Precision {
   std::uint64_t held = 0;         ///< In memory, right before.
   std::uint64_t invalidated = 0;  ///< Of those: no longer served afterwards.
   std::uint64_t needed = 0;       ///< Of those: the database had indeed another answer.
+  std::uint64_t stale = 0;        ///< Still served, though the database had another answer.
 
   Precision& operator+=(const Precision& other) {
     held += other.held;
     invalidated += other.invalidated;
     needed += other.needed;
+    stale += other.stale;
     return *this;
   }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Precision, held, invalidated, needed)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Precision, held, invalidated, needed, stale)
 
 /// By question.
 using Precisions = std::map<std::string, Precision>;
@@ -30,6 +32,12 @@ using Precisions = std::map<std::string, Precision>;
 inline Precisions& operator+=(Precisions& a, const Precisions& b) {
   for (const auto& [question, precision] : b) a[question] += precision;
   return a;
+}
+
+[[nodiscard]] inline Precision sum_of(const Precisions& precisions) {
+  Precision sum;
+  for (const auto& [question, precision] : precisions) sum += precision;
+  return sum;
 }
 
 /// What one instance has counted in the exercise.

@@ -27,14 +27,19 @@ constexpr Bench kBenches[] = {
     {"trace", bench_trace},
     {"invalidate", bench_invalidate},
     {"false_invalidation", bench_false_invalidation},
+    {"herd", bench_herd},
     {"propagate", bench_propagate},
     {"drain", bench_drain},
     {"fan", bench_fan},
     {"followers", bench_followers},
     {"read", bench_read},
+    {"fetch_many", bench_fetch_many},
     {"strong", bench_strong},
     {"wait", bench_wait},
     {"write", bench_write},
+#ifdef QUERYMARK_BENCH_CATALOGUE
+    {"precision", bench_precision},
+#endif
     {"track_cost", bench_track_cost},
     {"analyse", bench_analyse},
 };

@@ -1,10 +1,6 @@
-#ifdef QUERYMARK_BENCH_HIREDIS
-#include <hiredis/hiredis.h>
-#endif
-
-#include <memory>
 #include <stdexcept>
 
+#include "hiredis_client.hpp"
 #include "querymark/redis/redis_tier.hpp"
 #include "readings.hpp"
 #include "sqlite_item.hpp"
@@ -32,30 +28,15 @@ double time_redis(const ItemFile& file, const test::RedisServer& server, bool fi
 }
 
 #ifdef QUERYMARK_BENCH_HIREDIS
-struct FreeContext {
-  void operator()(redisContext* context) const noexcept { redisFree(context); }
-};
-struct FreeReply {
-  void operator()(void* reply) const noexcept { freeReplyObject(reply); }
-};
-
 void read_hiredis(const test::RedisServer& server, Readings& readings) {
-  const std::unique_ptr<redisContext, FreeContext> context(
-      redisConnectUnix(server.socket().c_str()));
-  if (!context || context->err != 0) throw std::runtime_error("hiredis can't connect");
-  const auto ask = [&](const char* command, const std::string& key) {
-    std::unique_ptr<redisReply, FreeReply> reply(
-        static_cast<redisReply*>(redisCommand(context.get(), command, key.data(), key.size())));
-    if (!reply) throw std::runtime_error("hiredis lost the connection");
-    return reply;
-  };
-  const auto keys = ask("KEYS %b", "qm:*");
+  const Hiredis client(server.socket());
+  const Hiredis::Reply keys = client.ask({"KEYS", "qm:*"});
   if (keys->elements < kReads) throw std::runtime_error("Redis has too few entries");
   readings.add("hiredis_get", kReads, [&] {
     std::size_t bytes = 0;
     const double ns = elapsed_ns([&] {
       for (std::size_t i = 0; i < kReads; ++i)
-        bytes += ask("GET %b", std::string(keys->element[i]->str, keys->element[i]->len))->len;
+        bytes += client.ask({"GET", Hiredis::text(*keys->element[i])})->len;
     });
     use(static_cast<std::int64_t>(bytes));
     return ns;

@@ -63,6 +63,25 @@ void measure_hits_in_turns(const Options& options, Report& report, const std::st
     if (!figure.runs.empty()) report.add(std::move(figure));
 }
 
+void measure_in_turns(const Options& options, Report& report, const std::string& bench,
+                      const std::vector<Turn>& turns) {
+  std::vector<Figure> figures;
+  for (const Turn& turn : turns)
+    figures.push_back({.bench = bench, .subject = turn.subject, .unit = "us"});
+  for (std::size_t run = 0; run <= options.runs; ++run)
+    for (std::size_t i = 0; i < turns.size(); ++i) {
+      if (!options.wants(turns[i].subject)) continue;
+      const double us = turns[i].work() / 1000 / static_cast<double>(turns[i].count);
+      if (run > 0) figures[i].runs.push_back(us);
+    }
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    if (figures[i].runs.empty()) continue;
+    if (const Figure* peer = report.find(bench, turns[i].peer))
+      figures[i].more["x_peer"] = figures[i].median() / peer->median();
+    report.add(std::move(figures[i]));
+  }
+}
+
 double p99_of_single(Subject& subject, std::span<const Request> requests) {
   std::vector<double> times;
   times.reserve(requests.size());

@@ -47,6 +47,18 @@ void measure_hits_in_turns(const Options& options, Report& report, const std::st
                            const std::vector<NamedSubject>& subjects, std::uint32_t items,
                            std::size_t batch);
 
+/// What measure_in_turns() measures.
+struct Turn {
+  std::string subject;
+  std::size_t count = 1;         ///< Of what one call of `work` does.
+  std::function<double()> work;  ///< Returns the nanoseconds that it took.
+  std::string peer{};            ///< A subject of a turn before: `x_peer` is the ratio of medians.
+};
+
+/// Microseconds of each, in turns. The first round warms up.
+void measure_in_turns(const Options& options, Report& report, const std::string& bench,
+                      const std::vector<Turn>& turns);
+
 // The benchmarks.
 void bench_hit(const Options& options, Report& report);
 void bench_hit_one_key(const Options& options, Report& report);
@@ -63,6 +75,9 @@ void bench_drain(const Options& options, Report& report);
 void bench_propagate(const Options& options, Report& report);
 void bench_fan(const Options& options, Report& report);
 void bench_followers(const Options& options, Report& report);
+void bench_fetch_many(const Options& options, Report& report);
+void bench_herd(const Options& options, Report& report);
+void bench_precision(const Options& options, Report& report);
 void bench_read(const Options& options, Report& report);
 void bench_strong(const Options& options, Report& report);
 void bench_wait(const Options& options, Report& report);

@@ -60,6 +60,7 @@ ResultSetBuilder builder_for(const ResultSet& rows) {
 std::vector<ResultSet> split_by_ordinal(const ResultSet& rows, std::size_t keys,
                                         std::string_view sql) {
   const std::int64_t first = first_ordinal(rows, sql);
+  const ResultSetBuilder columns = builder_for(rows);
   std::vector<std::optional<ResultSetBuilder>> builders(keys);
   for (const Row row : rows) {
     const Field ordinal = row[0];
@@ -69,12 +70,12 @@ std::vector<ResultSet> split_by_ordinal(const ResultSet& rows, std::size_t keys,
       fail("gave the ordinal " + std::to_string(at) + " for " + std::to_string(keys) + " keys",
            sql);
     std::optional<ResultSetBuilder>& builder = builders[static_cast<std::size_t>(at - first)];
-    if (!builder) builder = builder_for(rows);
+    if (!builder) builder = columns;
     if (rows.columns() == 1) builder->add_bare_row();
     for (std::size_t column = 1; column < rows.columns(); ++column)
       builder->add(cell_of(row[column]));
   }
-  const ResultSet none = builder_for(rows).build();
+  const ResultSet none = ResultSetBuilder(columns).build();
   std::vector<ResultSet> split;
   split.reserve(keys);
   for (std::optional<ResultSetBuilder>& builder : builders)

@@ -180,7 +180,9 @@ ReadMachine::Action ReadMachine::analysed() {
 // what the call names.
 void ReadMachine::declare_targets() {
   if (!targets_.empty()) return;
-  targets_ = request_.options.tags;
+  const std::vector<Target>& tags = request_.options.tags;
+  targets_.reserve(tags.size() + 4);
+  targets_.assign(tags.begin(), tags.end());
   request_.add_targets(targets_);
   require_tags();
   if (policy().empty_ttl && targets_.empty() && request_.options.cached)

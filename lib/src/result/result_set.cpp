@@ -1,5 +1,6 @@
 #include "querymark/result/result_set.hpp"
 
+#include <array>
 #include <bit>
 #include <charconv>
 #include <limits>
@@ -102,7 +103,19 @@ constexpr std::string_view kTypeNames[] = {"NULL",     "a boolean", "an integer"
 
 }  // namespace
 
-ResultSet::ResultSet() : ResultSet(ResultSetBuilder().build()) {}
+// Made once, and owned by nobody: machines and vectors hold many that are yet to get their rows.
+ResultSet::ResultSet()
+    : ResultSet(
+          [] {
+            static const std::array<char, kHeader> bytes = [] {
+              std::array<char, kHeader> made{};
+              const ResultSet none = ResultSetBuilder().build();
+              std::memcpy(made.data(), none.encoded_view().data(), made.size());
+              return made;
+            }();
+            return std::shared_ptr<const char[]>(std::shared_ptr<const char[]>(), bytes.data());
+          }(),
+          kHeader) {}
 
 ResultSet::ResultSet(std::shared_ptr<const char[]> buffer, std::size_t size) noexcept
     : buffer_(std::move(buffer)),
@@ -266,24 +279,22 @@ ResultSet ResultSetBuilder::build() && {
   const Layout layout(columns, cells);
   const std::size_t size = layout.heap + heap_.size();
   auto buffer = std::make_shared<char[]>(size);
-  std::string header;
-  detail::put_integer(header, kMagic);
-  detail::put_integer(header, kVersion);
-  detail::put_integer(header, std::uint16_t{0});
-  detail::put_integer(header, std::uint64_t{0});
-  detail::put_integer(header, static_cast<std::uint32_t>(columns));
-  detail::put_integer(header, static_cast<std::uint32_t>(rows));
-  detail::put_integer(header, static_cast<std::uint64_t>(layout.heap));
   const auto copy = [&](std::size_t at, const void* from, std::size_t count) {
     if (count > 0) std::memcpy(buffer.get() + at, from, count);
   };
-  copy(0, header.data(), header.size());
+  const auto put = [&]<class Integer>(std::size_t at, Integer value) {
+    copy(at, &value, sizeof(value));
+  };
+  put(0, kMagic);
+  put(4, kVersion);
+  put(16, static_cast<std::uint32_t>(columns));
+  put(20, static_cast<std::uint32_t>(rows));
+  put(24, layout.heap);
   copy(kHeader, columns_.data(), columns_.size() * 8);
   copy(layout.tags, tags_.data(), tags_.size());
   copy(layout.slots, slots_.data(), slots_.size() * kSlotBytes);
   copy(layout.heap, heap_.data(), heap_.size());
-  const std::uint64_t sum = checksum({buffer.get() + kChecked, size - kChecked});
-  copy(8, &sum, sizeof(sum));
+  put(8, checksum({buffer.get() + kChecked, size - kChecked}));
   return ResultSet(std::move(buffer), size);
 }
 

@@ -17,6 +17,7 @@ template <class T, class Hash = std::hash<T>, class Equal = std::equal_to<T>>
 class Distinct {
  public:
   static constexpr std::size_t kFew = 16;
+  static constexpr std::size_t kUsual = 4;  // room that is made at once
 
   Distinct() = default;
 
@@ -25,6 +26,7 @@ class Distinct {
     if (values_.size() < kFew) {
       if (std::ranges::any_of(values_, [&](const T& known) { return Equal()(known, value); }))
         return false;
+      if (values_.empty()) values_.reserve(kUsual);
       values_.push_back(std::move(value));
       return true;
     }

@@ -9,8 +9,8 @@
 #include "write_rounds.hpp"
 
 // A write of one row on PostgreSQL: libpqxx without any outbox (BEGIN, UPDATE, COMMIT: three round
-// trips) against our API with 0 to 10 intents, and with one whose statement is sent and not awaited; then 16 threads at once, each with a row of its own.
-// Client and server have a core each.
+// trips) against our API with 0 to 10 intents, and with one whose statement is sent and not awaited; then
+// 16 threads at once, each with a row of its own. Client and server have a core each.
 
 namespace querymark::bench {
 namespace {

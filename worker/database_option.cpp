@@ -42,8 +42,8 @@ void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
 std::string DatabaseOption::url() const {
   if (const std::string url = trimmed(url_); !url.empty()) return url;
   if (!file_.empty()) return url_in_file(file_);
-  const char* variable =
-      std::getenv("QUERYMARK_DB");  // NOLINT(concurrency-mt-unsafe): no threads yet
+  // NOLINT(concurrency-mt-unsafe): no threads yet
+  const char* variable = std::getenv("QUERYMARK_DB");
   if (variable == nullptr) variable = "";
   if (const std::string url = trimmed(variable); !url.empty()) return url;
   throw ConfigError(

@@ -92,8 +92,8 @@ TEST_CASE("load budget: who finds no permit waits, and is told in the order of c
   leader(a).complete(f.value(1));
   CHECK_FALSE(look(c));
   {
-    const std::optional<FlightResult> left =
-        look(b);  // without a load, and nobody else waits for it
+    // without a load, and nobody else waits for it
+    const std::optional<FlightResult> left = look(b);
     REQUIRE(was_given_the_lead(left));
     CHECK_FALSE(look(c_too));
   }

@@ -45,8 +45,8 @@ class Connection : public net::PooledConnection {
         max_bytes_(max_bytes) {}
 
   /// Asks for all of the keys, which spaces separate, by `get`, or by `gets` for one that may be
-  /// replaced; `next` gives those that are there. The server reads the whole question before it answers, so both never wait for
-  /// each other.
+  /// replaced; `next` gives those that are there. The server reads the whole question before it answers, so
+  /// both never wait for each other.
   void ask(std::string_view command, std::string_view keys, Deadline deadline);
   /// Nothing: that was all.
   [[nodiscard]] std::optional<Item> next(Deadline deadline);

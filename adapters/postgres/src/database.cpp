@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "append.hpp"
+#include "passing.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/database/check_options.hpp"
 #include "querymark/log/fields.hpp"
@@ -59,9 +60,9 @@ std::unique_ptr<PooledConnection> Database::State::open_session() {
     auto connection = std::make_unique<PooledConnection>(
         url, Connection::Settings{.connect_timeout = options.connect_timeout,
                                   .statement_timeout = options.statement_timeout});
-    const bool proved = connection->proxied()
-                            ? reading(*connection, [&] { return prove_lent(*connection); })
-                            : prove_own(*connection);
+    const bool proved = connection->proxied() ? in_passing(*connection, kBeginReading,
+                                                           [&] { return prove_lent(*connection); })
+                                              : prove_own(*connection);
     if (proved) return connection;
     // The connection or this process is behind: the log tells which.
     if (tries > 0) throw leads_elsewhere();
@@ -195,7 +196,7 @@ std::optional<LoadedRows> Database::State::read_proxied(PooledConnection& connec
                                                         const SettingList& settings,
                                                         std::string_view sql,
                                                         std::span<const ParameterView> parameters) {
-  return reading(connection, [&]() -> std::optional<LoadedRows> {
+  return in_passing(connection, kBeginReading, [&]() -> std::optional<LoadedRows> {
     // Whichever server session the proxy lends: it is pinned and proved for this load.
     if (!prove_lent(connection)) return std::nullopt;
     set_on_lent(connection, settings);

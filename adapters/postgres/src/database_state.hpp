@@ -133,19 +133,6 @@ struct Database::State final : Backend, Analyser {
   [[nodiscard]] bool adopted();
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();
-  // A transaction of its own for `action`, rolled back at its end.
-  template <class Action>
-  static auto reading(PooledConnection& connection, Action&& action) {
-    connection.run("begin isolation level read committed read only");
-    try {
-      auto result = action();
-      connection.run("rollback");
-      return result;
-    } catch (...) {  // rolled back, then rethrown
-      connection.rollback();
-      throw;
-    }
-  }
   std::unique_ptr<PooledConnection> open_session();
   // Pins the session and checks where the connection leads. False: to another epoch than this
   // process's.

@@ -33,8 +33,9 @@ class Standby {
   /// Asks nobody. `primary` is called when a session opens, `clock` outlives it.
   Standby(const Options& options, const Clock& clock, std::function<Primary()> primary);
 
-  /// The rows of a query, under these settings, with the stamp of their snapshot. Nothing: the primary must be asked, since
-  /// the standby could not answer, whatever the reason, or its rows could not be kept. Blocks.
+  /// The rows of a query, under these settings, with the stamp of their snapshot. Nothing: the primary must
+  /// be asked, since the standby could not answer, whatever the reason, or its rows could not be kept.
+  /// Blocks.
   [[nodiscard]] std::optional<LoadedRows> load(const SettingList& settings, std::string_view sql,
                                                std::span<const ParameterView> parameters) noexcept;
   [[nodiscard]] ReplicaStats stats() const;

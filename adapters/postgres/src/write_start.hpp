@@ -13,7 +13,8 @@ namespace querymark::postgres {
 
 /// How one write begins, and on which connection of the pool: BEGIN travels with its first
 /// statement, or alone where that can't be: behind a proxy, where no statement comes, and where the
-/// connection turns out to be gone, or under settings of the caller's. Rolls back in the end unless released(). Not thread-safe.
+/// connection turns out to be gone, or under settings of the caller's. Rolls back in the end unless
+/// released(). Not thread-safe.
 class WriteStart {
  public:
   using First = Connection::First;

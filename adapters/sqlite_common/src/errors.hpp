@@ -21,9 +21,9 @@ namespace querymark::sqlite {
 /// Throws the querymark error for a SQLite failure; the one place where they are translated.
 /// `doing` names what was tried: "open shop.db".
 [[noreturn]] void rethrow(const SQLite::Exception& failure, std::string_view doing);
-/// The same for the result code of a statement; ConstraintViolation where it is one. A code that tells of a damaged file may come from
-/// what the statement did (full-text tables have a use for it): then the connection is asked, and
-/// counts as lost only if it can't be read either.
+/// The same for the result code of a statement; ConstraintViolation where it is one. A code that tells of a
+/// damaged file may come from what the statement did (full-text tables have a use for it): then the
+/// connection is asked, and counts as lost only if it can't be read either.
 [[noreturn]] void fail_statement(int code, sqlite3* database, std::string_view doing);
 
 /// Runs `action` so that no SQLite exception leaves it.

@@ -20,6 +20,7 @@
 #include "querymark/read/get_or_load.hpp"
 #include "querymark/read/offload.hpp"
 #include "querymark/read/prepared.hpp"
+#include "querymark/read/prepared_query.hpp"
 #include "querymark/read/query.hpp"
 #include "querymark/read/result.hpp"
 #include "querymark/support/constraint_violation.hpp"

@@ -7,8 +7,8 @@
 #include "shared_polls.hpp"
 #include "sleepers.hpp"
 
-// How a subscriber reads the log, moves the marks, and extends the trust. Who polls when, and what guards what, stands at
-// the top of subscriber.cpp.
+// How a subscriber reads the log, moves the marks, and extends the trust. Who polls when, and what guards
+// what, stands at the top of subscriber.cpp.
 
 namespace querymark {
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "passing.hpp"
 #include "querymark/key/tracked.hpp"
 #include "querymark/support/error.hpp"
 #include "statement_text.hpp"
@@ -51,15 +52,9 @@ class Adviser {
   const TableFound& table(Oid id) {
     const auto known = tables_.find(id);
     if (known != tables_.end()) return known->second;
-    connection_.run("begin; set local search_path = pg_catalog, pg_temp; set local jit = off");
-    try {
-      TableFound found = find_table(connection_, id);
-      connection_.run("rollback");
-      return tables_.emplace(id, std::move(found)).first->second;
-    } catch (...) {  // then rethrown
-      connection_.rollback();
-      throw;
-    }
+    TableFound found = in_passing(connection_, std::string("begin") + kAsServer,
+                                  [&] { return find_table(connection_, id); });
+    return tables_.emplace(id, std::move(found)).first->second;
   }
 
   void suppose_tracked(Facts& facts) {

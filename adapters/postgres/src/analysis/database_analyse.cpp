@@ -7,6 +7,7 @@
 #include "advise.hpp"
 #include "ask.hpp"
 #include "database_state.hpp"
+#include "passing.hpp"
 #include "postgres_sql.hpp"
 
 namespace querymark::postgres {
@@ -76,8 +77,7 @@ Advice Database::State::advise(std::vector<SeenQuery> queries) {
 
 std::string Database::State::definitions_now() {
   return on_standing([this](auto& connection) {
-    return reading(*connection, [&] {
-      connection->run("set local search_path = pg_catalog, pg_temp; set local jit = off");
+    return in_passing(*connection, std::string(kBeginReading) + kAsServer, [&] {
       const ResultSet now = connection->query(sql::definitions_now.text,
                                               {as_parameter(options.ddl.pause().count() > 0)});
       return now.row(0)["state"].template as<std::string>();

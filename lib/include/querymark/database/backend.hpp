@@ -40,8 +40,9 @@ class Backend : public Loader, public StampProof {
                                               const Promises& promises);
   /// Whether loads may come from a replica. Never changes.
   [[nodiscard]] virtual bool has_replica() const noexcept { return false; }
-  /// An open write transaction, under checked settings. Blocks for a connection, and for other writers where the database
-  /// takes one at a time. Throws Error; ConfigError inside another write of the same thread.
+  /// An open write transaction, under checked settings. Blocks for a connection, and for other writers
+  /// where the database takes one at a time. Throws Error; ConfigError inside another write of the same
+  /// thread.
   [[nodiscard]] virtual std::unique_ptr<WriteSession> begin_write(
       const SessionSettings& settings) = 0;
   /// An open transaction that can't write and whose reads share a snapshot, that of its first one, under

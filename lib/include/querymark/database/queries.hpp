@@ -7,6 +7,7 @@
 
 #include "querymark/read/get_or_load.hpp"
 #include "querymark/read/prepared.hpp"
+#include "querymark/read/prepared_query.hpp"
 #include "querymark/read/query.hpp"
 
 namespace querymark {

@@ -58,11 +58,13 @@ class Subscriber {
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber();
 
-  /// Enters among the subscribers, then takes the first snapshot: the marks know nothing older. Throws what the log throws.
+  /// Enters among the subscribers, then takes the first snapshot: the marks know nothing older. Throws what
+  /// the log throws.
   void begin();
   /// The same, and starts the thread. When it throws, nothing has started.
   void start();
-  /// Stops and joins the thread, and leaves the subscribers: blocks for a statement. Idempotent. Waiters return `timed_out` at their deadline.
+  /// Stops and joins the thread, and leaves the subscribers: blocks for a statement. Idempotent. Waiters
+  /// return `timed_out` at their deadline.
   void stop() noexcept;
 
   /// Applies everything that was committed before the call. Blocks for one read of the log; callers

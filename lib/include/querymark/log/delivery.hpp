@@ -25,8 +25,8 @@ struct DeliveryRecord {
   Position first_position;
   /// ... to here. A wait for any of them waits for this one.
   Position position;
-  unsigned attempts =
-      0;  ///< Counted when claimed, so that an intent which kills the worker counts.
+  /// Counted when claimed, so that an intent which kills the worker counts.
+  unsigned attempts = 0;
   WallTime available_at;   ///< By the database's clock: not claimed earlier.
   WallTime deadline;       ///< By the database's clock: after it, nothing that it hits is alive.
   std::string last_error;  ///< Of the last attempt; at most 500 bytes.

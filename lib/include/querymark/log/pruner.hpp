@@ -16,8 +16,9 @@
 namespace querymark {
 
 struct PrunerOptions {
-  /// Rows, and deliveries that have ended, stay this long, whoever has read them: shared tiers and processes that start judge by them
-  /// what is older than they are. At least the largest TTL in use makes all of a tier useful.
+  /// Rows, and deliveries that have ended, stay this long, whoever has read them: shared tiers and
+  /// processes that start judge by them what is older than they are. At least the largest TTL in use makes
+  /// all of a tier useful.
   TimeSpan retention{std::chrono::hours(1)};
   /// Most rows that stay, whoever has yet to read them: who has not flushes. Zero: no such bound.
   std::uint64_t most_rows = 10'000'000;

@@ -54,8 +54,8 @@ class Marks {
   [[nodiscard]] bool flushed_since(std::uint64_t stamp) const noexcept {
     return flush_generation_.load(std::memory_order_relaxed) > stamp;
   }
-  /// Whether an invalidation of this target, or of one that shares its cell, was applied at that time or later, for people;
-  /// what invalidates everything does not count. Nothing: nobody knows any more.
+  /// Whether an invalidation of this target, or of one that shares its cell, was applied at that time or
+  /// later, for people; what invalidates everything does not count. Nothing: nobody knows any more.
   [[nodiscard]] std::optional<bool> told_since(MonotonicTime when, TargetId target) const noexcept;
   /// When the first batch after this stamp was applied: no invalidation that the stamp lacks is older.
   /// Nothing: too many have come since, or the marks were restarted, so that nobody knows. Takes no

@@ -14,8 +14,8 @@
 namespace querymark {
 
 /// The hottest of some keys or tags, with what they are called. Thread-safe: one mutex, for which
-/// nobody waits that has something to count. Whatever comes while it is held is not counted, so that a list costs a busy cache
-/// no more than an idle one.
+/// nobody waits that has something to count. Whatever comes while it is held is not counted, so that a list
+/// costs a busy cache no more than an idle one.
 class HotList {
  public:
   /// Of a name that is longer the beginning is kept.

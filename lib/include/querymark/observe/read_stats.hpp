@@ -19,41 +19,42 @@ struct ReadStats {
   std::uint64_t stale = 0;      ///< Reads served past their ttl, by policy.
   std::uint64_t outdated = 0;   ///< Reads served past an invalidation, by policy.
   std::uint64_t refreshes = 0;  ///< Loads in the background that were begun, by policy.
-  std::uint64_t refreshes_refused =
-      0;  ///< Loads in the background that could not be begun: no room, no executor, no memory.
+  /// Loads in the background that could not be begun: no room, no executor, no memory.
+  std::uint64_t refreshes_refused = 0;
   std::uint64_t loads_queued = 0;   ///< Loads that waited for their turn: see LoadBudget.
   std::uint64_t loads_refused = 0;  ///< By a full queue of those, or the query's `break_after`.
   std::uint64_t load_failures = 0;  ///< Loads that threw.
   std::uint64_t untagged = 0;  ///< Loads of cached queries without a tag: only a TTL ends them.
   // Why what was in memory was not served.
   std::uint64_t expired = 0;  ///< Entries in memory that were too old for a read.
-  std::uint64_t invalidated =
-      0;  ///< Entries in memory that an invalidation had reached which their stamp does not include.
+  /// Entries in memory that an invalidation had reached which their stamp does not include.
+  std::uint64_t invalidated = 0;
   std::uint64_t targets_differed = 0;  ///< Entries in memory that lacked some of a read's targets.
   // Why what others had was not.
-  std::uint64_t shared_stale =
-      0;  ///< Values of shared tiers that this process's marks, epoch or floor refused.
-  std::uint64_t replica_stale =
-      0;  ///< Loads from a replica that this process's marks, epoch or floor refused: they were repeated on the primary.
+  /// Values of shared tiers that this process's marks, epoch or floor refused.
+  std::uint64_t shared_stale = 0;
+  /// Loads from a replica that this process's marks, epoch or floor refused: they were repeated on
+  /// the primary.
+  std::uint64_t replica_stale = 0;
   std::uint64_t lease_waits = 0;  ///< Reads that found another process loading the same.
   // What became of loads.
   std::uint64_t stored = 0;      ///< Loads that memory kept.
   std::uint64_t oversize = 0;    ///< Loads that were too large for memory.
   std::uint64_t superseded = 0;  ///< Loads that were not kept: memory has a later value.
   std::uint64_t late_fills = 0;  ///< Loads that were invalidated before they could be stored.
-  std::uint64_t not_covered =
-      0;  ///< Loads in a snapshot that can't be judged, or is older than an invalidation.
+  /// Loads in a snapshot that can't be judged, or is older than an invalidation.
+  std::uint64_t not_covered = 0;
   std::uint64_t disabled = 0;        ///< Loads while caching was switched off.
   std::uint64_t lagging = 0;         ///< Loads while the log had not been reached for max_lag.
   std::uint64_t in_transaction = 0;  ///< Loads in a transaction that had written.
   std::uint64_t reentrant = 0;       ///< Loads within the load of the same key.
-  std::uint64_t too_many_targets =
-      0;                            ///< Loads whose rows imply more targets than a value can carry.
-  std::uint64_t uncacheable = 0;    ///< Loads of what no invalidation speaks of.
-  std::uint64_t unwanted = 0;       ///< Loads that the policy's cache_if kept from the cache.
-  std::uint64_t audits_agreed = 0;  ///< Hits that were checked, and were what the database has.
-  std::uint64_t audits_excused = 0;       ///< That were not, since a write came in between.
-  std::uint64_t audits_wrong = 0;         ///< That were not, and nothing told of it.
+  /// Loads whose rows imply more targets than a value can carry.
+  std::uint64_t too_many_targets = 0;
+  std::uint64_t uncacheable = 0;     ///< Loads of what no invalidation speaks of.
+  std::uint64_t unwanted = 0;        ///< Loads that the policy's cache_if kept from the cache.
+  std::uint64_t audits_agreed = 0;   ///< Hits that were checked, and were what the database has.
+  std::uint64_t audits_excused = 0;  ///< That were not, since a write came in between.
+  std::uint64_t audits_wrong = 0;    ///< That were not, and nothing told of it.
   std::uint64_t audits_incomparable = 0;  ///< Of a type that can't be compared.
   std::uint64_t unproven = 0;  ///< Loads of queries whose automatic tags can't be found out.
   std::uint64_t declined = 0;  ///< Loads whose rows the policy did not keep.

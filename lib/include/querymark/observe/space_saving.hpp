@@ -20,8 +20,8 @@ class SpaceSaving {
 
   struct Place {
     std::size_t number = 0;
-    bool taken =
-        false;  ///< From another, or from nobody: what is kept beside it is to be replaced.
+    /// From another, or from nobody: what is kept beside it is to be replaced.
+    bool taken = false;
   };
   /// `by` more of `id`.
   Place add(std::uint64_t id, std::uint64_t by = 1) noexcept;

@@ -20,8 +20,8 @@ struct AuditFailure {
   std::string name{};   ///< What its reads are counted under.
   std::vector<std::string>
       targets{};  ///< What was to tell of a change, as far as its call site says.
-  /// The tables that it reads, as the database says (`public:product`); those that reported a change since the value was
-  /// loaded, which none of its tags told of.
+  /// The tables that it reads, as the database says (`public:product`); those that reported a change since
+  /// the value was loaded, which none of its tags told of.
   std::vector<std::string> reads{};
   std::vector<std::string> changed{};
   /// What the database says against judging the query by what it reports, such as a table that is not tracked.

@@ -122,7 +122,8 @@ class Source {
                                     std::string_view name = {}) const;
 
   /// The hit path: true, with `found` set, if memory has an entry that may be served now; else its
-  /// outcome says what was refused. Requires that `found` is empty. Lock-free, unless it meets a dead entry; does not allocate.
+  /// outcome says what was refused. Requires that `found` is empty. Lock-free, unless it meets a dead
+  /// entry; does not allocate.
   [[nodiscard]] bool find(const Lookup& lookup, ReadResult& found) noexcept;
   /// Before some keys are looked for one after the other: what that will touch is fetched, so that
   /// memory is waited for once.

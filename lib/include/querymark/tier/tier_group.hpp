@@ -60,8 +60,8 @@ struct TierGroupStats {
   std::string path{};       ///< `shop.redis`, `outer.inner.file`.
   std::uint64_t reads = 0;  ///< Names it was asked for.
   std::uint64_t hits = 0;   ///< Values it had.
-  std::uint64_t refused =
-      0;  ///< Of those, what the reader would not take: stale, or older than it wants.
+  /// Of those, what the reader would not take: stale, or older than it wants.
+  std::uint64_t refused = 0;
   std::uint64_t served = 0;  ///< Of those, what counted.
   std::uint64_t late = 0;    ///< Reads that were answered when another member's answer had counted.
   std::uint64_t stored = 0;  ///< Values it kept.

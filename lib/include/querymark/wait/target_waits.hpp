@@ -29,9 +29,9 @@ struct TargetWaitPace {
   std::chrono::nanoseconds reports = std::chrono::milliseconds(100);
 };
 
-/// Callers who wait until shared targets, or all who follow the log, have a write. However many they are, one thread asks the
-/// database for all of them, by one look each time; it starts with the first of them, and asks
-/// nothing while nobody waits.
+/// Callers who wait until shared targets, or all who follow the log, have a write. However many they are,
+/// one thread asks the database for all of them, by one look each time; it starts with the first of them,
+/// and asks nothing while nobody waits.
 ///
 /// Thread-safe. The log and what is asked must outlive it.
 class TargetWaits {
@@ -47,8 +47,8 @@ class TargetWaits {
 
   /// Waits for the scopes `shared` and `cluster`. Blocks for the wait's timeout at most; with a
   /// timeout of zero, for one look. While the database can't be asked, it goes on waiting. Throws
-  /// Timeout for a strict wait, ConfigError where nobody knows who follows the log, and Error when a receipt that is covered can't be looked up in the
-  /// log, or the one look of a timeout of zero fails.
+  /// Timeout for a strict wait, ConfigError where nobody knows who follows the log, and Error when a
+  /// receipt that is covered can't be looked up in the log, or the one look of a timeout of zero fails.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
 
   /// Callers who wait now.

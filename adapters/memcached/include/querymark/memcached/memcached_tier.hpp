@@ -35,8 +35,8 @@ struct MemcachedTierOptions {
 
 struct MemcachedTierStats {
   std::uint64_t reads = 0, hits = 0;  ///< Names looked for, and found.
-  std::uint64_t corrupt =
-      0;  ///< What was there was no value of ours under this name: counted misses.
+  /// What was there was no value of ours under this name: counted misses.
+  std::uint64_t corrupt = 0;
   std::uint64_t failures = 0;  ///< Calls of a server that failed: misses and losses.
   /// Calls that did not even try: the server was slow or failing a moment ago, or all connections to
   /// it were in use. Misses and losses, too.

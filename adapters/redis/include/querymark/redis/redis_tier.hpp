@@ -17,8 +17,8 @@ namespace querymark {
 struct RedisTierOptions {
   /// Begins each key: `qm:3:NAMESPACE:SHA-256`. Letters, digits, `_`, `-`, `.` and `:`.
   std::string prefix = "qm";
-  /// Most connections of this tier, to each server of a cluster. Who finds all of them in use waits a few milliseconds for one, and
-  /// then does without.
+  /// Most connections of this tier, to each server of a cluster. Who finds all of them in use waits a few
+  /// milliseconds for one, and then does without.
   std::size_t connections = 16;
   /// Deadline of one call, from looking up the host's name to the last byte of the answer.
   PatienceSpan timeout{std::chrono::milliseconds(250)};
@@ -37,8 +37,8 @@ struct RedisTierOptions {
 
 struct RedisTierStats {
   std::uint64_t reads = 0, hits = 0;  ///< Names looked for, and found.
-  std::uint64_t corrupt =
-      0;  ///< What was there was no value of ours under this name: counted misses.
+  /// What was there was no value of ours under this name: counted misses.
+  std::uint64_t corrupt = 0;
   std::uint64_t failures = 0;  ///< Calls of a server that failed: misses and losses.
   /// Calls that did not even try: the server was slow or failing a moment ago, or all connections
   /// were in use. Misses and losses, too.
@@ -63,8 +63,8 @@ struct MetricsOf<RedisTierStats> {
 };
 
 /// A shared tier for the processes of many hosts: a Redis server (4.0 or newer, or one that speaks as
-/// it does, such as Valkey) or a Redis Cluster of such, that holds encoded result sets under their SHA-256 names, each until it
-/// expires.
+/// it does, such as Valkey) or a Redis Cluster of such, that holds encoded result sets under their SHA-256
+/// names, each until it expires.
 ///
 /// The server need not be coherent, durable or even honest: readers judge what they find by their
 /// own marks, so what it evicts, forgets in a restart, brings back from an older dump or from a

@@ -18,8 +18,8 @@ namespace querymark::sqlite {
 /// Which routes would help these queries, likewise from outside: see Database::advise.
 [[nodiscard]] Advice advise(const std::string& where, std::vector<SeenQuery> queries);
 
-/// The queries of a script, of statements that end with `;`, each as often as it stands there. Writes and commands are left
-/// out. Never throws for what it holds.
+/// The queries of a script, of statements that end with `;`, each as often as it stands there. Writes and
+/// commands are left out. Never throws for what it holds.
 [[nodiscard]] std::vector<SeenQuery> queries_in(std::string_view script);
 
 }  // namespace querymark::sqlite

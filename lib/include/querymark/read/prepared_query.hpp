@@ -121,7 +121,8 @@ class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
   template <class Keys, class... Rest>
   [[nodiscard]] std::vector<Handle> many_by(detail::Way way, bool looks, const Keys& keys,
                                             const Rest&... rest) const {
-    return many_(required_many(), way, looks, keys, rest...);
+    const detail::PreparedCore& core = required_many();  // before many_ is looked at
+    return many_(core, way, looks, keys, rest...);
   }
   template <class Keys, class... Rest>
   [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many_by(detail::Way way, bool looks,

@@ -77,8 +77,10 @@ struct SqliteLog {
   }
   void lose_history() {
     shop.execute(
-        "begin immediate; delete from querymark_log; "
-        "delete from sqlite_sequence where name = 'querymark_log'; commit");
+        "begin immediate; drop trigger querymark_log_newest; delete from querymark_log; "
+        "create trigger querymark_log_newest before delete on querymark_log "
+        "when old.id = (select max(id) from querymark_log) begin select raise(ignore); end; "
+        "commit");
   }
 };
 

@@ -99,7 +99,7 @@ TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its trigge
   CHECK(sqlite::migrate(path).applied ==
         std::vector<std::string>{"0002_identity.sql", "0003_deliveries.sql",
                                  "0004_delivery_pages.sql", "0005_log_kinds.sql",
-                                 "0006_tracked.sql"});
+                                 "0006_tracked.sql", "0007_log_ids.sql"});
   CHECK(number(path, "select group_concat(id) = '1,2,3' from querymark_log"));
   CHECK(number(path, "select seq from sqlite_sequence where name = 'querymark_log'") == 4);
   CHECK(number(path, "select count(*) from querymark_log where coalesce(witness, 0) = 0") == 0);
@@ -110,6 +110,108 @@ TEST_CASE("upgrade: a database of schema 1 keeps its log, its ids and its trigge
   CHECK(number(path, "select max(id) from querymark_log") == 5);
   CHECK(number(path, "select count(*) from audit") == 5);
   CHECK(after.execAndGet("pragma writable_schema").getInt64() == 0);
+}
+
+TEST_CASE("upgrade: a new log counts its ids by its rows, and its newest row stays", "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  CHECK_FALSE(sqlite::migrate(path).unfinished);
+  CHECK_FALSE(sqlite::finish_migration(path));
+  SQLite::Database database(path, SQLite::OPEN_READWRITE);
+  CHECK(number(path,
+               "select sql like '%autoincrement%' from sqlite_schema where name = "
+               "'querymark_log'") == 0);
+  for (int i = 0; i < 3; ++i)
+    database.exec("insert into querymark_log (namespace, kind, target) values ('s', 'tag', 'x')");
+  database.exec("delete from querymark_log");
+  CHECK(number(path, "select group_concat(id) = '3' from querymark_log"));
+  database.exec("delete from querymark_log where id = 3");
+  database.exec("insert into querymark_log (namespace, kind, target) values ('s', 'tag', 'x')");
+  CHECK(number(path, "select group_concat(id) = '3,4' from querymark_log"));
+  // A program of a release that looks elsewhere for the highest id must not take what it finds for one.
+  OldProgram old(path);
+  const ResultSet state = old.query("log_state", {as_parameter(0)});
+  CHECK_THROWS_AS(state.row(0)[2].as<std::uint64_t>(), TypeError);
+}
+
+TEST_CASE("upgrade: a log that was used counts its ids as before, until it is finished",
+          "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  OldProgram old(path);
+  old.write("product:1", 11);
+  const bool emptied = GENERATE(false, true);
+  if (emptied) {
+    old.write("product:1", 12);
+    SQLite::Database(path, SQLite::OPEN_READWRITE).exec("delete from querymark_log where id = 2");
+  }
+  const std::int64_t highest = emptied ? 2 : 1;
+  CHECK(sqlite::migrate(path).unfinished);
+  CHECK(sqlite::migrate(path).unfinished);
+  Cache cache({.memory_bytes = 64U << 20U});
+  sqlite::Database now(path, cache, Process::quick());
+  const auto price = [&] {
+    return now.query("select price from product where id = 1")
+        .tag(entity("product", 1))
+        .fetch_as<double>();
+  };
+  CHECK(only(price()) == 2.5);
+  CHECK(price().outcome().is_hit());
+  const auto last_as_old = [&] {
+    const ResultSet state = old.query("log_state", {as_parameter(0)});
+    return state.row(0)[2].as<std::int64_t>();
+  };
+  CHECK(last_as_old() == highest);
+  old.write("product:2", 13);
+  CHECK(last_as_old() == highest + 1);
+  now.catch_up();
+  const Epoch epoch = now.source().marks().cursor().epoch;
+  CHECK(only(price()) == 2.5);
+  const auto restarts = now.stats().restarts;
+
+  CHECK(sqlite::finish_migration(path, true));  // dry: nothing happens
+  CHECK(last_as_old() == highest + 1);
+  CHECK(sqlite::finish_migration(path));
+  CHECK_FALSE(sqlite::finish_migration(path));
+  CHECK_FALSE(sqlite::migrate(path).unfinished);
+  CHECK_THROWS_AS(last_as_old(), TypeError);
+  // Programs of this release go on, whether they stood or start.
+  CHECK(price().outcome().is_hit());
+  const Receipt receipt = now.write([](sqlite::Transaction& tx) {
+                               tx.execute("update product set price = 4 where id = 1");
+                               tx.invalidate(entity("product", 1));
+                             })
+                              .receipt;
+  CHECK(receipt.position.value > static_cast<std::uint64_t>(highest) + 1);
+  CHECK(only(price()) == 4.0);
+  old.write("product:1", 14);  // a program that only writes
+  now.catch_up();
+  CHECK(now.stats().restarts == restarts);
+  CHECK(now.source().marks().cursor().epoch == epoch);
+  SQLite::Database after(path, SQLite::OPEN_READWRITE);
+  CHECK(after.execAndGet("pragma integrity_check").getString() == "ok");
+  CHECK(number(path,
+               "select typeof(seq) = 'text' from sqlite_sequence where name = "
+               "'querymark_log'") == 1);
+}
+
+TEST_CASE("upgrade: no id is given out twice when a log without its newest row is finished",
+          "[upgrade]") {
+  TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_schema_1(path);
+  {
+    OldProgram old(path);
+    old.write("product:1", 11);
+    old.write("product:1", 12);
+    SQLite::Database(path, SQLite::OPEN_READWRITE).exec("delete from querymark_log");
+  }
+  CHECK(sqlite::migrate(path).unfinished);
+  CHECK(sqlite::finish_migration(path));
+  SQLite::Database(path, SQLite::OPEN_READWRITE)
+      .exec("insert into querymark_log (namespace, kind, target) values ('s', 'tag', 'x')");
+  CHECK(number(path, "select max(id) from querymark_log") == 3);
 }
 
 TEST_CASE("upgrade: what a row of the log may hold is bounded by the schema", "[upgrade]") {

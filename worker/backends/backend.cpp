@@ -58,6 +58,8 @@ MigrationOutcome Backend::migrate(const std::string& /*url*/, bool /*dry_run*/) 
   throw ConfigError(lacks());
 }
 
+bool Backend::finish_migration(const std::string& /*url*/, bool /*dry_run*/) const { return false; }
+
 std::unique_ptr<Database> Backend::open_database(const std::string& /*url*/, Cache& /*cache*/,
                                                  const std::string& /*namespace_name*/) const {
   throw ConfigError(lacks());

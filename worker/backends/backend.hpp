@@ -86,6 +86,8 @@ class Backend {
   [[nodiscard]] virtual LogEndpoint open_log(const std::string& url,
                                              const std::string& namespace_name) const;
   [[nodiscard]] virtual MigrationOutcome migrate(const std::string& url, bool dry_run) const;
+  /// Takes away what that has left for programs of earlier releases. False: nothing was left.
+  [[nodiscard]] virtual bool finish_migration(const std::string& url, bool dry_run) const;
   /// The database as an application opens it, to write into its log and to wait; `cache` must
   /// outlive it.
   [[nodiscard]] virtual std::unique_ptr<Database> open_database(

@@ -45,6 +45,9 @@ class SqliteBackend final : public Backend {
     const std::string path = sqlite_file_of(url);
     return {path, sqlite::migrate(path, dry_run)};
   }
+  [[nodiscard]] bool finish_migration(const std::string& url, bool dry_run) const override {
+    return sqlite::finish_migration(sqlite_file_of(url), dry_run);
+  }
   [[nodiscard]] std::unique_ptr<Database> open_database(
       const std::string& url, Cache& cache, const std::string& namespace_name) const override {
     sqlite::Options options;

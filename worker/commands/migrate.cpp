@@ -17,9 +17,15 @@ namespace {
 struct Options {
   DatabaseOption db;
   bool dry_run = false;
+  bool finish = false;
   bool status = false;
   bool json = false;
 };
+
+constexpr const char* kUnfinished =
+    "ids of the log are still counted apart, for programs of earlier releases: each write takes a "
+    "page "
+    "more; once none of them runs: querymark migrate --finish\n";
 
 // Whether the schema is this program's.
 ExitCode tell_status(const Options& options, const std::string& url) {
@@ -28,9 +34,11 @@ ExitCode tell_status(const Options& options, const std::string& url) {
     say_json({{"database", label},
               {"schema", report.from},
               {"needed", report.to},
-              {"pending", report.applied}});
+              {"pending", report.applied},
+              {"unfinished", report.unfinished}});
   else if (report.applied.empty())
-    say(fmt::format("{} is at schema {}, which this program needs\n", label, report.to));
+    say(fmt::format("{} is at schema {}, which this program needs\n{}", label, report.to,
+                    report.unfinished ? kUnfinished : ""));
   else
     say(fmt::format("{} is at schema {}; this program needs {}: run querymark migrate\n", label,
                     report.from, report.to));
@@ -40,13 +48,19 @@ ExitCode tell_status(const Options& options, const std::string& url) {
 ExitCode run(const Options& options) {
   const std::string url = options.db.url();
   if (options.status) return tell_status(options, url);
-  const auto [label, report] = backend_of_log(url).migrate(url, options.dry_run);
+  const Backend& backend = backend_of_log(url);
+  const auto [label, report] = backend.migrate(url, options.dry_run);
+  const bool finished =
+      options.finish && report.unfinished && backend.finish_migration(url, options.dry_run);
+  const bool unfinished = report.unfinished && (!finished || options.dry_run);
   if (options.json) {
     say_json({{"database", label},
               {"from", report.from},
               {"to", report.to},
               {"applied", report.applied},
               {"notices", report.notices},
+              {"finished", finished && !options.dry_run},
+              {"unfinished", unfinished},
               {"dry_run", options.dry_run}});
     return kSuccess;
   }
@@ -58,6 +72,11 @@ ExitCode run(const Options& options) {
   else
     say(fmt::format("{}: schema {} -> {}{}\n", label, report.from, report.to,
                     options.dry_run ? " (dry run: nothing was changed)" : ""));
+  if (finished)
+    say(options.dry_run ? "would finish: ids of the log would not be counted apart any more\n"
+                        : "finished: ids of the log are not counted apart any more\n");
+  else if (unfinished)
+    say(kUnfinished);
   return kSuccess;
 }
 
@@ -69,6 +88,10 @@ void add_migrate(CLI::App& app, ExitCode& code) {
       app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
   options->db.add_to(*command, "Database, created when missing if it is SQLite's");
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
+  command->add_flag(
+      "--finish", options->finish,
+      "Also take away what is left for programs of earlier releases, none of which runs "
+      "any more: they could not write");
   command->add_flag("--status", options->status,
                     "Only tell which schema there is and which one is needed; exit code 4 when it "
                     "is not the same");

@@ -1,5 +1,7 @@
 #include "querymark/sqlite/migrate.hpp"
 
+#include <algorithm>
+
 #include "connection.hpp"
 #include "querymark/sqlite/url.hpp"
 #include "schema.hpp"
@@ -9,6 +11,17 @@ namespace querymark::sqlite {
 namespace {
 
 constexpr SchemaQueries kSchema{sql::schema_present, sql::schema_version};
+constexpr std::string_view kLogIds = "0007_log_ids.sql";
+
+Connection connect(const std::string& path) {
+  return Connection(path, Connection::Use::write,
+                    {.busy_timeout = std::chrono::seconds(10), .create = true});
+}
+
+bool counts_ids(Connection& connection) {
+  const ResultSet counted = connection.query(sql::ids_counted, {});
+  return counted.row(0)["counted"].as<int>() != 0;
+}
 
 }  // namespace
 
@@ -22,9 +35,27 @@ MigrationReport migrate(const std::string& where, bool dry_run) {
     for (const Migration& migration : sql::kMigrations) report.applied.emplace_back(migration.name);
     return report;
   }
-  Connection connection(path, Connection::Use::write,
-                        {.busy_timeout = std::chrono::seconds(10), .create = true});
-  return run_migrations(sql::kMigrations, migration_port(connection, kSchema, path), dry_run);
+  Connection connection = connect(path);
+  MigrationReport report =
+      run_migrations(sql::kMigrations, migration_port(connection, kSchema, path), dry_run);
+  report.unfinished =
+      find_schema_version(connection, kSchema) == report.to && counts_ids(connection);
+  return report;
+}
+
+bool finish_migration(const std::string& where, bool dry_run) {
+  const std::string path = path_of(where);
+  Connection connection = connect(path);
+  require_schema(connection, path);
+  ScopedTransaction transaction(connection, ScopedTransaction::Kind::write);
+  if (!counts_ids(connection)) return false;
+  if (dry_run) return true;
+  const auto* ids = std::ranges::find(sql::kMigrations, kLogIds, &Migration::name);
+  connection.execute(sql::ids_keep_newest, {});
+  connection.execute(sql::ids_forget, {});
+  connection.run(body_of(*ids, migration_port(connection, kSchema, path)));
+  transaction.commit();
+  return true;
 }
 
 void require_schema(Connection& connection, const std::string& path) {

@@ -1,24 +1,21 @@
 #include "querymark/support/migrations.hpp"
 
 namespace querymark {
-namespace {
 
 // A migration file works alone because it begins and ends its own transaction; here that is the
 // port's.
-std::string without_transaction(const Migration& migration, const std::string& begin_line) {
+std::string body_of(const Migration& migration, const MigrationPort& port) {
   static constexpr std::string_view kCommit = "\ncommit;\n";
   std::string body(migration.text);
-  const std::size_t begin = body.find('\n' + begin_line + '\n');
+  const std::size_t begin = body.find('\n' + port.begin + '\n');
   const std::size_t commit = body.rfind(kCommit);
   if (begin == std::string::npos || commit == std::string::npos)
     throw ConfigError("migration " + std::string(migration.name) +
                       " does not hold its transaction");
   body.erase(commit + 1, kCommit.size() - 1);
-  body.erase(begin + 1, begin_line.size() + 1);
+  body.erase(begin + 1, port.begin.size() + 1);
   return body;
 }
-
-}  // namespace
 
 MigrationReport run_migrations(std::span<const Migration> migrations, const MigrationPort& port,
                                bool dry_run) {
@@ -33,7 +30,7 @@ MigrationReport run_migrations(std::span<const Migration> migrations, const Migr
       return migration.version > version;  // or another process was faster
     };
     try {
-      if (!dry_run && !port.run(without_transaction(migration, port.begin), proceed)) continue;
+      if (!dry_run && !port.run(body_of(migration, port), proceed)) continue;
     } catch (const Error& failure) {
       if (!port.dispensable || !port.dispensable(migration, failure)) throw;
       continue;

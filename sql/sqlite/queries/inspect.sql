@@ -56,6 +56,11 @@ select 'warning' as severity, 'the file is not in WAL mode: a writer waits for r
   from pragma_journal_mode
  where journal_mode <> 'wal'
 union all
+select 'notice', 'the ids of the log are counted apart, for programs of earlier releases: each write takes a page more',
+       'once none of them runs: querymark migrate --finish'
+  from sqlite_sequence
+ where name = 'querymark_log' and typeof(seq) = 'integer'
+union all
 select 'notice', 'more than half of the file is free pages', 'vacuum it, while nobody writes'
   from pragma_freelist_count f, pragma_page_count p
  where f.freelist_count > 1000 and f.freelist_count * 2 > p.page_count

@@ -1,16 +1,17 @@
 -- The log, and whose it is. What runs on the writer or on a caller's connection names the schema `main`: a
 -- temporary table of that name would come first.
 
--- sqlite_sequence knows the highest id ever given out, also when its row has been pruned. ?1 is the id of
--- the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
+-- The newest row stays, so its id is the highest that was ever given out; where an earlier release has emptied the
+-- log, the floor is one more. ?1 is the id of the reader's cursor: its row must still have the witness that the
+-- reader saw, or the file was rewound.
 -- name: log_state
-select m.epoch as epoch, m.floor as floor, coalesce(s.seq, 0) as last,
+select m.epoch as epoch, m.floor as floor, max(coalesce(l.id, 0), m.floor - 1) as last,
        case when m.definitions is not null
             then m.definitions <> (select schema_version from pragma_schema_version) end as redefined,
-       (select coalesce(witness, write_id) from main.querymark_log where id = s.seq) as last_witness,
+       coalesce(l.witness, l.write_id) as last_witness,
        (select coalesce(witness, write_id) from main.querymark_log where id = ?1) as cursor_witness
   from main.querymark_meta m
-  left join main.sqlite_sequence s on s.name = 'querymark_log'
+  left join main.querymark_log l on l.id = (select max(id) from main.querymark_log)
  where m.id = 1
 
 -- What triggers report stands in the namespace *. A target longer than any that the library writes is left where it
@@ -31,7 +32,7 @@ insert into main.querymark_log (namespace, kind, target) values ('*', 'schema', 
 update main.querymark_meta set definitions = (select schema_version from pragma_schema_version) where id = 1
 
 -- name: log_last
-select coalesce((select seq from main.sqlite_sequence where name = 'querymark_log'), 0) as last
+select max(coalesce((select max(id) from main.querymark_log), 0), floor - 1) as last from main.querymark_meta where id = 1
 
 -- Rows of all namespaces: ids leave no gaps, so each that is missing was taken away.
 -- name: log_rows
@@ -66,11 +67,12 @@ update querymark_meta set database_id = ?1 where id = 1
 -- name: replace_epoch
 update querymark_meta
    set epoch = ?1,
-       floor = 1 + coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0)
+       floor = max(floor, 1 + coalesce((select max(id) from querymark_log), 0))
  where id = 1
 
+-- The newest row stays: see 0007_log_ids.sql.
 -- name: empty_log
-delete from querymark_log
+delete from querymark_log where id < (select max(id) from querymark_log)
 
 -- Of the newest rows alone: no index serves this, and the log may be long.
 -- name: namespaces

@@ -11,14 +11,14 @@ select namespace, name, epoch, cursor_id from querymark_consumer order by namesp
 update querymark_meta
    set floor = max(floor, ?2)
  where id = 1 and epoch = ?1
-   and ?2 <= 1 + coalesce((select seq from sqlite_sequence where name = 'querymark_log'), 0)
+   and ?2 <= max(floor, 1 + coalesce((select max(id) from querymark_log), 0))
 
 -- One transaction of at most ?1 rows. The newest row stays: cursors know by it that the file was not rewound.
 -- name: prune_remove
 delete from querymark_log
  where id in (select l.id from querymark_log l
                where l.id < (select floor from querymark_meta where id = 1)
-                 and l.id < (select seq from sqlite_sequence where name = 'querymark_log')
+                 and l.id < (select max(id) from querymark_log)
                order by l.id
                limit ?1)
 

@@ -15,8 +15,10 @@ struct MigrationReport {
   int from = 0;                      ///< Version found; 0: no querymark schema.
   int to = 0;                        ///< Version after.
   std::vector<std::string> applied;  ///< Files, in order.
-  std::vector<std::string>
-      notices;  ///< What the database had to say: rights that it did not grant.
+  /// What the database had to say: rights that it did not grant.
+  std::vector<std::string> notices;
+  /// Something is kept as it was for programs of earlier releases, until it is told that none runs.
+  bool unfinished = false;
 };
 
 /// How a dialect runs migrations. Each call may block and throws Error.
@@ -37,6 +39,9 @@ struct MigrationPort {
 /// With `dry_run`, only reports. Throws SchemaError when the schema is newer than this library.
 MigrationReport run_migrations(std::span<const Migration> migrations, const MigrationPort& port,
                                bool dry_run);
+
+/// What the migration does inside its transaction. Throws ConfigError when its file has none.
+[[nodiscard]] std::string body_of(const Migration& migration, const MigrationPort& port);
 
 /// The error for a schema of another version than `needed`; names the command that mends it.
 [[noreturn]] void fail_schema(const MigrationPort& port, int found, int needed);

@@ -15,6 +15,11 @@ using querymark::MigrationReport;
 /// opened, written or locked.
 MigrationReport migrate(const std::string& where, bool dry_run = false);
 
+/// Takes away what `migrate` has left for programs of earlier releases (MigrationReport::unfinished), which
+/// must not run any more: they would keep nothing, and fail to write. False: nothing was left, or, with
+/// `dry_run`, nothing is. Throws as `migrate` does; SchemaError when that has not run.
+bool finish_migration(const std::string& where, bool dry_run = false);
+
 /// The schema version that this library needs.
 [[nodiscard]] int schema_version() noexcept;
 

@@ -39,6 +39,21 @@ TEST_CASE("poll pace: a ring changes nothing", "[poll_pace]") {
   CHECK(after(pace, Polled::rung) == 10ms);
 }
 
+TEST_CASE("poll pace: rings that bring nothing new are answered later and later", "[poll_pace]") {
+  PollPace pace(80ms, 3s);
+  CHECK(pace.held_back() == 0ns);
+  pace.after(Polled::rung);
+  CHECK(pace.held_back() == 0ns);
+  for (const nanoseconds held : {250us, 500us, 1000us, 1000us}) {
+    CHECK(after(pace, Polled::rung_in_vain) == 80ms);
+    CHECK(pace.held_back() == held);
+  }
+  SECTION("until one brings something") { pace.after(Polled::rung); }
+  SECTION("until rows come unannounced") { pace.after(Polled::unannounced_rows); }
+  SECTION("until nobody rings") { pace.after(Polled::nothing); }
+  CHECK(pace.held_back() == 0ns);
+}
+
 TEST_CASE("poll pace: failures double the pause, up to a second; success ends that",
           "[poll_pace]") {
   PollPace pace(100ms, 30s);
@@ -58,8 +73,8 @@ TEST_CASE("poll pace: no pause is longer than was asked for, nor than a third of
           "[poll_pace]") {
   for (const nanoseconds max_lag : {nanoseconds(30ms), nanoseconds(1s), nanoseconds(10min)})
     for (const nanoseconds interval : {nanoseconds(1ms), nanoseconds(100ms), nanoseconds(1h)})
-      for (const Polled outcome :
-           {Polled::rung, Polled::unannounced_rows, Polled::nothing, Polled::failed}) {
+      for (const Polled outcome : {Polled::rung, Polled::rung_in_vain, Polled::unannounced_rows,
+                                   Polled::nothing, Polled::failed}) {
         PollPace pace(interval, max_lag);
         for (int i = 0; i < 40; ++i) {
           CHECK(after(pace, outcome) <= max_lag / 3);

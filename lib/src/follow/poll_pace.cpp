@@ -12,6 +12,9 @@ constexpr nanoseconds kLeast = std::chrono::milliseconds(1);
 constexpr nanoseconds kShortest = std::chrono::microseconds(12'500);
 constexpr nanoseconds kLongestAfterFailure = std::chrono::seconds(1);
 
+constexpr nanoseconds kFirstHeldBack = std::chrono::microseconds(250);
+constexpr nanoseconds kLongestHeldBack = std::chrono::milliseconds(1);
+
 // Twice the pause, without overflow.
 nanoseconds doubled(nanoseconds pause, nanoseconds limit) noexcept {
   return pause > limit / 2 ? limit : pause * 2;
@@ -34,11 +37,18 @@ void PollPace::after(Polled outcome) noexcept {
       break;
     case Polled::unannounced_rows:
       pause_ = shortest_;
+      held_back_ = nanoseconds(0);
       break;
     case Polled::nothing:
+      held_back_ = nanoseconds(0);
       pause_ = failed_before ? longest_ : doubled(pause_, longest_);
       break;
     case Polled::rung:
+      held_back_ = nanoseconds(0);
+      if (failed_before) pause_ = longest_;
+      break;
+    case Polled::rung_in_vain:
+      held_back_ = std::clamp(2 * held_back_, kFirstHeldBack, kLongestHeldBack);
       if (failed_before) pause_ = longest_;
       break;
   }

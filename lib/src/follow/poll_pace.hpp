@@ -5,7 +5,7 @@
 
 namespace querymark {
 
-/// How long a subscriber sleeps before it looks at the log unasked.
+/// How long a subscriber sleeps before it looks at the log unasked, and before it answers a ring.
 ///
 /// The pause is the interval that was asked for, and never more than a third of max_lag, so that
 /// trust outlives two lost polls: whoever commits without ringing is seen that much later at most.
@@ -14,11 +14,18 @@ namespace querymark {
 /// After failures pauses double from the interval, up to a second. Every pause is shortened by a
 /// random part of up to a quarter, so that many processes on one database do not poll in step.
 ///
+/// A ring that brought nothing new was the echo of an own write, or of one that is nobody's business:
+/// the next is answered after a quarter of a millisecond, each further one after twice that, up to one
+/// millisecond. So a process that writes all the time does not look at the log, beside its writers, after
+/// each write. Whatever is new ends that, and so
+/// does a silence.
+///
 /// Not thread-safe; no clock and no randomness of its own.
 class PollPace {
  public:
   enum class Polled : std::uint8_t {
-    rung,  ///< Asked for by the doorbell, whatever it found.
+    rung,          ///< Asked for by the doorbell, and something was new.
+    rung_in_vain,  ///< The same, and nothing was.
     unannounced_rows,
     nothing,
     failed,
@@ -29,12 +36,15 @@ class PollPace {
   void after(Polled outcome) noexcept;
   /// The next pause; `random` is any 64 bits.
   [[nodiscard]] std::chrono::nanoseconds pause(std::uint64_t random) const noexcept;
+  /// How long the next ring goes unanswered.
+  [[nodiscard]] std::chrono::nanoseconds held_back() const noexcept { return held_back_; }
 
  private:
   std::chrono::nanoseconds longest_;
   std::chrono::nanoseconds shortest_;
   std::chrono::nanoseconds longest_after_failure_;
   std::chrono::nanoseconds pause_;
+  std::chrono::nanoseconds held_back_{0};
   bool failing_ = false;
 };
 

@@ -32,8 +32,9 @@
 // heartbeat that finds no row: enter, poll, then trust again. Somebody's request to report is
 // answered by a poll and a heartbeat that tells where it has led, ten times a second at most.
 //
-// Rings are answered as far apart as the budget of all processes together allows (ReadBudget); the
-// rings of a pause are answered by one look. Whoever waits asks: that ends the pause.
+// Rings are answered as far apart as the budget of all processes together allows (ReadBudget), and
+// later while they bring nothing new (PollPace); the rings of a pause are answered by one look. Whoever
+// waits asks: that ends the pause.
 //
 // Lock order: the turn to poll, poll_mutex_, state_mutex_ or the sleepers' mutex, the marks' mutexes.
 
@@ -125,7 +126,8 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
     if (stop.stop_requested()) return;
     report_asked_ = doorbell_.report_asked() || report_asked_;
     if (rung && !report_asked_)
-      hold_back(budget.wait(options_.clock->now(), heartbeats_->live()), stop);
+      hold_back(std::max(budget.wait(options_.clock->now(), heartbeats_->live()), pace.held_back()),
+                stop);
     if (stop.stop_requested()) return;
     bool awaited = false;
     {
@@ -143,9 +145,10 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
         take_news();
       if (report_due().value_or(kReportsApart).count() == 0) report();
       const bool news = news_.load() != before;
-      pace.after(rung   ? PollPace::Polled::rung
-                 : news ? PollPace::Polled::unannounced_rows
-                        : PollPace::Polled::nothing);
+      if (rung)
+        pace.after(news ? PollPace::Polled::rung : PollPace::Polled::rung_in_vain);
+      else
+        pace.after(news ? PollPace::Polled::unannounced_rows : PollPace::Polled::nothing);
     } catch (...) {  // the poll has noted it
       pace.after(PollPace::Polled::failed);
     }

@@ -55,7 +55,7 @@ struct SqliteWorld {
   }
   /// Returns once no killed process has a commit under way.
   void await_quiet() const {}
-  /// Removes the whole log.
+  /// Removes the whole log, but for its newest row on SQLite.
   void prune() const {
     shop.execute(
         "update querymark_meta set floor = (select coalesce(max(id), 0) + 1 from querymark_log)");

@@ -81,8 +81,9 @@ TEMPLATE_TEST_CASE("stopped: a reader claims no freshness when it goes on", "[pr
   typename TestType::Process writer(world.shop);
   const Receipt receipt = writer.set_price(1, 6.0);
   if (pruned) {
+    static_cast<void>(writer.set_price(2, 1.0));  // SQLite keeps the newest row
     world.prune();
-    REQUIRE(world.log_rows() == 0);
+    REQUIRE(world.log_rows() <= 1);
   }
   reader.signal(SIGCONT);
   CHECK(reader.ask("wait " + receipt.str()) == "satisfied");

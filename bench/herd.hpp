@@ -30,8 +30,8 @@ class ColdKeys {
   }
   /// A new key; what is loaded from now on is counted for it.
   [[nodiscard]] std::int64_t next();
-  /// Loads since next(). Throws when there were none, or more than `permits`, or when not all of
-  /// `callers` were answered.
+  /// Loads since next(). Throws when there were none, or more than `permits`, or fewer reads than
+  /// `callers`.
   [[nodiscard]] std::uint64_t loads(std::size_t callers) const;
 
  private:

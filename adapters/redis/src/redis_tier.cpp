@@ -72,6 +72,11 @@ struct RedisTier::State {
            redis::escaped(namespace_name) + ':';
   }
 
+  // One server has all slots, so none is worth being computed.
+  [[nodiscard]] std::uint16_t slot_of(std::string_view key) const noexcept {
+    return topology.cluster() ? redis::slot_of(key) : std::uint16_t{0};
+  }
+
   Outcome exchange(Access access, std::span<const Command> commands, Deadline until,
                    const redis::Exchange::Take& take) {
     Outcome outcome = redis::Exchange(topology, access, *options.clock, until).run(commands, take);
@@ -87,7 +92,7 @@ struct RedisTier::State {
     std::vector<Command> commands(wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const std::string key = prefix + wanted[i].name.hex();
-      commands[i].slot = redis::slot_of(key);
+      commands[i].slot = slot_of(key);
       redis::append_command(commands[i].bytes, {"GETRANGE", key, "0", last});
     }
     const auto take = [&](std::size_t at, const Reply& reply, const std::string& where) {
@@ -154,7 +159,7 @@ struct RedisTier::State {
     for (Put& one : values) {
       if (!by_name && !std::exchange(one.unknown, false)) continue;
       sent.push_back(&one);
-      Command& command = commands.emplace_back(Command{.slot = redis::slot_of(one.key)});
+      Command& command = commands.emplace_back(Command{.slot = slot_of(one.key)});
       redis::append_command(command.bytes, {by_name ? "EVALSHA" : "EVAL",
                                             by_name ? redis::kPutScriptName : redis::kPutScript,
                                             "1", one.key, one.bytes, one.milliseconds});
@@ -177,7 +182,7 @@ struct RedisTier::State {
                                      std::initializer_list<std::string_view> words) noexcept {
     std::optional<Reply::Is> said;
     const auto failed = counters.guarded([&] {
-      Command command{.slot = redis::slot_of(key)};
+      Command command{.slot = slot_of(key)};
       redis::append_command(command.bytes, words);
       return exchange(Access::write, {&command, 1}, deadline(),
                       [&](std::size_t, const Reply& reply, const std::string& where) {
@@ -191,7 +196,7 @@ struct RedisTier::State {
   std::size_t remove(std::span<const std::string> keys, Deadline until) {
     std::vector<Command> commands(keys.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      commands[i].slot = redis::slot_of(keys[i]);
+      commands[i].slot = slot_of(keys[i]);
       redis::append_command(commands[i].bytes, {"UNLINK", keys[i]});
     }
     std::size_t removed = 0;

@@ -40,7 +40,18 @@ bool is_option(const std::string& word) {
   return word.size() > 1 && word[0] == '-' && !ascii::is_digit(word[1]);
 }
 
+// What takes part of the text for a number would take -1 for the greatest there is.
+std::string no_less_than_zero(const std::string& text) {
+  return text.starts_with('-') ? text + " is below zero" : std::string();
+}
+
 }  // namespace
+
+void refuse_negative_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options())
+    if (option->get_type_name().starts_with("UINT")) option->check(no_less_than_zero);
+  for (CLI::App* command : app.get_subcommands({})) refuse_negative_numbers(*command);
+}
 
 void require_known(const CLI::App& app, const std::vector<std::string>& arguments) {
   const CLI::App* command = &app;

@@ -41,6 +41,27 @@ TEST_CASE("cli: an unknown option is named with what it may have been", "[cli]")
       Contains("--lease-ms"));
 }
 
+TEST_CASE("cli: a number below zero is refused, not taken for the greatest", "[cli]") {
+  const TempDir dir;
+  const std::string url = "sqlite:" + dir.file("a.db");
+  REQUIRE(run({kProgram, "migrate", "--db", url}).code == 0);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"dead", "list", "--limit", "-1"},
+        {"dead", "list", "--after", "-1"},
+        {"dead", "show", "-1"},
+        {"top", "--rounds", "-1"},
+        {"prune", "--most-rows", "-5"},
+        {"advise", "--most", "-2", "select 1"}}) {
+    std::vector<std::string> command{kProgram};
+    command.insert(command.end(), words.begin(), words.end());
+    command.insert(command.end(), {"--db", url});
+    CAPTURE(words);
+    const Finished refused = run(command);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.output, Contains("is below zero"));
+  }
+}
+
 TEST_CASE("cli: each command has --help and --json, and tells the exit codes", "[cli]") {
   for (const char* command : {"migrate", "worker", "invalidate", "wait"}) {
     const Finished help = run({kProgram, command, "--help"});

@@ -52,7 +52,7 @@ std::vector<Finding> examine(const Options& options) {
     std::ranges::move(broken_tracking(options.view.db.url()), std::back_inserter(findings));
     return findings;
   } catch (const SchemaError& failure) {
-    return {{Finding::Severity::error, failure.what(), "run querymark migrate"}};
+    return {{Finding::Severity::error, failure.what(), "nobody follows the log until then"}};
   } catch (const ConfigError&) {
     throw;  // where --db leads, there is no log to be had
   } catch (const Error& failure) {

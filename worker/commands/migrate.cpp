@@ -10,6 +10,7 @@
 #include "exit_code.hpp"
 #include "json_output.hpp"
 #include "output.hpp"
+#include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -27,8 +28,16 @@ constexpr const char* kUnfinished =
     "page "
     "more; once none of them runs: querymark migrate --finish\n";
 
+ExitCode tell_newer(const Options& options, const SchemaError& newer) {
+  if (options.json)
+    say_json({{"problem", newer.what()}, {"pending", nlohmann::json::array()}});
+  else
+    say(std::string(newer.what()) + '\n');
+  return kDegraded;
+}
+
 // Whether the schema is this program's.
-ExitCode tell_status(const Options& options, const std::string& url) {
+ExitCode tell_schema(const Options& options, const std::string& url) {
   const auto [label, report] = backend_of_log(url).migrate(url, true);
   if (options.json)
     say_json({{"database", label},
@@ -43,6 +52,14 @@ ExitCode tell_status(const Options& options, const std::string& url) {
     say(fmt::format("{} is at schema {}; this program needs {}: run querymark migrate\n", label,
                     report.from, report.to));
   return report.applied.empty() ? kSuccess : kDegraded;
+}
+
+ExitCode tell_status(const Options& options, const std::string& url) {
+  try {
+    return tell_schema(options, url);
+  } catch (const SchemaError& newer) {
+    return tell_newer(options, newer);
+  }
 }
 
 ExitCode run(const Options& options) {

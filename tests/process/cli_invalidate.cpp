@@ -1,5 +1,7 @@
 // The operator's commands that write into the log and wait for it.
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -142,4 +144,31 @@ TEST_CASE("cli: migrate --status tells which schema there is, and changes nothin
   const Finished after = run({kProgram, "migrate", "--status", "--db", url, "--json"});
   CHECK(after.code == 0);
   CHECK(json::parse(after.output)["pending"].empty());
+  // One that is newer is another than the needed one, too.
+  SQLite::Database(dir.file("a.db"), SQLite::OPEN_READWRITE)
+      .exec("insert into querymark_schema (version, name) values (99, 'of tomorrow')");
+  const Finished newer = run({kProgram, "migrate", "--status", "--db", url});
+  CHECK(newer.code == 4);
+  CHECK_THAT(newer.output, Contains("newer than this program's"));
+  const Finished told = run({kProgram, "migrate", "--status", "--db", url, "--json"});
+  CHECK(told.code == 4);
+  CHECK_THAT(json::parse(told.output)["problem"].get<std::string>(), Contains("99"));
+  CHECK(run({kProgram, "migrate", "--db", url}).code == 1);
+  CHECK_THAT(run({kProgram, "doctor", "--db", url}).output,
+             Contains("upgrade the program") && !Contains("querymark migrate"));
+}
+
+TEST_CASE("cli: a target that is none is refused with what is wrong with it", "[cli]") {
+  const TempDir dir;
+  const std::string url = "sqlite:" + dir.file("a.db");
+  REQUIRE(run({kProgram, "migrate", "--db", url}).code == 0);
+  const auto refused = [&](const std::string& text) {
+    const Finished finished = run({kProgram, "invalidate", "--db", url, "--collection", text});
+    CHECK(finished.code == 2);
+    return finished.output;
+  };
+  CHECK_THAT(refused(""), Contains("its text is empty"));
+  CHECK_THAT(refused(std::string(2000, 'x')), Contains("2000 bytes") && Contains("1024"));
+  CHECK_THAT(refused("\xff\xfe"), Contains("must be UTF-8"));
+  CHECK_THAT(refused("a%b"), Contains("a%b is no collection") && Contains("%25"));
 }

@@ -32,6 +32,7 @@ struct Options {
 Target target_of(TargetKind kind, const std::string& text) {
   if (auto target = Target::from_log(to_string(kind), text)) return std::move(*target);
   if (kind == TargetKind::key) return key_named(text);
+  static_cast<void>(tag(text));  // throws for an empty one, a long one, and what is no text
   throw ConfigError(fmt::format(
       "{} is no {}: {}segments are joined by ':', with '%' and ':' within one as %25 and %3A",
       printable(text), to_string(kind),

@@ -87,3 +87,20 @@ TEST_CASE("sqlite resolve: what another process committed is found, whoever asks
       "delete from querymark_log");
   CHECK(asking.db.resolve(*parsed) == WriteFate::unknown);
 }
+
+TEST_CASE("sqlite resolve: a position that SQLite has no numbers for is one of the future",
+          "[sqlite]") {
+  const Shop shop;
+  Process process(shop);
+  Receipt receipt = process.set_price(1, 4.0);
+  for (const std::uint64_t position : {(1ULL << 63U) - 1, 1ULL << 63U, ~0ULL}) {
+    CAPTURE(position);
+    receipt.position = Position{position};
+    const auto parsed = Receipt::parse(receipt.str());  // of a cookie, say
+    REQUIRE(parsed);
+    CHECK(process.db.resolve(*parsed) == WriteFate::rolled_back);
+    CHECK(process.db.reasons_at(parsed->position).empty());
+    CHECK(process.db.wait(*parsed, Wait::local(std::chrono::seconds(10))).status ==
+          WaitStatus::refused);
+  }
+}

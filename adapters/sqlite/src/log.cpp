@@ -14,6 +14,15 @@
 #include "subscriber_table.hpp"
 
 namespace querymark::sqlite {
+namespace {
+
+// A position from elsewhere, of a receipt or a shared value, may be none that SQLite has numbers for.
+// Nothing stands at the last one either.
+constexpr std::uint64_t kLastId = std::numeric_limits<std::int64_t>::max();
+
+ParameterView id_at(Position position) { return as_parameter(std::min(position.value, kLastId)); }
+
+}  // namespace
 
 Log::Log(const std::string& path, std::string namespace_name, LogOptions options)
     : file_(std::make_shared<LogFile>(path, std::move(namespace_name), std::move(options))) {}
@@ -31,8 +40,8 @@ std::vector<std::string> Log::namespaces() {
 std::vector<std::string> Log::reasons_at(Position position) {
   const MutexLock lock(file_->mutex());
   std::vector<std::string> reasons;
-  for (const Row row : file_->query(
-           sql::reasons_at, {as_parameter(file_->namespace_name()), as_parameter(position.value)}))
+  for (const Row row :
+       file_->query(sql::reasons_at, {as_parameter(file_->namespace_name()), id_at(position)}))
     reasons.push_back(row["reason"].as<std::string>());
   return reasons;
 }
@@ -150,8 +159,8 @@ bool Log::holds(const Receipt& receipt) {
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
   if (file_->look(0).epoch != receipt.epoch) return false;
   const ResultSet found = file_->query(
-      sql::confirm_write, {as_parameter(receipt.position.value),
-                           as_parameter(static_cast<std::int64_t>(receipt.write.value))});
+      sql::confirm_write,
+      {id_at(receipt.position), as_parameter(static_cast<std::int64_t>(receipt.write.value))});
   return found.row(0)["logged"].as<int>() == 1;
 }
 
@@ -166,7 +175,7 @@ bool Log::refutes(const Receipt& receipt) {
   // is of another.
   if (told.epoch == state.epoch && state.rewound(last_id(told), told.last_write)) return true;
   if (receipt.position.value < state.floor) return false;  // what was there, nobody can tell
-  const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
+  const ResultSet found = file_->query(sql::write_at, {id_at(receipt.position)});
   return found.empty() || write_id_of(found.row(0)["write_id"].as<std::int64_t>()) != receipt.write;
 }
 
@@ -177,13 +186,8 @@ LogCoverage Log::coverage(Position first, Position last) {
   const ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
   const LogState state = file_->look(0);
   const std::string epoch = state.epoch.hex();
-  // A position from elsewhere may be none that SQLite has numbers for.
-  const auto id_of = [](Position position) {
-    constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
-    return as_parameter(std::min(position.value, kLast));
-  };
   const ResultSet found =
-      file_->query(sql::coverage, {as_parameter(file_->namespace_name()), id_of(first), id_of(last),
+      file_->query(sql::coverage, {as_parameter(file_->namespace_name()), id_at(first), id_at(last),
                                    as_parameter(kMaxGaps), as_parameter(epoch)});
   return {.end = state.cursor(), .consumers = coverage_rows(found, [](const Field& id) {
                                    return Snapshot::upto({id.as<std::uint64_t>()});
@@ -196,7 +200,7 @@ WriteFate Log::resolve(const Receipt& receipt) {
   ScopedTransaction transaction(file_->connection(), ScopedTransaction::Kind::read);
   const LogState state = file_->look(0);
   if (state.epoch != receipt.epoch || receipt.intents == 0) return WriteFate::unknown;
-  const ResultSet found = file_->query(sql::write_at, {as_parameter(receipt.position.value)});
+  const ResultSet found = file_->query(sql::write_at, {id_at(receipt.position)});
   if (!found.empty())
     return write_id_of(found.row(0)["write_id"].as<std::int64_t>()) == receipt.write
                ? WriteFate::committed
@@ -207,7 +211,8 @@ WriteFate Log::resolve(const Receipt& receipt) {
 
 bool Log::verify(const SharedStamp& stamp) {
   const MutexLock lock(file_->mutex());
-  const std::uint64_t id = stamp.horizon.value - std::min<std::uint64_t>(stamp.horizon.value, 1);
+  const std::uint64_t horizon = std::min(stamp.horizon.value, kLastId);
+  const std::uint64_t id = horizon - std::min<std::uint64_t>(horizon, 1);
   const LogState state = file_->state(id);
   if (state.epoch != stamp.epoch) return false;
   if (!state.rewound(id, stamp.witness)) return true;

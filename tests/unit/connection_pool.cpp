@@ -97,6 +97,14 @@ TEST_CASE("connection pool: nobody gets more than the limit, and the wait says w
   CHECK_THROWS_AS(Fixture(0), ConfigError);
 }
 
+TEST_CASE("connection pool: a limit that no database has is refused", "[pool]") {
+  for (const std::size_t limit : {std::size_t{0}, std::size_t{10'001}, SIZE_MAX}) {
+    CAPTURE(limit);
+    CHECK_THROWS_AS(Pool({.limit = limit}, [] { return std::unique_ptr<FakeConnection>(); }),
+                    ConfigError);
+  }
+}
+
 TEST_CASE("connection pool: whoever waits is woken by a return", "[pool]") {
   std::atomic<int> opened{0};
   Pool pool({.limit = 1, .patience = 1h, .exhausted = "never"},

@@ -33,12 +33,16 @@ template <class Connection>
 class ConnectionPool {
  public:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t kMost = 10'000;
   using Open = std::function<std::unique_ptr<Connection>()>;
 
   /// `open` may block and throw; it is called without the pool's lock.
   ConnectionPool(PoolOptions options, Open open)
       : options_(std::move(options)), open_(std::move(open)) {
     if (options_.limit == 0) throw ConfigError("a pool needs at least 1 connection");
+    if (options_.limit > kMost)
+      throw ConfigError("a pool has at most " + std::to_string(kMost) + " connections, not " +
+                        std::to_string(options_.limit));
     idle_.reserve(options_.limit);  // so that give_back can't fail
   }
 

@@ -181,8 +181,13 @@ TEST_CASE("postgres track: partitions and children report under the root's name"
       "alter table sale attach partition sale_4 for values in (4)");
   CHECK(once(db.reported("insert into sale_2b values (3, 3)")) == Texts{"rows public:sale:id:3"});
   CHECK(once(db.reported("insert into sale_4 values (4, 4)")) == Texts{"rows public:sale:id:4"});
-  // product
-  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"sale", "base"}}).size() == 1);
+  // Of those that are asked about; of all, where none is.
+  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"sale", "base"}}).empty());
+  CHECK(postgres::check_tracking(db.shop.url(), {}).size() == 1);  // product
+  for (const char* none : {"sale.", "a.b.c.d", "other.public.sale", "we ird"})
+    CHECK_THROWS_WITH(
+        postgres::check_tracking(db.shop.url(), {.tables = {none}}),
+        Catch::Contains("is no name of a table") || Catch::Contains("there is no table"));
   db.shop.execute("alter table sale detach partition sale_4");
   CHECK(once(db.reported("insert into sale_4 values (6, 4)")) == Texts{"rows public:sale:id:6"});
 }

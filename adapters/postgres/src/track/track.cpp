@@ -53,12 +53,7 @@ class Work {
   [[nodiscard]] std::vector<TableFound> tables(const TrackOptions& options, bool all,
                                                std::set<std::uint32_t>& named) {
     std::vector<std::uint32_t> oids;
-    for (const std::string& name : options.tables) {
-      const ResultSet rows = connection_.query(sql::track_find.text, {as_parameter(name)});
-      const auto oid = rows.row(0)["oid"].as<std::optional<std::int64_t>>();
-      if (!oid) throw ConfigError("there is no table " + name + " on the session's search_path");
-      oids.push_back(static_cast<std::uint32_t>(*oid));
-    }
+    for (const std::string& name : options.tables) oids.push_back(find(name));
     // From here on names mean the server's own.
     connection_.run(
         "set local search_path = pg_catalog, pg_temp; set local standard_conforming_strings = on; "
@@ -99,6 +94,22 @@ class Work {
   void commit() { connection_.run("commit"); }
 
  private:
+  [[nodiscard]] std::uint32_t find(const std::string& name) {
+    std::optional<std::int64_t> oid;
+    try {
+      const ResultSet rows = connection_.query(sql::track_find.text, {as_parameter(name)});
+      oid = rows.row(0)["oid"].as<std::optional<std::int64_t>>();
+    } catch (const Error& failure) {
+      static constexpr std::array kNoName{"42601", "42602", "0A000"};
+      if (std::ranges::find(kNoName, failure.native_code()) == kNoName.end()) throw;
+      throw ConfigError(name +
+                        " is no name of a table of this database: write it as in SQL, such as "
+                        "shop.product or '\"odd name\"'");
+    }
+    if (!oid) throw ConfigError("there is no table " + name + " on the session's search_path");
+    return static_cast<std::uint32_t>(*oid);
+  }
+
   Connection connection_;
 };
 
@@ -221,7 +232,8 @@ std::vector<Finding> check_tracking(const std::string& url, const TrackOptions& 
   Work work(url);
   std::vector<Finding> findings;
   std::set<std::uint32_t> named;
-  for (const TableFound& table : work.tables(options, true, named)) {
+  const bool every = options.all || options.tables.empty();
+  for (const TableFound& table : work.tables(options, every, named)) {
     const bool asked = options.all || named.contains(table.root);
     const std::string advice = "querymark track " + shell_word(table.members.at(0).quoted);
     if (!table.tracked()) {

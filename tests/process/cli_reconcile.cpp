@@ -106,3 +106,23 @@ TEST_CASE("cli reconcile: broken calls stand among good ones, and files that are
   CHECK_THAT(it.reconcile(json{{"sql", kPrice}, {"parameters", {1.0}}}.dump()).output,
              Contains("1 absent"));
 }
+
+TEST_CASE("cli reconcile: a call that is not what it seems is refused, not looked for as another",
+          "[cli]") {
+  Forgetful it;
+  const auto refused = [&](const std::string& line) {
+    const Finished finished = it.reconcile(line);
+    CHECK(finished.code == 2);
+    return finished.output;
+  };
+  CHECK_THAT(refused(R"({"sql": "select 1", "paramters": [7]})"),
+             Contains("unknown field \"paramters\""));
+  CHECK_THAT(refused(R"({"sql": "select ?", "parameters": 7})"), Contains("is a list, not 7"));
+  CHECK_THAT(refused(R"({"sql": "select ?", "parameters": [18446744073709551615]})"),
+             Contains("outside of 64 bits"));
+  CHECK_THAT(refused(R"({"sql": "select 1", "scope": 7})"), Contains("\"scope\" is a text"));
+  for (const char* none : {"[]", "7", "null", "{}"})
+    CHECK_THAT(refused(none), Contains("line 1: a call is an object such as {\"sql\""));
+  CHECK_THAT(refused("{"), Contains("line 1 is no JSON"));
+  CHECK(it.reconcile(R"({"sql": "select ?", "parameters": [9223372036854775807]})").code == 0);
+}

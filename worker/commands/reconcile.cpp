@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +50,9 @@ void add_parameter(Parameters& parameters, const nlohmann::json& value) {
     parameters.add(std::optional<std::string>());
   else if (value.is_boolean())
     parameters.add(value.get<bool>());
+  else if (value.is_number_unsigned() &&
+           value.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
+    throw ConfigError("a whole number lies outside of 64 bits: " + value.dump());
   else if (value.is_number_integer())
     parameters.add(value.get<std::int64_t>());
   else if (value.is_number_float())
@@ -56,11 +63,29 @@ void add_parameter(Parameters& parameters, const nlohmann::json& value) {
     throw ConfigError("a parameter is a number, a text, true, false or null");
 }
 
+constexpr std::array<std::string_view, 3> kFields{"sql", "parameters", "scope"};
+
+std::string text_field(const nlohmann::json& value, const std::string& name) {
+  if (!value.is_string()) throw ConfigError('"' + name + "\" is a text, not " + value.dump());
+  return value.get<std::string>();
+}
+
 KnownCall call_in(const std::string& line) {
   const nlohmann::json json = nlohmann::json::parse(line);
-  KnownCall call{.sql = json.at("sql").get<std::string>(), .scope = json.value("scope", "")};
-  for (const auto& value : json.value("parameters", nlohmann::json::array()))
-    add_parameter(call.parameters, value);
+  if (!json.is_object() || !json.contains("sql"))
+    throw ConfigError(
+        R"(a call is an object such as {"sql": "select ...", "parameters": [7], "scope": "..."})");
+  KnownCall call;
+  for (const auto& [name, value] : json.items()) {
+    if (std::ranges::find(kFields, name) == kFields.end())
+      throw ConfigError("unknown field \"" + name +
+                        R"("; a call has "sql", "parameters", "scope")");
+    if (name == "sql") call.sql = text_field(value, name);
+    if (name == "scope") call.scope = text_field(value, name);
+    if (name != "parameters") continue;
+    if (!value.is_array()) throw ConfigError("\"parameters\" is a list, not " + value.dump());
+    for (const auto& each : value) add_parameter(call.parameters, each);
+  }
   return call;
 }
 
@@ -73,7 +98,7 @@ std::vector<KnownCall> calls_in(const std::string& text) {
     try {
       calls.push_back(call_in(line));
     } catch (const nlohmann::json::exception& problem) {
-      throw ConfigError(fmt::format("line {}: {}", number, problem.what()));
+      throw ConfigError(fmt::format("line {} is no JSON: {}", number, problem.what()));
     } catch (const ConfigError& problem) {
       throw ConfigError(fmt::format("line {}: {}", number, problem.what()));
     }

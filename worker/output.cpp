@@ -53,4 +53,10 @@ void complain(std::string_view text) noexcept {
 
 bool output_failed() noexcept { return broken; }
 
+bool output_failed_or_abandoned() noexcept {
+  pollfd reader{STDOUT_FILENO, 0, 0};
+  if (::poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0) broken = true;
+  return broken;
+}
+
 }  // namespace querymark::cli

@@ -16,5 +16,8 @@ void say(std::string_view text) noexcept;
 void complain(std::string_view text) noexcept;
 /// Whether any of it could not be written.
 [[nodiscard]] bool output_failed() noexcept;
+/// The same, and whether standard output is a pipe that nobody reads any more: for whoever may have nothing
+/// to say for long.
+[[nodiscard]] bool output_failed_or_abandoned() noexcept;
 
 }  // namespace querymark::cli

@@ -88,7 +88,7 @@ ExitCode run(const Options& options) {
   const LogEndpoint log = options.log.open();
   Tail tail(log, options);
   const std::stop_callback wake(signals.token(), [&log] { log.doorbell->interrupt(); });
-  while (!signals.token().stop_requested() && !output_failed()) {
+  while (!signals.token().stop_requested() && !output_failed_or_abandoned()) {
     try {
       tail.look();
       if (options.once) return kSuccess;

@@ -115,8 +115,8 @@ std::unique_ptr<MetricsServer> serve_metrics(const WorkerConfig& config, const L
 
 ExitCode run(const Options& options) {
   const ServiceManager manager;
+  const WorkerConfig config = config_of(options);  // before signals wait: a file may be a pipe
   StopOnSignal signals(options.config.empty() ? OnHangup::stop : OnHangup::reload);
-  const WorkerConfig config = config_of(options);
   const LogLines lines(config.json);
   if (options.once) return drain_once(config, lines, signals.token());
   Fleet fleet(lines, config.metrics.empty() ? Watched::no : Watched::yes);

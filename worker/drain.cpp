@@ -127,8 +127,13 @@ void Drain::request_stop() {
   if (watch_) watch_->request_stop();
 }
 
-void Drain::add_metrics(Metrics& metrics) const {
-  const MetricLabels labels{{"namespace", settings_.namespace_name}, {"target", target_->name()}};
+MetricLabels Drain::labels() const {
+  return {{"namespace", settings_.namespace_name}, {"target", target_->name()}};
+}
+
+std::string Drain::database() const { return without_secrets(settings_.db); }
+
+void Drain::add_metrics(Metrics& metrics, const MetricLabels& labels) const {
   const LogWatch::Seen seen = watch_->seen();
   metrics.add(worker_.stats(), labels);
   if (const Relay* const relay = target_->relay()) metrics.add(relay->stats(), labels);

@@ -60,11 +60,19 @@ std::uint64_t Fleet::applied() const {
   return sum;
 }
 
+// Of several databases that have the same namespace and the same target, one that does not answer would
+// hide behind one that does.
 std::string Fleet::prometheus() const {
   Metrics metrics;
   {
     const MutexLock lock(mutex_);
-    for (const auto& drain : drains_) drain->add_metrics(metrics);
+    for (const auto& drain : drains_) {
+      MetricLabels labels = drain->labels();
+      const auto alike =
+          std::ranges::count(drains_, labels, [](const auto& one) { return one->labels(); });
+      if (alike > 1) labels.push_back({"database", drain->database()});
+      drain->add_metrics(metrics, labels);
+    }
   }
   return metrics.prometheus();
 }

@@ -231,6 +231,25 @@ TEST_CASE("cli metrics: an address that is none, or is taken, is told at once", 
   CHECK(run(once).code == 2);
 }
 
+TEST_CASE("cli metrics: databases that share a namespace and a target are told apart",
+          "[cli_metrics]") {
+  Shop one;
+  Shop two;
+  const std::string path = one.file("worker.toml");
+  const std::string drain =
+      "[[drain]]\ntarget = \"sqlite:" + one.file("tier") + "\"\ndb = \"sqlite:";
+  std::ofstream(path) << "metrics = \"localhost:0\"\nnamespace = \"shop\"\n" + drain + one.path() +
+                             "\"\n" + drain + two.path() + "\"\n";
+  const Telling telling({kProgram, "worker", "--config", path});
+  telling.await_answer("/healthz", "200 OK");
+  const std::string page = body_of(telling.get("/metrics"));
+  for (const Shop* shop : {&one, &two})
+    CHECK_THAT(page, Contains("database=\"sqlite:" + shop->path() + "\"} "));
+  const std::string up = "\nquerymark_log_up{";
+  CHECK(page.find(up) != page.rfind(up));  // one for each
+  CHECK_FALSE(samples_of(page).empty());
+}
+
 TEST_CASE("cli metrics: the file may say so, too", "[cli_metrics]") {
   Shop shop;
   const std::string path = shop.file("worker.toml");

@@ -2,6 +2,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -67,6 +68,12 @@ TEST_CASE(
   CHECK_THAT(unmigrated.output, Contains("querymark migrate --db sqlite:" + bare));
   std::ofstream(dir.file("text")) << std::string(200, 'x');
   CHECK(run({kProgram, "migrate", "--db", "sqlite:" + dir.file("text")}).code == 3);
+  const Finished folder = run({kProgram, "migrate", "--db", "sqlite:" + dir.path().string()});
+  CHECK(folder.code == 3);
+  CHECK_THAT(folder.output, Contains("it is a folder; name a file"));
+  REQUIRE(::mkfifo(dir.file("fifo").c_str(), 0600) == 0);
+  CHECK_THAT(run({kProgram, "status", "--db", "sqlite:" + dir.file("fifo")}).output,
+             Contains("it is no file; name a file"));
 }
 
 TEST_CASE("cli: a read-only database is a failure whose text says so", "[cli]") {

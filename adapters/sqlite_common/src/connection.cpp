@@ -42,6 +42,15 @@ void create_private(const std::string& path) noexcept {
   ::chmod(path.c_str(), kOwnerOnly);
 }
 
+// SQLite would say that it can't be opened, or that the disk fails; and a device would be read.
+void require_file(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return;
+  throw Error("cannot open " + path + ": it is " +
+                  (S_ISDIR(info.st_mode) ? "a folder" : "no file") + "; name a file",
+              {.connection_lost = true, .native_code = "SQLITE_CANTOPEN"});
+}
+
 }  // namespace
 
 // Asks the open file itself.
@@ -70,6 +79,7 @@ std::optional<FileIdentity> identity_of(const std::string& path) noexcept {
 // are the same.
 Connection::Opened Connection::open(const std::string& path, const Settings& settings) {
   constexpr int kAttempts = 100;
+  require_file(path);
   if (settings.create) create_private(path);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto before = identity_of(path);

@@ -10,6 +10,7 @@
 #include "querymark/observe/metrics.hpp"
 #include "querymark/querymark.hpp"
 #include "querymark/read/offload.hpp"
+#include "support/death.hpp"
 
 namespace {
 
@@ -352,4 +353,19 @@ TEST_CASE("offload: what an owner's task submits while he leaves does not run af
   const bool ran_before = ran;  // which it may
   static_cast<void>(offload.drain(10s));
   CHECK(ran == ran_before);
+}
+
+TEST_CASE("offload: a task that holds the last reference to it ends the process with a message",
+          "[offload]") {
+  const test::Death death = test::death_of([] {
+    std::promise<void> let_go;
+    auto offload = std::make_shared<Offload>(OffloadOptions{.threads = 1});
+    static_cast<void>(
+        offload->submit({}, &kMe, [held = offload, &let_go] { let_go.get_future().wait(); }));
+    offload.reset();
+    let_go.set_value();
+    std::promise<void>().get_future().wait();  // for ever
+  });
+  CHECK(death.signal == SIGABRT);
+  CHECK_THAT(death.said, Catch::Matchers::Contains("destroyed by a task of its own"));
 }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include "querymark/support/error.hpp"
@@ -30,6 +33,19 @@ OffloadOptions checked(OffloadOptions options) {
   return options;
 }
 
+bool is_this_thread(const std::jthread& thread) noexcept {
+  return thread.get_id() == std::this_thread::get_id();
+}
+
+// A thread that waited for its own end would wait for ever, and what it comes back to would be gone.
+[[noreturn]] void end_without_owner() noexcept {
+  std::fputs(
+      "querymark: an offload was destroyed by a task of its own, which held the last reference to "
+      "it or ended the program\n",
+      stderr);
+  std::abort();
+}
+
 }  // namespace
 
 Offload::Offload(OffloadOptions options) : options_(checked(std::move(options))) {
@@ -44,6 +60,7 @@ std::shared_ptr<Offload> Offload::disabled() {
 }
 
 Offload::~Offload() {
+  const bool mine = std::ranges::any_of(threads_, is_this_thread);
   stop_all();
   std::jthread watcher;
   {
@@ -51,6 +68,7 @@ Offload::~Offload() {
     over_ = true;
     watcher = std::move(watcher_);
   }
+  if (mine || is_this_thread(watcher)) end_without_owner();
   work_.notify_all();
   timed_.notify_all();
   threads_.clear();  // joins

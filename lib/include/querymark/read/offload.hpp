@@ -119,7 +119,7 @@ class Offload {
   [[nodiscard]] static std::shared_ptr<Offload> disabled();
   Offload(const Offload&) = delete;
   Offload& operator=(const Offload&) = delete;
-  /// Cancels what waits; blocks until what runs has ended.
+  /// Cancels what waits, blocks until what runs has ended. In a task of its own it ends the process.
   ~Offload();
 
   /// Has the task run. What it throws is counted. Does not block. Throws ConfigError for a negative time,

@@ -29,7 +29,7 @@ std::string to_text(WallTime time) {
   if (time == WallTime::max()) return "never";
   const std::int64_t all = time.time_since_epoch().count();
   const std::int64_t left = ((all % 1000) + 1000) % 1000;
-  const auto seconds = static_cast<std::time_t>((all - left) / 1000);
+  const auto seconds = static_cast<std::time_t>(all / 1000 - (all % 1000 < 0 ? 1 : 0));
   std::tm parts{};
   if (::gmtime_r(&seconds, &parts) == nullptr) return fmt::format("{} ms since 1970", all);
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, left);

@@ -10,7 +10,7 @@ namespace querymark::cli {
 /// been meant. CLI11 would only miss a command, or complain of what it needs first.
 void require_known(const CLI::App& app, const std::vector<std::string>& arguments);
 
-/// Makes each option that takes a whole number refuse one below zero. CLI11 (2.3) would take -1 for 2^64-1.
+/// Makes each option that takes a whole number refuse one below zero. CLI11 2.1 would take -1 for 2^64-1.
 void refuse_negative_numbers(CLI::App& app);
 
 }  // namespace querymark::cli

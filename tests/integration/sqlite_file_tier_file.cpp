@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "connection.hpp"
 #include "file_tier_sql.hpp"
@@ -19,6 +21,7 @@
 using namespace querymark;
 using namespace querymark::test;
 using Catch::Matchers::Contains;
+using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -119,6 +122,81 @@ TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
   CHECK(tier.id() == id_of(dir.file("tier")));
 }
 
+TEST_CASE("file tier: somebody has cut its log while processes have it open: they go on with it",
+          "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  const std::string path = dir.file("tier");
+  FileTier tier(path, {.clock = &clock});
+  FileTier other(path, {.clock = &clock});  // as another process: SQLite keeps one index of the log
+  constexpr int kValues = 15;               // more than a connection has at hand
+  const std::string old(200'000, 'o');
+  for (int i = 1; i <= kValues; ++i)
+    CHECK(tier.put("shop", name(i), value_of(old)) == StoreStatus::stored);
+  for (FileTier* one : {&tier, &other}) {
+    std::vector<std::jthread> threads;  // so that several connections read
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        for (int round = 0; round < 50; ++round)
+          static_cast<void>(one->get("shop", name(1 + round % kValues)));
+      });
+    threads.clear();
+    CHECK(text_in(one->get("shop", name(1))) == old);
+    static_cast<void>(one->stats());  // and one that invalidates is open
+  }
+  const std::string by = GENERATE("readers", "writers", "the worker");
+  CAPTURE(by);
+  fs::resize_file(path + "-wal", 0);
+  // Whoever has at hand what it needs does not find out. Who does removes the file; all then find another one.
+  for (int round = 0; round < 4; ++round) {
+    clock.advance(6s);  // past any pause of a breaker
+    if (by == "the worker") {
+      const SharedInvalidation hit{tag("a"), Position{9}, Position{9}};
+      try {
+        tier.invalidate("shop", Epoch{1, 1}, {&hit, 1});
+      } catch (const Error&) {  // it tries again
+        CHECK(round < 2);
+      }
+    }
+    if (by == "writers") static_cast<void>(tier.put("shop", name(2), value_of("again")));
+    for (int i = 1; i <= kValues; ++i) {
+      static_cast<void>(tier.get("shop", name(i)));
+      static_cast<void>(other.get("shop", name(i)));
+    }
+  }
+  clock.advance(6s);
+  CHECK(tier.put("shop", name(3), value_of("new")) == StoreStatus::stored);
+  CHECK(text_in(other.get("shop", name(3))) == "new");
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
+  CHECK(tier.stats().replaced >= 1);
+  CHECK(other.stats().replaced >= 1);
+  CHECK(other.id() == tier.id());
+}
+
+TEST_CASE("file tier: a file that was overwritten while it is open is made anew", "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  const std::string path = dir.file("tier");
+  FileTier tier(path, {.clock = &clock});
+  const std::string id = tier.id();
+  for (int i = 1; i < 50; ++i) tier.put("shop", name(i), value_of("old"));
+  execute(path, "pragma wal_checkpoint(truncate)");
+  {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    const std::string zeros(static_cast<std::size_t>(fs::file_size(path)), '\0');
+    file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+  }
+  for (int round = 0; round < 2; ++round) {
+    clock.advance(6s);
+    static_cast<void>(tier.get("shop", name(1)));
+    static_cast<void>(tier.put("shop", name(1), value_of("new")));
+  }
+  clock.advance(6s);
+  CHECK(tier.put("shop", name(1), value_of("new")) == StoreStatus::stored);
+  CHECK(text_in(tier.get("shop", name(1))) == "new");
+  CHECK(tier.id() != id);
+}
+
 TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {
   TempDir dir;
   FileTier tier(dir.file("tier"));
@@ -131,6 +209,23 @@ TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tie
   CHECK(tier.put("shop", name(1), value_of("one")) == StoreStatus::failed);
   CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK(number(dir.file("tier"), "select count(*) from sqlite_master") == 1);
+}
+
+TEST_CASE("file tier: what replaces it and is no database is left alone", "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  FileTier tier(dir.file("tier"), {.clock = &clock});
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
+  const std::string text(10'000, 't');
+  std::ofstream(dir.file("tier"), std::ios::binary) << text;
+  fs::permissions(dir.file("tier"), fs::perms::owner_read | fs::perms::owner_write);
+  for (int round = 0; round < 2; ++round) {
+    clock.advance(6s);
+    CHECK(tier.put("shop", name(1), value_of("one")) == StoreStatus::failed);
+    CHECK(text_in(tier.get("shop", name(1))) == "none");
+    CHECK_THROWS_AS(tier.stats(), Error);
+  }
+  CHECK(fs::file_size(dir.file("tier")) == text.size());
 }
 
 TEST_CASE("file tier: it is made for its owner alone, whatever the umask", "[file tier]") {

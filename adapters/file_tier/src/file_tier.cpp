@@ -123,8 +123,25 @@ struct FileTier::State {
     } catch (const std::exception& thrown) {  // down or corrupt: a miss or a loss, counted
       failures.fetch_add(1, std::memory_order_relaxed);
       breaker.failed(options.clock->now());
-      connection.reset();
+      give_up(connection, thrown);
       return failure(true, thrown.what());
+    }
+  }
+
+  void give_up(std::unique_ptr<TierConnection>& connection, const std::exception& why) noexcept {
+    connection.reset();
+    file.failed(why);
+  }
+
+  // Runs `work` on the applier's connection. Throws Error.
+  template <class Work>
+  auto apply(Work&& work) {
+    const MutexLock lock(applier_mutex);
+    try {
+      return work(follow(applier, Connection::Use::write, TierFile::Wait::yes));
+    } catch (const std::exception& thrown) {
+      give_up(applier, thrown);
+      throw;
     }
   }
 
@@ -270,10 +287,7 @@ std::string_view FileTier::label() const noexcept { return "file"; }
 const std::string& FileTier::path() const noexcept { return state_->file.path(); }
 
 std::string FileTier::id() const {
-  State& state = *state_;
-  const MutexLock lock(state.applier_mutex);
-  state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  return state.file.id();
+  return state_->apply([this](TierConnection& /*tier*/) { return state_->file.id(); });
 }
 
 TierLimits FileTier::limits() const noexcept {
@@ -322,49 +336,45 @@ void FileTier::put_many(std::string_view namespace_name, std::span<TierPut> valu
 }
 
 std::size_t FileTier::remove(std::string_view namespace_name, std::span<const Digest> names) {
-  State& state = *state_;
-  const MutexLock lock(state.applier_mutex);
-  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
-  std::size_t removed = 0;
-  for (const Digest& name : names)
-    removed += static_cast<std::size_t>(tier.execute(
-        sql::delete_named, {ParameterView::bytes(name.view()), as_parameter(namespace_name)}));
-  transaction.commit();
-  return removed;
+  return state_->apply([&](TierConnection& tier) {
+    ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+    std::size_t removed = 0;
+    for (const Digest& name : names)
+      removed += static_cast<std::size_t>(tier.execute(
+          sql::delete_named, {ParameterView::bytes(name.view()), as_parameter(namespace_name)}));
+    transaction.commit();
+    return removed;
+  });
 }
 
 void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
                           std::span<const SharedInvalidation> invalidations) {
-  State& state = *state_;
   const std::string epoch_hex = epoch.hex();
-  const MutexLock lock(state.applier_mutex);
-  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
-  for (const SharedInvalidation& invalidation : invalidations) {
-    const ParameterView position = as_parameter(invalidation.position.value);
-    if (invalidation.target.is_flush()) {
-      tier.execute(sql::delete_namespace,
-                   {as_parameter(namespace_name), as_parameter(epoch_hex), position});
-      continue;
+  state_->apply([&](TierConnection& tier) {
+    ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+    for (const SharedInvalidation& invalidation : invalidations) {
+      const ParameterView position = as_parameter(invalidation.position.value);
+      if (invalidation.target.is_flush()) {
+        tier.execute(sql::delete_namespace,
+                     {as_parameter(namespace_name), as_parameter(epoch_hex), position});
+        continue;
+      }
+      const Digest hash = invalidation.target.hash();
+      tier.execute(sql::delete_target,
+                   {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
+                    as_parameter(epoch_hex), position});
     }
-    const Digest hash = invalidation.target.hash();
-    tier.execute(sql::delete_target,
-                 {ParameterView::bytes(hash.view()), as_parameter(namespace_name),
-                  as_parameter(epoch_hex), position});
-  }
-  transaction.commit();
+    transaction.commit();
+  });
 }
 
 bool FileTier::names_newest() const noexcept { return !state_->options.codec->seals(); }
 
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
-  State& state = *state_;
   if (!names_newest()) return std::nullopt;
-  const MutexLock lock(state.applier_mutex);
   const std::string hex = epoch.hex();
-  const ResultSet found = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes)
-                              .query(sql::newest, {as_parameter(hex)});
+  const ResultSet found = state_->apply(
+      [&](TierConnection& tier) { return tier.query(sql::newest, {as_parameter(hex)}); });
   if (found.empty()) return std::nullopt;
   const Row row = found.row(0);
   return SharedStamp{epoch, Position{row["horizon"].as<std::uint64_t>()},
@@ -381,10 +391,10 @@ FileTierStats FileTier::stats() const {
                       .stored = state.stored.load(),
                       .evicted = state.evicted.load(),
                       .replaced = state.file.replaced()};
-  const MutexLock lock(state.applier_mutex);
-  TierConnection& tier = state.follow(state.applier, Connection::Use::write, TierFile::Wait::yes);
-  stats.entries = tier.number(sql::count);
-  stats.bytes = tier.total_bytes();
+  state.apply([&](TierConnection& tier) {
+    stats.entries = tier.number(sql::count);
+    stats.bytes = tier.total_bytes();
+  });
   return stats;
 }
 

@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <new>
+#include <string_view>
+
 #include "file_claim.hpp"
 #include "file_tier_sql.hpp"
 #include "querymark/support/clock.hpp"
@@ -34,6 +37,13 @@ void require_private(const std::string& path) {
                         "run: chmod 600 " +
                         file);
   }
+}
+
+// What does not pass by itself: pages are missing, or none of SQLite's.
+bool is_broken(const Error& error) {
+  const std::string_view code = error.native_code();
+  return code == "SQLITE_IOERR_SHORT_READ" || code == "SQLITE_NOTADB" ||
+         code.starts_with("SQLITE_CORRUPT");
 }
 
 // Throws unless the file is a tier of a known version, or empty.
@@ -151,6 +161,18 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
   if (prepared_) replaced_.fetch_add(1);
   prepared_ = tier.connection().identity();
   id_ = std::move(id);
+}
+
+// (The log goes first: a new file would take it for its own. Another process may do the same at this moment; then
+// one of them has made a file in vain.)
+void TierFile::failed(const std::exception& why) noexcept {
+  const auto* error = dynamic_cast<const Error*>(&why);
+  if (error == nullptr || !is_broken(*error)) return;
+  try {
+    if (!prepared(sqlite::identity_of(path_))) return;
+    for (const char* suffix : {"-wal", "-shm", "-journal", ""}) ::unlink((path_ + suffix).c_str());
+  } catch (const std::bad_alloc&) {  // the next call that fails does it
+  }
 }
 
 std::unique_ptr<TierConnection> TierFile::open(Connection::Use use,

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,9 @@ class TierFile {
   [[nodiscard]] bool current(TierConnection& connection) const noexcept {
     return sqlite::identity_of(path_) == connection.connection().identity();
   }
+  /// A call has failed by `why`. Where that says that the file is broken, somebody has cut it or its log, say, it is
+  /// removed, if it is the one that was proved to be the tier: what `open` finds next is none, in all processes.
+  void failed(const std::exception& why) noexcept;
   /// As of the last `open`.
   [[nodiscard]] std::string id() const;
   /// Times that another file was found.

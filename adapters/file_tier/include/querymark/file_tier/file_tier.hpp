@@ -36,7 +36,8 @@ struct FileTierStats {
   /// thread was writing. Misses and losses, too.
   std::uint64_t skipped = 0;
   std::uint64_t stored = 0, evicted = 0;
-  std::uint64_t replaced = 0;  ///< Times that the file was found removed or replaced, and reopened.
+  /// Times that the file was found removed, replaced or broken, and reopened.
+  std::uint64_t replaced = 0;
   std::size_t entries = 0, bytes = 0;
 };
 
@@ -49,7 +50,8 @@ struct MetricsOf<FileTierStats> {
     using enum MetricUnit;
     detail::visit_tier(stats, visit);
     visit({"evicted", "Values that had to make room."}, stats.evicted);
-    visit({"replaced", "Times that the file was found removed or replaced."}, stats.replaced);
+    visit({"replaced", "Times that the file was found removed, replaced or broken, and reopened."},
+          stats.replaced);
     visit({"entries", "Values in the file.", gauge}, stats.entries);
     visit({"bytes", "Bytes of the values in the file.", gauge, MetricUnit::bytes}, stats.bytes);
   }
@@ -63,7 +65,8 @@ struct MetricsOf<FileTierStats> {
 /// write that finds another one under way is dropped after a moment, and after a failure or a call
 /// beyond the deadline all calls pass the tier by for 50 ms, doubling up to 5 s while it does not
 /// recover. A file that is removed or replaced is noticed by the next write, and by reads a
-/// millisecond later at most, and opened or made anew.
+/// millisecond later at most, and opened or made anew. One that SQLite finds broken, since somebody has cut it or its
+/// log while it was open, say, is removed by whoever finds that out, and made anew.
 ///
 /// Reads less than 250 us apart share a read transaction while nobody commits; a thread of the
 /// tier's own ends it when none comes any more.

@@ -369,3 +369,161 @@ TEST_CASE("offload: a task that holds the last reference to it ends the process 
   CHECK(death.signal == SIGABRT);
   CHECK_THAT(death.said, Catch::Matchers::Contains("destroyed by a task of its own"));
 }
+
+TEST_CASE("offload: an owner takes along what his task has submitted behind another's",
+          "[offload]") {
+  Held others;
+  std::promise<void> begun;
+  std::atomic<bool> ran = false;
+  Offload offload({.threads = 1});
+  static_cast<void>(offload.submit({.owner = &kMe, .work = [&](const std::stop_token& stop) {
+                                      begun.set_value();
+                                      while (!stop.stop_requested()) std::this_thread::yield();
+                                      static_cast<void>(
+                                          offload.submit({}, &kMe, [&] { ran = true; }));
+                                    }}));
+  begun.get_future().wait();
+  CHECK(offload.submit("other", &kOther, others.task()) == Offloaded::accepted);
+  offload.leave(&kMe);
+  const std::vector<OffloadEntry> left = offload.tasks();
+  CHECK(left.size() == 1);
+  CHECK(left.front().key == "other");
+  others.go.set_value();
+  CHECK(offload.drain(1min).empty());
+  CHECK_FALSE(ran);
+}
+
+TEST_CASE("offload: owners and drains wait for what somebody else cancels, until it has gone",
+          "[offload]") {
+  // What a task holds, which touches its owner as it goes.
+  struct Holds {
+    ~Holds() {
+      going.set_value();
+      may.get_future().wait();
+      gone = true;
+    }
+    std::promise<void>& going;
+    std::promise<void>& may;
+    std::atomic<bool>& gone;
+  };
+  std::promise<void> going;
+  std::promise<void> may;
+  std::atomic<bool> gone = false;
+  Held held;
+  Offload offload({.threads = 1});
+  CHECK(offload.submit("a", &kOther, held.task()) == Offloaded::accepted);
+  held.await_begin();
+  CHECK(offload.submit("b", &kMe, [holds = std::make_shared<Holds>(going, may, gone)] {}) ==
+        Offloaded::accepted);
+  auto cancels = std::async(std::launch::async, [&] { return offload.cancel("b"); });
+  going.get_future().wait();
+  CHECK_FALSE(offload.has("b"));
+  const int nobody = 0;
+  offload.leave(&nobody);  // waits for nothing
+  std::future<bool> waits;
+  SECTION("the owner") {
+    waits = std::async(std::launch::async, [&] {
+      offload.leave(&kMe);
+      return gone.load();
+    });
+  }
+  SECTION("a drain") {
+    held.go.set_value();
+    waits = std::async(std::launch::async, [&] {
+      CHECK(offload.drain(1min).empty());
+      return gone.load();
+    });
+  }
+  // (Who does not wait has come back by then.)
+  CHECK(waits.wait_for(100ms) == std::future_status::timeout);
+  may.set_value();
+  CHECK(waits.get());
+  CHECK(cancels.get() == 1);
+  if (offload.tasks().size() == 1) held.go.set_value();
+}
+
+TEST_CASE("offload: what a task holds may use the offload as it goes, however the task ends",
+          "[offload]") {
+  struct Asks {
+    ~Asks() {
+      static_cast<void>(offload.stats());
+      static_cast<void>(offload.submit("asked", &kMe, [] {}));
+      gone.set_value();
+    }
+    Offload& offload;
+    std::promise<void>& gone;
+  };
+  std::promise<void> gone;
+  Held held;
+  Offload offload({.threads = 1, .queue = 2});
+  CHECK(offload.submit("a", &kMe, held.task()) == Offloaded::accepted);
+  held.await_begin();
+  const auto submit = [&](const std::string& key) {
+    return offload.submit(key, &kMe, [asks = std::make_shared<Asks>(offload, gone)] {});
+  };
+  SECTION("it has run") {
+    CHECK(submit("b") == Offloaded::accepted);
+    held.go.set_value();
+  }
+  SECTION("it is cancelled") {
+    CHECK(submit("b") == Offloaded::accepted);
+    CHECK(offload.cancel("b") == 1);
+    held.go.set_value();
+  }
+  SECTION("its key is taken") {
+    CHECK(submit("a") == Offloaded::duplicate);
+    held.go.set_value();
+  }
+  SECTION("there is no room") {
+    for (const char* key : {"c", "d"})
+      CHECK(offload.submit(key, &kMe, [] {}) == Offloaded::accepted);
+    CHECK(submit("b") == Offloaded::full);
+    held.go.set_value();
+  }
+  SECTION("the offload is drained") {
+    CHECK(submit("b") == Offloaded::accepted);
+    CHECK(offload.drain(0s).size() == 2);
+    held.go.set_value();
+  }
+  gone.get_future().wait();
+  CHECK(offload.drain(1min).empty());
+}
+
+TEST_CASE("offload: a drain ends with the last task, and one without an end waits for it",
+          "[offload]") {
+  const TimeSpan longest = GENERATE(TimeSpan(24h), TimeSpan(std::chrono::nanoseconds::max()));
+  Offload offload({.threads = 2});
+  std::promise<void> begun;
+  CHECK(offload
+            .submit({.key = "a",
+                     .work =
+                         [&](const std::stop_token& stop) {
+                           begun.set_value();
+                           while (!stop.stop_requested()) std::this_thread::yield();
+                         }})
+            .became == Offloaded::accepted);
+  begun.get_future().wait();
+  auto drains = std::async(std::launch::async, [&] { return offload.drain(longest).size(); });
+  CHECK(drains.wait_for(50ms) == std::future_status::timeout);
+  CHECK(offload.stop("a") == 1);
+  CHECK(drains.get() == 0);
+  CHECK(offload.submit("a", &kMe, [] {}) == Offloaded::stopped);
+}
+
+TEST_CASE("offload: at its end it asks what runs to stop, and waits for that", "[offload]") {
+  std::atomic<bool> ended = false;
+  std::atomic<bool> ran = false;
+  {
+    std::promise<void> begun;
+    Offload offload({.threads = 1});
+    static_cast<void>(offload.submit({.work = [&](const std::stop_token& stop) {
+      begun.set_value();
+      while (!stop.stop_requested()) std::this_thread::yield();
+      ended = true;
+    }}));
+    static_cast<void>(offload.submit("", &kMe, [&] { ran = true; }));
+    begun.get_future().wait();
+  }
+  CHECK(ended);
+  CHECK_FALSE(ran);
+}

@@ -16,10 +16,12 @@
 //   (submitted) -> waiting    submit
 //   waiting     -> running    a thread of the pool
 //   waiting     -> cancelled  cancel, leave, drain, the destructor
+//   cancelled   -> ended      whoever has cancelled it, after it was destroyed
 //   running     -> ended      its thread, after the task was run and destroyed
 //
-// Its key is taken from its submission to its end, whatever end that is. Tasks are run, told to stop and
-// destroyed without the mutex: all of it is others' code. Tasks that run for too long are the watcher's
+// Its key is taken from its submission until it is cancelled or has ended. Tasks are run, told to stop and
+// destroyed without the mutex: all of it is others' code. What a task holds may touch its owner as it goes, so
+// he and a drain wait for that, too, whoever has cancelled it. Tasks that run for too long are the watcher's
 // (offload_late.cpp), which is there from the first task on that can be late; what is counted and shown is in
 // offload_stats.cpp.
 
@@ -153,17 +155,25 @@ void Offload::run() {
 
 template <class Which>
 std::size_t Offload::cancel_those(Which which) {
-  std::list<Task> gone;
-  const MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
+  std::size_t cancelled = 0;
+  auto first = cancelled_.end();  // of these; others' stand before and behind them
   for (auto task = waiting_.begin(); task != waiting_.end();) {
     const auto one = task++;
     if (!which(*one)) continue;
     keys_.erase(one->key);
     ++counts(one->kind).cancelled;
-    gone.splice(gone.end(), waiting_, one);
+    cancelled_.splice(cancelled_.end(), waiting_, one);
+    if (cancelled++ == 0) first = one;
+  }
+  for (std::size_t left = cancelled; left > 0; --left) {
+    lock.unlock();
+    first->work = nullptr;
+    lock.lock();
+    first = cancelled_.erase(first);
   }
   ended_.notify_all();
-  return gone.size();
+  return cancelled;
 }
 
 template <class Which>
@@ -206,7 +216,8 @@ std::size_t Offload::stop_all() {
 }
 
 bool Offload::busy_for(const void* owner) const {
-  return std::ranges::any_of(running_, [=](const Task& task) { return task.owner == owner; });
+  const auto is_his = [=](const Task& task) { return task.owner == owner; };
+  return std::ranges::any_of(running_, is_his) || std::ranges::any_of(cancelled_, is_his);
 }
 
 void Offload::leave(const void* owner) noexcept {
@@ -226,7 +237,7 @@ std::vector<OffloadEntry> Offload::drain(TimeSpan longest) {
     MutexLock lock(mutex_);
     if (state_ == State::open) state_ = State::stopped;
     const auto done = [&]() QUERYMARK_REQUIRES(mutex_) {
-      return waiting_.empty() && running_.empty();
+      return waiting_.empty() && running_.empty() && cancelled_.empty();
     };
     if (longest.count() > 0) {
       if (deadline)

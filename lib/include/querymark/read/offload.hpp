@@ -136,8 +136,8 @@ class Offload {
   /// The same, and asks those that run to stop, by their stop_token; returns how many it was in all.
   std::size_t stop(const std::string& key);
   std::size_t stop_all();
-  /// The owner goes: cancels his tasks, asks those that run to stop, and blocks until they have ended. Not
-  /// for tasks.
+  /// The owner goes: cancels his tasks, asks those that run to stop, and blocks until they have ended, and what
+  /// they hold has gone. Not for tasks.
   void leave(const void* owner) noexcept;
   /// Takes no more tasks; blocks until all have ended, for that long at most. Returns what is left: those
   /// that wait are cancelled, those that run go on.
@@ -190,6 +190,7 @@ class Offload {
   std::uint64_t last_given_ QUERYMARK_GUARDED_BY(mutex_) = 0;  // of the keys that were given
   std::list<Task> waiting_ QUERYMARK_GUARDED_BY(mutex_);
   std::list<Task> running_ QUERYMARK_GUARDED_BY(mutex_);
+  std::list<Task> cancelled_ QUERYMARK_GUARDED_BY(mutex_);             // and not destroyed yet
   std::unordered_set<std::string> keys_ QUERYMARK_GUARDED_BY(mutex_);  // of both
   std::map<std::string, OffloadStats, std::less<>> counts_
       QUERYMARK_GUARDED_BY(mutex_);  // no gauges

@@ -129,6 +129,70 @@ TEST_CASE("prefetch_each: who needs one of the keys meanwhile waits for that loa
   CHECK(f.shelf.asked().size() == 1);
 }
 
+TEST_CASE("prefetch_each: what others load already is left to them, and not waited for",
+          "[ahead]") {
+  Shop f;
+  const auto by_ids = f.by_ids();
+  std::promise<void> may;
+  std::promise<void> begun;
+  f.shelf.before = [&, held = may.get_future().share()](const Ids& ids) {
+    if (ids != Ids{2}) return;
+    begun.set_value();
+    held.wait();
+  };
+  auto reader = std::async(std::launch::async, [&] { return by_ids(2).outcome().status; });
+  begun.get_future().wait();
+  by_ids.prefetch_each(Ids{1, 2, 3, 2});
+  f.settle();  // on the one thread, behind the prefetch
+  CHECK(f.shelf.asked() == std::vector<Ids>{{2}, {1, 3}});
+  CHECK(by_ids(1).outcome().is_hit());
+  CHECK(by_ids(3).outcome().is_hit());
+  may.set_value();
+  CHECK(reader.get() == ReadStatus::miss);
+  CHECK(by_ids(2).outcome().is_hit());
+  CHECK(f.offload->stats().failed == 0);
+  CHECK(f.source->flights().size() == 0);
+}
+
+TEST_CASE("prefetch_each: a key whose rows can't be used keeps none of the others out", "[ahead]") {
+  Shop f;
+  struct Strict {
+    std::int64_t id;
+    std::optional<std::int64_t> name;
+  };
+  using Mapper = detail::ByOrdinal<detail::AutoMapper<Strict>>;
+  const auto by_ids =
+      Prepared<Strict, Mapper>(*f.source, f.shelf, test::kByIds, Mapper{}).tag(test::kProductOf);
+  f.shelf.names.erase(1);
+  f.shelf.names.erase(3);
+  by_ids.prefetch_each(Ids{1, 2, 3});
+  f.settle();
+  CHECK(by_ids(1).outcome().is_hit());
+  CHECK(by_ids(3).outcome().is_hit());
+  CHECK_THROWS_AS(by_ids(2), TypeError);
+  const std::size_t asked = f.shelf.asked().size();
+  by_ids.prefetch_each(
+      Ids{1, 2, 3, 4});  // it is not tried again at once, and what is new is loaded
+  f.settle();
+  CHECK(f.shelf.asked().size() == asked + 1);
+  CHECK(f.shelf.asked().back() == Ids{4});
+}
+
+TEST_CASE("prefetch_each: a key without a tag is the caller's error, and nothing hangs on it",
+          "[ahead]") {
+  Shop f;
+  using Mapper = detail::ByOrdinal<detail::AutoMapper<test::Product>>;
+  const auto by_ids = Prepared<test::Product, Mapper>(*f.source, f.shelf, test::kByIds, Mapper{})
+                          .tag([](std::int64_t id) {
+                            if (id == 2) throw std::runtime_error("two has no tag");
+                            return entity("product", id);
+                          });
+  CHECK_THROWS_AS(by_ids.prefetch_each(Ids{1, 2, 3}), std::runtime_error);
+  f.settle();
+  CHECK(by_ids(1).one().name == "tea");
+  CHECK(f.source->flights().size() == 0);
+}
+
 TEST_CASE("prefetch_each: a database that fails is not asked again at once", "[ahead]") {
   Shop f;
   const auto by_ids = f.by_ids();
@@ -180,6 +244,26 @@ TEST_CASE("warm_up: one read of the tier for as many calls as its progress is to
   const WarmUp again = by_ids.warm_up(Ids{1, 8, 1});
   CHECK(again.already == 2);
   CHECK(again.missing == 1);
+}
+
+TEST_CASE("warm_up: a call that comes twice is found once", "[ahead]") {
+  const auto tier = std::make_shared<CountingTier>();
+  fill(tier, {1, 2});
+  tier->sizes.clear();
+  Shop f;
+  f.source->attach(tier);
+  const auto by_ids = f.by_ids();
+  const WarmUp warm = by_ids.warm_up(Ids{1, 9, 1, 2, 9, 1});
+  CHECK(warm.wanted == 6);
+  CHECK(warm.looked == 6);
+  CHECK(warm.found + warm.already == 4);
+  CHECK(warm.found >= 2);
+  CHECK(warm.missing == 2);
+  CHECK(warm.failed == 0);
+  CHECK(tier->sizes.size() == 1);
+  CHECK(by_ids(1).outcome().is_hit());
+  CHECK(by_ids(2).outcome().is_hit());
+  CHECK(f.shelf.asked().empty());
 }
 
 TEST_CASE("warm_up: a budget of loads does not hold it, since it loads nothing", "[ahead]") {

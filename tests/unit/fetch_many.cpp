@@ -77,6 +77,24 @@ TEST_CASE("fetch_many: a key that comes twice is asked for once", "[many]") {
   const auto all = f.by_ids().fetch_many(Ids{1, 3, 1, 1, 3});
   CHECK(names_of(all) == Names{"tea", "pot", "tea", "tea", "pot"});
   CHECK(f.asked() == std::vector<Ids>{{1, 3}});
+  // Beside some that memory has, and others without a row.
+  const auto more = f.by_ids().fetch_many(Ids{9, 1, 2, 9, 1, 3, 2});
+  CHECK(names_of(more) == Names{"-", "tea", "cup", "-", "tea", "pot", "cup"});
+  CHECK(statuses_of(more) == Statuses{kMiss, kHit, kMiss, kMiss, kHit, kHit, kMiss});
+  CHECK(f.asked() == std::vector<Ids>{{1, 3}, {9, 2}});
+  CHECK(f.source.flights().size() == 0);
+}
+
+TEST_CASE("fetch_many: a key that comes twice is waited for once, when another loads it",
+          "[many]") {
+  Many f;
+  std::optional<FlightLeader> leader(std::get<FlightLeader>(f.enter(2)));
+  f.shelf.before = [&](const Ids& ids) {
+    if (ids == Ids{1}) leader.reset();  // it has left: whoever waits loads
+  };
+  CHECK(names_of(f.by_ids().fetch_many(Ids{2, 1, 2, 1})) == Names{"cup", "tea", "cup", "tea"});
+  CHECK(f.asked() == std::vector<Ids>{{1}, {2}});
+  CHECK(f.source.flights().size() == 0);
 }
 
 TEST_CASE("fetch_many: a key without a row is kept as empty, until its row comes", "[many]") {

@@ -37,8 +37,22 @@ struct Gate {
   asio::steady_timer timer;
 };
 
+// Values of a source by their names.
+struct Named {
+  template <class T, class Load>
+  [[nodiscard]] detail::BegunRead<Cached<T>> begin_get_or_load(std::string_view name,
+                                                               const ReadOptions& options,
+                                                               Load load) {
+    return detail::begin_get_or_load<T>(source, name, options, std::move(load));
+  }
+  Source& source;
+};
+
 // A cache without any thread of its own, and a loop.
 struct Values {
+  explicit Values(const Clock* clock = &system_clock())
+      : cache{{.memory_bytes = 8U << 20U, .clock = clock}} {}
+
   template <class Load>
   void ask(std::string_view name, Load load, Told& told) {
     async_get_or_load<int>(cache, name, options, load, asio::bind_executor(io, told.as_handler()));
@@ -67,7 +81,7 @@ struct Values {
     });
   }
 
-  Cache cache{{.memory_bytes = 8U << 20U}};
+  Cache cache;
   ReadOptions options{.tags = {tag("a")}, .ttl = 1min};
   asio::io_context io;
   Gate gate{io};
@@ -331,4 +345,106 @@ TEST_CASE("awaited: what must be fresh looks at the log, which needs an offload"
   const Value value =
       async_get_or_load<int>(loop.cache, "n", options, load, asio::use_future).get();
   CHECK(*value == 5);
+}
+
+TEST_CASE("awaited: a load runs on its caller's strand, before and after it has suspended",
+          "[async]") {
+  Cache cache({.memory_bytes = 8U << 20U});
+  asio::thread_pool pool(2);
+  const auto strand = asio::make_strand(pool);
+  std::atomic<int> strangers = 0;
+  const auto look = [&] {
+    if (!strand.running_in_this_thread()) ++strangers;
+  };
+  const auto load = [&]() -> asio::awaitable<int> {
+    look();
+    for (int i = 0; i < 10; ++i) {
+      co_await asio::post(use_awaitable);
+      look();
+    }
+    co_return 7;
+  };
+  std::promise<int> told;
+  async_get_or_load<int>(cache, "n", {.ttl = 1min}, load,
+                         asio::bind_executor(strand, [&](std::exception_ptr, Value value) {
+                           look();
+                           told.set_value(*value);
+                         }));
+  CHECK(told.get_future().get() == 7);
+  pool.join();
+  CHECK(strangers == 0);
+}
+
+TEST_CASE("awaited: when the load throws, an old value is served as far as the policy goes",
+          "[async]") {
+  ManualClock clock;
+  Values f(&clock);
+  f.options.policy = {.stale_if_error = 1h};
+  Told first;
+  f.ask("n", [&]() -> asio::awaitable<int> { co_return 3; }, first);
+  f.poll();
+  clock.advance(2min);
+  const auto fails = [&]() -> asio::awaitable<int> {
+    co_await f.gate.pass();
+    throw std::runtime_error("gone");
+  };
+  Told stale;
+  f.ask("n", fails, stale);
+  f.poll();
+  CHECK(stale.times == 0);
+  f.gate.open();
+  f.poll();
+  REQUIRE(stale.result);
+  CHECK(**stale.result == 3);
+  CHECK(stale.result->outcome().status == ReadStatus::stale);
+  clock.advance(2h);
+  Told late;
+  f.ask("n", fails, late);
+  f.poll();
+  f.gate.open();
+  f.poll();
+  CHECK(late.message() == "gone");
+}
+
+TEST_CASE("awaited: a permit to load comes back with the load's end, and with its loop's",
+          "[async]") {
+  Values f;
+  Source source(f.cache, {.mark_cells = 1024, .load_budget = {.loads = 1}});
+  source.marks().trust_until(MonotonicTime::max());
+  Named values{source};
+  const auto ask = [&](std::string_view name, auto load, Told& told, asio::io_context& on) {
+    async_get_or_load<int>(values, name, f.options, load,
+                           asio::bind_executor(on, told.as_handler()));
+  };
+  Told gone;
+  Told second;
+  Told third;
+  {
+    asio::io_context short_lived;
+    Gate never(short_lived);
+    ask(
+        "a",
+        [&]() -> asio::awaitable<int> {
+          co_await never.pass();
+          co_return 1;
+        },
+        gone, short_lived);
+    short_lived.poll();
+    ask("b", f.gated(), second, f.io);
+    ask("c", f.gated(), third, f.io);
+    f.poll();
+    CHECK(source.flights().queued() == 2);
+    CHECK(f.loads == 0);
+  }
+  f.poll();
+  CHECK(f.loads == 1);
+  CHECK(source.flights().queued() == 1);
+  f.gate.open();
+  f.poll();
+  CHECK(second.result);
+  f.gate.open();
+  f.poll();
+  CHECK(third.result);
+  CHECK(f.loads == 2);
+  CHECK(source.flights().size() == 0);
 }

@@ -25,12 +25,17 @@
 //                         has ended, for others and for memory; then it is dropped
 //
 // The RunningRead is touched by whoever has it: the strand, or in `working` the pool's thread, which has it by
-// the task and gives it back by a post. So there is no lock of its own.
+// the task and gives it back by a post. So there is no lock of its own, but for the one below.
 //
 // Who keeps it alive: in `sleeping` the timer's handler, which runs even where there is no deadline; in
 // `working` the task; in `loading` what the load calls at its end; otherwise the handler that runs. A flight's
 // waker does not: it is called under the flight's lock, which the destructor of the waiter takes, so it finds
 // the read either whole or with nobody left who owns it, and then lets it go.
+//
+// Whoever wakes it posts to an event loop that its owner may be destroying at that moment, who knows nothing of
+// loads elsewhere. That drops the timer's handler, and is held up there by `loop_mutex_` until the post is made,
+// which the loop then drops as well; so all that a post needs is still there. The mutex is taken under a flight's
+// lock; nothing is taken under it but what a post takes.
 //
 // A sleep has a number: a timer that fired before it was cancelled finds that another sleep, or none, is
 // under way. Of several wakes before the look that is due, the first alone posts it.
@@ -50,6 +55,24 @@ struct AsyncRead::Turn {
   void run() noexcept { std::exchange(read, nullptr)->work(); }
 
   std::shared_ptr<AsyncRead> read;
+};
+
+// What the timer is given. A loop that goes drops it unrun.
+struct AsyncRead::Sleep {
+  Sleep(std::shared_ptr<AsyncRead> its_read, std::uint64_t its_number)
+      : read(std::move(its_read)), number(its_number) {}
+  Sleep(Sleep&&) noexcept = default;
+  Sleep& operator=(Sleep&&) = delete;
+  ~Sleep() {
+    if (read) read->lose_loop();
+  }
+  void operator()(const boost::system::error_code& error) {
+    const std::shared_ptr<AsyncRead> self = std::move(read);
+    if (!error) self->slept(number);
+  }
+
+  std::shared_ptr<AsyncRead> read;
+  std::uint64_t number;
 };
 
 AsyncRead::AsyncRead(Source& source, Offload* pool, const Executor& executor)
@@ -76,6 +99,8 @@ void AsyncRead::cancel() {
 
 void AsyncRead::wake() noexcept {
   if (woken_.exchange(true)) return;
+  const MutexLock lock(loop_mutex_);
+  if (loop_gone_) return;
   if (std::shared_ptr<AsyncRead> self = weak_from_this().lock())
     boost::asio::post(strand_, [self = std::move(self)] { self->look(); });
 }
@@ -99,10 +124,12 @@ void AsyncRead::sleep(const Deadline& until) {
   state_ = State::sleeping;
   // (The largest time_point would overflow where it is converted to what the reactor waits for.)
   timer_.expires_at(until.value_or(Clock::now() + std::chrono::hours(24 * 365)));
-  timer_.async_wait(
-      [self = shared_from_this(), number = ++sleeps_](const boost::system::error_code& error) {
-        if (!error) self->slept(number);
-      });
+  timer_.async_wait(Sleep(shared_from_this(), ++sleeps_));
+}
+
+void AsyncRead::lose_loop() noexcept {
+  const MutexLock lock(loop_mutex_);
+  loop_gone_ = true;
 }
 
 void AsyncRead::slept(std::uint64_t sleep) {

@@ -14,6 +14,7 @@
 #include "querymark/read/offload.hpp"
 #include "querymark/read/running_read.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/mutex.hpp"
 
 // For nobody outside: one read on an event loop.
 
@@ -66,11 +67,13 @@ class AsyncRead : public std::enable_shared_from_this<AsyncRead>, private ReadWa
   using Clock = std::chrono::steady_clock;
   enum class State : std::uint8_t { running, sleeping, working, loading, over };
   struct Turn;
+  struct Sleep;
 
   void wake() noexcept override;
   void go_on();
   void sleep(const Deadline& until);
   void slept(std::uint64_t sleep);
+  void lose_loop() noexcept;
   void look();
   void hand_over();
   void work() noexcept;
@@ -88,6 +91,8 @@ class AsyncRead : public std::enable_shared_from_this<AsyncRead>, private ReadWa
   bool starting_ = true;
   std::atomic<bool> woken_ = false;  // a look is due
   std::uint64_t sleeps_ = 0;
+  Mutex loop_mutex_;  // of its posts by whoever wakes it, and the end of its event loop
+  bool loop_gone_ QUERYMARK_GUARDED_BY(loop_mutex_) = false;
 };
 
 }  // namespace querymark::detail

@@ -104,7 +104,10 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
                    "\\-\\-db nor \\-\\-db\\-file is given.\n.TP\n"
                    "\\fBQUERYMARK_FEED_KEYS\\fR\nA file of keys by which a worker seals what it "
                    "hands on through a Redis server, where neither \\-\\-feed\\-keys nor its "
-                   "configuration file names one.\n.SH EXIT STATUS\n{}\n",
+                   "configuration file names one.\n.TP\n"
+                   "\\fBQUERYMARK_TIER_KEYS\\fR\nA file of keys with which the values of a shared "
+                   "tier are sealed, for reconcile, where \\-\\-tier\\-keys is not given.\n.SH "
+                   "EXIT STATUS\n{}\n",
                    roff(kExitCodes));
 }
 

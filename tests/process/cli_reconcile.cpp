@@ -22,7 +22,9 @@ constexpr const char* kPrice = "select price from product where id = ?";
 
 // An application with a tier, that has forgotten its tags.
 struct Forgetful {
-  Forgetful() { process.db.attach(FileTier(tier)); }
+  explicit Forgetful(std::shared_ptr<const ValueCodec> codec = plain_values()) {
+    process.db.attach(FileTier(tier, {.codec = std::move(codec)}));
+  }
   double price(std::int64_t id) {
     return process.db.query(kPrice, id).ttl(1h).fetch()[0][0].as<double>();
   }
@@ -125,4 +127,31 @@ TEST_CASE("cli reconcile: a call that is not what it seems is refused, not looke
     CHECK_THAT(refused(none), Contains("line 1: a call is an object such as {\"sql\""));
   CHECK_THAT(refused("{"), Contains("line 1 is no JSON"));
   CHECK(it.reconcile(R"({"sql": "select ?", "parameters": [9223372036854775807]})").code == 0);
+}
+
+TEST_CASE("cli reconcile: what is sealed is compared by its key, and else no agreement", "[cli]") {
+  const std::string keys = "first " + std::string(64, 'a');
+  Forgetful it(std::make_shared<ValueCodec>(ValueCodecOptions{.keys = SealingKeys::parsed(keys)}));
+  CHECK(it.price(1) == 2.5);
+  const Finished blind = it.reconcile(call(1) + call(2));
+  CHECK(blind.code == 1);
+  CHECK_THAT(blind.output, Contains("--tier-keys") && Contains("1 absent") && Contains("1 failed"));
+  const std::string file = it.shop.file("keys");
+  std::ofstream(file, std::ios::binary) << keys;
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  CHECK(it.reconcile(call(1), {"--tier-keys", file}).code == 0);
+  it.shop.execute("update product set price = 9 where id = 1");
+  CHECK(it.reconcile(call(1), {"--tier-keys", file}).code == 4);
+  it.process.db.catch_up();
+  CHECK(it.price(1) == 9);
+}
+
+TEST_CASE("cli reconcile: memcached servers are not looked into, and it says so", "[cli]") {
+  Forgetful it;
+  const std::string file = it.shop.file("calls");
+  std::ofstream(file, std::ios::binary) << call(1);
+  const Finished told = run({QUERYMARK_PROGRAM, "reconcile", file, "--db",
+                             "sqlite:" + it.shop.path(), "--tier", "memcached://me:11211"});
+  CHECK(told.code == 2);
+  CHECK_THAT(told.output, Contains("memcached") && Contains("only into file tiers and Redis"));
 }

@@ -97,7 +97,9 @@ Advice Backend::advise(const std::string& /*url*/, std::vector<SeenQuery> /*quer
   refuse_tracking(lacks());
 }
 
-std::shared_ptr<SharedTier> Backend::open_tier(const std::string& /*url*/) const {
+std::shared_ptr<SharedTier> Backend::open_tier(const std::string& /*url*/,
+                                               std::shared_ptr<const SealingKeys> /*keys*/)
+    const {  // NOLINT(performance-unnecessary-value-param)
   throw ConfigError(lacks());
 }
 

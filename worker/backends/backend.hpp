@@ -108,8 +108,10 @@ class Backend {
                                                              std::size_t most) const;
   [[nodiscard]] virtual Advice advise(const std::string& url, std::vector<SeenQuery> queries) const;
   /// For kinds that are a shared tier. Throws the same.
-  /// The tier as an application opens it, where its values are not sealed.
-  [[nodiscard]] virtual std::shared_ptr<SharedTier> open_tier(const std::string& url) const;
+  /// The tier as an application opens it that seals with these keys; null: that does not. What it holds and
+  /// nobody can read is a failure of a read.
+  [[nodiscard]] virtual std::shared_ptr<SharedTier> open_tier(
+      const std::string& url, std::shared_ptr<const SealingKeys> keys) const;
   /// `log` is the one that is drained into it, and must outlive it.
   [[nodiscard]] virtual std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                              const LogEndpoint& log) const;

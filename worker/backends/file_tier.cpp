@@ -1,13 +1,20 @@
 #include "querymark/file_tier/file_tier.hpp"
 
+#include <chrono>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "backends/backend.hpp"
+#include "backends/readable_tier.hpp"
 #include "backends/sqlite_file.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::cli {
 namespace {
+
+// Longer than a reader waits for another's write: this program has nothing better to do.
+constexpr std::chrono::seconds kPatience{5};
 
 class FileTierBackend final : public Backend {
  public:
@@ -18,18 +25,20 @@ class FileTierBackend final : public Backend {
     return "sqlite:PATH of a file tier";
   }
 
-  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(const std::string& url) const override {
+  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(
+      const std::string& url, std::shared_ptr<const SealingKeys> keys) const override {
     const std::string path = sqlite_file_of(url);
     // The worker makes one that applications will use; whoever looks at one has mistaken its name.
     if (!std::filesystem::exists(path)) throw ConfigError("there is no file tier at " + path);
-    return std::make_shared<FileTier>(path,
-                                      FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+    return std::make_shared<ReadableTier<FileTier>>(
+        FileTier(path, {.max_entry_bytes = kLargestValue,
+                        .codec = codec_with(std::move(keys)),
+                        .busy_timeout = kPatience}));
   }
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& /*log*/) const override {
-    // Longer than a reader waits for another's write: the worker has nothing better to do.
-    auto tier = std::make_shared<FileTier>(
-        sqlite_file_of(settings.url), FileTierOptions{.busy_timeout = std::chrono::seconds(5)});
+    auto tier = std::make_shared<FileTier>(sqlite_file_of(settings.url),
+                                           FileTierOptions{.busy_timeout = kPatience});
     return std::make_unique<FileTierApplier>(std::move(tier), settings.namespace_name);
   }
 };

@@ -13,7 +13,8 @@ class MemcachedBackend final : public Backend {
   }
   [[nodiscard]] std::string lacks() const override {
     return "memcached servers hold no log, and need no worker: whoever reads from them judges each "
-           "value by the log itself";
+           "value by the log itself. reconcile does not look into them, only into file tiers and "
+           "Redis";
   }
 };
 

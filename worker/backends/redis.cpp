@@ -1,10 +1,12 @@
 #include "querymark/redis/redis_feed.hpp"
 #include "querymark/redis/redis_tier.hpp"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
 #include "backends/backend.hpp"
+#include "backends/readable_tier.hpp"
 #include "backends/scheme.hpp"
 #include "querymark/feed/feed_relay.hpp"
 #include "querymark/feed/sealed_feed.hpp"
@@ -23,10 +25,13 @@ class RedisBackend final : public Backend {
     return "a Redis server holds no log: it is a shared tier, for --target";
   }
 
-  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(const std::string& url) const override {
-    auto tier = std::make_shared<RedisTier>(url);
-    tier->check();
-    return tier;
+  [[nodiscard]] std::shared_ptr<SharedTier> open_tier(
+      const std::string& url, std::shared_ptr<const SealingKeys> keys) const override {
+    RedisTier tier(url, {.timeout = std::chrono::seconds(5),
+                         .max_value_bytes = kLargestValue,
+                         .codec = codec_with(std::move(keys))});
+    tier.check();
+    return std::make_shared<ReadableTier<RedisTier>>(std::move(tier));
   }
   [[nodiscard]] std::unique_ptr<Applier> open_target(const TargetSettings& settings,
                                                      const LogEndpoint& log) const override {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,7 @@ namespace {
 struct Options {
   LogCommand log;
   std::string tier;
+  std::string tier_keys;
   std::string calls;
   bool only_look = false;
 };
@@ -120,10 +122,19 @@ void tell(const KnownCall& call, const ReconciledCall& one, bool json) {
                   one.problem.empty() ? "" : ": " + printable(one.problem)));
 }
 
+// Those of the file that was named, or else that the environment names.
+std::shared_ptr<const SealingKeys> keys_of(const Options& options) {
+  if (!options.tier_keys.empty()) return SealingKeys::from_file(options.tier_keys);
+  const char* file =
+      std::getenv("QUERYMARK_TIER_KEYS");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return file == nullptr || *file == '\0' ? nullptr : SealingKeys::from_file(file);
+}
+
 ExitCode run(const Options& options) {
   options.log.require_namespace();
   const std::vector<KnownCall> calls = calls_in(input_text(options.calls));
-  const std::shared_ptr<SharedTier> tier = backend_of_target(options.tier).open_tier(options.tier);
+  const std::shared_ptr<SharedTier> tier =
+      backend_of_target(options.tier).open_tier(options.tier, keys_of(options));
   const std::string url = options.log.db.url();
   Cache cache({.memory_bytes = 256U << 20U});
   const auto database = backend_of_log(url).open_database(url, cache, options.log.namespace_name);
@@ -156,6 +167,9 @@ void add_reconcile(CLI::App& app, ExitCode& code) {
       ->add_option("--tier", options->tier,
                    "Shared tier: sqlite:PATH of a file tier, or redis://HOST")
       ->required();
+  command->add_option("--tier-keys", options->tier_keys,
+                      "File of the keys with which the tier's values are sealed; else that which "
+                      "QUERYMARK_TIER_KEYS names");
   command
       ->add_option(
           "calls", options->calls,
@@ -165,8 +179,9 @@ void add_reconcile(CLI::App& app, ExitCode& code) {
   command->footer(
       std::string(
           "What is wrong is invalidated in all processes and tiers. Values are found where text, "
-          "types of parameters and session are the application's; those that are sealed are "
-          "not read. Exit code 4 where something was wrong.\n") +
+          "types of parameters and session are the application's; one that is there but can't be "
+          "read, since it is sealed with another key, say, is a failure. Exit code 4 where "
+          "something was wrong.\n") +
       kExitCodes);
   command->callback([options, &code] { code = run(*options); });
 }

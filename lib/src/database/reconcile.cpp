@@ -31,7 +31,8 @@ class LookedAt final : public SharedTier {
       name_ = one.name;
       one.refills.clear();
     }
-    failed_ = failure.has_value();
+    failure_.reset();
+    if (failure) failure_.emplace(std::move(failure->cause));  // who reads on asks only whether
     return failure;
   }
   StoreStatus put(std::string_view /*namespace_name*/, const Digest& /*name*/,
@@ -47,12 +48,13 @@ class LookedAt final : public SharedTier {
   }
 
   [[nodiscard]] const Digest& name() const noexcept { return name_; }
-  [[nodiscard]] bool failed() const noexcept { return failed_; }
+  /// Why there was no answer; nothing: there was.
+  [[nodiscard]] const std::optional<std::string>& failure() const noexcept { return failure_; }
 
  private:
   std::shared_ptr<SharedTier> tier_;
   Digest name_;
-  bool failed_ = false;
+  std::optional<std::string> failure_;
 };
 
 class Reconciler {
@@ -72,8 +74,10 @@ class Reconciler {
   Reconciled compared(const Query& query, const KnownCall& call, ReconciledCall& told) {
     const Result held = query.fetch();
     if (held.outcome().origin != Origin::shared_tier) {
-      if (!tier_->failed()) return Reconciled::absent;
-      told.problem = "the tier does not answer";
+      const std::optional<std::string>& failure = tier_->failure();
+      if (!failure) return Reconciled::absent;
+      told.problem = "the tier has no answer";
+      if (!failure->empty()) told.problem.append(": ").append(*failure);
       return Reconciled::failed;
     }
     const Result fresh =

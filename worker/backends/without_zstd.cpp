@@ -1,0 +1,7 @@
+#include "backends/readable_tier.hpp"
+
+namespace querymark::cli {
+
+std::shared_ptr<const Compression> known_compression() { return nullptr; }
+
+}  // namespace querymark::cli

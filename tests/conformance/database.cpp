@@ -330,3 +330,39 @@ TEMPLATE_TEST_CASE("explain: by the position of its death the log tells why", "[
   world.prune();
   CHECK(reader.db.reasons_at(*dead.death->position).empty());
 }
+
+TEMPLATE_TEST_CASE("explain: a flush has its place in the log, and its reasons there", "[database]",
+                   QUERYMARK_WORLDS) {
+  const TestType world;
+  typename TestType::Process writer(world.shop);
+  typename TestType::Process reader(world.shop);
+  const auto read = [](auto& process) {
+    const auto price =
+        process.db.template prepare<double>(TestType::kPriceOf).tag([](std::int64_t id) {
+          return entity("product", id);
+        });
+    static_cast<void>(price(std::int64_t{1}));
+    return price;
+  };
+  const auto price = read(reader);
+  const auto own = read(writer);
+  const auto written = writer.db.write([&](auto& tx) {
+    tx.reason("new price list").invalidate(flush_all()).invalidate(entity("product", 2));
+  });
+  reader.db.catch_up();
+  using Reasons = std::vector<std::string>;
+  for (const Explanation& dead : {price.explain(std::int64_t{1}), own.explain(std::int64_t{1})}) {
+    REQUIRE(dead.death);
+    CHECK(dead.death->by == "everything");
+    REQUIRE(dead.death->position);
+    CHECK(*dead.death->position <= written.receipt.position);
+    CHECK(reader.db.reasons_at(*dead.death->position) == Reasons{"new price list"});
+    CHECK_THAT(describe(dead), Contains("invalidated by everything at position"));
+  }
+  static_cast<void>(price(std::int64_t{1}));
+  reader.db.flush_local();  // which the log knows nothing of
+  const Explanation local = price.explain(std::int64_t{1});
+  REQUIRE(local.death);
+  CHECK(local.death->by == "everything");
+  CHECK_FALSE(local.death->position);
+}

@@ -84,6 +84,14 @@ TEST_CASE("explain: by which invalidation a value has died, where and when", "[e
   CHECK(by_id.explain(std::int64_t{7}).presence == Presence::invalidated);  // looking heals nothing
 
   static_cast<void>(by_id(std::int64_t{7}));
+  const Position everything = f.source.marks().cursor().snapshot.limit();
+  f.invalidate(flush_all());
+  const Explanation told = by_id.explain(std::int64_t{7});
+  REQUIRE(told.death);
+  CHECK(told.death->by == "everything");
+  CHECK(told.death->position == everything);
+
+  static_cast<void>(by_id(std::int64_t{7}));
   CHECK_FALSE(by_id.explain(std::int64_t{7}).death);
   f.source.marks().restart(f.source.marks().cursor());
   const Explanation flushed = by_id.explain(std::int64_t{7});

@@ -254,6 +254,29 @@ TEST_CASE("marks: a flush is remembered like any intent", "[marks]") {
   CHECK(f.unchanged(loaded, kA));
 }
 
+TEST_CASE("marks: where in the log the last flush stands, and that others have no place there",
+          "[marks]") {
+  Fixture f;
+  const std::uint64_t first = f.marks.generation();
+  CHECK_FALSE(f.marks.flushed_at(first));  // a restart it was
+  f.apply_log({hit(kA, 11)}, upto(11));
+  f.apply_unconfirmed({flush()});
+  f.apply_own({flush(3)}, kOther);
+  CHECK_FALSE(f.marks.flushed_at(first));
+  f.apply_log({flush(12), hit(kA, 13)}, upto(13));
+  CHECK(f.marks.flushed_at(first) == Position{12});
+  const std::uint64_t second = f.marks.generation();
+  CHECK_FALSE(f.marks.flushed_at(second));
+  f.apply_unconfirmed({flush()});
+  f.marks.restart(upto(20));
+  CHECK_FALSE(f.marks.flushed_at(second));
+  CHECK(f.marks.flushed_at(first) == Position{12});
+  f.apply_own({flush(21)});
+  CHECK(f.marks.flushed_at(second) == Position{21});
+  f.marks.restart(upto(1, kOther));
+  CHECK_FALSE(f.marks.flushed_at(second));  // positions of a history that is over
+}
+
 TEST_CASE("marks: what is in doubt is applied again when the log shows it", "[marks]") {
   // Hard case 3: the transaction becomes visible after a load cached the old row.
   Fixture f;
@@ -419,6 +442,7 @@ TEST_CASE("marks: an own write of very many rows is one flush, up to its positio
   f.apply_own(rows);
   CHECK_FALSE(f.unchanged(before, entity("unrelated", 1).id()));
   CHECK(f.marks.generation() == before + 1);
+  CHECK(f.marks.flushed_at(before) == Position{11});
   CHECK(f.marks.remembered() == 0);
   f.apply_log({}, upto(12));
   CHECK_FALSE(f.accepts(Fixture::shared(11), kA));

@@ -125,6 +125,10 @@ class Marks::Batch {
       marks_.flush_generation_.store(next_, std::memory_order_relaxed);
       if (marks_.flush_position_.load(std::memory_order_relaxed) < position.value)
         marks_.flush_position_.store(position.value, std::memory_order_relaxed);
+      if (position == update.position && position != Position{}) {  // its own
+        marks_.told_flush_.position.store(position.value, std::memory_order_relaxed);
+        marks_.told_flush_.generation.store(next_, std::memory_order_release);
+      }
     } else {
       marks_.coarse(*update.target).store(next_, std::memory_order_relaxed);
       marks_.table_.raise(*update.target, next_, position);
@@ -151,11 +155,11 @@ void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates,
       Position last;
       for (const MarkUpdate& update : updates)
         if (!at.covers(update.position)) last = std::max(last, update.position);
-      if (last != Position{}) batch.add({}, last);
+      if (last != Position{}) batch.add({.target = std::nullopt, .position = last}, last);
     } else {
       for (const MarkUpdate& update : updates) {
         if (!known_epoch)
-          batch.add(update, at.limit());
+          batch.add({.target = update.target, .position = {}}, at.limit());
         else if (!at.covers(update.position))
           batch.add(update, update.position);
       }
@@ -254,6 +258,7 @@ void Marks::restart(const Cursor& now) {
   if (next.epoch != cursor_.epoch) {
     table_.clear_positions();
     flush_position_.store(0, std::memory_order_release);
+    told_flush_.generation.store(0, std::memory_order_release);
   }
   std::swap(cursor_, next);
   own_positions_.clear();

@@ -41,7 +41,10 @@ CauseOfDeath death_of(const Entry& entry, const Marks& marks, std::span<const Ta
   if (const auto since = marks.outdated_since(stamp))
     death.ago = std::max(std::chrono::nanoseconds(0), now - *since);
   const auto id = marks.changed_since(stamp, entry.targets());
-  if (!id) return death;
+  if (!id) {
+    death.position = marks.flushed_at(stamp);
+    return death;
+  }
   const Target definitions = schema_of_all();
   const auto ours = std::ranges::find(targets, *id, &Target::id);
   if (ours != targets.end())

@@ -54,6 +54,12 @@ class Marks {
   [[nodiscard]] bool flushed_since(std::uint64_t stamp) const noexcept {
     return flush_generation_.load(std::memory_order_relaxed) > stamp;
   }
+  /// Where in the log, for people: the position of the latest flush there that was applied after the
+  /// stamp. Nothing: there was none, since a restart or a local flush has none.
+  [[nodiscard]] std::optional<Position> flushed_at(std::uint64_t stamp) const noexcept {
+    if (told_flush_.generation.load(std::memory_order_acquire) <= stamp) return std::nullopt;
+    return Position{told_flush_.position.load(std::memory_order_relaxed)};
+  }
   /// Whether an invalidation of this target, or of one that shares its cell, was applied at that time or
   /// later, for people; what invalidates everything does not count. Nothing: nobody knows any more.
   [[nodiscard]] std::optional<bool> told_since(MonotonicTime when, TargetId target) const noexcept;
@@ -172,6 +178,13 @@ class Marks {
   alignas(64) std::atomic<std::uint64_t> generation_{1};
   std::atomic<std::uint64_t> flush_generation_{0};
   std::atomic<std::uint64_t> flush_position_{0};
+  // Of the last batch with a flush that the log tells of, for people: written position first. Zero:
+  // of this epoch there was none.
+  struct ToldFlush {
+    std::atomic<std::uint64_t> generation{0};
+    std::atomic<std::uint64_t> position{0};
+  };
+  ToldFlush told_flush_{};
   alignas(64) std::atomic<std::int64_t> trusted_until_{0};
   std::atomic<std::uint64_t> restarts_{0};
 

@@ -42,8 +42,8 @@ struct CauseOfDeath {
   /// `everything` for a flush or a restart of the marks; `a tag of its rows`, or of another query that shares the
   /// entry.
   std::string by{};
-  /// The latest of that target that this process has applied: `Database::reasons_at` tells the reasons that
-  /// the log has there. Nothing: it had none, as a local flush has.
+  /// The latest of that target, or the latest flush, that this process has applied: `Database::reasons_at` tells the
+  /// reasons that the log has there. Nothing: it had none, as a local flush or a restart of the marks has none.
   std::optional<Position> position{};
   /// Since the first invalidation of anything that the entry does not include was applied here: it died no
   /// sooner. Nothing: nobody knows any more.

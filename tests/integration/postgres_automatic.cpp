@@ -182,6 +182,39 @@ TEST_CASE("postgres automatic: a table that is tracked under a writer misses non
   CHECK(price.fetch_one(std::int64_t{2}) == 11);
 }
 
+TEST_CASE("postgres automatic: what joins a table while that is tracked reports as well (case 14)",
+          "[automatic]") {
+  const PgShop shop;
+  shop.execute(
+      "create table part (id bigint, price float8) partition by range (id);"
+      "create table part_1 partition of part for values from (0) to (100);"
+      "create table part_2 (id bigint, price float8);"
+      "create table parent (id bigint primary key, price float8);"
+      "create table child (id bigint primary key, price float8)");
+  struct Joins {
+    std::string table;
+    std::string how;
+    std::string member;
+  };
+  for (const Joins& one :
+       {Joins{"part", "alter table part attach partition part_2 for values from (100) to (200)",
+              "part_2"},
+        Joins{"parent", "alter table child inherit parent", "child"}}) {
+    CAPTURE(one.how);
+    auto other = std::make_unique<OpenWrite>(shop, one.how);
+    TrackOptions options{.tables = {one.table}, .routes = {{"id"}}};
+    std::thread tracks([&] { track(shop, options); });
+    shop.await("select exists (select from pg_locks where not granted and relation = '" +
+               one.table + "'::regclass)");
+    other->work.commit();
+    tracks.join();
+    CHECK(postgres::check_tracking(shop.url(), {.tables = {one.table}}).empty());
+    shop.execute("delete from querymark.log");
+    shop.execute("insert into " + one.member + " values (150, 1)");
+    CHECK(logged(shop) == "rows public:" + one.table + ":id:150");
+  }
+}
+
 TEST_CASE("postgres automatic: writers go on while tables are tracked, again and again",
           "[automatic]") {
   const PgShop shop;

@@ -75,7 +75,8 @@ bool is_as_it_should_be(const TableFound& table, const TableFound::Member& membe
          function->second.source == report_source(head, change, firing);
 }
 
-// The next one: writers that still run call the functions of the one before.
+// The next one, so that no writer runs the function of another generation. (None could: dropping the triggers waits
+// for all who have written, and functions are dropped, never replaced. So nothing shows where a number comes again.)
 int next_generation(const TableFound& table) {
   int newest = 0;
   for (const auto& [name, function] : table.functions) {

@@ -128,6 +128,9 @@ TEST_CASE("upgrade: a new log counts its ids by its rows, and its newest row sta
   database.exec("delete from querymark_log where id = 3");
   database.exec("insert into querymark_log (namespace, kind, target) values ('s', 'tag', 'x')");
   CHECK(number(path, "select group_concat(id) = '3,4' from querymark_log"));
+  for (const char* id : {"9223372036854775807", "4611686018427387904", "0", "-1"})
+    CHECK_THROWS(database.exec("insert into querymark_log (id, namespace, kind, target) values (" +
+                               std::string(id) + ", 's', 'tag', 'x')"));
   // A program of a release that looks elsewhere for the highest id must not take what it finds for one.
   OldProgram old(path);
   const ResultSet state = old.query("log_state", {as_parameter(0)});

@@ -9,10 +9,12 @@ begin immediate;
 create table querymark_passing (id integer) strict;
 drop table querymark_passing;
 
--- As in 0002_identity.sql: the rows stay as they are.
+-- As in 0002_identity.sql: the rows stay as they are. Behind the highest id of all, which only who gives ids himself can
+-- put in, SQLite would take any that are free.
 pragma writable_schema = on;
 update sqlite_schema
-   set sql = replace(sql, 'integer primary key autoincrement', 'integer primary key')
+   set sql = replace(sql, 'integer primary key autoincrement',
+                     'integer primary key check (id between 1 and 4611686018427387903)')
  where type = 'table' and name = 'querymark_log'
    and not exists (select 1 from sqlite_sequence where name = 'querymark_log');
 insert into sqlite_schema (type, name, tbl_name, rootpage, sql)

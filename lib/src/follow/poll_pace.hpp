@@ -17,8 +17,7 @@ namespace querymark {
 /// A ring that brought nothing new was the echo of an own write, or of one that is nobody's business:
 /// the next is answered after a quarter of a millisecond, each further one after twice that, up to one
 /// millisecond. So a process that writes all the time does not look at the log, beside its writers, after
-/// each write. Whatever is new ends that, and so
-/// does a silence.
+/// each write. Whatever is new ends that, and so does a silence.
 ///
 /// Not thread-safe; no clock and no randomness of its own.
 class PollPace {

@@ -53,6 +53,7 @@ class Work {
   [[nodiscard]] std::vector<TableFound> tables(const TrackOptions& options, bool all,
                                                std::set<std::uint32_t>& named) {
     std::vector<std::uint32_t> oids;
+    oids.reserve(options.tables.size());
     for (const std::string& name : options.tables) oids.push_back(find(name));
     // From here on names mean the server's own.
     connection_.run(

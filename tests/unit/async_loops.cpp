@@ -60,9 +60,6 @@ class DoorExecutor {
   friend bool operator==(const DoorExecutor& one, const DoorExecutor& other) noexcept {
     return one.inner_ == other.inner_ && one.door_ == other.door_;
   }
-  friend bool operator!=(const DoorExecutor& one, const DoorExecutor& other) noexcept {
-    return !(one == other);
-  }
 
  private:
   asio::any_io_executor inner_;

@@ -42,7 +42,7 @@ void DatabaseOption::add_to(CLI::App& command, const std::string& what) {
 std::string DatabaseOption::url() const {
   if (const std::string url = trimmed(url_); !url.empty()) return url;
   if (!file_.empty()) return url_in_file(file_);
-  // NOLINT(concurrency-mt-unsafe): no threads yet
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no threads yet
   const char* variable = std::getenv("QUERYMARK_DB");
   if (variable == nullptr) variable = "";
   if (const std::string url = trimmed(variable); !url.empty()) return url;

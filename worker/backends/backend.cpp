@@ -97,9 +97,10 @@ Advice Backend::advise(const std::string& /*url*/, std::vector<SeenQuery> /*quer
   refuse_tracking(lacks());
 }
 
-std::shared_ptr<SharedTier> Backend::open_tier(const std::string& /*url*/,
-                                               std::shared_ptr<const SealingKeys> /*keys*/)
-    const {  // NOLINT(performance-unnecessary-value-param)
+std::shared_ptr<SharedTier> Backend::open_tier(
+    const std::string& /*url*/,
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep them
+    std::shared_ptr<const SealingKeys> /*keys*/) const {
   throw ConfigError(lacks());
 }
 

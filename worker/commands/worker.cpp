@@ -38,7 +38,7 @@ struct Options {
 
 // Those of the file that the environment names, if it names one.
 FeedKeys keys_of_environment() {
-  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
   const char* file = std::getenv("QUERYMARK_FEED_KEYS");
   return file == nullptr || *file == '\0' ? FeedKeys{} : FeedKeys::in_file(file);
 }

@@ -31,24 +31,22 @@ PollPace::PollPace(nanoseconds interval, nanoseconds max_lag) noexcept
 
 void PollPace::after(Polled outcome) noexcept {
   const bool failed_before = std::exchange(failing_, outcome == Polled::failed);
+  if (outcome == Polled::rung_in_vain)
+    held_back_ = std::clamp(2 * held_back_, kFirstHeldBack, kLongestHeldBack);
+  else if (outcome != Polled::failed)
+    held_back_ = nanoseconds(0);
   switch (outcome) {
     case Polled::failed:
       pause_ = failed_before ? doubled(pause_, longest_after_failure_) : longest_;
       break;
     case Polled::unannounced_rows:
       pause_ = shortest_;
-      held_back_ = nanoseconds(0);
       break;
     case Polled::nothing:
-      held_back_ = nanoseconds(0);
       pause_ = failed_before ? longest_ : doubled(pause_, longest_);
       break;
     case Polled::rung:
-      held_back_ = nanoseconds(0);
-      if (failed_before) pause_ = longest_;
-      break;
     case Polled::rung_in_vain:
-      held_back_ = std::clamp(2 * held_back_, kFirstHeldBack, kLongestHeldBack);
       if (failed_before) pause_ = longest_;
       break;
   }

@@ -2,8 +2,8 @@
 -- temporary table of that name would come first.
 
 -- The newest row stays, so its id is the highest that was ever given out; where an earlier release has emptied the
--- log, the floor is one more. (Whoever takes it away by hand, where no trigger keeps it, has rewound the file.) ?1 is the id of the reader's cursor: its row must still have the witness that the
--- reader saw, or the file was rewound.
+-- log, the floor is one more. (Whoever takes it away by hand, where no trigger keeps it, has rewound the file.) ?1 is
+-- the id of the reader's cursor: its row must still have the witness that the reader saw, or the file was rewound.
 -- name: log_state
 select m.epoch as epoch, m.floor as floor, max(coalesce(l.id, 0), m.floor - 1) as last,
        case when m.definitions is not null

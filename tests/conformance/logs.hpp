@@ -75,13 +75,7 @@ struct SqliteLog {
     shop.execute("update querymark_meta set floor = " + std::to_string(floor.value));
     shop.execute("delete from querymark_log where id < " + std::to_string(floor.value));
   }
-  void lose_history() {
-    shop.execute(
-        "begin immediate; drop trigger querymark_log_newest; delete from querymark_log; "
-        "create trigger querymark_log_newest before delete on querymark_log "
-        "when old.id = (select max(id) from querymark_log) begin select raise(ignore); end; "
-        "commit");
-  }
+  void lose_history() { shop.lose_log(); }
 };
 
 #ifdef QUERYMARK_TEST_POSTGRES

@@ -62,6 +62,12 @@ class OldProgram {
   sqlite::Connection connection_;
 };
 
+Rows<double> price_of_tea(sqlite::Database& database) {
+  return database.query("select price from product where id = 1")
+      .tag(entity("product", 1))
+      .fetch_as<double>();
+}
+
 void make_schema_1(const std::string& path) {
   const std::span<const Migration> all(sqlite::sql::kMigrations);
   sqlite::Connection connection(path, sqlite::Connection::Use::write, {.create = true});
@@ -154,11 +160,7 @@ TEST_CASE("upgrade: a log that was used counts its ids as before, until it is fi
   CHECK(sqlite::migrate(path).unfinished);
   Cache cache({.memory_bytes = 64U << 20U});
   sqlite::Database now(path, cache, Process::quick());
-  const auto price = [&] {
-    return now.query("select price from product where id = 1")
-        .tag(entity("product", 1))
-        .fetch_as<double>();
-  };
+  const auto price = [&] { return price_of_tea(now); };
   CHECK(only(price()) == 2.5);
   CHECK(price().outcome().is_hit());
   const auto last_as_old = [&] {
@@ -325,11 +327,7 @@ TEST_CASE("upgrade: a program of schema 1 that runs on writes, reads and drains 
 
   Cache cache({.memory_bytes = 64U << 20U});
   sqlite::Database now(path, cache, Process::quick());
-  const auto price = [&] {
-    return now.query("select price from product where id = 1")
-        .tag(entity("product", 1))
-        .fetch_as<double>();
-  };
+  const auto price = [&] { return price_of_tea(now); };
   CHECK(old.epoch() == epoch);  // it goes on in its history
   CHECK(now.source().marks().cursor().epoch.hex() == epoch);
   CHECK(only(price()) == 2.5);

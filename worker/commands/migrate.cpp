@@ -25,8 +25,7 @@ struct Options {
 
 constexpr const char* kUnfinished =
     "ids of the log are still counted apart, for programs of earlier releases: each write takes a "
-    "page "
-    "more; once none of them runs: querymark migrate --finish\n";
+    "page more; once none of them runs: querymark migrate --finish\n";
 
 ExitCode tell_newer(const Options& options, const SchemaError& newer) {
   if (options.json)

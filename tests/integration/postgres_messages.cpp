@@ -101,11 +101,11 @@ TEST_CASE(
   CHECK_THAT(wrote, Contains("42501") && Contains("querymark_writer"));
   postgres::Log log(shop.server().url(shop.name(), "reader"), "shop");
   CHECK_THAT(message_of([&] { static_cast<void>(log.claims()->claim("edge", "me", 30s)); }),
-             Contains("grant querymark_worker to the worker's role"));
+             Contains("the worker and operators need querymark_worker"));
   CHECK_THAT(message_of([&] {
                static_cast<void>(log.deliveries()->forgive({.consumer = "edge"}, "down"));
              }),
-             Contains("grant querymark_worker to the worker's role"));
+             Contains("the worker and operators need querymark_worker"));
 }
 
 TEST_CASE("postgres messages: COPY in a write is refused at once, with its text", "[messages]") {

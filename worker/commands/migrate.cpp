@@ -23,9 +23,11 @@ struct Options {
   bool json = false;
 };
 
-constexpr const char* kUnfinished =
-    "ids of the log are still counted apart, for programs of earlier releases: each write takes a "
-    "page more; once none of them runs: querymark migrate --finish\n";
+std::string text_of_unfinished(const MigrationReport& report) {
+  return report.unfinished.empty()
+             ? ""
+             : report.unfinished + "; once none of them runs: querymark migrate --finish\n";
+}
 
 ExitCode tell_newer(const Options& options, const SchemaError& newer) {
   if (options.json)
@@ -43,10 +45,10 @@ ExitCode tell_schema(const Options& options, const std::string& url) {
               {"schema", report.from},
               {"needed", report.to},
               {"pending", report.applied},
-              {"unfinished", report.unfinished}});
+              {"unfinished", !report.unfinished.empty()}});
   else if (report.applied.empty())
     say(fmt::format("{} is at schema {}, which this program needs\n{}", label, report.to,
-                    report.unfinished ? kUnfinished : ""));
+                    text_of_unfinished(report)));
   else
     say(fmt::format("{} is at schema {}; this program needs {}: run querymark migrate\n", label,
                     report.from, report.to));
@@ -66,9 +68,9 @@ ExitCode run(const Options& options) {
   if (options.status) return tell_status(options, url);
   const Backend& backend = backend_of_log(url);
   const auto [label, report] = backend.migrate(url, options.dry_run);
-  const bool finished =
-      options.finish && report.unfinished && backend.finish_migration(url, options.dry_run);
-  const bool unfinished = report.unfinished && (!finished || options.dry_run);
+  const bool finished = options.finish && !report.unfinished.empty() &&
+                        backend.finish_migration(url, options.dry_run);
+  const bool unfinished = !report.unfinished.empty() && (!finished || options.dry_run);
   if (options.json) {
     say_json({{"database", label},
               {"from", report.from},
@@ -89,10 +91,10 @@ ExitCode run(const Options& options) {
     say(fmt::format("{}: schema {} -> {}{}\n", label, report.from, report.to,
                     options.dry_run ? " (dry run: nothing was changed)" : ""));
   if (finished)
-    say(options.dry_run ? "would finish: ids of the log would not be counted apart any more\n"
-                        : "finished: ids of the log are not counted apart any more\n");
+    say(options.dry_run ? "would finish: nothing would be kept for programs of earlier releases\n"
+                        : "finished: nothing is kept for programs of earlier releases any more\n");
   else if (unfinished)
-    say(kUnfinished);
+    say(text_of_unfinished(report));
   return kSuccess;
 }
 

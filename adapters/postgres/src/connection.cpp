@@ -112,7 +112,9 @@ void Connection::fail(const Call& call, const PGresult* result) {
   if (complaint.state.empty() && !open()) complaint.state = "08006";
   complaint.message = url_.scrub(complaint.message);
   const std::string_view own = call.own != nullptr ? call.own : "";
-  const bool workers = own.starts_with("consumer") || own.starts_with("deliver");
+  constexpr std::array kWorkers{"consumer", "deliver", "inspect", "prune", "record", "horizon"};
+  const bool workers =
+      std::ranges::any_of(kWorkers, [&](const char* some) { return own.starts_with(some); });
   const bool callers = !call.sql.empty() && call.sql.find("querymark.") == std::string_view::npos;
   raise(what(call), std::move(complaint), open(),
         workers   ? Whose::workers

@@ -12,7 +12,8 @@ bool names_querymark(std::string_view message) noexcept {
 }
 
 std::string_view advice_on_rights(std::string_view message, Whose whose) {
-  if (whose == Whose::workers) return "; grant querymark_worker to the worker's role";
+  if (whose == Whose::workers)
+    return "; the worker and operators need querymark_worker: grant it to the role";
   if (whose == Whose::ours || names_querymark(message))
     return "; an application's role needs querymark_subscriber to read and querymark_writer to "
            "write (grant them to it), and its rights on your own tables";

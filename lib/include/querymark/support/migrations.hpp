@@ -17,8 +17,9 @@ struct MigrationReport {
   std::vector<std::string> applied;  ///< Files, in order.
   /// What the database had to say: rights that it did not grant.
   std::vector<std::string> notices;
-  /// Something is kept as it was for programs of earlier releases, until it is told that none runs.
-  bool unfinished = false;
+  /// What is kept as it was for programs of earlier releases, and what that costs, until it is told
+  /// that none of them runs. Empty: nothing.
+  std::string unfinished;
 };
 
 /// How a dialect runs migrations. Each call may block and throws Error.

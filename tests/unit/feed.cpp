@@ -245,6 +245,46 @@ TEST_CASE(
   CHECK_FALSE(late.as_of);
 }
 
+TEST_CASE("feed: an answer that is older than the entry into an epoch does not lead out of it",
+          "[feed]") {
+  ManualClock clock;
+  Standing standing(Snapshot::upto({5}));
+  const auto of_epoch = [](Epoch epoch, Nonce answered) {
+    Certificate made = certificate({}, Snapshot::upto({2}), {}, {answered});
+    made.upto.epoch = epoch;
+    return made;
+  };
+  const Epoch second{3, 4};
+  const Epoch third{5, 6};
+  // The second answers first, and is lost until an older dump of the server comes back.
+  const Nonce first = standing.follower.ask(clock.now());
+  clock.advance(1s);
+  const Nonce next = standing.follower.ask(clock.now());
+  // Both by whoever was slow to look at the database, or to write: in the order of the questions, and not.
+  for (const Nonce lost : {first, next}) {
+    CAPTURE(lost == first);
+    Standing other = standing;
+    const Nonce known = lost == first ? next : first;
+    CHECK(other.take({of_epoch(third, known)}).upto->epoch == third);
+    const FeedTaken late = other.take({of_epoch(second, lost)});
+    CHECK(late.status == TailStatus::ok);
+    CHECK(late.upto->epoch == third);
+    CHECK_FALSE(late.as_of);
+    // Whoever is asked from here on knows better.
+    const Nonce since = other.follower.ask(clock.now());
+    CHECK(other.take({of_epoch({7, 8}, since)}).status == TailStatus::history_changed);
+  }
+  // In one page, too; and after a first entry.
+  const FeedTaken both = standing.take({of_epoch(third, next), of_epoch(second, first)});
+  CHECK(both.upto->epoch == third);
+  FeedFollower fresh(kShop);
+  const Nonce one = fresh.ask(clock.now());
+  const Nonce two = fresh.ask(clock.now());
+  const FeedTaken began =
+      fresh.take(std::nullopt, page_of({of_epoch(third, two), of_epoch(second, one)}));
+  CHECK(began.upto->epoch == third);
+}
+
 TEST_CASE("feed: what others have invalidated with one's own write in between is not passed over",
           "[feed]") {
   // 6 is another's and commits after 7, which is one's own; the worker hands on both at once.

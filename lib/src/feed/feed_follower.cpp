@@ -17,15 +17,21 @@ constexpr std::size_t kMostLeft = 1000;
 
 Nonce FeedFollower::ask(MonotonicTime now) {
   const Nonce nonce{random_u64()};
-  asked_.emplace_back(nonce, now);
+  asked_.push_back({.nonce = nonce, .asked = now});
   if (asked_.size() > kMostAsked) asked_.pop_front();
   return nonce;
 }
 
-std::optional<MonotonicTime> FeedFollower::answered(const Certificate& certificate) const {
-  for (const auto& [nonce, asked] : std::views::reverse(asked_))
-    if (std::ranges::find(certificate.answers, nonce) != certificate.answers.end()) return asked;
-  return std::nullopt;
+// The last of them.
+const FeedFollower::Question* FeedFollower::answered(const Certificate& certificate) const {
+  for (const Question& question : std::views::reverse(asked_))
+    if (std::ranges::find(certificate.answers, question.nonce) != certificate.answers.end())
+      return &question;
+  return nullptr;
+}
+
+void FeedFollower::enter() noexcept {
+  for (Question& question : asked_) question.since_entry = false;
 }
 
 bool FeedFollower::has_left(const Epoch& epoch) const {
@@ -46,7 +52,7 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
   }
   const Cursor& upto = certificate->upto;
   if (has_left(upto.epoch)) return;
-  const auto answer = answered(*certificate);
+  const Question* const answer = answered(*certificate);
   bool begins = !taken.upto;
   const auto begin_at = [&](TailStatus status) {
     if (taken.status != TailStatus::history_changed) taken.status = status;
@@ -55,13 +61,15 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
     begins = true;
   };
   if (!taken.upto || taken.upto->epoch != upto.epoch) {
-    if (!answer) return;
+    if (answer == nullptr) return;
     if (taken.upto) {
+      if (!answer->since_entry) return;
       leave(taken.upto->epoch);
       begin_at(TailStatus::history_changed);
     } else {
       taken.upto = upto;
     }
+    enter();
   } else if (taken.upto->snapshot.contains(upto.snapshot)) {
     // known already
   } else if (certificate->untold && taken.upto->snapshot.contains(certificate->from)) {
@@ -80,7 +88,7 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
     begin_at(TailStatus::pruned);
     place_.clear();  // entries may have got earlier places than those that were lost
   }
-  if (answer) taken.as_of = std::max(taken.as_of.value_or(*answer), *answer);
+  if (answer != nullptr) taken.as_of = std::max(taken.as_of.value_or(answer->asked), answer->asked);
   if (!begins) return;
   began_ = std::move(certificate);
   beginning_ = true;

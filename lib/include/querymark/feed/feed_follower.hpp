@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "querymark/feed/certificate.hpp"
@@ -26,8 +25,10 @@ struct FeedTaken {
 ///
 ///   of another feed, no certificate        nothing
 ///   of an epoch that was left              nothing
-///   of another epoch than the cursor's     begin there, if it answers a question of one's own:
-///                                          only a worker that lives can do that
+///   of another epoch than the cursor's     begin there, if it answers a question of one's own that was
+///                                          asked since the cursor's was entered: who answered has seen
+///                                          the database after it was in that epoch, to which it has
+///                                          not come back; an older answer may be from before
 ///   upto covered by the cursor             known already
 ///   from covered by the cursor             apply, stand at upto; what is not told: begin anew there
 ///   else a gap: something was lost         begin anew at upto
@@ -60,7 +61,14 @@ class FeedFollower {
 
  private:
   void take_one(FeedTaken& taken, std::string_view bytes);
-  [[nodiscard]] std::optional<MonotonicTime> answered(const Certificate& certificate) const;
+  struct Question {
+    Nonce nonce;
+    MonotonicTime asked;
+    bool since_entry = true;  // after the epoch was entered in which it stands now
+  };
+
+  [[nodiscard]] const Question* answered(const Certificate& certificate) const;
+  void enter() noexcept;
   [[nodiscard]] bool has_left(const Epoch& epoch) const;
   void leave(const Epoch& epoch);
 
@@ -68,7 +76,7 @@ class FeedFollower {
   FeedPlace place_;
   std::optional<Certificate> began_;
   bool beginning_ = false;
-  std::deque<std::pair<Nonce, MonotonicTime>> asked_;  // oldest first
+  std::deque<Question> asked_;  // oldest first
   std::deque<Epoch> left_;
   std::uint64_t gaps_ = 0;
   std::uint64_t foreign_ = 0;

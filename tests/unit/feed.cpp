@@ -305,6 +305,27 @@ TEST_CASE("feed: what others have invalidated with one's own write in between is
   CHECK_FALSE(marks.unchanged_since(loaded, {&id, 1}));
 }
 
+TEST_CASE(
+    "feed: a read that must be current is not content with an earlier answer of the same moment",
+    "[feed]") {
+  ManualClock clock;  // stands
+  const auto server = std::make_shared<MemoryFeed>();
+  MemoryOutbox outbox("shop");
+  FeedApplier applier("redis", std::make_unique<FeedRelay>(kShop, *server));
+  Worker worker(WorkerLog{outbox, outbox, outbox}, applier);
+  server->on_await = [&] { static_cast<void>(worker.run_once()); };
+  FeedLog log(kShop, server->reader(kShop), {.clock = &clock});
+  const Cursor began = log.now();
+  // Asked, and answered before the write; the answer is read after it.
+  static_cast<void>(log.read({.from = began}));
+  static_cast<void>(worker.run_once());
+  IntentBatch intents;
+  intents.add(tag("written"));
+  const Position written = outbox.append(intents).position;
+  const TailPage page = log.read({.from = began, .current = true});
+  CHECK(page.upto.snapshot.covers(written));
+}
+
 TEST_CASE("feed: connections to an old history are let go before another is reported", "[feed]") {
   const auto server = std::make_shared<MemoryFeed>();
   MemoryOutbox outbox("shop");

@@ -17,7 +17,7 @@ constexpr std::size_t kMostLeft = 1000;
 
 Nonce FeedFollower::ask(MonotonicTime now) {
   const Nonce nonce{random_u64()};
-  asked_.push_back({.nonce = nonce, .asked = now});
+  asked_.push_back({.nonce = nonce, .asked = now, .number = ++questions_});
   if (asked_.size() > kMostAsked) asked_.pop_front();
   return nonce;
 }
@@ -88,7 +88,10 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
     begin_at(TailStatus::pruned);
     place_.clear();  // entries may have got earlier places than those that were lost
   }
-  if (answer != nullptr) taken.as_of = std::max(taken.as_of.value_or(answer->asked), answer->asked);
+  if (answer != nullptr) {
+    taken.as_of = std::max(taken.as_of.value_or(answer->asked), answer->asked);
+    taken.answered = std::max(taken.answered, answer->number);
+  }
   if (!begins) return;
   began_ = std::move(certificate);
   beginning_ = true;

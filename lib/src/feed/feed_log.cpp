@@ -57,6 +57,7 @@ void FeedLog::add_page(FeedTaken& sum, std::optional<FeedAsk> ask, bool urgent) 
       sum.rows.clear();
     sum.upto = std::move(taken.upto);
     if (taken.as_of) sum.as_of = std::max(sum.as_of.value_or(*taken.as_of), *taken.as_of);
+    sum.answered = std::max(sum.answered, taken.answered);
   }
 }
 
@@ -70,8 +71,10 @@ FeedTaken FeedLog::follow(const std::optional<Cursor>& from, bool current) {
     return sum;
   }
   const auto deadline = std::chrono::steady_clock::now() + options_.answer_timeout;
-  add_page(sum, new_ask(from, began), true);
-  for (nanoseconds pause = kFirstPause; !sum.as_of || *sum.as_of < began;) {
+  const FeedAsk ask = new_ask(from, began);
+  const std::uint64_t asked = follower_.questions();
+  add_page(sum, ask, true);
+  for (nanoseconds pause = kFirstPause; sum.answered < asked;) {
     if (std::chrono::steady_clock::now() >= deadline)
       throw Error("no worker hands on the log: none has answered in time",
                   {.retryable = true, .native_code = "unanswered"});

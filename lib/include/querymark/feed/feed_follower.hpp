@@ -19,6 +19,9 @@ struct FeedTaken {
   std::optional<Cursor> upto;
   /// What was committed before this is included. Nothing: the page answers no question.
   std::optional<MonotonicTime> as_of;
+  /// The last question that it answers, of those that were asked, from 1. What was committed before that
+  /// one is included, also what was committed at the same moment by the clock.
+  std::uint64_t answered = 0;
 };
 
 /// Decides what certificates are to a follower, whatever order or history they come in:
@@ -40,6 +43,8 @@ class FeedFollower {
 
   /// A new question, asked now.
   [[nodiscard]] Nonce ask(MonotonicTime now);
+  /// So many questions were asked: the number of the last.
+  [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
   /// Takes what was read from `place()` on, by somebody who stands at `cursor`. Nothing is
   /// remembered of what it returns: the next call's cursor tells what was applied.
   [[nodiscard]] FeedTaken take(const std::optional<Cursor>& cursor, const FeedPage& page);
@@ -64,6 +69,7 @@ class FeedFollower {
   struct Question {
     Nonce nonce;
     MonotonicTime asked;
+    std::uint64_t number = 0;
     bool since_entry = true;  // after the epoch was entered in which it stands now
   };
 
@@ -77,6 +83,7 @@ class FeedFollower {
   std::optional<Certificate> began_;
   bool beginning_ = false;
   std::deque<Question> asked_;  // oldest first
+  std::uint64_t questions_ = 0;
   std::deque<Epoch> left_;
   std::uint64_t gaps_ = 0;
   std::uint64_t foreign_ = 0;

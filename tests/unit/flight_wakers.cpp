@@ -1,6 +1,8 @@
 #include <atomic>
 #include <barrier>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <semaphore>
 #include <thread>
 
 #include "unit/flight_fixture.hpp"
@@ -202,6 +204,45 @@ TEST_CASE("flight wakers: a waker that is being called keeps its waiter from lea
     CHECK_FALSE(gate.left_during_call);
     CHECK(f.table.size() == 0);
   }
+}
+
+TEST_CASE("flight wakers: who was woken by the end does not wait until all others are",
+          "[flight]") {
+  // The second to be woken holds up whoever wakes until the first has left.
+  struct Holding final : FlightWaker {
+    std::binary_semaphore first_left{0};
+    bool in_time = false;
+    void wake() noexcept override { in_time = first_left.try_acquire_for(std::chrono::minutes(1)); }
+  };
+  const bool fails = GENERATE(false, true);
+  FlightFixture f;
+  Bell told;
+  Holding holding;
+  std::optional<FlightEntry> first(f.enter());
+  std::optional<FlightEntry> second(f.enter_elsewhere());
+  std::optional<FlightEntry> third(f.enter_elsewhere());
+  REQUIRE_FALSE(waiter(*second).take(&told));
+  REQUIRE_FALSE(waiter(*third).take(&holding));
+  bool found = false;
+  bool failed = false;
+  {
+    std::jthread looks([&] {
+      while (!told.let_go) std::this_thread::yield();
+      const std::optional<FlightResult> result = waiter(*second).take(&told);
+      found = result.has_value();
+      failed = found && std::holds_alternative<std::exception_ptr>(*result);
+      second.reset();
+      holding.first_left.release();
+    });
+    if (fails)
+      leader(*first).fail(std::make_exception_ptr(1));
+    else
+      leader(*first).complete(f.value(5));
+  }
+  CHECK(found);
+  CHECK(failed == fails);
+  CHECK(holding.in_time);
+  CHECK(waiter(*third).take(nullptr));
 }
 
 TEST_CASE("flight wakers: loads of two tables don't know of each other, their callers do",

@@ -22,7 +22,9 @@
 // (another took the lead) looks, finds the flight loading, and sleeps again.
 //
 // Wakers are called under the flight's mutex. So a waiter that has left, which takes that mutex,
-// will not be called any more, and what it was to be woken with may go.
+// will not be called any more, and what it was to be woken with may go. Only whoever the end of a flight
+// has let go, after its waker has returned, looks and leaves without the mutex: what came of the flight
+// stands fast by then, and a thousand threads that were woken need not queue for what their waker holds.
 //
 // A flight without waiters is removed from the table, and from the queue, instead of being abandoned to
 // nobody. A flight is in the table from its birth until it ends, unless a newer one has replaced it;
@@ -67,7 +69,11 @@ void Flight::wake_one() noexcept {
 }
 
 void Flight::wake_all() noexcept {
-  while (!wakers_.empty()) wake_one();
+  while (!wakers_.empty()) {
+    FlightWaker& waker = wakers_.front();
+    wake_one();
+    waker.let_go.store(true, std::memory_order_release);
+  }
 }
 
 FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
@@ -222,6 +228,12 @@ FlightLeader::~FlightLeader() {
 }
 
 std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
+  if (waker_ != nullptr && waker_->let_go.load(std::memory_order_acquire)) {
+    waker_ = nullptr;
+    FlightResult result = outcome();
+    flight_.reset();
+    return result;
+  }
   MutexLock lock(flight_->mutex_);
   take_back_waker();
   std::optional<FlightResult> result;
@@ -229,13 +241,13 @@ std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
     case Flight::State::queued:
     case Flight::State::loading:
       waker_ = waker;
-      if (waker != nullptr) flight_->wakers_.push_back(*waker);
+      if (waker == nullptr) return result;
+      waker->let_go.store(false, std::memory_order_relaxed);
+      flight_->wakers_.push_back(*waker);
       return result;
     case Flight::State::done:
-      result.emplace(flight_->value_);
-      break;
     case Flight::State::failed:
-      result.emplace(flight_->error_);
+      result.emplace(outcome());
       break;
     case Flight::State::abandoned: {
       const Stamp stamp = marks_->begin_load();
@@ -250,6 +262,11 @@ std::optional<FlightResult> FlightWaiter::take(FlightWaker* waker) {
   lock.unlock();
   flight_.reset();
   return result;
+}
+
+FlightResult FlightWaiter::outcome() const {
+  if (flight_->state_ == Flight::State::failed) return flight_->error_;
+  return flight_->value_;
 }
 
 void FlightWaiter::take_back_waker() noexcept {

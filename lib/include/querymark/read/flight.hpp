@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <exception>
@@ -37,6 +38,8 @@ class FlightWaker : public boost::intrusive::list_base_hook<> {
   /// under the flight's lock: it notes or posts that a look is due, and returns. It must neither
   /// look itself, nor let go of the waiter, nor block on a thread that does either.
   virtual void wake() noexcept = 0;
+  /// The flights' own: the flight has ended, and has called this one, which it touches no more.
+  std::atomic<bool> let_go{false};
 
  protected:
   ~FlightWaker() = default;
@@ -137,6 +140,8 @@ class FlightWaiter {
         caller_(caller),
         first_(first) {}
   void take_back_waker() noexcept QUERYMARK_REQUIRES(flight_->mutex_);
+  // Of a flight that has ended, which nobody changes any more.
+  [[nodiscard]] FlightResult outcome() const QUERYMARK_UNCHECKED;
 
   FlightTable* table_;
   const Marks* marks_;

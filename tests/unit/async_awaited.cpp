@@ -448,3 +448,69 @@ TEST_CASE("awaited: a permit to load comes back with the load's end, and with it
   CHECK(f.loads == 2);
   CHECK(source.flights().size() == 0);
 }
+
+TEST_CASE("awaited: a load that throws ends its flight for all who wait, and gives its permit back",
+          "[async]") {
+  Values f;
+  Source source(f.cache, {.mark_cells = 1024, .load_budget = {.loads = 1}});
+  source.marks().trust_until(MonotonicTime::max());
+  Named values{source};
+  const bool suspends = GENERATE(false, true);
+  const auto fails = [&]() -> asio::awaitable<int> {
+    ++f.loads;
+    if (suspends) co_await f.gate.pass();
+    throw std::out_of_range("no such value");
+  };
+  Told leads;
+  Told waits;
+  Told other;
+  const auto ask = [&](std::string_view name, auto load, Told& told) {
+    async_get_or_load<int>(values, name, f.options, load,
+                           asio::bind_executor(f.io, told.as_handler()));
+  };
+  ask("a", fails, leads);
+  ask("a", fails, waits);
+  ask("b", [&]() -> asio::awaitable<int> { co_return 3; }, other);
+  f.poll();
+  f.gate.open();
+  f.poll();
+  CHECK(leads.message() == "no such value");
+  CHECK(waits.message() == "no such value");
+  CHECK(f.loads == 1);
+  CHECK(**other.result == 3);
+  CHECK(source.flights().size() == 0);
+  CHECK(source.flights().queued() == 0);
+  Told after;
+  ask("a", [&]() -> asio::awaitable<int> { co_return 4; }, after);
+  f.poll();
+  CHECK(after.result->outcome().status == ReadStatus::miss);
+  CHECK(**after.result == 4);
+}
+
+TEST_CASE(
+    "awaited: who is told of a load's end is no part of the load, not of one that ends at once",
+    "[async]") {
+  Values f;
+  const bool suspends = GENERATE(false, true);
+  bool called = false;
+  bool inside = true;
+  const auto load = [&]() -> asio::awaitable<int> {
+    CHECK(LeadingScope::active());
+    if (suspends) co_await f.gate.pass();
+    CHECK(LeadingScope::active());
+    co_return 7;
+  };
+  asio::post(f.io, [&] {
+    async_get_or_load<int>(f.cache, "n", f.options, load,
+                           asio::bind_executor(f.io, [&](const std::exception_ptr&, const Value&) {
+                             called = true;
+                             inside = LeadingScope::active();
+                           }));
+    CHECK_FALSE(called);
+  });
+  f.poll();
+  f.gate.open();
+  f.poll();
+  CHECK(called);
+  CHECK_FALSE(inside);
+}

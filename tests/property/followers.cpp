@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "property/follower_world.hpp"
 #include "property/random.hpp"
@@ -269,10 +270,11 @@ class World {
         arrive_late();
         break;
       case 0:
-        dump_ = feed_.kept(kName);
+        dumps_.push_back(feed_.kept(kName));
+        if (dumps_.size() > 6) dumps_.erase(dumps_.begin());
         break;
       case 1:  // an older dump
-        if (dump_) feed_.put_back(kName, *dump_);
+        if (!dumps_.empty()) feed_.put_back(kName, some_dump());
         break;
       case 2: {  // a failover that loses the last entries
         MemoryFeed::Kept kept = feed_.kept(kName);
@@ -295,8 +297,8 @@ class World {
       case 9: {  // a bucket is evicted, or older than the others
         MemoryFeed::Kept kept = feed_.kept(kName);
         MemoryFeed::Kept::Bucket& bucket = kept.buckets[choices_.below(3)];
-        const bool older = dump_ && choices_.one_in(2);
-        bucket = older ? dump_->buckets[choices_.below(3)] : MemoryFeed::Kept::Bucket{};
+        const bool older = !dumps_.empty() && choices_.one_in(2);
+        bucket = older ? some_dump().buckets[choices_.below(3)] : MemoryFeed::Kept::Bucket{};
         feed_.put_back(kName, std::move(kept));
         break;
       }
@@ -313,6 +315,7 @@ class World {
         clock_.advance(std::chrono::milliseconds(choices_.below(700)));
     }
   }
+  const MemoryFeed::Kept& some_dump() { return dumps_[choices_.below(dumps_.size())]; }
   void crash() {
     database_.crash(choices_.below(6));
     ++tally_.epochs;
@@ -468,7 +471,7 @@ class World {
   SilentDoorbell doorbell_;
   std::array<Running, kWorkers> workers_;
   std::array<Follower, kFollowers> followers_;
-  std::optional<MemoryFeed::Kept> dump_;
+  std::vector<MemoryFeed::Kept> dumps_;
   std::vector<std::string> late_;
   std::map<std::size_t, SharedEntry> shared_;
   std::vector<std::pair<MonotonicTime, Versions>> history_;

@@ -177,6 +177,141 @@ TEST_CASE("postgres analysis: a tracked table's rows are named by what its trigg
   CHECK_THAT(analysing.of("select name from product").why, Catch::Contains("definitions"));
 }
 
+TEST_CASE("postgres analysis: what is known goes as far as each rule lets it, and no further",
+          "[analysis]") {
+  Analysing analysing;
+  analysing.shop.execute(
+      "create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+      "create table a (id int primary key, k int, t text, c text collate ci);"
+      "create table b (like a including all); create table c (like a including all);");
+  postgres::track(analysing.shop.url(),
+                  {.tables = {"a", "b", "c"}, .routes = {{"id"}, {"k"}, {"t"}}});
+  // "a k=$1, b any": each appearance in its order, by which column, or any row of it.
+  const auto of = [&analysing](const std::string& sql) {
+    const Analysis analysis = analysing.of(sql);
+    CHECK(analysis.why == "");
+    std::string text;
+    for (const Occurrence& one : analysis.occurrences) {
+      text.append(text.empty() ? "" : ", ").append(one.relation.substr(one.relation.find(':') + 1));
+      text.append(one.route.empty() ? " any" : " " + one.route);
+    }
+    return text;
+  };
+  struct Case {
+    const char* sql;
+    const char* known;
+  };
+  const std::vector<Case> cases{
+      // ON holds for what it can't let be missing.
+      {"from a join b on b.k = a.k and a.k = $1", "a k, b k"},
+      {"from a left join b on b.k = a.k and a.k = $1", "a any, b k"},
+      {"from a left join b on b.k = $1", "a any, b k"},
+      {"from a right join b on b.k = a.k and b.k = $1", "a k, b any"},
+      {"from a full join b on b.k = a.k and a.k = $1", "a any, b any"},
+      {"from a full join b on b.k = a.k where a.k = $1", "a k, b any"},
+      {"from (a left join c s on a.k = $1) join b on b.k = a.k", "a any, c any, b any"},
+      {"from (a right join c s on s.k = $1) join b on b.k = s.k", "a any, c any, b any"},
+      {"from (a join c s on a.k = $1) join b on b.k = a.k", "a k, c any, b k"},
+      {"from b left join (a join c on a.k = c.k) on c.k = $1", "b any, a k, c k"},
+      // Sublinks: of WHERE and of what is selected, not of ON.
+      {"from a where k = $1 and exists (select from c where c.k = a.k)", "a k, c k"},
+      {"from a where k = $1 and not exists (select from c where c.k = a.k)", "a k, c k"},
+      {"from a where k = $1 and id in (select c.id from c where c.k = a.k)", "a k, c k"},
+      {"from a where k = $1 and (id = 2 or exists (select from c where c.k = a.k))", "a k, c k"},
+      {", (select count(*) from c where c.k = a.k) from a where k = $1", "a k, c k"},
+      {"from a join b on b.k = a.k and exists (select from c where c.k = a.k) where a.k = $1",
+       "a k, b k, c any"},
+      {"from a group by k having exists (select from c where c.k = $1)", "a any, c k"},
+      {"from a where k = $1 group by k having exists (select from c where c.k = a.k)",
+       "a k, c any"},
+      {", (select count(*) from c where c.k = a.k) from a where k = $1 group by k", "a k, c k"},
+      {", (select count(*) from c where c.k = a.k) from a where k = $1 "
+       "group by grouping sets ((k), ())",
+       "a k, c any"},
+      // Through a bare column of a derived table alone, and past what looks at no other row.
+      {"from (select k from a) d where d.k = $1", "a k"},
+      {"from (select distinct k from a) d where d.k = $1", "a k"},
+      {"from (select k from a order by t) d where d.k = $1", "a k"},
+      {"from (select k, count(*) from a group by k) d where d.k = $1", "a k"},
+      {"from (select k + 0 as k from a) d where d.k = $1", "a any"},
+      {"from (select max(k) as k from a) d where d.k = $1", "a any"},
+      {"from (select max(k) as k from a group by t) d where d.k = $1", "a any"},
+      {"from (select id, k from a group by id) d where d.k = $1", "a any"},
+      {"from (select k from a order by id limit 5) d where d.k = $1", "a any"},
+      {"from (select k from a order by id offset 1) d where d.k = $1", "a any"},
+      {"from (select k, count(*) over () from a) d where d.k = $1", "a any"},
+      {"from (select distinct on (id) k from a) d where d.k = $1", "a any"},
+      {"from (select k, generate_series(1, 2) from a) d where d.k = $1", "a any"},
+      {"from (select k from a group by grouping sets ((k), ())) d where d.k = $1", "a any"},
+      {"from (select k from a group by rollup (k)) d where d.k = $1", "a any"},
+      {"from (select k from a union all select k from b) d where d.k = $1", "a any, b any"},
+      {"from (select k from a where k = $1 except select k from b) d where d.k = $1", "a k, b any"},
+      {"from b, lateral (select k from a) d where d.k = $1", "b any, a any"},
+      {"from b, lateral (select from a where a.k = b.k) d where b.k = $1", "b k, a any"},
+      {"from b, lateral (select from a where a.k = $1) d", "b any, a k"},
+      {"from (select from a where k = $1 order by id limit 5) d", "a k"},
+      // Conditions that say of a column that it is one of some values, whatever else holds.
+      {"from a where k = $1 and t > 'x' order by id limit 1", "a k"},
+      {"from a where $1 = k", "a k"},
+      {"from a where (k, t) = ($1, 'x')", "a k"},
+      {"from a where k = 1 or k = 2", "a any"},
+      {"from a where not (k = $1)", "a any"},
+      {"from a where k <> $1", "a any"},
+      {"from a where k is null", "a any"},
+      {"from a where k is not distinct from $1", "a any"},
+      {"from a where (k = $1) is true", "a any"},
+      {"from a where (k = $1) is not false", "a any"},
+      {"from a where (k = $1) = (t = 'x')", "a any"},
+      {"from a where case when k = $1 then true end", "a any"},
+      {"from a where coalesce(k, 0) = $1", "a any"},
+      {"from a where k >= $1 and k <= $1", "a any"},
+      {"from a where k between $1 and $1", "a any"},
+      {"from a group by k having k = $1", "a any"},
+      {"from a where k::text = $1", "a any"},
+      {"from a where k::bigint = $1::bigint", "a any"},
+      {"from a where k = $1::bigint", "a k"},
+      {"from a where k = $1::numeric", "a any"},
+      {"from a where -k = $1", "a any"},
+      {"from a where k = $1 + 0", "a any"},
+      {"from a where t = $1", "a t"},
+      {"from a where t::varchar = $1", "a t"},
+      {"from a where t::char(9) = $1", "a any"},
+      {"from a where t collate \"C\" = $1", "a any"},
+      {"from a where t collate ci = $1", "a any"},
+      {"from a where c = 'x' and t = c", "a any"},
+      {"from a where t like $1", "a any"},
+      {"from a where k in (1, null)", "a k"},
+      {"from a where k in (1, k)", "a any"},
+      {"from a where k in (1, $1 + 0)", "a any"},
+      {"from a where k = any (array[1, k])", "a any"},
+      {"from a where k not in (1, 2)", "a any"},
+      {"from a where k <> all (array[1, 2])", "a any"},
+      {"from a where k = all (array[1])", "a any"},
+      {"from a where k <> any (array[1, 2])", "a any"},
+      {"from a where k = any ($1)", "a k"},
+      {"from a where k = any (array[array[1], array[2]])", "a any"},
+      {"from a where k = null::int", "a any"},
+  };
+  for (const Case& one : cases) {
+    INFO(one.sql);
+    CHECK(of(std::string("select 1 ") + one.sql) == one.known);
+  }
+  // Neither into WITH, nor into the arms of a union; their own conditions count.
+  CHECK(of("with w as (select k from a) select from w where k = $1") == "a any");
+  CHECK(of("with w as materialized (select k from a where k = $1) select from w") == "a k");
+  CHECK(of("with recursive w as (select id, k from a union all select a.id, a.k from a, w where "
+           "a.id = w.k) select from w where k = $1") == "a any");
+  CHECK(of("select from b where k = $1 and exists (with w as (select from a where a.k = b.k) "
+           "select from w)") == "b k, a any");
+  const auto in_list = [&](std::size_t count) {
+    std::string text = "select from a where k in (0";
+    for (std::size_t at = 1; at < count; ++at) text.append(", ").append(std::to_string(at));
+    return of(text + ")");
+  };
+  CHECK(in_list(kMaxRouteValues) == "a k");
+  CHECK(in_list(kMaxRouteValues + 1) == "a any");
+}
+
 TEST_CASE(
     "postgres analysis: the rows of one key of a list depend on that key, where nothing sees "
     "several",

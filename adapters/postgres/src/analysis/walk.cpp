@@ -129,7 +129,8 @@ void Walk::joined(const Node& part, const Equalities& known) {
   }
 }
 
-// What holds of each row that comes out of a part of FROM.
+// What holds of each row that comes out of a part of FROM. (What holds of a side that may be missing could be handed
+// on, too: an equality with a column of it is not true of a row that is missing. It is not needed.)
 Equalities Walk::always(const Node& part) const {
   Equalities hold;
   if (!part.is("JOINEXPR")) return hold;
@@ -186,7 +187,8 @@ void Walk::add_unnested(Equalities& known, const Node& query) const {
                  .values = {{.parameter = found->parameter, .elements = true}}});
 }
 
-// Whether what is asked of a column may be asked of the rows that it is made of.
+// Whether what is asked of a column may be asked of the rows that it is made of. (Arms of a set operation, and what
+// stands in WITH, are met by another way, on which nothing is asked.)
 bool Walk::passes(const Node& query, const Node& output) const {
   const auto unless = [this](Broken rule, bool stops) { return stops && broken_ != rule; };
   if (unless(Broken::passes_limit, !query["limitCount"].none() || !query["limitOffset"].none()) ||

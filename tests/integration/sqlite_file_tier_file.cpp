@@ -197,6 +197,28 @@ TEST_CASE("file tier: a file that was overwritten while it is open is made anew"
   CHECK(tier.id() != id);
 }
 
+TEST_CASE("file tier: nothing stays beside a broken file that is removed", "[file tier]") {
+  // SQLite removes the log that it finds beside a new and empty file, but not the log's index, which others may have
+  // open.
+  TempDir dir;
+  const std::string path = dir.file("tier");
+  FileTier tier(path);
+  tier.put("shop", name(1), value_of("old"));
+  const auto there = [&] {
+    std::vector<std::string> found;
+    for (const char* suffix : {"", "-wal", "-shm", "-journal"})
+      if (fs::exists(path + suffix)) found.emplace_back(suffix);
+    return found;
+  };
+  std::ofstream(path + "-journal", std::ios::binary) << "left by a crash";
+  fs::permissions(path + "-journal", fs::perms::owner_read | fs::perms::owner_write);
+  REQUIRE(there() == std::vector<std::string>{"", "-wal", "-shm", "-journal"});
+  fs::resize_file(path + "-wal", 0);
+  std::ofstream(path, std::ios::binary) << std::string(8192, 'x');
+  CHECK(text_in(tier.get("shop", name(1))) == "none");
+  CHECK(there().empty());
+}
+
 TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {
   TempDir dir;
   FileTier tier(dir.file("tier"));

@@ -168,6 +168,21 @@ TEST_CASE("reconcile: what memory can't vouch for is neither wrong nor excused",
   CHECK(it.tier->values.size() == 1);
 }
 
+TEST_CASE("reconcile: nor is what is too large for it", "[reconcile]") {
+  Compared it;
+  const char* const sql = "select text";
+  it.application.on_query(sql, [&](const Call&) {
+    return testing::Table({"text"}).row(std::string(6U << 20U, it.price == 5 ? 'a' : 'b')).rows();
+  });
+  CHECK(it.application.query(sql).ttl(1h).fetch().size() == 1);
+  REQUIRE(it.tier->values.size() == 1);
+  CHECK(it.told({{.sql = sql}})[0].became == agrees);
+  it.price = 6;
+  const ReconciledCall one = it.told({{.sql = sql}})[0];
+  CHECK(one.became == failed);
+  CHECK_THAT(one.problem, Contains("memory did not keep it"));
+}
+
 TEST_CASE("reconcile: an old value counts, and one of another scope is another", "[reconcile]") {
   Compared it;
   CHECK(it.asking(1).scope("tenant").fetch().size() == 1);

@@ -11,6 +11,8 @@ using namespace querymark;
 using namespace querymark::test;
 using Catch::Matchers::Contains;
 using postgres::CallersStatements;
+using postgres::LastingText;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -33,14 +35,18 @@ struct Fixture {
       tx.invalidate(collection("item"));
     });
   }
-  // How many statements of callers the one session keeps prepared.
+  // How many statements of callers the one session keeps prepared. A text of its own each time.
   [[nodiscard]] std::int64_t prepared() {
     return only(process.db
                     .query("select count(*) from pg_prepared_statements "
-                           "where name like 'querymark_write_%'")
+                           "where name like 'querymark_call_%' -- " +
+                           std::to_string(++asked_))
                     .uncached()
                     .template fetch_as<std::int64_t>());
   }
+
+ private:
+  int asked_ = 0;
 };
 
 }  // namespace
@@ -48,37 +54,99 @@ struct Fixture {
 TEST_CASE("callers' statements: what comes twice is prepared, and what was not lately is dropped",
           "[statements]") {
   CallersStatements statements;
-  CHECK(statements.use("a").name.empty());
-  const CallersStatements::Use second = statements.use("a");
+  CHECK(statements.use("a", {}).name.empty());
+  const CallersStatements::Use second = statements.use("a", {});
   CHECK_FALSE(second.name.empty());
   CHECK_FALSE(second.already);
-  CHECK_FALSE(statements.use("a").already);  // it could not be prepared
+  CHECK_FALSE(statements.use("a", {}).already);  // it could not be prepared
   statements.prepared("a");
-  CHECK(statements.use("a").already);
-  CHECK(statements.use("a").name == second.name);
+  CHECK(statements.use("a", {}).already);
+  CHECK(statements.use("a", {}).name == second.name);
   for (std::size_t i = 0; i < CallersStatements::kMost; ++i)
-    static_cast<void>(statements.use(std::to_string(i)));
+    static_cast<void>(statements.use(std::to_string(i), {}));
   CHECK(statements.take_dropped() == second.name);
   CHECK_FALSE(statements.take_dropped());
-  CHECK(statements.use("a").name.empty());
-  CHECK(statements.use("a").name != second.name);
+  CHECK(statements.use("a", {}).name.empty());
+  CHECK(statements.use("a", {}).name != second.name);
 }
 
 TEST_CASE("callers' statements: long texts are not kept, forgotten ones are dropped",
           "[statements]") {
   CallersStatements statements;
   const std::string longest(CallersStatements::kLongest + 1, 'x');
-  for (int i = 0; i < 3; ++i) CHECK(statements.use(longest).name.empty());
-  static_cast<void>(statements.use("a"));
-  const std::string name = statements.use("a").name;
+  for (int i = 0; i < 3; ++i) CHECK(statements.use(longest, {}).name.empty());
+  static_cast<void>(statements.use("a", {}));
+  const std::string name = statements.use("a", {}).name;
   statements.forget("a");
   CHECK_FALSE(statements.take_dropped());  // it was never prepared
-  static_cast<void>(statements.use("a"));
-  static_cast<void>(statements.use("a"));
+  static_cast<void>(statements.use("a", {}));
+  static_cast<void>(statements.use("a", {}));
   statements.prepared("a");
   statements.forget("a");
   CHECK(statements.take_dropped());
   statements.forget("a");
+}
+
+TEST_CASE("callers' statements: what is much slower by a plan for all values rests",
+          "[statements]") {
+  CallersStatements statements;
+  const auto run = [&](std::chrono::nanoseconds time) {
+    const CallersStatements::Use use = statements.use("a", {});
+    if (!use.name.empty()) statements.prepared("a");
+    statements.took("a", use, time);
+    return !use.name.empty();
+  };
+  CHECK_FALSE(run(1ms));
+  for (int i = 0; i < CallersStatements::kOwnPlans; ++i) CHECK(run(1ms));
+  for (int i = 0; i < 100; ++i) CHECK(run(3ms));  // no four times as long
+  for (int i = 1; i < CallersStatements::kSlow; ++i) CHECK(run(10ms));
+  CHECK(run(1ms));
+  CHECK(run(10ms));
+  for (int i = 0; i < CallersStatements::kRest; ++i) CHECK_FALSE(run(1ms));
+  CHECK(statements.take_dropped());
+  CHECK(run(1ms));
+}
+
+TEST_CASE("lasting text: what means the same later", "[statements]") {
+  const auto lasts = [](const char* sql, ParameterView value) {
+    return LastingText(sql).lasts_with({&value, 1});
+  };
+  const ParameterView whole = ParameterView::int64(7);
+  const ParameterView words = ParameterView::text("x");
+  const ParameterView list = ParameterView::array(ValueType::text, "{a,b}");
+  const char* const plain = GENERATE(
+      "select id, price from item where id = $1", "insert into item values ($1, 1)",
+      "insert into shop.item (id, note) values ($1, 'new') on conflict (id) do update set note = "
+      "'x'",
+      "select count(*), max(i.id) from item i join \"Other\" o using (id) where i.id in ($1, 2)",
+      "with t (a) as (select 1) select a::numeric(10, 2) from t where a = $1 -- now()",
+      "select * from item where status = 'open' and id = $1",
+      "select row_number() over (order by id) from item where id <> all (array[$1, 3])");
+  CAPTURE(plain);
+  CHECK(lasts(plain, whole));
+  CHECK(lasts(plain, {}));
+  CHECK(lasts(plain, ParameterView::array(ValueType::int64, "{1,2}")));
+  CHECK_FALSE(lasts(plain, words));
+  CHECK_FALSE(lasts(plain, list));
+  CHECK_FALSE(lasts(plain, ParameterView::float64(0.1)));
+  CHECK_FALSE(lasts(plain, ParameterView::boolean(true)));
+  CHECK_FALSE(lasts(plain, ParameterView::timestamp(1)));
+  CHECK(lasts("select * from unnest($1::text[]) with ordinality as k(key)", list));
+  CHECK(lasts("select id from item where name = $1 :: text and other <> $1::varchar(10)", words));
+  CHECK_FALSE(lasts("select id from item where name = $1::text and other = $1", words));
+  CHECK_FALSE(lasts("select $1::mood", words));
+  CHECK_FALSE(lasts("select $1", words));
+}
+
+TEST_CASE("lasting text: what may mean something else later", "[statements]") {
+  const char* const moving = GENERATE(
+      "select * from event where at > 'now'", "select * from event where at > 'Yesterday'::date",
+      "insert into event values (7, '[today,)')", "select 'infinity'::date, E'n\\x6fw'::timestamp",
+      "select $$now$$::date", "select U&'n\\006fw'::date", "select '12:00'::timetz",
+      "select rate()", "select shop.count(1)", "select \"count\"(1)", "select 1 operator(shop.+) 2",
+      "select * from report(7)", "insert into item (id) select id from latest(7)", "select $0");
+  CAPTURE(moving);
+  CHECK_FALSE(LastingText(moving).lasts_with({}));
 }
 
 TEST_CASE("postgres prepared: a write's first statement is, when it comes for the second time",
@@ -134,6 +202,46 @@ TEST_CASE("postgres prepared: one that the schema has left behind does what its 
   f.shop.execute("drop table if exists item; create table item (id int primary key, value int)");
   f.write(sql, 1, 7);
   CHECK(f.shop.number("select value from item") == 7);
+}
+
+TEST_CASE("postgres prepared: what a write would have settled for good is settled each time",
+          "[statements]") {
+  Fixture f;
+  SECTION("a moment") {
+    f.shop.execute("create table event (id int, at timestamptz)");
+    for (int i = 0; i < 4; ++i) f.write("insert into event values ($1, 'now')", i);
+    CHECK(f.shop.number("select count(distinct at) from event") == 4);
+  }
+  SECTION("how exact a number is") {
+    f.shop.execute("create table price (amount real); insert into price values (0)");
+    for (int i = 0; i < 3; ++i) f.write("update price set amount = $1", 0.1);
+    f.shop.execute("alter table price alter amount type double precision");
+    f.write("update price set amount = $1", 0.1);
+    CHECK(f.shop.text("select amount from price") == "0.1");
+  }
+  SECTION("which table a name means") {
+    postgres::Options options = one_connection();
+    options.session.search_path = "front, public";
+    const bool at_first = GENERATE(true, false);
+    if (at_first) f.shop.execute("create schema front");
+    PgProcess behind(f.shop, options);
+    const bool sent = GENERATE(true, false);
+    const auto insert = [&](int id) {
+      behind.db.write([&](postgres::Transaction& tx) {
+        if (sent)
+          tx.send("insert into item values ($1, 1)", id);
+        else
+          tx.execute("insert into item values ($1, 1)", id);
+      });
+    };
+    for (int i = 0; i < 4; ++i) insert(i);
+    if (!at_first) f.shop.execute("create schema front");
+    if (!at_first) insert(4);
+    f.shop.execute("create table front.item (id int primary key, value int)");
+    insert(5);
+    CHECK(f.shop.number("select count(*) from front.item") == 1);
+    CHECK(f.shop.number("select count(*) from public.item") == (at_first ? 4 : 5));
+  }
 }
 
 TEST_CASE("postgres prepared: a result of other columns than before is returned, not refused",

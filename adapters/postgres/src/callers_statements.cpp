@@ -1,25 +1,58 @@
 #include "callers_statements.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace querymark::postgres {
 
-CallersStatements::Use CallersStatements::use(std::string_view sql) {
+CallersStatements::Use CallersStatements::use(std::string_view sql,
+                                              std::span<const ParameterView> values) {
   if (sql.size() > kLongest) return {};
-  if (const auto found = by_sql_.find(sql); found != by_sql_.end()) {
-    const Place place = found->second;
-    known_.splice(known_.begin(), known_, place);
-    if (place->name.empty()) place->name = "querymark_write_" + std::to_string(++named_);
-    return {place->name, place->prepared};
+  const auto found = by_sql_.find(sql);
+  if (found == by_sql_.end()) {
+    known_.push_front({.sql = std::string(sql)});
+    by_sql_.emplace(known_.front().sql, known_.begin());
+    if (known_.size() > kMost) drop(std::prev(known_.end()));
+    return {};
   }
-  known_.push_front({.sql = std::string(sql), .name = {}});
-  by_sql_.emplace(known_.front().sql, known_.begin());
-  if (known_.size() > kMost) drop(std::prev(known_.end()));
-  return {};
+  const Place place = found->second;
+  known_.splice(known_.begin(), known_, place);
+  if (place->resting > 0) {
+    --place->resting;
+    return {};
+  }
+  if (!place->text) place->text.emplace(sql);
+  if (!place->text->lasts_with(values)) return {};
+  if (place->name.empty()) place->name = "querymark_call_" + std::to_string(++named_);
+  return {place->name, place->prepared};
 }
 
 void CallersStatements::prepared(std::string_view sql) noexcept {
   if (const auto found = by_sql_.find(sql); found != by_sql_.end()) found->second->prepared = true;
+}
+
+void CallersStatements::took(std::string_view sql, const Use& use, std::chrono::nanoseconds time) {
+  const auto found = by_sql_.find(sql);
+  if (found == by_sql_.end()) return;
+  Known& known = *found->second;
+  if (use.name.empty() || known.by_name < kOwnPlans) {
+    known.slowest = std::max(known.slowest, time);
+    if (!use.name.empty()) ++known.by_name;
+    return;
+  }
+  const bool slow = time > known.slowest * kTimes && time > known.slowest + kLonger;
+  if (slow && ++known.slow >= kSlow) rest(known);
+}
+
+// Prepared anew when it has rested: the plan, too, is another one then.
+void CallersStatements::rest(Known& known) {
+  if (known.prepared) dropped_.push_back(std::move(known.name));
+  known.name.clear();
+  known.prepared = false;
+  known.slowest = {};
+  known.by_name = 0;
+  known.slow = 0;
+  known.resting = kRest;
 }
 
 void CallersStatements::forget(std::string_view sql) {
@@ -37,6 +70,10 @@ std::optional<std::string> CallersStatements::take_dropped() {
   std::optional<std::string> name(std::move(dropped_.front()));
   dropped_.pop_front();
   return name;
+}
+
+void CallersStatements::keep_dropped(std::vector<std::string> names) {
+  for (std::string& name : names) dropped_.push_back(std::move(name));
 }
 
 }  // namespace querymark::postgres

@@ -195,7 +195,7 @@ void Connection::settle_late() {
 
 Connection::Apart Connection::query_apart(std::string_view sql,
                                           std::span<const ParameterView> values,
-                                          const Around& around) {
+                                          const Around& around, Prepared& statement) {
   const Bound bound(values);
   const std::string text(sql);
   const Call call = callers_call("run a query", text, values.size());
@@ -213,7 +213,7 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   const std::string look(sql::settings_now.text);
   const Step leave{.text = around.leaving, .prepared = true};
   std::vector<Step> steps;
-  steps.reserve(9);
+  steps.reserve(10 + around.dropped.size());
   const auto add = [&](Step step) {
     steps.push_back(step);
     return steps.size() - 1;
@@ -225,10 +225,15 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   const std::size_t fresh = under ? add(leave) : 0;
   if (under) add({.text = pin.c_str(), .bound = &bound_pins});
   const std::size_t set = under ? add(leave) : 0;
-  const std::size_t rows = add({.text = text.c_str(), .bound = &bound});
+  add_steps(steps, text.c_str(), bound, statement);
+  const std::size_t rows = steps.size() - 1;
   const std::size_t settings = under ? add({.text = look.c_str(), .bound = &bound_names}) : 0;
   const std::size_t left = add(leave);
-  add({.text = "rollback"});
+  const std::size_t end = add({.text = "rollback"});
+  std::vector<std::string> drops;
+  drops.reserve(around.dropped.size());
+  for (const std::string& name : around.dropped)
+    add({.text = drops.emplace_back("deallocate " + name).c_str()});
 
   std::vector<ResultHandle> results(steps.size());
   Apart apart;
@@ -236,9 +241,11 @@ Connection::Apart Connection::query_apart(std::string_view sql,
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);
     ended();
+    if (!statement.name.empty() && !statement.already)
+      statement.already = in_step && results[rows - 1];
     if (!in_step || !results[rows]) fail(call, failed.get());
     // Without its end the rows are good, but nobody knows what their session is.
-    if (!results.back()) lost_ = true;
+    if (!results[end]) lost_ = true;
   });
   const auto answer = [&](std::size_t at) {  // the first is that to BEGIN
     return at > 0 && results[at] ? rows_of(results[at].get()) : ResultSet();

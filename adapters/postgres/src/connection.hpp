@@ -73,11 +73,15 @@ class Connection {
     const SettingList* settings = nullptr;  ///< Set in the transaction, for it alone, if there are.
     /// Asked first, about the one snapshot that the transaction then has.
     const char* entering = nullptr;
+    /// Prepared statements that go when it has ended; nothing is said of their failing.
+    std::span<const std::string> dropped{};
   };
   /// One statement with bound parameters in a transaction of its own, which is rolled back: one
   /// round trip for all. Leaves the transaction open and failed when the statement fails.
+  /// `statement`: what the session has of it; `already` is set once it has been prepared, also
+  /// when it fails after that.
   [[nodiscard]] Apart query_apart(std::string_view sql, std::span<const ParameterView> values,
-                                  const Around& around);
+                                  const Around& around, Prepared& statement);
   struct First {
     bool begun = false;        ///< BEGIN and `beginning` have succeeded.
     bool prepared = false;     ///< The statement has been prepared now.

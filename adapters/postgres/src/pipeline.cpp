@@ -52,6 +52,12 @@ bool Step::send(PGconn* native) const {
   return prepared ? send_prepared(native, text, values) : send_bound(native, text, values);
 }
 
+void add_steps(std::vector<Step>& steps, const char* sql, const Bound& bound, const Prepared& as) {
+  const bool by_name = !as.name.empty();
+  if (by_name && !as.already) steps.push_back({.text = sql, .prepare_as = as.name.c_str()});
+  steps.push_back({.text = by_name ? as.name.c_str() : sql, .bound = &bound, .prepared = by_name});
+}
+
 Steps::Steps(std::size_t most) {
   bound_.reserve(most);
   steps_.reserve(most + 1);  // one of them may have to be prepared
@@ -69,13 +75,7 @@ void Steps::add(std::span<const Part> parts) {
 }
 
 void Steps::add(const std::string& sql, std::span<const ParameterView> values, const Prepared& as) {
-  bound_.emplace_back(values);
-  const bool by_name = !as.name.empty();
-  if (by_name && !as.already)
-    steps_.push_back({.text = sql.c_str(), .prepare_as = as.name.c_str()});
-  steps_.push_back({.text = by_name ? as.name.c_str() : sql.c_str(),
-                    .bound = &bound_.back(),
-                    .prepared = by_name});
+  add_steps(steps_, sql.c_str(), bound_.emplace_back(values), as);
 }
 
 void Steps::add(std::span<const Sent> sent, const Prepared& first) {

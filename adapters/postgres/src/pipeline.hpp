@@ -59,6 +59,9 @@ struct Step {
   [[nodiscard]] bool send(PGconn* native) const;
 };
 
+/// The steps that run a text with its values, or prepare it and run it under its name. Nothing is copied.
+void add_steps(std::vector<Step>& steps, const char* sql, const Bound& bound, const Prepared& as);
+
 /// Steps with what they point into, but for the texts and names, which must outlive them.
 class Steps {
  public:

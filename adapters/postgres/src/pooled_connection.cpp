@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -35,17 +36,24 @@ bool is_outdated(const Error& failure) {
 // has changed since, and its parameters keep the types that they had.
 bool may_be_outdated(const Error& failure) {
   const std::string& state = failure.native_code();
-  return is_outdated(failure) || state.starts_with("42") || state.starts_with("22");
+  return is_outdated(failure) || state.starts_with("42") || state.starts_with("22") ||
+         state == "XX000";  // what it names is not there any more
 }
 
-// The places of a prepared statement keep the types that the schema gave them, so only what means
-// the same whatever the type is bound to it: numbers. A text such as 007 would be stored as 7 in a
-// column of texts that was one of numbers before, a point in time by another time zone.
-bool keep_their_meaning(const auto& values) {
-  return std::ranges::all_of(values, [](const ParameterView value) {
-    return value.type() == ValueType::int64 || value.type() == ValueType::float64 ||
-           value.type() == ValueType::null;
-  });
+// Whether a statement may have failed only because it was to be run by its name: its text may do. Of one
+// that is prepared just now, only the name can be to blame.
+bool failed_by_name(const CallersStatements::Use& use, const Error& failure) {
+  if (use.name.empty()) return false;
+  return failure.native_code() == "42P05" || (use.already && may_be_outdated(failure));
+}
+
+// Where nothing that comes later can hide what a name meant: behind the server's own schema there is one.
+bool is_one_schema(std::string_view path) {
+  return path.starts_with("{pg_catalog,") && std::ranges::count(path, ',') == 1;
+}
+
+std::vector<ParameterView> views_of(std::span<const OwnedParameter> values) {
+  return {values.begin(), values.end()};
 }
 
 // DISCARD ALL, which can't travel with other statements, but for what is prepared and for the
@@ -160,6 +168,8 @@ void PooledConnection::settle(const SettingList& settings,
   settled_ = proved.row(0)["session"].as<std::string>();
   const ResultSet left = run("execute querymark_leave");
   left_ = left.row(0)["session"].as<std::string>();
+  path_ = left.row(0)["path"].as<std::string>();
+  one_schema_ = is_one_schema(path_);
   prepared_ = true;
 }
 
@@ -188,26 +198,76 @@ bool PooledConnection::proves(const Apart& apart, const SettingList& settings) c
              settings.values);
 }
 
-PooledConnection::Read PooledConnection::read(const SettingList& settings, std::string_view sql,
-                                              std::span<const ParameterView> values,
-                                              const char* entering) {
+CallersStatements::Use PooledConnection::use_of(std::string_view sql,
+                                                std::span<const ParameterView> values) {
+  if (!one_schema_ || backslash() != Backslash::plain) return {};
+  return statements_.use(sql, values);
+}
+
+// Once it does not, nothing is prepared any more.
+bool PooledConnection::same_path(const ResultSet& answer) {
+  const bool same = !answer.empty() && answer.row(0)["path"].view() == path_;
+  one_schema_ &= same;
+  return same;
+}
+
+PooledConnection::Read PooledConnection::read_once(const SettingList& settings,
+                                                   std::string_view sql,
+                                                   std::span<const ParameterView> values,
+                                                   const char* entering,
+                                                   CallersStatements::Use& use) {
   // Whatever comes of it, a setting that nothing resets stays '' where it was null.
   const bool forgotten = forgets(settings.names);
+  std::vector<std::string> dropped;
+  while (auto name = statements_.take_dropped()) dropped.push_back(*std::move(name));
+  const bool already = use.already;
+  const auto note = [&] {
+    if (use.already && !already) statements_.prepared(sql);
+  };
   Read read;
   try {
-    Apart apart = query_apart(
-        sql, values, {.leaving = "querymark_leave", .settings = &settings, .entering = entering});
+    const Around around{.leaving = "querymark_leave",
+                        .settings = &settings,
+                        .entering = entering,
+                        .dropped = dropped};
+    Apart apart = query_apart(sql, values, around, use);
+    note();
     read.proved = proves(apart, settings);
     read.wrote = !apart.left.empty() && apart.left.row(0)["wrote"].as<bool>();
+    read.same_path = same_path(apart.left);
     read.rows = std::move(apart.rows);
     read.state = std::move(apart.snapshot);
   } catch (...) {  // its transaction goes, then rethrown
+    note();
+    statements_.keep_dropped(std::move(dropped));
     abandon();
     if (!forgotten) give_up();
     throw;
   }
   if (!read.proved || !forgotten) give_up();
   return read;
+}
+
+PooledConnection::Read PooledConnection::read(const SettingList& settings, std::string_view sql,
+                                              std::span<const ParameterView> values,
+                                              const char* entering) {
+  CallersStatements::Use as_text;
+  if (!settings.names.empty()) return read_once(settings, sql, values, entering, as_text);
+  CallersStatements::Use use = use_of(sql, values);
+  const CallersStatements::Use asked = use;
+  const auto began = std::chrono::steady_clock::now();
+  try {
+    Read read = read_once(settings, sql, values, entering, use);
+    if (read.same_path || asked.name.empty()) {
+      statements_.took(sql, asked, std::chrono::steady_clock::now() - began);
+      return read;
+    }
+  } catch (const Error& failure) {
+    if (!failed_by_name(asked, failure)) throw;
+  }
+  // If it has cost more than the statement, the connection is lost, and another one is to read.
+  statements_.forget(sql);
+  return read_once(settings, sql, values, entering, as_text);
 }
 
 PooledConnection::Read PooledConnection::read_standby(const SettingList& settings,
@@ -262,17 +322,14 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
                                   First& first) {
   ahead_use_ = {};
   const Part begin = beginning_of(isolation);
-  const CallersStatements::Use use =
-      sent.empty() && keep_their_meaning(values) ? statements_.use(sql) : CallersStatements::Use{};
+  const CallersStatements::Use use = sent.empty() ? use_of(sql, values) : CallersStatements::Use{};
   try {
-    Connection::begin_with(begin, "querymark_begin", sent, sql, values, {use.name, use.already},
-                           first);
+    Connection::begin_with(begin, "querymark_begin", sent, sql, values, use, first);
     if (first.prepared) statements_.prepared(sql);
-    return true;
+    if (use.name.empty() || same_path(first.beginning)) return true;
   } catch (const Error& failure) {
     if (first.prepared) statements_.prepared(sql);
-    const bool outdated =
-        first.begun ? use.already && may_be_outdated(failure) : is_outdated(failure);
+    const bool outdated = first.begun ? failed_by_name(use, failure) : is_outdated(failure);
     if (!outdated || !open()) throw;
   }
   rollback();
@@ -289,16 +346,19 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
 
 ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent,
                                         const Append* append) {
-  ahead_use_ = sent.size() == 1 && keep_their_meaning(sent[0].values) ? statements_.use(sent[0].sql)
-                                                                      : CallersStatements::Use{};
+  ahead_use_ =
+      sent.size() == 1 ? use_of(sent[0].sql, views_of(sent[0].values)) : CallersStatements::Use{};
   std::vector<Part> behind;
   if (append != nullptr) behind.push_back(append_part(*append));
-  return Connection::begin_ahead(beginning_of(isolation), "querymark_begin", sent,
-                                 {ahead_use_.name, ahead_use_.already}, behind);
+  ResultSet begun =
+      Connection::begin_ahead(beginning_of(isolation), "querymark_begin", sent, ahead_use_, behind);
+  if (ahead_use_.name.empty() || same_path(begun)) return begun;
+  give_up();  // its statement is on its way
+  throw Error(label() + ": the search path leads elsewhere", {.connection_lost = true});
 }
 
 bool PooledConnection::was_outdated(const Error& failure, std::span<const Sent> sent) {
-  const bool was = ahead_use_.already && may_be_outdated(failure) && open();
+  const bool was = failed_by_name(ahead_use_, failure) && open();
   if (was) statements_.forget(sent[0].sql);
   return was;
 }

@@ -25,9 +25,12 @@ struct Append;
 /// out before it: where the session was not what it should be, that write's BEGIN goes with the
 /// connection, and it begins anew on another one.
 ///
-/// A write's first statement is prepared when it comes for the second time, if all its parameters are
-/// numbers: those keep their meaning when a column's type has changed. Where the schema has
-/// changed since, and it fails, it is run anew as a text: nothing has been written before it.
+/// A load's statement, and a write's first one, is prepared when it comes for the second time, under
+/// the session's own settings, as CallersStatements says. What a text would find now that was not
+/// there when it was prepared is not found by its name, if a schema of the path hides another: so
+/// nothing is prepared where tables are looked for in more than one, which each load and write proves.
+/// Where the schema has changed since, and it fails, it is run anew as a text: a load reads only, and
+/// before a write's first statement nothing has been written.
 class PooledConnection final : public Connection {
  public:
   using Connection::Connection;
@@ -50,9 +53,10 @@ class PooledConnection final : public Connection {
 
   struct Read {
     ResultSet rows;
-    bool wrote = false;   ///< It has taken a transaction id; what it wrote is undone.
-    bool proved = false;  ///< The session was what it should be when it ended.
-    ResultSet state{};    ///< Of a standby: the row of `standby_state`, in the rows' snapshot.
+    bool wrote = false;     ///< It has taken a transaction id; what it wrote is undone.
+    bool proved = false;    ///< The session was what it should be when it ended.
+    ResultSet state{};      ///< Of a standby: the row of `standby_state`, in the rows' snapshot.
+    bool same_path = true;  ///< The search path leads where it did when the session was fresh.
   };
   /// One statement with bound parameters in a read-only transaction of its own; one round trip.
   /// Settings are part of what is proved; none stays behind, or the connection does not. Requires a
@@ -108,6 +112,13 @@ class PooledConnection final : public Connection {
   [[nodiscard]] bool pin_anywhere(const SettingList& settings);
   [[nodiscard]] Read read(const SettingList& settings, std::string_view sql,
                           std::span<const ParameterView> values, const char* entering);
+  [[nodiscard]] Read read_once(const SettingList& settings, std::string_view sql,
+                               std::span<const ParameterView> values, const char* entering,
+                               CallersStatements::Use& use);
+  // What the session has of a statement that runs under its own settings.
+  [[nodiscard]] CallersStatements::Use use_of(std::string_view sql,
+                                              std::span<const ParameterView> values);
+  [[nodiscard]] bool same_path(const ResultSet& answer);
   [[nodiscard]] bool proves(const Apart& apart, const SettingList& settings) const;
   // The statement that sets them until the transaction ends.
   [[nodiscard]] std::string set_locally(const SettingList& settings);
@@ -121,8 +132,10 @@ class PooledConnection final : public Connection {
   CallersStatements statements_;
   // Of the one statement that the open transaction has begun with by begin_ahead(), if it has.
   CallersStatements::Use ahead_use_;
-  std::string settled_;  // what `prove_session` answers on the fresh session
-  std::string left_;     // what `leave_read` answers on it
+  std::string settled_;      // what `prove_session` answers on the fresh session
+  std::string left_;         // what `leave_read` answers on it
+  std::string path_;         // the schemas of its search path
+  bool one_schema_ = false;  // among them is one only in which tables of users are looked for
 };
 
 }  // namespace querymark::postgres

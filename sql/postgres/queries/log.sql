@@ -63,11 +63,12 @@ select pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, pg_post
 -- is lost in the middle of COMMIT. How many rows the session has counted that it has put into the log: by how many it is
 -- more after the commit (`end_write`), so many rows has the transaction left there, those of its triggers included.
 -- The server takes such counts from a session only when that is idle, outside a transaction. Null where it counts
--- nothing (track_counts).
+-- nothing (track_counts). And in which schemas names are looked for.
 -- name: begin_write
 select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text as position,
        case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
-            then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged
+            then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged,
+       pg_catalog.current_schemas(true)::pg_catalog.text as path
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 

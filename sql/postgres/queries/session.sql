@@ -33,13 +33,16 @@ select array(select pg_catalog.current_setting(c.name, true)
               order by c.n) as settings
 
 -- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction
--- lets large objects pass), and the answer of `prove_session`. What a rollback leaves: locks of the session.
+-- lets large objects pass), the answer of `prove_session`, and in which schemas names are looked for. What a rollback
+-- leaves: locks of the session.
 -- name: leave_read
 select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
+       pg_catalog.current_schemas(true)::pg_catalog.text as path,
        pg_catalog.pg_conf_load_time()::pg_catalog.text as session, pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- name: leave_read_customs
 select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
+       pg_catalog.current_schemas(true)::pg_catalog.text as path,
        pg_catalog.concat_ws(pg_catalog.chr(10), pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
                                     from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,

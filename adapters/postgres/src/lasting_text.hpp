@@ -1,0 +1,30 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "querymark/key/parameter.hpp"
+
+namespace querymark::postgres {
+
+/// Whether a statement, once prepared, goes on meaning what its text means, whatever becomes of the
+/// schema and the time. What a server settles when it prepares stays settled: the value of 'now', the
+/// type of a `$n` (0.1 as a real is not 0.1 as a double), the function that a name means. So a text
+/// lasts when it calls nothing but functions of the server's own that are known here, and no constant
+/// in it may be a moment; and a value does, when it is the same in every type that its place may
+/// come to have, or the type stands beside each `$n`, as in `$1::text[]`.
+///
+/// Leaves out what a schema in front of another can hide: see PooledConnection.
+class LastingText {
+ public:
+  /// Of a session whose strings are standard-conforming. Linear.
+  explicit LastingText(std::string_view sql);
+  [[nodiscard]] bool lasts_with(std::span<const ParameterView> values) const;
+
+ private:
+  bool lasts_ = true;
+  std::vector<bool> loose_;  // of each $n, whether it stands somewhere without a type
+};
+
+}  // namespace querymark::postgres

@@ -1,0 +1,288 @@
+// Loads by the names of prepared statements: each answers what its text would answer now.
+
+#include <catch2/catch.hpp>
+
+#include "support/pg_shop.hpp"
+#include "support/rows.hpp"
+
+using namespace querymark;
+using namespace querymark::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+postgres::Options one_connection() {
+  postgres::Options options = PgProcess::quick();
+  options.connections = 1;
+  return options;
+}
+
+struct Loads {
+  PgShop shop;
+  PgProcess process;
+
+  explicit Loads(const postgres::Options& options = one_connection()) : process(shop, options) {
+    shop.execute(
+        "create table item (id int primary key, value int, note text);"
+        "insert into item select n, n, n from generate_series(1, 9) n");
+  }
+
+  // The first column of the first row, past the cache.
+  template <class... Args>
+  std::string load(const std::string& sql, const Args&... args) {
+    const auto rows = process.db.query(sql, args...).uncached().fetch();
+    return std::string(rows[0][0].template as<std::optional<std::string>>().value_or("null"));
+  }
+  template <class... Args>
+  void often(const std::string& sql, const Args&... args) {
+    for (int i = 0; i < 8; ++i) load(sql, args...);
+  }
+  // How many statements of callers the one session keeps prepared. A text of its own each time.
+  std::int64_t prepared() {
+    return std::stoll(
+        load("select count(*)::text from pg_prepared_statements where name like "
+             "'querymark_call_%' -- " +
+             std::to_string(++asked_)));
+  }
+
+ private:
+  int asked_ = 0;
+};
+
+constexpr const char* kValue = "select value::text from item where id = $1";
+
+}  // namespace
+
+TEST_CASE("postgres prepared loads: what comes twice is prepared, however it is asked for",
+          "[statements]") {
+  Loads f;
+  const auto ask = [&](const char* how, const std::string& sql, int id) {
+    const std::string_view way = how;
+    if (way == "uncached") return f.load(sql, id);
+    if (way == "strong") return only(f.process.db.query(sql, id).strong().fetch_as<std::string>());
+    return only(f.process.db.query(sql, id).fetch_as<std::string>());
+  };
+  const char* const how = GENERATE("uncached", "cached", "strong");
+  CHECK(ask(how, kValue, 1) == "1");
+  CHECK(f.prepared() == 0);
+  for (int id = 2; id < 10; ++id) CHECK(ask(how, kValue, id) == std::to_string(id));
+  CHECK(f.prepared() == 1);
+}
+
+TEST_CASE("postgres prepared loads: many keys by one statement", "[statements]") {
+  Loads f;
+  const auto items = f.process.db.prepare_many<std::string>(
+      "select k.ordinality, i.value::text from unnest($1::int[]) with ordinality as k(key) join "
+      "item i on i.id = k.key");
+  for (int id = 1; id < 7; ++id) {
+    const auto rows = items.fetch_many(std::vector<int>{id, id + 1});
+    CHECK(only(rows[1]) == std::to_string(id + 1));
+  }
+  CHECK(f.prepared() == 1);
+}
+
+TEST_CASE("postgres prepared loads: what is very long is not kept", "[statements]") {
+  Loads f;
+  const std::string longer = std::string(kValue) + " --" + std::string(100'000, 'x');
+  for (int i = 0; i < 3; ++i) CHECK(f.load(longer, 3) == "3");
+  CHECK(f.prepared() == 0);
+}
+
+TEST_CASE("postgres prepared loads: a session keeps a bounded number", "[statements]") {
+  Loads f;
+  for (int i = 0; i < 200; ++i)
+    for (int again = 0; again < 2; ++again)
+      CHECK(f.load("select " + std::to_string(i) + "::text where 1 = $1", 1) == std::to_string(i));
+  CHECK(f.prepared() <= 64);
+}
+
+TEST_CASE("postgres prepared loads: one that the schema has left behind answers as its text does",
+          "[statements]") {
+  Loads f;
+  f.often(kValue, 1);
+  SECTION("a column comes") {
+    const std::string all = "select * from item where id = $1";
+    const auto columns = [&] {
+      return f.process.db.query(all, 1).uncached().fetch().set().columns();
+    };
+    for (int i = 0; i < 3; ++i) CHECK(columns() == 3);
+    f.shop.execute("alter table item add more int");
+    CHECK(columns() == 4);
+  }
+  SECTION("a parameter is of another kind") {
+    f.shop.execute("alter table item alter id type text; update item set id = 'a' where id = '1'");
+    CHECK(f.load(kValue, 2) == "2");
+    CHECK(f.load(kValue, "a") == "1");
+  }
+  SECTION("a parameter has more room") {
+    f.shop.execute("alter table item alter id type bigint; update item set id = id << 40");
+    CHECK(f.load(kValue, std::int64_t{3} << 40) == "3");
+  }
+  SECTION("a result is of another kind") {
+    f.shop.execute("create type mood as enum ('good', 'bad'); alter table item add felt mood");
+    const std::string felt = "select felt from item where id = $1";
+    f.often(felt, 1);
+    f.shop.execute(
+        "alter table item drop felt; drop type mood; create type mood as enum ('fine');"
+        "alter table item add felt mood default 'fine'");
+    CHECK(f.load(felt, 1) == "fine");
+  }
+  SECTION("the table is made anew") {
+    f.shop.execute("drop table item; create table item (id bigint, value text)");
+    f.shop.execute("insert into item values (1, 'new')");
+    CHECK(f.load(kValue, 1) == "new");
+  }
+  SECTION("tables change their names") {
+    f.shop.execute(
+        "create table other (id int, value int); insert into other values (1, 77);"
+        "alter table item rename to old; alter table other rename to item");
+    CHECK(f.load(kValue, 1) == "77");
+  }
+  SECTION("the table is gone, and comes back: the same error as ever meanwhile") {
+    f.shop.execute("drop table item");
+    for (int i = 0; i < 3; ++i) CHECK_THROWS_WITH(f.load(kValue, 1), Contains("42P01"));
+    f.shop.execute("create table item (id int, value int); insert into item values (1, 5)");
+    CHECK(f.load(kValue, 1) == "5");
+  }
+  SECTION("how exact a number is") {
+    f.shop.execute("create table price (amount real); insert into price values (0.1)");
+    const std::string sql = "select count(*)::text from price where amount = $1";
+    f.often(sql, 0.1);
+    f.shop.execute(
+        "alter table price alter amount type double precision; update price set amount = 0.1");
+    CHECK(f.load(sql, 0.1) == "1");
+  }
+  SECTION("a policy hides rows") {
+    f.shop.execute(
+        "alter table item enable row level security; alter table item force row level security;"
+        "create policy small on item using (value < 5)");
+    const std::string superuser =
+        f.shop.text("select rolsuper from pg_roles where rolname = current_user");
+    const std::string expected = superuser == "t" ? "1" : "0";
+    CHECK(f.load("select count(*)::text from item where id = $1", 7) == expected);
+    f.often("select count(*)::text from item where id = $1", 7);
+    f.shop.execute("drop policy small on item; create policy large on item using (value > 5)");
+    CHECK(f.load("select count(*)::text from item where id = $1", 7) == "1");
+  }
+}
+
+TEST_CASE("postgres prepared loads: 'now' is the present", "[statements]") {
+  Loads f;
+  const std::string sql = "select 'now'::timestamptz::text from item where id = $1";
+  f.often(sql, 1);
+  CHECK(f.load(sql, 1) != f.load(sql, 1));
+}
+
+TEST_CASE("postgres prepared loads: a table that comes in front of another is the one that is read",
+          "[statements]") {
+  postgres::Options options = one_connection();
+  SECTION("where the path leads to more than one schema nothing is prepared") {
+    options.session.search_path = "front, public";
+    Loads f(options);
+    f.shop.execute("create schema front");
+    f.often(kValue, 1);
+    f.shop.execute("create table front.item as select 1 as id, 88 as value");
+    CHECK(f.load(kValue, 1) == "88");
+  }
+  SECTION("a schema of the path comes, and then the table") {
+    options.session.search_path = "front, public";
+    Loads f(options);
+    f.often(kValue, 1);
+    CHECK(f.prepared() == 1);
+    f.shop.execute("create schema front");
+    SECTION("at once") {}
+    SECTION("in between it is read") { f.often(kValue, 1); }
+    f.shop.execute("create table front.item as select 1 as id, 88 as value");
+    CHECK(f.load(kValue, 1) == "88");
+  }
+  SECTION("a temporary table of a write, which ends with it") {
+    Loads f(options);
+    f.often(kValue, 1);
+    f.process.db.write([](postgres::Transaction& tx) {
+      tx.execute("create temp table item as select 1 as id, 88 as value");
+      const ResultSet rows = tx.query(kValue, 1);
+      CHECK(rows.row(0)[0].view() == "88");
+    });
+    f.often(kValue, 1);
+    CHECK(f.load(kValue, 1) == "1");
+  }
+}
+
+// Not what its author says: a plan for all values would keep the tenant of its first load.
+TEST_CASE("postgres prepared loads: under settings of the load's own nothing is kept",
+          "[statements]") {
+  postgres::Options options = one_connection();
+  options.session.settings = {{"app.tenant", ""}};  // so that the session can forget it
+  Loads f(options);
+  f.shop.execute(
+      "create function tenant() returns text immutable language sql as "
+      "$$ select current_setting('app.tenant', true) $$;"
+      "create view mine as select tenant() as owner, id from item");
+  for (int i = 0; i < 9; ++i)
+    for (const char* const tenant : {"one", "two"}) {
+      auto theirs = f.process.db.with({{"app.tenant", tenant}});
+      CHECK(only(theirs.query("select owner from mine where id = $1", 1)
+                     .uncached()
+                     .fetch_as<std::string>()) == tenant);
+    }
+}
+
+TEST_CASE("postgres prepared loads: a session that has lost what it had goes on with another",
+          "[statements]") {
+  Loads f;
+  f.shop.execute(
+      "create function wipe(text) returns int language plpgsql as $$ begin execute $1; return 1; "
+      "end $$");
+  const std::string wipe = "select wipe('" +
+                           std::string(GENERATE("deallocate all", "deallocate querymark_call_1",
+                                                "prepare querymark_call_2 as select 1")) +
+                           "')::text";
+  f.often(kValue, 1);
+  CHECK(f.prepared() == 1);
+  f.load(wipe);
+  f.often("select note from item where id = $1", 2);
+  CHECK(f.load("select note from item where id = $1", 3) == "3");
+  CHECK(f.load(kValue, 4) == "4");
+}
+
+TEST_CASE("postgres prepared loads: one that fails fails as its text does, each time",
+          "[statements]") {
+  Loads f;
+  const std::string sql = "select (7 / ($1::int - 1))::text";
+  for (int i = 0; i < 4; ++i) {
+    CHECK_THROWS_WITH(f.load(sql, 1), Contains("22012") && Contains("select (7"));
+    CHECK(f.load(sql, 2) == "7");
+  }
+  for (int i = 0; i < 3; ++i)
+    CHECK_THROWS_WITH(f.load("slect 1 where 1 = $1", 1), Contains("42601"));
+  for (int i = 0; i < 3; ++i) CHECK_THROWS_WITH(f.load("select $1, $2", 1), Contains("$2"));
+}
+
+TEST_CASE("postgres prepared loads: what a parameter is does not depend on those before it",
+          "[statements]") {
+  Loads f;
+  const std::string sql = "select count(*)::text from item where note = $1 or id < $2";
+  CHECK(f.load(sql, std::optional<int>(), 3) == "2");
+  CHECK(f.load(sql, 7, 3) == "3");
+  CHECK(f.load(sql, "8", 3) == "3");
+  CHECK(f.load(sql, std::optional<int>(), std::optional<int>()) == "0");
+  CHECK_THROWS_WITH(f.load(sql, "8", "x"), Contains("22P02"));
+  CHECK_THROWS_WITH(f.load(sql, 1, std::int64_t{1} << 40), Contains("22003"));
+  CHECK(f.load(sql, 7, 1) == "1");
+}
+
+TEST_CASE(
+    "postgres prepared loads: where a plan for all values is far worse, the text is run again",
+    "[statements]") {
+  Loads f;
+  f.shop.execute(
+      "create table job as select n as id, case when n > 199990 then 2 else 1 end as state, "
+      "case when n > 199990 then n else n % 9 end as kind from generate_series(1, 200000) n;"
+      "create index on job (id); create index on job (state); analyze job");
+  const std::string sql = "select id::text from job where state = $1 order by job.id limit 1";
+  for (int i = 0; i < 7; ++i) CHECK(f.load(sql, 1) == "1");  // few rows are looked at
+  CHECK(f.prepared() == 1);
+  for (int i = 0; i < 3; ++i) CHECK(f.load(sql, 2) == "199991");  // nearly all, by the same plan
+  f.load("select 1::text where 1 = $1", 1);
+  CHECK(f.prepared() == 0);
+}

@@ -50,6 +50,7 @@ TEST_CASE("analysis: a parameter that may equal what is written otherwise names 
   CHECK(depends(analysis, {}) == kAny);
   const Analysis text = by(RouteType::text, {parameter(0)});
   CHECK(depends(text, {ParameterView::int64(7)}) == kAny);
+  CHECK(depends(text, {ParameterView()}) == kAny);
   CHECK(depends(text, {ParameterView::text(std::string(128, 'x'))}) ==
         rows({std::string(128, 'x')}));
   CHECK(depends(text, {ParameterView::text(std::string(129, 'x'))}) == kAny);
@@ -98,6 +99,17 @@ TEST_CASE("analysis: several columns, constants and occurrences", "[analysis]") 
               "%all:public:order", "%any:public:customer", "%schema"});
   CHECK(analysis.str() ==
         "cache\n  public:order by tenant+id = acme $2 or $1\n  public:customer, any row");
+}
+
+TEST_CASE("analysis: of several columns each combination is named, up to the same bound",
+          "[analysis]") {
+  Analysis analysis{Verdict::cache, "", {}};
+  RoutedColumn eight{RouteType::integer, {}};
+  for (int i = 0; i < 8; ++i) eight.values.push_back({.constant = std::to_string(i)});
+  analysis.occurrences.push_back({std::string(kProduct), "shop+id", {eight, eight}});
+  CHECK(depends(analysis, {}).size() == kMaxRouteValues + 2);
+  analysis.occurrences[0].columns[1].values.push_back({.constant = "8"});
+  CHECK(depends(analysis, {}) == kAny);
 }
 
 TEST_CASE("analysis: a date that is a text is one of numbers, or means another one tomorrow",

@@ -91,6 +91,17 @@ TEST_CASE("explain: by which invalidation a value has died, where and when", "[e
   CHECK(told.death->by == "everything");
   CHECK(told.death->position == everything);
 
+  // Of both it is the flush, whichever came first: the target alone would not say that all others died, too.
+  static_cast<void>(by_id(std::int64_t{7}));
+  f.invalidate(entity("product", 7));
+  const Position after = f.source.marks().cursor().snapshot.limit();
+  f.invalidate(flush_all());
+  f.invalidate(entity("product", 7));
+  const Explanation both = by_id.explain(std::int64_t{7});
+  REQUIRE(both.death);
+  CHECK(both.death->by == "everything");
+  CHECK(both.death->position == after);
+
   static_cast<void>(by_id(std::int64_t{7}));
   CHECK_FALSE(by_id.explain(std::int64_t{7}).death);
   f.source.marks().restart(f.source.marks().cursor());

@@ -136,6 +136,17 @@ TEST_CASE(
   CHECK_FALSE(f.trusted());
 }
 
+TEST_CASE("heartbeats: nobody trusts itself past its lease, from its first snapshot on",
+          "[heartbeats]") {
+  Fixture f(48h);  // longer than any lease
+  f.subscriber.begin();
+  CHECK(f.row().entry.lease == 24h);
+  f.clock.advance(19h);
+  CHECK(f.trusted());
+  f.clock.advance(1h);
+  CHECK_FALSE(f.trusted());
+}
+
 TEST_CASE("heartbeats: whose row is gone enters, polls, and only then trusts again",
           "[heartbeats]") {
   Fixture f;
@@ -153,6 +164,22 @@ TEST_CASE("heartbeats: whose row is gone enters, polls, and only then trusts aga
   f.subscriber.catch_up();
   CHECK(trusted_at_read == std::vector<bool>{true, false});
   CHECK(entered_at_read == std::vector<bool>{false, true});
+  CHECK(f.trusted());
+}
+
+TEST_CASE("heartbeats: whose row goes again while it enters anew is not trusted before it is there",
+          "[heartbeats]") {
+  Fixture f;
+  f.subscriber.begin();
+  f.subscriber.catch_up();
+  f.clock.advance(4s);
+  f.wire.on_read = [&] {
+    if (!f.real.subscribers().empty()) f.lose_row();
+  };
+  f.subscriber.catch_up();
+  CHECK_FALSE(f.trusted());
+  f.wire.on_read = nullptr;
+  f.subscriber.catch_up();
   CHECK(f.trusted());
 }
 

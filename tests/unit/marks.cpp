@@ -275,6 +275,11 @@ TEST_CASE("marks: where in the log the last flush stands, and that others have n
   CHECK(f.marks.flushed_at(second) == Position{21});
   f.marks.restart(upto(1, kOther));
   CHECK_FALSE(f.marks.flushed_at(second));  // positions of a history that is over
+  Marks without_log{1024};
+  const MarkUpdate local = flush();
+  without_log.apply_unconfirmed({&local, 1});
+  CHECK(without_log.flushed_since(0));
+  CHECK_FALSE(without_log.flushed_at(0));
 }
 
 TEST_CASE("marks: what is in doubt is applied again when the log shows it", "[marks]") {

@@ -53,3 +53,24 @@ TEST_CASE("sleepers: at its deadline one looks by itself, and leaves", "[sleeper
   sleepers.wake();
   CHECK(asked == 2);
 }
+
+TEST_CASE("sleepers: who is found done in the moment of its deadline leaves once", "[sleepers]") {
+  Sleepers sleepers;
+  const auto deadline = Steady::now() + 100ms;
+  std::atomic<bool> wakes = false;
+  auto late = std::async(std::launch::async, [&] {
+    // Whoever wakes looks, and has the list, until the sleeper has given up and wants it, too.
+    sleepers.sleep(
+        [&] {
+          if (!wakes) return false;
+          while (Steady::now() < deadline + 20ms) std::this_thread::yield();
+          return true;
+        },
+        deadline);
+  });
+  while (sleepers.count() == 0 && Steady::now() < deadline) std::this_thread::yield();
+  wakes = true;
+  sleepers.wake();
+  late.get();
+  CHECK(sleepers.count() == 0);
+}

@@ -31,8 +31,10 @@ class LookedAt final : public SharedTier {
       name_ = one.name;
       one.refills.clear();
     }
-    failure_.reset();
-    if (failure) failure_.emplace(std::move(failure->cause));  // who reads on asks only whether
+    if (failure)
+      failure_ = std::move(failure->cause);  // who reads on asks only whether
+    else
+      failure_.reset();
     return failure;
   }
   StoreStatus put(std::string_view /*namespace_name*/, const Digest& /*name*/,

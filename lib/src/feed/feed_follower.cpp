@@ -30,10 +30,6 @@ const FeedFollower::Question* FeedFollower::answered(const Certificate& certific
   return nullptr;
 }
 
-void FeedFollower::enter() noexcept {
-  for (Question& question : asked_) question.since_entry = false;
-}
-
 bool FeedFollower::has_left(const Epoch& epoch) const {
   return std::ranges::find(left_, epoch) != left_.end();
 }
@@ -63,13 +59,13 @@ void FeedFollower::take_one(FeedTaken& taken, std::string_view bytes) {
   if (!taken.upto || taken.upto->epoch != upto.epoch) {
     if (answer == nullptr) return;
     if (taken.upto) {
-      if (!answer->since_entry) return;
+      if (answer->number <= before_entry_) return;
       leave(taken.upto->epoch);
       begin_at(TailStatus::history_changed);
     } else {
       taken.upto = upto;
     }
-    enter();
+    before_entry_ = questions_;
   } else if (taken.upto->snapshot.contains(upto.snapshot)) {
     // known already
   } else if (certificate->untold && taken.upto->snapshot.contains(certificate->from)) {

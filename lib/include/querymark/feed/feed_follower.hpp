@@ -70,11 +70,9 @@ class FeedFollower {
     Nonce nonce;
     MonotonicTime asked;
     std::uint64_t number = 0;
-    bool since_entry = true;  // after the epoch was entered in which it stands now
   };
 
   [[nodiscard]] const Question* answered(const Certificate& certificate) const;
-  void enter() noexcept;
   [[nodiscard]] bool has_left(const Epoch& epoch) const;
   void leave(const Epoch& epoch);
 
@@ -84,6 +82,7 @@ class FeedFollower {
   bool beginning_ = false;
   std::deque<Question> asked_;  // oldest first
   std::uint64_t questions_ = 0;
+  std::uint64_t before_entry_ = 0;  // of them, before the epoch was entered in which it stands now
   std::deque<Epoch> left_;
   std::uint64_t gaps_ = 0;
   std::uint64_t foreign_ = 0;

@@ -78,8 +78,7 @@ TEST_CASE(
     "comes again",
     "[postgres]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   process.set_price(1, 3.0);
   for (int i = 0; i < 3; ++i) static_cast<void>(process.price(i));

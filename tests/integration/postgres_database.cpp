@@ -285,8 +285,7 @@ TEST_CASE("postgres low road: a fresh snapshot may fill, under a scope of its ow
 
 TEST_CASE("postgres: a pool of one serves many threads", "[postgres]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -303,8 +302,7 @@ TEST_CASE("postgres: a pool of one serves many threads", "[postgres]") {
 TEST_CASE("postgres: a session that has lost its prepared statements goes on writing without them",
           "[postgres]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   process.db.write([](postgres::Transaction& tx) {
     tx.execute("do $$ begin execute 'deallocate querymark_begin'; end $$");

@@ -42,8 +42,7 @@ int pid_of(postgres::Database& db) {
 TEST_CASE("postgres errors: a class that a function raises says nothing of the connection",
           "[errors]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   const int before = pid_of(process.db);
   for (const char* state : {"08006", "08P01", "28000", "28P01", "3D000", "53300", "57P01", "57P02",
@@ -66,8 +65,7 @@ TEST_CASE("postgres errors: a class that a function raises says nothing of the c
 TEST_CASE("postgres errors: what a deferred trigger raises at COMMIT is a definite failure",
           "[errors]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   shop.execute(
       "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no' "

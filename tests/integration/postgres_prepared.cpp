@@ -16,12 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-postgres::Options one_connection() {
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
-  return options;
-}
-
 struct Fixture {
   PgShop shop;
   PgProcess process{shop, one_connection()};
@@ -35,18 +29,7 @@ struct Fixture {
       tx.invalidate(collection("item"));
     });
   }
-  // How many statements of callers the one session keeps prepared. A text of its own each time.
-  [[nodiscard]] std::int64_t prepared() {
-    return only(process.db
-                    .query("select count(*) from pg_prepared_statements "
-                           "where name like 'querymark_call_%' -- " +
-                           std::to_string(++asked_))
-                    .uncached()
-                    .template fetch_as<std::int64_t>());
-  }
-
- private:
-  int asked_ = 0;
+  [[nodiscard]] std::int64_t prepared() { return prepared_calls(process); }
 };
 
 }  // namespace

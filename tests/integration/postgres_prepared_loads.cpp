@@ -11,12 +11,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-postgres::Options one_connection() {
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
-  return options;
-}
-
 struct Loads {
   PgShop shop;
   PgProcess process;
@@ -37,16 +31,7 @@ struct Loads {
   void often(const std::string& sql, const Args&... args) {
     for (int i = 0; i < 8; ++i) load(sql, args...);
   }
-  // How many statements of callers the one session keeps prepared. A text of its own each time.
-  std::int64_t prepared() {
-    return std::stoll(
-        load("select count(*)::text from pg_prepared_statements where name like "
-             "'querymark_call_%' -- " +
-             std::to_string(++asked_)));
-  }
-
- private:
-  int asked_ = 0;
+  [[nodiscard]] std::int64_t prepared() { return prepared_calls(process); }
 };
 
 constexpr const char* kValue = "select value::text from item where id = $1";

@@ -151,8 +151,7 @@ TEST_CASE("postgres send: a connection that the server has closed meanwhile cost
 
 TEST_CASE("postgres send: what the schema has left behind does what its text does", "[send]") {
   const PgShop shop;
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
+  postgres::Options options = one_connection();
   PgProcess process(shop, options);
   shop.execute("create table item (id int primary key, value int)");
   const std::string sql =

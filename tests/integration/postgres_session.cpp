@@ -20,12 +20,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-postgres::Options one_connection() {
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
-  return options;
-}
-
 std::string key_of(const std::string& url, const postgres::Options& options = PgProcess::quick()) {
   PgProcess process(url, options);
   return process.db.source().options().scope.session;

@@ -16,12 +16,6 @@ namespace {
 
 constexpr const char* kTenant = "select coalesce(current_setting('app.tenant', true), 'null')";
 
-postgres::Options one_connection() {
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
-  return options;
-}
-
 postgres::Options pinned() {
   postgres::Options options = one_connection();
   options.session.settings = {{"app.tenant", ""}};

@@ -24,12 +24,6 @@ using postgres::PooledConnection;
 
 namespace {
 
-postgres::Options one_connection() {
-  postgres::Options options = PgProcess::quick();
-  options.connections = 1;
-  return options;
-}
-
 // Owned by a global: it ends after everything that was made within main(), the server among it.
 std::unique_ptr<Cache> global_cache;
 std::unique_ptr<postgres::Database> global_database;

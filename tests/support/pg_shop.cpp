@@ -1,10 +1,12 @@
 #include "support/pg_shop.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
 #include "support/await.hpp"
+#include "support/rows.hpp"
 
 namespace querymark::test {
 
@@ -52,6 +54,22 @@ postgres::Options PgProcess::quick() {
   options.connections = 4;
   options.mark_cells = 1U << 16U;
   return options;
+}
+
+postgres::Options one_connection() {
+  postgres::Options options = PgProcess::quick();
+  options.connections = 1;
+  return options;
+}
+
+std::int64_t prepared_calls(PgProcess& process) {
+  static std::atomic<int> asked{0};  // a text of its own each time, which is not prepared itself
+  return only(process.db
+                  .query("select count(*) from pg_prepared_statements "
+                         "where name like 'querymark_call_%' -- " +
+                         std::to_string(++asked))
+                  .uncached()
+                  .fetch_as<std::int64_t>());
 }
 
 PgProcess::PgProcess(const PgShop& shop, postgres::Options options)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <pqxx/connection>
 #include <string>
 
@@ -47,6 +48,11 @@ struct PgProcess {
   Cache cache{{.memory_bytes = 64U << 20U}};
   postgres::Database db;
 };
+
+/// `PgProcess::quick`, with one session for all loads and writes.
+[[nodiscard]] postgres::Options one_connection();
+/// How many statements of callers the session of such a process keeps prepared.
+[[nodiscard]] std::int64_t prepared_calls(PgProcess& process);
 
 [[nodiscard]] Epoch epoch_of(PgProcess& process);
 /// Catches up, also when the first look finds that the log's connection is gone.

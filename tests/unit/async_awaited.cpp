@@ -88,6 +88,23 @@ struct Values {
   int loads = 0;
 };
 
+// The same of a source in which one may load at a time.
+struct OnePermit : Values {
+  OnePermit() { source.marks().trust_until(MonotonicTime::max()); }
+  template <class Load>
+  void ask(std::string_view name, Load load, Told& told) {
+    ask(name, std::move(load), told, io);
+  }
+  template <class Load>
+  void ask(std::string_view name, Load load, Told& told, asio::io_context& on) {
+    async_get_or_load<int>(values, name, options, std::move(load),
+                           asio::bind_executor(on, told.as_handler()));
+  }
+
+  Source source{cache, {.mark_cells = 1024, .load_budget = {.loads = 1}}};
+  Named values{source};
+};
+
 }  // namespace
 
 TEST_CASE("awaited: a coroutine loads on the caller's loop, and needs no other thread", "[async]") {
@@ -408,21 +425,14 @@ TEST_CASE("awaited: when the load throws, an old value is served as far as the p
 
 TEST_CASE("awaited: a permit to load comes back with the load's end, and with its loop's",
           "[async]") {
-  Values f;
-  Source source(f.cache, {.mark_cells = 1024, .load_budget = {.loads = 1}});
-  source.marks().trust_until(MonotonicTime::max());
-  Named values{source};
-  const auto ask = [&](std::string_view name, auto load, Told& told, asio::io_context& on) {
-    async_get_or_load<int>(values, name, f.options, load,
-                           asio::bind_executor(on, told.as_handler()));
-  };
+  OnePermit f;
   Told gone;
   Told second;
   Told third;
   {
     asio::io_context short_lived;
     Gate never(short_lived);
-    ask(
+    f.ask(
         "a",
         [&]() -> asio::awaitable<int> {
           co_await never.pass();
@@ -430,15 +440,15 @@ TEST_CASE("awaited: a permit to load comes back with the load's end, and with it
         },
         gone, short_lived);
     short_lived.poll();
-    ask("b", f.gated(), second, f.io);
-    ask("c", f.gated(), third, f.io);
+    f.ask("b", f.gated(), second);
+    f.ask("c", f.gated(), third);
     f.poll();
-    CHECK(source.flights().queued() == 2);
+    CHECK(f.source.flights().queued() == 2);
     CHECK(f.loads == 0);
   }
   f.poll();
   CHECK(f.loads == 1);
-  CHECK(source.flights().queued() == 1);
+  CHECK(f.source.flights().queued() == 1);
   f.gate.open();
   f.poll();
   CHECK(second.result);
@@ -446,15 +456,12 @@ TEST_CASE("awaited: a permit to load comes back with the load's end, and with it
   f.poll();
   CHECK(third.result);
   CHECK(f.loads == 2);
-  CHECK(source.flights().size() == 0);
+  CHECK(f.source.flights().size() == 0);
 }
 
 TEST_CASE("awaited: a load that throws ends its flight for all who wait, and gives its permit back",
           "[async]") {
-  Values f;
-  Source source(f.cache, {.mark_cells = 1024, .load_budget = {.loads = 1}});
-  source.marks().trust_until(MonotonicTime::max());
-  Named values{source};
+  OnePermit f;
   const bool suspends = GENERATE(false, true);
   const auto fails = [&]() -> asio::awaitable<int> {
     ++f.loads;
@@ -464,13 +471,9 @@ TEST_CASE("awaited: a load that throws ends its flight for all who wait, and giv
   Told leads;
   Told waits;
   Told other;
-  const auto ask = [&](std::string_view name, auto load, Told& told) {
-    async_get_or_load<int>(values, name, f.options, load,
-                           asio::bind_executor(f.io, told.as_handler()));
-  };
-  ask("a", fails, leads);
-  ask("a", fails, waits);
-  ask("b", [&]() -> asio::awaitable<int> { co_return 3; }, other);
+  f.ask("a", fails, leads);
+  f.ask("a", fails, waits);
+  f.ask("b", [&]() -> asio::awaitable<int> { co_return 3; }, other);
   f.poll();
   f.gate.open();
   f.poll();
@@ -478,10 +481,10 @@ TEST_CASE("awaited: a load that throws ends its flight for all who wait, and giv
   CHECK(waits.message() == "no such value");
   CHECK(f.loads == 1);
   CHECK(**other.result == 3);
-  CHECK(source.flights().size() == 0);
-  CHECK(source.flights().queued() == 0);
+  CHECK(f.source.flights().size() == 0);
+  CHECK(f.source.flights().queued() == 0);
   Told after;
-  ask("a", [&]() -> asio::awaitable<int> { co_return 4; }, after);
+  f.ask("a", [&]() -> asio::awaitable<int> { co_return 4; }, after);
   f.poll();
   CHECK(after.result->outcome().status == ReadStatus::miss);
   CHECK(**after.result == 4);

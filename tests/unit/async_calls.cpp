@@ -1,5 +1,7 @@
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
@@ -106,4 +108,44 @@ TEST_CASE("async calls: what the pool does not take is an error, and is not run"
                         .get(),
                     Catch::Matchers::Contains("stopped"));
   CHECK_FALSE(ran);
+}
+
+TEST_CASE("async calls: who is refused is told once, behind whoever has asked", "[async]") {
+  Shop shop;
+  static_cast<void>(shop.offload->drain(0s));
+  asio::io_context io;
+  int told = 0;
+  asio::post(io, [&] {
+    async_run(
+        shop.db, [] {}, asio::bind_executor(io, [&](const std::exception_ptr& error) {
+          CHECK(error);
+          ++told;
+        }));
+    CHECK(told == 0);
+  });
+  io.run();
+  CHECK(told == 1);
+}
+
+TEST_CASE("async calls: what memory has, and a caller's mistake, is told behind whoever has asked",
+          "[async]") {
+  Shop shop;
+  asio::io_context io;
+  int told = 0;
+  const auto ask = [&](auto options) {
+    async_get_or_load<int>(
+        shop.db, "nine", options, [] { return 9; },
+        asio::bind_executor(io, [&](const std::exception_ptr&, const Cached<int>&) { ++told; }));
+  };
+  ReadOptions options{.ttl = 1min};
+  SECTION("memory") {
+    static_cast<void>(shop.db.get_or_load<int>("nine", options, [] { return 9; }));
+  }
+  SECTION("mistake") { options.ttl = -1min; }
+  asio::post(io, [&] {
+    ask(options);
+    CHECK(told == 0);
+  });
+  io.run();
+  CHECK(told == 1);
 }

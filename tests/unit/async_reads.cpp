@@ -207,6 +207,39 @@ TEST_CASE("async: a load whose caller is cancelled goes on, for others and for m
   CHECK(leads.times == 1);
 }
 
+TEST_CASE("async: a loop goes on for as long as the pool works for a caller who waits, no longer",
+          "[async]") {
+  Loop loop;
+  const auto query = loop.prepare("select n");
+  loop.hold_loads();
+  Told leads;
+  asio::cancellation_signal signal;
+  loop.ask(query, leads, signal);
+  loop.await_held(1);
+  CHECK_FALSE(loop.io.stopped());
+  signal.emit(asio::cancellation_type::terminal);
+  signal.emit(asio::cancellation_type::terminal);
+  loop.poll();
+  CHECK(leads.aborted());
+  CHECK(loop.io.stopped());
+  loop.go_on();
+  loop.offload->drain(10s);
+  loop.poll();
+  CHECK(leads.times == 1);
+}
+
+TEST_CASE("async: whom the pool refuses is told once, and nothing is left to be run", "[async]") {
+  Loop loop;
+  static_cast<void>(loop.offload->drain(0s));
+  Told told;
+  loop.ask(loop.prepare("select n"), told);
+  CHECK(told.times == 0);
+  loop.io.restart();
+  while (told.times == 0) REQUIRE(loop.io.poll_one() == 1);
+  CHECK(loop.io.poll() == 0);
+  CHECK(told.times == 1);
+}
+
 TEST_CASE("async: what the pool drops, or has no room for, ends the call, and a waiter leads",
           "[async]") {
   Loop loop(std::make_shared<Offload>(OffloadOptions{.threads = 1, .queue = 1}));

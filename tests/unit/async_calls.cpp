@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -148,4 +149,20 @@ TEST_CASE("async calls: what memory has, and a caller's mistake, is told behind 
   });
   io.run();
   CHECK(told == 1);
+}
+
+TEST_CASE("async calls: the function may hold the last reference to its database", "[async]") {
+  auto offload = std::make_shared<Offload>(OffloadOptions{.threads = 1});
+  Cache cache{{.memory_bytes = 8U << 20U, .offload = offload}};
+  auto db = std::make_shared<testing::MemoryDatabase>(
+      cache, testing::MemoryOptions{.namespace_name = "shop"});
+  const std::weak_ptr<testing::MemoryDatabase> lives = db;
+  std::promise<void> may;
+  std::future<void> done =
+      async_run(*db, [db, &may] { may.get_future().wait(); }, asio::use_future);
+  db.reset();
+  may.set_value();
+  done.get();
+  CHECK(offload->drain(10s).empty());
+  CHECK(lives.expired());
 }

@@ -1,5 +1,9 @@
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <cstdlib>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -526,4 +530,84 @@ TEST_CASE("offload: at its end it asks what runs to stop, and waits for that", "
   }
   CHECK(ended);
   CHECK_FALSE(ran);
+}
+
+namespace {
+
+// Leaves as it goes, as a database does.
+struct Owner {
+  explicit Owner(Offload& its_offload) : offload(its_offload) {}
+  ~Owner() { offload.leave(this); }
+  Offload& offload;
+};
+
+// Ends the process in time, if `function` waits for ever.
+template <class Function>
+test::Death death_in_time(Function function) {
+  return test::death_of([&] {
+    signal(SIGALRM, SIG_DFL);
+    alarm(20);
+    function();
+  });
+}
+
+}  // namespace
+
+TEST_CASE("offload: a task may hold the last reference to its owner, whether it ran or not",
+          "[offload]") {
+  const bool runs = GENERATE(true, false);
+  const test::Death death = death_in_time([runs] {
+    Offload offload({.threads = 1});
+    auto owner = std::make_shared<Owner>(offload);
+    const void* const address = owner.get();
+    const std::weak_ptr<Owner> lives = owner;
+    Held held;
+    static_cast<void>(offload.submit({}, &kOther, held.task()));
+    held.await_begin();
+    for (int i = 0; i < 3; ++i) static_cast<void>(offload.submit({}, address, [owner] {}));
+    owner.reset();
+    if (!runs) offload.cancel_all();
+    held.go.set_value();
+    static_cast<void>(offload.drain(10s));
+    if (!lives.expired()) std::abort();
+  });
+  CHECK(death.signal == 0);
+}
+
+TEST_CASE("offload: who goes with a task of his own waits for his others", "[offload]") {
+  std::atomic<bool> other_ended = false;
+  const test::Death death = death_in_time([&] {
+    Offload offload({.threads = 2});
+    auto owner = std::make_shared<Owner>(offload);
+    const std::weak_ptr<Owner> lives = owner;
+    const void* const address = owner.get();
+    std::promise<void> other_begun;
+    static_cast<void>(offload.submit({.owner = address, .work = [&](const std::stop_token& stop) {
+                                        other_begun.set_value();
+                                        while (!stop.stop_requested()) std::this_thread::yield();
+                                        if (lives.use_count() > 0)
+                                          std::abort();  // he is on his way
+                                        other_ended = true;
+                                      }}));
+    other_begun.get_future().wait();
+    static_cast<void>(offload.submit({}, address, [owner = std::move(owner)] {}));
+    static_cast<void>(offload.drain(10s));
+    if (!other_ended) std::abort();
+  });
+  CHECK(death.signal == 0);
+}
+
+TEST_CASE(
+    "offload: an owner that a task of his own destroys while it runs ends the process with a "
+    "message",
+    "[offload]") {
+  const test::Death death = death_in_time([] {
+    Offload offload({.threads = 1});
+    auto owner = std::make_shared<Owner>(offload);
+    const void* const address = owner.get();
+    static_cast<void>(offload.submit({}, address, [&owner] { owner.reset(); }));
+    static_cast<void>(offload.drain(10s));
+  });
+  CHECK(death.signal == SIGABRT);
+  CHECK_THAT(death.said, Catch::Matchers::Contains("destroyed by a task of its own while"));
 }

@@ -16,12 +16,13 @@
 //   (submitted) -> waiting    submit
 //   waiting     -> running    a thread of the pool
 //   waiting     -> cancelled  cancel, leave, drain, the destructor
-//   cancelled   -> ended      whoever has cancelled it, after it was destroyed
+//   cancelled   -> ended      whoever has cancelled it, or another who cancels, after it was destroyed
 //   running     -> ended      its thread, after the task was run and destroyed
 //
 // Its key is taken from its submission until it is cancelled or has ended. Tasks are run, told to stop and
 // destroyed without the mutex: all of it is others' code. What a task holds may touch its owner as it goes, so
-// he and a drain wait for that, too, whoever has cancelled it. Tasks that run for too long are the watcher's
+// he and a drain wait for that, too, whoever has cancelled it. Or his end is a part of it: a task may hold the last
+// reference to its owner, who then waits for all his tasks but that one. Tasks that run for too long are the watcher's
 // (offload_late.cpp), which is there from the first task on that can be late; what is counted and shown is in
 // offload_stats.cpp.
 
@@ -40,13 +41,33 @@ bool is_this_thread(const std::jthread& thread) noexcept {
 }
 
 // A thread that waited for its own end would wait for ever, and what it comes back to would be gone.
-[[noreturn]] void end_without_owner() noexcept {
-  std::fputs(
-      "querymark: an offload was destroyed by a task of its own, which held the last reference to "
-      "it or ended the program\n",
-      stderr);
+[[noreturn]] void end_without_owner(const char* why) noexcept {
+  std::fputs(why, stderr);
   std::abort();
 }
+
+// What this thread is at, on behalf of tasks: one within another, where what goes takes others along.
+class AtTask {
+ public:
+  enum class Does : std::uint8_t { run, destroy };
+  AtTask(const void* task, Does does) noexcept
+      : task_(task), does_(does), outer_(std::exchange(innermost, this)) {}
+  AtTask(const AtTask&) = delete;
+  AtTask& operator=(const AtTask&) = delete;
+  ~AtTask() { innermost = outer_; }
+
+  [[nodiscard]] static bool here(const void* task, Does does) noexcept {
+    for (const AtTask* at = innermost; at != nullptr; at = at->outer_)
+      if (at->task_ == task && at->does_ == does) return true;
+    return false;
+  }
+
+ private:
+  static inline thread_local const AtTask* innermost = nullptr;
+  const void* task_;
+  Does does_;
+  const AtTask* outer_;
+};
 
 }  // namespace
 
@@ -70,7 +91,10 @@ Offload::~Offload() {
     over_ = true;
     watcher = std::move(watcher_);
   }
-  if (mine || is_this_thread(watcher)) end_without_owner();
+  if (mine || is_this_thread(watcher))
+    end_without_owner(
+        "querymark: an offload was destroyed by a task of its own, which held the last reference "
+        "to it or ended the program\n");
   work_.notify_all();
   timed_.notify_all();
   threads_.clear();  // joins
@@ -138,11 +162,15 @@ void Offload::run() {
     lock.unlock();
     bool failed = false;
     try {
+      const AtTask at(&*task, AtTask::Does::run);
       task->work(task->stop.get_token());
     } catch (...) {  // whatever it is: it is counted, and nobody waits for it
       failed = true;
     }
-    task->work = nullptr;
+    {
+      const AtTask at(&*task, AtTask::Does::destroy);
+      task->work = nullptr;
+    }
     lock.lock();
     keys_.erase(task->key);
     OffloadStats& counted = counts(task->kind);
@@ -157,20 +185,27 @@ template <class Which>
 std::size_t Offload::cancel_those(Which which) {
   MutexLock lock(mutex_);
   std::size_t cancelled = 0;
-  auto first = cancelled_.end();  // of these; others' stand before and behind them
   for (auto task = waiting_.begin(); task != waiting_.end();) {
     const auto one = task++;
     if (!which(*one)) continue;
     keys_.erase(one->key);
     ++counts(one->kind).cancelled;
     cancelled_.splice(cancelled_.end(), waiting_, one);
-    if (cancelled++ == 0) first = one;
+    ++cancelled;
   }
-  for (std::size_t left = cancelled; left > 0; --left) {
+  // Also those of a call that comes to this one by what a task of its own held: it would wait for them.
+  for (;;) {
+    const auto task = std::ranges::find_if(
+        cancelled_, [](const Task& one) { return static_cast<bool>(one.work); });
+    if (task == cancelled_.end()) break;
+    auto work = std::exchange(task->work, nullptr);
     lock.unlock();
-    first->work = nullptr;
+    {
+      const AtTask at(&*task, AtTask::Does::destroy);
+      work = nullptr;
+    }
     lock.lock();
-    first = cancelled_.erase(first);
+    cancelled_.erase(task);
   }
   ended_.notify_all();
   return cancelled;
@@ -216,7 +251,9 @@ std::size_t Offload::stop_all() {
 }
 
 bool Offload::busy_for(const void* owner) const {
-  const auto is_his = [=](const Task& task) { return task.owner == owner; };
+  const auto is_his = [=](const Task& task) {
+    return task.owner == owner && !AtTask::here(&task, AtTask::Does::destroy);
+  };
   return std::ranges::any_of(running_, is_his) || std::ranges::any_of(cancelled_, is_his);
 }
 
@@ -225,6 +262,12 @@ void Offload::leave(const void* owner) noexcept {
   for (;;) {
     stop_those(is_his);
     MutexLock lock(mutex_);
+    if (std::ranges::any_of(running_, [&](const Task& task) {
+          return is_his(task) && AtTask::here(&task, AtTask::Does::run);
+        }))
+      end_without_owner(
+          "querymark: a database, or another owner of tasks, was destroyed by a task of its own "
+          "while that ran\n");
     ended_.wait(lock.native(), [&]() QUERYMARK_REQUIRES(mutex_) { return !busy_for(owner); });
     if (std::ranges::none_of(waiting_, is_his)) return;  // else one that ran has submitted it
   }

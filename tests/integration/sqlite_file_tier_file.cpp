@@ -1,13 +1,18 @@
 // Which file a tier is, whose it is, and what becomes of it while it is open.
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "connection.hpp"
@@ -46,7 +51,22 @@ std::string refusal(const std::string& path) {
   }
 }
 
+// As it stands, for whoever has it open.
+void overwrite_with_zeros(const std::string& path) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  const std::string zeros(static_cast<std::size_t>(fs::file_size(path)), '\0');
+  file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+}
+
+std::function<void()> before_lock;  // once: what others do before a lock is tried
+
 }  // namespace
+
+// The library's, too.
+extern "C" int flock(int file, int operation) noexcept {
+  if (const auto others = std::exchange(before_lock, nullptr)) others();
+  return static_cast<int>(::syscall(SYS_flock, file, operation));
+}
 
 TEST_CASE("file tier: the worker's consumer is named by the tier, not by its path", "[file tier]") {
   TempDir one;
@@ -181,11 +201,7 @@ TEST_CASE("file tier: a file that was overwritten while it is open is made anew"
   const std::string id = tier.id();
   for (int i = 1; i < 50; ++i) tier.put("shop", name(i), value_of("old"));
   execute(path, "pragma wal_checkpoint(truncate)");
-  {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-    const std::string zeros(static_cast<std::size_t>(fs::file_size(path)), '\0');
-    file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
-  }
+  overwrite_with_zeros(path);
   for (int round = 0; round < 2; ++round) {
     clock.advance(6s);
     static_cast<void>(tier.get("shop", name(1)));
@@ -217,6 +233,65 @@ TEST_CASE("file tier: nothing stays beside a broken file that is removed", "[fil
   std::ofstream(path, std::ios::binary) << std::string(8192, 'x');
   CHECK(text_in(tier.get("shop", name(1))) == "none");
   CHECK(there().empty());
+}
+
+TEST_CASE("file tier: a connection to a broken file that was replaced does not remove the new one",
+          "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  const std::string path = dir.file("tier");
+  FileTier tier(path, {.clock = &clock});
+  for (int i = 1; i < 10; ++i)  // more than the reader has at hand
+    tier.put("shop", name(i), value_of(std::string(200'000, 'o')));
+  execute(path, "pragma wal_checkpoint(truncate)");
+  CHECK(tier.get("shop", name(1)));
+  fs::rename(path, dir.file("broken"));
+  for (const char* suffix : {"-wal", "-shm"}) fs::remove(path + suffix);
+  {
+    FileTier next(path);
+    next.put("shop", name(1), value_of("new"));
+  }
+  static_cast<void>(tier.stats());  // whose connection finds the new one; the reader looks later
+  const auto file = fs::file_size(path);
+  overwrite_with_zeros(dir.file("broken"));
+  static_cast<void>(tier.get("shop", name(9)));
+  CHECK(tier.stats().failures == 1);
+  REQUIRE(fs::exists(path));
+  CHECK(fs::file_size(path) == file);
+  clock.advance(6s);
+  CHECK(text_in(tier.get("shop", name(1))) == "new");
+}
+
+TEST_CASE("file tier: of several that find it broken at once one removes it", "[file tier]") {
+  TempDir dir;
+  ManualClock clock;
+  const std::string path = dir.file("tier");
+  FileTier tier(path, {.clock = &clock});
+  tier.put("shop", name(1), value_of("old"));
+  execute(path, "pragma wal_checkpoint(truncate)");
+  overwrite_with_zeros(path);
+  SECTION("another is at it: he ends it") {
+    const int others = ::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(::flock(others, LOCK_EX | LOCK_NB) == 0);
+    static_cast<void>(tier.get("shop", name(1)));
+    CHECK(fs::exists(path));
+    ::close(others);  // or has died
+    clock.advance(6s);
+    static_cast<void>(tier.get("shop", name(1)));
+    CHECK_FALSE(fs::exists(path));
+  }
+  SECTION("another was at it a moment ago, and has made the next one") {
+    before_lock = [&] {
+      for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
+      FileTier next(path);
+      next.put("shop", name(1), value_of("new"));
+    };
+    static_cast<void>(tier.get("shop", name(1)));
+    CHECK_FALSE(before_lock);
+    REQUIRE(fs::exists(path));
+    clock.advance(6s);
+    CHECK(text_in(tier.get("shop", name(1))) == "new");
+  }
 }
 
 TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {

@@ -129,8 +129,8 @@ struct FileTier::State {
   }
 
   void give_up(std::unique_ptr<TierConnection>& connection, const std::exception& why) noexcept {
+    file.failed(why, connection.get());  // (while it is open no other file has its number)
     connection.reset();
-    file.failed(why);
   }
 
   // Runs `work` on the applier's connection. Throws Error.

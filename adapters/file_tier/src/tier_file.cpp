@@ -1,8 +1,12 @@
 #include "tier_file.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <filesystem>
 #include <new>
 #include <string_view>
 
@@ -45,6 +49,29 @@ bool is_broken(const Error& error) {
   return code == "SQLITE_IOERR_SHORT_READ" || code == "SQLITE_NOTADB" ||
          code.starts_with("SQLITE_CORRUPT");
 }
+
+// Held, where anybody could hold it, by whoever removes a tier's files: between his look at what the path leads to
+// and the end of it nobody else does, who could take what was made meanwhile for what was broken. It is the
+// folder's, since to open a database's file and close it lets go of all locks that SQLite has on it; and the
+// system takes it back from who dies.
+class RemovalLock {
+ public:
+  explicit RemovalLock(const std::string& path)
+      : folder_(::open(std::filesystem::path(path).parent_path().c_str(),
+                       O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+        others_(folder_ >= 0 && ::flock(folder_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {}
+  RemovalLock(const RemovalLock&) = delete;
+  RemovalLock& operator=(const RemovalLock&) = delete;
+  ~RemovalLock() {
+    if (folder_ >= 0) ::close(folder_);
+  }
+  /// Somebody else is at it.
+  [[nodiscard]] bool others() const noexcept { return others_; }
+
+ private:
+  int folder_;
+  bool others_;
+};
 
 // Throws unless the file is a tier of a known version, or empty.
 void require_tier(TierConnection& tier, const std::string& path) {
@@ -163,13 +190,15 @@ void TierFile::prepare(std::chrono::milliseconds busy_timeout) {
   id_ = std::move(id);
 }
 
-// (The log goes first: a new file would take it for its own. Another process may do the same at this moment; then
-// one of them has made a file in vain.)
-void TierFile::failed(const std::exception& why) noexcept {
+// (The log goes first: a new file would take it for its own.)
+void TierFile::failed(const std::exception& why, const TierConnection* by) noexcept {
   const auto* error = dynamic_cast<const Error*>(&why);
   if (error == nullptr || !is_broken(*error)) return;
   try {
-    if (!prepared(sqlite::identity_of(path_))) return;
+    const RemovalLock lock(path_);
+    if (lock.others()) return;  // then it is gone in a moment
+    const std::optional<FileIdentity> now = sqlite::identity_of(path_);
+    if (by != nullptr ? now != by->connection().identity() : !prepared(now)) return;
     for (const char* suffix : {"-wal", "-shm", "-journal", ""}) ::unlink((path_ + suffix).c_str());
   } catch (const std::bad_alloc&) {  // the next call that fails does it
   }

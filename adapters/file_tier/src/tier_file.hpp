@@ -48,6 +48,7 @@ class TierConnection {
   /// Deletes the oldest entries until they take at most `limit` bytes; returns how many.
   std::uint64_t make_room(std::uint64_t limit, WallTime now);
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
+  [[nodiscard]] const Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] HeldSnapshot& snapshot() noexcept { return snapshot_; }
 
  private:
@@ -75,9 +76,10 @@ class TierFile {
   [[nodiscard]] bool current(TierConnection& connection) const noexcept {
     return sqlite::identity_of(path_) == connection.connection().identity();
   }
-  /// A call has failed by `why`. Where that says that the file is broken, somebody has cut it or its log, say, it is
-  /// removed, if it is the one that was proved to be the tier: what `open` finds next is none, in all processes.
-  void failed(const std::exception& why) noexcept;
+  /// A call has failed by `why`, on the connection `by`; null: there was none yet. Where that says that the file is
+  /// broken, somebody has cut it or its log, say, it is removed, if the path still leads to it and it was proved
+  /// to be the tier: what `open` finds next is none, in all processes.
+  void failed(const std::exception& why, const TierConnection* by) noexcept;
   /// As of the last `open`.
   [[nodiscard]] std::string id() const;
   /// Times that another file was found.

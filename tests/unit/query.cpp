@@ -49,6 +49,23 @@ TEST_CASE("query: other parameters, texts, scopes and types are other keys", "[q
   CHECK(f.query(kSql, 7).fetch().outcome().is_hit());
 }
 
+TEST_CASE("query: one that has a name is built step by step", "[query]") {
+  ReadFixture f;
+  Query query = f.query(kSql, 7);
+  query = std::move(query).scope("tenant-1");
+  query = std::move(query).tag(kA).ttl(1min);
+  query.tag(kB);
+  (void)query.fetch();
+  CHECK(query.fetch().outcome().is_hit());
+  CHECK(f.query(kSql, 7).scope("tenant-1").fetch().outcome().is_hit());
+  f.invalidate(kA);
+  CHECK_FALSE(query.fetch().outcome().is_hit());
+  f.invalidate(kB);
+  CHECK_FALSE(query.fetch().outcome().is_hit());
+  query = f.query(kSql, 8);
+  CHECK_FALSE(query.fetch().outcome().is_hit());
+}
+
 TEST_CASE("query: the loader gets the parameters that were given", "[query]") {
   ReadFixture f;
   std::vector<ValueType> types;

@@ -30,6 +30,21 @@ class Query {
   Query(Source& source, Loader& loader, std::string sql, Parameters parameters)
       : Query(Route(source, loader), std::move(sql), std::move(parameters)) {}
 
+  Query(const Query&) = default;
+  Query(Query&&) = default;
+  ~Query() = default;
+  Query& operator=(const Query&) = default;
+  /// Also from itself, as in `query = std::move(query).ttl(1min)`, which is how one that has a name is
+  /// built step by step.
+  Query& operator=(Query&& other) {
+    if (this == &other) return *this;
+    route_ = std::move(other.route_);
+    sql_ = std::move(other.sql_);
+    parameters_ = std::move(other.parameters_);
+    options_ = std::move(other.options_);
+    return *this;
+  }
+
   // See ReadOptions.
 
   Query&& tag(Target target) && { return std::move(tag(std::move(target))); }

@@ -193,6 +193,52 @@ TEST_CASE("redis failures: whatever a server refuses with, it is no miss", "[red
   }
 }
 
+TEST_CASE("redis failures: what is refused of one value says nothing of the others", "[redis]") {
+  const std::string refusal = GENERATE(
+      "OOM command not allowed when used memory > 'maxmemory'.", "CLUSTERDOWN Hash slot not served",
+      "TRYAGAIN Multiple keys", "WRONGTYPE Operation against a key holding the wrong kind of value",
+      "BUSY Redis is busy running a script.");
+  INFO(refusal);
+  const CannedServer server(":1\r\n-" + refusal + "\r\n:0\r\n:1\r\n");
+  RedisTier tier(server.url(), {.timeout = 30s});
+  const SharedValue value = value_of("x");
+  std::vector<TierPut> puts;
+  for (int i = 0; i < 4; ++i) puts.push_back({.name = name(i), .value = &value});
+  tier.put_many("shop", puts);
+  CHECK(puts[0].status == StoreStatus::stored);
+  CHECK(puts[1].status == StoreStatus::failed);
+  CHECK(puts[2].status == StoreStatus::superseded);
+  CHECK(puts[3].status == StoreStatus::stored);
+  CHECK(tier.stats().failures == 1);
+  CHECK(tier.stats().stored == 2);
+}
+
+TEST_CASE("redis failures: of answers that fit no question the ones behind are nobody's",
+          "[redis]") {
+  for (const std::string& second :
+       {std::string("*2\r\n:1\r\n:1\r\n"), std::string(">2\r\n+message\r\n:1\r\n"),
+        std::string("+QUEUED\r\n"), std::string("$1\r\n1\r\n"), std::string("$-1\r\n"),
+        std::string("_\r\n"), std::string("*1\r\n*1\r\n*1\r\n:1\r\n")}) {
+    INFO(second);
+    const CannedServer server(":1\r\n" + second + ":1\r\n:1\r\n");
+    ManualClock clock;
+    RedisTier tier(server.url(), {.timeout = 30s, .clock = &clock});
+    const SharedValue value = value_of("x");
+    std::vector<TierPut> puts;
+    for (int i = 0; i < 4; ++i) puts.push_back({.name = name(i), .value = &value});
+    tier.put_many("shop", puts);
+    CHECK(puts[0].status == StoreStatus::stored);
+    for (int i = 1; i < 4; ++i)
+      CHECK(puts[static_cast<std::size_t>(i)].status == StoreStatus::failed);
+    CHECK(tier.stats().failures == 1);
+    CHECK(tier.stats().connects == 1);
+    clock.advance(1min);  // past any pause of a breaker
+    // On another connection, not by what is left on that one.
+    CHECK_FALSE(tier.get("shop", name(9)));
+    CHECK(tier.stats().connects == 2);
+  }
+}
+
 TEST_CASE("redis failures: answers that fit no question are no values", "[redis]") {
   for (const std::string& answer :
        {std::string(":5\r\n"), std::string("$-1\r\n"), std::string("*1\r\n$1\r\nx\r\n"),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -89,6 +90,7 @@ std::string_view Exchange::together(std::span<const Errand> errands) {
 }
 
 void Exchange::receive(Part& part, Connection& connection, Deadline until) {
+  std::exception_ptr refused;  // the first; what is refused of one says nothing of the others
   for (const Errand& errand : part.errands) {
     if (errand.asking)
       if (const Reply reply = connection.next(until); reply.is != Reply::Is::text)
@@ -98,12 +100,20 @@ void Exchange::receive(Part& part, Connection& connection, Deadline until) {
     if (reply.is == Reply::Is::error && code_of(reply) == "READONLY") part.node->drain();
     if (const auto to = topology_.cluster() ? redirect_in(reply) : std::nullopt) {
       redirect(*to, errand.at, *part.node);
+    } else if (reply.is == Reply::Is::error) {
+      try {
+        (*take_)(errand.at, reply, part.node->label());
+      } catch (const Error&) {  // its answer stays due: it is lost
+        if (!refused) refused = std::current_exception();
+        continue;
+      }
     } else {
       (*take_)(errand.at, reply, part.node->label());
       if (reply.is == Reply::Is::list) receive_list(part, connection, until, errand, reply.number);
     }
     --part.due;
   }
+  if (refused) std::rethrow_exception(refused);
 }
 
 // With the lists in it, however deep.

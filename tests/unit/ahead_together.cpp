@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
@@ -176,6 +177,41 @@ TEST_CASE("prefetch_each: a key whose rows can't be used keeps none of the other
   f.settle();
   CHECK(f.shelf.asked().size() == asked + 1);
   CHECK(f.shelf.asked().back() == Ids{4});
+}
+
+TEST_CASE("prefetch_each: keys that the database refuses keep none of the others out", "[ahead]") {
+  Shop f;
+  const auto by_ids = f.by_ids();
+  const auto refused = GENERATE(Ids{77}, Ids{1, 500});
+  f.shelf.before = [&](const Ids& asked) {
+    for (const std::int64_t id : refused)
+      if (std::ranges::find(asked, id) != asked.end()) throw Error("out of range");
+  };
+  by_ids.prefetch_each(up_to(500));
+  f.settle();
+  CHECK(f.shelf.asked().size() < 40);
+  const std::size_t asked = f.shelf.asked().size();
+  for (std::int64_t id = 1; id <= 500; ++id)
+    if (std::ranges::find(refused, id) == refused.end()) CHECK(by_ids(id).outcome().is_hit());
+  CHECK(f.shelf.asked().size() == asked);
+  by_ids.prefetch_each(up_to(500));  // those are not tried again at once
+  f.settle();
+  CHECK(f.shelf.asked().size() == asked);
+}
+
+TEST_CASE("prefetch_each: a statement that fails for every key is not tried for each of them",
+          "[ahead]") {
+  Shop f;
+  const auto by_ids = f.by_ids();
+  f.shelf.before = [](const Ids&) { throw Error("no such table"); };
+  by_ids.prefetch_each(up_to(500));
+  f.settle();
+  CHECK(f.shelf.asked().size() < 50);
+  const std::size_t asked = f.shelf.asked().size();
+  by_ids.prefetch_each(up_to(500));
+  f.settle();
+  CHECK(f.shelf.asked().size() == asked);
+  CHECK(f.source->flights().size() == 0);
 }
 
 TEST_CASE("prefetch_each: a key without a tag is the caller's error, and nothing hangs on it",

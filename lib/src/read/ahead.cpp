@@ -1,6 +1,9 @@
 #include "querymark/read/ahead.hpp"
 
+#include <algorithm>
+#include <exception>
 #include <iterator>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -10,6 +13,7 @@
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/source.hpp"
 #include "querymark/support/error.hpp"
+#include "read/read_machine_steps.hpp"
 #include "read/refreshing.hpp"
 #include "read/served.hpp"
 
@@ -41,17 +45,58 @@ std::vector<ReadRequest*> all_of(const Requests& requests) {
   return all;
 }
 
-// Throws the error of the last that has one, when all are noted.
-void load_together(Source& source, const Shared& requests) {
-  for (const auto& request : requests) set_replaces(source, *request);
-  std::exception_ptr error;
-  const std::vector<ReadAnswer> answers = blocking_read_each(source, all_of(requests));
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    const auto* const failure = std::get_if<std::exception_ptr>(&answers[i]);
-    note_refreshed(source, refresh_name(requests[i]->call.view), failure == nullptr);
-    if (failure != nullptr) error = *failure;
+// Loads of what was handed over as one. A key that the database refuses makes the statement of all fail: then each
+// half is asked for by itself, and so on. As many statements may fail as it takes to find one or two among the
+// most that are handed over; what is left then has failed.
+class LoadsTogether {
+ public:
+  explicit LoadsTogether(Source& source) : source_(source) {}
+
+  void load(std::span<const std::shared_ptr<ReadRequest>> requests) {
+    for (const auto& request : requests) set_replaces(source_, *request);
+    const std::vector<ReadAnswer> answers = blocking_read_each(source_, all_of(requests));
+    Shared refused;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      const auto* const failure = std::get_if<std::exception_ptr>(&answers[i]);
+      if (failure != nullptr && more_ > 0 && is_for_all(*failure, answers)) {
+        refused.push_back(requests[i]);
+        continue;
+      }
+      note_refreshed(source_, refresh_name(requests[i]->call.view), failure == nullptr);
+      if (failure != nullptr) error_ = *failure;
+    }
+    if (refused.empty()) return;
+    --more_;
+    for (const auto& request : refused) request->tiers_asked = true;
+    const std::span<const std::shared_ptr<ReadRequest>> all(refused);
+    load(all.first(all.size() / 2));
+    load(all.subspan(all.size() / 2));
   }
-  if (error) std::rethrow_exception(error);
+  // Throws the error of the last that has one.
+  void require() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  // What the database said of several, being well.
+  static bool is_for_all(const std::exception_ptr& failure,
+                         const std::vector<ReadAnswer>& answers) {
+    const auto is_it = [&](const ReadAnswer& answer) {
+      const auto* const other = std::get_if<std::exception_ptr>(&answer);
+      return other != nullptr && *other == failure;
+    };
+    return !is_outage(failure) && std::ranges::count_if(answers, is_it) > 1;
+  }
+
+  Source& source_;
+  std::size_t more_ = 20;  // statements that may fail and be divided
+  std::exception_ptr error_;
+};
+
+void load_together(Source& source, const Shared& requests) {
+  LoadsTogether loads(source);
+  loads.load(requests);
+  loads.require();
 }
 
 void load_one_by_one(Source& source, const Shared& requests) {

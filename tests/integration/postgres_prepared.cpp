@@ -104,6 +104,10 @@ TEST_CASE("lasting text: what means the same later", "[statements]") {
       "select count(*), max(i.id) from item i join \"Other\" o using (id) where i.id in ($1, 2)",
       "with t (a) as (select 1) select a::numeric(10, 2) from t where a = $1 -- now()",
       "select * from item where status = 'open' and id = $1",
+      "select count(*) filter (where id > 1), date '2020-02-02' + interval '1 day' from item i "
+      "where i.id = $1",
+      "update shop.item set price = other.price, note = 'x' from other where other.id = $1",
+      "select cast(id as text) as words, (select 1 as cast) from item where id = $1",
       "select row_number() over (order by id) from item where id <> all (array[$1, 3])");
   CAPTURE(plain);
   CHECK(lasts(plain, whole));
@@ -123,6 +127,13 @@ TEST_CASE("lasting text: what means the same later", "[statements]") {
 
 TEST_CASE("lasting text: what may mean something else later", "[statements]") {
   const char* const moving = GENERATE(
+      "select (place).city from shop", "select (s.place).city from shop s", "select ($1).city",
+      "update shop set place.city = 'x'", "update shop set id = 1, place.city = 'x'",
+      "insert into shop (id, place.city) values (1, 'x')", "select status::mood from item",
+      "select cast(status as mood) from item", "select cast((select 1 as one) as mood)",
+      "select mood 'good'", "select shop.date 'good'", "select 'item'::regclass",
+      "select name from item order by name collate german", "select 'no'\n'w'::timestamptz",
+      "select count(id), max(id), min(id), sum(id) from item", "select cube(1)",
       "select * from event where at > 'now'", "select * from event where at > 'Yesterday'::date",
       "insert into event values (7, '[today,)')", "select 'infinity'::date, E'n\\x6fw'::timestamp",
       "select $$now$$::date", "select U&'n\\006fw'::date", "select '12:00'::timetz",
@@ -130,6 +141,25 @@ TEST_CASE("lasting text: what may mean something else later", "[statements]") {
       "select * from report(7)", "insert into item (id) select id from latest(7)", "select $0");
   CAPTURE(moving);
   CHECK_FALSE(LastingText(moving).lasts_with({}));
+}
+
+TEST_CASE("lasting text: which functions it calls that others may be taken for", "[statements]") {
+  using Names = std::vector<std::string>;
+  CHECK(LastingText("select count(*), now(), coalesce(id, 1), rank() over () from item").calls() ==
+        Names{});
+  CHECK(LastingText("select max(lower(name)), max(id) from item").calls() == Names{"max", "lower"});
+  CHECK(LastingText("select count(id) from item").calls() == Names{"count"});
+}
+
+TEST_CASE("callers' statements: what is to stay a text stays one", "[statements]") {
+  CallersStatements statements;
+  static_cast<void>(statements.use("a", {}));
+  const std::string name = statements.use("a", {}).name;
+  statements.prepared("a");
+  statements.keep_text("a");
+  CHECK(statements.take_dropped() == name);
+  for (int i = 0; i < 2 * CallersStatements::kRest; ++i)
+    CHECK(statements.use("a", {}).name.empty());
 }
 
 TEST_CASE("postgres prepared: a write's first statement is, when it comes for the second time",
@@ -201,6 +231,26 @@ TEST_CASE("postgres prepared: what a write would have settled for good is settle
     f.shop.execute("alter table price alter amount type double precision");
     f.write("update price set amount = $1", 0.1);
     CHECK(f.shop.text("select amount from price") == "0.1");
+  }
+  SECTION("which field of a value") {
+    f.shop.execute(
+        "create type place as (city text, street text);"
+        "create table shop (id int, place place); insert into shop values (1, row('a', 'b'))");
+    const std::string sql = "update shop set place.city = $2::text where id = $1";
+    for (int i = 0; i < 3; ++i) f.write(sql, 1, "c");
+    f.shop.execute(
+        "alter type place rename attribute city to old;"
+        "alter type place rename attribute street to city");
+    f.write(sql, 1, "d");
+    CHECK(f.shop.text("select (place).old || (place).city from shop") == "cd");
+  }
+  SECTION("which function fits best") {
+    f.shop.execute("create table word (word varchar(9)); insert into word values ('A')");
+    for (int i = 0; i < 3; ++i) f.write("update word set word = lower(word) where $1 = 1", 1);
+    f.shop.execute(
+        "create function lower(varchar) returns varchar language sql as $$ select 'mine' $$");
+    f.write("update word set word = lower(word) where $1 = 1", 1);
+    CHECK(f.shop.text("select word from word") == "mine");
   }
   SECTION("which table a name means") {
     postgres::Options options = one_connection();

@@ -151,6 +151,73 @@ TEST_CASE("postgres prepared loads: one that the schema has left behind answers 
   }
 }
 
+TEST_CASE("postgres prepared loads: names that come to mean something else mean it at once",
+          "[statements]") {
+  Loads f;
+  SECTION("a field of a value") {
+    f.shop.execute(
+        "create type place as (city text, street text); create table shop (id int, place place);"
+        "insert into shop values (1, row('a', 'b'))");
+    const std::string sql = "select (place).city from shop where id = $1";
+    f.often(sql, 1);
+    f.shop.execute(
+        "alter type place rename attribute city to old;"
+        "alter type place rename attribute street to city");
+    CHECK(f.load(sql, 1) == "b");
+    f.shop.execute("alter type place drop attribute city");
+    CHECK_THROWS_WITH(f.load(sql, 1), Contains("42703"));
+  }
+  SECTION("a type") {
+    f.shop.execute("create type mood as enum ('1', '2')");
+    const std::string sql = "select (note::mood < cast('2' as mood))::text from item where id = $1";
+    f.often(sql, 1);
+    f.shop.execute("alter type mood rename to old; create type mood as enum ('2', '1')");
+    CHECK(f.load(sql, 1) == "false");
+  }
+  SECTION("a function that fits better comes") {
+    f.shop.execute("alter table item alter note type varchar(9)");
+    const std::string sql = "select lower(note) from item where id = $1";
+    f.often(sql, 1);
+    CHECK(f.prepared() == 1);
+    f.shop.execute(
+        "create function lower(varchar) returns text language sql as $$ select 'mine' $$");
+    f.often(sql, 1);
+    CHECK(f.load(sql, 1) == "mine");
+    CHECK(f.load("select max(id)::text from item where id < $1", 9) == "8");
+    CHECK(f.prepared() == 0);  // and stays a text
+  }
+}
+
+// The server settles which policies are a role's when it prepares.
+TEST_CASE("postgres prepared loads: what is granted and revoked holds at once", "[statements]") {
+  PgShop shop;
+  const std::string suffix = shop.name();  // roles are the server's
+  const std::string role = "app_" + suffix;
+  const std::string group = "all_" + suffix;
+  shop.execute("create role " + group + "; create role " + role +
+               " login; grant querymark_subscriber to " + role +
+               "; create table item (id int, value int); insert into item values (1, 1), (1, 2);"
+               "grant select on item to " +
+               role);
+  PgProcess process(shop.server().url(shop.name(), role), one_connection());
+  const auto load = [&] {
+    return only(process.db.query("select count(*) from item where id = $1", 1)
+                    .uncached()
+                    .fetch_as<std::int64_t>());
+  };
+  for (int i = 0; i < 7; ++i) CHECK(load() == 2);
+  CHECK(prepared_calls(process) == 1);
+  shop.execute(
+      "alter table item enable row level security;"
+      "create policy everything on item to " +
+      group + " using (true); create policy one on item using (value = 1)");
+  for (int i = 0; i < 7; ++i) CHECK(load() == 1);
+  shop.execute("grant " + group + " to " + role);
+  for (int i = 0; i < 7; ++i) CHECK(load() == 2);
+  shop.execute("revoke " + group + " from " + role);
+  CHECK(load() == 1);
+}
+
 TEST_CASE("postgres prepared loads: 'now' is the present", "[statements]") {
   Loads f;
   const std::string sql = "select 'now'::timestamptz::text from item where id = $1";

@@ -18,13 +18,13 @@ CallersStatements::Use CallersStatements::use(std::string_view sql,
   const Place place = found->second;
   known_.splice(known_.begin(), known_, place);
   if (place->resting > 0) {
-    --place->resting;
+    if (place->resting != kForGood) --place->resting;
     return {};
   }
   if (!place->text) place->text.emplace(sql);
   if (!place->text->lasts_with(values)) return {};
   if (place->name.empty()) place->name = "querymark_call_" + std::to_string(++named_);
-  return {place->name, place->prepared};
+  return {place->name, place->prepared, place->text->calls()};
 }
 
 void CallersStatements::prepared(std::string_view sql) noexcept {
@@ -57,6 +57,13 @@ void CallersStatements::rest(Known& known) {
 
 void CallersStatements::forget(std::string_view sql) {
   if (const auto found = by_sql_.find(sql); found != by_sql_.end()) drop(found->second);
+}
+
+void CallersStatements::keep_text(std::string_view sql) {
+  const auto found = by_sql_.find(sql);
+  if (found == by_sql_.end()) return;
+  rest(*found->second);
+  found->second->resting = kForGood;
 }
 
 void CallersStatements::drop(Place place) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <list>
 #include <optional>
 #include <span>
@@ -35,6 +36,8 @@ class CallersStatements {
   void prepared(std::string_view sql) noexcept;
   /// How long a load took, as `use` said. (A write's time is also that of those it waits for.)
   void took(std::string_view sql, const Use& use, std::chrono::nanoseconds time);
+  /// It is to be run as a text from now on.
+  void keep_text(std::string_view sql);
   /// It does not serve any more.
   void forget(std::string_view sql);
   /// The name of a prepared one that is to be deallocated, once for each.
@@ -52,6 +55,7 @@ class CallersStatements {
   static constexpr int kOwnPlans = 5;
 
  private:
+  static constexpr int kForGood = std::numeric_limits<int>::max();
   struct Known {
     std::string sql{};
     std::string name{};

@@ -10,6 +10,7 @@
 
 #include "connection_talk.hpp"
 #include "errors.hpp"
+#include "lasting_text.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/sql_text.hpp"
@@ -211,7 +212,12 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   const Bound bound_names{std::span<const ParameterView>(pins).first(1)};
   const std::string pin(sql::pin_session.text);
   const std::string look(sql::settings_now.text);
-  const Step leave{.text = around.leaving, .prepared = true};
+  std::array<ParameterView, LastingText::kMostCalls> calls;
+  calls.fill(ParameterView::text(""));
+  for (std::size_t i = 0; i < calls.size() && i < statement.calls.size(); ++i)
+    calls[i] = ParameterView::text(statement.calls[i]);
+  const Bound bound_calls(calls);
+  const Step leave{.text = around.leaving, .bound = &bound_calls, .prepared = true};
   std::vector<Step> steps;
   steps.reserve(10 + around.dropped.size());
   const auto add = [&](Step step) {

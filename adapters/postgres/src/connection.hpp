@@ -69,7 +69,7 @@ class Connection {
   };
   /// A read-only transaction around one statement. What it names has been prepared.
   struct Around {
-    const char* leaving;                    ///< Asked last.
+    const char* leaving;                    ///< Asked last, with the functions that are called.
     const SettingList* settings = nullptr;  ///< Set in the transaction, for it alone, if there are.
     /// Asked first, about the one snapshot that the transaction then has.
     const char* entering = nullptr;

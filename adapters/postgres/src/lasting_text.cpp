@@ -20,34 +20,42 @@ constexpr bool is_listed(const auto& words, std::string_view word) {
 
 // What may stand in front of a parenthesis: key words and types...
 constexpr auto kBeforeParenthesis = std::to_array<std::string_view>(
-    {"all",     "and",     "any",   "array",     "as",           "between",  "by",        "case",
-     "cast",    "char",    "cube",  "conflict",  "decimal",      "distinct", "else",      "except",
-     "exists",  "filter",  "from",  "having",    "ilike",        "in",       "intersect", "is",
-     "join",    "lateral", "like",  "limit",     "materialized", "not",      "numeric",   "offset",
-     "on",      "or",      "over",  "recursive", "returning",    "rollup",   "row",       "select",
-     "set",     "sets",    "some",  "then",      "timestamp",    "union",    "using",     "values",
-     "varchar", "when",    "where", "with"});
-// ...and functions that mean one thing, whatever else bears their name: no type of an argument is
-// guessed but as these have it.
+    {"all",     "and",    "any",          "array",     "as",       "between",  "by",
+     "case",    "cast",   "char",         "coalesce",  "conflict", "decimal",  "distinct",
+     "else",    "except", "exists",       "extract",   "from",     "greatest", "having",
+     "ilike",   "in",     "intersect",    "is",        "join",     "lateral",  "least",
+     "like",    "limit",  "materialized", "not",       "nullif",   "numeric",  "offset",
+     "on",      "or",     "recursive",    "returning", "row",      "select",   "set",
+     "some",    "then",   "timestamp",    "trim",      "union",    "using",    "values",
+     "varchar", "when",   "where",        "with"});
+// ...functions without arguments, which nothing on the path hides from the server's own schema...
+constexpr auto kWithoutArguments =
+    std::to_array<std::string_view>({"dense_rank", "now", "rank", "row_number"});
+// ...and those that mean one thing, unless something that bears the same name fits better.
 constexpr auto kLastingFunctions = std::to_array<std::string_view>(
-    {"abs",      "array_agg", "avg",        "bool_and",   "bool_or", "ceil",
-     "coalesce", "count",     "dense_rank", "extract",    "floor",   "generate_series",
-     "greatest", "json_agg",  "jsonb_agg",  "lag",        "lead",    "least",
-     "length",   "lower",     "max",        "min",        "now",     "nullif",
-     "rank",     "round",     "row_number", "string_agg", "sum",     "trim",
-     "unnest",   "upper"});
-// Types that a `$n::` may name; the first word of each.
+    {"abs",      "array_agg",  "avg", "bool_and", "bool_or", "ceil",  "floor", "generate_series",
+     "json_agg", "jsonb_agg",  "lag", "lead",     "length",  "lower", "max",   "min",
+     "round",    "string_agg", "sum", "unnest",   "upper"});
+// Types that a cast may name; the first word of each. No type of another schema hides them.
 constexpr auto kLastingTypes = std::to_array<std::string_view>(
-    {"bigint", "bool",     "boolean", "bytea",     "date",        "double", "float4", "float8",
-     "int",    "int2",     "int4",    "int8",      "integer",     "json",   "jsonb",  "numeric",
-     "real",   "smallint", "text",    "timestamp", "timestamptz", "uuid",   "varchar"});
+    {"bigint",      "bool",   "boolean", "bytea",    "char", "character", "date",
+     "decimal",     "double", "float4",  "float8",   "inet", "int",       "int2",
+     "int4",        "int8",   "integer", "interval", "json", "jsonb",     "name",
+     "numeric",     "oid",    "real",    "smallint", "text", "time",      "timestamp",
+     "timestamptz", "uuid",   "varchar"});
+// What may stand in front of a constant, besides these types: it would be a type's name otherwise.
+constexpr auto kBeforeConstant = std::to_array<std::string_view>(
+    {"all",  "and",       "between", "by",   "case",  "distinct", "else",   "escape",
+     "from", "having",    "ilike",   "like", "limit", "not",      "offset", "on",
+     "or",   "returning", "select",  "then", "to",    "when",     "where",  "zone"});
 // A constant with one of these may be a moment when it is read: in a range or an array, too.
 constexpr auto kMoments =
     std::to_array<std::string_view>({"now", "today", "tomorrow", "yesterday"});
 
-// Of a constant as it stands in the text. Only what is in plain quotes is what it seems.
+// Of a constant as it stands in the text. Only what is in plain quotes, on one line, is what it seems.
 bool may_move(std::string_view constant) {
-  if (!constant.starts_with('\'')) return true;
+  if (!constant.starts_with('\'') || constant.find_first_of("\r\n") != std::string::npos)
+    return true;
   const std::string lower = ascii::to_lower(constant);
   return lower.find(':') != std::string::npos ||
          std::ranges::any_of(kMoments, [&](std::string_view word) {
@@ -62,21 +70,21 @@ bool means_the_same(ParameterView value) {
   return value.type() == ValueType::array ? is_whole(value.element_type()) : is_whole(value.type());
 }
 
-// Takes the tokens of a text; `loose` becomes what stands of each $n.
+// Takes the tokens of a text; `loose` becomes what stands of each $n, `calls` what it calls.
 class Reader {
  public:
-  Reader(std::string_view sql, std::vector<bool>& loose) : sql_(sql), loose_(loose) {}
+  Reader(std::string_view sql, std::vector<bool>& loose, std::vector<std::string>& calls)
+      : sql_(sql), loose_(loose), calls_(calls) {}
 
   // False: it does not last.
   [[nodiscard]] bool take(const SqlToken& token) {
     type(token);
-    bool lasts = true;
-    if (token.kind == SqlToken::Kind::text) lasts = !may_move(text_of(token));
-    if (token.kind == SqlToken::Kind::parameter) lasts = begin_parameter(text_of(token));
-    if (token.is('(') && before_.is_identifier() && !names_table_) lasts = is_known();
-    names_table_ = token.is("into") || (names_table_ && (token.is_identifier() || token.is('.')));
+    if (count_ && !token.is('*')) call("count");  // count(*) has no argument
+    count_ = false;
+    const bool lasts = lasts_with(token);
+    follow(token);
     earlier_ = std::exchange(before_, token);
-    return lasts;
+    return lasts && calls_.size() <= LastingText::kMostCalls;
   }
   void end() {
     if (parameter_) loose_[*parameter_] = true;
@@ -87,6 +95,15 @@ class Reader {
     return sql_.substr(token.begin, token.end - token.begin);
   }
 
+  [[nodiscard]] bool lasts_with(const SqlToken& token) {
+    if (token.kind == SqlToken::Kind::text) return is_lasting_constant(token);
+    if (token.kind == SqlToken::Kind::parameter) return begin_parameter(text_of(token));
+    if (token.is('(') && before_.is_identifier() && !names_table_) return is_known();
+    if (token.is('.')) return !names_field();
+    if (token.is("collate")) return false;
+    return !names_type() || is_lasting_type(token);
+  }
+
   // Of the `$n` just before, if there is one.
   void type(const SqlToken& token) {
     if (!parameter_) return;
@@ -94,9 +111,7 @@ class Reader {
       ++colons_;
       return;
     }
-    const bool typed =
-        colons_ == 2 && token.kind == SqlToken::Kind::word && is_listed(kLastingTypes, token.name);
-    if (!typed) loose_[*parameter_] = true;
+    if (colons_ != 2 || !is_lasting_type(token)) loose_[*parameter_] = true;
     parameter_.reset();
   }
 
@@ -111,20 +126,66 @@ class Reader {
     return true;
   }
 
+  [[nodiscard]] static bool is_lasting_type(const SqlToken& token) {
+    return token.kind == SqlToken::Kind::word && is_listed(kLastingTypes, token.name);
+  }
+
+  // Behind `::`, and behind the AS of a CAST.
+  [[nodiscard]] bool names_type() const {
+    if (before_.is(':') && earlier_.is(':')) return true;
+    return before_.is("as") && !casts_.empty() && casts_.back();
+  }
+
+  // A word in front of it may be a type's name.
+  [[nodiscard]] bool is_lasting_constant(const SqlToken& token) const {
+    if (may_move(text_of(token))) return false;
+    if (!before_.is_identifier()) return true;
+    return before_.kind == SqlToken::Kind::word && !earlier_.is('.') &&
+           (is_listed(kBeforeConstant, before_.name) || is_listed(kLastingTypes, before_.name));
+  }
+
+  // A field of a composite value is known by its place: `(value).field`, and what an INSERT or an
+  // UPDATE sets.
+  [[nodiscard]] bool names_field() const {
+    if (before_.is(')') || before_.is(']') || before_.kind == SqlToken::Kind::parameter)
+      return true;
+    return sets_ && (earlier_.is("set") || earlier_.is(',') || earlier_.is('('));
+  }
+
   // Behind AS, WITH, RECURSIVE and a closing parenthesis a name with parentheses is made, not called.
-  [[nodiscard]] bool is_known() const {
+  [[nodiscard]] bool is_known() {
     if (earlier_.is("as") || earlier_.is("with") || earlier_.is("recursive") || earlier_.is(')'))
       return true;
-    return before_.kind == SqlToken::Kind::word && !earlier_.is('.') &&
-           (is_listed(kBeforeParenthesis, before_.name) ||
-            is_listed(kLastingFunctions, before_.name));
+    if (before_.kind != SqlToken::Kind::word || earlier_.is('.')) return false;
+    count_ = before_.is("count");
+    if (is_listed(kLastingFunctions, before_.name)) call(before_.name);
+    return count_ || is_listed(kLastingFunctions, before_.name) ||
+           is_listed(kWithoutArguments, before_.name) ||
+           is_listed(kBeforeParenthesis, before_.name);
+  }
+
+  void call(const std::string& function) {
+    if (!is_listed(calls_, function)) calls_.push_back(function);
+  }
+
+  void follow(const SqlToken& token) {
+    names_table_ = token.is("into") || (names_table_ && (token.is_identifier() || token.is('.')));
+    if (token.is("into") || token.is("set")) sets_ = true;
+    for (const char* const word : {"values", "select", "where", "from", "returning"})
+      if (token.is(word)) sets_ = false;
+    if (token.is('(')) casts_.push_back(before_.is("cast"));
+    if (token.is(')') && !casts_.empty()) casts_.pop_back();
   }
 
   std::string_view sql_;
   std::vector<bool>& loose_;
+  std::vector<std::string>& calls_;
   SqlToken before_;
   SqlToken earlier_;
   bool names_table_ = false;              // behind INTO: its columns may follow
+  bool sets_ = false;                     // columns are named that get values
+  bool count_ = false;                    // `count(` is just before
+  std::vector<bool> casts_;               // of each open parenthesis, whether it is a CAST's
   std::optional<std::size_t> parameter_;  // the `$n` just before, without its type so far
   int colons_ = 0;                        // behind it
 };
@@ -133,7 +194,7 @@ class Reader {
 
 LastingText::LastingText(std::string_view sql) {
   SqlTokens tokens(sql, Backslash::plain);
-  Reader reader(sql, loose_);
+  Reader reader(sql, loose_, calls_);
   while (const auto token = tokens.next())
     if (!reader.take(*token)) {
       lasts_ = false;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,21 +12,28 @@ namespace querymark::postgres {
 
 /// Whether a statement, once prepared, goes on meaning what its text means, whatever becomes of the
 /// schema and the time. What a server settles when it prepares stays settled: the value of 'now', the
-/// type of a `$n` (0.1 as a real is not 0.1 as a double), the function that a name means. So a text
-/// lasts when it calls nothing but functions of the server's own that are known here, and no constant
-/// in it may be a moment; and a value does, when it is the same in every type that its place may
-/// come to have, or the type stands beside each `$n`, as in `$1::text[]`.
+/// type of a `$n` (0.1 as a real is not 0.1 as a double), the function, type or field that a name means.
+/// So a text lasts when it calls nothing but functions of the server's own that are known here, casts
+/// to nothing but its types, takes no field out of a value, and no constant in it may be a moment; and a
+/// value does, when it is the same in every type that its place may come to have, or the type stands
+/// beside each `$n`, as in `$1::text[]`.
 ///
-/// Leaves out what a schema in front of another can hide: see PooledConnection.
+/// Leaves out what others can hide or change unseen: see PooledConnection.
 class LastingText {
  public:
   /// Of a session whose strings are standard-conforming. Linear.
   explicit LastingText(std::string_view sql);
   [[nodiscard]] bool lasts_with(std::span<const ParameterView> values) const;
 
+  static constexpr std::size_t kMostCalls = 3;
+  /// Functions that it calls: so many at most, and it lasts only while no other one bears their names,
+  /// which might fit better.
+  [[nodiscard]] const std::vector<std::string>& calls() const noexcept { return calls_; }
+
  private:
   bool lasts_ = true;
   std::vector<bool> loose_;  // of each $n, whether it stands somewhere without a type
+  std::vector<std::string> calls_;
 };
 
 }  // namespace querymark::postgres

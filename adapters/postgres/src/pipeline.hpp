@@ -46,6 +46,8 @@ struct Sent {
 struct Prepared {
   std::string name{};    ///< Under which it is prepared; empty: it is not, and shall not be.
   bool already = false;  ///< It is; else it is prepared on the way.
+  /// Functions that it calls, which no others may bear the names of.
+  std::vector<std::string> calls{};
 };
 
 /// What a pipeline sends: a text, or the name of a prepared statement, with its values; or a text that

@@ -47,9 +47,11 @@ bool failed_by_name(const CallersStatements::Use& use, const Error& failure) {
   return failure.native_code() == "42P05" || (use.already && may_be_outdated(failure));
 }
 
-// Where nothing that comes later can hide what a name meant: behind the server's own schema there is one.
+// Where nothing that comes later can hide what a name meant, or unhide rows: behind the server's own
+// schema there is one, and there are no policies.
 bool is_one_schema(std::string_view path) {
-  return path.starts_with("{pg_catalog,") && std::ranges::count(path, ',') == 1;
+  return path.starts_with("{pg_catalog,") && path.ends_with('}') &&
+         std::ranges::count(path, ',') == 1;
 }
 
 std::vector<ParameterView> views_of(std::span<const OwnedParameter> values) {
@@ -155,8 +157,17 @@ void PooledConnection::settle(const SettingList& settings,
   }
   clear_by("querymark_prove", customs.empty() ? std::string(sql::prove_session.text)
                                               : with_names(sql::prove_session_customs));
-  statements.push_back({"querymark_leave", customs.empty() ? std::string(sql::leave_read.text)
-                                                           : with_names(sql::leave_read_customs)});
+  // Its first parameters stay what they are.
+  const std::array<ParameterView, 4> leaving{as_parameter(1), as_parameter(2), as_parameter(3),
+                                             looked_at};
+  statements.push_back(
+      {"querymark_leave",
+       customs.empty() ? std::string(sql::leave_read.text)
+                       : with_literals(sql::leave_read_customs, leaving, [&](ParameterView value) {
+                           return value.type() == ValueType::int64
+                                      ? '$' + std::to_string(value.as_int64())
+                                      : literal(value);
+                         })});
   statements.push_back({"querymark_start", begin_of(Isolation::read_committed)});
   statements.push_back({"querymark_begin", sql::begin_write.text});
   statements.push_back({"querymark_append", sql::append.text});
@@ -166,7 +177,7 @@ void PooledConnection::settle(const SettingList& settings,
   prepare(statements);
   const ResultSet proved = run_rollback(clearing_);
   settled_ = proved.row(0)["session"].as<std::string>();
-  const ResultSet left = run("execute querymark_leave");
+  const ResultSet left = run("execute querymark_leave('', '', '')");
   left_ = left.row(0)["session"].as<std::string>();
   path_ = left.row(0)["path"].as<std::string>();
   one_schema_ = is_one_schema(path_);
@@ -204,6 +215,13 @@ CallersStatements::Use PooledConnection::use_of(std::string_view sql,
   return statements_.use(sql, values);
 }
 
+CallersStatements::Use PooledConnection::write_use_of(std::string_view sql,
+                                                      std::span<const ParameterView> values) {
+  CallersStatements::Use use = use_of(sql, values);
+  if (!use.calls.empty()) return {};
+  return use;
+}
+
 // Once it does not, nothing is prepared any more.
 bool PooledConnection::same_path(const ResultSet& answer) {
   const bool same = !answer.empty() && answer.row(0)["path"].view() == path_;
@@ -235,6 +253,7 @@ PooledConnection::Read PooledConnection::read_once(const SettingList& settings,
     read.proved = proves(apart, settings);
     read.wrote = !apart.left.empty() && apart.left.row(0)["wrote"].as<bool>();
     read.same_path = same_path(apart.left);
+    read.overloaded = !apart.left.empty() && apart.left.row(0)["overloaded"].as<bool>();
     read.rows = std::move(apart.rows);
     read.state = std::move(apart.snapshot);
   } catch (...) {  // its transaction goes, then rethrown
@@ -258,15 +277,16 @@ PooledConnection::Read PooledConnection::read(const SettingList& settings, std::
   const auto began = std::chrono::steady_clock::now();
   try {
     Read read = read_once(settings, sql, values, entering, use);
-    if (read.same_path || asked.name.empty()) {
+    if (asked.name.empty() || (read.same_path && !read.overloaded)) {
       statements_.took(sql, asked, std::chrono::steady_clock::now() - began);
       return read;
     }
+    statements_.keep_text(sql);
   } catch (const Error& failure) {
     if (!failed_by_name(asked, failure)) throw;
+    statements_.forget(sql);
   }
   // If it has cost more than the statement, the connection is lost, and another one is to read.
-  statements_.forget(sql);
   return read_once(settings, sql, values, entering, as_text);
 }
 
@@ -322,7 +342,8 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
                                   First& first) {
   ahead_use_ = {};
   const Part begin = beginning_of(isolation);
-  const CallersStatements::Use use = sent.empty() ? use_of(sql, values) : CallersStatements::Use{};
+  const CallersStatements::Use use =
+      sent.empty() ? write_use_of(sql, values) : CallersStatements::Use{};
   try {
     Connection::begin_with(begin, "querymark_begin", sent, sql, values, use, first);
     if (first.prepared) statements_.prepared(sql);
@@ -346,8 +367,8 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
 
 ResultSet PooledConnection::begin_ahead(Isolation isolation, std::span<const Sent> sent,
                                         const Append* append) {
-  ahead_use_ =
-      sent.size() == 1 ? use_of(sent[0].sql, views_of(sent[0].values)) : CallersStatements::Use{};
+  ahead_use_ = sent.size() == 1 ? write_use_of(sent[0].sql, views_of(sent[0].values))
+                                : CallersStatements::Use{};
   std::vector<Part> behind;
   if (append != nullptr) behind.push_back(append_part(*append));
   ResultSet begun =

@@ -27,8 +27,11 @@ struct Append;
 ///
 /// A load's statement, and a write's first one, is prepared when it comes for the second time, under
 /// the session's own settings, as CallersStatements says. What a text would find now that was not
-/// there when it was prepared is not found by its name, if a schema of the path hides another: so
-/// nothing is prepared where tables are looked for in more than one, which each load and write proves.
+/// there when it was prepared is not found by its name, if a schema of the path hides another, and a
+/// policy goes on hiding rows from who has become a member of a role: so nothing is prepared where tables
+/// are looked for in more than one schema, or where there are policies, which each load and write proves.
+/// Each load proves, too, that nothing else bears the names of the functions that it calls; a write that
+/// calls such functions travels as a text.
 /// Where the schema has changed since, and it fails, it is run anew as a text: a load reads only, and
 /// before a write's first statement nothing has been written.
 class PooledConnection final : public Connection {
@@ -53,10 +56,11 @@ class PooledConnection final : public Connection {
 
   struct Read {
     ResultSet rows;
-    bool wrote = false;     ///< It has taken a transaction id; what it wrote is undone.
-    bool proved = false;    ///< The session was what it should be when it ended.
-    ResultSet state{};      ///< Of a standby: the row of `standby_state`, in the rows' snapshot.
-    bool same_path = true;  ///< The search path leads where it did when the session was fresh.
+    bool wrote = false;       ///< It has taken a transaction id; what it wrote is undone.
+    bool proved = false;      ///< The session was what it should be when it ended.
+    ResultSet state{};        ///< Of a standby: the row of `standby_state`, in the rows' snapshot.
+    bool same_path = true;    ///< The search path leads where it did when the session was fresh.
+    bool overloaded = false;  ///< Something else bears the name of a function that it calls.
   };
   /// One statement with bound parameters in a read-only transaction of its own; one round trip.
   /// Settings are part of what is proved; none stays behind, or the connection does not. Requires a
@@ -118,6 +122,9 @@ class PooledConnection final : public Connection {
   // What the session has of a statement that runs under its own settings.
   [[nodiscard]] CallersStatements::Use use_of(std::string_view sql,
                                               std::span<const ParameterView> values);
+  // The same for a write, of which nobody asks what it calls.
+  [[nodiscard]] CallersStatements::Use write_use_of(std::string_view sql,
+                                                    std::span<const ParameterView> values);
   [[nodiscard]] bool same_path(const ResultSet& answer);
   [[nodiscard]] bool proves(const Apart& apart, const SettingList& settings) const;
   // The statement that sets them until the transaction ends.
@@ -134,7 +141,7 @@ class PooledConnection final : public Connection {
   CallersStatements::Use ahead_use_;
   std::string settled_;      // what `prove_session` answers on the fresh session
   std::string left_;         // what `leave_read` answers on it
-  std::string path_;         // the schemas of its search path
+  std::string path_;         // the schemas of its search path, and whether there are policies
   bool one_schema_ = false;  // among them is one only in which tables of users are looked for
 };
 

@@ -63,12 +63,14 @@ select pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid, pg_post
 -- is lost in the middle of COMMIT. How many rows the session has counted that it has put into the log: by how many it is
 -- more after the commit (`end_write`), so many rows has the transaction left there, those of its triggers included.
 -- The server takes such counts from a session only when that is idle, outside a transaction. Null where it counts
--- nothing (track_counts). And in which schemas names are looked for.
+-- nothing (track_counts). And in which schemas names are looked for, and whether rows may be hidden by policies: which of
+-- those concern a role the server settles once for a prepared statement, whatever roles are granted or revoked later.
 -- name: begin_write
 select m.database_id, m.epoch, pg_catalog.pg_current_xact_id()::pg_catalog.text as position,
        case when pg_catalog.current_setting('track_counts')::pg_catalog.bool
             then pg_catalog.pg_stat_get_xact_tuples_inserted('querymark.log'::pg_catalog.regclass) end as logged,
-       pg_catalog.current_schemas(true)::pg_catalog.text as path
+       pg_catalog.concat(pg_catalog.current_schemas(true),
+                         case when exists (select from pg_catalog.pg_policy) then ' policies' end) as path
   from querymark.meta m
  where m.id operator(pg_catalog.=) 1
 

@@ -33,19 +33,34 @@ select array(select pg_catalog.current_setting(c.name, true)
               order by c.n) as settings
 
 -- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction
--- lets large objects pass), the answer of `prove_session`, and in which schemas names are looked for. What a rollback
+-- lets large objects pass), the answer of `prove_session`, in which schemas names are looked for and whether there are
+-- policies (`begin_write`), and whether other functions than the server's own bear one of three names. What a rollback
 -- leaves: locks of the session.
 -- name: leave_read
 select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
-       pg_catalog.current_schemas(true)::pg_catalog.text as path,
+       pg_catalog.concat(pg_catalog.current_schemas(true),
+                         case when exists (select from pg_catalog.pg_policy) then ' policies' end) as path,
+       exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $1::pg_catalog.name
+                  and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)
+       or exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $2::pg_catalog.name
+                     and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)
+       or exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $3::pg_catalog.name
+                     and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace) as overloaded,
        pg_catalog.pg_conf_load_time()::pg_catalog.text as session, pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- name: leave_read_customs
 select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
-       pg_catalog.current_schemas(true)::pg_catalog.text as path,
+       pg_catalog.concat(pg_catalog.current_schemas(true),
+                         case when exists (select from pg_catalog.pg_policy) then ' policies' end) as path,
+       exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $1::pg_catalog.name
+                  and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)
+       or exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $2::pg_catalog.name
+                     and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace)
+       or exists (select from pg_catalog.pg_proc p where p.proname operator(pg_catalog.=) $3::pg_catalog.name
+                     and p.pronamespace operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace) as overloaded,
        pg_catalog.concat_ws(pg_catalog.chr(10), pg_catalog.pg_conf_load_time(),
                             array(select pg_catalog.current_setting(c.name, true)
-                                    from pg_catalog.unnest($1::pg_catalog.text[]) as c (name))) as session,
+                                    from pg_catalog.unnest($4::pg_catalog.text[]) as c (name))) as session,
        pg_catalog.pg_advisory_unlock_all() as unlocked
 
 -- What a session is whose settings were reset to what it came with and pinned again: its answer when it is fresh is the

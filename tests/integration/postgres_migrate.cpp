@@ -161,7 +161,8 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "track_report_definitions",
                               "track_silenced",
                               "type_names",
-                              "write_position"});
+                              "write_position",
+                              "write_status"});
 }
 
 TEST_CASE(

@@ -117,6 +117,11 @@ TEST_CASE("postgres write: what became of a write without intents, the server te
   CHECK(process.db.resolve(aborted) == postgres::WriteFate::running);
   plain.exec("rollback");
   CHECK(process.db.resolve(aborted) == postgres::WriteFate::rolled_back);
+  Receipt never = committed;  // its transaction can't be running, since no server has begun it
+  never.position.value += 1'000'000;
+  CHECK(process.db.resolve(never) == postgres::WriteFate::unknown);
+  never.intents = 1;
+  CHECK(process.db.resolve(never) == postgres::WriteFate::unknown);
   shop.execute("truncate querymark.incarnation");  // as a crash leaves it: ids may be given anew
   CHECK(process.db.resolve(committed) == postgres::WriteFate::unknown);
 }

@@ -236,6 +236,20 @@ LoadedRows Database::State::load_with(const SessionSettings& settings, std::stri
   return on_standing([&](auto& connection) { return read(*connection, list, sql, parameters); });
 }
 
+// Whether the server has ever given out this transaction's id.
+bool Database::State::is_given(const std::string& position) {
+  constexpr std::string_view kInTheFuture = "22023";
+  return on_standing([&](auto& connection) {
+    try {
+      static_cast<void>(connection->query(sql::write_status, {as_parameter(position)}));
+      return true;
+    } catch (const Error& failure) {
+      if (failure.native_code() != kInTheFuture) throw;
+      return false;
+    }
+  });
+}
+
 WriteFate Database::State::resolve(const Receipt& receipt) {
   const std::string position = std::to_string(receipt.position.value);
   const ResultSet found = on_standing([&](auto& connection) {
@@ -247,7 +261,7 @@ WriteFate Database::State::resolve(const Receipt& receipt) {
   const Row row = found.row(0);
   if (epoch_of(row["epoch"]) != receipt.epoch) return WriteFate::unknown;
   if (row["logged"].as<bool>()) return WriteFate::committed;
-  if (!row["ended"].as<bool>()) return WriteFate::running;
+  if (!row["ended"].as<bool>()) return is_given(position) ? WriteFate::running : WriteFate::unknown;
   if (receipt.intents > 0)
     return row["pruned"].as<bool>() ? WriteFate::unknown : WriteFate::rolled_back;
   // It has left no rows either way: only the server can tell, as long as it remembers.

@@ -120,6 +120,7 @@ struct Database::State final : Backend, Analyser {
     return log.reasons_at(position);
   }
   [[nodiscard]] WriteFate resolve(const Receipt& receipt) override;
+  [[nodiscard]] bool is_given(const std::string& position);
   // Who follows a feed may not read the log; there the epoch tells.
   [[nodiscard]] bool verify(const SharedStamp& stamp) override {
     return options.feed != nullptr || log.verify(stamp);

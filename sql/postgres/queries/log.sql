@@ -101,6 +101,10 @@ select h.epoch,
             then pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) end as status
   from querymark.history h
 
+-- Fails with 22023 for an id that the server has not given out; snapshots know the ids that have ended, and those before.
+-- name: write_status
+select pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) as status
+
 -- The transaction that is open now.
 -- name: write_position
 select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text as position

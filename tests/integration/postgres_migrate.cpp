@@ -40,6 +40,29 @@ TEST_CASE("postgres migrate: each file also works alone through psql and records
   CHECK(postgres::migrate(url).applied.empty());
 }
 
+TEST_CASE("postgres migrate: a schema of that name which another program has made is told of",
+          "[migrate]") {
+  const std::string url = bare_database();
+  pqxx::connection connection(url);
+  pqxx::nontransaction plain(connection);
+  const char* const theirs =
+      GENERATE("", "create table querymark.item (id int)",
+               "create table querymark.schema (name text, applied_at timestamptz)",
+               "create view querymark.schema as select 7 as version",
+               "create table querymark.schema (version text, name text, applied_at timestamptz);"
+               "insert into querymark.schema values ('seven')");
+  CAPTURE(theirs);
+  plain.exec(std::string("create schema querymark; ") + theirs);
+  for (const bool dry_run : {true, false}) {
+    CHECK_THROWS_WITH(postgres::migrate(url, dry_run),
+                      Catch::Contains("another program has made") &&
+                          Catch::Contains("alter schema querymark rename to"));
+    CHECK_THROWS_AS(postgres::migrate(url, dry_run), SchemaError);
+  }
+  plain.exec("alter schema querymark rename to theirs");
+  CHECK_FALSE(postgres::migrate(url).applied.empty());
+}
+
 TEST_CASE("postgres statements: every named statement prepares on a freshly migrated database",
           "[migrate]") {
   const std::string url = bare_database();

@@ -29,6 +29,24 @@ TEST_CASE("migrate: each file also works alone through the sqlite3 shell and rec
   CHECK(sqlite::migrate(path).applied.empty());
 }
 
+TEST_CASE("migrate: tables of these names which another program has made are told of",
+          "[migrate]") {
+  TempDir dir;
+  const std::string path = dir.file("theirs.db");
+  SQLite::Database theirs(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  const std::string name =
+      GENERATE("querymark_schema", "querymark_schema_view", "querymark_log", "Querymark_Meta");
+  if (name == "querymark_schema_view")
+    theirs.exec("create view querymark_schema as select 7 as version");
+  else
+    theirs.exec("create table " + name + " (key text, value text)");
+  for (const bool dry_run : {true, false}) {
+    CHECK_THROWS_WITH(sqlite::migrate(path, dry_run),
+                      Catch::Contains("another program has made") && Catch::Contains("rename it"));
+    CHECK_THROWS_AS(sqlite::migrate(path, dry_run), SchemaError);
+  }
+}
+
 TEST_CASE("statements: every named statement prepares on a freshly migrated database",
           "[migrate]") {
   TempDir dir;

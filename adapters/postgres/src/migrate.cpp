@@ -9,6 +9,12 @@ namespace {
 
 int find_version(Connection& connection) {
   const ResultSet present = connection.query(sql::schema_present);
+  if (present.row(0)["other"].as<bool>())
+    throw SchemaError(
+        connection.label() +
+        " has a schema \"querymark\" that another program has made (it has no table "
+        "querymark.schema with version, name and applied_at): rename it (alter schema "
+        "querymark rename to ...), or give Querymark a database without one");
   if (present.row(0)["present"].as<int>() == 0) return 0;
   const ResultSet version = connection.query(sql::schema_version);
   return version.row(0)["version"].as<int>();

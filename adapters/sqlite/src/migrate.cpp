@@ -1,6 +1,8 @@
 #include "querymark/sqlite/migrate.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "connection.hpp"
 #include "querymark/sqlite/url.hpp"
@@ -21,6 +23,16 @@ Connection connect(const std::string& path) {
                     {.busy_timeout = std::chrono::seconds(10), .create = true});
 }
 
+void require_no_other(Connection& connection, const std::string& path) {
+  const ResultSet present = connection.query(sql::schema_present, {});
+  const auto other = present.row(0)["other"].as<std::optional<std::string>>();
+  if (!other) return;
+  throw SchemaError(
+      path + " has a " + *other +
+      " that another program has made (there is no table querymark_schema with "
+      "version, name and applied_at): rename it, or give Querymark a file without one");
+}
+
 bool counts_ids(Connection& connection) {
   const ResultSet counted = connection.query(sql::ids_counted, {});
   return counted.row(0)["counted"].as<int>() != 0;
@@ -39,6 +51,7 @@ MigrationReport migrate(const std::string& where, bool dry_run) {
     return report;
   }
   Connection connection = connect(path);
+  require_no_other(connection, path);
   MigrationReport report =
       run_migrations(sql::kMigrations, migration_port(connection, kSchema, path), dry_run);
   if (find_schema_version(connection, kSchema) == report.to && counts_ids(connection))
@@ -62,6 +75,7 @@ bool finish_migration(const std::string& where, bool dry_run) {
 }
 
 void require_schema(Connection& connection, const std::string& path) {
+  require_no_other(connection, path);
   const int found = find_schema_version(connection, kSchema);
   if (found != schema_version())
     fail_schema(migration_port(connection, kSchema, path), found, schema_version());

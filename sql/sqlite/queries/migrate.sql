@@ -1,7 +1,12 @@
 -- Which schema a file has.
 
+-- `other`: what is in the way under a name of Querymark's, and is not Querymark's.
 -- name: schema_present
-select count(*) as present from sqlite_master where type = 'table' and name = 'querymark_schema'
+select count(*) filter (where type = 'table' and name = 'querymark_schema') as present,
+       min(type || ' ' || name) filter (where 3 > (select count(*) from pragma_table_info('querymark_schema') c
+                                                    where c.name in ('version', 'name', 'applied_at'))) as other
+  from main.sqlite_master
+ where lower(name) in ('querymark_schema', 'querymark_meta', 'querymark_log', 'querymark_consumer')
 
 -- Whether the ids of the log are still counted apart, for programs of earlier releases: see 0007_log_ids.sql.
 -- name: ids_counted

@@ -137,7 +137,7 @@ class Offload {
   std::size_t stop(const std::string& key);
   std::size_t stop_all();
   /// The owner goes: cancels his tasks, asks those that run to stop, and blocks until they have ended, and what
-  /// they hold has gone. Not for tasks.
+  /// they hold has gone. One of them that runs must not: that ends the process with a message.
   void leave(const void* owner) noexcept;
   /// Takes no more tasks; blocks until all have ended, for that long at most. Returns what is left: those
   /// that wait are cancelled, those that run go on.

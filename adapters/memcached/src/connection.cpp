@@ -28,14 +28,14 @@ bool read_number(std::string_view text, Number& number) noexcept {
 
 }  // namespace
 
-void Connection::refuse(std::string_view line) const {
+void Connection::refuse(std::string_view line, bool lost) const {
   constexpr std::size_t kShown = 200;
   // A server that refuses, with a reason; all else is none.
   const bool refuses =
       line.starts_with("SERVER_ERROR") || line.starts_with("CLIENT_ERROR") || line == "ERROR";
   throw Error(where_ + (refuses ? ": " : ": this is no answer of memcached: ") +
                   std::string(line.substr(0, kShown)),
-              {.retryable = true, .connection_lost = !refuses});
+              {.retryable = true, .connection_lost = !refuses || lost});
 }
 
 void Connection::ask(std::string_view command, std::string_view keys, Deadline deadline) {
@@ -95,7 +95,8 @@ Stored Connection::stored(Deadline deadline) {
   if (line == "STORED") return Stored::yes;
   if (line == "NOT_STORED" || line == "EXISTS" || line == "NOT_FOUND") return Stored::no;
   if (line.starts_with("SERVER_ERROR object too large")) return Stored::too_large;
-  refuse(line);
+  // A command that it has not understood: what was to be stored may be the next one to it.
+  refuse(line, !line.starts_with("SERVER_ERROR"));
 }
 
 std::size_t Connection::remove(std::span<const std::string> keys, Deadline deadline) {
@@ -110,7 +111,7 @@ std::size_t Connection::remove(std::span<const std::string> keys, Deadline deadl
       if (line == "DELETED")
         ++removed;
       else if (line != "NOT_FOUND")
-        refuse(line);
+        refuse(line, true);  // the others' answers come to nobody
     }
   }
   return removed;

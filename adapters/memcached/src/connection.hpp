@@ -76,7 +76,8 @@ class Connection : public net::PooledConnection {
   [[nodiscard]] bool usable() noexcept { return usable_if(reader_.empty()); }
 
  private:
-  [[noreturn]] void refuse(std::string_view line) const;
+  /// `lost`: also where the server only refuses, since what comes next is no answer to what is asked next.
+  [[noreturn]] void refuse(std::string_view line, bool lost = false) const;
 
   net::BufferedReader reader_;
   std::string where_;

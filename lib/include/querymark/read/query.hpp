@@ -36,7 +36,7 @@ class Query {
   Query& operator=(const Query&) = default;
   /// Also from itself, as in `query = std::move(query).ttl(1min)`, which is how one that has a name is
   /// built step by step.
-  Query& operator=(Query&& other) {
+  Query& operator=(Query&& other) noexcept {
     if (this == &other) return *this;
     route_ = std::move(other.route_);
     sql_ = std::move(other.sql_);

@@ -13,6 +13,7 @@
 #include "file_claim.hpp"
 #include "file_tier_sql.hpp"
 #include "querymark/support/clock.hpp"
+#include "querymark/support/wake_event.hpp"
 
 namespace querymark::file_tier {
 namespace {
@@ -59,17 +60,12 @@ class RemovalLock {
   explicit RemovalLock(const std::string& path)
       : folder_(::open(std::filesystem::path(path).parent_path().c_str(),
                        O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-        others_(folder_ >= 0 && ::flock(folder_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {}
-  RemovalLock(const RemovalLock&) = delete;
-  RemovalLock& operator=(const RemovalLock&) = delete;
-  ~RemovalLock() {
-    if (folder_ >= 0) ::close(folder_);
-  }
+        others_(::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {}
   /// Somebody else is at it.
   [[nodiscard]] bool others() const noexcept { return others_; }
 
  private:
-  int folder_;
+  Descriptor folder_;
   bool others_;
 };
 

@@ -20,9 +20,16 @@ std::string trimmed(std::string_view text) {
 
 std::string url_in_file(const std::string& path) {
   std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line) && !file.eof())
+  // A pipe may stand for it (`--db-file <(pass show shop)`), but not a device that never ends.
+  constexpr std::streamsize kLongestName = 1 << 16;
+  std::string line(kLongestName, '\0');
+  file.getline(line.data(), kLongestName);
+  const std::streamsize length = file.gcount();
+  if (file.fail() && !file.eof() && length == kLongestName - 1)
+    throw ConfigError("the first line of the file with the database's name is too long: " + path);
+  if (file.fail() && !file.eof())
     throw ConfigError("can't read the file with the database's name: " + path);
+  line.resize(static_cast<std::size_t>(file.eof() ? length : length - 1));  // the newline counts
   line = trimmed(line);
   if (line.empty())
     throw ConfigError("the first line of the file with the database's name is empty: " + path);

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
-#include <sstream>
 
+#include "config_text.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "suggest.hpp"
@@ -110,12 +109,10 @@ void TomlReader::require_known() const {
 }
 
 toml::table read_toml(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    throw ConfigError("can't read the file of --config, or it is empty: " + path);
+  const std::string text = config_text(path, "--config");
+  if (text.empty()) throw ConfigError("the file of --config is empty: " + path);
   try {
-    return toml::parse(text.view(), path);
+    return toml::parse(text, path);
   } catch (const toml::parse_error& failure) {
     throw ConfigError(
         fmt::format("{}:{}: {}", path, failure.source().begin.line, failure.description()));

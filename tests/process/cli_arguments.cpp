@@ -152,6 +152,10 @@ TEST_CASE("cli: the database's name comes from an option, a file or the environm
   CHECK(run({kProgram, "migrate", "--db-file", dir.file("none")}).code == 2);
   std::ofstream(dir.file("empty")) << "\n";
   CHECK_THAT(run({kProgram, "migrate", "--db-file", dir.file("empty")}).output, Contains("empty"));
+  CHECK_THAT(run({kProgram, "migrate", "--db-file", dir.path()}).output, Contains("can't read"));
+  std::ofstream(dir.file("long")) << std::string(100'000, 'x');
+  CHECK_THAT(run({kProgram, "migrate", "--db-file", dir.file("long")}).output,
+             Contains("too long") && !Contains("xxx"));
   CHECK(run({kProgram, "migrate", "--db", "sqlite:x", "--db-file", file}).code == 2);
   CHECK_THAT(run({kProgram, "migrate", "--help"}).output,
              Contains("QUERYMARK_DB") && Contains("PGPASSWORD") && Contains(".pgpass"));

@@ -137,6 +137,30 @@ TEST_CASE("config: what is not meant is refused, with its line", "[config]") {
   CHECK(run({kProgram, "worker", "--config", given.shop.file("none.toml")}).code == 2);
 }
 
+TEST_CASE("config: only a regular file of a sane size is read", "[config]") {
+  const Configured given;
+  const auto refused = [&](const std::string& path) {
+    const Finished done = run({kProgram, "worker", "--once", "--config", path});
+    CAPTURE(path, done.output);
+    CHECK(done.code == 2);
+    CHECK_THAT(done.output, Contains("the file of --config ") && Contains(path));
+    return done.output;
+  };
+  const std::string basics = given.basics() + given.target() + '#';
+  given.write(basics + std::string((1U << 20U) - basics.size(), ' '));
+  CHECK(given.once().code == 0);
+  given.write(basics + std::string((1U << 20U) - basics.size() + 1, ' '));
+  CHECK_THAT(refused(given.path), Contains("more than 1 MiB"));
+  const std::string pipe = given.shop.file("pipe");
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THAT(refused(pipe), Contains("no regular file"));  // and nobody is waited for
+  CHECK_THAT(refused("/dev/zero"), Contains("no regular file"));
+  CHECK_THAT(refused("/"), Contains("no regular file"));
+  CHECK_THAT(refused(given.shop.file("none.toml")), Contains("No such file"));
+  given.write("");
+  CHECK_THAT(refused(given.path), Contains("empty"));
+}
+
 TEST_CASE("config: one process drains several namespaces and targets", "[config]") {
   const Configured given;
   Process process(given.shop);

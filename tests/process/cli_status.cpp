@@ -1,11 +1,14 @@
 // The operator's commands that look: status, top, tail, doctor.
 
+#include <SQLiteCpp/Database.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "support/child.hpp"
 #include "support/shop.hpp"
@@ -37,6 +40,45 @@ json status(const Shop& shop) {
 }
 
 }  // namespace
+
+TEST_CASE("cli: who may only read the database's folder can look at its log", "[cli]") {
+  namespace fs = std::filesystem;
+  const Shop shop;
+  const std::string program = shop.file("querymark");
+  fs::copy_file(kProgram, program);
+  const auto look = [&](const std::string& name) {
+    std::vector<std::string> words = command(shop, {name});
+    words[0] = program;
+    if (name == "tail") words.insert(words.end(), {"--once", "--retained"});
+    if (::geteuid() == 0)  // root writes through permissions
+      words.insert(words.begin(), {"/usr/sbin/runuser", "-u", "nobody", "--"});
+    return run(words);
+  };
+  const auto open_to_all = [&](fs::perms folder) {
+    for (const auto& file : fs::directory_iterator(fs::path(shop.path()).parent_path()))
+      fs::permissions(file.path(), file.path() == program ? fs::perms(0755) : fs::perms(0644));
+    fs::permissions(fs::path(shop.path()).parent_path(), folder);
+  };
+  const sqlite::Log claimed(shop.path(), "shop");  // by whom no identity is left to be given
+  const std::string how = GENERATE("nobody ever followed", "nobody follows now", "one follows");
+  CAPTURE(how);
+  std::optional<Process> follower;
+  if (how != "nobody ever followed") follower.emplace(shop);
+  if (how == "nobody follows now") follower.reset();
+  SQLite::Database open(shop.path());  // a file in WAL mode, which somebody uses
+  open.exec("select count(*) from product");
+  open_to_all(fs::perms(0555));
+  const Finished status = look("status");
+  CAPTURE(status.output);
+  CHECK(status.code == 0);
+  CHECK_THAT(status.output, Contains(how == "one follows" ? "SUBSCRIBER" : "no subscribers"));
+  for (const char* name : {"doctor", "tail"}) {
+    const Finished looked = look(name);
+    CAPTURE(name, looked.output);
+    CHECK(looked.code == 0);
+  }
+  open_to_all(fs::perms(0755));
+}
 
 TEST_CASE("cli: status tells how far the targets are, and what is wrong with them", "[cli]") {
   const Shop shop;

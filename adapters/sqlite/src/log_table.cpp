@@ -25,12 +25,12 @@ LogExtent LogTable::extent() {
   for (const Row row : file_->query(sql::prune_holders))
     extent.holders.push_back({LogHolder::Kind::consumer, row["namespace"].as<std::string>(),
                               row["name"].as<std::string>(), cursor_of(row)});
-  for (const Row row : file_->subscribers().query(subscribers_sql::prune_subscribers))
+  for (const Row row : file_->subscribers().look(subscribers_sql::prune_subscribers))
     extent.holders.push_back({LogHolder::Kind::subscriber, row["namespace"].as<std::string>(),
                               subscriber_of(row).for_people(), cursor_of(row)});
   const std::string epoch = state.epoch.hex();
   for (const Row row :
-       file_->subscribers().query(subscribers_sql::prune_recorded, {as_parameter(epoch)}))
+       file_->subscribers().look(subscribers_sql::prune_recorded, {as_parameter(epoch)}))
     extent.recorded.push_back({Snapshot::upto({row["last_id"].as<std::uint64_t>()}),
                                milliseconds(row["age"].as<std::int64_t>())});
   return extent;

@@ -26,6 +26,12 @@ bool damaged(const Error& failure) {
          failure.native_code().starts_with("SQLITE_NOTADB");
 }
 
+// It can be neither made nor opened for writing.
+bool not_ours(const Error& failure) {
+  return failure.native_code().starts_with("SQLITE_CANTOPEN") ||
+         failure.native_code().starts_with("SQLITE_READONLY");
+}
+
 }  // namespace
 
 void SubscriberFile::stand_beside(const std::string& database) {
@@ -69,6 +75,18 @@ ResultSet SubscriberFile::query(const SqlStatement& sql,
   return with_file([&](Connection& connection) {
     return connection.query(sql, {values.begin(), values.size()});
   });
+}
+
+// Each process that follows the log keeps the file open, and with it the index of its write-ahead
+// log: where there is none, nobody follows.
+ResultSet SubscriberFile::look(const SqlStatement& sql,
+                               std::initializer_list<ParameterView> values) {
+  try {
+    return query(sql, values);
+  } catch (const Error& failure) {
+    if (!not_ours(failure) || identity_of(path_ + "-shm")) throw;
+  }
+  return {};
 }
 
 std::int64_t SubscriberFile::execute(const SqlStatement& sql,

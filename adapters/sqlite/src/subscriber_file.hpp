@@ -23,6 +23,8 @@ class SubscriberFile {
   void stand_beside(const std::string& database);
 
   ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
+  /// The same for who may only read the folder: nothing, where nobody has the file open.
+  ResultSet look(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
   std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {});
   /// Rings at whoever watches the file's attributes; heartbeats change its content alone.
   void touch();

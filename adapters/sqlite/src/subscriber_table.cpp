@@ -33,8 +33,8 @@ void SubscriberTable::leave(SubscriberId id) {
 std::vector<SubscriberRow> SubscriberTable::subscribers() {
   const MutexLock lock(file_->mutex());
   std::vector<SubscriberRow> rows;
-  for (const Row row : file_->subscribers().query(subscribers_sql::subscribers,
-                                                  {as_parameter(file_->namespace_name())}))
+  for (const Row row : file_->subscribers().look(subscribers_sql::subscribers,
+                                                 {as_parameter(file_->namespace_name())}))
     rows.push_back(subscriber_row(row, cursor_of(row)));
   return rows;
 }

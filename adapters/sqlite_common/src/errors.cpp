@@ -32,6 +32,9 @@ std::string_view advice(int code) {
   if (code == SQLITE_BUSY_SNAPSHOT)
     return "; the transaction read before another one committed, and can't write any more: begin "
            "anew";
+  if (code == SQLITE_READONLY_DIRECTORY || code == SQLITE_READONLY_CANTINIT)
+    return "; its folder is not writable: there SQLite makes files for each write, and for reading "
+           "a file in WAL mode that nobody has open";
   switch (code & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

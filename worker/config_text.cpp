@@ -1,0 +1,46 @@
+#include "config_text.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "querymark/support/error.hpp"
+
+namespace querymark::cli {
+
+std::string config_text(const std::string& path, const std::string& option) {
+  const auto refuse = [&](const std::string& why) {
+    throw ConfigError("the file of " + option + ' ' + why + ": " + path);
+  };
+  const auto reason = [] { return std::generic_category().message(errno); };
+  struct File {
+    int descriptor;
+    ~File() {
+      if (descriptor >= 0) ::close(descriptor);
+    }
+  };
+  // Without O_NONBLOCK a pipe to which nobody writes would be waited for.
+  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.descriptor < 0) refuse("can't be opened (" + reason() + ')');
+  struct stat found{};
+  if (::fstat(file.descriptor, &found) != 0) refuse("can't be looked at (" + reason() + ')');
+  if (!S_ISREG(found.st_mode)) refuse("is no regular file");
+  // What its size says need not be what comes: of files in /proc it says nothing.
+  std::string text(kLargestConfig + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(file.descriptor, text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) refuse("can't be read (" + reason() + ')');
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > kLargestConfig) refuse("has more than 1 MiB");
+  text.resize(size);
+  return text;
+}
+
+}  // namespace querymark::cli

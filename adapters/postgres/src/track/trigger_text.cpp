@@ -17,40 +17,46 @@ std::vector<std::string_view> sides(Change change, Firing firing) {
   return {before, after};
 }
 
-// `c1`, a column's value as it is written into an intent. It is escaped whatever its type is: that may be changed
-// while the trigger stays.
-std::string value_of(std::string_view record, std::string_view column) {
-  std::string value;
-  value.append(record).append(".").append(quoted_name(column)).append("::text");
-  std::string escaped = value;
+// A column's value as it is written into an intent.
+std::string escaped(std::string value) {
   for (const char* pair : {"'%', '%25'", "':', '%3A'", "',', '%2C'", "'+', '%2B'"})
-    escaped = "replace(" + escaped + ", " + pair + ")";
-  const std::string most = std::to_string(kMaxRouteValue);
-  return "case when octet_length(" + value + ") <= " + most + " then " + escaped + " end";
+    value = "replace(" + value + ", " + pair + ")";
+  return value;
 }
 
-// Rows of `x`: the values of a route in all rows that have changed, once each.
+// Rows of `x`: the values of a route in all rows that have changed, once each; null in place of those which are too
+// long when they are escaped, so that who counts the rows counts these, too.
+//
+// All rows are looked at for what is distinct, and only that is escaped: `offset 0` keeps the planner from writing
+// the cast into condition and result alike. Columns are read as text of the collation "C" whatever they are: their
+// type and collation may be changed while the trigger stays, and must not fail a user's write.
 std::string values_of(const std::vector<std::string>& route, Change change, Firing firing) {
-  std::string columns;
-  std::string joined;
-  std::string fit;
+  const std::string most = " <= " + std::to_string(kMaxRouteValue);
+  std::string names, short_enough, written, fit, joined;
   for (std::size_t at = 0; at < route.size(); ++at) {
     const std::string name = "c" + std::to_string(at + 1);
-    joined.append(at == 0 ? "" : " || '+' || ").append("u.").append(name);
-    fit.append(at == 0 ? "" : " and ").append("octet_length(u.").append(name);
-    fit.append(") <= ").append(std::to_string(kMaxRouteValue));
+    const std::string_view comma = at == 0 ? "" : ", ";
+    const std::string_view both = at == 0 ? "" : " and ";
+    names.append(comma).append("u.").append(name);
+    short_enough.append(both).append("octet_length(u.").append(name).append(")").append(most);
+    written.append(comma).append(escaped("e." + name)).append(" as ").append(name);
+    fit.append(both).append("octet_length(f.").append(name).append(")").append(most);
+    joined.append(at == 0 ? "f." : " || '+' || f.").append(name);
   }
+  std::string rows;
   for (const std::string_view side : sides(change, firing)) {
-    columns.append(columns.empty() ? "select " : "\n              union all select ");
+    rows.append(rows.empty() ? "select " : "\n                union all select ");
     for (std::size_t at = 0; at < route.size(); ++at) {
-      columns.append(at == 0 ? "" : ", ");
-      columns.append(value_of(firing == Firing::row ? side : "r", route[at]));
-      columns.append(" as c").append(std::to_string(at + 1));
+      rows.append(at == 0 ? "" : ", ").append(firing == Firing::row ? side : "r");
+      rows.append(".").append(quoted_name(route[at])).append("::text collate \"C\" as c");
+      rows.append(std::to_string(at + 1));
     }
-    if (firing == Firing::statement) columns.append(" from ").append(side).append(" r");
+    if (firing == Firing::statement) rows.append(" from ").append(side).append(" r");
   }
-  return "select distinct " + joined + " as x\n        from (" + columns + ") u\n       where " +
-         fit + " limit " + std::to_string(kMostValues + 1);
+  return "select case when " + fit + " then " + joined + " end as x\n        from (select " +
+         written + "\n          from (select distinct " + names + "\n            from (" + rows +
+         " offset 0) u\n           where " + short_enough + " limit " +
+         std::to_string(kMostValues + 1) + ") e) f";
 }
 
 std::string insert_rows(const TrackedHead& head, Change change, Firing firing) {

@@ -66,6 +66,18 @@ TEST_CASE("postgres prepared loads: many keys by one statement", "[statements]")
   CHECK(f.prepared() == 1);
 }
 
+TEST_CASE("postgres prepared loads: who wants none has none, of loads and writes", "[statements]") {
+  postgres::Options options = one_connection();
+  options.prepare_statements = GENERATE(true, false);
+  Loads f(options);
+  f.often(kValue, 1);
+  for (int i = 0; i < 3; ++i)
+    f.process.db.write([&](postgres::Transaction& tx) {
+      tx.execute("update item set value = $1 where id = $2", i, 1);
+    });
+  CHECK(f.prepared() == (options.prepare_statements ? 2 : 0));
+}
+
 TEST_CASE("postgres prepared loads: what is very long is not kept", "[statements]") {
   Loads f;
   const std::string longer = std::string(kValue) + " --" + std::string(100'000, 'x');

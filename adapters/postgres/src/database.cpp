@@ -110,7 +110,7 @@ bool Database::State::prove_own(PooledConnection& connection) {
     if (const std::string difference = session->difference(found); !difference.empty())
       throw changed(difference);
   }
-  if (!connection.proxied()) connection.settle(settings, found.customs);
+  if (!connection.proxied()) connection.settle(settings, found.customs, texts_of(options));
   return here;
 }
 

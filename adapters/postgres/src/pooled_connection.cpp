@@ -49,7 +49,7 @@ bool failed_by_name(const CallersStatements::Use& use, const Error& failure) {
 
 // Where nothing that comes later can hide what a name meant, or unhide rows: behind the server's own
 // schema there is one, and there are no policies.
-bool is_one_schema(std::string_view path) {
+bool lets_prepare(std::string_view path) {
   return path.starts_with("{pg_catalog,") && path.ends_with('}') &&
          std::ranges::count(path, ',') == 1;
 }
@@ -116,8 +116,8 @@ ResultSet PooledConnection::look(const std::vector<std::string>& names) {
   return found;
 }
 
-void PooledConnection::settle(const SettingList& settings,
-                              const std::vector<std::string>& customs) {
+void PooledConnection::settle(const SettingList& settings, const std::vector<std::string>& customs,
+                              CallersTexts callers) {
   run("reset all");
   const auto now = [this](const std::vector<std::string>& names) {
     const ResultSet answer = query(sql::settings_now, {as_parameter(names)});
@@ -180,7 +180,7 @@ void PooledConnection::settle(const SettingList& settings,
   const ResultSet left = run("execute querymark_leave('', '', '')");
   left_ = left.row(0)["session"].as<std::string>();
   path_ = left.row(0)["path"].as<std::string>();
-  one_schema_ = is_one_schema(path_);
+  prepares_ = callers == CallersTexts::prepared && lets_prepare(path_);
   prepared_ = true;
 }
 
@@ -211,7 +211,7 @@ bool PooledConnection::proves(const Apart& apart, const SettingList& settings) c
 
 CallersStatements::Use PooledConnection::use_of(std::string_view sql,
                                                 std::span<const ParameterView> values) {
-  if (!one_schema_ || backslash() != Backslash::plain) return {};
+  if (!prepares_ || backslash() != Backslash::plain) return {};
   return statements_.use(sql, values);
 }
 
@@ -225,7 +225,7 @@ CallersStatements::Use PooledConnection::write_use_of(std::string_view sql,
 // Once it does not, nothing is prepared any more.
 bool PooledConnection::same_path(const ResultSet& answer) {
   const bool same = !answer.empty() && answer.row(0)["path"].view() == path_;
-  one_schema_ &= same;
+  prepares_ &= same;
   return same;
 }
 

@@ -15,6 +15,12 @@ namespace querymark::postgres {
 
 struct Append;
 
+/// What becomes of callers' statements that come again.
+enum class CallersTexts : bool { sent, prepared };
+[[nodiscard]] inline CallersTexts texts_of(const Options& options) noexcept {
+  return options.prepare_statements ? CallersTexts::prepared : CallersTexts::sent;
+}
+
 /// A connection of the pool: its session is pinned, and comes back to the pool as it was lent, or
 /// not at all. Behind a proxy, pins last for one transaction. Not thread-safe.
 ///
@@ -25,8 +31,8 @@ struct Append;
 /// out before it: where the session was not what it should be, that write's BEGIN goes with the
 /// connection, and it begins anew on another one.
 ///
-/// A load's statement, and a write's first one, is prepared when it comes for the second time, under
-/// the session's own settings, as CallersStatements says. What a text would find now that was not
+/// A load's statement, and a write's first one, is prepared when it comes for the second time, under the
+/// session's own settings, as CallersStatements says, unless it was settled otherwise. What a text would find now that was not
 /// there when it was prepared is not found by its name, if a schema of the path hides another, and a
 /// policy goes on hiding rows from who has become a member of a role: so nothing is prepared where tables
 /// are looked for in more than one schema, or where there are policies, which each load and write proves.
@@ -52,7 +58,8 @@ class PooledConnection final : public Connection {
   /// From now on the session is brought back to `settings`, which it has, and to what it came with.
   /// `customs`: names of custom settings that must stay what they are. Not for a proxied
   /// connection.
-  void settle(const SettingList& settings, const std::vector<std::string>& customs);
+  void settle(const SettingList& settings, const std::vector<std::string>& customs,
+              CallersTexts callers);
 
   struct Read {
     ResultSet rows;
@@ -139,10 +146,10 @@ class PooledConnection final : public Connection {
   CallersStatements statements_;
   // Of the one statement that the open transaction has begun with by begin_ahead(), if it has.
   CallersStatements::Use ahead_use_;
-  std::string settled_;      // what `prove_session` answers on the fresh session
-  std::string left_;         // what `leave_read` answers on it
-  std::string path_;         // the schemas of its search path, and whether there are policies
-  bool one_schema_ = false;  // among them is one only in which tables of users are looked for
+  std::string settled_;    // what `prove_session` answers on the fresh session
+  std::string left_;       // what `leave_read` answers on it
+  std::string path_;       // the schemas of its search path, and whether there are policies
+  bool prepares_ = false;  // callers' statements, as long as these let it
 };
 
 }  // namespace querymark::postgres

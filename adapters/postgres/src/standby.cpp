@@ -46,7 +46,7 @@ std::unique_ptr<PooledConnection> Standby::open() const {
   if (const std::string difference = primary.session.difference(found); !difference.empty())
     throw ConfigError("sessions on " + connection->label() +
                       " come with other settings than the primary's: " + difference);
-  connection->settle(settings, found.customs);
+  connection->settle(settings, found.customs, texts_of(options_));
   connection->settle_standby();
   const ResultSet state = connection->query(sql::standby_state);
   if (state.empty() || state.row(0)["database_id"].view() != primary.database_id)

@@ -104,6 +104,9 @@ struct Options {
   /// a question that was answered, so workers must look more often than that (`--poll-ms`). What
   /// became of a write in doubt is not told by a local wait. Null: the log is read.
   std::shared_ptr<Feed> feed{};
+  /// Keep statements that come again prepared, at most 64 for each pooled connection, where they then go on
+  /// meaning what their texts mean (docs/decisions.md). False: each travels as its text, and is planned each time.
+  bool prepare_statements = true;
   bool require_tags = false;  ///< Refuse a cached query without tags.
   /// Who says what makes a result stale: the queries, or the database (docs/automatic.md).
   Tags tags = Tags::declared;

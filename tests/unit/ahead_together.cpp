@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "unit/refreshing.hpp"
@@ -98,6 +99,20 @@ TEST_CASE("prefetch_each: of other queries the tier is read once, and the rest l
   CHECK(tier->sizes == std::vector<std::size_t>{3});
   CHECK(f.loader.loads == 2);
   for (const int n : {1, 2, 3}) CHECK(query(n).outcome().is_hit());
+}
+
+TEST_CASE("prefetch_each: where a tagger throws, what was asked for before it is loaded",
+          "[ahead]") {
+  Refreshing f;
+  const auto query = f.prepare("select n where n = ?").tag([](int n) {
+    if (n == 3) throw std::runtime_error("no tag for 3");
+    return tag("a");
+  });
+  CHECK_THROWS_WITH(query.prefetch_each(std::vector<int>{1, 2, 3, 4}), "no tag for 3");
+  f.settle();
+  CHECK(f.loader.loads == 2);
+  for (const int n : {1, 2}) CHECK(query(n).outcome().is_hit());
+  CHECK_FALSE(query(4).outcome().is_hit());
 }
 
 TEST_CASE("prefetch_each: an invalidation that comes during the load wins", "[ahead]") {

@@ -182,7 +182,8 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   }
   /// The same for each of a range of keys (`std::tuple`s of them, where a call has several): with one read
   /// of each shared tier for up to 500 of them, and, where the query was made by `prepare_many`, with one
-  /// statement for what the tiers lack; else by a load for each.
+  /// statement for what the tiers lack; else by a load for each. Where a tagger throws, the keys before
+  /// are loaded all the same.
   template <std::ranges::forward_range Keys>
   void prefetch_each(const Keys& keys) const {
     with_each<Keys>([&](auto declared, auto detach_call) {

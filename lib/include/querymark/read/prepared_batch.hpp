@@ -119,19 +119,24 @@ template <class Declared, class Detach, class... Args>
   return detach(core, usual_way(core), call, args...);
 }
 
-/// A prefetch for each of `keys`.
+/// A prefetch for each of `keys`. Where one of them throws, those before it are prefetched.
 template <class Declared, class Detach, class Keys>
 void prefetch_each(const PreparedCore& core, Declared declared, Detach detach, const Keys& keys) {
   Source& source = core.setup.route.source(core.setup.sql);
   require_prefetch(source);
   OwnRequests requests;
   const auto hand_over = [&] { prefetch_together(source, std::exchange(requests, {})); };
-  for (const auto& key : keys) {
-    with_arguments<Keys>(key, [&](const auto&... args) {
-      if (auto request = unless_in_memory(core, declared, detach, args...))
-        requests.push_back(std::move(request));
-    });
-    if (requests.size() == kTogether) hand_over();
+  try {
+    for (const auto& key : keys) {
+      with_arguments<Keys>(key, [&](const auto&... args) {
+        if (auto request = unless_in_memory(core, declared, detach, args...))
+          requests.push_back(std::move(request));
+      });
+      if (requests.size() == kTogether) hand_over();
+    }
+  } catch (...) {  // of a tagger, say
+    hand_over();
+    throw;
   }
   hand_over();
 }

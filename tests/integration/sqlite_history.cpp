@@ -295,6 +295,27 @@ TEST_CASE("history: a file renamed over the database is followed, by reads, writ
   CHECK(only(process.price(1)) == 43.0);
 }
 
+TEST_CASE("history: a file without the schema that was put there is told as that, until it has it",
+          "[history]") {
+  const Shop shop;
+  Process process(shop);
+  SQLite::Database(shop.file("new"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
+      .exec(
+          "create table product (id integer primary key, price real);"
+          "insert into product values (1, 42)");
+  CHECK(only(process.price(1)) == 2.5);
+  fs::remove(shop.path() + "-wal");
+  fs::remove(shop.path() + "-shm");
+  fs::rename(shop.file("new"), shop.path());
+  for (int look = 0; look < 3; ++look) {
+    CHECK_THROWS_AS(process.db.catch_up(), Error);
+    CHECK_THAT(process.db.stats().last_error, Catch::Contains("has no querymark schema"));
+  }
+  sqlite::migrate(shop.path());
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 42.0);
+}
+
 TEST_CASE("history: while what lies at the path is no database, claims fail and give way later",
           "[history]") {
   const Shop shop;

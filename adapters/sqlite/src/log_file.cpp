@@ -139,8 +139,13 @@ void LogFile::open() {
   connection_.reset();
   connection_ = std::make_unique<Connection>(
       path_, Connection::Use::log, Connection::Settings{.busy_timeout = options_.busy_timeout});
-  require_schema(*connection_, path_);
-  adopt();
+  try {
+    require_schema(*connection_, path_);
+    adopt();
+  } catch (...) {  // the next look tries again, and says the same
+    connection_.reset();
+    throw;
+  }
   wal_ = identity_of(wal_name());
   split_.store(false);
   const MutexLock lock(file_mutex_);

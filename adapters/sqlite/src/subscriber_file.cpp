@@ -91,9 +91,17 @@ ResultSet SubscriberFile::look(const SqlStatement& sql,
 
 std::int64_t SubscriberFile::execute(const SqlStatement& sql,
                                      std::initializer_list<ParameterView> values) {
-  return with_file([&](Connection& connection) {
-    return connection.execute(sql, {values.begin(), values.size()});
-  });
+  try {
+    return with_file([&](Connection& connection) {
+      return connection.execute(sql, {values.begin(), values.size()});
+    });
+  } catch (const Error& failure) {
+    if (!not_ours(failure)) throw;
+    throw Error(
+        "whoever follows the log is entered in " + path_ + ", which can't be written (" +
+            failure.native_code() + "); make it and its folder writable",
+        {.connection_lost = failure.connection_lost(), .native_code = failure.native_code()});
+  }
 }
 
 void SubscriberFile::touch() {

@@ -43,7 +43,7 @@ std::string_view advice(int code) {
       return "; the file is read-only or this connection only reads: write through write(), and "
              "check the permissions of the file and its folder";
     case SQLITE_CANTOPEN:
-      return "; check the path and its permissions";
+      return "; check the path, its permissions, and how many files the process may have open";
     case SQLITE_NOTADB:
       return "; the file is no SQLite database";
     case SQLITE_CORRUPT:

@@ -391,10 +391,16 @@ FileTierStats FileTier::stats() const {
                       .stored = state.stored.load(),
                       .evicted = state.evicted.load(),
                       .replaced = state.file.replaced()};
-  state.apply([&](TierConnection& tier) {
-    stats.entries = tier.number(sql::count);
-    stats.bytes = tier.total_bytes();
-  });
+  try {
+    state.apply([&](TierConnection& tier) {
+      stats.entries = tier.number(sql::count);
+      stats.bytes = tier.total_bytes();
+    });
+  } catch (const Error&) {
+    // What is wrong the counters tell, to who looks at them just then.
+    stats.entries = 0;
+    stats.bytes = 0;
+  }
   return stats;
 }
 

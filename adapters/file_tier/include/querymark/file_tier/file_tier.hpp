@@ -108,6 +108,8 @@ class FileTier final : public SharedTier {
   /// The tier's identity: a random number that is stored in it. Another file, a copy, or the same
   /// file seen from another host has another one. Blocks when the file was replaced meanwhile.
   [[nodiscard]] std::string id() const;
+  /// Blocks as `invalidate` does. While the file can't be reached the counters alone are told: it has 0
+  /// `entries` and `bytes` then.
   [[nodiscard]] FileTierStats stats() const;
 
  private:

@@ -1,6 +1,9 @@
 #include "arguments.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <system_error>
 
 #include "querymark/support/ascii.hpp"
 #include "querymark/support/error.hpp"
@@ -40,17 +43,21 @@ bool is_option(const std::string& word) {
   return word.size() > 1 && word[0] == '-' && !ascii::is_digit(word[1]);
 }
 
-// What takes part of the text for a number would take -1 for the greatest there is.
-std::string no_less_than_zero(const std::string& text) {
-  return text.starts_with('-') ? text + " is below zero" : std::string();
+// What takes part of the text for a number would take -1, or what is larger than the greatest there
+// is, for that.
+std::string within_bounds(const std::string& text) {
+  if (text.starts_with('-')) return text + " is below zero";
+  std::uint64_t number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  return read.ec == std::errc::result_out_of_range ? text + " is too large" : std::string();
 }
 
 }  // namespace
 
-void refuse_negative_numbers(CLI::App& app) {
+void refuse_numbers_out_of_bounds(CLI::App& app) {
   for (CLI::Option* option : app.get_options())
-    if (option->get_type_name().starts_with("UINT")) option->check(no_less_than_zero);
-  for (CLI::App* command : app.get_subcommands({})) refuse_negative_numbers(*command);
+    if (option->get_type_name().starts_with("UINT")) option->check(within_bounds);
+  for (CLI::App* command : app.get_subcommands({})) refuse_numbers_out_of_bounds(*command);
 }
 
 void require_known(const CLI::App& app, const std::vector<std::string>& arguments) {

@@ -10,6 +10,7 @@
 #include "confirm.hpp"
 #include "json_output.hpp"
 #include "log_command.hpp"
+#include "log_lines.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
@@ -186,12 +187,13 @@ Outcome decide_by_id(const Command& command, Deliveries& deliveries, Decision de
       ++outcome.changed;
       continue;
     }
-    complain(fmt::format("querymark: the delivery {} is {}: it can't be {}{}\n", id,
-                         to_string(row->state), past_of(decision),
-                         !decided(row->state, decision) ? ""
-                         : !row->record.target          ? "; its row of the log was malformed"
-                                               : "; it is of an earlier history of the database, "
-                                                 "or has just moved on"));
+    remark(command.log.json, "not " + past_of(decision),
+           fmt::format("the delivery {} is {}: it can't be {}{}", id, to_string(row->state),
+                       past_of(decision),
+                       !decided(row->state, decision) ? ""
+                       : !row->record.target          ? "; its row of the log was malformed"
+                                             : "; it is of an earlier history of the database, "
+                                               "or has just moved on"));
   }
   return outcome;
 }
@@ -232,10 +234,9 @@ ExitCode decide(const Command& command, Decision decision) {
   const DeliveryFilter filter{.consumer = chosen.consumer,
                               .states = states_for(command.view, decision),
                               .error = chosen.error};
-  if (!chosen.yes && !confirm(question(command, *log.deliveries, decision, filter))) {
-    complain("querymark: nothing was changed; to answer beforehand, give --yes\n");
-    return kFailure;
-  }
+  if (!chosen.yes &&
+      !confirm(question(command, *log.deliveries, decision, filter), command.log.json))
+    throw Error("nothing was changed; to answer beforehand, give --yes");
   const Outcome outcome = chosen.ids.empty()
                               ? decide_all(command, *log.deliveries, decision, filter)
                               : decide_by_id(command, *log.deliveries, decision);

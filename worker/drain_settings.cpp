@@ -4,6 +4,7 @@
 
 #include "database_option.hpp"
 #include "metrics_server.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/support/error.hpp"
 #include "toml_reader.hpp"
 
@@ -62,6 +63,9 @@ void require(const std::string& place, const Check& check) {
 FeedKeys FeedKeys::in_file(const std::string& path) { return {SealingKeys::from_file(path)}; }
 
 void DrainSettings::require_sane() const {
+  if (namespace_name == kTrackedNamespace)
+    throw ConfigError(
+        "the namespace can't be *: what triggers report stands there, for all others");
   if (lease > kLongestLease) throw ConfigError("a lease is at most an hour");
   if (page_size == 0 || page_size > 1'000'000) throw ConfigError("page_size is 1 to 1000000");
   if (attempts > 1'000'000'000) throw ConfigError("attempts are at most 1000000000; 0: no limit");

@@ -77,4 +77,11 @@ void LogLines::error(std::string_view event, LogFields fields) const {
   write(spdlog::level::err, event, fields);
 }
 
+void remark(bool json, std::string_view event, const std::string& text) {
+  if (json)
+    LogLines(true).warn(event, {{"error", text}});
+  else
+    complain("querymark: " + printable_lines(text) + '\n');
+}
+
 }  // namespace querymark::cli

@@ -33,4 +33,8 @@ class LogLines {
   Context context_;
 };
 
+/// Tells on standard error of what went wrong and does not end the program: a line for people, or a
+/// log line as a JSON object, with `error` for the text.
+void remark(bool json, std::string_view event, const std::string& text);
+
 }  // namespace querymark::cli

@@ -25,7 +25,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
   app.footer(kExitCodes);
   ExitCode code = kSuccess;
   for (const AddCommand add : all_commands()) add(app, code);
-  refuse_negative_numbers(app);
+  refuse_numbers_out_of_bounds(app);
   try {
     require_known(app, arguments);
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -116,6 +116,7 @@ TEST_CASE("config: what is not meant is refused, with its line", "[config]") {
   refused("lease = \"1ms\"", "lease must be at least 100 ms");
   refused("lease = \"2h\"", "a lease is at most an hour");
   refused("json = \"yes\"", ":4: json must be true or false");
+  refused("[[drain]]\nnamespace = \"*\"", ":4: the namespace can't be *");
   refused("page_size = -1", "not negative");
   refused("page_size = 0", "page_size");
   refused("page_size = 1.5", "a whole number");
@@ -135,6 +136,8 @@ TEST_CASE("config: what is not meant is refused, with its line", "[config]") {
              Contains("no shared tier"));
   CHECK_THAT(given.once().output, Contains("no database is named"));
   CHECK(run({kProgram, "worker", "--config", given.shop.file("none.toml")}).code == 2);
+  given.write(given.basics() + given.target());
+  CHECK_THAT(given.once({"--namespace", "*"}).output, Contains("the namespace can't be *"));
 }
 
 TEST_CASE("config: only a regular file of a sane size is read", "[config]") {

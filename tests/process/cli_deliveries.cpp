@@ -98,6 +98,13 @@ TEST_CASE("cli: a decision asks first, and is made of what was named", "[cli]") 
   CHECK(unasked.code == 1);
   CHECK_THAT(unasked.output, Contains("discard 4 dead deliveries of the namespace shop?") &&
                                  Contains("nothing was changed") && Contains("--yes"));
+  // Whoever reads JSON reads nothing else, where nobody sits at a terminal.
+  for (const char* decision : {"dead discard --all", "delivery cancel 999999 --yes"}) {
+    const Finished told = left.command(std::string(decision) + " --json < /dev/null");
+    CAPTURE(told.output);
+    CHECK(told.code == 1);
+    CHECK(json::parse(told.output)["log"]["exit_code"] == 1);
+  }
   CHECK(left.command("dead discard --all < /dev/zero").code == 1);
   CHECK(left.count("dead") == 4);
 
@@ -116,6 +123,8 @@ TEST_CASE("cli: a decision asks first, and is made of what was named", "[cli]") 
   const Finished again = left.command("dead retry --yes " + id);
   CHECK(again.code == 1);
   CHECK_THAT(again.output, Contains("is pending: it can't be retried"));
+  std::istringstream told(left.command("dead retry --yes --json " + id).output);
+  for (std::string line; std::getline(told, line);) CHECK(json::accept(line));
   CHECK(left.command("delivery cancel --all --yes").code == 0);
   CHECK(left.count("cancelled") == 2);
   CHECK(left.command("dead retry --yes 999").code == 1);

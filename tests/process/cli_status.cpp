@@ -50,6 +50,7 @@ TEST_CASE("cli: who may only read the database's folder can look at its log", "[
     std::vector<std::string> words = command(shop, {name});
     words[0] = program;
     if (name == "tail") words.insert(words.end(), {"--once", "--retained"});
+    if (name == "wait") words.push_back("qm1.shop." + std::string(32, '0') + ".1f.9c41.2");
     if (::geteuid() == 0)  // root writes through permissions
       words.insert(words.begin(), {"/usr/sbin/runuser", "-u", "nobody", "--"});
     return run(words);
@@ -77,6 +78,10 @@ TEST_CASE("cli: who may only read the database's folder can look at its log", "[
     CAPTURE(name, looked.output);
     CHECK(looked.code == 0);
   }
+  const Finished refused = look("wait");  // whoever waits follows the log
+  CHECK(refused.code != 0);
+  CHECK_THAT(refused.output,
+             Contains("shop.db-subscribers, which can't be written") && !Contains("insert into"));
   open_to_all(fs::perms(0755));
 }
 
@@ -171,6 +176,16 @@ TEST_CASE("cli: top goes on until it is told to end, or nobody reads it", "[cli]
   CHECK(std::count(twice.output.begin(), twice.output.end(), '\n') == 2);
   CHECK_THAT(run(command(shop, {"top", "--rounds", "1"})).output, !Contains("\x1b["));
   CHECK(run(command(shop, {"top", "--interval", "0s"})).code == 2);
+  {
+    Child top(command(shop, {"top", "--interval", "1ms", "--json"}));
+    static_cast<void>(top.hear());
+    std::filesystem::rename(shop.path(), shop.file("away"));
+    json line;
+    while (!line.contains("log")) line = json::parse(top.hear());  // those before it show the log
+    CHECK(line["log"]["event"] == "tries again");
+    CHECK_THAT(line["log"]["error"].get<std::string>(), Contains("the file is missing"));
+    std::filesystem::rename(shop.file("away"), shop.path());
+  }
   Child top(command(shop, {"top", "--interval", "1h", "--json"}));
   static_cast<void>(top.hear());
   top.signal(SIGINT);

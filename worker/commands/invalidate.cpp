@@ -61,10 +61,9 @@ ExitCode run(const Options& options) {
   options.log.require_namespace();
   const std::string url = options.log.db.url();
   if (options.flush && !options.yes &&
-      !confirm("invalidate everything in the namespace " + options.log.namespace_name + "?")) {
-    complain("querymark: nothing was invalidated; to answer beforehand, give --yes\n");
-    return kFailure;
-  }
+      !confirm("invalidate everything in the namespace " + options.log.namespace_name + "?",
+               options.log.json))
+    throw Error("nothing was invalidated; to answer beforehand, give --yes");
   Cache cache;
   const auto database = backend_of_log(url).open_database(url, cache, options.log.namespace_name);
   const Receipt receipt = database

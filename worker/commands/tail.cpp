@@ -7,6 +7,7 @@
 #include "commands/commands.hpp"
 #include "json_output.hpp"
 #include "log_command.hpp"
+#include "log_lines.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
@@ -57,9 +58,10 @@ class Tail {
       const TailPage page = log_.reader->read(request);
       if (page.status != TailStatus::ok) {
         cursor_ = page.upto;
-        complain(page.status == TailStatus::pruned
-                     ? "querymark: rows were pruned before they were seen; goes on from now\n"
-                     : "querymark: the database's history has changed; goes on from now\n");
+        remark(options_.log.json, "goes on from now",
+               page.status == TailStatus::pruned
+                   ? "rows were pruned before they were seen; goes on from now"
+                   : "the database's history has changed; goes on from now");
         return;
       }
       tell_page(page.rows);
@@ -95,7 +97,7 @@ ExitCode run(const Options& options) {
       log.doorbell->wait(kPoll);
     } catch (const Error& failure) {
       if (options.once || (!failure.connection_lost() && !failure.retryable())) throw;
-      complain("querymark: " + printable_lines(without_secrets(failure.what())) + '\n');
+      remark(options.log.json, "tries again", without_secrets(failure.what()));
       if (signals.stopped_within(kPoll)) break;
     }
   }

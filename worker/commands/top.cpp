@@ -7,6 +7,7 @@
 #include "commands/commands.hpp"
 #include "json_output.hpp"
 #include "log_command.hpp"
+#include "log_lines.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
@@ -53,7 +54,7 @@ ExitCode run(const Options& options) {
     } catch (const Error& failure) {
       // Gone for now; what does not go away by itself ends this.
       if (!failure.connection_lost() && !failure.retryable()) throw;
-      complain("querymark: " + printable_lines(without_secrets(failure.what())) + '\n');
+      remark(options.view.json, "tries again", without_secrets(failure.what()));
       log.reset();
       code = exit_code_of(failure);
     }

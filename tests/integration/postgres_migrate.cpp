@@ -148,6 +148,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "deliveries_record",
                               "deliveries_settle",
                               "deliveries_take_due",
+                              "domains",
                               "end_write",
                               "horizon_holder",
                               "leave_read",

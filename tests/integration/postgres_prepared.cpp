@@ -42,7 +42,7 @@ TEST_CASE("callers' statements: what comes twice is prepared, and what was not l
   CHECK_FALSE(second.name.empty());
   CHECK_FALSE(second.already);
   CHECK_FALSE(statements.use("a", {}).already);  // it could not be prepared
-  statements.prepared("a");
+  statements.prepared("a", {});
   CHECK(statements.use("a", {}).already);
   CHECK(statements.use("a", {}).name == second.name);
   for (std::size_t i = 0; i < CallersStatements::kMost; ++i)
@@ -64,7 +64,7 @@ TEST_CASE("callers' statements: long texts are not kept, forgotten ones are drop
   CHECK_FALSE(statements.take_dropped());  // it was never prepared
   static_cast<void>(statements.use("a", {}));
   static_cast<void>(statements.use("a", {}));
-  statements.prepared("a");
+  statements.prepared("a", {});
   statements.forget("a");
   CHECK(statements.take_dropped());
   statements.forget("a");
@@ -75,7 +75,7 @@ TEST_CASE("callers' statements: what is much slower by a plan for all values res
   CallersStatements statements;
   const auto run = [&](std::chrono::nanoseconds time) {
     const CallersStatements::Use use = statements.use("a", {});
-    if (!use.name.empty()) statements.prepared("a");
+    if (!use.name.empty()) statements.prepared("a", {});
     statements.took("a", use, time);
     return !use.name.empty();
   };
@@ -108,7 +108,12 @@ TEST_CASE("lasting text: what means the same later", "[statements]") {
       "where i.id = $1",
       "update shop.item set price = other.price, note = 'x' from other where other.id = $1",
       "select cast(id as text) as words, (select 1 as cast) from item where id = $1",
-      "select row_number() over (order by id) from item where id <> all (array[$1, 3])");
+      "select row_number() over (order by id) from item where id <> all (array[$1, 3])",
+      "insert into item (id, tags) values ($1, array['a', 'b']), (2, array['c', 'd']) returning id",
+      "update item set (price, note) = (1, 'x') where (id, price) >= ($1, 2)",
+      "update item set price = coalesce($1, 1) where (select true, 1 limit 1) is not null",
+      "select price / 2 from item where id = $1 and price < $1 limit $1",
+      "select price / 2 from item where id = any($1) and price between $1 and 7");
   CAPTURE(plain);
   CHECK(lasts(plain, whole));
   CHECK(lasts(plain, {}));
@@ -138,7 +143,19 @@ TEST_CASE("lasting text: what may mean something else later", "[statements]") {
       "insert into event values (7, '[today,)')", "select 'infinity'::date, E'n\\x6fw'::timestamp",
       "select $$now$$::date", "select U&'n\\006fw'::date", "select '12:00'::timetz",
       "select rate()", "select shop.count(1)", "select \"count\"(1)", "select 1 operator(shop.+) 2",
-      "select * from report(7)", "insert into item (id) select id from latest(7)", "select $0");
+      "select * from report(7)", "insert into item (id) select id from latest(7)", "select $0",
+      // rows of a type whose columns may become others
+      "insert into shop values (1, row('a', 'b'))", "insert into shop values (1, ('a', 'b'))",
+      "insert into shop values (1, 2), (3, ('a', 'b'))", "insert into shop values ('(a,b)')",
+      "insert into shop select 1, ('a', 'b')", "insert into shop values ('{\"(a,b)\"}')",
+      "update shop set place = ('a', 'b')", "select coalesce(place, ('a', 'b')) from shop",
+      "select places || ('a', 'b') from shop", "select array[place, ('a', 'b')] from shop",
+      "select case id when 1 then ('a', 'b') else place end from shop",
+      // a quotient of what may become whole numbers
+      "select price / $1 from item", "select (price + $1) / 2 from item",
+      "select price / 2 from item where price = $1 / 2", "select price ^ $1 from item",
+      "select price / 2 from item where coalesce(price, $1) = 7",
+      "update item set price = $1, half = price / 2");
   CAPTURE(moving);
   CHECK_FALSE(LastingText(moving).lasts_with({}));
 }
@@ -151,11 +168,31 @@ TEST_CASE("lasting text: which functions it calls that others may be taken for",
   CHECK(LastingText("select count(id) from item").calls() == Names{"count"});
 }
 
+TEST_CASE("lasting text: of which types a whole number is itself", "[statements]") {
+  const auto lasts = [](const char* sql, unsigned type) {
+    return LastingText(sql).lasts_with_types({&type, 1});
+  };
+  for (const unsigned whole : {20U, 21U, 23U, 25U, 1043U, 1700U, 1016U})
+    CHECK(lasts("select $1", whole));
+  // boolean, bytea, real, double precision, money, date, interval, oid, a user's
+  for (const unsigned other : {16U, 17U, 700U, 701U, 790U, 1082U, 1186U, 26U, 16390U}) {
+    CHECK_FALSE(lasts("select $1", other));
+    CHECK_FALSE(lasts("select $1::date, $1", other));
+    CHECK(lasts("select $1::date", other));
+  }
+}
+
+TEST_CASE("lasting text: what may fill in a default", "[statements]") {
+  CHECK(LastingText("insert into item (id) values ($1)").fills_in());
+  CHECK(LastingText("update item set price = default").fills_in());
+  CHECK_FALSE(LastingText("update item set price = 1").fills_in());
+}
+
 TEST_CASE("callers' statements: what is to stay a text stays one", "[statements]") {
   CallersStatements statements;
   static_cast<void>(statements.use("a", {}));
   const std::string name = statements.use("a", {}).name;
-  statements.prepared("a");
+  statements.prepared("a", {});
   statements.keep_text("a");
   CHECK(statements.take_dropped() == name);
   for (int i = 0; i < 2 * CallersStatements::kRest; ++i)
@@ -251,6 +288,55 @@ TEST_CASE("postgres prepared: what a write would have settled for good is settle
         "create function lower(varchar) returns varchar language sql as $$ select 'mine' $$");
     f.write("update word set word = lower(word) where $1 = 1", 1);
     CHECK(f.shop.text("select word from word") == "mine");
+  }
+  SECTION("what a domain fills in") {
+    f.shop.execute("create domain stars as int default 3; create table film (id int, stars stars)");
+    PgProcess process(f.shop, one_connection());
+    const std::string sql =
+        GENERATE("insert into film (id) values ($1)", "insert into film values ($1, default)");
+    const auto insert = [&](int id) {
+      process.db.write([&](postgres::Transaction& tx) { tx.execute(sql, id); });
+    };
+    for (int i = 0; i < 8; ++i) insert(i);
+    f.shop.execute("alter domain stars set default 5");
+    insert(9);
+    CHECK(f.shop.number("select stars from film where id = 9") == 5);
+  }
+  SECTION("which columns a row has") {
+    f.shop.execute(
+        "create type place as (city text, street text); create table shop (id int, place place)");
+    const std::string sql = std::string("insert into shop values ($1, ") +
+                            GENERATE("row('a', 'b'))", "('a', 'b'))", "'(a,b)')");
+    for (int i = 0; i < 8; ++i) f.write(sql, i);
+    f.shop.execute(
+        "alter type place drop attribute street; alter type place add attribute no text");
+    f.write(sql, 9);
+    CHECK(f.shop.text("select place from shop where id = 9") == "(a,b)");
+  }
+  SECTION("of which type a number is") {
+    const auto [type, number, as_text] =
+        GENERATE(table<std::string, int, std::string>({{"boolean", 1, "1"},
+                                                       {"date", 20200102, "20200102"},
+                                                       {"interval", 1, "1"},
+                                                       {"money", 7, "7"},
+                                                       {"real", 16777216, "16777216"},
+                                                       {"bytea", 1, "1"}}));
+    CAPTURE(type);
+    f.shop.execute("create table kind (value " + type + ")");
+    const bool sent = GENERATE(false, true);
+    const auto insert = [&] {
+      f.process.db.write([&, number = number](postgres::Transaction& tx) {
+        const std::string sql = "insert into kind values ($1)";
+        if (sent)
+          tx.send(sql, number);
+        else
+          tx.execute(sql, number);
+      });
+    };
+    for (int i = 0; i < 8; ++i) insert();
+    f.shop.execute("delete from kind; alter table kind alter value type text");
+    insert();
+    CHECK(f.shop.text("select value from kind") == as_text);
   }
   SECTION("which table a name means") {
     postgres::Options options = one_connection();

@@ -149,6 +149,21 @@ TEST_CASE("postgres prepared loads: one that the schema has left behind answers 
         "alter table price alter amount type double precision; update price set amount = 0.1");
     CHECK(f.load(sql, 0.1) == "1");
   }
+  SECTION("how numbers are divided") {
+    f.shop.execute("create table price (amount numeric); insert into price values (7)");
+    const std::string sql = GENERATE("select (amount / $1)::text from price",
+                                     "select ((amount + $1) / 2)::text from price where $1 > 0");
+    f.often(sql, 2);
+    f.shop.execute("alter table price alter amount type int");
+    CHECK(f.load(sql, 2) == (sql.find('+') == std::string::npos ? "3" : "4"));
+  }
+  SECTION("how exact a number has been") {
+    f.shop.execute("create table price (amount real); insert into price values (0)");
+    const std::string sql = "select count(*)::text from price where amount = $1";
+    f.often(sql, 16777217);
+    f.shop.execute("alter table price alter amount type int; update price set amount = 16777216");
+    CHECK(f.load(sql, 16777217) == "0");
+  }
   SECTION("a policy hides rows") {
     f.shop.execute(
         "alter table item enable row level security; alter table item force row level security;"

@@ -24,11 +24,14 @@ CallersStatements::Use CallersStatements::use(std::string_view sql,
   if (!place->text) place->text.emplace(sql);
   if (!place->text->lasts_with(values)) return {};
   if (place->name.empty()) place->name = "querymark_call_" + std::to_string(++named_);
-  return {place->name, place->prepared, place->text->calls()};
+  return {place->name, place->prepared, place->text->calls(), place->text->fills_in()};
 }
 
-void CallersStatements::prepared(std::string_view sql) noexcept {
-  if (const auto found = by_sql_.find(sql); found != by_sql_.end()) found->second->prepared = true;
+void CallersStatements::prepared(std::string_view sql, std::span<const unsigned> types) {
+  const auto found = by_sql_.find(sql);
+  if (found == by_sql_.end()) return;
+  found->second->prepared = true;
+  if (!found->second->text->lasts_with_types(types)) keep_text(sql);
 }
 
 void CallersStatements::took(std::string_view sql, const Use& use, std::chrono::nanoseconds time) {

@@ -32,8 +32,9 @@ class CallersStatements {
   using Use = Prepared;
   /// How to run it this time.
   [[nodiscard]] Use use(std::string_view sql, std::span<const ParameterView> values);
-  /// It has been prepared, under the name that `use` gave.
-  void prepared(std::string_view sql) noexcept;
+  /// It has been prepared, under the name that `use` gave; `types` has the server settled for its
+  /// parameters. Where they might not serve later, it is a text from now on.
+  void prepared(std::string_view sql, std::span<const unsigned> types);
   /// How long a load took, as `use` said. (A write's time is also that of those it waits for.)
   void took(std::string_view sql, const Use& use, std::chrono::nanoseconds time);
   /// It is to be run as a text from now on.

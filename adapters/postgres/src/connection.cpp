@@ -219,7 +219,7 @@ Connection::Apart Connection::query_apart(std::string_view sql,
   const Bound bound_calls(calls);
   const Step leave{.text = around.leaving, .bound = &bound_calls, .prepared = true};
   std::vector<Step> steps;
-  steps.reserve(10 + around.dropped.size());
+  steps.reserve(11 + around.dropped.size());
   const auto add = [&](Step step) {
     steps.push_back(step);
     return steps.size() - 1;
@@ -247,8 +247,10 @@ Connection::Apart Connection::query_apart(std::string_view sql,
     ResultHandle failed;
     const bool in_step = pipeline(steps, results, failed);
     ended();
-    if (!statement.name.empty() && !statement.already)
-      statement.already = in_step && results[rows - 1];
+    if (!statement.name.empty() && !statement.already && in_step) {
+      statement.already = results[rows - 1] != nullptr;
+      settled_types_ = parameter_types(results[rows - 1].get());
+    }
     if (!in_step || !results[rows]) fail(call, failed.get());
     // Without its end the rows are good, but nobody knows what their session is.
     if (!results[end]) lost_ = true;

@@ -105,6 +105,11 @@ class Connection {
   [[nodiscard]] bool ahead() const noexcept { return open() && pipeline_.ahead(); }
   /// Of the last run_commit(): what begin_ahead() was to prepare has been prepared.
   [[nodiscard]] bool prepared_ahead() const noexcept { return prepared_ahead_; }
+  /// Of the last of a caller's statements that was prepared on the way: which types (by their oids)
+  /// the server has settled for its parameters.
+  [[nodiscard]] const std::vector<unsigned>& settled_types() const noexcept {
+    return settled_types_;
+  }
   /// What was sent, and one more statement, in one round trip.
   [[nodiscard]] First run_after(std::span<const Sent> sent, std::string_view sql,
                                 std::span<const ParameterView> values);
@@ -249,6 +254,7 @@ class Connection {
   bool lost_ = false;
   std::size_t behind_ahead_ = 0;  // parts that went out behind what was sent, ahead
   bool prepared_ahead_ = false;
+  std::vector<unsigned> settled_types_;
   std::string_view late_session_;  // what late answers must end with
   bool unproved_ = false;          // they did not
 };

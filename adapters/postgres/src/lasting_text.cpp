@@ -14,8 +14,8 @@
 namespace querymark::postgres {
 namespace {
 
-constexpr bool is_listed(const auto& words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
+constexpr bool is_listed(const auto& listed, const auto& one) {
+  return std::ranges::find(listed, one) != listed.end();
 }
 
 // What may stand in front of a parenthesis: key words and types...
@@ -52,12 +52,13 @@ constexpr auto kBeforeConstant = std::to_array<std::string_view>(
 constexpr auto kMoments =
     std::to_array<std::string_view>({"now", "today", "tomorrow", "yesterday"});
 
-// Of a constant as it stands in the text. Only what is in plain quotes, on one line, is what it seems.
+// Of a constant as it stands in the text. Only what is in plain quotes, on one line, is what it seems. With
+// a parenthesis it may be a row.
 bool may_move(std::string_view constant) {
   if (!constant.starts_with('\'') || constant.find_first_of("\r\n") != std::string::npos)
     return true;
   const std::string lower = ascii::to_lower(constant);
-  return lower.find(':') != std::string::npos ||
+  return lower.find_first_of(":(") != std::string::npos ||
          std::ranges::any_of(kMoments, [&](std::string_view word) {
            return lower.find(word) != std::string::npos;
          });
@@ -70,6 +71,24 @@ bool means_the_same(ParameterView value) {
   return value.type() == ValueType::array ? is_whole(value.element_type()) : is_whole(value.type());
 }
 
+// Types in which a whole number is exact and spelt in one way, by their oids, and arrays of them.
+constexpr auto kWholeTypes = std::to_array<unsigned>({
+    20,
+    21,
+    23,
+    25,
+    1042,
+    1043,
+    1700,  // bigint, smallint, integer, text, character, varchar, numeric
+    1005,
+    1007,
+    1016,
+    1009,
+    1014,
+    1015,
+    1231,
+});
+
 // Takes the tokens of a text; `loose` becomes what stands of each $n, `calls` what it calls.
 class Reader {
  public:
@@ -79,16 +98,22 @@ class Reader {
   // False: it does not last.
   [[nodiscard]] bool take(const SqlToken& token) {
     type(token);
+    if (token.is('/') || token.is('^')) divides_ = true;
+    for (const char* const word : {"insert", "merge", "default"})
+      if (token.is(word)) fills_in_ = true;
     if (count_ && !token.is('*')) call("count");  // count(*) has no argument
     count_ = false;
-    const bool lasts = lasts_with(token);
+    const bool lasts = lasts_with(token) && !makes_row(token);
     follow(token);
     earlier_ = std::exchange(before_, token);
     return lasts && calls_.size() <= LastingText::kMostCalls;
   }
   void end() {
-    if (parameter_) loose_[*parameter_] = true;
+    if (parameter_) loosen(true);
   }
+  // A whole number of 7 / 2 is one only as long as both are, whatever else they are part of.
+  [[nodiscard]] bool depends_on_types() const { return divides_ && counts_; }
+  [[nodiscard]] bool fills_in() const { return fills_in_; }
 
  private:
   [[nodiscard]] std::string_view text_of(const SqlToken& token) const {
@@ -111,8 +136,28 @@ class Reader {
       ++colons_;
       return;
     }
-    if (colons_ != 2 || !is_lasting_type(token)) loose_[*parameter_] = true;
+    if (colons_ != 2 || !is_lasting_type(token))
+      loosen(token.kind != SqlToken::Kind::symbol || token.is(')') || token.is(',') ||
+             token.is(';'));
     parameter_.reset();
+  }
+  // `ends`: no operator follows.
+  void loosen(bool ends) {
+    loose_[*parameter_] = true;
+    if (!ends || !compared_) counts_ = true;
+  }
+  // What stands here is compared with something, and goes no further: a number of rows does not, either.
+  [[nodiscard]] bool compares() const {
+    for (const char symbol : {'=', '<', '>'})
+      if (before_.is(symbol)) return !sets_;
+    return before_.is("limit") || before_.is("offset") || before_.is("between") ||
+           (before_.is('(') && earlier_.is("any"));
+  }
+
+  // Whether this comma or parenthesis makes a list a row, which may have to fit a type of rows.
+  [[nodiscard]] bool makes_row(const SqlToken& token) const {
+    if (token.is('(')) return before_.is("row");
+    return token.is(',') && !groups_.empty() && groups_.back().may_be_row;
   }
 
   [[nodiscard]] bool begin_parameter(std::string_view text) {
@@ -122,6 +167,7 @@ class Reader {
     if (number == 0 || number > kMost) return false;
     if (loose_.size() < number) loose_.resize(number);
     parameter_ = number - 1;
+    compared_ = compares();
     colons_ = 0;
     return true;
   }
@@ -133,7 +179,7 @@ class Reader {
   // Behind `::`, and behind the AS of a CAST.
   [[nodiscard]] bool names_type() const {
     if (before_.is(':') && earlier_.is(':')) return true;
-    return before_.is("as") && !casts_.empty() && casts_.back();
+    return before_.is("as") && !groups_.empty() && groups_.back().cast;
   }
 
   // A word in front of it may be a type's name.
@@ -173,8 +219,28 @@ class Reader {
     if (token.is("into") || token.is("set")) sets_ = true;
     for (const char* const word : {"values", "select", "where", "from", "returning"})
       if (token.is(word)) sets_ = false;
-    if (token.is('(')) casts_.push_back(before_.is("cast"));
-    if (token.is(')') && !casts_.empty()) casts_.pop_back();
+    if (token.is('(') || token.is('[')) {
+      const bool of_values = values_ && (before_.is("values") || before_.is(','));
+      groups_.push_back({.cast = before_.is("cast"),
+                         .may_be_row = token.is('(') && !of_values && may_begin_row(),
+                         .values = std::exchange(values_, false)});
+    } else if ((token.is(')') || token.is(']')) && !groups_.empty()) {
+      values_ = groups_.back().values;
+      groups_.pop_back();
+    } else if (token.is_identifier()) {
+      // A query in parentheses is no list.
+      if (!groups_.empty() && before_.is('(') &&
+          (token.is("select") || token.is("values") || token.is("with")))
+        groups_.back().may_be_row = false;
+      values_ = token.is("values");
+    }
+  }
+  // Where a value may stand that something takes as a whole. `(a, b) = (1, 2)` are compared by columns.
+  [[nodiscard]] bool may_begin_row() const {
+    if (before_.is('=')) return sets_ && !earlier_.is(')');
+    if (before_.kind == SqlToken::Kind::symbol) return !before_.is('<') && !before_.is('>');
+    return before_.is("select") || before_.is("all") || before_.is("distinct") ||
+           before_.is("then") || before_.is("else");
   }
 
   std::string_view sql_;
@@ -182,10 +248,20 @@ class Reader {
   std::vector<std::string>& calls_;
   SqlToken before_;
   SqlToken earlier_;
-  bool names_table_ = false;              // behind INTO: its columns may follow
-  bool sets_ = false;                     // columns are named that get values
-  bool count_ = false;                    // `count(` is just before
-  std::vector<bool> casts_;               // of each open parenthesis, whether it is a CAST's
+  bool values_ = false;    // lists of VALUES may follow
+  bool divides_ = false;   // or takes powers
+  bool counts_ = false;    // a `$n` without its type is more than compared
+  bool compared_ = false;  // the one just before is behind a comparison
+  bool fills_in_ = false;
+  bool names_table_ = false;  // behind INTO: its columns may follow
+  bool sets_ = false;         // columns are named that get values
+  bool count_ = false;        // `count(` is just before
+  struct Group {              // an open parenthesis or bracket
+    bool cast = false;        // a CAST's
+    bool may_be_row = false;  // if a comma follows
+    bool values = false;      // whether lists of VALUES may follow when it is closed
+  };
+  std::vector<Group> groups_;
   std::optional<std::size_t> parameter_;  // the `$n` just before, without its type so far
   int colons_ = 0;                        // behind it
 };
@@ -201,12 +277,20 @@ LastingText::LastingText(std::string_view sql) {
       return;
     }
   reader.end();
+  fills_in_ = reader.fills_in();
+  lasts_ = !reader.depends_on_types();
 }
 
 bool LastingText::lasts_with(std::span<const ParameterView> values) const {
   if (!lasts_) return false;
   for (std::size_t i = 0; i < values.size(); ++i)
     if ((i >= loose_.size() || loose_[i]) && !means_the_same(values[i])) return false;
+  return true;
+}
+
+bool LastingText::lasts_with_types(std::span<const unsigned> types) const {
+  for (std::size_t i = 0; i < types.size(); ++i)
+    if ((i >= loose_.size() || loose_[i]) && !is_listed(kWholeTypes, types[i])) return false;
   return true;
 }
 

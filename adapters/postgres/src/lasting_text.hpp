@@ -16,7 +16,8 @@ namespace querymark::postgres {
 /// So a text lasts when it calls nothing but functions of the server's own that are known here, casts
 /// to nothing but its types, takes no field out of a value, and no constant in it may be a moment; and a
 /// value does, when it is the same in every type that its place may come to have, or the type stands
-/// beside each `$n`, as in `$1::text[]`.
+/// beside each `$n`, as in `$1::text[]`. Where a text divides, a value's type counts for more than the
+/// value. A row whose columns are known by their places may come to have others: none is made.
 ///
 /// Leaves out what others can hide or change unseen: see PooledConnection.
 class LastingText {
@@ -24,14 +25,21 @@ class LastingText {
   /// Of a session whose strings are standard-conforming. Linear.
   explicit LastingText(std::string_view sql);
   [[nodiscard]] bool lasts_with(std::span<const ParameterView> values) const;
+  /// Whether a whole number is itself, and spelt as it came, in the types (by their oids) that a server
+  /// has settled for parameters whose own does not stand beside them. Of a `date` 20200102 is another
+  /// text, for a column that has become one.
+  [[nodiscard]] bool lasts_with_types(std::span<const unsigned> types) const;
 
   static constexpr std::size_t kMostCalls = 3;
   /// Functions that it calls: so many at most, and it lasts only while no other one bears their names,
   /// which might fit better.
   [[nodiscard]] const std::vector<std::string>& calls() const noexcept { return calls_; }
+  /// It may fill columns with their defaults. A domain's default is settled with the text.
+  [[nodiscard]] bool fills_in() const noexcept { return fills_in_; }
 
  private:
   bool lasts_ = true;
+  bool fills_in_ = false;
   std::vector<bool> loose_;  // of each $n, whether it stands somewhere without a type
   std::vector<std::string> calls_;
 };

@@ -45,22 +45,34 @@ std::int64_t affected(const PGresult* result) {
   return rows;
 }
 
+std::vector<unsigned> parameter_types(const PGresult* description) {
+  std::vector<unsigned> types;
+  const int count = PQnparams(description);
+  types.reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) types.push_back(PQparamtype(description, i));
+  return types;
+}
+
 bool Step::send(PGconn* native) const {
   static const Bound kNothing{std::span<const ParameterView>()};
   const Bound& values = bound != nullptr ? *bound : kNothing;
   if (prepare_as != nullptr) return PQsendPrepare(native, prepare_as, text, 0, nullptr) != 0;
+  if (describe) return PQsendDescribePrepared(native, text) != 0;
   return prepared ? send_prepared(native, text, values) : send_bound(native, text, values);
 }
 
 void add_steps(std::vector<Step>& steps, const char* sql, const Bound& bound, const Prepared& as) {
   const bool by_name = !as.name.empty();
-  if (by_name && !as.already) steps.push_back({.text = sql, .prepare_as = as.name.c_str()});
+  if (by_name && !as.already) {
+    steps.push_back({.text = sql, .prepare_as = as.name.c_str()});
+    steps.push_back({.text = as.name.c_str(), .describe = true});
+  }
   steps.push_back({.text = by_name ? as.name.c_str() : sql, .bound = &bound, .prepared = by_name});
 }
 
 Steps::Steps(std::size_t most) {
   bound_.reserve(most);
-  steps_.reserve(most + 1);  // one of them may have to be prepared
+  steps_.reserve(most + kPreparing);  // one of them may have to be prepared
 }
 
 void Steps::add(const Part& part) {

@@ -28,6 +28,8 @@ struct Bound {
 [[nodiscard]] bool is_failure(const PGresult* result) noexcept;
 /// Rows that a statement changed.
 [[nodiscard]] std::int64_t affected(const PGresult* result);
+/// Of a description: the types (by their oids) that the server has settled for parameters.
+[[nodiscard]] std::vector<unsigned> parameter_types(const PGresult* description);
 
 /// One statement of several that share a round trip.
 struct Part {
@@ -48,20 +50,25 @@ struct Prepared {
   bool already = false;  ///< It is; else it is prepared on the way.
   /// Functions that it calls, which no others may bear the names of.
   std::vector<std::string> calls{};
+  bool fills_in = false;  ///< It may fill columns with their defaults.
 };
 
 /// What a pipeline sends: a text, or the name of a prepared statement, with its values; or a text that
-/// is to be prepared under a name.
+/// is to be prepared under a name; or the name of one that is to be described.
 struct Step {
   const char* text;
   const Bound* bound = nullptr;
   bool prepared = false;
   const char* prepare_as = nullptr;
+  bool describe = false;
 
   [[nodiscard]] bool send(PGconn* native) const;
 };
 
-/// The steps that run a text with its values, or prepare it and run it under its name. Nothing is copied.
+/// What is prepared on the way has so many steps more.
+constexpr std::size_t kPreparing = 2;
+/// The steps that run a text with its values, or prepare it, describe that and run it under its name.
+/// Nothing is copied.
 void add_steps(std::vector<Step>& steps, const char* sql, const Bound& bound, const Prepared& as);
 
 /// Steps with what they point into, but for the texts and names, which must outlive them.

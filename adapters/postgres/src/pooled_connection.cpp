@@ -181,6 +181,8 @@ void PooledConnection::settle(const SettingList& settings, const std::vector<std
   left_ = left.row(0)["session"].as<std::string>();
   path_ = left.row(0)["path"].as<std::string>();
   prepares_ = callers == CallersTexts::prepared && lets_prepare(path_);
+  const ResultSet made = query(sql::domains);
+  domains_ = made.row(0)["domains"].as<bool>();
   prepared_ = true;
 }
 
@@ -218,7 +220,7 @@ CallersStatements::Use PooledConnection::use_of(std::string_view sql,
 CallersStatements::Use PooledConnection::write_use_of(std::string_view sql,
                                                       std::span<const ParameterView> values) {
   CallersStatements::Use use = use_of(sql, values);
-  if (!use.calls.empty()) return {};
+  if (!use.calls.empty() || (use.fills_in && domains_)) return {};
   return use;
 }
 
@@ -240,7 +242,7 @@ PooledConnection::Read PooledConnection::read_once(const SettingList& settings,
   while (auto name = statements_.take_dropped()) dropped.push_back(*std::move(name));
   const bool already = use.already;
   const auto note = [&] {
-    if (use.already && !already) statements_.prepared(sql);
+    if (use.already && !already) statements_.prepared(sql, settled_types());
   };
   Read read;
   try {
@@ -346,10 +348,10 @@ bool PooledConnection::begin_with(Isolation isolation, std::span<const Sent> sen
       sent.empty() ? write_use_of(sql, values) : CallersStatements::Use{};
   try {
     Connection::begin_with(begin, "querymark_begin", sent, sql, values, use, first);
-    if (first.prepared) statements_.prepared(sql);
+    if (first.prepared) statements_.prepared(sql, settled_types());
     if (use.name.empty() || same_path(first.beginning)) return true;
   } catch (const Error& failure) {
-    if (first.prepared) statements_.prepared(sql);
+    if (first.prepared) statements_.prepared(sql, settled_types());
     const bool outdated = first.begun ? failed_by_name(use, failure) : is_outdated(failure);
     if (!outdated || !open()) throw;
   }
@@ -422,9 +424,9 @@ std::optional<std::int64_t> PooledConnection::commit(const Append* append,
   ResultSet ended;
   try {
     ended = run_commit(sent, parts, {clearing, settled_});
-    if (prepared_ahead()) statements_.prepared(sent[0].sql);
+    if (prepared_ahead()) statements_.prepared(sent[0].sql, settled_types());
   } catch (const Error&) {
-    if (prepared_ahead()) statements_.prepared(sent[0].sql);
+    if (prepared_ahead()) statements_.prepared(sent[0].sql, settled_types());
     if (!finished("COMMIT")) throw;
     give_up();  // the commit stands; only what came after it has failed
     return std::nullopt;

@@ -129,7 +129,8 @@ class PooledConnection final : public Connection {
   // What the session has of a statement that runs under its own settings.
   [[nodiscard]] CallersStatements::Use use_of(std::string_view sql,
                                               std::span<const ParameterView> values);
-  // The same for a write, of which nobody asks what it calls.
+  // The same for a write, of which nobody asks what it calls. What a domain has for a default nothing tells
+  // when it changes.
   [[nodiscard]] CallersStatements::Use write_use_of(std::string_view sql,
                                                     std::span<const ParameterView> values);
   [[nodiscard]] bool same_path(const ResultSet& answer);
@@ -150,6 +151,7 @@ class PooledConnection final : public Connection {
   std::string left_;       // what `leave_read` answers on it
   std::string path_;       // the schemas of its search path, and whether there are policies
   bool prepares_ = false;  // callers' statements, as long as these let it
+  bool domains_ = false;   // the database has some of its own
 };
 
 }  // namespace querymark::postgres

@@ -20,7 +20,11 @@ void Connection::take_first(const Call& call, std::span<const Sent> sent,
                             std::span<ResultHandle> results, const ResultHandle& failed,
                             First& first) {
   take_sent(sent, results, failed);
-  first.prepared = results.size() == sent.size() + 2 && results[sent.size()];
+  if (results.size() > sent.size() + 1) {  // it was prepared on the way
+    const ResultHandle& described = results[sent.size() + kPreparing - 1];
+    first.prepared = described != nullptr;
+    settled_types_ = parameter_types(described.get());
+  }
   if (!results.back()) fail(call, failed.get());
 }
 
@@ -140,9 +144,12 @@ ResultSet Connection::run_parts(const Call& call, std::span<const Sent> sent,
     ended();
     if (!in_step) lost_ = true;
     if (!in_step) fail(call, failed.get());
-    // Where the first of them was prepared on the way, that has a result of its own.
-    const std::size_t extra = before > sent.size() + behind_ahead_ ? 1 : 0;
-    prepared_ahead_ = extra > 0 && results[0];
+    // Where the first of them was prepared on the way, that has results of its own.
+    const std::size_t extra = before > sent.size() + behind_ahead_ ? kPreparing : 0;
+    if (extra > 0) {
+      prepared_ahead_ = results[extra - 1] != nullptr;
+      settled_types_ = parameter_types(results[extra - 1].get());
+    }
     take_sent(sent, std::span(results).subspan(extra), failed);
     if (failed) fail(call, failed.get());
   });

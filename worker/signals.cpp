@@ -22,6 +22,16 @@ sigset_t awaited() {
   return set;
 }
 
+// As if nobody had waited for it.
+void end_by(int signal) {
+  ::signal(signal, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  ::raise(signal);
+}
+
 }  // namespace
 
 StopOnSignal::StopOnSignal(OnHangup on_hangup) {
@@ -34,6 +44,7 @@ StopOnSignal::StopOnSignal(OnHangup on_hangup) {
       reload_ = true;
       reload_asked_.notify_all();
     }
+    if (signal != SIGUSR1 && at_once_.load()) end_by(signal);
     stop_.request_stop();
   });
 }

@@ -14,6 +14,7 @@
 #include "support/patient_tier.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -41,6 +42,19 @@ std::int64_t tier_entries(const std::string& tier) {
 }
 
 }  // namespace
+
+TEST_CASE("cli: who waits for a server that does not answer can be ended at once", "[cli]") {
+  for (const char* command : {"tail", "top"}) {
+    CAPTURE(command);
+    TcpGate gate(PostgresServer::shared().port());
+    gate.set_rule([](bool, const std::string&) { return TcpGate::Verdict::hold; });
+    Child child({kProgram, command, "--db", gate.url("postgres")});
+    gate.await_held();
+    child.signal(SIGTERM);
+    CHECK(child.join() == -SIGTERM);
+    gate.release();
+  }
+}
 
 TEST_CASE("cli: migrate takes a PostgreSQL URL and never shows its password", "[cli]") {
   PostgresServer& server = PostgresServer::shared();
@@ -245,7 +259,7 @@ TEST_CASE("cli: top says that the database is gone, and goes on when it is back"
   server.stop(SIGQUIT);
   std::string line = top.hear();
   while (line.find(R"("epoch":)") != std::string::npos) line = top.hear();
-  CHECK_THAT(line, Contains("querymark: "));
+  CHECK_THAT(line, Contains(R"("event":"tries again")"));
   server.start();
   while (line.find(R"("epoch":)") == std::string::npos) line = top.hear();
   top.signal(SIGTERM);

@@ -45,11 +45,15 @@ ExitCode run(const Options& options) {
   const std::chrono::milliseconds interval = parse_span(options.interval, "--interval");
   if (interval.count() == 0) throw ConfigError("--interval can't be zero");
   StopOnSignal signals;
-  std::optional<LogEndpoint> log(options.view.open());
+  const auto open = [&] {
+    const StopOnSignal::AtOnce while_it_opens(signals);
+    return options.view.open();
+  };
+  std::optional<LogEndpoint> log(open());
   for (std::uint64_t round = 1;; ++round) {
     ExitCode code = kSuccess;
     try {
-      if (!log) log = options.view.open();
+      if (!log) log = open();
       show(options, look_at(*log, options.view.namespace_name));
     } catch (const Error& failure) {
       // Gone for now; what does not go away by itself ends this.

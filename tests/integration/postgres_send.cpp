@@ -196,3 +196,32 @@ TEST_CASE("postgres send: what is deferred to the commit fails there, and is tol
   CHECK(shop.number("select count(*) from child") == 0);
   CHECK(shop.number("select count(*) from querymark.log") == 0);
 }
+
+TEST_CASE(
+    "postgres send: more parameters than a statement can have are refused, and nothing is in doubt",
+    "[send]") {
+  Gated f;
+  Parameters most;
+  std::string sql = "update product set price = 7 where id in (";
+  for (int i = 1; i <= 65536; ++i) {
+    most.add(i);
+    sql += (i > 1 ? ",$" : "$") + std::to_string(i) + "::int";
+  }
+  sql += ')';
+  const auto refused = [](auto&& action) {
+    return message_of(action).starts_with("a statement can have 65535 parameters at most");
+  };
+  CHECK(refused([&] { f.process.db.write_one(sql, most, entity("product", 1)); }));
+  CHECK(refused([&] {
+    f.process.db.write([&](postgres::Transaction& tx) {
+      tx.send(kSet, 5.0, 1);
+      tx.send(sql, most);
+    });
+  }));
+  CHECK(refused(
+      [&] { f.process.db.write([&](postgres::Transaction& tx) { tx.execute(sql, most); }); }));
+  sql.replace(0, sql.find(" where"), "select 1 from product");
+  CHECK(refused([&] { return f.process.db.query(sql, most).fetch(); }));
+  CHECK(only(f.process.price(1)) != 5.0);
+  CHECK(f.set(6).value == 1);
+}

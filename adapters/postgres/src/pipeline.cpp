@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "parameter_count.hpp"
 #include "values.hpp"
 
 namespace querymark::postgres {
 
 Bound::Bound(std::span<const ParameterView> values) {
+  require_sendable(values.size());
   texts.reserve(values.size());
   for (const ParameterView value : values) texts.push_back(text_of(value));
   for (const auto& text : texts) pointers.push_back(text ? text->c_str() : nullptr);

@@ -14,6 +14,7 @@
 
 #include "connection.hpp"
 #include "float_text.hpp"
+#include "parameter_count.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/key/list.hpp"
 #include "querymark/key/time_values.hpp"
@@ -298,6 +299,7 @@ OwnedParameter as_oids(std::span<const unsigned> types) {
 
 pqxx::result exec_bound(pqxx::transaction_base& transaction, std::string_view sql,
                         std::span<const ParameterView> values) {
+  require_sendable(values.size());
   return with_bound(
       values, [&](const auto& bound) { return transaction.exec_params(std::string(sql), bound); });
 }

@@ -93,8 +93,8 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
   std::string out = fmt::format(
       ".TH QUERYMARK 1 \"\" \"querymark {}\" \"User Commands\"\n.SH NAME\n"
       "querymark \\- {}\n.SH SYNOPSIS\n.B querymark\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n"
-      ".SH COMMANDS\n",
-      version, roff(app.get_description()));
+      ".SH OPTIONS\n{}.SH COMMANDS\n",
+      version, roff(app.get_description()), manual_options(app));
   walk(app, "", [&](const CLI::App& command, const std::string& path) {
     out += fmt::format(".SS querymark {}\n{}\n{}", roff(path), roff(command.get_description()),
                        manual_options(command));

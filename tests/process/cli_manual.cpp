@@ -26,8 +26,9 @@ std::string described(const std::string& form) {
 TEST_CASE("manual: the page tells every command and option", "[manual]") {
   const std::string page = described("man");
   CHECK(page.starts_with(".TH QUERYMARK 1"));
-  CHECK_THAT(page, Contains(".SS querymark dead retry") && Contains("\\-\\-largest\\-ttl") &&
-                       Contains("Exit codes: 0 success") && !Contains("describe"));
+  CHECK_THAT(page, Contains("\\-\\-version") && Contains(".SS querymark dead retry") &&
+                       Contains("\\-\\-largest\\-ttl") && Contains("Exit codes: 0 success") &&
+                       !Contains("describe"));
   CHECK_THAT(run({kProgram, "--help"}).output, !Contains("describe"));
   CHECK(run({kProgram, "describe", "pdf"}).code == 2);
 }

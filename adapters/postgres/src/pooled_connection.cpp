@@ -181,8 +181,9 @@ void PooledConnection::settle(const SettingList& settings, const std::vector<std
   left_ = left.row(0)["session"].as<std::string>();
   path_ = left.row(0)["path"].as<std::string>();
   prepares_ = callers == CallersTexts::prepared && lets_prepare(path_);
-  const ResultSet made = query(sql::domains);
-  domains_ = made.row(0)["domains"].as<bool>();
+  const ResultSet unseen = query(sql::settled_unseen);
+  domains_ = unseen.row(0)["domains"].as<bool>();
+  prepares_ &= !unseen.row(0)["secured"].as<bool>();
   prepared_ = true;
 }
 

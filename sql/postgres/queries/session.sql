@@ -32,13 +32,15 @@ select array(select pg_catalog.current_setting(c.name, true)
                from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as c (name, n)
               order by c.n) as settings
 
--- Whether somebody else has made domains here. Once a session: there is no index for it.
--- name: domains
+-- Whether somebody else has made domains here, and whether a table has row-level security: also without policies it
+-- hides rows from some roles. Once a session: there is no index for either.
+-- name: settled_unseen
 select exists (select
                  from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) t.typnamespace
                 where t.typtype operator(pg_catalog.=) 'd'
                   and n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema', 'querymark']))
-       as domains
+       as domains,
+       exists (select from pg_catalog.pg_class c where c.relrowsecurity) as secured
 
 -- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction
 -- lets large objects pass), the answer of `prove_session`, in which schemas names are looked for and whether there are

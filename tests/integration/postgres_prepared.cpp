@@ -53,6 +53,28 @@ TEST_CASE("callers' statements: what comes twice is prepared, and what was not l
   CHECK(statements.use("a", {}).name != second.name);
 }
 
+TEST_CASE("callers' statements: each is prepared anew after a minute, in use or not",
+          "[statements]") {
+  CallersStatements statements;
+  const auto began = CallersStatements::Clock::now();
+  static_cast<void>(statements.use("a", {}, began));
+  const CallersStatements::Use first = statements.use("a", {}, began);
+  statements.prepared("a", {});
+  for (int i = 0; i <= 60; ++i) {
+    const CallersStatements::Use use = statements.use("a", {}, began + i * 1s);
+    CHECK(use.already);
+    CHECK(use.name == first.name);
+  }
+  CHECK_FALSE(statements.take_dropped());
+  const CallersStatements::Use anew = statements.use("a", {}, began + 61s);
+  CHECK_FALSE(anew.already);
+  CHECK(anew.name != first.name);
+  CHECK(statements.take_dropped() == first.name);
+  CHECK_FALSE(statements.take_dropped());
+  statements.prepared("a", {});
+  CHECK(statements.use("a", {}, began + 120s).already);
+}
+
 TEST_CASE("callers' statements: long texts are not kept, forgotten ones are dropped",
           "[statements]") {
   CallersStatements statements;

@@ -6,7 +6,8 @@
 namespace querymark::postgres {
 
 CallersStatements::Use CallersStatements::use(std::string_view sql,
-                                              std::span<const ParameterView> values) {
+                                              std::span<const ParameterView> values,
+                                              Clock::time_point now) {
   if (sql.size() > kLongest) return {};
   const auto found = by_sql_.find(sql);
   if (found == by_sql_.end()) {
@@ -23,7 +24,11 @@ CallersStatements::Use CallersStatements::use(std::string_view sql,
   }
   if (!place->text) place->text.emplace(sql);
   if (!place->text->lasts_with(values)) return {};
-  if (place->name.empty()) place->name = "querymark_call_" + std::to_string(++named_);
+  if (place->prepared && now - place->named > kAge) unname(*place);
+  if (place->name.empty()) {
+    place->name = "querymark_call_" + std::to_string(++named_);
+    place->named = now;
+  }
   return {place->name, place->prepared, place->text->calls(), place->text->fills_in()};
 }
 
@@ -44,18 +49,18 @@ void CallersStatements::took(std::string_view sql, const Use& use, std::chrono::
     return;
   }
   const bool slow = time > known.slowest * kTimes && time > known.slowest + kLonger;
-  if (slow && ++known.slow >= kSlow) rest(known);
+  if (!slow || ++known.slow < kSlow) return;
+  unname(known);
+  known.resting = kRest;
 }
 
-// Prepared anew when it has rested: the plan, too, is another one then.
-void CallersStatements::rest(Known& known) {
+void CallersStatements::unname(Known& known) {
   if (known.prepared) dropped_.push_back(std::move(known.name));
   known.name.clear();
   known.prepared = false;
   known.slowest = {};
   known.by_name = 0;
   known.slow = 0;
-  known.resting = kRest;
 }
 
 void CallersStatements::forget(std::string_view sql) {
@@ -65,7 +70,7 @@ void CallersStatements::forget(std::string_view sql) {
 void CallersStatements::keep_text(std::string_view sql) {
   const auto found = by_sql_.find(sql);
   if (found == by_sql_.end()) return;
-  rest(*found->second);
+  unname(*found->second);
   found->second->resting = kForGood;
 }
 

@@ -21,6 +21,8 @@ namespace querymark::postgres {
 /// have come at least twice, the most recent ones, as long as they mean what their texts mean
 /// (LastingText) and take about as long. Bounded. Not thread-safe.
 ///
+/// Each is prepared anew after a minute, so that whatever LastingText overlooks comes to an end.
+///
 /// From its sixth use on a server may run a prepared statement by a plan that knows no values. Where
 /// that is much slower, the statement goes back to its text for a while.
 class CallersStatements {
@@ -29,9 +31,13 @@ class CallersStatements {
   /// Longer texts are not kept: they are seldom sent twice.
   static constexpr std::size_t kLongest = 8192;
 
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::minutes kAge{1};
+
   using Use = Prepared;
   /// How to run it this time.
-  [[nodiscard]] Use use(std::string_view sql, std::span<const ParameterView> values);
+  [[nodiscard]] Use use(std::string_view sql, std::span<const ParameterView> values,
+                        Clock::time_point now = Clock::now());
   /// It has been prepared, under the name that `use` gave; `types` has the server settled for its
   /// parameters. Where they might not serve later, it is a text from now on.
   void prepared(std::string_view sql, std::span<const unsigned> types);
@@ -61,6 +67,7 @@ class CallersStatements {
     std::string sql{};
     std::string name{};
     bool prepared = false;
+    Clock::time_point named{};  ///< When it got its name.
     std::optional<LastingText> text{};
     std::chrono::nanoseconds slowest{};  ///< Of those with plans of their own.
     int by_name = 0;                     ///< Uses, up to kOwnPlans.
@@ -69,7 +76,8 @@ class CallersStatements {
   };
   using Place = std::list<Known>::iterator;
   void drop(Place place);
-  void rest(Known& known);
+  // To be prepared anew, if it is: the plan, too, is another one then.
+  void unname(Known& known);
 
   std::list<Known> known_;  // the most recent one first
   std::unordered_map<std::string_view, Place> by_sql_;

@@ -86,7 +86,7 @@ TEST_CASE("postgres write: a transaction that ends behind its back is never take
                              "commit; begin", "commit; begin read write; select 1"}) {
     CAPTURE(ending);
     PooledConnection connection(shop.url(), {});
-    connection.settle(postgres::settings_of({}), {});
+    connection.settle(postgres::settings_of({}), {}, postgres::CallersTexts::prepared);
     const ResultSet begun = connection.begin(postgres::Isolation::read_committed);
     OpenWrite write(connection, begun.row(0)[2].as<std::string>());
     CHECK(write.execute("update product set price = price where id = 1", none) == 1);

@@ -71,23 +71,10 @@ bool means_the_same(ParameterView value) {
   return value.type() == ValueType::array ? is_whole(value.element_type()) : is_whole(value.type());
 }
 
-// Types in which a whole number is exact and spelt in one way, by their oids, and arrays of them.
-constexpr auto kWholeTypes = std::to_array<unsigned>({
-    20,
-    21,
-    23,
-    25,
-    1042,
-    1043,
-    1700,  // bigint, smallint, integer, text, character, varchar, numeric
-    1005,
-    1007,
-    1016,
-    1009,
-    1014,
-    1015,
-    1231,
-});
+// Types in which a whole number is exact and spelt in one way, by their oids: bigint, smallint, integer, text,
+// character, varchar, numeric, and arrays of them.
+constexpr auto kWholeTypes = std::to_array<unsigned>(
+    {20, 21, 23, 25, 1042, 1043, 1700, 1016, 1005, 1007, 1009, 1014, 1015, 1231});
 
 // Takes the tokens of a text; `loose` becomes what stands of each $n, `calls` what it calls.
 class Reader {

@@ -22,12 +22,15 @@ std::string config_text(const std::string& path, const std::string& option) {
       if (descriptor >= 0) ::close(descriptor);
     }
   };
-  // Without O_NONBLOCK a pipe to which nobody writes would be waited for.
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  // A pipe is waited for (`--config <(pass show shop)`), until a signal ends that; nothing else is.
+  struct stat named{};
+  const bool pipe = ::stat(path.c_str(), &named) == 0 && S_ISFIFO(named.st_mode);
+  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | (pipe ? 0 : O_NONBLOCK))};
   if (file.descriptor < 0) refuse("can't be opened (" + reason() + ')');
   struct stat found{};
   if (::fstat(file.descriptor, &found) != 0) refuse("can't be looked at (" + reason() + ')');
-  if (!S_ISREG(found.st_mode)) refuse("is no regular file");
+  if (!S_ISREG(found.st_mode) && !S_ISFIFO(found.st_mode))
+    refuse("is neither a regular file nor a pipe");
   // What its size says need not be what comes: of files in /proc it says nothing.
   std::string text(kLargestConfig + 1, '\0');
   std::size_t size = 0;

@@ -154,14 +154,20 @@ TEST_CASE("config: only a regular file of a sane size is read", "[config]") {
   CHECK(given.once().code == 0);
   given.write(basics + std::string((1U << 20U) - basics.size() + 1, ' '));
   CHECK_THAT(refused(given.path), Contains("more than 1 MiB"));
-  const std::string pipe = given.shop.file("pipe");
-  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  CHECK_THAT(refused(pipe), Contains("no regular file"));  // and nobody is waited for
-  CHECK_THAT(refused("/dev/zero"), Contains("no regular file"));
-  CHECK_THAT(refused("/"), Contains("no regular file"));
+  CHECK_THAT(refused("/dev/zero"), Contains("neither a regular file nor a pipe"));
+  CHECK_THAT(refused("/"), Contains("neither a regular file nor a pipe"));
   CHECK_THAT(refused(given.shop.file("none.toml")), Contains("No such file"));
   given.write("");
   CHECK_THAT(refused(given.path), Contains("empty"));
+}
+
+TEST_CASE("config: it may come through a pipe", "[config]") {
+  const Configured given;
+  const std::string pipe = given.shop.file("pipe");
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  Child worker({kProgram, "worker", "--once", "--config", pipe});
+  std::ofstream(pipe) << given.basics() + given.target();  // waits for the worker
+  CHECK(worker.join() == 0);
 }
 
 TEST_CASE("config: one process drains several namespaces and targets", "[config]") {

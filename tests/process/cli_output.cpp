@@ -87,6 +87,19 @@ TEST_CASE("cli: tail ends when nobody reads it any more, also while nothing happ
   CHECK(tail.join() == 5);
 }
 
+TEST_CASE("cli: a worker whose configuration does not come ends by a signal", "[cli]") {
+  const Shop shop;
+  const std::string fifo = shop.file("fifo");
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  Child worker(shell("worker --config " + fifo));
+  // Its end of the pipe shows when it has begun to wait for the file.
+  const int writer = ::open(fifo.c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(writer >= 0);
+  worker.signal(SIGTERM);
+  CHECK(worker.join() == -SIGTERM);
+  ::close(writer);
+}
+
 TEST_CASE("cli: a worker whose log nobody reads goes on, and gives its lease back", "[cli]") {
   const Shop shop;
   Process process(shop);

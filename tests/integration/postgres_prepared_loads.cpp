@@ -1,6 +1,7 @@
 // Loads by the names of prepared statements: each answers what its text would answer now.
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
@@ -32,6 +33,26 @@ struct Loads {
     for (int i = 0; i < 8; ++i) load(sql, args...);
   }
   [[nodiscard]] std::int64_t prepared() { return prepared_calls(process); }
+};
+
+// A role of the database's own that may read item: how many rows it sees by a load that comes again.
+struct RoleLoads {
+  PgShop shop;
+  std::string role = "app_" + shop.name();  // roles are the server's
+  std::optional<PgProcess> process;
+
+  // `made`: item, and who may read what.
+  RoleLoads(const std::string& attributes, const std::string& made) {
+    shop.execute("create role " + role + " login" + attributes +
+                 "; grant querymark_subscriber to " + role + ';' + made +
+                 "; grant select on item to " + role);
+    process.emplace(shop.server().url(shop.name(), role), one_connection());
+  }
+  std::int64_t rows() {
+    return only(process->db.query("select count(*) from item where id = $1", 1)
+                    .uncached()
+                    .fetch_as<std::int64_t>());
+  }
 };
 
 constexpr const char* kValue = "select value::text from item where id = $1";
@@ -217,52 +238,31 @@ TEST_CASE("postgres prepared loads: names that come to mean something else mean 
 
 // The server settles which policies are a role's when it prepares.
 TEST_CASE("postgres prepared loads: what is granted and revoked holds at once", "[statements]") {
-  PgShop shop;
-  const std::string suffix = shop.name();  // roles are the server's
-  const std::string role = "app_" + suffix;
-  const std::string group = "all_" + suffix;
-  shop.execute("create role " + group + "; create role " + role +
-               " login; grant querymark_subscriber to " + role +
-               "; create table item (id int, value int); insert into item values (1, 1), (1, 2);"
-               "grant select on item to " +
-               role);
-  PgProcess process(shop.server().url(shop.name(), role), one_connection());
-  const auto load = [&] {
-    return only(process.db.query("select count(*) from item where id = $1", 1)
-                    .uncached()
-                    .fetch_as<std::int64_t>());
-  };
-  for (int i = 0; i < 7; ++i) CHECK(load() == 2);
-  CHECK(prepared_calls(process) == 1);
-  shop.execute(
+  RoleLoads f("", "create table item (id int, value int); insert into item values (1, 1), (1, 2)");
+  const std::string group = "all_" + f.shop.name();
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 2);
+  CHECK(prepared_calls(*f.process) == 1);
+  f.shop.execute("create role " + group);
+  f.shop.execute(
       "alter table item enable row level security;"
       "create policy everything on item to " +
       group + " using (true); create policy one on item using (value = 1)");
-  for (int i = 0; i < 7; ++i) CHECK(load() == 1);
-  shop.execute("grant " + group + " to " + role);
-  for (int i = 0; i < 7; ++i) CHECK(load() == 2);
-  shop.execute("revoke " + group + " from " + role);
-  CHECK(load() == 1);
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 1);
+  f.shop.execute("grant " + group + " to " + f.role);
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 2);
+  f.shop.execute("revoke " + group + " from " + f.role);
+  CHECK(f.rows() == 1);
 }
 
 // Nobody's rows are others' without policies, but for roles that pass them by.
 TEST_CASE("postgres prepared loads: who may not pass by row-level security any more sees no row",
           "[statements]") {
-  PgShop shop;
-  const std::string role = "app_" + shop.name();
-  shop.execute("create role " + role + " login bypassrls; grant querymark_subscriber to " + role +
-               "; create table item (id int); insert into item values (1);"
-               "alter table item enable row level security; grant select on item to " +
-               role);
-  PgProcess process(shop.server().url(shop.name(), role), one_connection());
-  const auto load = [&] {
-    return only(process.db.query("select count(*) from item where id = $1", 1)
-                    .uncached()
-                    .fetch_as<std::int64_t>());
-  };
-  for (int i = 0; i < 7; ++i) CHECK(load() == 1);
-  shop.execute("alter role " + role + " nobypassrls");
-  CHECK(load() == 0);
+  RoleLoads f(" bypassrls",
+              "create table item (id int); insert into item values (1);"
+              "alter table item enable row level security");
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 1);
+  f.shop.execute("alter role " + f.role + " nobypassrls");
+  CHECK(f.rows() == 0);
 }
 
 TEST_CASE("postgres prepared loads: 'now' is the present", "[statements]") {

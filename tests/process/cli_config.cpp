@@ -140,7 +140,7 @@ TEST_CASE("config: what is not meant is refused, with its line", "[config]") {
   CHECK_THAT(given.once({"--namespace", "*"}).output, Contains("the namespace can't be *"));
 }
 
-TEST_CASE("config: only a regular file of a sane size is read", "[config]") {
+TEST_CASE("config: only a file of a sane size is read", "[config]") {
   const Configured given;
   const auto refused = [&](const std::string& path) {
     const Finished done = run({kProgram, "worker", "--once", "--config", path});

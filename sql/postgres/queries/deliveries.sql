@@ -14,7 +14,7 @@ with moved as (
                                     when flush_required_upto >= $14::text::xid8 then flush_required_upto
                                     else $14::text::xid8 end
    where namespace = $1 and name = $2 and token = $3::bigint
-  returning namespace
+  returning clock_timestamp() as now
 ), superseded as (
   update querymark.delivery d
      set state = 'superseded', token = null, changed_at = clock_timestamp()
@@ -31,8 +31,7 @@ with moved as (
                                   available_at, deadline, last_error)
   select $1, $2, $4, u.kind, u.target, u.first::xid8, u.last::xid8, u.state,
          case when u.kind is null then 0 else 1 end,
-         clock_timestamp() + u.pause * interval '1 millisecond',
-         clock_timestamp() + $13::bigint * interval '1 millisecond', u.error
+         moved.now + u.pause * interval '1 millisecond', moved.now + $13::bigint * interval '1 millisecond', u.error
     from moved,
          unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[])
            as u (kind, target, first, last, state, pause, error)

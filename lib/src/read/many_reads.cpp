@@ -262,8 +262,7 @@ bool ManyReads::moved(ReadWaker& waker, Deadline& soonest) {
 // Then those that still wait leave.
 bool ManyReads::failed() const {
   return std::ranges::any_of(all_, [](const One& one) {
-    const auto* done = std::get_if<ReadMachine::Done>(&one.action);
-    return done != nullptr && done->error;
+    return std::holds_alternative<ReadMachine::Done>(one.action) && one.machine.failed();
   });
 }
 
@@ -271,10 +270,9 @@ std::vector<ReadAnswer> ManyReads::take() {
   std::vector<ReadAnswer> answers(requests_.size());
   if (error_) std::ranges::fill(answers, ReadAnswer(error_));
   for (std::size_t i = 0; i < all_.size(); ++i) {
-    const auto* done = std::get_if<ReadMachine::Done>(&all_[i].action);
-    if (done == nullptr) continue;  // it has left
-    if (done->error)
-      answers[i] = done->error;
+    if (!std::holds_alternative<ReadMachine::Done>(all_[i].action)) continue;  // it has left
+    if (std::exception_ptr error = all_[i].machine.take_error())
+      answers[i] = std::move(error);
     else
       answers[i] = all_[i].machine.take_result();
   }

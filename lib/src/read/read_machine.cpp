@@ -123,13 +123,13 @@ ReadMachine::Action ReadMachine::end(std::exception_ptr error) noexcept {
 }
 
 ReadMachine::Action ReadMachine::over() noexcept {
-  if (lease_.state != LeaseTurn::State::held) return Done{error_};
+  if (lease_.state != LeaseTurn::State::held) return Done{};
   lease_.state = LeaseTurn::State::over;
   return Release{lease_.tier, *name_, lease_.token};
 }
 
 ReadResult ReadMachine::take_result() {
-  if (error_) std::rethrow_exception(error_);
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   return std::move(result_);
 }
 

@@ -62,6 +62,6 @@ ReadMachine::Action ReadMachine::resume_paused() noexcept {
   });
 }
 
-ReadMachine::Action ReadMachine::resume_released() noexcept { return Done{error_}; }
+ReadMachine::Action ReadMachine::resume_released() noexcept { return Done{}; }
 
 }  // namespace querymark

@@ -3,6 +3,7 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -113,9 +114,7 @@ class ReadMachine final : private TierJudge {
     Digest name;
     std::string_view token;  ///< The machine's, as long as it lives.
   };
-  struct Done {
-    std::exception_ptr error;  ///< Null: there is a value.
-  };
+  struct Done {};
   using Action = std::variant<Analyse, Reach, Refresh, HandOver, Await, PollTier, Prove, Lease,
                               Pause, Load, StoreShared, Release, Done>;
 
@@ -158,8 +157,13 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] ReadCaller caller() const noexcept {
     return {caller_.id, caller_.leads || leads(), caller_.permitted};
   }
-  /// Requires Done. Throws its error.
+  /// Requires Done. Whether that is an error.
+  [[nodiscard]] bool failed() const noexcept { return error_ != nullptr; }
+  /// Requires Done, once: it gives the value away, or throws the error that it holds. (What it kept of an error would
+  /// be dropped by whatever thread destroys it, while the caller looks at it.)
   [[nodiscard]] ReadResult take_result();
+  /// The same for who does not throw it. Null: there is a value.
+  [[nodiscard]] std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
  private:
   // What the marks and the clocks say of a shared value.

@@ -58,6 +58,7 @@ bool serve(const std::string& path) {
   // [refused]
   auto drawn = db.query("select name from product order by random() limit 1").fetch();
   const bool refused = drawn.outcome().stored == qm::Stored::unproven;
+  fmt::print("not kept: {}\n", drawn.outcome().why());
   fmt::print("{}\n", db.analyse("select name from product order by random() limit 1").str());
   // [/refused]
   return fresh && precise && refused;

@@ -1,7 +1,9 @@
 // Tags that nobody declares: what is found out of a text, when it is asked for, and when it counts no more.
 
 #include <catch2/catch.hpp>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "querymark/key/tracked.hpp"
@@ -119,15 +121,25 @@ TEST_CASE("automatic: a load that a change of definitions overtakes is not kept"
 
 TEST_CASE("automatic: what can't be judged is not kept", "[automatic]") {
   Automatic it;
-  SECTION("it is refused") { it.loader.oracle.answer = {Verdict::refuse, "it calls random()", {}}; }
+  std::string why;
+  SECTION("it is refused") {
+    it.loader.oracle.answer = {Verdict::refuse, "it calls random()", {}};
+    why = "it calls random()";
+  }
   SECTION("it depends on more than triggers report") {
     it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+    why = "public:product is not tracked";
   }
-  SECTION("nobody can tell") { it.loader.can_tell = false; }
+  SECTION("nobody can tell") {
+    it.loader.can_tell = false;
+    why = "nobody here can be asked what it depends on";
+  }
   for (int i = 0; i < 2; ++i) {
     const Outcome outcome = it.read();
     CHECK(outcome.status == ReadStatus::bypass);
     CHECK(outcome.stored == Stored::unproven);
+    CHECK(outcome.why() == why);
+    CHECK_FALSE(outcome.unverified);
   }
   CHECK(it.loader.oracle.asked == (it.loader.can_tell ? 1 : 0));
   CHECK(it.prepared()(std::int64_t{1}).outcome().stored == Stored::unproven);
@@ -146,6 +158,55 @@ TEST_CASE("automatic: on request what is not tracked is kept for a time", "[auto
   it.invalidate(schema_of_all());
   CHECK(read().stored == Stored::unproven);
   CHECK_THROWS_AS(it.query(1).untracked_ok(-1s), ConfigError);
+}
+
+TEST_CASE("automatic: what is kept on request alone is told from what is proved", "[automatic]") {
+  Automatic it;
+  const auto tier = std::make_shared<FakeTier>();
+  it.source.attach(tier);
+  it.loader.oracle.answer = {Verdict::ttl_only, "public:product is not tracked", {}};
+  const auto read = [&](TimeSpan longest = 30s) {
+    return it.query(1).untracked_ok(longest).fetch().outcome();
+  };
+  const auto prepared = it.prepared().untracked_ok(30s);
+  const auto unverified = [&] { return it.cache.stats().unverified; };
+
+  const Outcome loaded = read();  // it is what the database has
+  CHECK_FALSE(loaded.unverified);
+  CHECK(loaded.why() == "public:product is not tracked");
+  CHECK(read().unverified);
+  CHECK(prepared(std::int64_t{1}).outcome().unverified);
+  CHECK(read().why() == "it depends on more than triggers report");
+  CHECK(unverified() == 3);
+  const Outcome shared = read(20s);  // it is kept apart in memory
+  CHECK(shared.origin == Origin::shared_tier);
+  CHECK(shared.unverified);
+  CHECK(read(20s).unverified);
+  CHECK(unverified() == 5);
+
+  it.loader.oracle.answer = by_id();
+  it.invalidate(schema_of_all());
+  const Outcome proved = read();
+  CHECK(proved.stored == Stored::yes);
+  CHECK(proved.why().empty());
+  CHECK(read().is_hit());
+  CHECK_FALSE(read().unverified);
+  CHECK(unverified() == 5);
+}
+
+TEST_CASE("automatic: reasons of ten thousand texts and more are told, without an end",
+          "[automatic]") {
+  Analysis analysis{Verdict::refuse, {}, {}};
+  std::set<std::string_view> told;
+  for (int i = 0; i < 12'000; ++i) {
+    analysis.why = "it calls f" + std::to_string(i) + "()";
+    told.insert(lasting_why(analysis, {}));
+  }
+  CHECK(told.count("it calls f0()") == 1);
+  CHECK(told.count("db.analyse(sql) says why") == 1);
+  CHECK(told.size() <= 10'001);
+  analysis.why = "it calls f0()";
+  CHECK(lasting_why(analysis, {}) == "it calls f0()");
 }
 
 TEST_CASE("automatic: a query that declares its tags shares nothing with one that does not",

@@ -40,6 +40,26 @@ TEST_CASE("outcome: one line tells people what happened", "[outcome]") {
                   .stored = Stored::already,
                   .refused = Refused::expired,
                   .age = 2s}) == "stale from memory, 2 s old");
+  CHECK(describe({.status = ReadStatus::hit,
+                  .origin = Origin::memory,
+                  .stored = Stored::already,
+                  .unverified = true,
+                  .age = 2s}) == "hit from memory, 2 s old, unverified");
+  CHECK(
+      describe({.status = ReadStatus::bypass,
+                .stored = Stored::unproven,
+                .reason = "public:audit is not tracked"}) ==
+      "bypass from database, not stored: its tags can't be found out: public:audit is not tracked");
+}
+
+TEST_CASE("outcome: why it was not kept is told in words, and nothing where it was", "[outcome]") {
+  CHECK(Outcome{}.why().empty());
+  CHECK(Outcome{.status = ReadStatus::hit, .stored = Stored::already}.why().empty());
+  CHECK(Outcome{.stored = Stored::oversize}.why() == "oversize");
+  CHECK(Outcome{.stored = Stored::unproven, .reason = "it calls random()"}.why() ==
+        "it calls random()");
+  CHECK(Outcome{.status = ReadStatus::hit, .stored = Stored::already, .unverified = true}.why() ==
+        "it depends on more than triggers report");
 }
 
 TEST_CASE("outcome: a miss says why what memory had was not served", "[outcome]") {

@@ -77,7 +77,8 @@ Entry::Entry(const EntryInit& init, std::uint16_t kind, std::size_t count, bool 
       kind_(kind),
       count_(static_cast<std::uint16_t>(std::min<std::size_t>(count, kCountOutside))),
       align_log2_(std::countr_zero(detail::kind_of(kind).alignment) & 15),
-      has_outside_(outside) {
+      has_outside_(outside),
+      unverified_(init.unverified) {
   const std::span<TargetId> own(const_cast<TargetId*>(targets().data()), init.targets.size());
   std::ranges::copy(init.targets, own.begin());
   if (own.size() > kFewTargets) std::ranges::sort(own);

@@ -41,6 +41,7 @@ constexpr Counted kFields[] = {
     {&ReadCounters::uncacheable, &ReadStats::uncacheable},
     {&ReadCounters::unwanted, &ReadStats::unwanted},
     {&ReadCounters::unproven, &ReadStats::unproven},
+    {&ReadCounters::unverified, &ReadStats::unverified},
     {&ReadCounters::audits_agreed, &ReadStats::audits_agreed},
     {&ReadCounters::audits_excused, &ReadStats::audits_excused},
     {&ReadCounters::audits_wrong, &ReadStats::audits_wrong},

@@ -1,9 +1,11 @@
 #include "querymark/read/analyses.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "querymark/key/tracked.hpp"
+#include "querymark/support/excerpt.hpp"
 
 // A text is analysed by everybody who misses it at once: that happens once for each text and each change of
 // definitions, and nobody has to wait for somebody else's failing connection.
@@ -43,6 +45,19 @@ std::string why_not_kept(const Analysis& analysis, std::span<const ParameterView
   if (analysis.verdict != Verdict::cache && !analysis.why.empty()) return analysis.why;
   if (analysis.verdict != Verdict::cache) return std::string(to_string(analysis.verdict));
   return "a parameter is a date or a time in words, which may be another one tomorrow ('today')";
+}
+
+std::string_view lasting_why(const Analysis& analysis, std::span<const ParameterView> parameters) {
+  constexpr std::size_t kMostTexts = 10'000;
+  constexpr std::size_t kMostBytes = 300;
+  static Mutex mutex;
+  static auto& texts = *new std::unordered_set<std::string>;  // what is handed out is never freed
+  const std::string why = excerpt(why_not_kept(analysis, parameters, {}), kMostBytes);
+  if (why.empty()) return {};
+  const MutexLock lock(mutex);
+  if (texts.size() < kMostTexts) return *texts.insert(why).first;
+  const auto known = texts.find(why);
+  return known != texts.end() ? std::string_view(*known) : "db.analyse(sql) says why";
 }
 
 std::shared_ptr<const Analysed> Analyses::find(std::string_view session, std::string_view sql,

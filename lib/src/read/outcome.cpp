@@ -95,14 +95,23 @@ std::string_view to_string(Refused refused) noexcept {
   return "unknown";
 }
 
+std::string_view Outcome::why() const noexcept {
+  if (!reason.empty()) return reason;
+  if (unverified) return "it depends on more than triggers report";
+  return stored == Stored::yes || stored == Stored::already ? std::string_view()
+                                                            : to_string(stored);
+}
+
 std::string describe(const Outcome& outcome) {
   std::string text =
       fmt::format("{} from {}", to_string(outcome.status), to_string(outcome.origin));
   if (outcome.is_hit()) text += fmt::format(", {} old", describe_age(outcome.age));
+  if (outcome.unverified) text += ", unverified";
   if (outcome.refused != Refused::nothing && outcome.origin != Origin::memory)
     text += fmt::format(", where memory's value was {}", to_string(outcome.refused));
   if (outcome.stored != Stored::yes && outcome.stored != Stored::already)
     text += fmt::format(", not stored: {}", to_string(outcome.stored));
+  if (!outcome.reason.empty()) text += fmt::format(": {}", outcome.reason);
   return text;
 }
 

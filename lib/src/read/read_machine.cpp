@@ -145,7 +145,8 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
           .targets = target_ids_.values(),
           .loaded = loaded,
           .expires = std::min(expires, expires_limit_),
-          .grace = policy().grace()};
+          .grace = policy().grace(),
+          .unverified = request_.unverified_for().has_value()};
 }
 
 ReadMachine::Action ReadMachine::begin() {
@@ -162,7 +163,7 @@ ReadMachine::Action ReadMachine::begin() {
 
 ReadMachine::Action ReadMachine::analysed() {
   const Stored standing = request_.standing().value_or(Stored::unproven);
-  ttl_ = std::min(ttl_, request_.oldest());
+  if (const auto longest = request_.unverified_for()) ttl_ = std::min(ttl_, *longest);
   if (bypass_) {
   } else if (standing != Stored::yes) {
     bypass_ = standing;
@@ -322,6 +323,9 @@ void ReadMachine::complete(EntryRef entry, const Outcome& outcome) {
   }
   result_ = {std::move(entry), outcome};
   result_.outcome.refused = request_.refused;
+  const bool loaded = outcome.status == ReadStatus::miss || outcome.status == ReadStatus::bypass;
+  result_.outcome.unverified = !loaded && result_.entry->unverified();
+  if (result_.outcome.unverified) record_.counters.unverified.fetch_add(1);
 }
 
 ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {

@@ -109,10 +109,12 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
              .rows = std::move(*loaded.rows)};
     for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});
   }
+  const bool doubtful = kept == Stored::unproven || loaded.entry->unverified();
   complete(std::move(loaded.entry), {.status = bypassed ? ReadStatus::bypass : ReadStatus::miss,
                                      .origin = Origin::database,
                                      .stored = kept,
-                                     .age = {}});
+                                     .age = {},
+                                     .reason = doubtful ? request_.why() : std::string_view()});
   return shares ? share(std::move(value)) : over();
 }
 

@@ -87,8 +87,13 @@ KeyPrefixRef Source::prefix(std::string_view stored_type, KeyPrefix::Form form,
     return false;
   }
   found.entry = std::move(entry);
-  found.outcome = {
-      .status = ReadStatus::hit, .origin = Origin::memory, .stored = Stored::already, .age = age};
+  found.outcome = {.status = ReadStatus::hit,
+                   .origin = Origin::memory,
+                   .stored = Stored::already,
+                   .unverified = found.entry->unverified(),
+                   .age = age};
+  if (found.outcome.unverified) [[unlikely]]
+    lookup.call.view.prefix->record().counters.unverified.fetch_add(1);
   if (trusted) [[likely]] {
     const std::uint64_t number = lookup.call.view.prefix->record().counters.hit();
     if (HotLists::counts_hit(number)) [[unlikely]]

@@ -37,6 +37,8 @@ struct EntryInit {
   MonotonicTime expires = MonotonicTime::max();
   /// How long it may be of use after that.
   std::chrono::nanoseconds grace{};
+  /// It depends on more than anybody reports.
+  bool unverified = false;
 };
 
 class EntryRef;
@@ -114,6 +116,7 @@ class Entry {
   [[nodiscard]] MonotonicTime useful_until() const noexcept {
     return has_outside_ ? detail::after(expires(), outside()->grace) : expires();
   }
+  [[nodiscard]] bool unverified() const noexcept { return unverified_; }
   /// Bytes that this entry takes: its allocation, the value's own heap memory, its place in the
   /// index. The prefix is counted once, by its table.
   [[nodiscard]] std::size_t charge() const noexcept;
@@ -212,6 +215,7 @@ class Entry {
   std::uint16_t count_;
   std::uint8_t align_log2_ : 4;
   std::uint8_t has_outside_ : 1;
+  std::uint8_t unverified_ : 1;
   // Hits since eviction last looked, up to 5, and the queue it is in. Relaxed: a lost mark costs a
   // chance. Readers only raise the mark; the queue is changed under the shard's mutex.
   mutable std::atomic<std::uint8_t> visits_{0};

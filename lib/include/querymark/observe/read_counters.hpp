@@ -26,8 +26,8 @@ struct ReadCounters {
   Count shared_stale{0}, replica_stale{0}, lease_waits{0};
   Count stored{0}, oversize{0}, superseded{0}, late_fills{0}, not_covered{0}, disabled{0},
       lagging{0}, in_transaction{0}, reentrant{0}, too_many_targets{0}, uncacheable{0}, unwanted{0},
-      unproven{0}, audits_agreed{0}, audits_excused{0}, audits_wrong{0}, audits_incomparable{0},
-      declined{0};
+      unproven{0}, unverified{0}, audits_agreed{0}, audits_excused{0}, audits_wrong{0},
+      audits_incomparable{0}, declined{0};
 };
 
 }  // namespace querymark

@@ -56,8 +56,9 @@ struct ReadStats {
   std::uint64_t audits_excused = 0;  ///< That were not, since a write came in between.
   std::uint64_t audits_wrong = 0;    ///< That were not, and nothing told of it.
   std::uint64_t audits_incomparable = 0;  ///< Of a type that can't be compared.
-  std::uint64_t unproven = 0;  ///< Loads of queries whose automatic tags can't be found out.
-  std::uint64_t declined = 0;  ///< Loads whose rows the policy did not keep.
+  std::uint64_t unproven = 0;    ///< Loads of queries whose automatic tags can't be found out.
+  std::uint64_t unverified = 0;  ///< Copies served that `untracked_ok` alone has kept.
+  std::uint64_t declined = 0;    ///< Loads whose rows the policy did not keep.
 
   /// Hits that were checked, and could be compared.
   [[nodiscard]] std::uint64_t audited() const noexcept {
@@ -146,6 +147,7 @@ struct MetricsOf<ReadStats> {
     visit({"audit_nines", "How many nines that proves.", MetricKind::gauge}, stats.audit_nines());
     visit({"unproven", "Loads of queries whose automatic tags can't be found out."},
           stats.unproven);
+    visit({"unverified", "Copies served that untracked_ok alone has kept."}, stats.unverified);
     visit({"unwanted", "Loads that the policy's cache_if kept from the cache."}, stats.unwanted);
     visit({"declined", "Loads whose rows the policy did not keep."}, stats.declined);
   }

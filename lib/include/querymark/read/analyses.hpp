@@ -36,6 +36,10 @@ struct Analysed {
 [[nodiscard]] std::string why_not_kept(const Analysis& analysis,
                                        std::span<const ParameterView> parameters,
                                        std::chrono::nanoseconds untracked_ok);
+/// What speaks against keeping it, whatever age is taken, as a text that lives as long as the process. Empty: nothing.
+/// Thread-safe.
+[[nodiscard]] std::string_view lasting_why(const Analysis& analysis,
+                                           std::span<const ParameterView> parameters);
 
 /// What is known of the texts of one source, in memory. Judged like entries: by the mark of definitions, so
 /// that what a change of them has reached is asked for anew. Thread-safe.

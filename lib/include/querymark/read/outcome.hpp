@@ -38,7 +38,7 @@ enum class Stored : std::uint8_t {
   uncacheable,       ///< No invalidation reaches what it tells of: EXPLAIN, SHOW, PRAGMA.
   unwanted,          ///< The policy's `cache_if` said no.
   declined,          ///< The policy refused the rows: `keep_if`, or a ttl of zero.
-  unproven,  ///< Nobody declares its tags, and they can't be found out: `db.analyse(sql)` and `explain()` say why.
+  unproven,  ///< Nobody declares its tags, and they can't be found out: `why()` says the reason.
 };
 
 /// Why what memory had was not served at the first look.
@@ -55,13 +55,20 @@ struct Outcome {
   Origin origin = Origin::database;
   Stored stored = Stored::yes;
   Refused refused = Refused::nothing;
+  /// A copy that was kept by `untracked_ok` alone: it may be older than writes that nobody reports, by that time at most.
+  bool unverified = false;
   std::chrono::nanoseconds age{};  ///< Since the value was loaded; zero when it was just now.
+  /// What is known of the query beyond `stored`. It lives as long as the process.
+  std::string_view reason{};
 
   /// Served without a load of the database.
   [[nodiscard]] bool is_hit() const noexcept {
     return status == ReadStatus::hit || status == ReadStatus::degraded ||
            status == ReadStatus::stale || status == ReadStatus::outdated;
   }
+  /// Why memory did not keep the value, or keeps it for a time only, for people: "public:product is not tracked".
+  /// Empty where there is nothing to say. It lives as long as the process.
+  [[nodiscard]] std::string_view why() const noexcept;
 };
 
 [[nodiscard]] std::string_view to_string(ReadStatus status) noexcept;

@@ -125,11 +125,14 @@ class QueryRequest : public ReadRequest {
       analysed_ = route_.source(sql).analyses().ask(session(), sql, options.promises, *analyser);
     keep_local(analysed_.get());
   }
-  [[nodiscard]] std::chrono::nanoseconds oldest() const override {
-    const Analysed* const analysed = analysed_ ? analysed_.get() : copied_.get();
-    return analysed != nullptr && analysed->analysis.verdict == Verdict::ttl_only
-               ? std::chrono::nanoseconds(options.untracked_ok)
-               : std::chrono::nanoseconds::max();
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> unverified_for() const override {
+    const Analysed* const analysed = known();
+    if (analysed == nullptr || analysed->analysis.verdict != Verdict::ttl_only) return std::nullopt;
+    return options.untracked_ok;
+  }
+  [[nodiscard]] std::string_view why() const override {
+    if (const Analysed* const analysed = known()) return lasting_why(analysed->analysis, values_);
+    return automatic_ ? "nobody here can be asked what it depends on" : std::string_view();
   }
   [[nodiscard]] bool wanted() const override {
     return options.policy.cache_if(call.view.prefix->text(), values_);
@@ -204,10 +207,13 @@ class QueryRequest : public ReadRequest {
     if (analysed != nullptr && analysed->analysis.local) shareable = false;
   }
   [[nodiscard]] std::string_view session() const { return session_of(loader_); }
+  [[nodiscard]] const Analysed* known() const {
+    return analysed_ ? analysed_.get() : copied_.get();
+  }
   // A load that a change of definitions overtakes may have other targets than it was given; of what depends on
   // more than triggers report the entry's life is bounded.
   [[nodiscard]] Stored by_analysis(EntryInit& entry) const {
-    const Analysed* const analysed = analysed_ ? analysed_.get() : copied_.get();
+    const Analysed* const analysed = known();
     if (analysed == nullptr) return Stored::yes;
     if (!analysed->holds(route_.source(call.view.prefix->text()).marks()))
       return Stored::invalidated;

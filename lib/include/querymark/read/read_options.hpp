@@ -37,7 +37,8 @@ struct ReadOptions {
   /// Nothing: the source's default. Values of `get_or_load` have no text: theirs are declared.
   std::optional<Tags> tagging{};
   /// With automatic tags: what depends on more than triggers report (a table that is not tracked, the time of day)
-  /// is kept for this long at most, whatever is written meanwhile. Zero: it is not kept.
+  /// is kept for this long at most, whatever is written meanwhile, and what is served from it is
+  /// `outcome().unverified`. Zero: it is not kept.
   TimeSpan untracked_ok{};
   /// With automatic tags: what is vouched for of functions that nobody can look into.
   Promises promises{};

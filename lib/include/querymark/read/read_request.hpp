@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -59,11 +60,13 @@ class ReadRequest {
   [[nodiscard]] virtual std::optional<Stored> standing() const { return Stored::yes; }
   /// Asks the database. Blocks. Throws Error.
   virtual void analyse() {}
-  /// How old a value may be that the read takes, from wherever, where that is less than its ttl; known once
-  /// `standing` is.
-  [[nodiscard]] virtual std::chrono::nanoseconds oldest() const {
-    return std::chrono::nanoseconds::max();
+  /// Where it depends on more than anybody reports: how old a value may be that the read takes, from wherever.
+  /// Known once `standing` is.
+  [[nodiscard]] virtual std::optional<std::chrono::nanoseconds> unverified_for() const {
+    return std::nullopt;
   }
+  /// What speaks against keeping it, for people; known once `standing` is. It lives as long as the process.
+  [[nodiscard]] virtual std::string_view why() const { return {}; }
   /// What the policy says of it before anything is asked. Throws what the policy throws.
   [[nodiscard]] virtual bool wanted() const { return true; }
   /// The same on its own feet, for a load that the call does not wait for, of all these targets. Null: it

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <set>
+#include <type_traits>
+#include <utility>
 
 #include "unit/read_fixture.hpp"
 
@@ -10,6 +12,11 @@ namespace {
 
 using namespace querymark;
 using namespace std::chrono_literals;
+
+// A temporary's would dangle.
+template <class Handle>
+constexpr bool kHoldsItsOwn = std::is_same_v<decltype(std::declval<Handle>().outcome()), Outcome>;
+static_assert(kHoldsItsOwn<Result> && kHoldsItsOwn<Rows<int>> && kHoldsItsOwn<Cached<int>>);
 
 }  // namespace
 

@@ -48,7 +48,8 @@ class Result {
   ResultSet::Iterator end() && = delete;
 
   /// What happened: hit or miss, from where, stored or why not.
-  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
+  [[nodiscard]] const Outcome& outcome() const& noexcept { return read_.outcome; }
+  [[nodiscard]] Outcome outcome() && noexcept { return read_.outcome; }
 
  private:
   friend struct detail::InPlace;
@@ -96,7 +97,8 @@ class Rows {
   auto begin() && = delete;
   auto end() && = delete;
 
-  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
+  [[nodiscard]] const Outcome& outcome() const& noexcept { return read_.outcome; }
+  [[nodiscard]] Outcome outcome() && noexcept { return read_.outcome; }
 
  private:
   [[nodiscard]] std::string_view query_text() const noexcept {
@@ -119,7 +121,8 @@ class Cached {
   [[nodiscard]] T operator*() && { return **this; }
   [[nodiscard]] const T* operator->() const& noexcept { return &read_.entry.value<T>(); }
   const T* operator->() && = delete;
-  [[nodiscard]] const Outcome& outcome() const noexcept { return read_.outcome; }
+  [[nodiscard]] const Outcome& outcome() const& noexcept { return read_.outcome; }
+  [[nodiscard]] Outcome outcome() && noexcept { return read_.outcome; }
 
  private:
   friend struct detail::InPlace;

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <limits>
 
-#include "config_text.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
 #include "suggest.hpp"
 #include "times.hpp"
+#include "whole_text.hpp"
 
 namespace querymark::cli {
 
@@ -109,8 +109,9 @@ void TomlReader::require_known() const {
 }
 
 toml::table read_toml(const std::string& path) {
-  const std::string text = config_text(path, "--config");
-  if (text.empty()) throw ConfigError("the file of --config is empty: " + path);
+  constexpr std::size_t kMostMib = 1;  // more than anybody writes into a file of settings by hand
+  const std::string text = text_of_file(path, "the file of --config", kMostMib);
+  if (text.empty()) throw ConfigError("the file of --config " + path + " is empty");
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& failure) {

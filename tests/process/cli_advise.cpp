@@ -147,10 +147,24 @@ TEST_CASE("cli advise: a thousand queries, and none", "[cli]") {
   CHECK(advice(shop, {"--file", "/dev/null"})["queries"] == 0);
 }
 
+TEST_CASE("cli advise: of a script that never ends no more is read than a script has", "[cli]") {
+  const Shop shop;
+  const Finished device = advise(shop, {"--file", "/dev/zero"});
+  CHECK(device.code == 2);
+  CHECK_THAT(device.output, Contains("the script /dev/zero has more than 64 MiB"));
+  const std::string endless =
+      "yes 'select 1;' | " QUERYMARK_PROGRAM " advise --file - --db sqlite:";
+  const Finished piped = run({"/bin/sh", "-c", endless + shop.path()});
+  CHECK(piped.code == 2);
+  CHECK_THAT(piped.output, Contains("standard input has more than 64 MiB"));
+}
+
 TEST_CASE("cli advise: what is wrong with the command is told", "[cli]") {
   const Shop shop;
   CHECK(advise(shop, {}).code == 2);
+  CHECK_THAT(advise(shop, {"--file", shop.file("missing")}).output, Contains("No such file"));
   CHECK(advise(shop, {"--file", shop.file("missing")}).code == 2);
+  CHECK_THAT(advise(shop, {"--file", shop.file("")}).output, Contains("Is a directory"));
   CHECK(advise(shop, {"--file", shop.file("")}).code == 2);
   CHECK(advise(shop, {"--counted"}).code == 2);
   CHECK(run({QUERYMARK_PROGRAM, "advise", "--db", "sqlite:" + shop.file("none.db"), "select 1"})

@@ -129,6 +129,21 @@ TEST_CASE("cli reconcile: a call that is not what it seems is refused, not looke
   CHECK(it.reconcile(R"({"sql": "select ?", "parameters": [9223372036854775807]})").code == 0);
 }
 
+TEST_CASE("cli reconcile: calls that never end are refused, before any is looked at", "[cli]") {
+  const Forgetful it;
+  const std::string options =
+      " --namespace shop --db sqlite:" + it.shop.path() + " --tier sqlite:" + it.tier;
+  const Finished device =
+      run({"/bin/sh", "-c", QUERYMARK_PROGRAM " reconcile /dev/zero" + options});
+  CHECK(device.code == 2);
+  CHECK_THAT(device.output, Contains("the file of calls /dev/zero has more than 64 MiB"));
+  const Finished piped =
+      run({"/bin/sh", "-c",
+           R"(yes '{"sql": "select 1"}' | )" QUERYMARK_PROGRAM " reconcile -" + options});
+  CHECK(piped.code == 2);
+  CHECK(piped.output == "querymark: standard input has more than 64 MiB\n");
+}
+
 TEST_CASE("cli reconcile: what is sealed is compared by its key, and else no agreement", "[cli]") {
   const std::string keys = "first " + std::string(64, 'a');
   Forgetful it(std::make_shared<ValueCodec>(ValueCodecOptions{.keys = SealingKeys::parsed(keys)}));

@@ -9,10 +9,10 @@
 #include "backends/backend.hpp"
 #include "commands/commands.hpp"
 #include "database_option.hpp"
-#include "input_text.hpp"
 #include "json_output.hpp"
 #include "printable.hpp"
 #include "querymark/support/error.hpp"
+#include "whole_text.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -39,7 +39,9 @@ CountedStatements asked_about(const Options& options, const Backend& backend,
   const auto add = [&all](std::vector<SeenQuery> more) {
     std::ranges::move(more, std::back_inserter(all.queries));
   };
-  for (const std::string& file : options.files) add(backend.queries_in(input_text(file)));
+  constexpr std::size_t kMostMib = 64;
+  for (const std::string& file : options.files)
+    add(backend.queries_in(text_of_input(file, "the script", kMostMib)));
   if (options.counted) {
     CountedStatements counted = backend.counted_statements(url, options.most);
     all.hidden = counted.hidden;

@@ -15,7 +15,6 @@
 
 #include "backends/backend.hpp"
 #include "commands/commands.hpp"
-#include "input_text.hpp"
 #include "json_output.hpp"
 #include "log_command.hpp"
 #include "printable.hpp"
@@ -23,6 +22,7 @@
 #include "querymark/read/cache.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/sql_text.hpp"
+#include "whole_text.hpp"
 
 namespace querymark::cli {
 namespace {
@@ -132,7 +132,9 @@ std::shared_ptr<const SealingKeys> keys_of(const Options& options) {
 
 ExitCode run(const Options& options) {
   options.log.require_namespace();
-  const std::vector<KnownCall> calls = calls_in(input_text(options.calls));
+  constexpr std::size_t kMostMib = 64;
+  const std::vector<KnownCall> calls =
+      calls_in(text_of_input(options.calls, "the file of calls", kMostMib));
   const std::shared_ptr<SharedTier> tier =
       backend_of_target(options.tier).open_tier(options.tier, keys_of(options));
   const std::string url = options.log.db.url();

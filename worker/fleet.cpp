@@ -7,7 +7,7 @@
 namespace querymark::cli {
 
 Fleet::~Fleet() {
-  std::vector<std::unique_ptr<Drain>> all;
+  Drains all;
   {
     const MutexLock lock(mutex_);
     all.swap(drains_);
@@ -15,17 +15,21 @@ Fleet::~Fleet() {
   for (const auto& drain : all) drain->request_stop();
 }
 
-void Fleet::become(const std::vector<DrainSettings>& wanted) {
+Fleet::Drains Fleet::open(const std::vector<DrainSettings>& wanted) const {
   std::vector<DrainSettings> running;
   {
     const MutexLock lock(mutex_);
     for (const auto& drain : drains_) running.push_back(drain->settings());
   }
-  std::vector<std::unique_ptr<Drain>> opened;
+  Drains opened;
   for (const DrainSettings& settings : wanted)
     if (std::ranges::find(running, settings) == running.end())
       opened.push_back(std::make_unique<Drain>(settings, lines_, watched_));
-  std::vector<std::unique_ptr<Drain>> gone;
+  return opened;
+}
+
+void Fleet::become(const std::vector<DrainSettings>& wanted, Drains opened) {
+  Drains gone;
   {
     const MutexLock lock(mutex_);
     const auto goes = std::ranges::partition(drains_, [&](const auto& drain) {

@@ -12,8 +12,8 @@
 
 namespace querymark::cli {
 
-/// The drains of one process. `become` is for one thread; the rest may be asked from any, and answers
-/// at once.
+/// The drains of one process. `open` and `become` are for one thread; the rest may be asked from any, and
+/// answers at once.
 class Fleet {
  public:
   /// `lines` must outlive it.
@@ -22,10 +22,13 @@ class Fleet {
   /// Asks all to stop, then waits for each.
   ~Fleet();
 
-  /// Makes the drains those of `wanted`. One whose settings have changed ends and begins anew, one
-  /// that is the same goes on. Opens all that is new before it ends anything, so when that throws,
-  /// nothing has changed.
-  void become(const std::vector<DrainSettings>& wanted);
+  using Drains = std::vector<std::unique_ptr<Drain>>;
+
+  /// Opens what is new of `wanted`. When that throws, or the program ends meanwhile, nothing has changed.
+  [[nodiscard]] Drains open(const std::vector<DrainSettings>& wanted) const;
+  /// Makes the drains those of `wanted`, of which the new ones are `opened`. One whose settings have
+  /// changed ends before it begins anew, one that is the same goes on.
+  void become(const std::vector<DrainSettings>& wanted, Drains opened);
   /// Of the drain that has been silent for the longest.
   [[nodiscard]] std::chrono::nanoseconds silent_for() const;
   [[nodiscard]] std::size_t size() const;
@@ -40,7 +43,7 @@ class Fleet {
   const LogLines& lines_;
   const Watched watched_;
   mutable Mutex mutex_;  // held for moments: nothing is opened, begun or ended under it
-  std::vector<std::unique_ptr<Drain>> drains_ QUERYMARK_GUARDED_BY(mutex_);
+  Drains drains_ QUERYMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace querymark::cli

@@ -29,22 +29,24 @@ class StopOnSignal {
 
   [[nodiscard]] std::stop_token token() const noexcept { return stop_.get_token(); }
 
-  /// While it lives such a signal ends the program at once, as it ends other programs: for what can't be
-  /// told to stop, and leaves nothing undone, such as a connection to a server that does not answer.
-  class AtOnce {
-   public:
-    explicit AtOnce(StopOnSignal& signals) noexcept : signals_(signals) {
-      signals_.at_once_.store(true);
-    }
-    AtOnce(const AtOnce&) = delete;
-    AtOnce& operator=(const AtOnce&) = delete;
-    ~AtOnce() { signals_.at_once_.store(false); }
-
-   private:
-    StopOnSignal& signals_;
-  };
+  /// Runs `work`. Meanwhile such a signal ends the program at once, as it ends other programs: for what
+  /// can't be told to stop, and leaves nothing undone, such as a connection to a server that does not
+  /// answer.
+  template <class Work>
+  auto ended_at_once(const Work& work) {
+    const AtOnce meanwhile(at_once_);
+    return work();
+  }
 
  private:
+  struct AtOnce {
+    explicit AtOnce(std::atomic<bool>& flag) noexcept : set(flag) { set.store(true); }
+    AtOnce(const AtOnce&) = delete;
+    AtOnce& operator=(const AtOnce&) = delete;
+    ~AtOnce() { set.store(false); }
+    std::atomic<bool>& set;
+  };
+
   std::atomic<bool> at_once_{false};
   std::mutex mutex_;
   std::condition_variable_any reload_asked_;

@@ -15,6 +15,7 @@
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 #include "support/tcp_gate.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -44,11 +45,20 @@ std::int64_t tier_entries(const std::string& tier) {
 }  // namespace
 
 TEST_CASE("cli: who waits for a server that does not answer can be ended at once", "[cli]") {
-  for (const char* command : {"tail", "top"}) {
+  const TempDir dir;
+  const std::string target = "sqlite:" + dir.file("tier");
+  const std::vector<std::vector<std::string>> commands{{"tail"},
+                                                       {"top"},
+                                                       {"prune"},
+                                                       {"worker", "--target", target},
+                                                       {"worker", "--once", "--target", target}};
+  for (std::vector<std::string> command : commands) {
     CAPTURE(command);
     TcpGate gate(PostgresServer::shared().port());
     gate.set_rule([](bool, const std::string&) { return TcpGate::Verdict::hold; });
-    Child child({kProgram, command, "--db", gate.url("postgres")});
+    command.insert(command.begin(), kProgram);
+    command.insert(command.end(), {"--db", gate.url("postgres")});
+    Child child(command);
     gate.await_held();
     child.signal(SIGTERM);
     CHECK(child.join() == -SIGTERM);

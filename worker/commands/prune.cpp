@@ -44,8 +44,8 @@ ExitCode run(const Options& options) {
   settings.retention = parse_span(options.retention, "--retention");
   settings.most_rows = options.most_rows;
   settings.chunk = options.chunk;
-  const StopOnSignal signals;
-  const LogEndpoint log = options.view.open();
+  StopOnSignal signals;
+  const LogEndpoint log = signals.ended_at_once([&] { return options.view.open(); });
   const PruneRound round =
       Pruner(*log.pruning, *log.subscribers, settings).run_once(signals.token());
   tell(options, round);

@@ -87,10 +87,7 @@ class Tail {
 
 ExitCode run(const Options& options) {
   StopOnSignal signals;
-  const LogEndpoint log = [&] {
-    const StopOnSignal::AtOnce while_it_opens(signals);
-    return options.log.open();
-  }();
+  const LogEndpoint log = signals.ended_at_once([&] { return options.log.open(); });
   Tail tail(log, options);
   const std::stop_callback wake(signals.token(), [&log] { log.doorbell->interrupt(); });
   while (!signals.token().stop_requested() && !output_failed_or_abandoned()) {

@@ -83,7 +83,7 @@ void reload(const Options& options, const WorkerConfig& at_start, const LogLines
       lines.warn("json can't be reloaded: log lines keep their form until a restart");
     if (wanted.metrics != at_start.metrics)
       lines.warn("metrics can't be reloaded: they stay where they are until a restart");
-    fleet.become(wanted.drains);
+    fleet.become(wanted.drains, fleet.open(wanted.drains));
     lines.info("reloaded", {{"drains", static_cast<std::uint64_t>(fleet.size())}});
   } catch (const std::exception& failure) {
     const std::string text = without_secrets(failure.what());
@@ -92,11 +92,12 @@ void reload(const Options& options, const WorkerConfig& at_start, const LogLines
 }
 
 // One after the other. The worst exit code is that of all.
-ExitCode drain_once(const WorkerConfig& config, const LogLines& lines,
-                    const std::stop_token& stop) {
+ExitCode drain_once(const WorkerConfig& config, const LogLines& lines, StopOnSignal& signals) {
   ExitCode worst = kSuccess;
   for (const DrainSettings& settings : config.drains) {
-    const ExitCode code = Drain(settings, lines).once(stop);
+    const auto drain =
+        signals.ended_at_once([&] { return std::make_unique<Drain>(settings, lines); });
+    const ExitCode code = drain->once(signals.token());
     if (worst == kSuccess) worst = code;
   }
   return worst;
@@ -118,11 +119,11 @@ ExitCode run(const Options& options) {
   const WorkerConfig config = config_of(options);  // before signals wait: a file may be a pipe
   StopOnSignal signals(options.config.empty() ? OnHangup::stop : OnHangup::reload);
   const LogLines lines(config.json);
-  if (options.once) return drain_once(config, lines, signals.token());
+  if (options.once) return drain_once(config, lines, signals);
   Fleet fleet(lines, config.metrics.empty() ? Watched::no : Watched::yes);
   // Before any lease is taken: where nobody may listen, nothing begins.
   const auto metrics = serve_metrics(config, lines, fleet);
-  fleet.become(config.drains);
+  fleet.become(config.drains, signals.ended_at_once([&] { return fleet.open(config.drains); }));
   manager.ready();
   const std::chrono::nanoseconds patience = manager.watchdog().value_or(std::chrono::hours(1));
   const std::chrono::nanoseconds pause =

@@ -117,7 +117,7 @@ void Drain::start() {
   tell_start();
   working_ = std::jthread([this](const std::stop_token& stop) { worker_.run(stop); });
   if (watched_ == Watched::yes)
-    watch_ = std::make_unique<LogWatch>(log_, settings_.namespace_name, target_->name());
+    watch_ = std::make_unique<LogWatch>(log_, settings_.namespace_name, *target_);
   if (pruner_) pruning_ = std::jthread([this](const std::stop_token& stop) { pruner_->run(stop); });
 }
 
@@ -128,7 +128,7 @@ void Drain::request_stop() {
 }
 
 MetricLabels Drain::labels() const {
-  return {{"namespace", settings_.namespace_name}, {"target", target_->name()}};
+  return {{"namespace", settings_.namespace_name}, {"target", watch_->seen().target}};
 }
 
 std::string Drain::database() const { return without_secrets(settings_.db); }
@@ -142,11 +142,11 @@ void Drain::add_metrics(Metrics& metrics, const MetricLabels& labels) const {
 }
 
 std::string Drain::illness() const {
+  const LogWatch::Seen seen = watch_->seen();
   const std::string of =
-      fmt::format("the target {} of the namespace {}: ", target_->name(), settings_.namespace_name);
+      fmt::format("the target {} of the namespace {}: ", seen.target, settings_.namespace_name);
   if (const auto silent = worker_.silent_for(); silent > settings_.lease)
     return printable(of + fmt::format("its worker has not come on for {}", whole(silent)));
-  const LogWatch::Seen seen = watch_->seen();
   if (!seen.at && seen.error.empty()) return printable(of + "the log was not looked at yet");
   if (!seen.answers()) {
     const std::string since =

@@ -42,14 +42,14 @@ class Drain {
   /// For how long its worker has not come on with what it does; see Worker::silent_for.
   [[nodiscard]] std::chrono::nanoseconds silent_for() const { return worker_.silent_for(); }
   [[nodiscard]] WorkerStats stats() const { return worker_.stats(); }
-  /// The namespace and the target, by which it is told apart from others of the same database.
-  [[nodiscard]] MetricLabels labels() const;
   /// The database, without a password.
   [[nodiscard]] std::string database() const;
+  /// The namespace and the target, by which it is told apart from others of the same database.
+  [[nodiscard]] MetricLabels labels() const;
   /// Adds what its worker, its target's relay and the log tell, under these labels.
   void add_metrics(Metrics& metrics, const MetricLabels& labels) const;
-  /// What keeps invalidations from the target, in a line; empty: nothing that is known. Both are for
-  /// a drain that is watched and has started, from any thread.
+  /// What keeps invalidations from the target, in a line; empty: nothing that is known. All three are
+  /// for a drain that is watched and has started, from any thread.
   [[nodiscard]] std::string illness() const;
 
  private:

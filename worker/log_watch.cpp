@@ -14,8 +14,11 @@ constexpr std::chrono::seconds kLongestSilence{30};
 
 }  // namespace
 
-LogWatch::LogWatch(const LogEndpoint& log, std::string namespace_name, std::string target)
-    : log_(log), namespace_name_(std::move(namespace_name)), target_(std::move(target)) {
+LogWatch::LogWatch(const LogEndpoint& log, std::string namespace_name, const Applier& target)
+    : log_(log),
+      namespace_name_(std::move(namespace_name)),
+      target_(target),
+      seen_{.target = target.name()} {
   thread_ = start_thread([this](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       look();
@@ -26,11 +29,13 @@ LogWatch::LogWatch(const LogEndpoint& log, std::string namespace_name, std::stri
 
 void LogWatch::look() {
   try {
+    Seen now{.target = target_.name()};
     std::vector<ConsumerReport> reports = log_.inspector->consumers(namespace_name_);
-    const auto ours = std::ranges::find(reports, target_, &ConsumerReport::name);
+    now.at = system_clock().now();
+    const auto ours = std::ranges::find(reports, now.target, &ConsumerReport::name);
+    if (ours != reports.end()) now.report = std::move(*ours);
     const MutexLock lock(mutex_);
-    seen_ = {.at = system_clock().now()};
-    if (ours != reports.end()) seen_.report = std::move(*ours);
+    seen_ = std::move(now);
   } catch (const std::exception& failure) {
     const MutexLock lock(mutex_);
     seen_.error = failure.what();

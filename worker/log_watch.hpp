@@ -16,6 +16,7 @@ class LogWatch {
  public:
   /// What it has seen.
   struct Seen {
+    std::string target{};  ///< The target's name; another one lies there once it was replaced.
     /// The last report; nothing: there was none yet, or the log does not know the target.
     std::optional<ConsumerReport> report{};
     /// Of the last look that went well; nothing: none has.
@@ -26,8 +27,8 @@ class LogWatch {
     [[nodiscard]] bool answers() const;
   };
 
-  /// Both must outlive it. Begins at once.
-  LogWatch(const LogEndpoint& log, std::string namespace_name, std::string target);
+  /// Log and target must outlive it. Begins at once.
+  LogWatch(const LogEndpoint& log, std::string namespace_name, const Applier& target);
   LogWatch(const LogWatch&) = delete;
   LogWatch& operator=(const LogWatch&) = delete;
   /// Waits for a look that goes on: as long as a statement may take.
@@ -41,7 +42,7 @@ class LogWatch {
 
   const LogEndpoint& log_;
   const std::string namespace_name_;
-  const std::string target_;
+  const Applier& target_;
   mutable Mutex mutex_;  // innermost
   Seen seen_ QUERYMARK_GUARDED_BY(mutex_);
   std::jthread thread_;  // last: it uses the others

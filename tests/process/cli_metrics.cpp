@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "querymark/file_tier/file_tier.hpp"
 #include "support/await.hpp"
 #include "support/child.hpp"
 #include "support/patient_tier.hpp"
@@ -22,6 +24,7 @@
 using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -155,6 +158,29 @@ TEST_CASE("cli metrics: health tells in a line why not", "[cli_metrics]") {
   telling.await_answer("/healthz", "the log has not answered for ");
   telling.await_answer("/metrics", "\nquerymark_log_up{");
   CHECK_THAT(telling.get("/metrics"), Contains("shop.tier") || Contains("} 0\n"));
+}
+
+TEST_CASE(
+    "cli metrics: a target that is out of reach is told, and one that is made anew is followed",
+    "[cli_metrics]") {
+  Shop shop;
+  fs::create_directory(shop.file("here"));
+  std::vector<std::string> command = worker_at(shop, "127.0.0.1:0");
+  std::ranges::replace(command, "sqlite:" + shop.file("tier"), "sqlite:" + shop.file("here/tier"));
+  const Telling telling(command);
+  telling.await_answer("/healthz", "200 OK");
+  const std::string id = "file-tier:" + FileTier(shop.file("here/tier")).id();
+  telling.await_answer("/metrics", "querymark_target_owned{namespace=\"shop\",target=\"" + id);
+  fs::rename(shop.file("here"), shop.file("away"));
+  Process process(shop);
+  process.set_price(1, 4.0);
+  telling.await_answer("/healthz", id + " of the namespace shop takes nothing, for ");
+  CHECK_THAT(telling.get("/metrics"), Contains("200 OK") && Contains(id));
+  fs::create_directory(shop.file("here"));
+  telling.await_answer("/healthz", "200 OK");
+  const std::string anew = "file-tier:" + FileTier(shop.file("here/tier")).id();
+  CHECK(anew != id);
+  telling.await_answer("/metrics", "querymark_target_owned{namespace=\"shop\",target=\"" + anew);
 }
 
 TEST_CASE("cli metrics: strangers get an answer, and the worker goes on", "[cli_metrics]") {

@@ -106,7 +106,8 @@ class FileTier final : public SharedTier {
   /// Absolute path.
   [[nodiscard]] const std::string& path() const noexcept;
   /// The tier's identity: a random number that is stored in it. Another file, a copy, or the same
-  /// file seen from another host has another one. Blocks when the file was replaced meanwhile.
+  /// file seen from another host has another one. Blocks when the file was replaced meanwhile. While none
+  /// can be reached, that of the last one.
   [[nodiscard]] std::string id() const;
   /// Blocks as `invalidate` does. While the file can't be reached the counters alone are told: it has 0
   /// `entries` and `bytes` then.

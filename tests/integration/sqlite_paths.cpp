@@ -1,9 +1,13 @@
 // Which file a path means: settled when something is opened, not when it is used.
 
+#include <sys/mount.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 
 #include "querymark/file_tier/file_tier.hpp"
+#include "querymark/sqlite/log.hpp"
 #include "support/errors.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
@@ -89,4 +93,29 @@ TEST_CASE("sqlite: a path that can't be meant is refused", "[sqlite]") {
   std::filesystem::remove(doomed.path() / "gone");
   CHECK_THAT(message_of([] { static_cast<void>(sqlite::path_of("shop.db")); }),
              Contains("cannot find out where shop.db leads"));
+}
+
+TEST_CASE("sqlite: a file that has several names is told of, symbolic links are not", "[sqlite]") {
+  const Shop shop;
+  const auto named = [&](const std::string& path) {
+    const sqlite::Log log(path, "shop");
+    std::string all;
+    for (const Finding& finding : log.inspector()->findings(std::chrono::minutes(1)))
+      all += finding.what + '\n';
+    return all;
+  };
+  std::filesystem::create_symlink(shop.path(), shop.file("symbolic"));
+  CHECK(named(shop.file("symbolic")).empty());
+  std::filesystem::create_hard_link(shop.path(), shop.file("hard"));
+  CHECK_THAT(named(shop.path()), Contains("2 names"));
+  CHECK_THAT(named(shop.file("symbolic")), Contains("2 names"));
+  std::filesystem::remove(shop.file("hard"));
+  CHECK(named(shop.path()).empty());
+  const std::string mounted = shop.file("mounted");
+  std::ofstream(mounted).close();
+  if (::mount(shop.path().c_str(), mounted.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return;  // not root
+  CHECK_THAT(named(mounted), Contains("mounted by itself"));
+  CHECK(::umount(mounted.c_str()) == 0);
+  CHECK(named(shop.path()).empty());
 }

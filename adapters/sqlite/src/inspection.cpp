@@ -1,5 +1,9 @@
 #include "inspection.hpp"
 
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -12,6 +16,24 @@ namespace querymark::sqlite {
 namespace {
 
 constexpr std::uintmax_t kLongestWal = 2 * Checkpoints::kKeptBytes;
+
+// SQLite keeps the write-ahead log beside the name by which a file was opened.
+void look_at_names(const char* file, std::vector<Finding>& findings) {
+  struct statx info{};
+  if (::statx(AT_FDCWD, file, 0, STATX_NLINK, &info) != 0) return;
+  constexpr const char* kApart =
+      ": who opens it by another name has another write-ahead log, and neither sees what the other "
+      "commits until the file breaks";
+  if (info.stx_nlink > 1)
+    findings.push_back(
+        {Finding::Severity::warning,
+         "the file has " + std::to_string(info.stx_nlink) + " names (hard links)" + kApart,
+         "leave it one; symbolic links are followed"});
+  if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+    findings.push_back({Finding::Severity::warning,
+                        std::string("the file is mounted by itself, without its folder") + kApart,
+                        "mount its folder instead"});
+}
 
 }  // namespace
 
@@ -45,6 +67,9 @@ std::vector<RowDetails> Inspection::details(std::span<const LogRow> rows) {
 std::vector<Finding> Inspection::findings(std::chrono::milliseconds /*longest_open*/) {
   const MutexLock lock(file_->mutex());
   std::vector<Finding> findings = findings_of(file_->query(sql::inspect_findings));
+  // As SQLite has resolved it, all symbolic links followed.
+  if (const char* name = sqlite3_db_filename(file_->connection().native().getHandle(), "main"))
+    look_at_names(name, findings);
   // Who reads is not told by SQLite; what it comes to is.
   constexpr std::uintmax_t kMiB = 1U << 20U;
   std::error_code missing;

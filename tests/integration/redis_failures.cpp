@@ -28,6 +28,7 @@ using namespace querymark;
 using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
+using Catch::Matchers::EndsWith;
 
 /// Listens on a free loopback port and sends the same bytes to whatever it is told, once for each
 /// time that it is told something; then it ends the connection if `once`.
@@ -191,6 +192,13 @@ TEST_CASE("redis failures: whatever a server refuses with, it is no miss", "[red
     CHECK_THROWS_WITH(tier.remove("shop", one), Contains(refusal));
     CHECK_THROWS_AS(tier.check(), Error);
   }
+}
+
+TEST_CASE("redis failures: what a server does not understand and repeats is not told", "[redis]") {
+  const RedisServer server({"--rename-command", "EVALSHA", ""});
+  RedisTier tier(server.url(), {.timeout = 30s});
+  CHECK(tier.put("shop", name(1), value_of("x")) == StoreStatus::failed);
+  CHECK_THAT(tier.stats().last_failure, EndsWith("unknown command 'EVALSHA'"));
 }
 
 TEST_CASE("redis failures: what is refused of one value says nothing of the others", "[redis]") {

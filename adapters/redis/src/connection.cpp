@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "querymark/support/ascii.hpp"
+#include "querymark/support/excerpt.hpp"
 
 namespace querymark::redis {
 
@@ -16,8 +17,10 @@ std::string_view code_of(const Reply& reply) noexcept {
 Error refusal(const std::string& where, const Reply& reply) {
   constexpr std::size_t kShown = 200;
   const std::string_view code = code_of(reply);
+  // What a server does not understand it repeats, with the beginning of what was to be stored.
+  const std::string_view said = reply.text.substr(0, reply.text.find(", with args beginning with"));
   const bool of_a_cluster = code == "MOVED" || code == "ASK";
-  return Error(where + ": " + std::string(reply.text.substr(0, kShown)) +
+  return Error(where + ": " + std::string(beginning(said, kShown)) +
                    (of_a_cluster ? " (it is one of a cluster: use redis+cluster://)" : ""),
                {.retryable = true, .native_code = std::string(code)});
 }

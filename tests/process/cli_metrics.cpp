@@ -233,6 +233,8 @@ TEST_CASE("cli metrics: a worker ends although somebody is connected", "[cli_met
   Telling telling(shop);
   const Connection silent(telling.port);
   silent.send("GET /metr");
+  while (telling.worker.hear().find("worker started") == std::string::npos) {
+  }
   telling.worker.signal(SIGTERM);
   CHECK(telling.worker.join() == 0);
   CHECK_THAT(telling.worker.rest(), Contains("worker stopped"));

@@ -109,6 +109,9 @@ TEST_CASE("cli metrics: Prometheus reads what the worker counts, and what the lo
   Shop shop;
   const Telling telling(shop);
   telling.await_answer("/healthz", "200 OK");
+  await("the new target is flushed", 30s, [&] {
+    return shop.number("select count(*) from querymark_consumer where cursor_id is not null") == 1;
+  });
   Process process(shop);
   process.set_price(1, 4.0);
   const std::string labels = R"({namespace="shop",target=)";

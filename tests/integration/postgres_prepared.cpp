@@ -18,7 +18,8 @@ namespace {
 
 struct Fixture {
   PgShop shop;
-  PgProcess process{shop, one_connection()};
+  ManualClock clock;  // nothing grows old
+  PgProcess process{shop, one_connection(), clock};
 
   Fixture() { shop.execute("create table item (id int primary key, value int, note text)"); }
 
@@ -37,26 +38,26 @@ struct Fixture {
 TEST_CASE("callers' statements: what comes twice is prepared, and what was not lately is dropped",
           "[statements]") {
   CallersStatements statements;
-  CHECK(statements.use("a", {}).name.empty());
-  const CallersStatements::Use second = statements.use("a", {});
+  CHECK(statements.use("a", {}, {}).name.empty());
+  const CallersStatements::Use second = statements.use("a", {}, {});
   CHECK_FALSE(second.name.empty());
   CHECK_FALSE(second.already);
-  CHECK_FALSE(statements.use("a", {}).already);  // it could not be prepared
+  CHECK_FALSE(statements.use("a", {}, {}).already);  // it could not be prepared
   statements.prepared("a", {});
-  CHECK(statements.use("a", {}).already);
-  CHECK(statements.use("a", {}).name == second.name);
+  CHECK(statements.use("a", {}, {}).already);
+  CHECK(statements.use("a", {}, {}).name == second.name);
   for (std::size_t i = 0; i < CallersStatements::kMost; ++i)
-    static_cast<void>(statements.use(std::to_string(i), {}));
+    static_cast<void>(statements.use(std::to_string(i), {}, {}));
   CHECK(statements.take_dropped() == second.name);
   CHECK_FALSE(statements.take_dropped());
-  CHECK(statements.use("a", {}).name.empty());
-  CHECK(statements.use("a", {}).name != second.name);
+  CHECK(statements.use("a", {}, {}).name.empty());
+  CHECK(statements.use("a", {}, {}).name != second.name);
 }
 
 TEST_CASE("callers' statements: each is prepared anew after a minute, in use or not",
           "[statements]") {
   CallersStatements statements;
-  const auto began = CallersStatements::Clock::now();
+  const MonotonicTime began = ManualClock().now();
   static_cast<void>(statements.use("a", {}, began));
   const CallersStatements::Use first = statements.use("a", {}, began);
   statements.prepared("a", {});
@@ -79,13 +80,13 @@ TEST_CASE("callers' statements: long texts are not kept, forgotten ones are drop
           "[statements]") {
   CallersStatements statements;
   const std::string longest(CallersStatements::kLongest + 1, 'x');
-  for (int i = 0; i < 3; ++i) CHECK(statements.use(longest, {}).name.empty());
-  static_cast<void>(statements.use("a", {}));
-  const std::string name = statements.use("a", {}).name;
+  for (int i = 0; i < 3; ++i) CHECK(statements.use(longest, {}, {}).name.empty());
+  static_cast<void>(statements.use("a", {}, {}));
+  const std::string name = statements.use("a", {}, {}).name;
   statements.forget("a");
   CHECK_FALSE(statements.take_dropped());  // it was never prepared
-  static_cast<void>(statements.use("a", {}));
-  static_cast<void>(statements.use("a", {}));
+  static_cast<void>(statements.use("a", {}, {}));
+  static_cast<void>(statements.use("a", {}, {}));
   statements.prepared("a", {});
   statements.forget("a");
   CHECK(statements.take_dropped());
@@ -96,7 +97,7 @@ TEST_CASE("callers' statements: what is much slower by a plan for all values res
           "[statements]") {
   CallersStatements statements;
   const auto run = [&](std::chrono::nanoseconds time) {
-    const CallersStatements::Use use = statements.use("a", {});
+    const CallersStatements::Use use = statements.use("a", {}, {});
     if (!use.name.empty()) statements.prepared("a", {});
     statements.took("a", use, time);
     return !use.name.empty();
@@ -212,13 +213,13 @@ TEST_CASE("lasting text: what may fill in a default", "[statements]") {
 
 TEST_CASE("callers' statements: what is to stay a text stays one", "[statements]") {
   CallersStatements statements;
-  static_cast<void>(statements.use("a", {}));
-  const std::string name = statements.use("a", {}).name;
+  static_cast<void>(statements.use("a", {}, {}));
+  const std::string name = statements.use("a", {}, {}).name;
   statements.prepared("a", {});
   statements.keep_text("a");
   CHECK(statements.take_dropped() == name);
   for (int i = 0; i < 2 * CallersStatements::kRest; ++i)
-    CHECK(statements.use("a", {}).name.empty());
+    CHECK(statements.use("a", {}, {}).name.empty());
 }
 
 TEST_CASE("postgres prepared: a write's first statement is, when it comes for the second time",

@@ -72,11 +72,11 @@ std::int64_t prepared_calls(PgProcess& process) {
                   .fetch_as<std::int64_t>());
 }
 
-PgProcess::PgProcess(const PgShop& shop, postgres::Options options)
-    : PgProcess(shop.url(), std::move(options)) {}
+PgProcess::PgProcess(const PgShop& shop, postgres::Options options, const Clock& clock)
+    : PgProcess(shop.url(), std::move(options), clock) {}
 
-PgProcess::PgProcess(const std::string& url, postgres::Options options)
-    : db(url, cache, std::move(options)) {}
+PgProcess::PgProcess(const std::string& url, postgres::Options options, const Clock& clock)
+    : cache({.memory_bytes = 64U << 20U, .clock = &clock}), db(url, cache, std::move(options)) {}
 
 Epoch epoch_of(PgProcess& process) { return process.db.source().marks().cursor().epoch; }
 

@@ -36,8 +36,9 @@ void await_listening(const postgres::Database& db);
 
 /// A process as far as caching goes: a cache and a database of its own.
 struct PgProcess {
-  explicit PgProcess(const PgShop& shop, postgres::Options options = quick());
-  PgProcess(const std::string& url, postgres::Options options);
+  explicit PgProcess(const PgShop& shop, postgres::Options options = quick(),
+                     const Clock& clock = system_clock());
+  PgProcess(const std::string& url, postgres::Options options, const Clock& clock = system_clock());
   static postgres::Options quick();
 
   /// Price of a product, through the cache.
@@ -45,7 +46,7 @@ struct PgProcess {
   /// Sets a price, with its intent.
   Receipt set_price(std::int64_t id, double price);
 
-  Cache cache{{.memory_bytes = 64U << 20U}};
+  Cache cache;
   postgres::Database db;
 };
 

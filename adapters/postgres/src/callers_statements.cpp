@@ -7,7 +7,7 @@ namespace querymark::postgres {
 
 CallersStatements::Use CallersStatements::use(std::string_view sql,
                                               std::span<const ParameterView> values,
-                                              Clock::time_point now) {
+                                              MonotonicTime now) {
   if (sql.size() > kLongest) return {};
   const auto found = by_sql_.find(sql);
   if (found == by_sql_.end()) {

@@ -14,6 +14,7 @@
 #include "lasting_text.hpp"
 #include "pipeline.hpp"
 #include "querymark/key/parameter.hpp"
+#include "querymark/support/clock.hpp"
 
 namespace querymark::postgres {
 
@@ -31,13 +32,12 @@ class CallersStatements {
   /// Longer texts are not kept: they are seldom sent twice.
   static constexpr std::size_t kLongest = 8192;
 
-  using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::minutes kAge{1};
 
   using Use = Prepared;
   /// How to run it this time.
   [[nodiscard]] Use use(std::string_view sql, std::span<const ParameterView> values,
-                        Clock::time_point now = Clock::now());
+                        MonotonicTime now);
   /// It has been prepared, under the name that `use` gave; `types` has the server settled for its
   /// parameters. Where they might not serve later, it is a text from now on.
   void prepared(std::string_view sql, std::span<const unsigned> types);
@@ -67,7 +67,7 @@ class CallersStatements {
     std::string sql{};
     std::string name{};
     bool prepared = false;
-    Clock::time_point named{};  ///< When it got its name.
+    MonotonicTime named{};  ///< When it got its name.
     std::optional<LastingText> text{};
     std::chrono::nanoseconds slowest{};  ///< Of those with plans of their own.
     int by_name = 0;                     ///< Uses, up to kOwnPlans.

@@ -58,8 +58,10 @@ Scope Database::State::first_scope() {
 std::unique_ptr<PooledConnection> Database::State::open_session() {
   for (int tries = 0;; ++tries) {
     auto connection = std::make_unique<PooledConnection>(
-        url, Connection::Settings{.connect_timeout = options.connect_timeout,
-                                  .statement_timeout = options.statement_timeout});
+        url,
+        Connection::Settings{.connect_timeout = options.connect_timeout,
+                             .statement_timeout = options.statement_timeout},
+        clock);
     const bool proved = connection->proxied() ? in_passing(*connection, kBeginReading,
                                                            [&] { return prove_lent(*connection); })
                                               : prove_own(*connection);

@@ -57,6 +57,7 @@ struct Database::State final : Backend, Analyser {
 
   State(std::string where, Cache& cache, Options opts)
       : options(checked(std::move(opts))),
+        clock(cache.clock()),
         url(std::move(where)),
         log_url(options.direct_url.empty() ? url : options.direct_url),
         label(parse_url(url, {}).label),
@@ -75,7 +76,7 @@ struct Database::State final : Backend, Analyser {
     core_.start();
     following.store(true);
     if (!options.replica_url.empty())
-      standby.emplace(options, cache.clock(), [this] { return as_primary(); });
+      standby.emplace(options, clock, [this] { return as_primary(); });
     require_one_database();
     pool.drain();  // what its sessions are is known; they are opened when somebody reads or writes
   }
@@ -205,6 +206,7 @@ struct Database::State final : Backend, Analyser {
   [[nodiscard]] Error leads_elsewhere() const;
 
   Options options;
+  const Clock& clock;
   std::string url;
   std::string log_url;
   std::string label;

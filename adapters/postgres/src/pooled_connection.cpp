@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -215,7 +214,7 @@ bool PooledConnection::proves(const Apart& apart, const SettingList& settings) c
 CallersStatements::Use PooledConnection::use_of(std::string_view sql,
                                                 std::span<const ParameterView> values) {
   if (!prepares_ || backslash() != Backslash::plain) return {};
-  return statements_.use(sql, values);
+  return statements_.use(sql, values, clock_.now());
 }
 
 CallersStatements::Use PooledConnection::write_use_of(std::string_view sql,
@@ -277,11 +276,11 @@ PooledConnection::Read PooledConnection::read(const SettingList& settings, std::
   if (!settings.names.empty()) return read_once(settings, sql, values, entering, as_text);
   CallersStatements::Use use = use_of(sql, values);
   const CallersStatements::Use asked = use;
-  const auto began = std::chrono::steady_clock::now();
+  const MonotonicTime began = clock_.now();
   try {
     Read read = read_once(settings, sql, values, entering, use);
     if (asked.name.empty() || (read.same_path && !read.overloaded)) {
-      statements_.took(sql, asked, std::chrono::steady_clock::now() - began);
+      statements_.took(sql, asked, clock_.now() - began);
       return read;
     }
     statements_.keep_text(sql);

@@ -9,6 +9,7 @@
 #include "callers_statements.hpp"
 #include "connection.hpp"
 #include "querymark/postgres/options.hpp"
+#include "querymark/support/clock.hpp"
 #include "session.hpp"
 
 namespace querymark::postgres {
@@ -42,7 +43,10 @@ enum class CallersTexts : bool { sent, prepared };
 /// before a write's first statement nothing has been written.
 class PooledConnection final : public Connection {
  public:
-  using Connection::Connection;
+  /// `clock`, which outlives it, tells how long loads take and what has been prepared for long.
+  PooledConnection(const std::string& url, const Settings& settings,
+                   const Clock& clock = system_clock())
+      : Connection(url, settings), clock_(clock) {}
 
   /// Sets `settings`. Throws Error on a standby.
   void pin(const SettingList& settings);
@@ -141,6 +145,7 @@ class PooledConnection final : public Connection {
   [[nodiscard]] Part append_part(const Append& append);
   void check(const ResultSet& answer) noexcept;
 
+  const Clock& clock_;
   bool prepared_ = false;
   std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
   std::vector<Part> clearing_;           // bring the session back, after a COMMIT or ROLLBACK

@@ -33,8 +33,10 @@ Standby::Standby(const Options& options, const Clock& clock, std::function<Prima
 
 std::unique_ptr<PooledConnection> Standby::open() const {
   auto connection = std::make_unique<PooledConnection>(
-      options_.replica_url, Connection::Settings{.connect_timeout = options_.connect_timeout,
-                                                 .statement_timeout = options_.statement_timeout});
+      options_.replica_url,
+      Connection::Settings{.connect_timeout = options_.connect_timeout,
+                           .statement_timeout = options_.statement_timeout},
+      clock_);
   if (connection->proxied())
     throw ConfigError(connection->label() +
                       " leads to a pooling proxy; name the standby itself in replica_url");

@@ -142,6 +142,39 @@ TEST_CASE("postgres track: what becomes of a column while it is tracked fails no
         Texts{R"(rows public:item:tenant:{"a"%3A 1},{"a"%3A1})"});
 }
 
+// It would be run with the rights of whoever tracks, and what is reported would be no value.
+TEST_CASE("postgres track: no cast of a table's owner is run, whatever becomes of the column",
+          "[track]") {
+  const Tracked db(
+      "create type mood as enum ('good', 'bad'); create table item (id int, mood mood)");
+  const std::string firing = GENERATE("statement", "row");
+  db.track({.tables = {"item"}, .routes = {{"mood"}}, .row_level = firing == "row"});
+  const auto cast_from = [&](const std::string& type) {
+    db.shop.execute("create function shout(" + type +
+                    ") returns text language plpgsql as $$ begin raise exception 'run as %', "
+                    "current_user; end $$; create cast (" +
+                    type + " as text) with function shout(" + type + ") as implicit");
+  };
+  cast_from("mood");
+  CHECK(db.reported("insert into item values (1, 'good')") == Texts{"rows public:item:mood:good"});
+  db.shop.execute("create type place as (city text); delete from item");
+  cast_from("place");
+  db.shop.execute("alter table item alter mood type place using row('x')::place");
+  CHECK(db.reported("insert into item values (1, row('here'))") ==
+        Texts{"rows public:item:mood:(here)"});
+}
+
+TEST_CASE("postgres track: truth is a word, also in a domain, and a letter stays one", "[track]") {
+  const Tracked db("create domain truth as boolean; create domain sure as truth");
+  const std::string type = GENERATE("boolean", "truth", "sure", "text", "varchar(1)");
+  CAPTURE(type);
+  db.shop.execute("create table item (id int, value " + type + ")");
+  db.track({.tables = {"item"}, .routes = {{"value"}}});
+  CHECK(db.reported("insert into item values (1, 't'), (2, 'f'), (3, null)") ==
+        Texts{type == "text" || type == "varchar(1)" ? "rows public:item:value:f,t"
+                                                     : "rows public:item:value:false,true"});
+}
+
 TEST_CASE("postgres track: what writes a table by another way is reported, too", "[track]") {
   const Tracked db(
       "create table parent (id int primary key);"

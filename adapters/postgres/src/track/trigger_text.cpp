@@ -24,22 +24,37 @@ std::string escaped(std::string value) {
   return value;
 }
 
+// What a type's own output function writes. Not by a cast to text: a table's owner may make one for a type of theirs,
+// and a trigger would run it with the rights of whoever tracks.
+std::string written(const std::string& column) {
+  return "case when " + column + " is null then null else concat(" + column + ") collate \"C\" end";
+}
+
+// That of a boolean as a word, as a cast writes it. A domain is of its base type's category.
+std::string spelled_value(const std::string& text, const std::string& type) {
+  return "case when " + text +
+         " in ('t', 'f') and 'B' = (select t.typcategory from pg_type t where t.oid = " + type +
+         ") then case " + text + " when 't' then 'true' else 'false' end else " + text + " end";
+}
+
 // Rows of `x`: the values of a route in all rows that have changed, once each; null in place of those which are too
 // long when they are escaped, so that who counts the rows counts these, too.
 //
-// All rows are looked at for what is distinct, and only that is escaped: `offset 0` keeps the planner from writing
-// the cast into condition and result alike. Columns are read as text of the collation "C" whatever they are: their
-// type and collation may be changed while the trigger stays, and must not fail a user's write.
+// All rows are looked at for what is distinct, and only that is spelled and escaped: `offset 0` keeps the planner from
+// writing the text of a value into condition and result alike. Columns are read as text of the collation "C" whatever
+// they are: their type and collation may be changed while the trigger stays, and must not fail a user's write.
 std::string values_of(const std::vector<std::string>& route, Change change, Firing firing) {
   const std::string most = " <= " + std::to_string(kMaxRouteValue);
-  std::string names, short_enough, written, fit, joined;
+  std::string names, short_enough, texts, fit, joined;
   for (std::size_t at = 0; at < route.size(); ++at) {
-    const std::string name = "c" + std::to_string(at + 1);
+    const std::string number = std::to_string(at + 1);
+    const std::string name = "c" + number;
     const std::string_view comma = at == 0 ? "" : ", ";
     const std::string_view both = at == 0 ? "" : " and ";
-    names.append(comma).append("u.").append(name);
+    names.append(comma).append("u.").append(name).append(", u.y").append(number);
     short_enough.append(both).append("octet_length(u.").append(name).append(")").append(most);
-    written.append(comma).append(escaped("e." + name)).append(" as ").append(name);
+    texts.append(comma).append(escaped(spelled_value("e." + name, "e.y" + number)));
+    texts.append(" as ").append(name);
     fit.append(both).append("octet_length(f.").append(name).append(")").append(most);
     joined.append(at == 0 ? "f." : " || '+' || f.").append(name);
   }
@@ -47,14 +62,16 @@ std::string values_of(const std::vector<std::string>& route, Change change, Firi
   for (const std::string_view side : sides(change, firing)) {
     rows.append(rows.empty() ? "select " : "\n                union all select ");
     for (std::size_t at = 0; at < route.size(); ++at) {
-      rows.append(at == 0 ? "" : ", ").append(firing == Firing::row ? side : "r");
-      rows.append(".").append(quoted_name(route[at])).append("::text collate \"C\" as c");
-      rows.append(std::to_string(at + 1));
+      std::string column(firing == Firing::row ? side : "r");
+      column.append(".").append(quoted_name(route[at]));
+      const std::string number = std::to_string(at + 1);
+      rows.append(at == 0 ? "" : ", ").append(written(column)).append(" as c").append(number);
+      rows.append(", pg_typeof(").append(column).append(") as y").append(number);
     }
     if (firing == Firing::statement) rows.append(" from ").append(side).append(" r");
   }
   return "select case when " + fit + " then " + joined + " end as x\n        from (select " +
-         written + "\n          from (select distinct " + names + "\n            from (" + rows +
+         texts + "\n          from (select distinct " + names + "\n            from (" + rows +
          " offset 0) u\n           where " + short_enough + " limit " +
          std::to_string(kMostValues + 1) + ") e) f";
 }

@@ -5,6 +5,7 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
+#include "querymark/support/ascii.hpp"
 #include "querymark/support/error.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
@@ -240,6 +241,40 @@ TEST_CASE("postgres log: databases, namespaces and encodings of odd names", "[lo
   CHECK(other.db.wait(receipt, Wait::local(20s)).satisfied());
   CHECK_FALSE(value(other).outcome().is_hit());
   CHECK(other.db.stats().malformed_rows == 0);
+}
+
+TEST_CASE("postgres log: a target that has no equivalent in UTF-8 flushes, and blocks nobody",
+          "[log]") {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string encoding = GENERATE("SQL_ASCII", "WIN1252");
+  CAPTURE(encoding);
+  pqxx::connection admin(server.url("postgres"));
+  pqxx::nontransaction(admin).exec("create database in_" + encoding +
+                                   " template template0 locale 'C' encoding '" + encoding + "'");
+  const std::string url = server.url("in_" + ascii::to_lower(encoding));
+  postgres::migrate(url);
+  PgProcess process(url, PgProcess::quick());
+  const auto value = [&](const Target& target) {
+    return process.db.query("select $1", target.text()).tag(target).fetch_as<std::string>();
+  };
+  postgres::Log log(url, "shop");
+  const Cursor before = log.now();
+  static_cast<void>(value(tag("any")));
+  CHECK(value(tag("any")).outcome().is_hit());
+  pqxx::connection plain(url + "?client_encoding=" + encoding);
+  pqxx::nontransaction(plain).exec(
+      "begin; select querymark.invalidate('shop', 'tag', 'one');"
+      "select querymark.invalidate('shop', 'tag', E'\\x81');"
+      "select querymark.invalidate('shop', 'tag', 'two'); commit");
+  catch_up(process);
+  CHECK(process.db.stats().malformed_rows == 1);
+  CHECK_FALSE(value(tag("any")).outcome().is_hit());
+  CHECK(value(tag("any")).outcome().is_hit());
+  const TailPage page = log.read(from(before));
+  REQUIRE(page.rows.size() == 3);
+  CHECK(page.rows[0].target == tag("one"));
+  CHECK_FALSE(page.rows[1].target);
+  CHECK(page.rows[2].target == tag("two"));
 }
 
 TEST_CASE("postgres log: a delivery without a deadline is read as one that never ends", "[log]") {

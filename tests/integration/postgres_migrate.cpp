@@ -204,7 +204,7 @@ TEST_CASE(
       "'shop', 'tag', 't' || i from generate_series(0, 999999) i");
   plain.exec("analyze querymark.log");
   plain.exec("set jit = off");
-  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ")
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint, boolean) as ")
                  .append(postgres::sql::log_page.text));
   // The last rows read by each scan of the log, with those that a filter removed.
   const auto read = [&](const std::string& arguments, int returned) {
@@ -234,11 +234,11 @@ TEST_CASE(
   for (const char* mode : {"force_generic_plan", "force_custom_plan"}) {
     plain.exec(std::string("set plan_cache_mode = ") + mode);
     // New rows at the end, and two late commits far below.
-    read("'shop', '334200', '{1500,200000}', '334300:334300:', '0', 0, 5000", 303);
+    read("'shop', '334200', '{1500,200000}', '334300:334300:', '0', 0, 5000, false", 303);
     // A page in the middle of a long catch-up.
-    read("'shop', '200000', '{}', '334300:334300:', '200000', 597001, 100", 100);
+    read("'shop', '200000', '{}', '334300:334300:', '200000', 597001, 100, false", 100);
     // Nothing new.
-    read("'shop', '334400', '{334390}', '334500:334500:', '0', 0, 5000", 0);
+    read("'shop', '334400', '{334390}', '334500:334500:', '0', 0, 5000, false", 0);
   }
 }
 
@@ -253,9 +253,10 @@ TEST_CASE(
   plain.exec(
       "insert into querymark.log (xid, namespace, kind, target) values ('3', 'x', 'tag', 't')");
   plain.exec("analyze querymark.log");
-  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint) as ")
+  plain.exec(std::string("prepare tail (text, text, text, text, text, bigint, bigint, boolean) as ")
                  .append(postgres::sql::log_page.text));
-  const std::string call = "execute tail ('shop', '20000', '{}', '30000:30000:', '0', 0, 5000)";
+  const std::string call =
+      "execute tail ('shop', '20000', '{}', '30000:30000:', '0', 0, 5000, false)";
   plain.exec(call);
   plain.exec(
       "insert into querymark.log (xid, namespace, kind, target) select (3 + i)::text::xid8, "

@@ -215,7 +215,7 @@ TEST_CASE(
   pqxx::connection connection(old.url);
   pqxx::nontransaction plain(connection);
   plain.exec(std::string("prepare tail as ") + postgres::sql::log_page.text);
-  CHECK(plain.exec("execute tail('shop', '0', '{}', null, '0', 0, 10)")[1][9].is_null());
+  CHECK(plain.exec("execute tail('shop', '0', '{}', null, '0', 0, 10, false)")[1][9].is_null());
   CHECK(page.rows[1].target == tag("next"));
 }
 

@@ -45,6 +45,12 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr std::string_view kLockNotAvailable = "55P03";
+
+// Of a text in the database's encoding that can't be given out in UTF-8.
+bool is_untranslatable(const Error& failure) {
+  return failure.native_code() == "22021" || failure.native_code() == "22P05";
+}
+
 constexpr std::chrono::milliseconds kRingAgainAfter{100};
 // A ring costs the server a transaction, and each listener a wake-up and a look: more than a small
 // write does. One that comes after a silence is sent at once.
@@ -223,9 +229,22 @@ void LogConnection::remember(const Cursor& from, const LogState& found) {
   known_.floor = found.pruned.limit();
 }
 
+// Where a target can't be given out, those that surely can are read, and the others count as malformed.
 LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upto,
                             const std::optional<LogRow>& after, std::size_t limit,
                             const std::optional<Heartbeat>& beat) {
+  try {
+    return page_with(Targets::all, from, upto, after, limit, beat);
+  } catch (const Error& failure) {
+    if (!is_untranslatable(failure)) throw;
+  }
+  return page_with(Targets::ascii, from, upto, after, limit, beat);
+}
+
+LogPage LogConnection::page_with(Targets targets, const Cursor& from,
+                                 const std::optional<Cursor>& upto,
+                                 const std::optional<LogRow>& after, std::size_t limit,
+                                 const std::optional<Heartbeat>& beat) {
   const Position last_page = after ? after->position : Position{};
   const std::uint64_t low = std::max(last_of(from), last_page.value);
   const OwnedParameter in_progress = as_parameter(in_progress_of(from, last_page));
@@ -239,7 +258,8 @@ LogPage LogConnection::page(const Cursor& from, const std::optional<Cursor>& upt
       upto ? as_parameter(upto_text) : ParameterView(),
       as_parameter(resume_text),
       as_parameter(after ? after->id : 0),
-      as_parameter(limit)};
+      as_parameter(limit),
+      as_parameter(targets == Targets::ascii)};
   if (!beat) return page_of(query(sql::log_page, values));
   const std::string epoch = from.epoch.hex();
   const std::string cursor = snapshot_text(from.snapshot);

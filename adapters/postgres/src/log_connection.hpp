@@ -130,6 +130,11 @@ class LogConnection {
   [[nodiscard]] Connection& standing(const std::optional<Cursor>& known = std::nullopt)
       QUERYMARK_REQUIRES(mutex_);
   [[nodiscard]] LogState look() QUERYMARK_REQUIRES(mutex_);
+  enum class Targets : bool { all, ascii };
+  [[nodiscard]] LogPage page_with(Targets targets, const Cursor& from,
+                                  const std::optional<Cursor>& upto,
+                                  const std::optional<LogRow>& after, std::size_t limit,
+                                  const std::optional<Heartbeat>& beat) QUERYMARK_REQUIRES(mutex_);
 
   std::string url_;
   std::string namespace_name_;

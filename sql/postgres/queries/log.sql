@@ -19,7 +19,8 @@ select h.epoch, h.adopted, h.pruned::text, pg_current_snapshot()::text as snapsh
 -- because a scan with two lower bounds may start at the wrong one. The upper bound keeps out rows of a foreign
 -- history (pg_restore, logical replication), whose ids may lie in the future.
 -- What triggers report stands in the namespace *. A target longer than any that the library makes comes as null, malformed: it is never fetched, so a page has a bound
--- in bytes, too.
+-- in bytes, too. So does, if asked for ($8), each that is not plain ASCII: one that has no equivalent in UTF-8 fails the
+-- whole page. (None has in SQL_ASCII what some client has written in another encoding; several encodings have holes.)
 -- name: log_page
 with state as materialized (
   select h.database_id, h.epoch, h.adopted, h.pruned, pg_current_snapshot() as snapshot,
@@ -32,7 +33,8 @@ select s.epoch, s.adopted, s.pruned::text, s.snapshot::text, pg_backend_pid() as
 union all
 select null, null, null, null, null, null,
        r.id, r.xid::text, r.kind,
-       case when octet_length(r.target) <= case r.kind when 'rows' then 16384 else 1024 end then r.target end, r.write_id
+       case when octet_length(r.target) <= case r.kind when 'rows' then 16384 else 1024 end
+             and (not $8::boolean or r.target ~ '^[\x01-\x7f]*$') then r.target end, r.write_id
   from state s
  cross join lateral (
     (select l.id, l.xid, l.kind, l.target, l.write_id

@@ -291,6 +291,25 @@ TEST_CASE("postgres session: new sessions with other settings are refused, by na
   CHECK(text(process.db, "select 1::text") == "1");
 }
 
+TEST_CASE(
+    "postgres session: what the server logs and counts of a role may change while programs run",
+    "[session]") {
+  const PgShop shop;
+  make_role(shop, "watched");
+  postgres::Options options = one_connection();
+  options.direct_url = shop.url();
+  PgProcess process(shop.server().url(shop.name(), "watched"), options);
+  CHECK(text(process.db, "select 1::text") == "1");
+  for (const char* setting : {"log_min_duration_statement = 0", "log_statement = 'all'",
+                              "track_io_timing = on", "auto_explain.log_min_duration = 0"}) {
+    CAPTURE(setting);
+    shop.execute(std::string("alter role watched set ") + setting);
+    shop.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'watched'");
+    CHECK(text(process.db, "select 1::text") == "1");
+  }
+}
+
 TEST_CASE("postgres session: a configuration that is loaded anew ends the sessions that stand",
           "[session]") {
   PostgresServer server;

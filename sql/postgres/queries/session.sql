@@ -120,7 +120,7 @@ select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_gen
        set_config('enable_indexscan', 'on', false), set_config('enable_nestloop', 'on', false)
 
 -- What of a session can change results, a row for each: the users; the settings that always count (the third column is
--- true); and all others that are not the server's own, but for those that change no result.
+-- true); and all others that are not the server's own, but for those that change no result, such as what is logged.
 --
 -- Custom settings (`app.tenant`) are hidden from pg_settings. They are looked for by name: those of $1, those that the
 -- database and the role come with, and those that functions and policies speak of. (Not views: what shows their text
@@ -181,10 +181,12 @@ with standing (name) as materialized (
            'transaction_timeout', 'client_connection_check_interval', 'tcp_keepalives_idle', 'tcp_keepalives_interval',
            'tcp_keepalives_count', 'tcp_user_timeout', 'synchronous_commit', 'transaction_isolation',
            'transaction_deferrable', 'transaction_read_only', 'jit'])
+     and s.name operator(pg_catalog.!~) '^(log|track)_|^(auto_explain|pg_stat_statements)[.]'
   union all
   select c.name, pg_catalog.current_setting(c.name, true), false
     from (select distinct d.name from custom d) c
-   where c.name operator(pg_catalog.~) '[.]' and pg_catalog.current_setting(c.name, true) is not null
+   where c.name operator(pg_catalog.~) '[.]' and c.name operator(pg_catalog.!~) '^(auto_explain|pg_stat_statements)[.]'
+     and pg_catalog.current_setting(c.name, true) is not null
      and not exists (select from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) c.name)
 )
 select s.name, s.value, s.standing,

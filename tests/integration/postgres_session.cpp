@@ -2,6 +2,7 @@
 // connection is in the pool only as long as its session is what it was.
 
 #include <catch2/catch.hpp>
+#include <future>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
@@ -308,6 +309,30 @@ TEST_CASE(
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'watched'");
     CHECK(text(process.db, "select 1::text") == "1");
   }
+}
+
+TEST_CASE(
+    "postgres session: a role's statement_timeout ends no look at the session, but statements",
+    "[session]") {
+  const PgShop shop;
+  make_role(shop, "hasty");
+  shop.execute("alter role hasty set statement_timeout = '200ms'");
+  postgres::Options options = one_connection();
+  options.direct_url = shop.url();
+  PgProcess process(shop.server().url(shop.name(), "hasty"), options);
+  std::future<std::string> asked;  // which outlives the lock
+  pqxx::connection holding(shop.url());
+  pqxx::work work(holding);
+  work.exec("lock table pg_catalog.pg_policy in access exclusive mode");
+  asked = std::async(std::launch::async, [&] { return text(process.db, "select 1::text"); });
+  shop.await(
+      "select exists (select from pg_stat_activity where usename = 'hasty' and wait_event_type = "
+      "'Lock' and clock_timestamp() - query_start > interval '400 ms')");
+  work.commit();
+  CHECK(asked.get() == "1");
+  CHECK(text(process.db, "select current_setting('statement_timeout')") == "200ms");
+  CHECK_THAT(message_of([&] { text(process.db, "select count(*)::text from pg_sleep(60)"); }),
+             Contains("57014"));
 }
 
 TEST_CASE("postgres session: a configuration that is loaded anew ends the sessions that stand",

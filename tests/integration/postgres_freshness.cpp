@@ -26,6 +26,29 @@ std::string log_row(std::int64_t id) {
 }  // namespace
 
 TEST_CASE(
+    "postgres rule 2: a process whose role was dropped follows the log as the one that is made "
+    "anew",
+    "[freshness]") {
+  const PgShop shop;
+  const std::string make =
+      "create role fleeting login in role querymark_subscriber; grant select on product to "
+      "fleeting";
+  shop.execute(make);
+  PgProcess process(shop.server().url(shop.name(), "fleeting"), PgProcess::quick());
+  static_cast<void>(process.price(1));
+  shop.execute("drop owned by fleeting; drop role fleeting");
+  CHECK_THROWS_AS(process.db.catch_up(), Error);
+  CHECK_THROWS_AS(process.db.query("select price from product").uncached().fetch(), Error);
+  shop.execute(make);
+  shop.execute("update product set price = 6 where id = 1;" + log_row(1));
+  process.db.catch_up();
+  CHECK(only(process.price(1)) == 6);
+  CHECK(process.price(1).outcome().is_hit());
+  shop.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'fleeting'");
+  shop.execute("drop owned by fleeting; drop role fleeting");
+}
+
+TEST_CASE(
     "postgres rule 2: a process that can't reach the log bypasses the cache after max_lag, and "
     "recovers",
     "[freshness]") {

@@ -45,6 +45,8 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr std::string_view kLockNotAvailable = "55P03";
+// Who logs in anew may be another: a session goes on as a role that was dropped, though one of its name comes back.
+constexpr std::string_view kInsufficientPrivilege = "42501";
 
 // Of a text in the database's encoding that can't be given out in UTF-8.
 bool is_untranslatable(const Error& failure) {
@@ -135,7 +137,11 @@ auto LogConnection::over(Ask&& ask) {
     heard_ = Clock::now();
     resume(connection);
     return answer;
-  } catch (...) {  // told to the bell, then rethrown
+  } catch (const Error& failure) {  // told to the bell, then rethrown
+    if (failure.native_code() == kInsufficientPrivilege) connection.give_up();
+    resume(connection);
+    throw;
+  } catch (...) {
     resume(connection);
     throw;
   }

@@ -259,6 +259,12 @@ TEST_CASE("redis failures: answers that fit no question are no values", "[redis]
     CHECK(failure_of(tier, 1));
     CHECK_FALSE(tier.get("shop", name(1)));
   }
+  {  // A value of somebody else's, which nobody is told.
+    const CannedServer server("$6\r\nsecret\r\n");
+    RedisTier tier(server.url(), {.timeout = 30s});
+    CHECK(tier.put("shop", name(1), value_of("x")) == StoreStatus::failed);
+    CHECK_THAT(tier.stats().last_failure, EndsWith(": an answer that fits no question"));
+  }
   // One answer too many: what nobody has asked for is given to nobody.
   const CannedServer server("$0\r\n\r\n$3\r\nfoo\r\n");
   RedisTier tier(server.url(), {.timeout = 30s});

@@ -16,6 +16,9 @@ std::string_view code_of(const Reply& reply) noexcept {
 
 Error refusal(const std::string& where, const Reply& reply) {
   constexpr std::size_t kShown = 200;
+  // What it holds was meant for somebody else.
+  if (reply.is != Reply::Is::error)
+    return Error(where + ": an answer that fits no question", {.retryable = true});
   const std::string_view code = code_of(reply);
   // What a server does not understand it repeats, with the beginning of what was to be stored.
   const std::string_view said = reply.text.substr(0, reply.text.find(", with args beginning with"));

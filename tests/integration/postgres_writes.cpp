@@ -62,6 +62,27 @@ TEST_CASE("postgres write: a swallowed error is named when nothing can be commit
   CHECK(only(process.price(1)) == 4.0);
 }
 
+TEST_CASE("postgres write: one whose session was idle for too long before COMMIT is not in doubt",
+          "[write]") {
+  const PgShop shop;
+  shop.execute("alter database " + shop.name() +
+               " set idle_in_transaction_session_timeout = '20ms'");
+  PgProcess process(shop, one_connection());
+  try {
+    process.db.write([&](postgres::Transaction& tx) {
+      const ResultSet self = tx.query("select pg_backend_pid()::text");
+      const std::string pid(self.row(0)[0].view());
+      tx.invalidate(entity("product", 1));
+      shop.await("select not exists (select from pg_stat_activity where pid = " + pid + ")");
+    });
+    FAIL("it was committed");
+  } catch (const Error& failure) {
+    CHECK(failure.native_code() == "25P03");
+    CHECK_FALSE(failure.outcome_unknown());
+  }
+  CHECK(shop.number("select count(*) from querymark.log") == 0);
+}
+
 TEST_CASE("postgres write: a write inside a write is refused, and leaves the outer one as it is",
           "[write]") {
   const PgShop shop;

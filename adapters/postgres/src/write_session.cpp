@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "append.hpp"
 #include "database_state.hpp"
@@ -8,6 +9,9 @@
 
 namespace querymark::postgres {
 namespace {
+
+// The server had ended the session, for its transaction was idle for too long, before it took in what comes next.
+constexpr std::string_view kIdleInTransaction = "25P03";
 
 // The databases on which this thread is inside write(): one that waits for another of its own would
 // wait for ever.
@@ -91,7 +95,8 @@ PendingWrite Database::Session::commit_once() {
   try {
     logged = connection.commit(open_->to_append(), open_->guard.sent());
   } catch (const Error& failure) {
-    if (!failure.connection_lost()) throw;  // refused, and rolled back
+    const bool came_late = failure.native_code() == kIdleInTransaction;
+    if (!failure.connection_lost() || came_late) throw;  // refused, and rolled back
     open_->start.released();
     in_doubt(pending,
              "the connection was lost during COMMIT, whose outcome is unknown; ask "

@@ -120,7 +120,8 @@ select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_gen
        set_config('enable_indexscan', 'on', false), set_config('enable_nestloop', 'on', false)
 
 -- What of a session can change results, a row for each: the users; the settings that always count (the third column is
--- true); and all others that are not the server's own, but for those that change no result, such as what is logged.
+-- true); and all others that are not the server's own, but for those that change no result, such as what is logged, what
+-- memory there is, and by which plan a result is found: any is a right one.
 --
 -- Custom settings (`app.tenant`) are hidden from pg_settings. They are looked for by name: those of $1, those that the
 -- database and the role come with, and those that functions and policies speak of. (Not views: what shows their text
@@ -182,6 +183,12 @@ with standing (name) as materialized (
            'tcp_keepalives_count', 'tcp_user_timeout', 'synchronous_commit', 'transaction_isolation',
            'transaction_deferrable', 'transaction_read_only', 'jit'])
      and s.name operator(pg_catalog.!~) '^(log|track)_|^(auto_explain|pg_stat_statements)[.]'
+     and s.name operator(pg_catalog.!~) '^(enable|geqo|jit|cpu|parallel|max_parallel|min_parallel|effective|maintenance|vacuum)_|^geqo$'
+     and s.name operator(pg_catalog.<>) all (array['work_mem', 'hash_mem_multiplier', 'temp_buffers', 'temp_file_limit',
+           'logical_decoding_work_mem', 'max_stack_depth', 'backend_flush_after', 'seq_page_cost', 'random_page_cost',
+           'join_collapse_limit', 'from_collapse_limit', 'constraint_exclusion', 'cursor_tuple_fraction',
+           'default_statistics_target', 'recursive_worktable_factor', 'plan_cache_mode', 'force_parallel_mode',
+           'debug_parallel_query', 'lc_messages'])
   union all
   select c.name, pg_catalog.current_setting(c.name, true), false
     from (select distinct d.name from custom d) c

@@ -183,6 +183,8 @@ TEST_CASE("automatic: what is kept on request alone is told from what is proved"
   CHECK(shared.unverified);
   CHECK(read(20s).unverified);
   CHECK(unverified() == 5);
+  CHECK(it.query(1).untracked_ok(20s).strong().fetch().outcome().unverified);
+  CHECK(unverified() == 6);
 
   it.loader.oracle.answer = by_id();
   it.invalidate(schema_of_all());
@@ -191,7 +193,7 @@ TEST_CASE("automatic: what is kept on request alone is told from what is proved"
   CHECK(proved.why().empty());
   CHECK(read().is_hit());
   CHECK_FALSE(read().unverified);
-  CHECK(unverified() == 5);
+  CHECK(unverified() == 6);
 }
 
 TEST_CASE("automatic: reasons of ten thousand texts and more are told, without an end",

@@ -324,8 +324,11 @@ void ReadMachine::complete(EntryRef entry, const Outcome& outcome) {
   result_ = {std::move(entry), outcome};
   result_.outcome.refused = request_.refused;
   const bool loaded = outcome.status == ReadStatus::miss || outcome.status == ReadStatus::bypass;
-  result_.outcome.unverified = !loaded && result_.entry->unverified();
-  if (result_.outcome.unverified) record_.counters.unverified.fetch_add(1);
+  // What the source has found it has labelled and counted, too.
+  if (!loaded && !outcome.unverified && result_.entry->unverified()) {
+    result_.outcome.unverified = true;
+    record_.counters.unverified.fetch_add(1);
+  }
 }
 
 ReadMachine::Action ReadMachine::finish(EntryRef entry, const Outcome& outcome) {

@@ -181,19 +181,15 @@ with standing (name) as materialized (
            'statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
            'transaction_timeout', 'client_connection_check_interval', 'tcp_keepalives_idle', 'tcp_keepalives_interval',
            'tcp_keepalives_count', 'tcp_user_timeout', 'synchronous_commit', 'transaction_isolation',
-           'transaction_deferrable', 'transaction_read_only', 'jit'])
-     and s.name operator(pg_catalog.!~) '^(log|track)_|^(auto_explain|pg_stat_statements)[.]'
-     and s.name operator(pg_catalog.!~) '^(enable|geqo|jit|cpu|parallel|max_parallel|min_parallel|effective|maintenance|vacuum)_|^geqo$'
-     and s.name operator(pg_catalog.<>) all (array['work_mem', 'hash_mem_multiplier', 'temp_buffers', 'temp_file_limit',
-           'logical_decoding_work_mem', 'max_stack_depth', 'backend_flush_after', 'seq_page_cost', 'random_page_cost',
-           'join_collapse_limit', 'from_collapse_limit', 'constraint_exclusion', 'cursor_tuple_fraction',
-           'default_statistics_target', 'recursive_worktable_factor', 'plan_cache_mode', 'force_parallel_mode',
-           'debug_parallel_query', 'lc_messages'])
+           'transaction_deferrable', 'transaction_read_only', 'lc_messages', 'jit', 'geqo', 'plan_cache_mode', 'work_mem',
+           'hash_mem_multiplier', 'logical_decoding_work_mem', 'temp_buffers', 'temp_file_limit', 'max_stack_depth',
+           'backend_flush_after', 'seq_page_cost', 'random_page_cost', 'join_collapse_limit', 'from_collapse_limit',
+           'constraint_exclusion', 'cursor_tuple_fraction', 'default_statistics_target', 'recursive_worktable_factor',
+           'force_parallel_mode', 'debug_parallel_query'])
   union all
   select c.name, pg_catalog.current_setting(c.name, true), false
     from (select distinct d.name from custom d) c
-   where c.name operator(pg_catalog.~) '[.]' and c.name operator(pg_catalog.!~) '^(auto_explain|pg_stat_statements)[.]'
-     and pg_catalog.current_setting(c.name, true) is not null
+   where c.name operator(pg_catalog.~) '[.]' and pg_catalog.current_setting(c.name, true) is not null
      and not exists (select from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) c.name)
 )
 select s.name, s.value, s.standing,
@@ -215,4 +211,6 @@ select s.name, s.value, s.standing,
                    where n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema'])
                      and r.ev_action::pg_catalog.text operator(pg_catalog.~) ':funcid (2077|3294) ') as opaque
   from settings s
+ where s.name operator(pg_catalog.!~)  -- (a name with a dot is an extension's or a caller's, whatever it begins with)
+       '^(log|track|enable|geqo|jit|cpu|parallel|max_parallel|min_parallel|effective|maintenance|vacuum)_[^.]*$|^(auto_explain|pg_stat_statements)[.]'
  order by s.name

@@ -31,6 +31,18 @@ struct Owner {
   Offload& offload;
 };
 
+// Begins a task of kMe's that submits another one, which sets `ran`, once it is told to stop.
+void begin_submitting_as_it_stops(Offload& offload, std::atomic<bool>& ran) {
+  const auto begun = std::make_shared<std::promise<void>>();
+  static_cast<void>(offload.submit({.owner = &kMe, .work = [&, begun](const std::stop_token& stop) {
+                                      begun->set_value();
+                                      while (!stop.stop_requested()) std::this_thread::yield();
+                                      static_cast<void>(
+                                          offload.submit({}, &kMe, [&] { ran = true; }));
+                                    }}));
+  begun->get_future().wait();
+}
+
 // Ends the process in time, if `function` waits for ever.
 template <class Function>
 Death death_in_time(Function function) {
@@ -66,15 +78,8 @@ TEST_CASE("offload: an owner leaves when none of his tasks is left, nor what the
 TEST_CASE("offload: what an owner's task submits while he leaves does not run after he has gone",
           "[offload]") {
   std::atomic<bool> ran = false;
-  std::promise<void> begun;
   Offload offload({.threads = 1});
-  static_cast<void>(offload.submit({.owner = &kMe, .work = [&](const std::stop_token& stop) {
-                                      begun.set_value();
-                                      while (!stop.stop_requested()) std::this_thread::yield();
-                                      static_cast<void>(
-                                          offload.submit({}, &kMe, [&] { ran = true; }));
-                                    }}));
-  begun.get_future().wait();
+  begin_submitting_as_it_stops(offload, ran);
   offload.leave(&kMe);
   CHECK(offload.tasks().empty());
   const bool ran_before = ran;  // which it may
@@ -100,16 +105,9 @@ TEST_CASE("offload: a task that holds the last reference to it ends the process 
 TEST_CASE("offload: an owner takes along what his task has submitted behind another's",
           "[offload]") {
   HeldTask others;
-  std::promise<void> begun;
   std::atomic<bool> ran = false;
   Offload offload({.threads = 1});
-  static_cast<void>(offload.submit({.owner = &kMe, .work = [&](const std::stop_token& stop) {
-                                      begun.set_value();
-                                      while (!stop.stop_requested()) std::this_thread::yield();
-                                      static_cast<void>(
-                                          offload.submit({}, &kMe, [&] { ran = true; }));
-                                    }}));
-  begun.get_future().wait();
+  begin_submitting_as_it_stops(offload, ran);
   CHECK(offload.submit("other", &kOther, others.task()) == Offloaded::accepted);
   offload.leave(&kMe);
   const std::vector<OffloadEntry> left = offload.tasks();

@@ -21,7 +21,7 @@ class Offload;
 ///     const auto by_name = db.prepare<Product>("select ... where name = $1")
 ///                              .tag(products)
 ///                              .ttl(10min)
-///                              .policy({.jitter = 0.1, .empty_ttl = 30s, .stale_if_error = 1h});
+///                              .policy({.empty_ttl = 30s, .jitter = 0.1, .stale_if_error = 1h});
 ///
 /// What decides about rows sees those of the database before mapping. Values of `get_or_load` have
 /// no rows: for them only the numbers are allowed.

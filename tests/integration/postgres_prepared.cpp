@@ -337,7 +337,7 @@ TEST_CASE("postgres prepared: what a write would have settled for good is settle
     CHECK(f.shop.text("select place from shop where id = 9") == "(a,b)");
   }
   SECTION("of which type a number is") {
-    const auto [type, number, as_text] =
+    const auto [type, value, as_text] =
         GENERATE(table<std::string, int, std::string>({{"boolean", 1, "1"},
                                                        {"date", 20200102, "20200102"},
                                                        {"interval", 1, "1"},
@@ -348,7 +348,7 @@ TEST_CASE("postgres prepared: what a write would have settled for good is settle
     f.shop.execute("create table kind (value " + type + ")");
     const bool sent = GENERATE(false, true);
     const auto insert = [&] {
-      f.process.db.write([&, number = number](postgres::Transaction& tx) {
+      f.process.db.write([&, number = value](postgres::Transaction& tx) {
         const std::string sql = "insert into kind values ($1)";
         if (sent)
           tx.send(sql, number);

@@ -171,6 +171,68 @@ TEST_CASE("own writes: rows that others in the transaction have added are looked
   CHECK_FALSE(f.unchanged(before, kA));
 }
 
+TEST_CASE(
+    "own writes: while the log can't be read, everything is stale if others may have added rows",
+    "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  PendingWrite pending = f.commit(kA);
+  f.outbox.down = true;
+  SECTION("beside the caller's") { pending.rows = 2; }
+  SECTION("uncounted") { pending.rows = std::nullopt; }
+  SECTION("alone") {
+    pending.updates.clear();
+    pending.receipt.intents = 0;
+    pending.rows = 1;
+  }
+  SECTION("at the second failure, too, which is not waited for") {
+    f.settle(f.commit(kA));
+    pending.rows = 2;
+  }
+  const std::uint64_t loaded = f.marks.generation();
+  f.settle(pending);
+  CHECK_FALSE(f.unchanged(before, kB));
+  CHECK_FALSE(f.unchanged(loaded, kB));
+}
+
+TEST_CASE("own writes: while the log can't be read, one whose rows are all known reaches its own",
+          "[own_writes]") {
+  Fixture f;
+  const std::uint64_t before = f.marks.generation();
+  PendingWrite pending = f.commit(kA);
+  pending.rows = 1;
+  f.real.replace_history();  // so that the log is looked at
+  f.subscriber.catch_up();
+  const std::uint64_t loaded = f.marks.generation();
+  f.outbox.down = true;
+  f.settle(pending);
+  CHECK(f.own.stats().poll_failures == 1);
+  CHECK_FALSE(f.unchanged(before, kA));
+  CHECK_FALSE(f.unchanged(loaded, kA));
+  CHECK(f.unchanged(loaded, kB));
+}
+
+TEST_CASE("own writes: what is found to be committed is looked for, or everything is stale",
+          "[own_writes]") {
+  Fixture f;
+  const Receipt receipt = f.real.append(batch(kA));
+  const std::uint64_t before = f.marks.generation();
+  SECTION("in the log") {
+    f.own.found_committed(receipt);
+    CHECK(f.outbox.reads == 1);
+    CHECK_FALSE(f.unchanged(before, kA));
+    CHECK(f.unchanged(before, kB));
+    f.own.found_committed(receipt);
+    CHECK(f.outbox.reads == 1);
+  }
+  SECTION("which can't be read") {
+    f.outbox.down = true;
+    f.own.found_committed(receipt);
+    CHECK_FALSE(f.unchanged(before, kA));
+    CHECK_FALSE(f.unchanged(before, kB));
+  }
+}
+
 TEST_CASE("own writes: a commit of another epoch is looked for, however well its rows are known",
           "[own_writes]") {
   Fixture f;

@@ -49,7 +49,9 @@ std::vector<std::string> Database::reasons_at(Position position) {
 
 WriteFate Database::resolve(const Receipt& receipt) {
   if (receipt.namespace_name != backend_->core().namespace_name()) return WriteFate::unknown;
-  return backend_->resolve(receipt);
+  const WriteFate fate = backend_->resolve(receipt);
+  if (fate == WriteFate::committed) backend_->core().own.found_committed(receipt);
+  return fate;
 }
 
 void Database::catch_up() { backend_->core().subscriber.catch_up(); }

@@ -58,10 +58,15 @@ void OwnWrites::follow(const PendingWrite& write) noexcept {
   if (write.silent()) return;
   const Receipt& receipt = write.receipt;
   if (marks_.includes_all(receipt.epoch, receipt.position)) return;
-  if (!write.whole() || !marks_.includes(receipt.epoch, receipt.position))
-    subscriber_.try_catch_up();
-  else if (marks_.remembered() >= kMostBehind)
-    subscriber_.ask();
+  if (write.whole() && marks_.includes(receipt.epoch, receipt.position)) {
+    if (marks_.remembered() >= kMostBehind) subscriber_.ask();
+  } else if (!subscriber_.try_catch_up() && !write.whole()) {
+    flush_local();  // what others have put into the log by it may be about anything
+  }
+}
+
+void OwnWrites::found_committed(const Receipt& receipt) noexcept {
+  follow({.receipt = receipt, .updates = {}, .follows = std::nullopt, .rows = 1});
 }
 
 void OwnWrites::doubt(const PendingWrite& write) {
@@ -69,7 +74,7 @@ void OwnWrites::doubt(const PendingWrite& write) {
   in_doubt_.fetch_add(1);
 }
 
-void OwnWrites::flush_local() {
+void OwnWrites::flush_local() noexcept {
   const MarkUpdate everything = MarkUpdate::everything();
   marks_.apply_unconfirmed({&everything, 1});
 }

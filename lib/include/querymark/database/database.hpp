@@ -88,8 +88,9 @@ class Database : public Queries {
   /// process's own, acknowledged write returns at once from a local wait; one in doubt is looked
   /// for in the log.
   [[nodiscard]] WaitOutcome wait(const Receipt& receipt, const Wait& wait);
-  /// What became of a write in doubt, by epoch, position and write id in the log. Blocks for one
-  /// statement. Throws Error.
+  /// What became of a write in doubt, by epoch, position and write id in the log. Where it was committed,
+  /// reads of this process include it from now on, as if `write` had returned: what triggers have told,
+  /// too. Blocks for one statement, and then for a look at the log. Throws Error.
   [[nodiscard]] WriteFate resolve(const Receipt& receipt);
   /// Why writes have invalidated, as they said (`tx.reason("price import")`), by a position that
   /// `explain` has told: of `explanation.death->position`, what the value has died of. Each once, a

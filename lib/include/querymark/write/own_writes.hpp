@@ -95,13 +95,16 @@ class OwnWrites {
   void apply(const PendingWrite& write);
   /// Looks at the log after a commit, unless the marks include all of it. The write has succeeded and
   /// its marks are applied, so a failure is only counted, and while the log can't be read the
-  /// subscriber's thread is rung instead: many writers do not wait for one timeout after another.
+  /// subscriber's thread is rung instead: many writers do not wait for one timeout after another. Where
+  /// others may have put rows into it, triggers for instance, everything is stale then.
   /// The thread is rung, too, when much that is applied has yet to be seen in the log.
   void follow(const PendingWrite& write) noexcept;
   /// Applies what may have been committed; the log will apply it again.
   void doubt(const PendingWrite& write);
+  /// A write of whoever's has turned out to be committed: `follow`, where nothing is known of its rows.
+  void found_committed(const Receipt& receipt) noexcept;
   /// Invalidates everything in this process's view.
-  void flush_local();
+  void flush_local() noexcept;
 
   [[nodiscard]] DatabaseStats stats() const;
 

@@ -277,6 +277,99 @@ TEST_CASE("postgres log: a target that has no equivalent in UTF-8 flushes, and b
   CHECK(page.rows[2].target == tag("two"));
 }
 
+TEST_CASE("postgres log: what operators see is told though it has no equivalent in UTF-8",
+          "[log]") {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string encoding = GENERATE("SQL_ASCII", "WIN1252");
+  CAPTURE(encoding);
+  const std::string name = "seen_in_" + ascii::to_lower(encoding);
+  pqxx::connection admin(server.url("postgres"));
+  pqxx::nontransaction(admin).exec("create database " + name +
+                                   " template template0 locale 'C' encoding '" + encoding + "'");
+  const std::string url = server.url(name);
+  postgres::migrate(url);
+  postgres::Log log(url, "shop");
+  pqxx::connection plain(url + "?client_encoding=" + encoding);
+  pqxx::nontransaction(plain).exec(
+      "begin; select querymark.invalidate('shop', 'tag', 'one', E'because \\x81');"
+      "select querymark.invalidate(E'else\\x81', 'tag', 'two');"
+      "insert into querymark.consumer (namespace, name, down_since, down_reason)"
+      " values ('shop', E'tier\\x81', now(), E'for \\x81');"
+      "insert into querymark.delivery (namespace, consumer, epoch, kind, target, first_position, "
+      "position, state,"
+      " attempts, available_at, deadline, last_error)"
+      " values ('shop', E'tier\\x81', repeat('0', 32), 'tag', 'one', '1', '1', 'dead', 1, now(), "
+      "'infinity', "
+      "E'for \\x81');"
+      " commit");
+  // One row that can't be told must not keep a worker, which asks for the namespaces, from its work.
+  CHECK(log.namespaces() == std::vector<std::string>{"else\\x81", "shop"});
+  const TailPage page = log.read(from(log.retained()));
+  REQUIRE(page.rows.size() == 1);
+  CHECK(log.reasons_at(page.rows[0].position) == std::vector<std::string>{"because \\x81"});
+  const auto details = log.inspector()->details(page.rows);
+  REQUIRE(details.size() == 1);
+  CHECK(details[0].reason == "because \\x81");
+  const auto consumers = log.inspector()->consumers("shop");
+  REQUIRE(consumers.size() == 1);
+  CHECK(consumers[0].name == "tier\\x81");
+  const auto deliveries = log.deliveries()->list({});
+  REQUIRE(deliveries.size() == 1);
+  CHECK(deliveries[0].record.last_error == "for \\x81");
+  CHECK(log.pruning()->extent().holders.at(0).name == "tier\\x81");
+  // The session reads on in UTF-8.
+  pqxx::nontransaction(plain).exec("select querymark.invalidate('shop', 'tag', E'\\xe9')");
+  const TailPage next = log.read(from(page.upto));
+  REQUIRE(next.rows.size() == 1);
+  CHECK(next.rows[0].target ==
+        (encoding == "WIN1252" ? std::optional(tag("\u00e9")) : std::nullopt));
+}
+
+TEST_CASE("postgres log: what a database has no letters for is told in others, and fails nothing",
+          "[log]") {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string encoding = GENERATE("UTF8", "LATIN1", "SQL_ASCII");
+  CAPTURE(encoding);
+  const std::string name = "told_in_" + ascii::to_lower(encoding);
+  pqxx::connection admin(server.url("postgres"));
+  pqxx::nontransaction(admin).exec("create database " + name +
+                                   " template template0 locale 'C' encoding '" + encoding + "'");
+  postgres::migrate(server.url(name));
+  postgres::Log log(server.url(name), "shop");
+  // Names of files may hold any bytes, and are part of what is told of a target that is down.
+  const std::string letter = encoding == "LATIN1" ? "\u0436" : "\xd0";
+  const std::string spelt = encoding == "LATIN1" ? "\\xd0\\xb6" : "\\xd0";
+  const std::string why = "no " + letter;
+  const std::string told = "no " + spelt;
+  std::string longest, longest_told;  // 500 bytes are taken
+  while (longest.size() + letter.size() <= 500) longest += letter;
+  while (longest_told.size() + 4 <= 500)
+    longest_told += spelt.substr(longest_told.size() % spelt.size(), 4);
+  SubscriberEntry entry = SubscriberEntry::of_process(1min);
+  entry.application = why;
+  log.subscribers()->enter(entry);
+  CHECK(log.subscribers()->subscribers().at(0).entry.application == told);
+  const auto claims = log.claims();
+  const auto deliveries = log.deliveries();
+  const Claim claim = claims->claim("tier", "me", 30s).claim;
+  CHECK(deliveries->forgive(claim, longest));
+  CHECK(log.inspector()->consumers("shop").at(0).down_reason == longest_told);
+  Progress progress{.cursor = claim.upto};
+  progress.left.push_back({.target = tag("one"),
+                           .first_position = Position{1},
+                           .position = Position{1},
+                           .state = DeliveryState::pending,
+                           .error = why});
+  CHECK(deliveries->record(claim, progress, OnDeath::flush));
+  CHECK(deliveries->list({}).at(0).record.last_error == told);
+  const auto due = deliveries->take_due(claim, 10);
+  REQUIRE(due.has_value());
+  REQUIRE(due->size() == 1);
+  const Settled dead{.id = due->at(0).record().id, .as = Settled::As::dead, .error = why + "!"};
+  CHECK(deliveries->settle(claim, {&dead, 1}, OnDeath::flush));
+  CHECK(deliveries->list({}).at(0).record.last_error == told + "!");
+}
+
 TEST_CASE("postgres log: a delivery without a deadline is read as one that never ends", "[log]") {
   const PgShop shop;
   postgres::Log log(shop.url(), "shop");

@@ -123,6 +123,11 @@ class Connection {
   /// once, not at each call. Needs a server session of its own (no pooling proxy between).
   [[nodiscard]] ResultSet query_named(const SqlStatement& sql,
                                       std::initializer_list<ParameterView> values = {});
+  /// The same of a statement that only reads, for people, where a text can't be given out in UTF-8: texts come as they
+  /// are stored, and bytes that are no UTF-8 are spelt out. (Some client wrote them into SQL_ASCII in another encoding;
+  /// several encodings have holes.)
+  [[nodiscard]] ResultSet query_named_as_stored(const SqlStatement& sql,
+                                                std::initializer_list<ParameterView> values);
   std::int64_t execute_named(const SqlStatement& sql,
                              std::initializer_list<ParameterView> values = {});
   struct NamedCall {

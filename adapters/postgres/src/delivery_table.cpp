@@ -7,11 +7,14 @@
 #include "querymark/log/delivery_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "snapshot_text.hpp"
+#include "untranslatable.hpp"
 
 namespace querymark::postgres {
 namespace {
 
 using Text = std::optional<std::string>;
+
+constexpr std::size_t kMostOfAnError = 500;  // the tables take no more
 
 Text kind_of(const std::optional<Target>& target) {
   return target ? Text(to_string(target->kind())) : std::nullopt;
@@ -41,6 +44,13 @@ std::string_view to_text(Settled::As as) {
       break;
   }
   return "expired";
+}
+
+std::vector<Text> told_in(Letters letters, std::vector<Text> errors) {
+  if (letters == Letters::ascii)
+    for (Text& error : errors)
+      if (error) error = in_ascii(*error, kMostOfAnError);
+  return errors;
 }
 
 bool holds(const ResultSet& counted) { return counted.row(0)["holders"].as<std::int64_t>() == 1; }
@@ -78,14 +88,17 @@ bool DeliveryTable::record(const Claim& claim, const Progress& progress, OnDeath
   const std::string epoch = progress.cursor.epoch.hex();
   const std::string cursor = snapshot_text(progress.cursor.snapshot);
   const MutexLock lock(log_->mutex());
-  return holds(log_->query(
-      sql::deliveries_record,
-      {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
-       as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor),
-       as_parameter(left_kinds), as_parameter(left_targets), as_parameter(firsts),
-       as_parameter(lasts), as_parameter(states), as_parameter(pauses), as_parameter(errors),
-       as_parameter(progress.lifetime.count()), as_parameter(owed_text), as_parameter(kinds),
-       as_parameter(targets), as_parameter(positions), as_parameter(flush_text)}));
+  return storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
+    const std::vector<Text> told = told_in(letters, errors);
+    return holds(log_->query(
+        sql::deliveries_record,
+        {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
+         as_parameter(stored(claim.token)), as_parameter(epoch), as_parameter(cursor),
+         as_parameter(left_kinds), as_parameter(left_targets), as_parameter(firsts),
+         as_parameter(lasts), as_parameter(states), as_parameter(pauses), as_parameter(told),
+         as_parameter(progress.lifetime.count()), as_parameter(owed_text), as_parameter(kinds),
+         as_parameter(targets), as_parameter(positions), as_parameter(flush_text)}));
+  });
 }
 
 Deliveries::Taken DeliveryTable::take_row(const Claim& claim, const SharedInvalidation& row,
@@ -123,11 +136,14 @@ bool DeliveryTable::settle(const Claim& claim, std::span<const Settled> outcomes
     errors.push_back(outcome.error.empty() ? std::nullopt : Text(outcome.error));
   }
   const MutexLock lock(log_->mutex());
-  return holds(log_->query(
-      sql::deliveries_settle,
-      {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
-       as_parameter(stored(claim.token)), as_parameter(ids), as_parameter(became),
-       as_parameter(pauses), as_parameter(errors), as_parameter(on_death == OnDeath::flush)}));
+  return storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
+    const std::vector<Text> told = told_in(letters, errors);
+    return holds(log_->query(
+        sql::deliveries_settle,
+        {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
+         as_parameter(stored(claim.token)), as_parameter(ids), as_parameter(became),
+         as_parameter(pauses), as_parameter(told), as_parameter(on_death == OnDeath::flush)}));
+  });
 }
 
 bool DeliveryTable::pay_flush(const Claim& claim, Position position) {
@@ -142,9 +158,12 @@ bool DeliveryTable::pay_flush(const Claim& claim, Position position) {
 
 bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
   const MutexLock lock(log_->mutex());
-  return log_->execute(sql::deliveries_forgive,
-                       {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
-                        as_parameter(stored(claim.token)), as_parameter(reason)}) == 1;
+  return storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
+    const std::string told = letters == Letters::ascii ? in_ascii(reason, kMostOfAnError) : reason;
+    return log_->execute(sql::deliveries_forgive,
+                         {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
+                          as_parameter(stored(claim.token)), as_parameter(told)}) == 1;
+  });
 }
 
 std::vector<DeliveryRow> DeliveryTable::list(const DeliveryFilter& filter) {
@@ -152,10 +171,10 @@ std::vector<DeliveryRow> DeliveryTable::list(const DeliveryFilter& filter) {
   for (const DeliveryState state : states_of(filter)) states.emplace_back(to_string(state));
   const auto after = static_cast<std::int64_t>(filter.after);
   const MutexLock lock(log_->mutex());
-  const ResultSet set =
-      log_->query(sql::deliveries_list, {as_parameter(log_->namespace_name()), as_parameter(states),
-                                         as_parameter(after), as_parameter(filter.consumer),
-                                         as_parameter(filter.error), as_parameter(filter.limit)});
+  const ResultSet set = log_->query_for_people(
+      sql::deliveries_list,
+      {as_parameter(log_->namespace_name()), as_parameter(states), as_parameter(after),
+       as_parameter(filter.consumer), as_parameter(filter.error), as_parameter(filter.limit)});
   return delivery_rows(set);
 }
 

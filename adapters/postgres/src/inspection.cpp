@@ -11,12 +11,13 @@ namespace querymark::postgres {
 
 DatabaseReport Inspection::database() {
   const MutexLock lock(log_->mutex());
-  return database_report(log_->query(sql::inspect_database));
+  return database_report(log_->query_for_people(sql::inspect_database));
 }
 
 std::vector<ConsumerReport> Inspection::consumers(const std::string& namespace_name) {
   const MutexLock lock(log_->mutex());
-  return consumer_reports(log_->query(sql::inspect_consumers, {as_parameter(namespace_name)}));
+  return consumer_reports(
+      log_->query_for_people(sql::inspect_consumers, {as_parameter(namespace_name)}));
 }
 
 Backlog Inspection::behind(const std::string& namespace_name, const Cursor& cursor,
@@ -37,12 +38,14 @@ std::vector<RowDetails> Inspection::details(std::span<const LogRow> rows) {
     ids.push_back(static_cast<std::int64_t>(row.id));
   }
   const MutexLock lock(log_->mutex());
-  return row_details(log_->query(sql::inspect_rows, {as_parameter(positions), as_parameter(ids)}));
+  return row_details(
+      log_->query_for_people(sql::inspect_rows, {as_parameter(positions), as_parameter(ids)}));
 }
 
 std::vector<Finding> Inspection::findings(std::chrono::milliseconds longest_open) {
   const MutexLock lock(log_->mutex());
-  return findings_of(log_->query(sql::inspect_findings, {as_parameter(longest_open.count())}));
+  return findings_of(
+      log_->query_for_people(sql::inspect_findings, {as_parameter(longest_open.count())}));
 }
 
 }  // namespace querymark::postgres

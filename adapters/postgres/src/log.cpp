@@ -24,7 +24,7 @@ Log::~Log() = default;
 std::vector<std::string> Log::namespaces() {
   const MutexLock lock(log_->mutex());
   std::vector<std::string> names;
-  for (const Row row : log_->query(sql::namespaces))
+  for (const Row row : log_->query_for_people(sql::namespaces))
     names.push_back(row["namespace"].as<std::string>());
   return names;
 }
@@ -33,8 +33,8 @@ std::vector<std::string> Log::reasons_at(Position position) {
   const std::string at = std::to_string(position.value);
   const MutexLock lock(log_->mutex());
   std::vector<std::string> reasons;
-  for (const Row row :
-       log_->query(sql::reasons_at, {as_parameter(log_->namespace_name()), as_parameter(at)}))
+  for (const Row row : log_->query_for_people(
+           sql::reasons_at, {as_parameter(log_->namespace_name()), as_parameter(at)}))
     reasons.push_back(row["reason"].as<std::string>());
   return reasons;
 }

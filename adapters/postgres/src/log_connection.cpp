@@ -11,6 +11,7 @@
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/error.hpp"
 #include "snapshot_text.hpp"
+#include "untranslatable.hpp"
 #include "values.hpp"
 
 // States of the log's connection: none -> (open: connect, schema, adopt, LISTEN) -> idle -> asked ->
@@ -47,11 +48,6 @@ using std::chrono::nanoseconds;
 constexpr std::string_view kLockNotAvailable = "55P03";
 // Who logs in anew may be another: a session goes on as a role that was dropped, though one of its name comes back.
 constexpr std::string_view kInsufficientPrivilege = "42501";
-
-// Of a text in the database's encoding that can't be given out in UTF-8.
-bool is_untranslatable(const Error& failure) {
-  return failure.native_code() == "22021" || failure.native_code() == "22P05";
-}
 
 constexpr std::chrono::milliseconds kRingAgainAfter{100};
 // A ring costs the server a transaction, and each listener a wake-up and a look: more than a small
@@ -157,6 +153,17 @@ LogConnection::LogConnection(std::string url, std::string namespace_name, LogOpt
 ResultSet LogConnection::query(const SqlStatement& sql,
                                std::initializer_list<ParameterView> values) {
   return over([&](Connection& connection) { return connection.query_named(sql, values); });
+}
+
+ResultSet LogConnection::query_for_people(const SqlStatement& sql,
+                                          std::initializer_list<ParameterView> values) {
+  try {
+    return query(sql, values);
+  } catch (const Error& failure) {
+    if (!is_untranslatable(failure)) throw;
+  }
+  return over(
+      [&](Connection& connection) { return connection.query_named_as_stored(sql, values); });
 }
 
 std::int64_t LogConnection::execute(const SqlStatement& sql,

@@ -76,6 +76,10 @@ class LogConnection {
 
   ResultSet query(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
       QUERYMARK_REQUIRES(mutex_);
+  /// The same for statements that only read what people are to see: texts that can't be given out in UTF-8 are spelt.
+  ResultSet query_for_people(const SqlStatement& sql,
+                             std::initializer_list<ParameterView> values = {})
+      QUERYMARK_REQUIRES(mutex_);
   std::int64_t execute(const SqlStatement& sql, std::initializer_list<ParameterView> values = {})
       QUERYMARK_REQUIRES(mutex_);
   /// The server process at the other end; 0 when there is none.

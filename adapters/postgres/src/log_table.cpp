@@ -36,7 +36,7 @@ LogExtent LogTable::extent() {
                    .rows = row["rows"].as<std::uint64_t>(),
                    .leftover = row["leftover"].as<std::uint64_t>(),
                    .bytes = row["bytes"].as<std::uint64_t>()};
-  for (const Row holder : log_->query(sql::prune_holders))
+  for (const Row holder : log_->query_for_people(sql::prune_holders))
     extent.holders.push_back(holder_of(holder));
   const std::string epoch = extent.epoch.hex();
   for (const Row recorded : log_->query(sql::prune_recorded, {as_parameter(epoch)}))
@@ -75,7 +75,7 @@ std::size_t LogTable::remove_deliveries(milliseconds keep, std::size_t limit) {
 
 std::optional<HorizonHolder> LogTable::horizon_holder() {
   const MutexLock lock(log_->mutex());
-  const ResultSet set = log_->query(sql::horizon_holder);
+  const ResultSet set = log_->query_for_people(sql::horizon_holder);
   if (set.empty()) return std::nullopt;
   const Row row = set.row(0);
   HorizonHolder holder{.what = text_or_empty(row["what"]),

@@ -71,6 +71,19 @@ ResultSet Connection::query_named(const SqlStatement& sql,
   return rows_of(run_named(sql, {values.begin(), values.size()}).get());
 }
 
+ResultSet Connection::query_named_as_stored(const SqlStatement& sql,
+                                            std::initializer_list<ParameterView> values) {
+  run("set client_encoding = 'SQL_ASCII'");
+  try {
+    const ResultHandle result = run_named(sql, {values.begin(), values.size()});
+    run("set client_encoding = 'UTF8'");
+    return spelt_rows_of(result.get());
+  } catch (...) {
+    lost_ = true;  // nothing else may be asked in that encoding
+    throw;
+  }
+}
+
 std::int64_t Connection::execute_named(const SqlStatement& sql,
                                        std::initializer_list<ParameterView> values) {
   return affected(run_named(sql, {values.begin(), values.size()}).get());

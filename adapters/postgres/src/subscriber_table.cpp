@@ -5,9 +5,12 @@
 #include "querymark/log/subscriber_rows.hpp"
 #include "querymark/postgres/types.hpp"
 #include "snapshot_text.hpp"
+#include "untranslatable.hpp"
 
 namespace querymark::postgres {
 namespace {
+
+constexpr std::size_t kMostOfAName = 200;  // the table takes no more
 
 std::int64_t stored(SubscriberId id) { return static_cast<std::int64_t>(id.value); }
 
@@ -15,10 +18,17 @@ std::int64_t stored(SubscriberId id) { return static_cast<std::int64_t>(id.value
 
 void SubscriberTable::enter(const SubscriberEntry& entry) {
   const MutexLock lock(log_->mutex());
-  log_->execute(sql::subscriber_enter,
-                {as_parameter(stored(entry.id)), as_parameter(log_->namespace_name()),
-                 as_parameter(entry.lease.count()), as_parameter(entry.application),
-                 as_parameter(entry.host), as_parameter(entry.pid), as_parameter(entry.version)});
+  static_cast<void>(storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
+    const bool ascii = letters == Letters::ascii;
+    const std::string application =
+        ascii ? in_ascii(entry.application, kMostOfAName) : entry.application;
+    const std::string host = ascii ? in_ascii(entry.host, kMostOfAName) : entry.host;
+    return log_->execute(
+               sql::subscriber_enter,
+               {as_parameter(stored(entry.id)), as_parameter(log_->namespace_name()),
+                as_parameter(entry.lease.count()), as_parameter(application), as_parameter(host),
+                as_parameter(entry.pid), as_parameter(entry.version)}) == 1;
+  }));
 }
 
 Beaten SubscriberTable::beat(SubscriberId id, const Cursor& cursor) {
@@ -37,7 +47,8 @@ void SubscriberTable::leave(SubscriberId id) {
 std::vector<SubscriberRow> SubscriberTable::subscribers() {
   const MutexLock lock(log_->mutex());
   std::vector<SubscriberRow> rows;
-  for (const Row row : log_->query(sql::subscribers, {as_parameter(log_->namespace_name())}))
+  for (const Row row :
+       log_->query_for_people(sql::subscribers, {as_parameter(log_->namespace_name())}))
     rows.push_back(subscriber_row(row, cursor_of(row)));
   return rows;
 }

@@ -256,8 +256,27 @@ ResultSet rows_of(const pqxx::result& result, const TypeNames& names) {
   return std::move(builder).build();
 }
 
-ResultSet rows_of(const pg_result* result, const TypeNames& names) {
+namespace {
+
+// What is UTF-8 as it is, and each byte that is not by its number.
+std::string spelt(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t letter = utf8_sequence(text);
+    if (letter > 0)
+      out += text.substr(0, letter);
+    else
+      out += "\\x" + to_hex(text.substr(0, 1));
+    text.remove_prefix(std::max<std::size_t>(letter, 1));
+  }
+  return out;
+}
+
+enum class Spelling : bool { as_it_came, utf8 };
+
+ResultSet rows_spelt(const pg_result* result, const TypeNames& names, Spelling spelling) {
   ResultSetBuilder builder;
+  std::string respelt;
   const int columns = PQnfields(result);
   for (int column = 0; column < columns; ++column)
     builder.add_column(PQfname(result, column), type_name(PQftype(result, column), names));
@@ -269,11 +288,23 @@ ResultSet rows_of(const pg_result* result, const TypeNames& names) {
       if (PQgetisnull(result, row, column) == 0)
         text.emplace(PQgetvalue(result, row, column),
                      static_cast<std::size_t>(PQgetlength(result, row, column)));
+      if (text && spelling == Spelling::utf8 && !is_plain_utf8(*text)) {
+        respelt = spelt(*text);
+        text = respelt;
+      }
       add_cell(builder, PQftype(result, column), text);
     }
   }
   return std::move(builder).build();
 }
+
+}  // namespace
+
+ResultSet rows_of(const pg_result* result, const TypeNames& names) {
+  return rows_spelt(result, names, Spelling::as_it_came);
+}
+
+ResultSet spelt_rows_of(const pg_result* result) { return rows_spelt(result, {}, Spelling::utf8); }
 
 std::vector<unsigned> unknown_types(const pqxx::result& result, const TypeNames& names) {
   return unknown_among(types_of(result), names);

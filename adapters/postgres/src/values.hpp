@@ -30,6 +30,8 @@ using TypeNames = std::map<unsigned, std::string>;
 /// `names` does not know is declared as `oid:N`. Throws Error for a cell that its type can't hold.
 [[nodiscard]] ResultSet rows_of(const pqxx::result& result, const TypeNames& names = {});
 [[nodiscard]] ResultSet rows_of(const pg_result* result, const TypeNames& names = {});
+/// The same where texts came in whatever encoding: bytes that are no UTF-8 are spelt out, as `\xe9`.
+[[nodiscard]] ResultSet spelt_rows_of(const pg_result* result);
 
 /// Those types of the columns whose names neither this library nor `names` knows.
 [[nodiscard]] std::vector<unsigned> unknown_types(const pqxx::result& result,

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "postgres_sql.hpp"
+#include "querymark/postgres/track.hpp"
 #include "support/child.hpp"
 #include "support/daemon.hpp"
 #include "support/pg_shop.hpp"
@@ -232,5 +233,26 @@ TEST_CASE("postgres names: migrations run by psql call nobody else's code (hard 
     CAPTURE(psql.output);
     REQUIRE(psql.code == 0);
   }
+  CHECK_FALSE(hostile.called());
+}
+
+TEST_CASE("postgres names: tracking tables, and what reports their rows, call nobody else's code",
+          "[names]") {
+  const Hostile hostile;
+  REQUIRE_FALSE(postgres::migrate(hostile.url).applied.empty());
+  hostile.run(
+      "set search_path = pg_catalog;"
+      "create table public.part (id integer primary key, name text not null default '')");
+  // The name is looked for on the session's path, and nothing else is.
+  CHECK(postgres::track(hostile.url, {.tables = {"part"}}).tables.size() == 1);
+  CHECK(postgres::check_tracking(hostile.url, {.tables = {"part"}}).empty());
+  {
+    postgres::Log log(hostile.url, "shop");
+    const Cursor before = log.now();
+    hostile.run("insert into public.part values (1, 'screw')");
+    hostile.run("set search_path = pg_catalog; update public.part set id = 2");
+    CHECK_FALSE(log.read({.from = before, .upto = {}, .after = {}, .limit = 100}).rows.empty());
+  }
+  CHECK(postgres::untrack(hostile.url, {.tables = {"part"}}).tables.size() == 1);
   CHECK_FALSE(hostile.called());
 }

@@ -44,8 +44,12 @@ class Work {
  public:
   explicit Work(const std::string& url)
       : connection_(url, {.connect_timeout = std::chrono::seconds(10)}) {
-    connection_.run("begin isolation level read committed");
+    // The caller's path is for the names of tables alone: on it, others' functions could come before the server's.
+    connection_.run(
+        "begin isolation level read committed; savepoint as_it_was; "
+        "set local search_path = pg_catalog, pg_temp");
     require_schema(connection_);
+    connection_.run("rollback to savepoint as_it_was");
   }
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
 

@@ -124,6 +124,7 @@ void Drain::start() {
 void Drain::request_stop() {
   working_.request_stop();
   pruning_.request_stop();
+  if (log_.end_soon) log_.end_soon();
   if (watch_) watch_->request_stop();
 }
 
@@ -164,6 +165,9 @@ ExitCode Drain::once(const std::stop_token& stop) {
   ExitCode code = kSuccess;
   {
     const ReleaseAtEnd release{worker_};
+    const std::stop_callback ends(stop, [this] {
+      if (log_.end_soon) log_.end_soon();
+    });
     code = drain(stop);
   }
   tell_end();

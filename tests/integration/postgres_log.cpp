@@ -1,6 +1,7 @@
 // The log as others may treat it: rows deleted by hand, sizes, clocks that were wrong, many open
 // transactions, odd names and encodings.
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
@@ -10,6 +11,7 @@
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -368,6 +370,25 @@ TEST_CASE("postgres log: what a database has no letters for is told in others, a
   const Settled dead{.id = due->at(0).record().id, .as = Settled::As::dead, .error = why + "!"};
   CHECK(deliveries->settle(claim, {&dead, 1}, OnDeath::flush));
   CHECK(deliveries->list({}).at(0).record.last_error == told + "!");
+}
+
+TEST_CASE("postgres log: whoever ends opens no further connection", "[log]") {
+  const PgShop shop;
+  TcpGate gate(shop.server().port());
+  std::atomic<int> begun{0};
+  gate.set_rule([&](bool to_server, const std::string& chunk) {
+    begun += to_server && chunk.find("user") != std::string::npos && chunk.front() == '\0' ? 1 : 0;
+    return TcpGate::Verdict::pass;
+  });
+  postgres::Log log(gate.url(shop.name()), "shop");
+  log.connect_no_more();
+  static_cast<void>(log.now());  // over the one that stands
+  gate.cut_all();
+  const int before = begun;
+  CHECK_THROWS(log.now());
+  CHECK_THROWS_WITH(log.claims()->release("tier", "me"), Contains("not opened again"));
+  CHECK(before > 0);
+  CHECK(begun == before);
 }
 
 TEST_CASE("postgres log: a delivery without a deadline is read as one that never ends", "[log]") {

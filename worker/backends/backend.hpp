@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ struct LogEndpoint {
   std::unique_ptr<Subscribers> subscribers;
   std::unique_ptr<Pruning> pruning;
   std::unique_ptr<Doorbell> doorbell;
+  /// From any thread: whoever uses the log ends, and waits for no connection that would have to be opened. Empty: nobody
+  /// does.
+  std::function<void()> end_soon{};
   std::vector<std::string> namespaces;  ///< Of the log's newest rows, as it was opened.
   /// Why it can't be handed on to processes that do not look at it themselves; empty: it can.
   std::string not_for_followers{};

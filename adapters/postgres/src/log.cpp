@@ -53,6 +53,8 @@ std::unique_ptr<Subscribers> Log::subscribers() const {
 
 std::unique_ptr<Pruning> Log::pruning() const { return std::make_unique<LogTable>(log_); }
 
+void Log::connect_no_more() noexcept { log_->connect_no_more(); }
+
 int Log::backend_pid() const {
   const MutexLock lock(log_->mutex());
   return log_->backend_pid();

@@ -182,6 +182,9 @@ void LogConnection::tell_history_changed() const {
 Connection& LogConnection::standing(const std::optional<Cursor>& known) {
   if (connection_ && connection_->open()) return *connection_;
   close();
+  if (!connects_.load(std::memory_order_relaxed))
+    throw Error("the connection to the log was lost, and is not opened again: its user ends",
+                {.connection_lost = true});
   auto fresh = std::make_unique<Connection>(
       url_, Connection::Settings{.connect_timeout = options_.connect_timeout,
                                  .statement_timeout = options_.statement_timeout});

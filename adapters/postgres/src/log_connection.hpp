@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
@@ -108,6 +109,9 @@ class LogConnection {
   /// Whoever has connections to the old history closes them.
   void tell_history_changed() const;
 
+  /// See Log::connect_no_more. Needs no mutex: who holds it may be waiting for the server.
+  void connect_no_more() noexcept { connects_.store(false, std::memory_order_relaxed); }
+
   /// Where the doorbell sleeps.
   [[nodiscard]] Bell& bell() noexcept { return bell_; }
   /// For the doorbell: takes in what the server has said unasked, rings the others if that is asked
@@ -142,6 +146,7 @@ class LogConnection {
 
   std::string url_;
   std::string namespace_name_;
+  std::atomic<bool> connects_{true};  // orders nothing
   LogOptions options_;
   Bell bell_;
   Mutex mutex_;

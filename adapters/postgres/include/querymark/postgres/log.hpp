@@ -79,6 +79,9 @@ class Log final : public LogReader, public Coverage {
   [[nodiscard]] std::unique_ptr<Pruning> pruning() const;
   /// What operators look at. Likewise.
   [[nodiscard]] std::unique_ptr<Inspector> inspector() const;
+  /// From now on no connection is opened any more: what would need one throws Error at once. For whoever ends, so that
+  /// nobody waits for a server that hangs but for what is under way. Over a connection that stands all goes on.
+  void connect_no_more() noexcept;
   /// The server process that serves the log's connection now; 0 when there is none.
   [[nodiscard]] int backend_pid() const;
 

@@ -4,6 +4,7 @@
 
 #include "querymark/support/clock.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/shell_word.hpp"
 #include "status_report.hpp"
 #include "times.hpp"
 
@@ -22,6 +23,23 @@ void add(Findings& findings, Finding::Severity severity, std::string what, std::
 
 std::string name_of(const ConsumerReport& consumer) {
   return fmt::format("the target {} of the namespace {}", consumer.name, consumer.namespace_name);
+}
+
+std::string literal(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out.append(c == '\'' ? 2 : 1, c);
+  return out + '\'';
+}
+
+// What the file tier was that lay at a path before only its worker could know, and who else drains it nobody: so this is
+// an operator's to decide. A worker that comes back begins with a flush.
+std::string statements_to_forget(const ConsumerReport& consumer, const std::string& tables) {
+  const std::string of = literal(consumer.namespace_name);
+  const std::string name = literal(consumer.name);
+  return fmt::format(
+      "delete from {0}delivery where namespace = {1} and consumer = {2}; "
+      "delete from {0}consumer where namespace = {1} and name = {2};",
+      tables, of, name);
 }
 
 void look_at_horizon(const StatusReport& report, std::chrono::milliseconds longest_open,
@@ -87,13 +105,14 @@ void look_at_reports(const LogEndpoint& log, const Expected& expected, Findings&
   look_at_horizon(report, expected.longest_open, findings);
   if (expected.largest_ttl) look_at_retention(report.log, *expected.largest_ttl, findings);
   for (const ConsumerReport& consumer : report.consumers)
-    for (Finding& finding : findings_of(consumer)) findings.push_back(std::move(finding));
+    for (Finding& finding : findings_of(consumer, log.tables))
+      findings.push_back(std::move(finding));
   look_at_followers(log, report, findings);
 }
 
 }  // namespace
 
-std::vector<Finding> findings_of(const ConsumerReport& consumer) {
+std::vector<Finding> findings_of(const ConsumerReport& consumer, const std::string& tables) {
   Findings findings;
   using enum Finding::Severity;
   const std::string name = name_of(consumer);
@@ -106,9 +125,10 @@ std::vector<Finding> findings_of(const ConsumerReport& consumer) {
   else if (consumer.owner.empty() && late)
     add(findings, error,
         fmt::format("no worker drains {}, which is {} behind", name, about(*consumer.behind.lag)),
-        fmt::format("run querymark worker --namespace {}, or remove the target's row if it is no "
-                    "more",
-                    consumer.namespace_name));
+        fmt::format(
+            "run querymark worker --namespace {}; or, if the target is no more, let it hold "
+            "the log no longer: {}",
+            shell_word(consumer.namespace_name), statements_to_forget(consumer, tables)));
   else if (late)
     add(findings, warning, fmt::format("{} is {} behind", name, about(*consumer.behind.lag)),
         "look at the worker's log and at how long the target takes");

@@ -128,6 +128,12 @@ TEST_CASE("cli: doctor says what hurts and what to do, and is content with what 
   CHECK_THAT(
       run(command(shop, {"doctor"})).output,
       Contains("no worker drains the target") && Contains("querymark worker --namespace shop"));
+  // The tier is no more: what it left goes by what is advised.
+  const std::string told = run(command(shop, {"doctor"})).output;
+  const std::size_t begin = told.find("delete from");
+  REQUIRE(begin != std::string::npos);
+  shop.execute(told.substr(begin, told.find('\n', begin) - begin));
+  CHECK_THAT(run(command(shop, {"doctor"})).output, !Contains("no worker drains"));
   shop.execute("delete from querymark_schema where version > 1");
   const Finished old = run(command(shop, {"doctor"}));
   CHECK(old.code == 4);

@@ -289,3 +289,30 @@ TEST_CASE("doctor: behind a pooling proxy it says what to give it instead", "[do
   CHECK_THAT(done.output, Contains("leads to a pooling proxy; name the server itself"));
   CHECK(run(doctor("postgresql://tester@127.0.0.1:1/none")).code == 3);
 }
+
+TEST_CASE("doctor: what a target that is no more has left goes by what it advises", "[doctor]") {
+  const PgShop shop;
+  CHECK(finding(shop.url(), "nothing of it").is_null());  // adopts the history
+  shop.execute(
+      "insert into querymark.consumer (namespace, name, epoch, cursor)"
+      " select 'o''shop', 'file-tier:gone', m.epoch, pg_current_snapshot() from querymark.meta m;"
+      "insert into querymark.delivery (namespace, consumer, epoch, kind, target, first_position, "
+      "position, state,"
+      " attempts, available_at, deadline)"
+      " select 'o''shop', 'file-tier:gone', m.epoch, 'tag', 'one', '1', '1', 'dead', 1, now(), "
+      "'infinity'"
+      " from querymark.meta m");
+  const std::string what = "no worker drains the target file-tier:gone of the namespace o'shop";
+  shop.execute("select querymark.invalidate('o''shop', 'tag', 'one')");
+  shop.execute("update querymark.log set created_at = now() - interval '10 minutes'");
+  const json found = finding(shop.url(), what, {"--namespace", "o'shop"});
+  REQUIRE_FALSE(found.is_null());
+  const std::string advice = found["advice"];
+  CAPTURE(advice);
+  shop.execute(advice.substr(advice.find("delete from")));
+  CHECK(finding(shop.url(), what, {"--namespace", "o'shop"}).is_null());
+  pqxx::connection connection(shop.url());
+  pqxx::nontransaction plain(connection);
+  CHECK(plain.exec("select from querymark.consumer").empty());
+  CHECK(plain.exec("select from querymark.delivery").empty());
+}

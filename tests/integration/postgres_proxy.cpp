@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <pqxx/nontransaction>
+#include <pqxx/transaction>
 
 #include "support/await.hpp"
 #include "support/errors.hpp"
@@ -169,4 +170,21 @@ TEST_CASE("postgres proxy: what is sent unawaited goes through it, and fails by 
   }
   CHECK(only(process.price(1)) == 5.0);
   CHECK(process.db.stats().in_doubt == 0);
+}
+
+TEST_CASE("postgres proxy: what it says of itself comes with what to do", "[proxy]") {
+  const PgShop shop;
+  const PgBouncer busy(shop.server(), "query_wait_timeout = 1\n");
+  postgres::Options options = PgProcess::quick();
+  options.direct_url = shop.url();
+  PgProcess process(busy.url(shop.name()), options);
+  {
+    pqxx::connection other(busy.url(shop.name()));
+    pqxx::work holds_its_only_session(other);
+    holds_its_only_session.exec("select 1");
+    CHECK_THROWS_WITH(process.set_price(1, 6.0),
+                      Contains("query_wait_timeout") && Contains("default_pool_size"));
+  }
+  const PgBouncer statements(shop.server(), "pool_mode = statement\n");
+  CHECK_THROWS_WITH(PgProcess(statements.url(shop.name()), options), Contains("pool_mode must be"));
 }

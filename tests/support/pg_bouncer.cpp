@@ -12,7 +12,8 @@
 
 namespace querymark::test {
 
-PgBouncer::PgBouncer(const PostgresServer& server) : port_(free_port()) {
+PgBouncer::PgBouncer(const PostgresServer& server, const std::string& settings)
+    : port_(free_port()) {
   const char* program = "/usr/sbin/pgbouncer";
   if (!std::filesystem::exists(program))
     throw std::runtime_error("the tests need a pooling proxy: apt-get install pgbouncer");
@@ -23,7 +24,8 @@ PgBouncer::PgBouncer(const PostgresServer& server) : port_(free_port()) {
                                   << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = "
                                   << port_ << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
                                   << dir_.file("users")
-                                  << "\npool_mode = transaction\ndefault_pool_size = 1\n";
+                                  << "\npool_mode = transaction\ndefault_pool_size = 1\n"
+                                  << settings;
   pid_ = launch({program, "-q", dir_.file("ini")}, dir_.file("log"));
   await_start(pid_, dir_.file("log"), [&] { return pqxx::connection(url("postgres")).is_open(); });
 }

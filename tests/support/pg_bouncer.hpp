@@ -14,7 +14,8 @@ namespace querymark::test {
 /// Throws when the program is missing.
 class PgBouncer {
  public:
-  explicit PgBouncer(const PostgresServer& server);
+  /// `settings`: further lines of its configuration, which count more.
+  explicit PgBouncer(const PostgresServer& server, const std::string& settings = {});
   PgBouncer(const PgBouncer&) = delete;
   PgBouncer& operator=(const PgBouncer&) = delete;
   ~PgBouncer();

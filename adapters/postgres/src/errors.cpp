@@ -20,7 +20,21 @@ std::string_view advice_on_rights(std::string_view message, Whose whose) {
   return "; grant the role its rights on your own tables and functions";
 }
 
+// A proxy says in words, which are never translated, what it has no code for.
+std::string_view advice_on_proxy(std::string_view message) {
+  const auto says = [&](std::string_view what) { return message.find(what) != message.npos; };
+  if (says("query_wait_timeout"))
+    return "; the pooling proxy had no server session to lend for that long: give it a larger pool "
+           "(default_pool_size), or lower the pool's `connections`";
+  if (says("max_client_conn"))
+    return "; lower the pool's `connections`, or raise the proxy's max_client_conn";
+  if (says("statement pooling mode"))
+    return "; loads and writes are transactions: pool_mode must be transaction or session";
+  return "";
+}
+
 std::string_view advice(std::string_view state, std::string_view message, Whose whose) {
+  if (const auto found = advice_on_proxy(message); !found.empty()) return found;
   if (state == "28P01" || state == "28000") return "; check user and password (or ~/.pgpass)";
   if (state == "3D000") return "; the database does not exist";
   if (state == "42501") return advice_on_rights(message, whose);

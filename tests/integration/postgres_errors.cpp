@@ -108,7 +108,22 @@ TEST_CASE("postgres errors: a backend that is ended is lost, whatever it said", 
   });
   CHECK(said.native_code == "57P01");
   CHECK(said.connection_lost);
+  CHECK(said.retryable);  // as one that was lost without a word
   CHECK_FALSE(connection.open());
+  // A write before its COMMIT is rolled back: the server restarts, say, and the call may be repeated.
+  PgProcess process(shop, one_connection());
+  const ErrorTraits write = traits_of([&] {
+    process.db.write([&](postgres::Transaction& tx) {
+      const ResultSet own = tx.query("select pg_backend_pid()");
+      shop.execute("select pg_terminate_backend(" + std::to_string(own[0][0].as<int>()) +
+                   ", 10000)");
+      tx.execute("update product set price = 9");
+    });
+  });
+  CHECK(write.native_code == "57P01");
+  CHECK(write.retryable);
+  CHECK_FALSE(write.outcome_unknown);
+  process.set_price(1, 8.0);
 }
 
 TEST_CASE("postgres errors: a statement that outlives its timeout is cancelled on the server",

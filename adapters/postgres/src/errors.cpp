@@ -70,10 +70,15 @@ bool shows_values(std::string_view state) noexcept {
   return state.starts_with("22") || state.starts_with("23");
 }
 
+// The server has ended the session: it stops, has restarted after a crash, or was told to, or nobody used it for long.
+bool is_ended(std::string_view state) noexcept {
+  return state == "57P01" || state == "57P02" || state == "57P05";
+}
+
 ErrorTraits traits_of(const std::string& state, bool connection_open) {
   const std::string_view kind = std::string_view(state).substr(0, 2);
   const bool transient = kind == "53" || kind == "40" || state == "55P03" || state == "57P03" ||
-                         (!connection_open && kind == "08");
+                         (!connection_open && (kind == "08" || is_ended(state)));
   return {.retryable = transient,
           .connection_lost = !connection_open,
           .outcome_unknown = false,

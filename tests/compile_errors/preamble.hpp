@@ -20,5 +20,12 @@ struct Order {
 struct Named {
   std::string_view name;
 };
+struct MaybeNamed {
+  std::optional<std::string_view> name;
+};
+struct Graded {
+  std::int64_t id;
+  char grade;
+};
 
 }  // namespace user

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 using std::vector;
 
 enum class Colour : std::uint8_t { red = 1, blue = 200 };
+enum class Grade : char { best = 'A', lost = -1 };
 enum class Deep : std::uint64_t { far = std::numeric_limits<std::uint64_t>::max() };
 
 const KeyPrefix kPrefix("rows", KeyPrefix::Form::sql, {}, "select 1");
@@ -159,7 +160,11 @@ TEST_CASE("parameters: an enumeration is its number, a duration the number of it
   CHECK(as_parameter(90s).as_int64() == 90);
   CHECK(as_parameter(-2h).as_int64() == -2);
   CHECK(as_parameter(std::chrono::duration<double>(0.5)).as_float64() == 0.5);
+  CHECK(as_parameter(Grade::best).as_int64() == 'A');
+  CHECK(as_parameter(Grade::lost).as_int64() == static_cast<char>(-1));
   STATIC_REQUIRE_FALSE(BindableParameter<std::byte>);
+  STATIC_REQUIRE_FALSE(BindableParameter<char>);  // a number, or a text?
+  STATIC_REQUIRE_FALSE(BindableParameter<char8_t>);
 }
 
 TEST_CASE("parameters: a point in time is UTC, cut to microseconds", "[parameters]") {

@@ -40,6 +40,14 @@ TEST_CASE("prepared: a miss loads, a hit is the same object and decodes nothing"
   CHECK_FALSE(by_id(8).outcome().is_hit());
 }
 
+TEST_CASE("prepared: one that was moved from is called like any other", "[prepared]") {
+  ReadFixture f;
+  auto from = f.prepare<std::int64_t>(kSql);
+  const auto to = std::move(from);
+  (void)to(7);
+  CHECK(from(7).outcome().is_hit());  // NOLINT(bugprone-use-after-move): it is what is tested.
+}
+
 TEST_CASE("prepared: untyped results work as well", "[prepared]") {
   ReadFixture f;
   const auto by_id = f.prepare(kSql);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "querymark/result/time_fields.hpp"
 #include "querymark/support/error.hpp"
 
 namespace {
@@ -283,4 +284,33 @@ TEST_CASE("result set: rows without columns are counted, and survive the encodin
   mixed.add_column("a");
   mixed.add_bare_row();
   CHECK_THROWS_AS(std::move(mixed).build(), Error);
+}
+
+TEST_CASE("result set: what was moved from has neither columns nor rows", "[result_set]") {
+  ResultSet from = sample();
+  ResultSet to = std::move(from);
+  CHECK(to == sample());
+  // NOLINTBEGIN(bugprone-use-after-move): it is what is tested.
+  CHECK(from.columns() == 0);
+  CHECK(from.empty());
+  for (const Row row : from) CHECK(row.size() == 77);
+  CHECK_FALSE(from.find_column("id"));
+  CHECK_THROWS_AS(from[0], TypeError);
+  CHECK_FALSE(from == to);
+  from = std::move(to);
+  CHECK(to.empty());
+  // NOLINTEND(bugprone-use-after-move)
+  CHECK(from == sample());
+  ResultSet& same = from;
+  from = std::move(same);
+  CHECK(from == sample());
+}
+
+TEST_CASE("result set: an enumeration of characters is read as a number", "[result_set]") {
+  enum class Grade : char { best = 'A' };
+  const ResultSet graded = cell(65);
+  CHECK(graded[0][0].as<Grade>() == Grade::best);
+  const ResultSet far = cell(300);
+  CHECK(type_error([&] { (void)far[0][0].as<Grade>(); }).find("of that range") !=
+        std::string::npos);
 }

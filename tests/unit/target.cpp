@@ -55,6 +55,8 @@ TEST_CASE("target: numbers and truth values are spelled in decimal and words", "
   CHECK(entity("product", std::int64_t{-7}).text() == "product:-7");
   CHECK(entity("product", ~std::uint64_t{0}).text() == "product:18446744073709551615");
   CHECK(tag("active", true).text() == "active:true");
+  enum class Colour : std::uint8_t { blue = 200 };
+  CHECK(entity("paint", Colour::blue).text() == "paint:200");
 }
 
 TEST_CASE("target: tags, entities and collections of one text are one target", "[target]") {

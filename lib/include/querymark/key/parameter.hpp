@@ -124,6 +124,12 @@ class OwnedParameter {
 };
 
 namespace detail {
+template <class T, class... Others>
+inline constexpr bool kIsOneOf = (std::same_as<T, Others> || ...);
+/// A type of characters. One is neither a number nor a text unless somebody says which.
+template <class T>
+concept Character = kIsOneOf<std::remove_cv_t<T>, char, wchar_t, char8_t, char16_t, char32_t>;
+
 /// How enumerations and std::chrono do: see time_values.hpp. Empty for any other type.
 template <class T>
 struct BuiltInParameter {};
@@ -157,7 +163,7 @@ struct ParameterTraits<bool> {
   static constexpr ParameterView view(bool value) noexcept { return ParameterView::boolean(value); }
 };
 template <std::integral T>
-  requires(!std::same_as<T, bool>)
+  requires(!std::same_as<T, bool> && !detail::Character<T>)
 struct ParameterTraits<T> {
   static ParameterView view(T value) {
     if (std::cmp_greater(value, std::numeric_limits<std::int64_t>::max()))

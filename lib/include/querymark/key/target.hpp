@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "querymark/support/digest.hpp"
@@ -90,14 +91,16 @@ inline constexpr std::size_t kMaxTargets = 1000;
 
 namespace detail {
 
-/// Text of one segment: strings as they are, integers in decimal.
+/// Text of one segment: strings as they are, integers in decimal, enumerations by their number.
 template <class T>
-  requires(std::integral<T> || std::convertible_to<const T&, std::string_view>)
+  requires(std::integral<T> || std::is_enum_v<T> || std::convertible_to<const T&, std::string_view>)
 [[nodiscard]] std::string segment_text(const T& value) {
   if constexpr (std::same_as<T, bool>)
     return value ? "true" : "false";
   else if constexpr (std::integral<T>)
     return std::to_string(value);
+  else if constexpr (std::is_enum_v<T>)
+    return segment_text(static_cast<std::underlying_type_t<T>>(value));
   else
     return std::string(std::string_view(value));
 }

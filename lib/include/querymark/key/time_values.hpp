@@ -25,6 +25,19 @@ template <class T>
 concept Enumeration = std::is_enum_v<T> && !std::same_as<T, std::byte>;
 
 template <class T>
+struct NumberOf {
+  using Type = T;
+};
+template <Character T>
+struct NumberOf<T> {
+  using Type =
+      std::conditional_t<std::is_signed_v<T>, std::make_signed_t<T>, std::make_unsigned_t<T>>;
+};
+/// What an enumeration is a number of: never of characters.
+template <Enumeration T>
+using EnumerationNumber = typename NumberOf<std::underlying_type_t<T>>::Type;
+
+template <class T>
 inline constexpr bool kIsDuration = false;
 template <class Rep, class Period>
 inline constexpr bool kIsDuration<std::chrono::duration<Rep, Period>> = std::is_arithmetic_v<Rep>;
@@ -51,7 +64,7 @@ using Microseconds = std::chrono::sys_time<std::chrono::microseconds>;
 template <Enumeration T>
 struct BuiltInParameter<T> {
   static auto view(T value) {
-    using Number = std::underlying_type_t<T>;
+    using Number = EnumerationNumber<T>;
     return ParameterTraits<Number>::view(static_cast<Number>(value));
   }
 };

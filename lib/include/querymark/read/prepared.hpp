@@ -61,6 +61,11 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   Prepared(Source& source, Loader& loader, std::string sql, Mapper mapper)
       : Prepared(Route(source, loader), std::move(sql), mapper) {}
 
+  // A move is a copy, so a handle that was moved from can be called like any other.
+  Prepared(const Prepared&) = default;
+  Prepared& operator=(const Prepared&) = default;
+  ~Prepared() = default;
+
   // See ReadOptions.
 
   [[nodiscard]] Prepared tag(Target target) const {

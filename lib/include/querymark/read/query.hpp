@@ -14,6 +14,7 @@
 #include "querymark/read/refresh.hpp"
 #include "querymark/read/route.hpp"
 #include "querymark/read/transaction_loader.hpp"
+#include "querymark/support/lifetime.hpp"
 
 namespace querymark {
 
@@ -47,92 +48,96 @@ class Query {
 
   // See ReadOptions.
 
-  Query&& tag(Target target) && { return std::move(tag(std::move(target))); }
+  Query&& tag(Target target) && QUERYMARK_LIFETIME_BOUND {
+    return std::move(tag(std::move(target)));
+  }
   /// For a query that has a name: tags that are found one by one.
-  Query& tag(Target target) & {
+  Query& tag(Target target) & QUERYMARK_LIFETIME_BOUND {
     options_.tags.push_back(std::move(target));
     return *this;
   }
   /// `tagger` makes a target, or a range of them, from each row: see RowTagger.
   template <class Tagger>
-  Query&& tag_rows(Tagger tagger) && {
+      Query&& tag_rows(Tagger tagger) && QUERYMARK_LIFETIME_BOUND {
     options_.row_tags.emplace_back(tagger);
     return std::move(*this);
   }
   /// Throws ConfigError when negative.
-  Query&& ttl(TimeSpan ttl) && {
+  Query&& ttl(TimeSpan ttl) && QUERYMARK_LIFETIME_BOUND {
     options_.ttl = detail::not_negative(ttl, "a ttl");
     return std::move(*this);
   }
   /// Who says what makes it stale: see ReadOptions.
-  Query&& tagging(Tags tags) && {
+  Query&& tagging(Tags tags) && QUERYMARK_LIFETIME_BOUND {
     options_.tagging = tags;
     return std::move(*this);
   }
   /// See ReadOptions. Throws ConfigError when negative.
-  Query&& untracked_ok(TimeSpan ttl) && {
+  Query&& untracked_ok(TimeSpan ttl) && QUERYMARK_LIFETIME_BOUND {
     options_.untracked_ok = detail::not_negative(ttl, "untracked_ok");
     return std::move(*this);
   }
   /// With automatic tags: functions in it that the database does not show read this table, whichever rows, and no
   /// others but those that are named likewise. Who promises too little is served stale results.
-  Query&& reads(std::string table) && {
+  Query&& reads(std::string table) && QUERYMARK_LIFETIME_BOUND {
     options_.promises.reads.push_back(std::move(table));
     return std::move(*this);
   }
   /// With automatic tags: this function, `name` or `schema.name`, depends on its arguments alone. Who promises that
   /// of one that does not is served stale results.
-  Query&& pure(std::string function) && {
+  Query&& pure(std::string function) && QUERYMARK_LIFETIME_BOUND {
     options_.promises.pure.push_back(std::move(function));
     return std::move(*this);
   }
   /// What it is counted under: see ReadOptions.
-  Query&& name(std::string name) && {
+  Query&& name(std::string name) && QUERYMARK_LIFETIME_BOUND {
     options_.name = std::move(name);
     return std::move(*this);
   }
-  Query&& scope(std::string scope) && {
+  Query&& scope(std::string scope) && QUERYMARK_LIFETIME_BOUND {
     options_.scope = std::move(scope);
     return std::move(*this);
   }
   /// Throws ConfigError when negative.
-  Query&& timeout(TimeSpan timeout) && {
+  Query&& timeout(TimeSpan timeout) && QUERYMARK_LIFETIME_BOUND {
     options_.timeout = detail::not_negative(timeout, "a timeout");
     return std::move(*this);
   }
   /// Who loads, among processes: see ReadOptions. Throws ConfigError when negative.
-  Query&& lease(TimeSpan longest) && {
+  Query&& lease(TimeSpan longest) && QUERYMARK_LIFETIME_BOUND {
     options_.lease = detail::not_negative(longest, "a lease");
     return std::move(*this);
   }
   /// What it does beyond the ordinary. Throws ConfigError for what makes no sense.
-  Query&& policy(ReadPolicy policy) && {
+  Query&& policy(ReadPolicy policy) && QUERYMARK_LIFETIME_BOUND {
     detail::require_sensible(policy);
     detail::require_executor(policy, route_.source(sql_).cache().options().offload.get());
     options_.policy = std::move(policy);
     return std::move(*this);
   }
-  Query&& uncached(bool off = true) && {
+  Query&& uncached(bool off = true) && QUERYMARK_LIFETIME_BOUND {
     options_.cached = !off;
     return std::move(*this);
   }
 
   /// How fresh the rows must be: a Consistency, or a user's session.
-  Query&& reading(Consistency consistency) && {
+  Query&& reading(Consistency consistency) && QUERYMARK_LIFETIME_BOUND {
     options_.consistency = std::move(consistency);
     return std::move(*this);
   }
   /// No older than the write behind the receipt. See Consistency.
-  Query&& at_least(Receipt receipt) && {
+  Query&& at_least(Receipt receipt) && QUERYMARK_LIFETIME_BOUND {
     return std::move(*this).reading(Consistency::at_least(std::move(receipt)));
   }
   /// No older than the call. See Consistency.
-  Query&& strong() && { return std::move(*this).reading(Consistency::strong()); }
+  Query&& strong() && QUERYMARK_LIFETIME_BOUND {
+    return std::move(*this).reading(Consistency::strong());
+  }
 
   /// Reads inside this transaction, which must outlive the query: see Database::write and
   /// read_transaction for what memory may answer there. Throws ConfigError for a transaction of another
   /// database, or under other settings.
-  Query&& in(ReadTransaction& transaction) && {
+  Query&& in(ReadTransaction& transaction) && QUERYMARK_LIFETIME_BOUND {
     route_ = detail::TransactionLoader::into(transaction, route_, sql_);
     return std::move(*this);
   }

@@ -15,13 +15,15 @@ namespace querymark::detail {
 
 template <class T>
 inline constexpr bool kIsCell =
-    std::is_arithmetic_v<T> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
-    std::is_same_v<T, ByteVector> || CustomField<T>;
+    (std::is_arithmetic_v<T> && !Character<T>) || std::is_same_v<T, std::string> ||
+    std::is_same_v<T, Bytes> || std::is_same_v<T, ByteVector> || CustomField<T>;
 template <class T>
 inline constexpr bool kIsCell<std::optional<T>> = kIsCell<T>;
 
 template <class T>
 inline constexpr bool kIsView = std::is_same_v<T, std::string_view> || std::is_pointer_v<T>;
+template <class T>
+inline constexpr bool kIsView<std::optional<T>> = kIsView<T>;
 
 /// Whether a field of a mapped object can be read; says of which type it can't.
 template <class Field>

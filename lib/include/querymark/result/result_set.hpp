@@ -130,6 +130,23 @@ class ResultSet {
 
   /// No columns, no rows.
   ResultSet();
+  ResultSet(const ResultSet&) = default;
+  /// Leaves neither columns nor rows behind.
+  ResultSet(ResultSet&& other) noexcept
+      : buffer_(std::move(other.buffer_)),
+        size_(std::exchange(other.size_, 0)),
+        columns_(std::exchange(other.columns_, 0)),
+        rows_(std::exchange(other.rows_, 0)) {}
+  ResultSet& operator=(const ResultSet&) = default;
+  ResultSet& operator=(ResultSet&& other) noexcept {
+    ResultSet taken(std::move(other));  // it may be this one
+    buffer_ = std::move(taken.buffer_);
+    size_ = taken.size_;
+    columns_ = taken.columns_;
+    rows_ = taken.rows_;
+    return *this;
+  }
+  ~ResultSet() = default;
 
   /// Takes an encoded result set from a source that nobody vouches for: nothing when the magic, the
   /// version, the checksum, any length or any offset is wrong. Never reads out of bounds. Linear in
@@ -227,7 +244,7 @@ T Field::as() const {
     return as<typename T::value_type>();
   } else if constexpr (std::same_as<T, bool>) {
     return boolean();
-  } else if constexpr (std::integral<T>) {
+  } else if constexpr (std::integral<T> && !detail::Character<T>) {
     const std::int64_t value = integer("an integer");
     if (!std::in_range<T>(value)) fail("an integer of that range");
     return static_cast<T>(value);

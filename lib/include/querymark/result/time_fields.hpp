@@ -17,7 +17,7 @@ namespace querymark::detail {
 
 template <Enumeration T>
 struct BuiltInField<T> {
-  static T read(const Field& cell) { return static_cast<T>(cell.as<std::underlying_type_t<T>>()); }
+  static T read(const Field& cell) { return static_cast<T>(cell.as<EnumerationNumber<T>>()); }
 };
 template <class T>
   requires kIsDuration<T>

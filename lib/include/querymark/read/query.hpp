@@ -58,7 +58,7 @@ class Query {
   }
   /// `tagger` makes a target, or a range of them, from each row: see RowTagger.
   template <class Tagger>
-      Query&& tag_rows(Tagger tagger) && QUERYMARK_LIFETIME_BOUND {
+  Query&& tag_rows(Tagger tagger) && QUERYMARK_LIFETIME_BOUND {
     options_.row_tags.emplace_back(tagger);
     return std::move(*this);
   }

@@ -49,7 +49,7 @@ std::string_view to_text(Settled::As as) {
 std::vector<Text> told_in(Letters letters, std::vector<Text> errors) {
   if (letters == Letters::ascii)
     for (Text& error : errors)
-      if (error) error = in_ascii(*error, kMostOfAnError);
+      if (error) error = spelt(*error, Letters::ascii, kMostOfAnError);
   return errors;
 }
 
@@ -159,7 +159,8 @@ bool DeliveryTable::pay_flush(const Claim& claim, Position position) {
 bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
   const MutexLock lock(log_->mutex());
   return storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
-    const std::string told = letters == Letters::ascii ? in_ascii(reason, kMostOfAnError) : reason;
+    const std::string told =
+        letters == Letters::ascii ? spelt(reason, Letters::ascii, kMostOfAnError) : reason;
     return log_->execute(sql::deliveries_forgive,
                          {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(told)}) == 1;

@@ -21,8 +21,8 @@ void SubscriberTable::enter(const SubscriberEntry& entry) {
   static_cast<void>(storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
     const bool ascii = letters == Letters::ascii;
     const std::string application =
-        ascii ? in_ascii(entry.application, kMostOfAName) : entry.application;
-    const std::string host = ascii ? in_ascii(entry.host, kMostOfAName) : entry.host;
+        ascii ? spelt(entry.application, Letters::ascii, kMostOfAName) : entry.application;
+    const std::string host = ascii ? spelt(entry.host, Letters::ascii, kMostOfAName) : entry.host;
     return log_->execute(
                sql::subscriber_enter,
                {as_parameter(stored(entry.id)), as_parameter(log_->namespace_name()),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -15,20 +16,24 @@ namespace querymark::postgres {
   return failure.native_code() == "22021" || failure.native_code() == "22P05";
 }
 
-/// The beginning of `text`, at most `longest` bytes, with the number of each byte that is not ASCII, as `\xe9`: every
-/// encoding has that.
-[[nodiscard]] inline std::string in_ascii(std::string_view text, std::size_t longest) {
+/// Which letters a text keeps: all that are UTF-8, or those that every encoding has.
+enum class Letters : bool { all, ascii };
+
+/// The beginning of `text`, at most `longest` bytes, with the number of each byte that belongs to no such letter, as `\xe9`.
+[[nodiscard]] inline std::string spelt(std::string_view text, Letters letters,
+                                       std::size_t longest = std::string::npos) {
   std::string out;
-  for (const char& c : text) {
-    const bool ascii = static_cast<unsigned char>(c) < 0x80;
-    const std::string next = ascii ? std::string(1, c) : "\\x" + to_hex({&c, 1});
-    if (out.size() + next.size() > longest) break;
+  while (!text.empty()) {
+    const bool ascii = static_cast<unsigned char>(text.front()) < 0x80;
+    const std::size_t letter = letters == Letters::all ? utf8_sequence(text) : std::size_t{ascii};
+    const std::string_view taken = text.substr(0, std::max<std::size_t>(letter, 1));
+    const std::string next = letter > 0 ? std::string(taken) : "\\x" + to_hex(taken);
+    if (next.size() > longest - out.size()) break;
     out += next;
+    text.remove_prefix(taken.size());
   }
   return out;
 }
-
-enum class Letters : bool { all, ascii };
 
 /// What `store` gives that writes texts for people, such as why something failed: with all letters, or, where the
 /// database has not all of them, or they are none, in ASCII. What was wrong must not fail for its text.

@@ -20,6 +20,7 @@
 #include "querymark/key/time_values.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/bytes.hpp"
+#include "untranslatable.hpp"
 
 namespace querymark::postgres {
 namespace {
@@ -258,20 +259,6 @@ ResultSet rows_of(const pqxx::result& result, const TypeNames& names) {
 
 namespace {
 
-// What is UTF-8 as it is, and each byte that is not by its number.
-std::string spelt(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t letter = utf8_sequence(text);
-    if (letter > 0)
-      out += text.substr(0, letter);
-    else
-      out += "\\x" + to_hex(text.substr(0, 1));
-    text.remove_prefix(std::max<std::size_t>(letter, 1));
-  }
-  return out;
-}
-
 enum class Spelling : bool { as_it_came, utf8 };
 
 ResultSet rows_spelt(const pg_result* result, const TypeNames& names, Spelling spelling) {
@@ -289,7 +276,7 @@ ResultSet rows_spelt(const pg_result* result, const TypeNames& names, Spelling s
         text.emplace(PQgetvalue(result, row, column),
                      static_cast<std::size_t>(PQgetlength(result, row, column)));
       if (text && spelling == Spelling::utf8 && !is_plain_utf8(*text)) {
-        respelt = spelt(*text);
+        respelt = spelt(*text, Letters::all);
         text = respelt;
       }
       add_cell(builder, PQftype(result, column), text);

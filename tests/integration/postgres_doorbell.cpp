@@ -229,6 +229,8 @@ TEST_CASE(
        {"idle_session_timeout = 300", "idle_in_transaction_session_timeout = 1",
         "statement_timeout = 1", "lock_timeout = 1", "default_transaction_read_only = on"})
     shop.execute(std::string("alter role hasty set ") + setting);
+  if (shop.number("select current_setting('server_version_num')::int") >= 170'000)
+    shop.execute("alter role hasty set transaction_timeout = 200");
   const std::string url = shop.server().url(shop.name(), "hasty");
   postgres::Log log(url, "shop");
   postgres::NotifyDoorbell doorbell(log);

@@ -316,11 +316,14 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "postgres session: a role's statement_timeout ends no look at the session, but statements",
+    "postgres session: a role's timeouts end no look at the session, but what callers ask for",
     "[session]") {
   const PgShop shop;
   make_role(shop, "hasty");
+  const bool for_transactions =
+      shop.number("select current_setting('server_version_num')::int") >= 170'000;
   shop.execute("alter role hasty set statement_timeout = '200ms'");
+  if (for_transactions) shop.execute("alter role hasty set transaction_timeout = '700ms'");
   postgres::Options options = one_connection();
   options.direct_url = shop.url();
   PgProcess process(shop.server().url(shop.name(), "hasty"), options);
@@ -331,12 +334,14 @@ TEST_CASE(
   asked = std::async(std::launch::async, [&] { return text(process.db, "select 1::text"); });
   shop.await(
       "select exists (select from pg_stat_activity where usename = 'hasty' and wait_event_type = "
-      "'Lock' and clock_timestamp() - query_start > interval '400 ms')");
+      "'Lock' and clock_timestamp() - query_start > interval '800 ms')");
   work.commit();
   CHECK(asked.get() == "1");
   CHECK(text(process.db, "select current_setting('statement_timeout')") == "200ms");
   CHECK_THAT(message_of([&] { text(process.db, "select count(*)::text from pg_sleep(60)"); }),
              Contains("57014"));
+  if (for_transactions)
+    CHECK(text(process.db, "select current_setting('transaction_timeout')") == "700ms");
 }
 
 TEST_CASE("postgres session: a configuration that is loaded anew ends the sessions that stand",

@@ -75,11 +75,13 @@ Part beginning_of(Isolation isolation) {
 
 }  // namespace
 
-// True on a standby. What the role's statement_timeout says is for the statements of callers: finding out what a session is
+// True on a standby. What the role's timeouts say is for the statements of callers: finding out what a session is
 // may take longer. Settling resets it; a proxy's session is pinned for a caller's statement each time.
 bool PooledConnection::pin_anywhere(const SettingList& settings) {
   SettingList pins = settings;
-  if (!proxied()) pins.add("statement_timeout", "0");
+  if (!proxied())
+    for (const char* const timeout : {"statement_timeout", "transaction_timeout"})
+      pins.add(timeout, "0");
   const ResultSet pinned =
       query(sql::pin_session,
             {as_parameter(pins.names), as_parameter(pins.values), as_parameter(proxied())});

@@ -25,6 +25,8 @@ select t.oid, pg_catalog.format_type(t.oid, null) as name from pg_catalog.unnest
 select pg_catalog.pg_is_in_recovery() as standby,
        pg_catalog.count(pg_catalog.set_config(p.name, p.value, $3::boolean)) as pinned
   from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as p (name, value)
+ where p.name operator(pg_catalog.<>) 'transaction_timeout'  -- since PostgreSQL 17
+    or pg_catalog.current_setting(p.name, true) is not null
 
 -- What settings are; null for custom ones that nobody has set.
 -- name: settings_now
@@ -103,6 +105,8 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', $2::boolean),
        pg_catalog.set_config('lock_timeout', '0', $2::boolean),
        pg_catalog.set_config('idle_session_timeout', '0', $2::boolean),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', $2::boolean),
+       case when pg_catalog.current_setting('transaction_timeout', true) is not null  -- since PostgreSQL 17
+            then pg_catalog.set_config('transaction_timeout', '0', $2::boolean) end,
        pg_catalog.set_config('row_security', 'off', $2::boolean),
        pg_catalog.set_config('default_transaction_isolation', 'read committed', $2::boolean),
        pg_catalog.set_config('default_transaction_read_only', 'off', $2::boolean),

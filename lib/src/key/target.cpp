@@ -48,6 +48,17 @@ bool is_key(std::string_view text) noexcept {
                              [](char c) { return ascii::is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
+void append_escaped(std::string& text, std::string_view segment) {
+  const auto special = [](char c) { return c == '%' || c == ':'; };
+  for (;;) {
+    const auto plain = std::ranges::find_if(segment, special);
+    text.append(segment.begin(), plain);
+    if (plain == segment.end()) return;
+    text.append(*plain == '%' ? "%25" : "%3A");
+    segment = {plain + 1, segment.end()};
+  }
+}
+
 [[noreturn]] void reject(std::string_view text) {
   const std::string shown = to_hex(text.substr(0, 32));
   if (text.empty()) throw ConfigError("a target needs a name: its text is empty");
@@ -66,24 +77,20 @@ std::string_view to_string(TargetKind kind) noexcept {
 std::string escape_segment(std::string_view segment) {
   std::string escaped;
   escaped.reserve(segment.size());
-  for (char c : segment) {
-    if (c == '%')
-      escaped += "%25";
-    else if (c == ':')
-      escaped += "%3A";
-    else
-      escaped += c;
-  }
+  append_escaped(escaped, segment);
   return escaped;
 }
 
 Target make_tag(TargetKind kind, const std::vector<std::string_view>& segments) {
   if (kind == TargetKind::entity && segments.size() < 2)
     throw ConfigError("an entity needs a kind and an id");
+  std::size_t size = segments.size();
+  for (const std::string_view segment : segments) size += segment.size();
   std::string text;
+  text.reserve(size);
   for (std::size_t i = 0; i < segments.size(); ++i) {
     if (i > 0) text += ':';
-    text += escape_segment(segments[i]);
+    append_escaped(text, segments[i]);
   }
   if (!is_canonical(text)) reject(text);
   return {kind, std::move(text)};

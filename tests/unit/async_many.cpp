@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -116,6 +117,8 @@ TEST_CASE("async fetch_many: other tokens, a named query, and one that must be f
   shop.invalidate(entity("product", 1));
   const All fresh = named.strong().async_fetch_many(Ids{1, 3}, asio::use_future).get();
   CHECK(statuses_of(fresh) == Statuses{kMiss, kHit});
+  const std::set<std::int64_t> sorted{3, 1};
+  CHECK(names_of(named.async_fetch_many(sorted, asio::use_future).get()) == Names{"tea", "pot"});
   // The keys are copied, and memory is looked into when the operation starts.
   Ids keys{1, 2};
   auto later = named.async_fetch_many(keys, asio::deferred);

@@ -1,6 +1,9 @@
 #include <catch2/catch.hpp>
 #include <future>
 #include <latch>
+#include <list>
+#include <ranges>
+#include <set>
 
 #include "unit/read_machine_fixture.hpp"
 #include "unit/shelf.hpp"
@@ -59,6 +62,20 @@ TEST_CASE("fetch_many: one statement loads what memory does not have", "[many]")
   CHECK(f.asked().size() == 2);
   CHECK(f.source.flights().size() == 0);
   CHECK(f.cache.stats().misses == 3);
+}
+
+TEST_CASE("fetch_many: keys of any range", "[many]") {
+  Many f;
+  const auto by_ids = f.by_ids();
+  CHECK(names_of(by_ids.fetch_many(std::set<std::int64_t>{3, 1})) == Names{"tea", "pot"});
+  const std::vector<Product> products{{.id = 2, .name = "?"}, {.id = 1, .name = "?"}};
+  const auto ids = products | std::views::transform(&Product::id);
+  CHECK(names_of(by_ids.fetch_many(ids)) == Names{"cup", "tea"});
+  const PreparedQuery<Product, std::int64_t> named = by_ids;
+  CHECK(statuses_of(named.fetch_many(std::views::iota(std::int64_t{1}, std::int64_t{4}))) ==
+        Statuses{kHit, kHit, kHit});
+  CHECK(named.fetch_many(std::list<std::int64_t>{}).empty());
+  CHECK(f.asked() == std::vector<Ids>{{1, 3}, {2}});
 }
 
 TEST_CASE("fetch_many: each key has its own targets, and its own life", "[many]") {

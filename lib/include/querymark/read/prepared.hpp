@@ -439,17 +439,18 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   template <class Keys, class... Rest>
   [[nodiscard]] std::vector<Handle> many_by(detail::Way way, bool looks, const Keys& keys,
                                             const Rest&... rest) const {
-    using Key = std::ranges::range_value_t<Keys>;
-    return fetch_each<Key, Rest...>(*state_, way, looks, std::span<const Key>(keys), rest...);
+    using Key = std::ranges::range_value_t<const Keys>;
+    return fetch_each<Key, Rest...>(*state_, way, looks, detail::side_by_side(keys), rest...);
   }
   template <class Keys, class... Rest>
   [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many_by(detail::Way way, bool looks,
                                                                      const Keys& keys,
                                                                      const Rest&... rest) const {
-    using Key = std::ranges::range_value_t<Keys>;
+    using Key = std::ranges::range_value_t<const Keys>;
+    const auto all = detail::side_by_side(keys);
     return detail::begin_each<Handle>(*state_, way, looks, declared_by<Key, Rest...>(),
                                       &load<Key, Rest...>, &detach<Key, Rest...>,
-                                      std::span<const Key>(keys), rest...);
+                                      std::span<const Key>(all), rest...);
   }
   [[nodiscard]] const detail::PreparedCore& core() const noexcept { return *state_; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,11 +25,24 @@
 
 namespace querymark::detail {
 
-/// Keys that lie side by side, of a type that can be an element of a list.
+/// Keys of a type that can be an element of a list: a vector, a set, a view that can be gone through when const.
 template <class Keys>
-concept KeyRange =
-    std::ranges::contiguous_range<const Keys> && std::ranges::sized_range<const Keys> &&
-    BindableParameter<std::ranges::range_value_t<Keys>>;
+concept KeyRange = std::ranges::forward_range<const Keys> &&
+                   BindableParameter<std::ranges::range_value_t<const Keys>> &&
+                   !std::same_as<std::ranges::range_value_t<const Keys>, bool>;
+
+/// They themselves where they lie side by side, else copies that do.
+template <class Keys>
+[[nodiscard]] auto side_by_side(const Keys& keys) {
+  using Key = std::ranges::range_value_t<const Keys>;
+  if constexpr (std::ranges::contiguous_range<const Keys> && std::ranges::sized_range<const Keys>) {
+    return std::span<const Key>(keys);
+  } else {
+    std::vector<Key> copies;
+    for (auto&& key : keys) copies.emplace_back(key);
+    return copies;
+  }
+}
 
 /// A key that memory could not serve; it is the caller's.
 template <class Key>

@@ -122,7 +122,7 @@ class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
   [[nodiscard]] std::vector<Handle> many_by(detail::Way way, bool looks, const Keys& keys,
                                             const Rest&... rest) const {
     const detail::PreparedCore& core = required_many();  // before many_ is looked at
-    return many_(core, way, looks, keys, rest...);
+    return many_(core, way, looks, detail::side_by_side(keys), rest...);
   }
   template <class Keys, class... Rest>
   [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many_by(detail::Way way, bool looks,
@@ -134,8 +134,8 @@ class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
       return detail::ManyCall<Handle, Args...>::begin(core, way, looks, declared_, load_, detach_,
                                                       all, rest...);
     };
-    if constexpr (std::same_as<std::ranges::range_value_t<Keys>, Key>)
-      return begin(std::span<const Key>(keys));
+    if constexpr (std::same_as<std::ranges::range_value_t<const Keys>, Key>)
+      return begin(detail::side_by_side(keys));
     else  // texts, of which copies were kept
       return begin(std::vector<Key>(keys.begin(), keys.end()));
   }

@@ -145,10 +145,10 @@ struct AsyncCalls {
   /// The same for many keys, which are copied.
   template <class Query, class Keys, class... RestAndToken>
   static auto call_many(Query query, const Keys& keys, RestAndToken&&... rest_and_token) {
-    using Key = Kept<std::ranges::range_value_t<Keys>>;
+    using Key = Kept<std::ranges::range_value_t<const Keys>>;
     std::vector<Key> kept;
-    kept.reserve(std::ranges::size(keys));
-    for (const auto& key : keys) kept.emplace_back(key);
+    if constexpr (std::ranges::sized_range<const Keys>) kept.reserve(std::ranges::size(keys));
+    for (auto&& key : keys) kept.emplace_back(key);
     return call(ManyOf<Query>{std::move(query)}, std::move(kept),
                 std::forward<RestAndToken>(rest_and_token)...);
   }

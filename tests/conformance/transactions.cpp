@@ -1,6 +1,7 @@
 // Queries inside transactions: what memory may answer there, and what nobody else may be served of it.
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <stdexcept>
 
 #include "support/await.hpp"
@@ -281,3 +282,24 @@ TEST_CASE("transactions: settings belong to a transaction and to the queries tha
   });
 }
 #endif
+
+TEMPLATE_TEST_CASE("transactions: a query that is kept past its transaction says so",
+                   "[transactions]", QUERYMARK_WORLDS) {
+  Fixture<TestType> f;
+  const auto kept_of = [&](const auto& run) {
+    std::optional<Query> ad_hoc;
+    std::optional<decltype(f.price.in(std::declval<ReadTransaction&>()))> price;
+    run([&](ReadTransaction& tx) {
+      ad_hoc.emplace(f.ad_hoc().in(tx));
+      price.emplace(f.price.in(tx));
+    });
+    const auto check = [&] {
+      CHECK_THROWS_WITH(ad_hoc->fetch(), Contains("over"));
+      CHECK_THROWS_AS((*price)(kTea), ConfigError);
+    };
+    check();
+    run([&](ReadTransaction&) { check(); });  // another one, which may lie where that one lay
+  };
+  kept_of([&](const auto& function) { f.process.db.read_transaction(function); });
+  kept_of([&](const auto& function) { static_cast<void>(f.process.db.write(function)); });
+}

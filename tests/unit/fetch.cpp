@@ -177,3 +177,34 @@ TEST_CASE("fetch: enumerations and times are cells", "[fetch]") {
   answer_with(2, "infinity", "2026-11-26");
   fails("point in time");
 }
+
+// NOLINTBEGIN(bugprone-use-after-move): it is what is tested.
+TEST_CASE("fetch: what was moved from has no rows", "[fetch]") {
+  ReadFixture f;
+  Result from = f.query(kLong, 1).fetch();
+  const Result to = std::move(from);
+  CHECK(to.size() == 1);
+  CHECK(from.empty());
+  CHECK(from.begin() == from.end());
+  CHECK(from.set().columns() == 0);
+  CHECK_THROWS_AS(from[0], TypeError);
+  Rows<Number> objects = f.query(kLong, 1).fetch_as<Number>();
+  CHECK(Rows<Number>(std::move(objects)).size() == 1);
+  CHECK(objects.empty());
+  CHECK(objects.begin() == objects.end());
+  CHECK_THROWS_AS(objects[0], TypeError);
+  CHECK_THROWS_WITH(objects.one(), Contains("moved"));
+  CHECK_FALSE(objects.optional());
+  objects = f.query(kLong, 1).fetch_as<Number>();
+  CHECK(objects->n == 1);
+}
+
+TEST_CASE("fetch: a query that was moved from says that it has no text", "[fetch]") {
+  ReadFixture f;
+  Query from = f.query(kLong, 1);
+  const Query to = std::move(from);
+  CHECK(to.fetch().size() == 1);
+  CHECK_THROWS_WITH(from.fetch(), Contains("moved from"));
+  CHECK_THROWS_AS(from.fetch_as<Number>(), ConfigError);
+}
+// NOLINTEND(bugprone-use-after-move)

@@ -147,3 +147,15 @@ TEST_CASE("get_or_load: a wait without end is no wait that has ended", "[get_or_
   CHECK(leader.get() == 1);
   CHECK(joiner.get() == 1);
 }
+
+TEST_CASE("get_or_load: a value that was moved from says so", "[get_or_load]") {
+  Fixture f;
+  Cached<std::string> from = f.get("prices");
+  const Cached<std::string> to = std::move(from);
+  CHECK(to->size() == 7);
+  // NOLINTBEGIN(bugprone-use-after-move): it is what is tested.
+  CHECK_THROWS_AS(*from, TypeError);
+  CHECK_THROWS_AS(from->size(), TypeError);
+  CHECK_THROWS_AS(*std::move(from), TypeError);
+  // NOLINTEND(bugprone-use-after-move)
+}

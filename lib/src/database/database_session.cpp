@@ -46,23 +46,23 @@ Route route_of(Backend& backend, const SessionSettings& settings) {
 }  // namespace
 
 DatabaseSession::DatabaseSession(Backend& backend, SessionSettings settings)
-    : Queries(route_of(backend, settings)), backend_(backend), settings_(std::move(settings)) {}
+    : Queries(route_of(backend, settings)), backend_(&backend), settings_(std::move(settings)) {}
 
 std::unique_ptr<ReadSession> DatabaseSession::begin_read() const {
   require_alive("read_transaction()");
-  return backend_.begin_read(settings_);
+  return backend_->begin_read(settings_);
 }
 
 Analysis DatabaseSession::analyse(std::string_view sql, const Promises& promises) const {
   require_alive("analyse()");
-  if (settings_.empty() && backend_.analyser() != nullptr)
-    return backend_.analyser()->analyse(sql, promises);
-  return backend_.analyse_with(settings_, sql, promises);
+  if (settings_.empty() && backend_->analyser() != nullptr)
+    return backend_->analyser()->analyse(sql, promises);
+  return backend_->analyse_with(settings_, sql, promises);
 }
 
 std::unique_ptr<WriteSession> DatabaseSession::begin_write() const {
   require_alive("write()");
-  return backend_.begin_write(settings_);
+  return backend_->begin_write(settings_);
 }
 
 }  // namespace querymark

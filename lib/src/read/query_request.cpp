@@ -18,6 +18,11 @@ struct HashOfTarget {
 
 }  // namespace
 
+void require_text(std::string_view sql) {
+  if (sql.empty())
+    throw ConfigError("the query holds no statement: its text is empty, or it was moved from");
+}
+
 std::vector<TargetId> with_ids_of(std::span<const Target> implied,
                                   std::span<const TargetId> declared) {
   Distinct<TargetId> ids;

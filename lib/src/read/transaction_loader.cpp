@@ -6,14 +6,32 @@
 
 namespace querymark::detail {
 
+Life::Watch TransactionLoader::life_of(ReadTransaction& transaction) {
+  if (!transaction.life_) transaction.life_.emplace();
+  return transaction.life_->watch();
+}
+
+void TransactionLoader::require_standing(const Life::Watch& life) {
+  if (life.over())
+    throw ConfigError(
+        "the transaction in which this query is read is over: use it inside the function that was "
+        "given the "
+        "transaction");
+}
+
+void TransactionLoader::require_usable() const {
+  require_standing(life_);
+  transaction_.require_usable();
+}
+
 LoadedRows TransactionLoader::load(std::string_view sql,
                                    std::span<const ParameterView> parameters) {
-  transaction_.require_usable();
+  require_usable();
   return {transaction_.read_values(sql, parameters), std::nullopt, Stored::in_transaction};
 }
 
 bool TransactionLoader::may_hit(std::string_view /*sql*/) {
-  transaction_.require_usable();
+  require_usable();
   return transaction_.origin_.newest && !transaction_.changed_ &&
          source_.marks().trusted(source_.cache().clock().coarse_now());
 }

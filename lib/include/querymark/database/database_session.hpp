@@ -25,7 +25,10 @@ class Backend;
 /// database. Thread-safe.
 class DatabaseSession final : public Queries {
  public:
-  DatabaseSession(const DatabaseSession& other) = default;
+  // A move is a copy, so a handle that was moved from is one like any other.
+  DatabaseSession(const DatabaseSession&) = default;
+  DatabaseSession& operator=(const DatabaseSession&) = default;
+  ~DatabaseSession() = default;
 
   /// See Database::write.
   template <class Function>
@@ -52,7 +55,7 @@ class DatabaseSession final : public Queries {
   [[nodiscard]] std::unique_ptr<WriteSession> begin_write() const;
   [[nodiscard]] std::unique_ptr<ReadSession> begin_read() const;
 
-  Backend& backend_;
+  Backend* backend_;
   SessionSettings settings_;
 };
 

@@ -16,8 +16,6 @@ namespace querymark {
 /// thread-safe. A query that is used after its database is no more ends the process with a message.
 class Queries {
  public:
-  Queries& operator=(const Queries&) = delete;
-
   /// A query with its parameters: `.tag(...)`, `.ttl(...)`, then `.fetch()` or `.fetch_as<T>()`.
   /// The SQL goes to the database verbatim, parameters are bound in order. It must be one statement
   /// that reads; what tells of the server or the schema (EXPLAIN, SHOW, a PRAGMA that reads) is
@@ -108,6 +106,7 @@ class Queries {
  protected:
   explicit Queries(Route route) noexcept : route_(std::move(route)) {}
   Queries(const Queries&) = default;
+  Queries& operator=(const Queries&) = default;
   ~Queries() = default;
   /// Ends the process with a message, about `what` was used, when the database is no more.
   void require_alive(std::string_view what) const noexcept {

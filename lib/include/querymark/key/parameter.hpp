@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "querymark/key/type_kinds.hpp"
 #include "querymark/support/bytes.hpp"
 #include "querymark/support/error.hpp"
 
@@ -124,12 +125,6 @@ class OwnedParameter {
 };
 
 namespace detail {
-template <class T, class... Others>
-inline constexpr bool kIsOneOf = (std::same_as<T, Others> || ...);
-/// A type of characters. One is neither a number nor a text unless somebody says which.
-template <class T>
-concept Character = kIsOneOf<std::remove_cv_t<T>, char, wchar_t, char8_t, char16_t, char32_t>;
-
 /// How enumerations and std::chrono do: see time_values.hpp. Empty for any other type.
 template <class T>
 struct BuiltInParameter {};

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "querymark/key/type_kinds.hpp"
 #include "querymark/support/digest.hpp"
 
 namespace querymark {
@@ -93,13 +94,13 @@ namespace detail {
 
 /// Text of one segment: strings as they are, integers in decimal, enumerations by their number.
 template <class T>
-  requires(std::integral<T> || std::is_enum_v<T> || std::convertible_to<const T&, std::string_view>)
+  requires(std::integral<T> || Enumeration<T> || std::convertible_to<const T&, std::string_view>)
 [[nodiscard]] std::string segment_text(const T& value) {
   if constexpr (std::same_as<T, bool>)
     return value ? "true" : "false";
   else if constexpr (std::integral<T>)
     return std::to_string(value);
-  else if constexpr (std::is_enum_v<T>)
+  else if constexpr (Enumeration<T>)
     return segment_text(static_cast<std::underlying_type_t<T>>(value));
   else
     return std::string(std::string_view(value));

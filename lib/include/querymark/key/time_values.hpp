@@ -22,9 +22,6 @@
 namespace querymark::detail {
 
 template <class T>
-concept Enumeration = std::is_enum_v<T> && !std::same_as<T, std::byte>;
-
-template <class T>
 struct NumberOf {
   using Type = T;
 };

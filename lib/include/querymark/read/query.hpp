@@ -22,7 +22,7 @@ namespace querymark {
 /// costs allocations and an intern; for hot paths prepare the query.
 ///
 /// Not thread-safe. Used after the database it came from is no more, it ends the process with a
-/// message.
+/// message. One that was moved from has no text: to fetch it throws.
 class Query {
  public:
   Query(Route route, std::string sql, Parameters parameters)
@@ -230,6 +230,7 @@ class Query {
 
 template <class T, class Mapper, class Miss>
 ReadResult Query::serve(const Mapper& mapper, Miss&& miss) const {
+  detail::require_text(sql_);
   Source& source = route_.source(sql_);
   Loader& loader = route_.loader();
   const KeyPrefixRef prefix = prefix_as<T, Mapper>(source);

@@ -76,6 +76,9 @@ struct StoredAs<T, ByOrdinal<Mapper>> : StoredAs<T, Mapper> {};
 template <class T>
 using HandleOf = std::conditional_t<std::is_same_v<T, ResultSet>, Result, Rows<T>>;
 
+/// Throws ConfigError for the text of a query that has none.
+void require_text(std::string_view sql);
+
 /// `declared` and the ids of `implied`, each once.
 [[nodiscard]] std::vector<TargetId> with_ids_of(std::span<const Target> implied,
                                                 std::span<const TargetId> declared);

@@ -25,16 +25,23 @@ struct InPlace {
   }
 };
 
+/// No columns, no rows: what a Result has that was moved from.
+[[nodiscard, gnu::cold]] const ResultSet& no_rows();
+[[noreturn]] void fail_moved_from();
+
 }  // namespace detail
 
 /// The rows of a query: a cheap shared handle, valid as long as it lives, whatever the cache does
 /// meanwhile. Immutable and thread-safe. Rows and fields point into it. What is taken from a
-/// temporary holds the rows itself, or does not compile; a range-for over a temporary keeps it.
+/// temporary holds the rows itself, or does not compile; a range-for over a temporary keeps it. One that was moved
+/// from has neither columns nor rows.
 class Result {
  public:
   explicit Result(ReadResult read) noexcept : read_(std::move(read)) {}
 
-  [[nodiscard]] const ResultSet& set() const& noexcept { return read_.entry.value<ResultSet>(); }
+  [[nodiscard]] const ResultSet& set() const& noexcept {
+    return read_.entry ? read_.entry.value<ResultSet>() : detail::no_rows();
+  }
   /// Shares the rows, so that they outlive a temporary handle.
   [[nodiscard]] ResultSet set() && noexcept { return set(); }
   [[nodiscard]] std::size_t size() const noexcept { return set().size(); }
@@ -57,7 +64,8 @@ class Result {
 };
 
 /// The rows of a query as immutable objects: a cheap shared handle. What memory keeps are the
-/// objects themselves, so a hit decodes nothing. Thread-safe if const access to `T` is.
+/// objects themselves, so a hit decodes nothing. Thread-safe if const access to `T` is. One that was moved from has
+/// no rows.
 template <class T>
 class Rows {
  public:
@@ -102,24 +110,31 @@ class Rows {
 
  private:
   [[nodiscard]] std::string_view query_text() const noexcept {
-    return read_.entry->key().prefix->text();
+    return read_.entry ? read_.entry->key().prefix->text() : "a query whose rows were moved away";
   }
-  [[nodiscard]] std::span<const T> all() const noexcept { return read_.entry.values<T>(); }
+  [[nodiscard]] std::span<const T> all() const noexcept {
+    return read_.entry ? read_.entry.values<T>() : std::span<const T>();
+  }
 
   friend struct detail::InPlace;
   ReadResult read_;
 };
 
-/// One value of `get_or_load`: a cheap shared handle to an immutable object.
+/// One value of `get_or_load`: a cheap shared handle to an immutable object. One that was moved from throws TypeError
+/// when it is asked for the value.
 template <class T>
 class Cached {
  public:
   explicit Cached(ReadResult read) noexcept : read_(std::move(read)) {}
 
-  [[nodiscard]] const T& operator*() const& noexcept { return read_.entry.value<T>(); }
+  [[nodiscard]] const T& operator*() const& {
+    if (!read_.entry) [[unlikely]]
+      detail::fail_moved_from();
+    return read_.entry.value<T>();
+  }
   /// Of a temporary: a copy.
   [[nodiscard]] T operator*() && { return **this; }
-  [[nodiscard]] const T* operator->() const& noexcept { return &read_.entry.value<T>(); }
+  [[nodiscard]] const T* operator->() const& { return &**this; }
   const T* operator->() && = delete;
   [[nodiscard]] const Outcome& outcome() const& noexcept { return read_.outcome; }
   [[nodiscard]] Outcome outcome() && noexcept { return read_.outcome; }

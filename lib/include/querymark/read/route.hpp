@@ -19,6 +19,10 @@ class Route {
       : Route(source, std::shared_ptr<Loader>(std::shared_ptr<Loader>(), &loader)) {}
   Route(Source& source, std::shared_ptr<Loader> loader) noexcept
       : source_(&source), life_(source.life()), loader_(std::move(loader)) {}
+  // A move is a copy: what it is moved out of has a loader still.
+  Route(const Route&) = default;
+  Route& operator=(const Route&) = default;
+  ~Route() = default;
 
   /// `query` is a text to know it by. A source that is no more ends the process with a message:
   /// going on would read what others have in its place.

@@ -7,6 +7,7 @@
 
 #include "querymark/read/loader.hpp"
 #include "querymark/read/route.hpp"
+#include "querymark/support/life.hpp"
 #include "querymark/write/read_transaction.hpp"
 
 // For nobody outside: how queries are read inside a transaction.
@@ -18,14 +19,17 @@ namespace querymark::detail {
 /// committed before that statement, and it has changed nothing.
 class TransactionLoader final : public Loader {
  public:
-  /// The source, which tells whether it knows the log, and the transaction must outlive it.
-  TransactionLoader(const Source& source, ReadTransaction& transaction) noexcept
-      : source_(source), transaction_(transaction) {}
+  /// The source, which tells whether it knows the log, must outlive it.
+  TransactionLoader(const Source& source, ReadTransaction& transaction)
+      : source_(source),
+        transaction_(transaction),
+        life_(life_of(transaction)),
+        session_(transaction.origin_.session) {}
 
   [[nodiscard]] LoadedRows load(std::string_view sql,
                                 std::span<const ParameterView> parameters) override;
   [[nodiscard]] const std::string* session() const noexcept override {
-    return transaction_.origin_.session.empty() ? nullptr : &transaction_.origin_.session;
+    return session_.empty() ? nullptr : &session_;
   }
   [[nodiscard]] bool isolated() const override { return true; }
   [[nodiscard]] bool borrowed() const noexcept override { return true; }
@@ -37,9 +41,18 @@ class TransactionLoader final : public Loader {
   [[nodiscard]] static Route into(ReadTransaction& transaction, const Route& of,
                                   std::string_view sql);
 
+  /// By which whoever keeps it tells whether it has ended since.
+  [[nodiscard]] static Life::Watch life_of(ReadTransaction& transaction);
+  /// Throws ConfigError when it has.
+  static void require_standing(const Life::Watch& life);
+
  private:
+  void require_usable() const;
+
   const Source& source_;
   ReadTransaction& transaction_;
+  Life::Watch life_;  // of the transaction
+  const std::string session_;
 };
 
 }  // namespace querymark::detail

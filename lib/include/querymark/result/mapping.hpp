@@ -154,8 +154,12 @@ inline char type_anchor = 0;
 /// named static functions in two files share it, but not the address.
 template <class T>
 [[nodiscard]] std::string type_tag() {
-  return typeid(T).name() +
-         ('@' + std::to_string(reinterpret_cast<std::uintptr_t>(&type_anchor<T>)));
+#if defined(__cpp_rtti)
+  const char* const name = typeid(T).name();
+#else
+  const char* const name = __PRETTY_FUNCTION__;  // of this very T
+#endif
+  return name + ('@' + std::to_string(reinterpret_cast<std::uintptr_t>(&type_anchor<T>)));
 }
 
 /// Name of what an entry stores: part of the key inside this process.

@@ -1,5 +1,6 @@
 #pragma once  // For users.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -7,6 +8,7 @@
 
 #include "querymark/key/parameters.hpp"
 #include "querymark/result/result_set.hpp"
+#include "querymark/support/life.hpp"
 #include "querymark/support/sql_text.hpp"
 
 namespace querymark {
@@ -50,6 +52,7 @@ class ReadTransaction {
   void begins(TransactionOrigin origin) {
     origin_ = std::move(origin);
     changed_ = false;
+    life_.reset();
   }
   /// It may have changed something, or says that it will: from now on it reads for itself.
   void note_change() noexcept { changed_ = true; }
@@ -76,6 +79,7 @@ class ReadTransaction {
 
   TransactionOrigin origin_;
   bool changed_ = false;
+  std::optional<Life> life_{};  // once a query is read in it, which may be kept for longer
 };
 
 }  // namespace querymark

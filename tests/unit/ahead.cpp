@@ -205,6 +205,11 @@ TEST_CASE("warm-up: a call that nobody can look for is counted, and the others a
   CHECK(warm.failed == 1);
   CHECK(warm.error == "two has no tag");
   CHECK(warm.found + warm.missing == 2);
+  const auto odd = f.prepare(kSql).tag([](int n) {
+    if (n == 2) throw n;
+    return tag("a");
+  });
+  CHECK(odd.warm_up(std::vector<int>{1, 2, 3}).failed == 1);
 }
 
 TEST_CASE("warm-up: without a tier, or told to tell after no calls, it says so", "[ahead]") {

@@ -198,6 +198,22 @@ TEST_CASE("audit: a load that fails proves nothing", "[audit]") {
   CHECK(query().outcome().is_hit());
 }
 
+TEST_CASE("audit: a tagger that throws behind the caller's back costs the audit alone", "[audit]") {
+  Audited it;
+  static bool throws;
+  throws = false;
+  const auto query = it.prepare(kSql).tag([] {
+    if (throws) throw 42;  // which need be no std::exception
+    return tag("product");
+  });
+  static_cast<void>(query());
+  throws = true;  // a hit does not ask it
+  CHECK(query().outcome().is_hit());
+  it.settle();
+  CHECK(it.stats().refreshes_refused == 1);
+  CHECK(it.stats().audits_agreed == 0);
+}
+
 TEST_CASE("audit: objects are compared field by field, and those that can't be are counted",
           "[audit]") {
   Audited it;

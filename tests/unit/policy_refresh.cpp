@@ -225,6 +225,30 @@ TEST_CASE("refresh: what fails in the background leaves the old value, and block
   CHECK(query().outcome().status == ReadStatus::hit);
 }
 
+TEST_CASE("refresh: a tagger that throws behind the caller's back costs the refresh alone",
+          "[refresh]") {
+  Refreshing f;
+  static bool throws;
+  throws = false;
+  const auto query = f.prepare("select n")
+                         .tag([] {
+                           if (throws) throw 42;  // which need be no std::exception
+                           return tag("a");
+                         })
+                         .ttl(10s)
+                         .policy(kAhead);
+  (void)query();
+  f.clock.advance(9s);
+  throws = true;  // a hit does not ask it
+  CHECK(query().outcome().is_hit());
+  CHECK(f.cache.stats().refreshes_refused == 1);
+  throws = false;
+  f.loader.value = 2;
+  CHECK(f.value(query()) == 1);
+  f.settle();
+  CHECK(f.value(query()) == 2);
+}
+
 TEST_CASE(
     "refresh: a policy that loads in the background needs an executor, or a word that it shall not",
     "[refresh]") {

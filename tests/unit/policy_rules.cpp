@@ -14,6 +14,21 @@ bool is_even(std::string_view /*sql*/, std::span<const ParameterView> values) {
   return values[0].as_int64() % 2 == 0;
 }
 
+// Asks the reader before it hands a value out, as tiers do that choose between several.
+class AskingTier final : public FakeTier {
+ public:
+  [[nodiscard]] std::optional<TierFailure> read(std::string_view /*namespace_name*/,
+                                                std::span<TierRead> wanted) noexcept override {
+    for (TierRead& one : wanted) {
+      one.value = value;
+      if (!one.judge->takes(*one.value)) ++refused;
+    }
+    return std::nullopt;
+  }
+  SharedValue value;
+  int refused = 0;
+};
+
 }  // namespace
 
 TEST_CASE("policy: rules are combined by and, or, not", "[policy]") {
@@ -91,6 +106,35 @@ TEST_CASE("policy: a rule that throws fails the read, and leaves nobody waiting"
   }
   CHECK(f.source.flights().size() == 0);
   CHECK(f.loader.loads == 2);
+}
+
+TEST_CASE("policy: what rules and taggers throw over a shared value has it refused", "[policy]") {
+  ReadFixture f;
+  const auto tier = std::make_shared<AskingTier>();
+  tier->value = SharedValue{.stamp = {kEpoch, {11}, {}},
+                            .stored = f.clock.wall_now(),
+                            .expires = f.clock.wall_now() + std::chrono::hours(1),
+                            .targets = {tag("a")},
+                            .rows = number(10)};
+  f.source.attach(tier);
+  static bool throws;
+  throws = true;
+  const auto by_rule =
+      f.prepare("select n").tag(tag("a")).policy({.keep_if = [](const ResultSet&) -> bool {
+        if (throws) throw 42;  // which need be no std::exception
+        return true;
+      }});
+  const auto by_row = f.prepare("select n").tag(tag("a")).tag_rows([](const Row&) {
+    if (throws) throw 42;
+    return tag("b");
+  });
+  CHECK_THROWS_AS(by_rule(), int);  // of the load, which asks again
+  CHECK_THROWS_AS(by_row(), int);
+  CHECK(tier->refused == 2);
+  CHECK(f.source.flights().size() == 0);
+  throws = false;
+  CHECK(by_rule().outcome().origin == Origin::shared_tier);
+  CHECK(by_row().outcome().is_hit());
 }
 
 TEST_CASE("policy: rows that are not kept serve those who wait for them", "[policy]") {

@@ -111,7 +111,8 @@ void audit_later(Source& source, const ReadRequest& request) noexcept {
     const auto always = [](const std::string& /*name*/) { return true; };
     const Offloaded became = submit_own(source, request, "audit", always, audit);
     if (became == Offloaded::accepted || became == Offloaded::duplicate) return;
-  } catch (const std::exception&) {  // no memory, or a tagger of the caller's: counted as well
+  } catch (
+      ...) {  // no memory, or a tagger of the caller's, which may throw anything: counted as well
   }
   request.call.view.prefix->record().counters.refreshes_refused.fetch_add(1);
 }

@@ -101,7 +101,7 @@ std::optional<std::chrono::nanoseconds> ReadMachine::lifetime(const ResultSet& r
   if (!policy().decides_about_rows()) return ttl_;
   try {
     return detail::lifetime_of(policy(), rows, ttl_);
-  } catch (const std::exception&) {
+  } catch (...) {  // whatever the policy's rules throw
     return std::nullopt;
   }
 }
@@ -112,7 +112,7 @@ bool ReadMachine::add_implied(const ResultSet& rows, Distinct<TargetId>& targets
     for (const Target& target : detail::targets_of(request_.options.row_tags, rows))
       targets.add(target.id());
     return true;
-  } catch (const std::exception&) {
+  } catch (...) {  // whatever the taggers throw
     return false;
   }
 }
@@ -142,8 +142,8 @@ ReadMachine::Action ReadMachine::polled(std::optional<SharedValue> value, bool p
     entry = request_.materialize(
         value->rows, init(began_ - found.age, detail::after(began_, found.left), found.generation));
     kept = cache_.memory.insert(entry);
-  } catch (const std::exception&) {
-    // Stored by a program with another idea of the columns, or garbage: as good as stale.
+  } catch (...) {
+    // Stored by a program with another idea of the columns, or garbage: as good as stale. A mapper may throw anything.
     target_ids_ = std::move(own);
     return refuse_shared(value->stamp);
   }

@@ -71,7 +71,8 @@ bool load_apart(Source& source, const ReadRequest& request, CallerId caller,
                 std::optional<FlightLeader>& leader) noexcept {
   try {
     if (submit_load(source, request, caller, leader) == Offloaded::accepted) return true;
-  } catch (const std::exception&) {  // no memory: then the caller loads
+  } catch (
+      ...) {  // no memory, or a tagger of the caller's, which may throw anything: the caller loads
   }
   request.call.view.prefix->record().counters.refreshes_refused.fetch_add(1);
   return false;
@@ -119,7 +120,7 @@ void refresh_later(Source& source, const ReadRequest& request) noexcept {
   try {
     became = submit_refresh(source, request.call.view, [&] { return detached(request); });
   } catch (
-      const std::exception&) {  // no memory, or a tagger of the caller's: it is only not sooner
+      ...) {  // no memory, or a tagger of the caller's, which may throw anything: it is only not sooner
   }
   count_refreshes(request.call.view.prefix->record().counters, became, 1);
 }

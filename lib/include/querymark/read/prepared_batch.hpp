@@ -160,7 +160,7 @@ template <class Declared, class Detach, class Keys>
           else
             ++so_far.already;
         });
-      } catch (const std::exception&) {  // of a tagger, say
+      } catch (...) {  // of a tagger, say, which may throw anything
         count_failed(so_far, std::current_exception());
       }
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "printable.hpp"
+#include "querymark/support/counted.hpp"
 #include "table.hpp"
 #include "times.hpp"
 
@@ -143,7 +144,7 @@ std::string as_text(const StatusReport& report) {
   std::string out = fmt::format("schema {}, epoch {}, floor {}\n", report.database.schema,
                                 report.database.epoch.hex(), printable(report.database.floor));
   out += fmt::format(
-      "log: about {} rows{}{}\n", report.log.rows,
+      "log: about {}{}{}\n", counted(report.log.rows, "row"),
       report.log.leftover != 0 ? fmt::format(", {} more to be removed", report.log.leftover) : "",
       report.log.bytes ? ", " + bytes_text(*report.log.bytes) : "");
   if (report.database.oldest)

@@ -68,13 +68,15 @@ TEST_CASE("postgres: bad SQL and bad parameters get a clear error", "[postgres]"
   CHECK_THAT(said(""), Contains("holds no statement"));
   CHECK_THAT(said("select 1; delete from product"), Contains("more than one statement"));
   CHECK_THAT(said("select $1::int"),
-             Contains("the SQL has 1 parameters, 0 were given: select $1::int"));
-  CHECK_THAT(said("select 1", 5), Contains("the SQL has 0 parameters, 1 were given: select 1"));
+             Contains("the SQL has 1 parameter, 0 were given: select $1::int"));
+  CHECK_THAT(said("select name from product where id = ?", 5), Contains("$1") && Contains("?"));
+  CHECK_THAT(said("select '?', from product where id = $1", 5), !Contains("others have"));
+  CHECK_THAT(said("select 1", 5), Contains("the SQL has 0 parameters, 1 was given: select 1"));
   CHECK_THAT(
       message_of([&] {
         db.write([](auto& tx) { tx.execute("update product set price = $1 where id = $2", 1); });
       }),
-      Contains("the SQL has 2 parameters, 1 were given: update product"));
+      Contains("the SQL has 2 parameters, 1 was given: update product"));
   CHECK_THAT(said("delete from product"), Contains("must only read"));
   CHECK_THAT(said("with gone as (delete from product returning *) select * from gone"),
              Contains("write through write()"));

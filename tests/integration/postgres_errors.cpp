@@ -1,13 +1,19 @@
 // What the server says and what the connection is are two things: a SQLSTATE names the error, the
 // connection's own state alone tells whether it is lost.
 
+#include <unistd.h>
+
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdio>
+#include <memory>
 #include <thread>
 
 #include "connection.hpp"
 #include "support/errors.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
+#include "support/tcp_gate.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -98,6 +104,50 @@ TEST_CASE("postgres errors: a refused connection is told by SQLSTATE", "[errors]
   CHECK(second.native_code == "53300");
   CHECK(second.retryable);
   CHECK(refused("postgresql://tester@127.0.0.1:1/shop").native_code == "08006");
+}
+
+// Of a wrong password each attempt counts, where accounts are locked after some.
+TEST_CASE("postgres errors: a refused connection is asked for once, and its text is the server's",
+          "[errors]") {
+  const PgShop shop;
+  TcpGate gate(shop.server().port());
+  std::atomic<int> begun{0};
+  gate.set_rule([&](bool to_server, const std::string& chunk) {
+    begun += to_server && chunk.find("user") != std::string::npos && chunk.front() == '\0' ? 1 : 0;
+    return TcpGate::Verdict::pass;
+  });
+  std::string said;
+  try {
+    const postgres::Log log(gate.url("no_such_database"), "shop");
+  } catch (const Error& failure) {
+    said = failure.what();
+    CHECK(failure.native_code() == "3D000");
+  }
+  CHECK(begun == 1);
+  CHECK_THAT(said,
+             Contains("FATAL:  database \"no_such_database\" does not exist (SQLSTATE 3D000)"));
+  CHECK_THAT(said, !Contains("LOCATION") && !Contains(".c:"));
+}
+
+TEST_CASE("postgres errors: a server that says nothing is given up in time", "[errors]") {
+  const PgShop shop;
+  TcpGate gate(shop.server().port());
+  gate.set_rule([](bool, const std::string&) { return TcpGate::Verdict::drop; });
+  CHECK_THROWS_WITH(Connection(gate.url(shop.name()) + "?connect_timeout=1", {}),
+                    Contains("timeout expired") && Contains("08006"));
+}
+
+TEST_CASE("postgres errors: what a server notes while it is connected to is written nowhere",
+          "[errors]") {
+  const PgShop shop;
+  shop.execute("update pg_database set datcollversion = '0' where datname = current_database()");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> written(std::tmpfile(), &std::fclose);
+  const int standard_error = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(written.get()), STDERR_FILENO);
+  static_cast<void>(Connection(shop.url(), {}));
+  ::dup2(standard_error, STDERR_FILENO);
+  ::close(standard_error);
+  CHECK(::lseek(::fileno(written.get()), 0, SEEK_END) == 0);
 }
 
 TEST_CASE("postgres errors: a backend that is ended is lost, whatever it said", "[errors]") {

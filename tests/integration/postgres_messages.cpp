@@ -204,7 +204,7 @@ TEST_CASE("postgres messages: a server that speaks German is understood as well"
                });
              }),
              Contains("nothing is committed") && Contains("\"select 1 / 0\""));
-  CHECK_THAT(read(process, "select $1::int"), Contains("has 1 parameters, 0 were given"));
+  CHECK_THAT(read(process, "select $1::int"), Contains("has 1 parameter, 0 were given"));
   pqxx::connection own(shop.url());
   {
     pqxx::work work(own);

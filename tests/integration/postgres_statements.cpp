@@ -256,9 +256,9 @@ TEST_CASE("postgres statements: a wrong number of parameters names both numbers 
   CHECK(counted("select $1, '$3', $2, $$ $4 $$ -- $5", 2) == kFine);
   CHECK(counted("select 1", 0) == kFine);
   CHECK_THAT(counted("select $1 + $2", 1),
-             Contains("the SQL has 2 parameters, 1 were given: select $1 + $2"));
-  CHECK_THAT(counted("select 1", 1), Contains("the SQL has 0 parameters, 1 were given"));
-  CHECK_THAT(counted("select $99999999999999999999", 1), Contains("1 were given"));
+             Contains("the SQL has 2 parameters, 1 was given: select $1 + $2"));
+  CHECK_THAT(counted("select 1", 1), Contains("the SQL has 0 parameters, 1 was given"));
+  CHECK_THAT(counted("select $99999999999999999999", 1), Contains("1 was given"));
 }
 
 TEST_CASE("postgres statements: no locale changes what a word is", "[postgres]") {

@@ -46,8 +46,8 @@ TEST_CASE("sqlite: bad SQL and bad parameters get a clear error", "[sqlite]") {
   CHECK_THAT(said("selec 1"), Contains("bad SQL"));
   CHECK_THAT(said(""), Contains("holds no statement"));
   CHECK_THAT(said("select 1; delete from product"), Contains("more than one statement"));
-  CHECK_THAT(said("select ?"), Contains("has 1 parameters, 0 were given"));
-  CHECK_THAT(said("select 1", 5), Contains("has 0 parameters, 1 were given"));
+  CHECK_THAT(said("select ?"), Contains("has 1 parameter, 0 were given"));
+  CHECK_THAT(said("select 1", 5), Contains("has 0 parameters, 1 was given"));
   CHECK_THAT(said("delete from product"), Contains("must only read"));
   CHECK_THAT(said("insert into product values (9, 'x', 1, null) returning id"),
              Contains("must only read"));

@@ -8,6 +8,7 @@
 #include "log_command.hpp"
 #include "printable.hpp"
 #include "querymark/log/pruner.hpp"
+#include "querymark/support/counted.hpp"
 #include "signals.hpp"
 #include "times.hpp"
 
@@ -33,7 +34,8 @@ void tell(const Options& options, const PruneRound& round) {
                      {"held_by_namespace",
                       holder ? nlohmann::json(holder->namespace_name) : nlohmann::json()}});
   if (round.busy) say("another pruner is at it\n");
-  say(fmt::format("removed {} rows{}\n", round.removed, round.more ? "; more may go" : ""));
+  say(fmt::format("removed {}{}\n", counted(round.removed, "row"),
+                  round.more ? "; more may go" : ""));
   if (holder)
     say(fmt::format("older rows are kept for {} of the namespace {}\n", printable(holder->name),
                     printable(holder->namespace_name)));

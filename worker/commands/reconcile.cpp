@@ -20,6 +20,7 @@
 #include "printable.hpp"
 #include "querymark/database/reconcile.hpp"
 #include "querymark/read/cache.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/sql_text.hpp"
 #include "whole_text.hpp"
@@ -150,9 +151,9 @@ ExitCode run(const Options& options) {
     return counts.at(static_cast<std::size_t>(outcome));
   };
   if (!options.log.json)
-    say(fmt::format("{} calls: {} agree, {} absent, {} excused by a write, {} wrong, {} failed\n",
-                    calls.size(), count(Reconciled::agrees), count(Reconciled::absent),
-                    count(Reconciled::excused), count(Reconciled::wrong),
+    say(fmt::format("{}: {} agree, {} absent, {} excused by a write, {} wrong, {} failed\n",
+                    counted(calls.size(), "call"), count(Reconciled::agrees),
+                    count(Reconciled::absent), count(Reconciled::excused), count(Reconciled::wrong),
                     count(Reconciled::failed)));
   if (count(Reconciled::wrong) > 0) return kDegraded;
   return count(Reconciled::failed) > 0 ? kFailure : kSuccess;

@@ -14,6 +14,7 @@
 #include "fleet.hpp"
 #include "log_lines.hpp"
 #include "metrics_server.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 #include "secrets.hpp"
 #include "service_manager.hpp"
@@ -131,8 +132,8 @@ ExitCode run(const Options& options) {
   while (!signals.stopped_within(pause)) {
     // A drain that hangs is for the service manager to end.
     if (manager.watchdog() && fleet.silent_for() < patience) manager.alive();
-    manager.status(
-        fmt::format("{} drains, {} invalidations applied", fleet.size(), fleet.applied()));
+    manager.status(fmt::format("{}, {} applied", counted(fleet.size(), "drain"),
+                               counted(fleet.applied(), "invalidation")));
     if (!signals.take_reload()) continue;
     manager.reloading();
     reload(options, config, lines, fleet);

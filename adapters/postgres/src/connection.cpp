@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <charconv>
 
+#include "connecting.hpp"
 #include "connection_talk.hpp"
 #include "errors.hpp"
 #include "lasting_text.hpp"
 #include "postgres_sql.hpp"
 #include "querymark/postgres/types.hpp"
 #include "querymark/support/sql_text.hpp"
-#include "refusal.hpp"
 #include "session.hpp"
 #include "statement_text.hpp"
 #include "values.hpp"
@@ -26,18 +26,13 @@ namespace querymark::postgres {
 
 Connection::Connection(const std::string& url, const Settings& settings)
     : url_(parse_url(url, settings.connect_timeout)), settings_(settings) {
-  const auto began = std::chrono::steady_clock::now();
-  native_.reset(PQconnectdb(url_.keywords.c_str()));
-  if (!native_) throw std::bad_alloc();
-  if (PQstatus(native_.get()) != CONNECTION_OK) {
-    // Who was left waiting by a dead host is not made to wait again.
-    const bool answered = std::chrono::steady_clock::now() - began < std::chrono::seconds(1);
-    std::string state = answered ? state_of_refusal(url_.keywords) : std::string();
-    if (state.empty()) state = "08006";
+  Connected made = connect(url_.keywords);
+  native_ = std::move(made.connection);
+  if (PQstatus(native_.get()) != CONNECTION_OK)
     raise("connect to " + url_.label,
-          {.message = url_.scrub(PQerrorMessage(native_.get())), .state = state}, false);
-  }
-  PQsetNoticeReceiver(native_.get(), [](void*, const PGresult*) {}, nullptr);
+          {.message = url_.scrub(std::move(made.refusal)),
+           .state = made.state.empty() ? "08006" : std::move(made.state)},
+          false);
   pipeline_ = Pipeline(native_.get());
   pid_ = PQbackendPID(native_.get());
   cancel_ = {PQgetCancel(native_.get()), FreeCancel{}};
@@ -110,6 +105,8 @@ void Connection::fail(const Call& call, const PGresult* result) {
                                                              : PQerrorMessage(native_.get())};
   if (complaint.state == "08P01" && !call.sql.empty())
     require_parameters(call.sql, backslash(), call.given);
+  if (complaint.state == "42601" && call.given > 0 && has_question_marks(call.sql, backslash()))
+    complaint.message += "; parameters are $1, $2 and so on, where others have ?";
   if (complaint.state.empty() && !open()) complaint.state = "08006";
   complaint.message = url_.scrub(complaint.message);
   const std::string_view own = call.own != nullptr ? call.own : "";

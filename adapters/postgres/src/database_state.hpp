@@ -18,6 +18,7 @@
 #include "querymark/postgres/doorbell.hpp"
 #include "querymark/postgres/log.hpp"
 #include "querymark/support/connection_pool.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/mutex.hpp"
 #include "session.hpp"
 #include "standby.hpp"
@@ -63,8 +64,10 @@ struct Database::State final : Backend, Analyser {
         label(parse_url(url, {}).label),
         pool({.limit = options.connections,
               .patience = options.patience,
-              .exhausted = "all " + std::to_string(options.connections) + " connections to " +
-                           label + " stayed busy: raise `connections`, or look for slow queries"},
+              .exhausted =
+                  (options.connections == 1 ? std::string("the only connection")
+                                            : "all " + counted(options.connections, "connection")) +
+                  " to " + label + " stayed busy: raise `connections`, or look for slow queries"},
              [this] { return open_session(); }),
         log(log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "effects.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/sql_text.hpp"
 
@@ -303,9 +304,19 @@ void require_parameters(std::string_view sql, Backslash backslash, std::size_t g
   while (const auto token = tokens.next())
     if (token->kind == SqlToken::Kind::parameter) asked = std::max(asked, number_of(sql, *token));
   if (asked != given)
-    throw ConfigError("the SQL has " + std::to_string(asked) + " parameters, " +
-                          std::to_string(given) + " were given: " + shown_sql(sql),
+    throw ConfigError("the SQL has " + counted(asked, "parameter") + ", " + std::to_string(given) +
+                          (given == 1 ? " was given: " : " were given: ") + shown_sql(sql),
                       {.native_code = "08P01"});
+}
+
+bool has_question_marks(std::string_view sql, Backslash backslash) {
+  bool marks = false;
+  SqlTokens tokens(sql, backslash);
+  while (const auto token = tokens.next()) {
+    if (token->kind == SqlToken::Kind::parameter) return false;
+    marks = marks || token->is('?');
+  }
+  return marks;
 }
 
 std::string with_literals(std::string_view sql, std::span<const ParameterView> values,

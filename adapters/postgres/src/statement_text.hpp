@@ -35,6 +35,9 @@ void require_inside_transaction(std::string_view sql, Backslash backslash);
 /// where `$n` is the routine's.
 void require_parameters(std::string_view sql, Backslash backslash, std::size_t given);
 
+/// Whether it names no parameter as PostgreSQL does, and some perhaps as others do: `?`.
+[[nodiscard]] bool has_question_marks(std::string_view sql, Backslash backslash);
+
 /// The text of `sql` with each `$n` outside quotes and comments replaced by `quote(values[n - 1])`:
 /// for the one statement that travels together with COMMIT. `quote` returns a complete literal.
 /// Requires that each `$n` has a value; throws ConfigError otherwise.

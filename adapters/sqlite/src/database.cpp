@@ -5,6 +5,7 @@
 #include "database_state.hpp"
 #include "querymark/database/check_options.hpp"
 #include "querymark/sqlite/url.hpp"
+#include "querymark/support/counted.hpp"
 #include "schema.hpp"
 
 namespace querymark::sqlite {
@@ -26,8 +27,10 @@ Database::State::State(const std::string& where, Cache& cache, Options opts)
       path(path_of(where)),
       pool({.limit = options.readers,
             .patience = options.busy_timeout,
-            .exhausted = "all " + std::to_string(options.readers) + " read connections to " + path +
-                         " stayed busy: raise readers, or look for slow queries"},
+            .exhausted =
+                (options.readers == 1 ? std::string("the only read connection")
+                                      : "all " + counted(options.readers, "read connection")) +
+                " to " + path + " stayed busy: raise readers, or look for slow queries"},
            [this] { return open_reader(); }),
       writer([this] { return open_writer(); }),
       log(path, options.namespace_name,

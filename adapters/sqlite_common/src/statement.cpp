@@ -11,6 +11,7 @@
 #include "json_list.hpp"
 #include "querymark/key/time_values.hpp"
 #include "querymark/support/ascii.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/sql_text.hpp"
 #include "sqlite_common_sql.hpp"
 
@@ -212,9 +213,10 @@ sqlite3* Run::database() const noexcept { return sqlite3_db_handle(statement_); 
 void Run::bind(std::span<const ParameterView> parameters) {
   const auto expected = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_));
   if (parameters.size() != expected)
-    throw ConfigError("the SQL has " + std::to_string(expected) + " parameters, " +
+    throw ConfigError("the SQL has " + counted(expected, "parameter") + ", " +
                       std::to_string(parameters.size()) +
-                      " were given: " + shown_sql(sql_of(statement_)));
+                      (parameters.size() == 1 ? " was given: " : " were given: ") +
+                      shown_sql(sql_of(statement_)));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const int code = bind_one(statement_, static_cast<int>(i) + 1, parameters[i]);
     if (code == SQLITE_OK) continue;

@@ -1,4 +1,5 @@
 #include "querymark/result/mapping.hpp"
+#include "querymark/support/counted.hpp"
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
@@ -6,7 +7,7 @@
 namespace querymark::detail {
 
 void fail_column_count(std::size_t columns, std::size_t fields) {
-  throw TypeError("the result has " + std::to_string(columns) + " columns, the mapped type takes " +
+  throw TypeError("the result has " + counted(columns, "column") + ", the mapped type takes " +
                   std::to_string(fields));
 }
 

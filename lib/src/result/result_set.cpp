@@ -1,4 +1,5 @@
 #include "querymark/result/result_set.hpp"
+#include "querymark/support/counted.hpp"
 
 #include <array>
 #include <bit>
@@ -171,7 +172,7 @@ std::size_t Row::size() const noexcept { return set_->columns(); }
 Field Row::operator[](std::size_t column) const {
   if (column >= set_->columns())
     throw TypeError("column " + std::to_string(column) + " of a result with " +
-                    std::to_string(set_->columns()) + " columns");
+                    counted(set_->columns(), "column"));
   return {*set_, index_, column};
 }
 

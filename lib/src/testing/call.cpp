@@ -1,4 +1,5 @@
 #include "querymark/testing/call.hpp"
+#include "querymark/support/counted.hpp"
 
 #include "querymark/support/error.hpp"
 
@@ -24,8 +25,8 @@ Table::Table(std::initializer_list<std::string_view> columns)
 
 void Table::add(std::span<const ParameterView> cells) {
   if (cells.size() != columns_.size())
-    throw ConfigError("a table of " + std::to_string(columns_.size()) +
-                      " columns can't take a row of " + std::to_string(cells.size()) + " cells");
+    throw ConfigError("a table of " + counted(columns_.size(), "column") + " can't take a row of " +
+                      counted(cells.size(), "cell"));
   for (const ParameterView cell : cells) cells_.push_back(OwnedParameter::copy_of(cell));
 }
 
@@ -42,9 +43,9 @@ Call::Call(std::string_view sql, std::span<const ParameterView> parameters,
 
 Field Call::operator[](std::size_t index) const {
   if (index >= size())
-    throw TypeError("the statement was called with " + std::to_string(size()) +
-                    " parameters, and its answer asks for number " + std::to_string(index + 1) +
-                    ": " + std::string(sql_));
+    throw TypeError("the statement was called with " + counted(size(), "parameter") +
+                    ", and its answer asks for number " + std::to_string(index + 1) + ": " +
+                    std::string(sql_));
   return parameters_.row(0)[index];
 }
 

@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <utility>
 
 namespace querymark::cli {
@@ -20,6 +23,22 @@ sigset_t awaited() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, signal);
   if (!is_ignored(SIGHUP)) sigaddset(&set, SIGHUP);
   return set;
+}
+
+// False: SIGUSR1 has not come in that time.
+bool is_done_within(std::chrono::milliseconds patience) {
+  sigset_t done;
+  sigemptyset(&done);
+  sigaddset(&done, SIGUSR1);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const auto left = std::max<std::chrono::nanoseconds>(
+        deadline - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec span{.tv_sec = whole.count(), .tv_nsec = (left - whole).count()};
+    if (::sigtimedwait(&done, nullptr, &span) == SIGUSR1) return true;
+    if (errno != EINTR) return false;
+  }
 }
 
 // As if nobody had waited for it.
@@ -46,6 +65,8 @@ StopOnSignal::StopOnSignal(OnHangup on_hangup) {
     }
     if (signal != SIGUSR1 && at_once_.load()) end_by(signal);
     stop_.request_stop();
+    const std::chrono::milliseconds patience = patience_.load();
+    if (signal != SIGUSR1 && patience != kForEver && !is_done_within(patience)) end_by(signal);
   });
 }
 

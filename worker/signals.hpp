@@ -29,6 +29,10 @@ class StopOnSignal {
 
   [[nodiscard]] std::stop_token token() const noexcept { return stop_.get_token(); }
 
+  /// From now on such a signal ends the program as it ends others, where it has not ended by itself that long after the
+  /// request: for what leaves nothing undone, and may be waiting for an answer that does not come.
+  void end_within(std::chrono::milliseconds patience) noexcept { patience_.store(patience); }
+
   /// Runs `work`. Meanwhile such a signal ends the program at once, as it ends other programs: for what
   /// can't be told to stop, and leaves nothing undone, such as a connection to a server that does not
   /// answer.
@@ -47,7 +51,9 @@ class StopOnSignal {
     std::atomic<bool>& set;
   };
 
+  static constexpr std::chrono::milliseconds kForEver{-1};
   std::atomic<bool> at_once_{false};
+  std::atomic<std::chrono::milliseconds> patience_{kForEver};
   std::mutex mutex_;
   std::condition_variable_any reload_asked_;
   bool reload_ = false;

@@ -66,6 +66,29 @@ TEST_CASE("cli: who waits for a server that does not answer can be ended at once
   }
 }
 
+TEST_CASE("cli: who looks at a log whose server hangs ends soon after it is told to", "[cli]") {
+  const PgShop shop;
+  PgProcess process(shop);
+  process.set_price(1, 4.0);
+  const std::vector<std::vector<std::string>> commands{
+      {"tail", "--namespace", "shop", "--retained"}, {"top", "--interval", "10ms"}};
+  for (std::vector<std::string> command : commands) {
+    CAPTURE(command);
+    TcpGate gate(shop.server().port());
+    command.insert(command.begin(), kProgram);
+    command.insert(command.end(), {"--json", "--db", gate.url(shop.name())});
+    Child child(command);
+    static_cast<void>(child.hear());
+    gate.set_rule([](bool to_server, const std::string&) {
+      return to_server ? TcpGate::Verdict::hold : TcpGate::Verdict::pass;
+    });
+    gate.await_held();
+    child.signal(SIGTERM);
+    CHECK(child.join() == -SIGTERM);
+    gate.release();
+  }
+}
+
 TEST_CASE("cli: migrate takes a PostgreSQL URL and never shows its password", "[cli]") {
   PostgresServer& server = PostgresServer::shared();
   pqxx::connection admin(server.url("postgres"));

@@ -87,6 +87,7 @@ class Tail {
 
 ExitCode run(const Options& options) {
   StopOnSignal signals;
+  signals.end_within(std::chrono::seconds(1));
   const LogEndpoint log = signals.ended_at_once([&] { return options.log.open(); });
   Tail tail(log, options);
   const std::stop_callback wake(signals.token(), [&log] { log.doorbell->interrupt(); });

@@ -45,6 +45,7 @@ ExitCode run(const Options& options) {
   const std::chrono::milliseconds interval = parse_span(options.interval, "--interval");
   if (interval.count() == 0) throw ConfigError("--interval can't be zero");
   StopOnSignal signals;
+  signals.end_within(std::chrono::seconds(1));
   const auto open = [&] { return signals.ended_at_once([&] { return options.view.open(); }); };
   std::optional<LogEndpoint> log(open());
   for (std::uint64_t round = 1;; ++round) {

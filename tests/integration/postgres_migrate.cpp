@@ -182,6 +182,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "track_find",
                               "track_functions",
                               "track_members",
+                              "track_name_in_ascii",
                               "track_report_definitions",
                               "track_silenced",
                               "type_names",

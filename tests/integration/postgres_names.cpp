@@ -103,6 +103,7 @@ const std::set<std::string> kOnOwnSessions{"adopt",
                                            "track_events",
                                            "track_functions",
                                            "track_members",
+                                           "track_name_in_ascii",
                                            "track_report_definitions",
                                            "track_silenced"};
 

@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "querymark/postgres/migrate.hpp"
 #include "querymark/postgres/track.hpp"
+#include "querymark/support/ascii.hpp"
 #include "support/pg_shop.hpp"
 
 using namespace querymark;
@@ -387,4 +389,37 @@ TEST_CASE("postgres track: what can't be tracked is refused, and by all it is to
   CHECK_THAT(of("public.price_list").note, Catch::Contains("not by its primary key"));
   CHECK(of("public.product").routes == Texts{"id"});
   CHECK_THAT(of("public.a").note, Catch::Contains("two parents"));
+}
+
+TEST_CASE("postgres track: a table whose names can't be told does not hide the others", "[track]") {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string encoding = GENERATE("SQL_ASCII", "WIN1252");
+  CAPTURE(encoding);
+  const std::string name = "tracked_in_" + ascii::to_lower(encoding);
+  pqxx::connection admin(server.url("postgres"));
+  pqxx::nontransaction(admin).exec("create database " + name +
+                                   " template template0 locale 'C' encoding '" + encoding + "'");
+  const std::string url = server.url(name);
+  postgres::migrate(url);
+  pqxx::connection plain(url + "?client_encoding=" + encoding);
+  pqxx::nontransaction(plain).exec(
+      "create table item (id bigint primary key); create table \"caf\x81\" (id bigint primary key);"
+      "create table named (id bigint primary key, \"caf\x81\" text)");
+  const auto untold = [&] {
+    std::vector<std::string> said;
+    for (const Finding& finding : postgres::check_tracking(url, {.all = true}))
+      if (finding.what.find("no equivalent") != std::string::npos) said.push_back(finding.what);
+    return said;
+  };
+  const TrackReport report = postgres::track(url, {.all = true});
+  REQUIRE(report.tables.size() == 3);
+  CHECK(report.tables[0].table == "public.caf?");
+  CHECK(report.tables[0].statements.empty());
+  CHECK(report.tables[1].routes == Texts{"id"});
+  CHECK(report.tables[2].table == "public.named");
+  CHECK(report.tables[2].statements.empty());
+  const std::vector<std::string> said = untold();
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].starts_with("public.caf? reports no writes"));
+  CHECK(postgres::untrack(url, {.all = true}).tables.size() == 1);
 }

@@ -15,6 +15,12 @@ select c.oid
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
  order by n.nspname, c.relname
 
+-- The name of a table ($1) for people, where it has letters that can't be told.
+-- name: track_name_in_ascii
+select regexp_replace(format('%s.%s', n.nspname, c.relname), '[^ -~]', '?', 'g') as name
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.oid = $1::oid
+
 -- A table ($1), its root and all members, the root first, with the triggers that they have. $2: as `track` names them.
 -- name: track_members
 with recursive up (oid) as (

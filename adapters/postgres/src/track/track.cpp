@@ -14,6 +14,7 @@
 #include "querymark/support/error.hpp"
 #include "querymark/support/shell_word.hpp"
 #include "tracked_table.hpp"
+#include "untranslatable.hpp"
 
 namespace querymark::postgres {
 namespace {
@@ -65,7 +66,7 @@ class Work {
         "set local lock_timeout = '10s'");
     std::vector<TableFound> found;
     const auto add = [&](std::uint32_t oid, bool by_name) {
-      TableFound table = find_table(connection_, oid);
+      TableFound table = look_at(oid);
       if (by_name) named.insert(table.root);
       if (std::ranges::find(found, table.root, &TableFound::root) == found.end())
         found.push_back(std::move(table));
@@ -99,6 +100,27 @@ class Work {
   void commit() { connection_.run("commit"); }
 
  private:
+  // One whose names can't be told does not hide the others.
+  [[nodiscard]] TableFound look_at(std::uint32_t oid) {
+    connection_.run("savepoint looked_at");
+    try {
+      TableFound table = find_table(connection_, oid);
+      connection_.run("release savepoint looked_at");
+      return table;
+    } catch (const Error& failure) {
+      if (!is_untranslatable(failure)) throw;
+    }
+    connection_.run("rollback to savepoint looked_at");
+    const ResultSet rows =
+        connection_.query(sql::track_name_in_ascii.text, {as_parameter(std::int64_t{oid})});
+    TableFound table;
+    table.root = oid;
+    table.name = rows.empty() ? std::string("a table that was dropped")
+                              : rows.row(0)["name"].as<std::string>();
+    table.members.push_back({.oid = oid, .quoted = table.name});
+    table.refusal = "its name, or that of a column or a member, has no equivalent in UTF-8";
+    return table;
+  }
   [[nodiscard]] std::uint32_t find(const std::string& name) {
     std::optional<std::int64_t> oid;
     try {

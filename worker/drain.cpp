@@ -155,7 +155,7 @@ std::string Drain::illness() const {
     return printable(of + "the log has not answered" + since + ": " + without_secrets(seen.error));
   }
   if (!seen.report) return {};  // it has yet to enter
-  for (const Finding& finding : findings_of(*seen.report, log_.tables))
+  for (const Finding& finding : findings_of(*seen.report))
     if (finding.severity == Finding::Severity::error) return printable(finding.what);
   return {};
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "querymark/support/clock.hpp"
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/shell_word.hpp"
 #include "status_report.hpp"
@@ -23,23 +24,6 @@ void add(Findings& findings, Finding::Severity severity, std::string what, std::
 
 std::string name_of(const ConsumerReport& consumer) {
   return fmt::format("the target {} of the namespace {}", consumer.name, consumer.namespace_name);
-}
-
-std::string literal(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out.append(c == '\'' ? 2 : 1, c);
-  return out + '\'';
-}
-
-// What the file tier was that lay at a path before only its worker could know, and who else drains it nobody: so this is
-// an operator's to decide. A worker that comes back begins with a flush.
-std::string statements_to_forget(const ConsumerReport& consumer, const std::string& tables) {
-  const std::string of = literal(consumer.namespace_name);
-  const std::string name = literal(consumer.name);
-  return fmt::format(
-      "delete from {0}delivery where namespace = {1} and consumer = {2}; "
-      "delete from {0}consumer where namespace = {1} and name = {2};",
-      tables, of, name);
 }
 
 void look_at_horizon(const StatusReport& report, std::chrono::milliseconds longest_open,
@@ -105,14 +89,13 @@ void look_at_reports(const LogEndpoint& log, const Expected& expected, Findings&
   look_at_horizon(report, expected.longest_open, findings);
   if (expected.largest_ttl) look_at_retention(report.log, *expected.largest_ttl, findings);
   for (const ConsumerReport& consumer : report.consumers)
-    for (Finding& finding : findings_of(consumer, log.tables))
-      findings.push_back(std::move(finding));
+    for (Finding& finding : findings_of(consumer)) findings.push_back(std::move(finding));
   look_at_followers(log, report, findings);
 }
 
 }  // namespace
 
-std::vector<Finding> findings_of(const ConsumerReport& consumer, const std::string& tables) {
+std::vector<Finding> findings_of(const ConsumerReport& consumer) {
   Findings findings;
   using enum Finding::Severity;
   const std::string name = name_of(consumer);
@@ -123,12 +106,14 @@ std::vector<Finding> findings_of(const ConsumerReport& consumer, const std::stri
                     consumer.down_reason),
         "mend the target; nothing is lost meanwhile, and the worker goes on by itself");
   else if (consumer.owner.empty() && late)
+    // What the file tier was that lay at a path before only its worker could know, and who else drains it nobody: so
+    // this is an operator's to decide. A worker that comes back begins with a flush.
     add(findings, error,
         fmt::format("no worker drains {}, which is {} behind", name, about(*consumer.behind.lag)),
         fmt::format(
             "run querymark worker --namespace {}; or, if the target is no more, let it hold "
             "the log no longer: {}",
-            shell_word(consumer.namespace_name), statements_to_forget(consumer, tables)));
+            shell_word(consumer.namespace_name), consumer.forgetting));
   else if (late)
     add(findings, warning, fmt::format("{} is {} behind", name, about(*consumer.behind.lag)),
         "look at the worker's log and at how long the target takes");
@@ -139,8 +124,9 @@ std::vector<Finding> findings_of(const ConsumerReport& consumer, const std::stri
         "look at why its workers end: the invalidations are tried one by one until then");
   if (consumer.dead.rows > 0)
     add(findings, warning,
-        fmt::format("{} has {}{} dead letters", name, consumer.dead.rows,
-                    consumer.dead.more ? "+" : ""),
+        fmt::format("{} has {}", name,
+                    consumer.dead.more ? fmt::format("{}+ dead letters", consumer.dead.rows)
+                                       : counted(consumer.dead.rows, "dead letter")),
         fmt::format("look at them by querymark dead list --namespace {}; then retry or discard "
                     "them",
                     consumer.namespace_name));

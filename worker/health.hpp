@@ -16,9 +16,8 @@ struct Expected {
   std::chrono::milliseconds longest_open{};                ///< Of a transaction.
 };
 
-/// What hurts of one target; `tables` as LogEndpoint has it.
-[[nodiscard]] std::vector<Finding> findings_of(const ConsumerReport& consumer,
-                                               const std::string& tables);
+/// What hurts of one target.
+[[nodiscard]] std::vector<Finding> findings_of(const ConsumerReport& consumer);
 /// What hurts: the database's own findings, and those that its reports lead to. Throws what the log
 /// throws.
 [[nodiscard]] std::vector<Finding> findings_of(const LogEndpoint& log, const Expected& expected);

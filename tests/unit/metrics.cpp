@@ -176,10 +176,10 @@ TEST_CASE("metrics: what is added twice under the same labels counts as one") {
   one.hits = 1;
   one.false_invalidation_estimate = 0.5;
   Metrics metrics;
-  metrics.add(one, {{"cache", "\xFF"}}).add(one, {{"cache", "\\xFF"}});
+  metrics.add(one, {{"cache", "\xFF"}}).add(one, {{"cache", "\\xff"}});
   const auto samples = test::samples_of(metrics.prometheus());
-  CHECK(samples.count(R"(querymark_cache_hits_total {"cache": "\\xFF"} 2.0)") == 1);
-  CHECK(samples.count(R"(querymark_cache_false_invalidation_estimate {"cache": "\\xFF"} 0.5)") ==
+  CHECK(samples.count(R"(querymark_cache_hits_total {"cache": "\\xff"} 2.0)") == 1);
+  CHECK(samples.count(R"(querymark_cache_false_invalidation_estimate {"cache": "\\xff"} 0.5)") ==
         1);
 }
 

@@ -40,8 +40,6 @@ struct LogEndpoint {
   std::unique_ptr<Subscribers> subscribers;
   std::unique_ptr<Pruning> pruning;
   std::unique_ptr<Doorbell> doorbell;
-  /// What its tables' names begin with in SQL, for what an operator is told to run.
-  std::string tables{};
   /// From any thread: whoever uses the log ends, and waits for no connection that would have to be opened. Empty: nobody
   /// does.
   std::function<void()> end_soon{};

@@ -33,7 +33,6 @@ class PostgresBackend final : public Backend {
                          .subscribers = log->subscribers(),
                          .pruning = log->pruning(),
                          .doorbell = std::make_unique<postgres::NotifyDoorbell>(*log),
-                         .tables = "querymark.",
                          .end_soon = [log = log.get()] { log->connect_no_more(); },
                          .namespaces = log->namespaces()};
     endpoint.reader = std::move(log);

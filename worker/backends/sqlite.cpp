@@ -36,7 +36,6 @@ class SqliteBackend final : public Backend {
                          .subscribers = log->subscribers(),
                          .pruning = log->pruning(),
                          .doorbell = std::make_unique<sqlite::FileDoorbell>(path),
-                         .tables = "querymark_",
                          .namespaces = log->namespaces(),
                          .not_for_followers = kNotForFollowers};
     endpoint.reader = std::move(log);

@@ -14,8 +14,6 @@ namespace {
 
 using Text = std::optional<std::string>;
 
-constexpr std::size_t kMostOfAnError = 500;  // the tables take no more
-
 Text kind_of(const std::optional<Target>& target) {
   return target ? Text(to_string(target->kind())) : std::nullopt;
 }
@@ -49,7 +47,7 @@ std::string_view to_text(Settled::As as) {
 std::vector<Text> told_in(Letters letters, std::vector<Text> errors) {
   if (letters == Letters::ascii)
     for (Text& error : errors)
-      if (error) error = spelt(*error, Letters::ascii, kMostOfAnError);
+      if (error) error = spelt(*error, Letters::ascii, kLongestError);
   return errors;
 }
 
@@ -160,7 +158,7 @@ bool DeliveryTable::forgive(const Claim& claim, const std::string& reason) {
   const MutexLock lock(log_->mutex());
   return storing_for_people([&](Letters letters) QUERYMARK_REQUIRES(log_->mutex()) {
     const std::string told =
-        letters == Letters::ascii ? spelt(reason, Letters::ascii, kMostOfAnError) : reason;
+        letters == Letters::ascii ? spelt(reason, Letters::ascii, kLongestError) : reason;
     return log_->execute(sql::deliveries_forgive,
                          {as_parameter(log_->namespace_name()), as_parameter(claim.consumer),
                           as_parameter(stored(claim.token)), as_parameter(told)}) == 1;

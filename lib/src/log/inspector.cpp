@@ -52,7 +52,8 @@ std::vector<ConsumerReport> consumer_reports(const ResultSet& set) {
                           .down_reason = text_or_empty(row["down_reason"]),
                           .waiting = count_of(row["waiting"], bound),
                           .dead = count_of(row["dead"], bound),
-                          .expired = count_of(row["expired"], bound)};
+                          .expired = count_of(row["expired"], bound),
+                          .forgetting = row["forgetting"].as<std::string>()};
     reports.push_back(std::move(report));
   }
   return reports;

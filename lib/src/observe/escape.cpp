@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <iterator>
-
-#include "querymark/support/bytes.hpp"
 
 namespace querymark::detail {
 namespace {
@@ -25,19 +22,6 @@ std::string for_prometheus(std::string_view text, bool quoted) {
 }
 
 }  // namespace
-
-std::string as_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t length = utf8_sequence(text);
-    if (length == 0)
-      fmt::format_to(std::back_inserter(out), "\\x{:02X}", static_cast<std::uint8_t>(text.front()));
-    else
-      out.append(text.substr(0, length));
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return out;
-}
 
 std::string json_string(std::string_view text) {
   std::string out("\"");

@@ -5,8 +5,6 @@
 
 namespace querymark::detail {
 
-/// `text` with bytes that are no UTF-8 as `\xNN`.
-[[nodiscard]] std::string as_utf8(std::string_view text);
 /// UTF-8 in double quotes, as JSON has it.
 [[nodiscard]] std::string json_string(std::string_view text);
 /// The same as Prometheus has a label's value.

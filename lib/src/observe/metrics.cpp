@@ -9,6 +9,7 @@
 
 #include "escape.hpp"
 #include "querymark/support/error.hpp"
+#include "querymark/support/spelt.hpp"
 
 namespace querymark {
 namespace {
@@ -142,9 +143,9 @@ void Metrics::take(Row& row, const Metric& metric, MetricValue value) {
 
 void Metrics::add_row(Row row) {
   require_labels(row.labels);
-  for (MetricLabel& label : row.labels) label.value = detail::as_utf8(label.value);
+  for (MetricLabel& label : row.labels) label.value = spelt(label.value, Letters::all);
   for (Number& one : row.values)
-    if (auto* text = std::get_if<std::string>(&one.value)) *text = detail::as_utf8(*text);
+    if (auto* text = std::get_if<std::string>(&one.value)) *text = spelt(*text, Letters::all);
   const auto same = [&](const Row& known) {
     return known.group == row.group && known.labels == row.labels &&
            std::ranges::equal(

@@ -9,7 +9,7 @@ select m.database_id, m.epoch, m.floor::text, (select max(s.version) from querym
  where m.id = 1
 
 -- $1 a namespace, or '' for all. What a consumer has yet to apply is looked for among the next 100,000 rows, whosever they
--- are; deliveries are counted to `bound`.
+-- are; deliveries are counted to `bound`. `forgetting`: what an operator runs.
 -- name: inspect_consumers
 select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.owner end as owner,
        c.epoch is not distinct from m.epoch as current, c.cursor::text, c.segment_attempts as attempts,
@@ -25,7 +25,9 @@ select c.namespace, c.name, case when c.lease_until > clock_timestamp() then c.o
                                limit 10001) x) as dead,
        (select count(*) from (select from querymark.delivery d
                                where d.namespace = c.namespace and d.consumer = c.name and d.state = 'expired'
-                               limit 10001) x) as expired
+                               limit 10001) x) as expired,
+       format('delete from querymark.delivery where namespace = %1$L and consumer = %2$L; '
+              'delete from querymark.consumer where namespace = %1$L and name = %2$L;', c.namespace, c.name) as forgetting
   from querymark.consumer c
   join querymark.meta m on m.id = 1
   left join lateral (

@@ -9,7 +9,7 @@ select m.database_id, m.epoch, cast(m.floor as text) as floor, (select max(versi
  where m.id = 1
 
 -- ?1 a namespace, or '' for all. What a consumer has yet to apply is looked for among the next 100,000 rows, whosever they
--- are; deliveries are counted to `bound`.
+-- are; deliveries are counted to `bound`. `forgetting`: what an operator runs.
 -- name: inspect_consumers
 with now (ms) as (select cast((julianday('now') - 2440587.5) * 86400000 as integer))
 select c.namespace, c.name, case when c.lease_until > now.ms then c.owner end as owner,
@@ -33,7 +33,10 @@ select c.namespace, c.name, case when c.lease_until > now.ms then c.owner end as
        (select count(*) from (select 1 from querymark_delivery d
                                where d.namespace = c.namespace and d.consumer = c.name and d.state = 'expired'
                                  and d.state not in ('pending', 'claimed')
-                               limit 10001)) as expired
+                               limit 10001)) as expired,
+       printf('delete from querymark_delivery where namespace = %Q and consumer = %Q; '
+              || 'delete from querymark_consumer where namespace = %Q and name = %Q;',
+              c.namespace, c.name, c.namespace, c.name) as forgetting
   from querymark_consumer c, querymark_meta m, now
  where m.id = 1 and (?1 = '' or c.namespace = ?1)
  order by c.namespace, c.name

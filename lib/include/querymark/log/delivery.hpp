@@ -1,6 +1,7 @@
 #pragma once  // For writers of ports.
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@
 #include "querymark/support/clock.hpp"
 
 namespace querymark {
+
+/// Most bytes of why a target has not taken something, as the tables of both databases check them.
+inline constexpr std::size_t kLongestError = 500;
 
 /// An invalidation that did not reach a shared target at once, and what became of it. Most intents
 /// never become one: a segment that is applied leaves nothing behind but the consumer's cursor.
@@ -29,7 +33,7 @@ struct DeliveryRecord {
   unsigned attempts = 0;
   WallTime available_at;   ///< By the database's clock: not claimed earlier.
   WallTime deadline;       ///< By the database's clock: after it, nothing that it hits is alive.
-  std::string last_error;  ///< Of the last attempt; at most 500 bytes.
+  std::string last_error;  ///< Of the last attempt; at most kLongestError.
 };
 
 /// What a delivery's row says. `processing`, `applied` and `failed` are types only (below): they

@@ -56,6 +56,8 @@ struct ConsumerReport {
   BoundedCount waiting;  ///< Deliveries to be tried again.
   BoundedCount dead;
   BoundedCount expired;
+  /// The statements by which an operator has the log forget it, quoted by the database.
+  std::string forgetting;
 };
 
 /// What the log says of a row beside its target.

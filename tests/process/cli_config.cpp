@@ -283,7 +283,7 @@ TEST_CASE("config: a service manager hears when the worker is ready, alive, and 
                 "worker", "--config", given.path});
   CHECK(manager.hear("READY=1") == "READY=1");
   CHECK(manager.hear("WATCHDOG=1") == "WATCHDOG=1");
-  CHECK_THAT(manager.hear("STATUS="), Contains("1 drains"));
+  CHECK_THAT(manager.hear("STATUS="), Contains("1 drain,"));
   worker.signal(SIGHUP);
   CHECK_THAT(manager.hear("RELOADING=1"), Contains("MONOTONIC_USEC="));
   CHECK(manager.hear("READY=1") == "READY=1");

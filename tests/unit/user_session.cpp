@@ -70,6 +70,16 @@ TEST_CASE("user session: a user reads its own write wherever the next request is
   CHECK(Fixture::read(f.third, beyond) == 2);
 }
 
+TEST_CASE("user session: what it remembers after a read is included in the next",
+          "[user_session]") {
+  Fixture f;
+  UserSession user = f.second.user_session({});
+  for (const std::int64_t value : {2, 3}) {
+    user.remember(f.set(f.first, value));
+    CHECK(Fixture::read(f.second, user) == value);
+  }
+}
+
 TEST_CASE("user session: prepared queries are read by it, and hit memory when it is covered",
           "[user_session]") {
   Fixture f;

@@ -100,6 +100,22 @@ TEST_CASE("tier group: who does not answer in time is no longer waited for alone
   CHECK(group->stats()[1].served == 1);
 }
 
+TEST_CASE("tier group: in parallel all are asked before any has answered", "[tier_group]") {
+  const Places places;
+  places.first.put(name(1), places.value("earlier", 4));
+  places.second.put(name(1), places.value("later", 5));
+  const auto group = places.group({.reads = TierReads::parallel});
+  places.first.gate->close();
+  places.second.gate->close();
+  auto reading =
+      std::async(std::launch::async, [&] { return text_in(group->get("shop", name(1))); });
+  places.first.gate->await(1);
+  places.second.gate->await(1);
+  places.first.gate->open();
+  places.second.gate->open();
+  CHECK(reading.get() == "later");
+}
+
 TEST_CASE("tier group: the next is asked at once when the one before has nothing, or fails",
           "[tier_group]") {
   const Places places;

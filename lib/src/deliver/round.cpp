@@ -15,7 +15,6 @@ constexpr std::size_t kCarefulPage = 100;
 constexpr std::size_t kDueBatch = 100;
 // A row that takes the target down this often in a row is what does it.
 constexpr unsigned kOpenings = 3;
-// What the delivery table holds of an error.
 
 bool same_row(const SharedInvalidation& a, const SharedInvalidation& b) {
   return a.position == b.position && a.target == b.target;

@@ -1,6 +1,6 @@
 #include "querymark/result/mapping.hpp"
-#include "querymark/support/counted.hpp"
 
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 #include "querymark/support/excerpt.hpp"
 

@@ -1,11 +1,11 @@
 #include "querymark/result/result_set.hpp"
-#include "querymark/support/counted.hpp"
 
 #include <array>
 #include <bit>
 #include <charconv>
 #include <limits>
 
+#include "querymark/support/counted.hpp"
 #include "querymark/support/digest.hpp"
 #include "querymark/support/error.hpp"
 

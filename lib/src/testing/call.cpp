@@ -1,6 +1,6 @@
 #include "querymark/testing/call.hpp"
-#include "querymark/support/counted.hpp"
 
+#include "querymark/support/counted.hpp"
 #include "querymark/support/error.hpp"
 
 namespace querymark::testing {

@@ -27,7 +27,7 @@ using std::chrono::steady_clock;
 struct FreeOptions {
   void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
 };
-using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+using ConninfoOptions = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
 std::string_view value_of(const PQconninfoOption* options, std::string_view keyword) {
   for (; options != nullptr && options->keyword != nullptr; ++options)
@@ -37,7 +37,7 @@ std::string_view value_of(const PQconninfoOption* options, std::string_view keyw
 
 // What libpq takes a value to be, be it of the text or the environment.
 std::string option_of(PGconn* connection, std::string_view keyword) {
-  const Options all(PQconninfo(connection));
+  const ConninfoOptions all(PQconninfo(connection));
   return std::string(value_of(all.get(), keyword));
 }
 
@@ -164,15 +164,15 @@ std::vector<std::string> addresses_behind(PGconn* connection) {
 }
 
 // A service may name hosts of its own.
-bool names_several(const Options& options) {
+bool names_several(const ConninfoOptions& options) {
   for (const std::string_view keyword : {"host", "hostaddr"})
     if (value_of(options.get(), keyword).find(',') != std::string_view::npos) return true;
   return !value_of(options.get(), "service").empty();
 }
 
 bool has_several_hosts(const std::string& keywords) {
-  return names_several(Options(PQconninfoParse(keywords.c_str(), nullptr))) ||
-         names_several(Options(PQconndefaults()));  // of the environment
+  return names_several(ConninfoOptions(PQconninfoParse(keywords.c_str(), nullptr))) ||
+         names_several(ConninfoOptions(PQconndefaults()));  // of the environment
 }
 
 Connected connect_to_one_of(const std::string& keywords) {

@@ -18,16 +18,19 @@ using namespace querymark::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
+// Deadlines are long: on a loaded machine a call may take longer than the usual tenth of a second, and the next ones would
+// pass the tier by.
+
 TEST_CASE("file tier: what one process stores, another reads, also after a restart",
           "[file tier]") {
   const Shop shop;
   {
     Process first(shop);
-    first.db.attach(FileTier(shop.file("tier")));
+    first.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
     CHECK(first.price(1).outcome().origin == Origin::database);
   }
   Process second(shop);
-  second.db.attach(FileTier(shop.file("tier")));
+  second.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
   const auto shared = second.price(1);
   CHECK(shared.outcome().origin == Origin::shared_tier);
   CHECK(shared[0] == 2.5);
@@ -44,8 +47,8 @@ TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "
   const Shop shop;
   Process reader(shop);
   Process writer(shop);
-  reader.db.attach(FileTier(shop.file("tier")));
-  writer.db.attach(FileTier(shop.file("tier")));
+  reader.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
+  writer.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
   static_cast<void>(writer.price(1));
   const Receipt receipt =
       writer.set_price(1, 3.25);  // no worker runs: the file keeps the old value
@@ -58,7 +61,7 @@ TEST_CASE("file tier: the reader's own marks decide, whatever the file holds", "
 
 TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   const Epoch epoch = Epoch::random();
   const Target target = tag("a");
   CHECK(tier.put("shop", name(1), value_of("new", epoch, 9, target)) == StoreStatus::stored);
@@ -71,7 +74,7 @@ TEST_CASE("file tier: a later stamp is never replaced by an earlier one", "[file
 TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped above it",
           "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   const Epoch epoch = Epoch::random();
   tier.put("shop", name(1), value_of("hit", epoch, 5, entity("product", 1)));
   tier.put("shop", name(2), value_of("later", epoch, 9, entity("product", 1)));
@@ -91,7 +94,7 @@ TEST_CASE("file tier: an invalidation removes what it hits, and nothing stamped 
 
 TEST_CASE("file tier: bytes are bounded, the oldest go first", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"), {.max_bytes = 200'000});
+  FileTier tier(dir.file("tier"), {.max_bytes = 200'000, .busy_timeout = 30s});
   const std::string body(2'000, 'x');
   for (int i = 0; i < 400; ++i)
     REQUIRE(tier.put("shop", name(i), value_of(body, Epoch{1, 1}, 5, tag("t", i))) ==
@@ -126,7 +129,7 @@ TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[fil
   const Shop shop;
   {
     Process filler(shop);
-    filler.db.attach(FileTier(shop.file("tier")));
+    filler.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
     static_cast<void>(filler.price(1));
   }
   SQLite::Database raw(shop.file("tier"), SQLite::OPEN_READWRITE);
@@ -134,7 +137,7 @@ TEST_CASE("file tier: corrupt values are counted misses, and reads go on", "[fil
       "update querymark_tier_entry set value = cast(substr(value, 1, 30) || x'00' || substr(value, "
       "32) as blob)");
   Process reader(shop);
-  reader.db.attach(FileTier(shop.file("tier")));
+  reader.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
   const auto read = reader.price(1);
   CHECK(read[0] == 2.5);
   CHECK(read.outcome().origin == Origin::database);
@@ -144,7 +147,7 @@ TEST_CASE("file tier: a file overwritten with garbage while open costs misses on
           "[file tier]") {
   const Shop shop;
   Process process(shop);
-  process.db.attach(FileTier(shop.file("tier")));
+  process.db.attach(FileTier(shop.file("tier"), {.busy_timeout = 30s}));
   static_cast<void>(process.price(1));
   {
     std::fstream tier(shop.file("tier"), std::ios::in | std::ios::out | std::ios::binary);
@@ -180,7 +183,7 @@ TEST_CASE("file tier: several openers at once create it once", "[file tier]") {
       threads.emplace_back([&] {
         ready.arrive_and_wait();
         try {
-          const FileTier tier(dir.file("tier" + std::to_string(round)));
+          const FileTier tier(dir.file("tier" + std::to_string(round)), {.busy_timeout = 30s});
           ++opened;
         } catch (const Error& failure) {
           const std::lock_guard lock(failures_mutex);

@@ -44,7 +44,7 @@ std::int64_t number(const std::string& path, const std::string& sql) {
 template <class Expected>
 std::string refusal(const std::string& path) {
   try {
-    const FileTier tier(path);
+    const FileTier tier(path, {.busy_timeout = 30s});
     return "opened";
   } catch (const Expected& failure) {
     return failure.what();
@@ -97,7 +97,7 @@ TEST_CASE("file tier: a copy is another tier, a moved one the same", "[file tier
 TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss (hard case 43)",
           "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   tier.put("shop", name(1), value_of("one"));
   tier.put("other", name(2), value_of("two"));
   CHECK(text_in(tier.get("shop", name(1))) == "one");
@@ -115,7 +115,7 @@ TEST_CASE("file tier: a row that the index leads to by mistake is a counted miss
 
 TEST_CASE("file tier: a removed file is noticed, and made anew", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   const std::string id = tier.id();
   tier.put("shop", name(1), value_of("one"));
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
@@ -133,7 +133,7 @@ TEST_CASE(
     "[file tier]") {
   TempDir dir;
   fs::create_directory(dir.file("here"));
-  FileTier tier(dir.file("here/tier"));
+  FileTier tier(dir.file("here/tier"), {.busy_timeout = 30s});
   const std::string id = tier.id();
   REQUIRE(tier.put("shop", name(1), value_of("one")) == StoreStatus::stored);
   CHECK(tier.stats().entries == 1);
@@ -152,10 +152,10 @@ TEST_CASE(
 
 TEST_CASE("file tier: a replaced file is followed", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   tier.put("shop", name(1), value_of("here"));
   {
-    FileTier next(dir.file("next"));
+    FileTier next(dir.file("next"), {.busy_timeout = 30s});
     next.put("shop", name(1), value_of("there"));
   }
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
@@ -240,7 +240,7 @@ TEST_CASE("file tier: nothing stays beside a broken file that is removed", "[fil
   // open.
   TempDir dir;
   const std::string path = dir.file("tier");
-  FileTier tier(path);
+  FileTier tier(path, {.busy_timeout = 30s});
   tier.put("shop", name(1), value_of("old"));
   const auto there = [&] {
     std::vector<std::string> found;
@@ -270,7 +270,7 @@ TEST_CASE("file tier: a connection to a broken file that was replaced does not r
   fs::rename(path, dir.file("broken"));
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(path + suffix);
   {
-    FileTier next(path);
+    FileTier next(path, {.busy_timeout = 30s});
     next.put("shop", name(1), value_of("new"));
   }
   static_cast<void>(tier.stats());  // whose connection finds the new one; the reader looks later
@@ -305,7 +305,7 @@ TEST_CASE("file tier: of several that find it broken at once one removes it", "[
   SECTION("another was at it a moment ago, and has made the next one") {
     before_lock = [&] {
       for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
-      FileTier next(path);
+      FileTier next(path, {.busy_timeout = 30s});
       next.put("shop", name(1), value_of("new"));
     };
     static_cast<void>(tier.get("shop", name(1)));
@@ -318,7 +318,7 @@ TEST_CASE("file tier: of several that find it broken at once one removes it", "[
 
 TEST_CASE("file tier: what replaces it and is no tier is left alone", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(dir.file("tier") + suffix);
   {
     SQLite::Database other(dir.file("tier"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
@@ -351,7 +351,7 @@ TEST_CASE("file tier: what replaces it and is no database is left alone", "[file
 TEST_CASE("file tier: it is made for its owner alone, whatever the umask", "[file tier]") {
   TempDir dir;
   const mode_t before = ::umask(0);
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   tier.put("shop", name(1), value_of("one"));
   ::umask(before);
   for (const char* suffix : {"", "-wal", "-shm"}) {
@@ -388,7 +388,7 @@ TEST_CASE("file tier: a file that others own or may write is refused, and so are
 TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "[file tier]") {
   TempDir dir;
   const std::string path = dir.file("tier");
-  FileTier tier(path, {.max_bytes = 400'000});
+  FileTier tier(path, {.max_bytes = 400'000, .busy_timeout = 30s});
   const std::string body(2'000, 'x');
   for (int i = 0; i < 50; ++i) tier.put("shop", name(i), value_of(body));
   const auto counted = [&] {
@@ -406,7 +406,7 @@ TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "
     CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
   }
   SECTION("more than there ever was, in a tier without entries") {
-    FileTier small(dir.file("small"), {.max_bytes = 100'000});
+    FileTier small(dir.file("small"), {.max_bytes = 100'000, .busy_timeout = 30s});
     execute(dir.file("small"), "update querymark_tier_size set bytes = 150000");
     CHECK(small.put("shop", name(1), value_of(body)) == StoreStatus::stored);
     CHECK(small.put("shop", name(2), value_of(body)) == StoreStatus::stored);
@@ -422,10 +422,10 @@ TEST_CASE("file tier: a counter of bytes that can't be right is counted anew", "
     CHECK(tier.put("shop", name(100), value_of(body)) == StoreStatus::stored);
   }
   SECTION("far too little: found when the file is opened") {
-    FileTier large(dir.file("large"));
+    FileTier large(dir.file("large"), {.busy_timeout = 30s});
     for (int i = 0; i < 500; ++i) large.put("shop", name(i), value_of(body));
     execute(dir.file("large"), "update querymark_tier_size set bytes = 10");
-    const FileTier again(dir.file("large"));
+    const FileTier again(dir.file("large"), {.busy_timeout = 30s});
     CHECK(again.stats().bytes > 1'000'000);
   }
   CHECK(tier.stats().failures == 0);
@@ -468,7 +468,7 @@ TEST_CASE("file tier: programs of schema 1 that run on and this one pass each ot
     return connection.query(old.get("get"), values).size();
   };
   put_old(1, 5, "of schema 1");
-  FileTier tier(path);
+  FileTier tier(path, {.busy_timeout = 30s});
   CHECK(get_old(1) == 0);
   put_old(1, 50, "of schema 1, with a later stamp");
   CHECK(text_in(tier.get("shop", name(1))) == "none");

@@ -41,7 +41,7 @@ TEST_CASE("file tier: a reader that is busy sees what others have committed", "[
   TempDir dir;
   ManualClock clock;
   FileTier reader(dir.file("tier"), {.clock = &clock});
-  FileTier writer(dir.file("tier"));
+  FileTier writer(dir.file("tier"), {.busy_timeout = 30s});
   for (int i = 1; i <= 200; ++i) {
     REQUIRE(writer.put("shop", name(1), version(i)) == StoreStatus::stored);
     REQUIRE(text_in(reader.get("shop", name(1))) == std::to_string(i));
@@ -56,7 +56,7 @@ TEST_CASE("file tier: the first commits to a new log are seen, too", "[file tier
   TempDir dir;
   ManualClock clock;
   FileTier reader(dir.file("tier"), {.clock = &clock});
-  FileTier writer(dir.file("tier"));
+  FileTier writer(dir.file("tier"), {.busy_timeout = 30s});
   SQLite::Database other(dir.file("tier"), SQLite::OPEN_READWRITE, 5000);
   for (int i = 1; i <= 20; ++i) {
     REQUIRE(writer.put("shop", name(1), version(i)) == StoreStatus::stored);
@@ -79,7 +79,7 @@ TEST_CASE("file tier: who stops reading holds up no checkpoint", "[file tier]") 
 
 TEST_CASE("file tier: many names are read in one snapshot, which ends as well", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   tier.put("shop", name(1), version(1));
   tier.put("shop", name(2), version(2));
   std::vector<TierRead> wanted{{.name = name(1)}, {.name = name(2)}, {.name = name(3)}};
@@ -94,7 +94,7 @@ TEST_CASE("file tier: many names are read in one snapshot, which ends as well", 
 
 TEST_CASE("file tier: readers that never pause let the log be begun anew", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   tier.put("shop", name(1), version(1));
   std::atomic<bool> stop{false};
   std::vector<std::thread> readers;
@@ -146,7 +146,7 @@ TEST_CASE("file tier: a busy reader follows a replaced file a millisecond later"
 
 TEST_CASE("file tier: readers of one process go on at once", "[file tier]") {
   TempDir dir;
-  FileTier tier(dir.file("tier"));
+  FileTier tier(dir.file("tier"), {.busy_timeout = 30s});
   for (int i = 0; i < 100; ++i) tier.put("shop", name(i), version(i));
   std::atomic<int> hits{0};
   std::vector<std::thread> threads;

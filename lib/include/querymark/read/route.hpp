@@ -21,7 +21,9 @@ class Route {
       : source_(&source), life_(source.life()), loader_(std::move(loader)) {}
   // A move is a copy: what it is moved out of has a loader still.
   Route(const Route&) = default;
+  Route(Route&& other) noexcept : Route(std::as_const(other)) {}
   Route& operator=(const Route&) = default;
+  Route& operator=(Route&& other) noexcept { return *this = std::as_const(other); }
   ~Route() = default;
 
   /// `query` is a text to know it by. A source that is no more ends the process with a message:

@@ -21,6 +21,7 @@ class Route {
       : source_(&source), life_(source.life()), loader_(std::move(loader)) {}
   // A move is a copy: what it is moved out of has a loader still.
   Route(const Route&) = default;
+  // NOLINTNEXTLINE(performance-move-constructor-init): as said
   Route(Route&& other) noexcept : Route(std::as_const(other)) {}
   Route& operator=(const Route&) = default;
   Route& operator=(Route&& other) noexcept { return *this = std::as_const(other); }

@@ -16,13 +16,16 @@ struct Row {
 };
 
 void one_row(Agent& agent, Actions& actions) {
+  const auto read_by = [&agent](auto query) {
+    return [&agent, query](Lots& lots, Tally& tally) {
+      const std::int64_t id = lots.below(kIds);
+      const Due due = agent.judge.row(Sees::own, Table::item, id);
+      const auto rows = query(id);
+      agent.judge.judge(tally, due, rows[0], rows.outcome());
+    };
+  };
   const auto plain = agent.db.prepare<std::int64_t>(kValue).tag(item_tag).ttl(1h);
-  actions.push_back({"plain", 50, [&agent, plain](Lots& lots, Tally& tally) {
-                       const std::int64_t id = lots.below(kIds);
-                       const Due due = agent.judge.row(Sees::own, Table::item, id);
-                       const auto rows = plain(id);
-                       agent.judge.judge(tally, due, rows[0], rows.outcome());
-                     }});
+  actions.push_back({"plain", 50, read_by(plain)});
   const auto short_lived =
       agent.db.prepare<std::int64_t>("select v from item where id = $1 and true")
           .tag(item_tag)
@@ -31,12 +34,7 @@ void one_row(Agent& agent, Actions& actions) {
                    .stale_if_error = 10s,
                    .stale_while_refreshing = 10s,
                    .refresh_ahead = .3});
-  actions.push_back({"short-lived", 12, [&agent, short_lived](Lots& lots, Tally& tally) {
-                       const std::int64_t id = lots.below(kIds);
-                       const Due due = agent.judge.row(Sees::own, Table::item, id);
-                       const auto rows = short_lived(id);
-                       agent.judge.judge(tally, due, rows[0], rows.outcome());
-                     }});
+  actions.push_back({"short-lived", 12, read_by(short_lived)});
   const auto herd = agent.db.prepare<std::int64_t>("select v from item where id = $1 and 1 = 1")
                         .tag(item_tag)
                         .ttl(1h)
@@ -52,12 +50,7 @@ void one_row(Agent& agent, Actions& actions) {
                           .tag(item_tag)
                           .ttl(1h)
                           .lease(200ms);
-  actions.push_back({"leased", 4, [&agent, leased](Lots& lots, Tally& tally) {
-                       const std::int64_t id = lots.below(kIds);
-                       const Due due = agent.judge.row(Sees::own, Table::item, id);
-                       const auto rows = leased(id);
-                       agent.judge.judge(tally, due, rows[0], rows.outcome());
-                     }});
+  actions.push_back({"leased", 4, read_by(leased)});
   actions.push_back(
       {"get_or_load", 3, [&agent](Lots& lots, Tally& tally) {
          const std::int64_t id = lots.below(kIds);

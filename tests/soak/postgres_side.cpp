@@ -12,32 +12,14 @@
 
 #include "querymark/redis/redis_feed.hpp"
 #include "soak/agent.hpp"
+#include "soak/callers.hpp"
 
 namespace querymark::test::soak {
 namespace {
 
 using namespace std::chrono_literals;
 
-// One thread's plain connection; made anew after a failure, in which it may be anything.
-class Connection {
- public:
-  explicit Connection(std::string url) : url_(std::move(url)) {}
-
-  template <class Function>
-  void use(Function&& function) {
-    if (!connection_) connection_ = std::make_unique<pqxx::connection>(url_);
-    try {
-      function(*connection_);
-    } catch (...) {
-      connection_.reset();
-      throw;
-    }
-  }
-
- private:
-  std::string url_;
-  std::unique_ptr<pqxx::connection> connection_;
-};
+using Connection = OwnConnection<pqxx::connection>;
 
 std::int64_t raised(pqxx::transaction_base& tx, Table table, std::int64_t id) {
   return tx
@@ -46,17 +28,16 @@ std::int64_t raised(pqxx::transaction_base& tx, Table table, std::int64_t id) {
       .as<std::int64_t>();
 }
 
-auto stranger(Agent& agent, const std::shared_ptr<Connection>& own) {
-  return [&agent, own](Lots& lots, Tally& tally) {
-    own->use([&](pqxx::connection& connection) {
-      const std::int64_t id = lots.below(kIds);
-      pqxx::work tx(connection);
-      const std::int64_t version = raised(tx, Table::auto_item, id);
-      tx.commit();
-      agent.wrote_past_it(tally, Table::auto_item, id, version);
-    });
-  };
-}
+class Own {
+ public:
+  explicit Own(pqxx::connection& connection) : work_(connection) {}
+  std::int64_t raised(Table table, std::int64_t id) { return soak::raised(work_, table, id); }
+  [[nodiscard]] pqxx::work& callers() noexcept { return work_; }
+  void commit() { work_.commit(); }
+
+ private:
+  pqxx::work work_;
+};
 
 // By the functions that the schema offers to writers without the library.
 auto by_sql(Agent& agent, const std::shared_ptr<Connection>& own) {
@@ -71,26 +52,6 @@ auto by_sql(Agent& agent, const std::shared_ptr<Connection>& own) {
           kNamespace, id, group_of(id)));
       tx.commit();
       agent.wrote_past_it(tally, Table::item, id, version);
-    });
-  };
-}
-
-auto staged(Agent& agent, const std::shared_ptr<Connection>& own) {
-  return [&agent, own](Lots& lots, Tally& tally) {
-    own->use([&](pqxx::connection& connection) {
-      const std::int64_t id = lots.below(kIds);
-      pqxx::work tx(connection);
-      const std::int64_t version = raised(tx, Table::item, id);
-      IntentBatch intents;
-      intents.add(item_tag(id)).add(group_tag(group_of(id)));
-      auto staged = agent.db.stage(tx, intents);
-      tx.commit();
-      if (lots.one_in(2)) {
-        staged.committed();
-        agent.wrote(tally, Table::item, id, version);
-      } else {
-        agent.wrote_past_it(tally, Table::item, id, version);
-      }
     });
   };
 }
@@ -158,11 +119,12 @@ std::unique_ptr<Database> open(const Setup& setup, Cache& cache) {
 }
 
 Actions of_callers(Agent& agent) {
-  const auto own = std::make_shared<Connection>(agent.setup.address);
+  const auto own = std::make_shared<Connection>(
+      [url = agent.setup.address] { return std::make_unique<pqxx::connection>(url); });
   Actions actions;
-  actions.push_back({"write of a stranger", 4, stranger(agent, own)});
+  actions.push_back({"write of a stranger", 4, stranger<Own>(agent, own)});
   actions.push_back({"write of a stranger, by SQL", 2, by_sql(agent, own)});
-  actions.push_back({"write, staged", 4, staged(agent, own)});
+  actions.push_back({"write, staged", 4, staged<Own>(agent, own)});
   actions.push_back({"write in two phases", 2, in_two_phases(agent, own)});
   actions.push_back({"write, isolated", 2, isolated(agent)});
   actions.push_back({"borrowed", 3, borrowed(agent, own)});

@@ -112,10 +112,7 @@ TEST_CASE("postgres errors: a refused connection is asked for once, and its text
   const PgShop shop;
   TcpGate gate(shop.server().port());
   std::atomic<int> begun{0};
-  gate.set_rule([&](bool to_server, const std::string& chunk) {
-    begun += to_server && chunk.find("user") != std::string::npos && chunk.front() == '\0' ? 1 : 0;
-    return TcpGate::Verdict::pass;
-  });
+  gate.set_rule(TcpGate::counting_sessions(begun));
   std::string said;
   try {
     const postgres::Log log(gate.url("no_such_database"), "shop");

@@ -376,10 +376,7 @@ TEST_CASE("postgres log: whoever ends opens no further connection", "[log]") {
   const PgShop shop;
   TcpGate gate(shop.server().port());
   std::atomic<int> begun{0};
-  gate.set_rule([&](bool to_server, const std::string& chunk) {
-    begun += to_server && chunk.find("user") != std::string::npos && chunk.front() == '\0' ? 1 : 0;
-    return TcpGate::Verdict::pass;
-  });
+  gate.set_rule(TcpGate::counting_sessions(begun));
   postgres::Log log(gate.url(shop.name()), "shop");
   log.connect_no_more();
   static_cast<void>(log.now());  // over the one that stands

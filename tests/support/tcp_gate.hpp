@@ -26,6 +26,14 @@ class TcpGate {
   /// Sees each chunk before it goes on; `to_server` says where to. Called by the gate's threads.
   using Rule = std::function<Verdict(bool to_server, const std::string& chunk)>;
 
+  /// Passes everything, and counts the sessions that are begun with a PostgreSQL server behind the gate.
+  [[nodiscard]] static Rule counting_sessions(std::atomic<int>& begun) {
+    return [&begun](bool to_server, const std::string& chunk) {
+      if (to_server && chunk.find("user") != std::string::npos && chunk.front() == '\0') ++begun;
+      return Verdict::pass;
+    };
+  }
+
   explicit TcpGate(int server_port);
   TcpGate(const TcpGate&) = delete;
   TcpGate& operator=(const TcpGate&) = delete;

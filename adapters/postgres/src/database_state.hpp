@@ -64,10 +64,8 @@ struct Database::State final : Backend, Analyser {
         label(parse_url(url, {}).label),
         pool({.limit = options.connections,
               .patience = options.patience,
-              .exhausted =
-                  (options.connections == 1 ? std::string("the only connection")
-                                            : "all " + counted(options.connections, "connection")) +
-                  " to " + label + " stayed busy: raise `connections`, or look for slow queries"},
+              .exhausted = all_of(options.connections, "connection") + " to " + label +
+                           " stayed busy: raise `connections`, or look for slow queries"},
              [this] { return open_session(); }),
         log(log_url, options.namespace_name,
             {.statement_timeout = options.log_timeout,

@@ -27,10 +27,8 @@ Database::State::State(const std::string& where, Cache& cache, Options opts)
       path(path_of(where)),
       pool({.limit = options.readers,
             .patience = options.busy_timeout,
-            .exhausted =
-                (options.readers == 1 ? std::string("the only read connection")
-                                      : "all " + counted(options.readers, "read connection")) +
-                " to " + path + " stayed busy: raise readers, or look for slow queries"},
+            .exhausted = all_of(options.readers, "read connection") + " to " + path +
+                         " stayed busy: raise readers, or look for slow queries"},
            [this] { return open_reader(); }),
       writer([this] { return open_writer(); }),
       log(path, options.namespace_name,

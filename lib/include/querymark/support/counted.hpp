@@ -13,4 +13,9 @@ namespace querymark {
   return count == 1 ? text : text + 's';
 }
 
+/// "the only column", "all 2 columns".
+[[nodiscard]] inline std::string all_of(std::uint64_t count, std::string_view what) {
+  return count == 1 ? std::string("the only ").append(what) : "all " + counted(count, what);
+}
+
 }  // namespace querymark

@@ -90,6 +90,9 @@ TEST_CASE("feed: an intent is one thing, as a row, in a certificate and as a buc
   // A flush has one spelling.
   CHECK_FALSE(detail::intent_of(static_cast<std::uint8_t>(TargetKind::flush), "", {7}));
   CHECK_FALSE(detail::intent_of(detail::kind_of(unreadable), "x", {7}));
+  // Nor is a log's old spelling of a key, which is read there as everything, one in a feed.
+  CHECK(Target::from_log("key", "sha256:ab")->is_flush());
+  CHECK_FALSE(detail::intent_of(static_cast<std::uint8_t>(TargetKind::key), "sha256:ab", {7}));
 }
 
 TEST_CASE("feed: too many intents, or too long ones, are not told", "[feed]") {

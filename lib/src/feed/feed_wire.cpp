@@ -114,7 +114,8 @@ std::optional<Certificate::Intent> intent_of(std::uint8_t kind, ByteView text, P
       kKinds, kind, [](TargetKind each) { return static_cast<std::uint8_t>(each); });
   if (known == kKinds.end()) return std::nullopt;
   auto target = Target::from_log(to_string(*known), text);
-  if (!target) return std::nullopt;
+  // An old spelling, which a log's row may have, names everything: no feed writes it.
+  if (!target || target->is_flush()) return std::nullopt;
   return Certificate::Intent{std::move(target), position};
 }
 

@@ -41,16 +41,41 @@ class Wire final : public LogReader {
   MemoryOutbox& real_;
 };
 
+/// Where the subscribers are listed, which can be told to refuse who enters.
+class List final : public Subscribers {
+ public:
+  explicit List(MemoryOutbox& real) : real_(real) {}
+  void enter(const SubscriberEntry& entry) override {
+    if (refuses) throw Error("nobody answers", {.connection_lost = true});
+    real_.enter(entry);
+  }
+  [[nodiscard]] Beaten beat(SubscriberId id, const Cursor& cursor) override {
+    ++beats;
+    return real_.beat(id, cursor);
+  }
+  void leave(SubscriberId id) override { real_.leave(id); }
+  [[nodiscard]] std::vector<SubscriberRow> subscribers() override { return real_.subscribers(); }
+  bool reap(SubscriberId id, std::uint64_t seen) override { return real_.reap(id, seen); }
+  void ask_report() override { real_.ask_report(); }
+
+  std::atomic<bool> refuses{false};
+  std::atomic<int> beats{0};  ///< That came by themselves, not with a look at the log.
+
+ private:
+  MemoryOutbox& real_;
+};
+
 struct Fixture {
   explicit Fixture(std::chrono::nanoseconds lag = 5s) : max_lag(lag) {}
   std::chrono::nanoseconds max_lag;
   ManualClock clock;
   MemoryOutbox real{"shop", clock};
   Wire wire{real};
+  List list{real};
   FakeDoorbell doorbell;
   Marks marks{4096};
   Subscriber subscriber{
-      "shop", wire, doorbell, marks, {.max_lag = max_lag, .clock = &clock, .subscribers = &real}};
+      "shop", wire, doorbell, marks, {.max_lag = max_lag, .clock = &clock, .subscribers = &list}};
 
   [[nodiscard]] bool trusted() const { return marks.trusted(clock.now()); }
   [[nodiscard]] SubscriberRow row() {
@@ -183,6 +208,22 @@ TEST_CASE("heartbeats: whose row goes again while it enters anew is not trusted 
   CHECK(f.trusted());
 }
 
+TEST_CASE("heartbeats: whose row is gone has been trusted no longer for each attempt to enter anew",
+          "[heartbeats]") {
+  Fixture f;
+  f.subscriber.begin();
+  f.subscriber.catch_up();
+  f.lose_row();
+  f.list.refuses = true;
+  f.clock.advance(4s);
+  CHECK_THROWS_AS(f.subscriber.catch_up(), Error);
+  const MonotonicTime reached = f.clock.now();
+  CHECK(f.marks.trusted_until() == reached);
+  f.clock.advance(1h);
+  CHECK_THROWS_AS(f.subscriber.catch_up(), Error);
+  CHECK(f.marks.trusted_until() == reached);
+}
+
 TEST_CASE(
     "heartbeats: who was stopped past its lease, and past a pruning, enters and starts anew (hard "
     "case 56)",
@@ -235,4 +276,18 @@ TEST_CASE("heartbeats: whoever is asked to report tells at once where it has com
   f.doorbell.ring();
   f.doorbell.await_waits(4);
   CHECK(f.row().cursor->snapshot.covers(next.position));
+}
+
+TEST_CASE("heartbeats: a report that was asked for once is made once", "[heartbeats]") {
+  Fixture f;
+  f.subscriber.start();
+  f.doorbell.await_waits(1);
+  f.doorbell.ask_report();
+  f.doorbell.await_waits(2);
+  CHECK(f.list.beats == 1);
+  CHECK(f.doorbell.timeout() > 100ms);  // no other is due
+  f.clock.advance(100ms);
+  f.doorbell.ring();
+  f.doorbell.await_waits(3);
+  CHECK(f.list.beats == 1);
 }

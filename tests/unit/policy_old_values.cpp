@@ -315,3 +315,30 @@ TEST_CASE("policy: while the log is not reached an old value may be outdated", "
   lenient.clock.advance(11s);
   CHECK(lenient.read() == ReadStatus::stale);
 }
+
+TEST_CASE(
+    "policy: where the log was not reached for a time, what it then tells of may be as old as that",
+    "[policy]") {
+  OldValues f({.serve_invalidated_on_error = 5s});
+  Marks& marks = f.source.marks();
+  marks.trust_until(f.clock.now() + 1s);
+  f.go_down();
+  f.clock.advance(7s);
+  CHECK_THROWS_AS(f.read(), Error);  // six seconds after it was to be reached
+  SECTION("it tells of an invalidation") {
+    f.invalidate(kA);
+    CHECK_THROWS_AS(f.read(), Error);
+    marks.trust_until(MonotonicTime::max());
+    CHECK_THROWS_AS(f.read(), Error);
+  }
+  SECTION("a write of this process does not begin the time anew") {
+    const MarkUpdate own = MarkUpdate::of(kA, f.upto(11).snapshot.horizon());
+    marks.apply_own(kEpoch, {&own, 1});
+    CHECK_THROWS_AS(f.read(), Error);
+  }
+  SECTION("it has nothing to tell, and what comes then is as new as ever") {
+    marks.trust_until(MonotonicTime::max());
+    f.invalidate(kA);
+    CHECK(f.read() == ReadStatus::outdated);
+  }
+}

@@ -96,7 +96,8 @@ void Subscriber::read_log(MonotonicTime began, bool current) {
   std::optional<MonotonicTime> as_of;
   if (heartbeats_->entered()) as_of = follow_log(began, current);
   if (!heartbeats_->entered()) {
-    marks_.trust_until(began);  // nobody waits for this process
+    // Nobody waits for this process. (Nor does each attempt to enter prolong what was trusted.)
+    marks_.trust_until(std::min(began, marks_.trusted_until()));
     began = options_.clock->now();
     heartbeats_->enter(began);
     as_of = follow_log(began, current);

@@ -42,6 +42,9 @@
 // pass over the rows that the cursor has come to cover, because whatever the cursor covers has been
 // applied, and apply_log never moves the cursor back.
 //
+// times_ holds when batches were applied. What the log tells of after it was not reached for max_lag was
+// committed nobody knows when: then nothing up to that batch has a time any more.
+//
 // Lock order: apply_mutex_, then cursor_mutex_.
 
 namespace querymark {
@@ -116,8 +119,11 @@ class Marks::Batch {
   ~Batch() {
     if (!any_) return;
     marks_.times_.note(next_);
+    if (of_log_ && is_late()) marks_.times_.forget_upto(next_);
     marks_.generation_.store(next_, std::memory_order_release);
   }
+
+  void note_of_log() noexcept { of_log_ = true; }
 
   void add(const MarkUpdate& update, Position position) noexcept {
     any_ = true;
@@ -139,9 +145,16 @@ class Marks::Batch {
   }
 
  private:
+  // Whether the trust had ended when it came.
+  [[nodiscard]] bool is_late() const noexcept {
+    const auto time = marks_.times_.of(next_, [this] { return next_; });
+    return time && !marks_.trusted(*time);
+  }
+
   Marks& marks_;
   std::uint64_t next_;
   bool any_ = false;
+  bool of_log_ = false;
 };
 
 void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates,
@@ -204,6 +217,7 @@ bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
 
 void Marks::apply_rows(std::span<const MarkUpdate> updates) noexcept {
   Batch batch(*this);
+  batch.note_of_log();
   for (const MarkUpdate& update : updates)
     if (!applied().snapshot.covers(update.position) && own_.erase(update) == 0)
       batch.add(update, update.position);

@@ -132,9 +132,16 @@ Source::Old Source::judge_old(const Entry& entry, std::chrono::nanoseconds max_a
   if (!marks_.unchanged_since(entry.generation(), entry.targets())) {
     old.outdated = true;
     old.outdated_since = marks_.outdated_since(entry.generation());
-  } else if (options_.lagging == Lagging::bypass && !marks_.trusted(now)) {
-    old.outdated = true;  // what has come since the log was to be reached nobody knows
-    old.outdated_since = marks_.trusted_until();
+  }
+  if (options_.lagging == Lagging::bypass && !marks_.trusted(now)) {
+    // What has come since the log was to be reached nobody knows; a write of this process may have
+    // been applied all the same.
+    const MonotonicTime until = marks_.trusted_until();
+    if (!old.outdated)
+      old.outdated_since = until;
+    else if (old.outdated_since)
+      old.outdated_since = std::min(*old.outdated_since, until);
+    old.outdated = true;
   }
   return old;
 }

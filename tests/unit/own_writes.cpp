@@ -195,6 +195,24 @@ TEST_CASE(
   CHECK_FALSE(f.unchanged(loaded, kB));
 }
 
+TEST_CASE(
+    "own writes: nor does a snapshot from before it count then, if it shows more than was read of "
+    "the "
+    "log",
+    "[own_writes]") {
+  Fixture f;
+  f.real.append(batch(kA));  // another's, which the replica has
+  PendingWrite pending = f.commit(kA);
+  pending.rows = 2;
+  f.outbox.down = true;
+  f.settle(pending);
+  const TargetId id = kB.id();
+  SharedStamp stamp{.epoch = pending.receipt.epoch, .horizon = pending.receipt.position};
+  CHECK_FALSE(f.marks.judge(stamp, {&id, 1}));
+  ++stamp.horizon.value;
+  CHECK(f.marks.judge(stamp, {&id, 1}));
+}
+
 TEST_CASE("own writes: while the log can't be read, one whose rows are all known reaches its own",
           "[own_writes]") {
   Fixture f;

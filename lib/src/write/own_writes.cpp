@@ -1,6 +1,7 @@
 #include "querymark/write/own_writes.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "querymark/support/error.hpp"
 #include "querymark/support/random.hpp"
@@ -61,7 +62,10 @@ void OwnWrites::follow(const PendingWrite& write) noexcept {
   if (write.whole() && marks_.includes(receipt.epoch, receipt.position)) {
     if (marks_.remembered() >= kMostBehind) subscriber_.ask();
   } else if (!subscriber_.try_catch_up() && !write.whole()) {
-    flush_local();  // what others have put into the log by it may be about anything
+    // What others have put into the log by it may be about anything. Snapshots that end before it do not
+    // show that either, a replica's for instance, though they may show more than was read of the log.
+    const std::array everything{MarkUpdate::everything(), MarkUpdate::everything(receipt.position)};
+    marks_.apply_unconfirmed(everything);
   }
 }
 

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <future>
 
+#include "querymark/read/single_read.hpp"
 #include "unit/read_machine_fixture.hpp"
 #include "unit/refreshing.hpp"
 
@@ -25,6 +26,10 @@ struct Slow : Refreshing {
     };
     return go;
   }
+};
+
+struct SilentWaker final : ReadWaker {
+  void wake() noexcept override {}
 };
 
 }  // namespace
@@ -172,4 +177,26 @@ TEST_CASE("timeouts: a soft wait whose old value has ended goes on as a hard one
   CHECK(std::get<ReadMachine::Await>(next).longest == 2s);
   REQUIRE(is<ReadMachine::Done>(waiter.give_up()));
   CHECK_THROWS_AS(waiter.take_result(), Timeout);
+}
+
+TEST_CASE(
+    "timeouts: who waits once more, for what was loaded came too late, has the whole time again",
+    "[timeouts]") {
+  MachineFixture f;
+  NumberRequest request(f.source, {kA});
+  NumberRequest patient(f.source, {kA});
+  patient.said.policy = {.hard_timeout = 1h};
+  SilentWaker waker;
+  ReadMachine first(f.source, request, {CallerId{1001}});
+  ReadMachine second(f.source, request, {CallerId{1002}});
+  Action load = first.start();
+  SingleRead read(f.source, patient);
+  const Deadline until = std::get<RunningRead::Sleeps>(read.next(waker)).until;
+  REQUIRE(until);
+  CHECK(std::get<RunningRead::Sleeps>(read.next(waker)).until == until);  // looked in vain
+  f.invalidate(kA);
+  REQUIRE(is<ReadMachine::Load>(second.start()));
+  REQUIRE(is<ReadMachine::Done>(first.resume(brought(load, 1))));
+  const auto now = std::chrono::steady_clock::now();
+  CHECK(std::get<RunningRead::Sleeps>(read.next(waker)).until >= now + 1h);
 }

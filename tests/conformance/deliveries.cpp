@@ -51,6 +51,30 @@ TEMPLATE_TEST_CASE("deliveries: one is due when its pause is over, and the idle 
   CHECK(taken->empty());
 }
 
+TEMPLATE_TEST_CASE("deliveries: one that waits by a clock that has been put back is due",
+                   "[deliveries]", QUERYMARK_LOGS) {
+  Held<TestType> held;
+  REQUIRE(held.leave(tag("a"), DeliveryState::pending, OnDeath::flush, 1s));
+  held.log.put_clock_back(48h);
+  const Claim due = held.again();  // the idle look says so
+  const auto taken = held.log.deliveries().take_due(due, 10);
+  REQUIRE(taken);
+  REQUIRE(taken->size() == 1);
+  // Its next pause is one by the clock of today.
+  const Settled later{
+      .id = taken->front().record().id, .as = Settled::As::pending, .pause = 10min, .error = {}};
+  REQUIRE(held.log.deliveries().settle(due, {&later, 1}, OnDeath::flush));
+  CHECK(held.log.deliveries().take_due(due, 10)->empty());
+
+  // So is it where the segment is gone through row by row.
+  held.log.put_clock_back(48h);
+  const DeliveryRecord waits = held.rows()[0].record;
+  const auto row = held.log.deliveries().take_row(
+      due, {*waits.target, waits.position, waits.first_position}, kDay);
+  REQUIRE(row);
+  CHECK(row->size() == 1);
+}
+
 TEMPLATE_TEST_CASE("deliveries: a claimed one counts its attempt, and ends as it is settled",
                    "[deliveries]", QUERYMARK_LOGS) {
   Held<TestType> held;

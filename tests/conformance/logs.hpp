@@ -24,6 +24,8 @@ struct MemoryLog {
   Pruning& pruning() { return outbox_; }
   /// Time goes by for the database: recorded snapshots and heartbeats are that much older.
   void grow_old(std::chrono::milliseconds by) { clock_.advance(by); }
+  /// The database's clock goes back: what is written down of deliveries lies that much later.
+  void put_clock_back(std::chrono::milliseconds by) { clock_.skew_wall(-by); }
   Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
   void malformed() { outbox_.append_malformed(); }
   void tracked(const std::string& kind, const std::string& text) {
@@ -54,6 +56,12 @@ struct SqliteLog {
     beside.exec("update recorded set recorded_at = recorded_at - " + span);
     beside.exec("update subscriber set beat_at = beat_at - " + span);
     shop.execute("update querymark_delivery set changed_at = changed_at - " + span);
+  }
+  void put_clock_back(std::chrono::milliseconds by) {
+    const std::string later = " + " + std::to_string(by.count());
+    shop.execute("update querymark_delivery set created_at = created_at" + later +
+                 ", changed_at = changed_at" + later + ", available_at = available_at" + later +
+                 ", deadline = deadline" + later);
   }
   Receipt write(const IntentBatch& intents) {
     return process.db
@@ -98,6 +106,12 @@ struct PostgresLog {
     shop.execute("update querymark.snapshot set recorded_at = recorded_at - " + span);
     shop.execute("update querymark.subscriber set beat_at = beat_at - " + span);
     shop.execute("update querymark.delivery set changed_at = changed_at - " + span);
+  }
+  void put_clock_back(std::chrono::milliseconds by) {
+    const std::string later = " + " + std::to_string(by.count()) + " * interval '1 millisecond'";
+    shop.execute("update querymark.delivery set created_at = created_at" + later +
+                 ", changed_at = changed_at" + later + ", available_at = available_at" + later +
+                 ", deadline = deadline" + later);
   }
   Coverage& coverage() { return log; }
   Receipt write(const IntentBatch& intents) {

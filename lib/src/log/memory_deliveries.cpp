@@ -17,7 +17,7 @@ std::optional<std::chrono::milliseconds> MemoryOutbox::due_in(const Consumer& ro
   const WallTime now = clock_.wall_now();
   for (const auto& [id, waiting] : row.deliveries) {
     if (!waiting.open()) continue;
-    const auto left = std::max<std::chrono::milliseconds>(waiting.record.available_at - now, 0ms);
+    const auto left = std::max<std::chrono::milliseconds>(waiting.due_at(now) - now, 0ms);
     least = std::min(least.value_or(left), left);
   }
   return least;
@@ -90,7 +90,7 @@ Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalid
     if (record.epoch != epoch_ || record.position != wanted.position ||
         record.target != wanted.target)
       continue;
-    if (waiting.state == DeliveryState::pending && record.available_at <= now)
+    if (waiting.state == DeliveryState::pending && waiting.due_at(now) <= now)
       taken.push_back(claimed(waiting, claim.token, now));
     return taken;
   }
@@ -113,9 +113,10 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   Consumer* row = held(claim);
   if (row == nullptr) return std::nullopt;
   std::vector<Waiting*> due;
+  const WallTime now = clock_.wall_now();
   for (auto& [id, waiting] : row->deliveries)
     if (waiting.state == DeliveryState::pending && waiting.record.epoch == epoch_ &&
-        waiting.record.available_at <= clock_.wall_now())
+        waiting.due_at(now) <= now)
       due.push_back(&waiting);
   std::ranges::sort(due, {}, [](const Waiting* each) {
     return std::pair(each->record.available_at, each->record.id);
@@ -123,7 +124,7 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   if (due.size() > limit) due.resize(limit);
   std::vector<Delivery<delivery::Claimed>> taken;
   taken.reserve(due.size());
-  for (Waiting* each : due) taken.push_back(claimed(*each, claim.token, clock_.wall_now()));
+  for (Waiting* each : due) taken.push_back(claimed(*each, claim.token, now));
   return taken;
 }
 

@@ -9,8 +9,10 @@ select epoch, cursor::text, owner,
        owner is not null and lease_until > clock_timestamp()
        and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond' as held,
        flush_required_upto is not null as owes_flush,
-       -- In how many milliseconds the next delivery is due; null: none waits.
-       (select greatest(extract(epoch from min(d.available_at) - clock_timestamp()) * 1000, 0)::bigint
+       -- In how many milliseconds the next delivery is due; null: none waits. One that was changed later than now waits by
+       -- a clock that has been put back: it is due.
+       (select greatest(extract(epoch from min(case when d.changed_at > clock_timestamp() then clock_timestamp()
+                                                    else d.available_at end) - clock_timestamp()) * 1000, 0)::bigint
           from querymark.delivery d
          where d.namespace = $1 and d.consumer = $2 and d.state in ('pending', 'claimed')
         having count(*) > 0) as next_due

@@ -54,7 +54,7 @@ with holder as materialized (
     from holder
   on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
      set state = 'claimed', token = excluded.token, attempts = d.attempts + 1, changed_at = clock_timestamp()
-   where d.state = 'pending' and d.available_at <= clock_timestamp()
+   where d.state = 'pending' and (d.available_at <= clock_timestamp() or d.changed_at > clock_timestamp())
   returning *
 )
 select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
@@ -62,6 +62,7 @@ select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.pos
        case when isfinite(d.deadline) then (extract(epoch from d.deadline) * 1000)::bigint end as deadline, d.last_error
   from (select count(*) as holders from holder) h left join taken d on true
 
+-- One that was changed later than now waits by a clock that has been put back: it is due.
 -- name: deliveries_take_due
 with holder as materialized (
   select namespace from querymark.consumer
@@ -69,8 +70,8 @@ with holder as materialized (
      for share
 ), due as materialized (
   select d.id from querymark.delivery d
-   where d.namespace = $1 and d.consumer = $2 and d.state = 'pending' and d.available_at <= clock_timestamp()
-     and d.epoch = $4
+   where d.namespace = $1 and d.consumer = $2 and d.state = 'pending' and d.epoch = $4
+     and (d.available_at <= clock_timestamp() or d.changed_at > clock_timestamp())
    order by d.available_at, d.id limit $5::bigint
 ), taken as (
   update querymark.delivery d

@@ -6,10 +6,15 @@ insert into querymark_consumer (namespace, name) values (?1, ?2) on conflict do 
 -- name: consumer
 select epoch, cursor_id, case when witness_id = cursor_id then witness else 0 end as witness, owner, lease_until,
        cast((julianday('now') - 2440587.5) * 86400000 as integer) as now, segment_attempts, flush_required_upto,
-       -- In how many milliseconds the next delivery is due; null: none waits.
-       (select max(min(d.available_at) - cast((julianday('now') - 2440587.5) * 86400000 as integer), 0)
-          from querymark_delivery d
-         where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed')) as next_due
+       -- In how many milliseconds the next delivery is due; null: none waits. If the last one was changed later than now,
+       -- it waits by a clock that has been put back, and is due.
+       case when cast((julianday('now') - 2440587.5) * 86400000 as integer)
+                 < (select d.changed_at from querymark_delivery d
+                     where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed')
+                     order by d.available_at desc limit 1) then 0
+            else (select max(min(d.available_at) - cast((julianday('now') - 2440587.5) * 86400000 as integer), 0)
+                    from querymark_delivery d
+                   where d.namespace = ?1 and d.consumer = ?2 and d.state in ('pending', 'claimed')) end as next_due
   from querymark_consumer
  where namespace = ?1 and name = ?2
 

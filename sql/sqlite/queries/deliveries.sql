@@ -67,18 +67,20 @@ select ?1, ?2, ?4, ?5, ?6, ?7, ?8, 'claimed', ?3, 1, now, now + ?9
  where true
 on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
    set state = 'claimed', token = excluded.token, attempts = attempts + 1, changed_at = excluded.available_at
- where state = 'pending' and available_at <= excluded.available_at
+ where state = 'pending' and (available_at <= excluded.available_at or changed_at > excluded.available_at)
 
 -- name: delivery_taken
 select id, kind, target, epoch, first_position, position, attempts, available_at, deadline, last_error
   from querymark_delivery
  where namespace = ?1 and consumer = ?2 and token = ?3 and epoch = ?4 and position = ?5 and kind = ?6 and target = ?7
 
+-- One that was changed later than now waits by a clock that has been put back: it is due.
 -- name: deliveries_due
 select id, kind, target, epoch, first_position, position, attempts + 1 as attempts, available_at, deadline, last_error
   from querymark_delivery
  where namespace = ?1 and consumer = ?2 and state = 'pending' and epoch = ?3
-   and available_at <= cast((julianday('now') - 2440587.5) * 86400000 as integer)
+   and (available_at <= cast((julianday('now') - 2440587.5) * 86400000 as integer)
+        or changed_at > cast((julianday('now') - 2440587.5) * 86400000 as integer))
  order by available_at, id
  limit ?4
 

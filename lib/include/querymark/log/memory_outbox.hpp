@@ -95,6 +95,10 @@ class MemoryOutbox final : public LogReader,
     [[nodiscard]] bool open() const {
       return state == DeliveryState::pending || state == DeliveryState::claimed;
     }
+    // What was changed later than now waits by a clock that has been put back.
+    [[nodiscard]] WallTime due_at(WallTime now) const {
+      return changed_at > now ? now : record.available_at;
+    }
   };
   struct Consumer {
     std::optional<Cursor> cursor;  // nothing: registered, never advanced

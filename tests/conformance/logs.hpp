@@ -24,7 +24,8 @@ struct MemoryLog {
   Pruning& pruning() { return outbox_; }
   /// Time goes by for the database: recorded snapshots and heartbeats are that much older.
   void grow_old(std::chrono::milliseconds by) { clock_.advance(by); }
-  /// The database's clock goes back: what is written down of deliveries lies that much later.
+  /// The database's clock goes back: what is written down of deliveries and heartbeats lies that
+  /// much later.
   void put_clock_back(std::chrono::milliseconds by) { clock_.skew_wall(-by); }
   Receipt write(const IntentBatch& intents) { return outbox_.append(intents); }
   void malformed() { outbox_.append_malformed(); }
@@ -59,6 +60,8 @@ struct SqliteLog {
   }
   void put_clock_back(std::chrono::milliseconds by) {
     const std::string later = " + " + std::to_string(by.count());
+    SQLite::Database(shop.path() + "-subscribers", SQLite::OPEN_READWRITE, 5000)
+        .exec("update subscriber set beat_at = beat_at" + later);
     shop.execute("update querymark_delivery set created_at = created_at" + later +
                  ", changed_at = changed_at" + later + ", available_at = available_at" + later +
                  ", deadline = deadline" + later);
@@ -109,6 +112,7 @@ struct PostgresLog {
   }
   void put_clock_back(std::chrono::milliseconds by) {
     const std::string later = " + " + std::to_string(by.count()) + " * interval '1 millisecond'";
+    shop.execute("update querymark.subscriber set beat_at = beat_at" + later);
     shop.execute("update querymark.delivery set created_at = created_at" + later +
                  ", changed_at = changed_at" + later + ", available_at = available_at" + later +
                  ", deadline = deadline" + later);

@@ -22,7 +22,8 @@ select e.epoch, e.snapshot::text, e.pruned::text, coalesce(greatest(e.newest - e
        pg_total_relation_size('querymark.log') as bytes
   from ends e
 
--- A subscriber that has not beaten for its lease holds nothing. (Were this clock wrong, it would flush, no more.)
+-- A subscriber that has not beaten for its lease holds nothing, nor one whose last beat lies as far ahead: the clock has
+-- been put back since. (Were this clock wrong, it would flush, no more.)
 -- name: prune_holders
 select true as consumer, c.namespace, c.name, null as application, null as host, null as pid, c.epoch, c.cursor::text
   from querymark.consumer c
@@ -30,6 +31,7 @@ union all
 select false, s.namespace, null, s.application, s.host, s.pid, s.epoch, s.cursor::text
   from querymark.subscriber s
  where s.beat_at > clock_timestamp() - s.lease_ms * interval '1 millisecond'
+   and s.beat_at < clock_timestamp() + s.lease_ms * interval '1 millisecond'
  order by 1 desc, 2, 3, 4
 
 -- name: prune_recorded

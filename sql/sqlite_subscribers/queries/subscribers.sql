@@ -28,11 +28,13 @@ select id, beat, lease_ms, epoch, cursor_id, application, host, pid, version,
 -- name: subscriber_reap
 delete from subscriber where id = ?1 and beat = ?2
 
--- Of all namespaces. One that has not beaten for its lease holds nothing.
+-- Of all namespaces. One that has not beaten for its lease holds nothing, nor one whose last beat lies as far ahead: the
+-- clock has been put back since.
 -- name: prune_subscribers
 select namespace, application, host, pid, epoch, cursor_id
   from subscriber
  where beat_at > cast((julianday('now') - 2440587.5) * 86400000 as integer) - lease_ms
+   and beat_at < cast((julianday('now') - 2440587.5) * 86400000 as integer) + lease_ms
  order by namespace, id
 
 -- name: prune_recorded

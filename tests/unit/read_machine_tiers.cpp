@@ -258,6 +258,25 @@ TEST_CASE("read machine: a load is offered to every shared tier, stamped as of b
   CHECK(is<ReadMachine::Done>(action));
 }
 
+TEST_CASE("read machine: in a shared tier, too, a value is as old as its load is long",
+          "[read_machine]") {
+  Fixture f;
+  f.source.attach(std::make_shared<FakeTier>());
+  NumberRequest request(f.source, {kA});
+  ReadMachine machine(f.source, request);
+  (void)machine.start();
+  Action action = machine.resume(std::optional<SharedValue>());
+  REQUIRE(is<ReadMachine::Load>(action));
+  const WallTime began = f.clock.wall_now();
+  f.clock.advance(3min);
+  f.clock.skew_wall(1h);  // nor does it matter that the wall clock is set meanwhile
+  action = machine.resume(brought(action, 42));
+  REQUIRE(is<ReadMachine::StoreShared>(action));
+  const SharedValue& value = *std::get<ReadMachine::StoreShared>(action).value;
+  CHECK(value.stored == began + 1h);
+  CHECK(value.expires == began + 1h + 5min);
+}
+
 TEST_CASE("read machine: what memory may not keep is not offered to shared tiers either",
           "[read_machine]") {
   Fixture f;

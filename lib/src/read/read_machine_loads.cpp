@@ -98,13 +98,16 @@ ReadMachine::Action ReadMachine::loaded(Loaded loaded) {
                       loaded.rows && !source_.tiers().empty();
   SharedValue value;
   if (shares) {
-    const WallTime wall = cache_.clock.wall_now();
+    // As old as in memory: since the load began, however long it took.
+    const auto took = within_a_year(
+        std::chrono::ceil<std::chrono::milliseconds>(cache_.clock.coarse_now() - began_));
+    const WallTime began = cache_.clock.wall_now() - took;
     const auto ttl = within_a_year(
         std::chrono::ceil<std::chrono::milliseconds>(loaded.entry->expires() - began_));
     targets_.insert(targets_.end(), loaded.implied.begin(), loaded.implied.end());
     value = {.stamp = loaded.snapshot.value_or(stamp_.shared),
-             .stored = wall,
-             .expires = wall + ttl,
+             .stored = began,
+             .expires = began + ttl,
              .targets = std::move(targets_),
              .rows = std::move(*loaded.rows)};
     for (const auto& tier : source_.tiers()) share_with_.push_back({.tier = tier.get()});

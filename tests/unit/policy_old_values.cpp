@@ -342,3 +342,18 @@ TEST_CASE(
     CHECK(f.read() == ReadStatus::outdated);
   }
 }
+
+TEST_CASE("policy: what somebody has stored meanwhile is labelled, where the log is not reached",
+          "[policy]") {
+  MachineFixture f(Lagging::serve_degraded);
+  TwoCalls calls(f);
+  calls.set({.stale_if_error = 5s});
+  ReadMachine machine(f.source, calls.first_request);
+  f.source.marks().trust_until(f.clock.now());
+  // A look at memory finds it; this one is past that.
+  REQUIRE(is<ReadMachine::Load>(machine.start()));
+  CHECK(is<ReadMachine::Done>(machine.fail(std::make_exception_ptr(kDown))));
+  CHECK(machine.take_result().outcome.status == ReadStatus::degraded);
+  CHECK(f.cache.stats().degraded == 1);
+  CHECK(f.cache.stats().hits == 0);
+}

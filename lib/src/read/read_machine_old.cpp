@@ -39,9 +39,10 @@ std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
   if (found.outdated &&
       (!found.outdated_since || now >= detail::after(*found.outdated_since, outdated)))
     return std::nullopt;
-  return Outcome{.status = found.outdated                ? ReadStatus::outdated
-                           : found.past_ttl.count() >= 0 ? ReadStatus::stale
-                                                         : ReadStatus::hit,
+  return Outcome{.status = found.outdated                 ? ReadStatus::outdated
+                           : found.past_ttl.count() >= 0  ? ReadStatus::stale
+                           : source_.marks().trusted(now) ? ReadStatus::hit
+                                                          : ReadStatus::degraded,
                  .origin = Origin::memory,
                  .stored = Stored::already,
                  .age = old_->age(now)};
@@ -84,6 +85,8 @@ ReadMachine::Action ReadMachine::finish_old(const Outcome& outcome) {
   ReadCounters& counters = record_.counters;
   if (outcome.status == ReadStatus::hit)
     counters.hit();  // somebody has stored it meanwhile
+  else if (outcome.status == ReadStatus::degraded)
+    counters.degraded_hit();  // the same, where the log is not reached
   else
     (outcome.status == ReadStatus::stale ? counters.stale : counters.outdated).fetch_add(1);
   return finish(std::move(old_), outcome);

@@ -26,6 +26,7 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
   struct Write {
     Position position;
     std::vector<std::size_t> keys;
+    std::vector<std::optional<Target>> rows;  // of the log; nothing: a malformed one
   };
 
   std::function<void()> interlude = [] {};
@@ -34,19 +35,24 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
 
   [[nodiscard]] static Target target(std::size_t key) { return entity("key", key); }
 
-  Position begin(std::vector<std::size_t> keys) {
+  Position begin(const std::vector<std::size_t>& keys) {
+    std::vector<std::optional<Target>> rows;
+    rows.reserve(keys.size());
+    for (const std::size_t key : keys) rows.emplace_back(target(key));
+    return begin(keys, std::move(rows));
+  }
+  Position begin(std::vector<std::size_t> keys, std::vector<std::optional<Target>> rows) {
     const Position position{next_++};
-    running_[position] = {position, std::move(keys)};
+    running_[position] = {position, std::move(keys), std::move(rows)};
     return position;
   }
   [[nodiscard]] const std::map<Position, Write>& running() const { return running_; }
   void commit(Position position) {
     const Write write = running_.at(position);
     running_.erase(position);
-    for (const std::size_t key : write.keys) {
-      ++versions[key];
-      rows_.push_back({++last_row_, position, {position.value}, target(key)});
-    }
+    for (const std::size_t key : write.keys) ++versions[key];
+    for (const std::optional<Target>& row : write.rows)
+      rows_.push_back({++last_row_, position, {position.value}, row});
   }
   /// A crash: what ran is lost, ids that were seen are handed out again, the log is emptied.
   void crash(std::uint64_t ids_lost) {

@@ -1,0 +1,193 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "property/follower_world.hpp"
+#include "querymark/key/key_encoder.hpp"
+#include "querymark/read/query_request.hpp"
+#include "querymark/read/read_machine.hpp"
+#include "unit/read_fixture.hpp"
+
+// What processes read and write in a model: keys that hold versions, which writes count up.
+
+namespace querymark::test {
+
+using Versions = std::map<std::size_t, std::int64_t>;
+
+inline void raise(Versions& to, const Versions& by) {
+  for (const auto& [key, version] : by) to[key] = std::max(to[key], version);
+}
+
+/// What was committed, and when: what a reader may be owed.
+class CommittedVersions {
+ public:
+  void begin(const Epoch& epoch, const Versions& versions) {
+    epochs_[{epoch.high, epoch.low}] = {versions, {}};
+  }
+  void add(const Epoch& epoch, Position position, const Versions& written) {
+    epochs_.at({epoch.high, epoch.low}).writes.emplace_back(position, written);
+  }
+  void note(MonotonicTime now, const Versions& all) { history_.emplace_back(now, all); }
+
+  /// All that was committed by then.
+  [[nodiscard]] Versions at(MonotonicTime time) const {
+    const auto later = std::ranges::upper_bound(
+        history_, time, {}, [](const auto& point) -> MonotonicTime { return point.first; });
+    return later == history_.begin() ? Versions{} : std::prev(later)->second;
+  }
+  /// All that these marks include.
+  [[nodiscard]] Versions included(const Marks& marks) const {
+    const Epoch epoch = marks.cursor().epoch;
+    const auto found = epochs_.find({epoch.high, epoch.low});
+    if (found == epochs_.end()) return {};
+    Versions versions = found->second.before;
+    for (const auto& [position, written] : found->second.writes)
+      if (marks.includes(epoch, position)) raise(versions, written);
+    return versions;
+  }
+
+ private:
+  struct OfEpoch {
+    Versions before;  // when it began
+    std::vector<std::pair<Position, Versions>> writes;
+  };
+  std::map<std::pair<std::uint64_t, std::uint64_t>, OfEpoch> epochs_;
+  std::vector<std::pair<MonotonicTime, Versions>> history_;
+};
+
+inline Error outage() {
+  return Error("the connection is lost", {.retryable = true, .connection_lost = true});
+}
+
+/// The log as one process reaches it, or does not.
+class ProcessLog final : public LogReader {
+ public:
+  explicit ProcessLog(ModelDatabase& real) : real_(real) {}
+  [[nodiscard]] Cursor now() override { return checked(), real_.now(); }
+  [[nodiscard]] TailPage read(const TailRequest& request) override {
+    checked();
+    TailPage page = real_.read(request);
+    checked();  // the answer may be lost, too
+    return page;
+  }
+  [[nodiscard]] Cursor retained() override { return checked(), real_.retained(); }
+  [[nodiscard]] bool holds(const Receipt& receipt) override {
+    return checked(), real_.holds(receipt);
+  }
+
+  bool down = false;
+
+ private:
+  void checked() const {
+    if (down) throw outage();
+  }
+  ModelDatabase& real_;
+};
+
+/// A shared tier that grants leases.
+class LeasingTier final : public FakeTier {
+ public:
+  explicit LeasingTier(const Clock& clock) : clock_(clock) {}
+  [[nodiscard]] bool grants_leases() const noexcept override { return true; }
+  [[nodiscard]] LeaseAnswer lease(std::string_view /*namespace_name*/, const Digest& name,
+                                  std::string_view token,
+                                  std::chrono::milliseconds longest) noexcept override {
+    Lease& lease = leases_[name];
+    if (!lease.token.empty() && lease.token != token && clock_.now() < lease.until)
+      return LeaseAnswer::taken;
+    lease = {std::string(token), clock_.now() + longest};
+    return LeaseAnswer::granted;
+  }
+  void release(std::string_view /*namespace_name*/, const Digest& name,
+               std::string_view token) noexcept override {
+    if (Lease& lease = leases_[name]; lease.token == token) lease.token.clear();
+  }
+
+ private:
+  struct Lease {
+    std::string token{};
+    MonotonicTime until{};
+  };
+  const Clock& clock_;
+  std::map<Digest, Lease> leases_;
+};
+
+/// The version of a key, and when the database was asked for it.
+struct LoadedVersion {
+  std::size_t key = 0;
+  std::int64_t version = 0;
+  MonotonicTime asked{};
+  std::optional<SharedStamp> snapshot{};
+  bool replica = false;
+
+  [[nodiscard]] ResultSet rows() const {
+    ResultSetBuilder builder;
+    for (const char* name : {"key", "version", "asked"}) builder.add_column(name, "INTEGER");
+    builder.add(ParameterView::int64(static_cast<std::int64_t>(key)));
+    builder.add(ParameterView::int64(version));
+    builder.add(ParameterView::int64(asked.time_since_epoch().count()));
+    return std::move(builder).build();
+  }
+  [[nodiscard]] static LoadedVersion of(const Entry& entry) {
+    const Row row = (*entry.value_as<ResultSet>())[0];
+    return {.key = static_cast<std::size_t>(row[0].as<std::int64_t>()),
+            .version = row[1].as<std::int64_t>(),
+            .asked = MonotonicTime(std::chrono::nanoseconds(row[2].as<std::int64_t>()))};
+  }
+};
+
+// What a request refers to, so that it is made first.
+struct VersionParts {
+  KeyPrefixRef prefix;
+  ReadOptions said;
+};
+
+/// A read of one key's version, as a query of SQL makes it: with tags of its rows, too.
+class VersionRequest final : VersionParts, public ReadRequest {
+ public:
+  VersionRequest(const Source& source, std::size_t key, const ReadOptions& wanted,
+                 std::size_t weight = 0)
+      : VersionParts{source.prefix("version" + detail::names_of(wanted.row_tags),
+                                   KeyPrefix::Form::sql, "select " + std::to_string(key)),
+                     wanted},
+        ReadRequest(KeyEncoder(*prefix).call(), said),
+        number(key),
+        weight_(weight) {}
+
+  Loaded load(const EntryInit& init) override { return made_of(on_load(*this), init); }
+  [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
+    return make_entry(init, rows, weight_);
+  }
+  [[nodiscard]] Loaded made_of(const LoadedVersion& loaded, const EntryInit& init) const {
+    ResultSet rows = loaded.rows();
+    std::vector<Target> implied = detail::targets_of(options.row_tags, rows);
+    const std::vector<TargetId> all = detail::with_ids_of(implied, init.targets);
+    EntryInit with = init;
+    with.targets = all;
+    EntryRef entry = materialize(rows, with);
+    return {.entry = std::move(entry),
+            .rows = std::move(rows),
+            .snapshot = loaded.snapshot,
+            .keep = Stored::yes,
+            .implied = std::move(implied),
+            .replica = loaded.replica};
+  }
+
+  /// Of reads of many: those of one are driven by hand.
+  std::function<LoadedVersion(const VersionRequest&)> on_load;
+  const std::size_t number;
+
+ private:
+  std::size_t weight_;
+};
+
+}  // namespace querymark::test

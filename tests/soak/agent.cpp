@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
   namespace soak = querymark::test::soak;
   try {
     const std::span<char*> given(argv, static_cast<std::size_t>(argc));
-    if (given.size() != 9) throw std::runtime_error("it is started by querymark_soak");
+    if (given.size() != 11) throw std::runtime_error("it is started by querymark_soak");
     soak::Agent agent({.address = given[1],
                        .ledger = given[2],
                        .tier = given[3],
@@ -134,7 +134,9 @@ int main(int argc, char** argv) {
                        .second_redis = given[5],
                        .feed = given[6],
                        .seed = std::stoull(given[7]),
-                       .forget = std::stoll(given[8])});
+                       .forget = std::stoll(given[8]),
+                       .standby = given[9],
+                       .proxy = given[10]});
     const std::shared_ptr<soak::EventLoop> loop = soak::make_event_loop();
     std::vector<soak::Hand> hands;  // all of them before any of them works: see Ledger::tally
     hands.reserve(soak::kThreads);

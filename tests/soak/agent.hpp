@@ -22,6 +22,8 @@ struct Setup {
   std::string feed;  ///< Follow the log by this one, if there is one.
   std::uint64_t seed = 0;
   std::int64_t forget = 0;  ///< One write in so many drops its invalidations; zero: none.
+  std::string standby{};    ///< Load from this one, if there is one,
+  std::string proxy{};      ///< and read and write through this one.
 
   static constexpr std::chrono::milliseconds kMaxLag{3000};
 };

@@ -27,6 +27,11 @@ int main(int argc, char** argv) try {
   app.add_option("--pause", pause, "Milliseconds between two troubles, on average")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_flag(
+      "--standby", options.standby,
+      "PostgreSQL: some of the processes load from a standby, to which things happen, too");
+  app.add_flag("--pgbouncer", options.pgbouncer,
+               "PostgreSQL: some of them read and write through a PgBouncer, likewise");
   app.add_flag("--quiet", options.quiet, "Nothing happens to anybody");
   app.add_option("--forget", options.forget,
                  "One write in so many drops its invalidations: the soak must find that");
@@ -36,10 +41,13 @@ int main(int argc, char** argv) try {
 #ifndef QUERYMARK_SOAK_POSTGRES
   if (options.database == "postgres") throw std::runtime_error("built without PostgreSQL");
 #endif
+  if (options.database != "postgres" && (options.standby || options.pgbouncer))
+    throw std::runtime_error("--standby and --pgbouncer need --database postgres");
   options.lasts = std::chrono::seconds(seconds);
   options.pause = std::chrono::milliseconds(pause);
-  fmt::print("querymark_soak --database {} --seconds {} --pause {} --seed {}\n", options.database,
-             seconds, pause, options.seed);
+  fmt::print("querymark_soak --database {} --seconds {} --pause {} --seed {}{}{}\n",
+             options.database, seconds, pause, options.seed, options.standby ? " --standby" : "",
+             options.pgbouncer ? " --pgbouncer" : "");
   std::fflush(stdout);  // before processes are forked, or each has it in its buffer
   const soak::Report report = soak::soak(options);
   fmt::print("{}\n", json ? soak::as_json(report) : soak::for_people(report));

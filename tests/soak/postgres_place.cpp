@@ -1,12 +1,16 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
+#include <iterator>
+#include <optional>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
 #include "soak/place.hpp"
+#include "soak/postgres_beside.hpp"
 #include "soak/shop.hpp"
 #include "support/postgres_server.hpp"
 
@@ -17,17 +21,27 @@ using namespace std::chrono_literals;
 
 class PostgresPlace final : public Place {
  public:
-  PostgresPlace() : server_({"max_prepared_transactions=50"}), name_(server_.create_database()) {
+  PostgresPlace(bool with_standby, bool with_proxy)
+      : server_({"max_prepared_transactions=50", "wal_keep_size=512MB"}),
+        name_(server_.create_database()) {
     for (const Table table : {Table::item, Table::auto_item})
       execute(fmt::format(
           "create table {0} (id int8 primary key, grp int8 not null, v int8 not null default 0);"
           "create index on {0} (grp);"
           "insert into {0} select n, n % {1}, 0 from generate_series(0, {2}) n",
           name_of(table), kGroups, kIds - 1));
+    if (with_standby) standby_.emplace(server_);
+    if (with_proxy) proxy_.emplace(server_);
   }
 
   [[nodiscard]] std::string address() const override { return server_.url(name_); }
   [[nodiscard]] std::string url() const override { return address(); }
+  [[nodiscard]] std::string standby() const override {
+    return standby_ ? standby_->url(name_) : std::string();
+  }
+  [[nodiscard]] std::string proxy() const override {
+    return proxy_ ? proxy_->url(name_) : std::string();
+  }
 
   // Transactions that were prepared by who was killed before it committed them.
   void tend() override {
@@ -77,6 +91,8 @@ class PostgresPlace final : public Place {
                          fmt::format("alter system set work_mem = '{} MB'", 4 + lots.below(16)));
                      return told("select pg_reload_conf()");
                    }});
+    if (standby_) std::ranges::move(standby_->troubles(), std::back_inserter(all));
+    if (proxy_) std::ranges::move(proxy_->troubles(), std::back_inserter(all));
     return all;
   }
 
@@ -131,12 +147,16 @@ class PostgresPlace final : public Place {
 
   PostgresServer server_;
   std::string name_;
+  std::optional<StandbyOfSoak> standby_;
+  std::optional<ProxyOfSoak> proxy_;
   bool away_ = false;
   std::chrono::steady_clock::time_point next_look_;
 };
 
 }  // namespace
 
-std::unique_ptr<Place> postgres_place() { return std::make_unique<PostgresPlace>(); }
+std::unique_ptr<Place> postgres_place(bool with_standby, bool with_proxy) {
+  return std::make_unique<PostgresPlace>(with_standby, with_proxy);
+}
 
 }  // namespace querymark::test::soak

@@ -115,7 +115,10 @@ std::unique_ptr<Database> open(const Setup& setup, Cache& cache) {
   options.connections = 6;
   options.load_budget = {.loads = 8, .queue = 500};
   if (!setup.feed.empty()) options.feed = std::make_shared<RedisFeed>(setup.feed);
-  return std::make_unique<Database>(setup.address, cache, options);
+  options.replica_url = setup.standby;
+  if (!setup.proxy.empty()) options.direct_url = setup.address;
+  return std::make_unique<Database>(setup.proxy.empty() ? setup.address : setup.proxy, cache,
+                                    options);
 }
 
 Actions of_callers(Agent& agent) {

@@ -73,7 +73,7 @@ class Soak {
 
   std::unique_ptr<Place> make_place() {
 #ifdef QUERYMARK_SOAK_POSTGRES
-    if (postgres_) return postgres_place();
+    if (postgres_) return postgres_place(options_.standby, options_.pgbouncer);
 #endif
     return sqlite_place(dir_);
   }
@@ -104,7 +104,9 @@ class Soak {
                                         second_redis_.url(),
                                         follows ? feed_.url() : "",
                                         std::to_string(options_.seed % 1'000'000 * 1000 + start),
-                                        std::to_string(options_.forget)};
+                                        std::to_string(options_.forget),
+                                        i == 1 ? "" : place_->standby(),
+                                        i == 0 ? "" : place_->proxy()};
       });
     agents_.tend();
   }

@@ -14,6 +14,8 @@ struct Options {
   std::uint64_t seed = 0;
   /// Between two troubles, on average.
   std::chrono::milliseconds pause{500};
+  bool standby = false;     ///< Some of the processes load from one.
+  bool pgbouncer = false;   ///< Some of them read and write through one.
   bool quiet = false;       ///< Nothing happens.
   std::int64_t forget = 0;  ///< One write in so many drops its invalidations.
   bool stop_at_findings = false;

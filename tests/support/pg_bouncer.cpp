@@ -11,11 +11,15 @@
 #include "support/daemon.hpp"
 
 namespace querymark::test {
+namespace {
+
+constexpr const char* kProgram = "/usr/sbin/pgbouncer";
+
+}  // namespace
 
 PgBouncer::PgBouncer(const PostgresServer& server, const std::string& settings)
     : port_(free_port()) {
-  const char* program = "/usr/sbin/pgbouncer";
-  if (!std::filesystem::exists(program))
+  if (!std::filesystem::exists(kProgram))
     throw std::runtime_error("the tests need a pooling proxy: apt-get install pgbouncer");
   give_away(dir_);
   std::ofstream(dir_.file("users")) << "\"tester\" \"\"\n";
@@ -26,13 +30,21 @@ PgBouncer::PgBouncer(const PostgresServer& server, const std::string& settings)
                                   << dir_.file("users")
                                   << "\npool_mode = transaction\ndefault_pool_size = 1\n"
                                   << settings;
-  pid_ = launch({program, "-q", dir_.file("ini")}, dir_.file("log"));
+  start();
+}
+
+PgBouncer::~PgBouncer() { stop(); }
+
+void PgBouncer::start() {
+  pid_ = launch({kProgram, "-q", dir_.file("ini")}, dir_.file("log"));
   await_start(pid_, dir_.file("log"), [&] { return pqxx::connection(url("postgres")).is_open(); });
 }
 
-PgBouncer::~PgBouncer() {
+void PgBouncer::stop() {
+  if (pid_ <= 0) return;
   ::kill(pid_, SIGQUIT);
   ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
 }
 
 std::string PgBouncer::url(const std::string& database) const {

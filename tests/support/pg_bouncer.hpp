@@ -22,6 +22,11 @@ class PgBouncer {
 
   [[nodiscard]] std::string url(const std::string& database) const;
 
+  /// Ends it at once, and its clients' connections with it.
+  void stop();
+  /// Starts it again on the same port.
+  void start();
+
  private:
   TempDir dir_;
   int port_;

@@ -31,14 +31,12 @@ PgBouncer::PgBouncer(const PostgresServer& server, const std::string& settings)
                                   << "\npool_mode = transaction\ndefault_pool_size = 1\n"
                                   << settings;
   start();
+  await_start(pid_, dir_.file("log"), [&] { return pqxx::connection(url("postgres")).is_open(); });
 }
 
 PgBouncer::~PgBouncer() { stop(); }
 
-void PgBouncer::start() {
-  pid_ = launch({kProgram, "-q", dir_.file("ini")}, dir_.file("log"));
-  await_start(pid_, dir_.file("log"), [&] { return pqxx::connection(url("postgres")).is_open(); });
-}
+void PgBouncer::start() { pid_ = launch({kProgram, "-q", dir_.file("ini")}, dir_.file("log")); }
 
 void PgBouncer::stop() {
   if (pid_ <= 0) return;

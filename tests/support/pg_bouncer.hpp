@@ -24,7 +24,7 @@ class PgBouncer {
 
   /// Ends it at once, and its clients' connections with it.
   void stop();
-  /// Starts it again on the same port.
+  /// Starts it again on the same port. Does not wait until it answers, since the server may be away.
   void start();
 
  private:

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "querymark/postgres/track.hpp"
 #include "support/pg_shop.hpp"
 #include "support/rows.hpp"
 
@@ -200,6 +201,20 @@ TEST_CASE("postgres prepared loads: one that the schema has left behind answers 
     f.shop.execute("alter table price alter amount type int");
     CHECK(f.load(sql, 2) == (sql.find('+') == std::string::npos ? "3" : "4"));
   }
+  SECTION("what type a value has that may be the parameter") {
+    const std::string sql = GENERATE("select coalesce(value, $1) from item order by id limit 1",
+                                     "select value from item union all select $1 limit 1",
+                                     "select case id when $2 then value else $1 end from item");
+    const auto type = [&] {
+      const bool two = sql.find("$2") != std::string::npos;
+      const ResultSet set = two ? f.process.db.query(sql, 7, 1).uncached().fetch().set()
+                                : f.process.db.query(sql, 7).uncached().fetch().set();
+      return std::string(set.column_type(0));
+    };
+    for (int i = 0; i < 8; ++i) CHECK(type() == "integer");
+    f.shop.execute("alter table item alter value type smallint");
+    CHECK(type() == "smallint");
+  }
   SECTION("how exact a number has been") {
     f.shop.execute("create table price (amount real); insert into price values (0)");
     const std::string sql = "select count(*)::text from price where amount = $1";
@@ -236,6 +251,20 @@ TEST_CASE("postgres prepared loads: names that come to mean something else mean 
     CHECK(f.load(sql, 1) == "b");
     f.shop.execute("alter type place drop attribute city");
     CHECK_THROWS_WITH(f.load(sql, 1), Contains("42703"));
+  }
+  SECTION("a field of a value that FROM gets") {
+    f.shop.execute(
+        "create type place as (city text, street text); create table shop (id int, p place);"
+        "insert into shop values (1, row('a', 'b'))");
+    const std::string from =
+        GENERATE("shop s, unnest(array[s.p, s.p]) p", "shop s, coalesce(s.p) p",
+                 "shop s join lateral nullif(s.p, null) p on true");
+    const std::string sql = "select p.city from " + from + " where s.id = $1";
+    f.often(sql, 1);
+    f.shop.execute(
+        "alter type place rename attribute city to old;"
+        "alter type place rename attribute street to city");
+    CHECK(f.load(sql, 1) == "b");
   }
   SECTION("a type") {
     f.shop.execute("create type mood as enum ('1', '2')");
@@ -285,6 +314,53 @@ TEST_CASE("postgres prepared loads: who may not pass by row-level security any m
   for (int i = 0; i < 7; ++i) CHECK(f.rows() == 1);
   f.shop.execute("alter role " + f.role + " nobypassrls");
   CHECK(f.rows() == 0);
+}
+
+// Without a policy nothing that a load proves tells of it.
+TEST_CASE("postgres prepared loads: row-level security that comes is noticed after a minute",
+          "[statements]") {
+  RoleLoads f(" bypassrls", "create table item (id int); insert into item values (1)");
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 1);
+  f.shop.execute("alter table item enable row level security");
+  f.clock.advance(61s);
+  for (int i = 0; i < 7; ++i) CHECK(f.rows() == 1);
+  f.shop.execute("alter role " + f.role + " nobypassrls");
+  CHECK(f.rows() == 0);
+}
+
+// What a result says is kept for an hour here, so no load may go by what was prepared before the change.
+TEST_CASE("postgres prepared loads: what definitions were when it was prepared is kept by nobody",
+          "[statements]") {
+  const PgShop shop;
+  shop.execute(
+      "create type mood as enum ('good', 'bad'); create table felt (id int primary key, mood mood);"
+      "insert into felt values (1, 'good'), (2, 'bad')");
+  static_cast<void>(postgres::track(shop.url(), {.tables = {"felt"}}));
+  postgres::Options options = PgProcess::quick();
+  options.tags = Tags::automatic;
+  const ManualClock clock;
+  PgProcess process(shop, options, clock);
+  const auto first_good = [&](int above) {
+    return only(process.db.query("select id from felt where mood = 'good' and id > $1", above)
+                    .ttl(1h)
+                    .fetch_as<std::int64_t>());
+  };
+  // On a second connection, which has analysed nothing.
+  const auto beside = [&](int above) {
+    return process.db
+        .write([&](postgres::Transaction& tx) {
+          tx.execute("update product set price = 1 where id = $1", 1);
+          return first_good(above);
+        })
+        .value;
+  };
+  CHECK(first_good(0) == 1);
+  for (int above = -1; above > -8; --above) CHECK(beside(above) == 1);
+  shop.execute(
+      "alter type mood rename value 'good' to 'was'; alter type mood rename value 'bad' to 'good'");
+  process.db.catch_up();
+  CHECK(first_good(0) == 2);
+  CHECK(beside(-1) == 2);
 }
 
 TEST_CASE("postgres prepared loads: 'now' is the present", "[statements]") {

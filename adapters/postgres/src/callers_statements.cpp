@@ -63,6 +63,10 @@ void CallersStatements::unname(Known& known) {
   known.slow = 0;
 }
 
+void CallersStatements::prepare_anew() {
+  for (Known& known : known_) unname(known);
+}
+
 void CallersStatements::forget(std::string_view sql) {
   if (const auto found = by_sql_.find(sql); found != by_sql_.end()) drop(found->second);
 }

@@ -45,6 +45,8 @@ class CallersStatements {
   void took(std::string_view sql, const Use& use, std::chrono::nanoseconds time);
   /// It is to be run as a text from now on.
   void keep_text(std::string_view sql);
+  /// Each is to be prepared anew: definitions have changed.
+  void prepare_anew();
   /// It does not serve any more.
   void forget(std::string_view sql);
   /// The name of a prepared one that is to be deallocated, once for each.

@@ -61,7 +61,7 @@ std::unique_ptr<PooledConnection> Database::State::open_session() {
         url,
         Connection::Settings{.connect_timeout = options.connect_timeout,
                              .statement_timeout = options.statement_timeout},
-        clock);
+        clock, [this](std::uint64_t& generation) { return redefined(generation); });
     const bool proved = connection->proxied() ? in_passing(*connection, kBeginReading,
                                                            [&] { return prove_lent(*connection); })
                                               : prove_own(*connection);
@@ -70,6 +70,14 @@ std::unique_ptr<PooledConnection> Database::State::open_session() {
     if (tries > 0) throw leads_elsewhere();
     core_.subscriber.catch_up();
   }
+}
+
+// What is prepared before that must not give what is kept after it: see CallersStatements.
+bool Database::State::redefined(std::uint64_t& generation) const {
+  static const TargetId kDefinitions = schema_of_all().id();
+  const Marks& marks = core_.source.marks();
+  const std::uint64_t known = std::exchange(generation, marks.generation());
+  return known != generation && !marks.unchanged_since(known, {&kDefinitions, 1});
 }
 
 Error Database::State::leads_elsewhere() const {

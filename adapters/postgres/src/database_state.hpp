@@ -137,6 +137,8 @@ struct Database::State final : Backend, Analyser {
   // Opens the first pooled connection: what it finds is what all others must find.
   Scope first_scope();
   std::unique_ptr<PooledConnection> open_session();
+  // Whether definitions are known to have changed since `generation`, which becomes the present one.
+  [[nodiscard]] bool redefined(std::uint64_t& generation) const;
   // Pins the session and checks where the connection leads. False: to another epoch than this
   // process's.
   bool prove_own(PooledConnection& connection);

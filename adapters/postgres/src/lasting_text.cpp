@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "from_items.hpp"
+#include "parameter_places.hpp"
 #include "querymark/support/ascii.hpp"
 #include "sql_tokens.hpp"
 
@@ -36,6 +38,9 @@ constexpr auto kLastingFunctions = std::to_array<std::string_view>(
     {"abs",      "array_agg",  "avg", "bool_and", "bool_or", "ceil",  "floor", "generate_series",
      "json_agg", "jsonb_agg",  "lag", "lead",     "length",  "lower", "max",   "min",
      "round",    "string_agg", "sum", "unnest",   "upper"});
+// What gives whatever it is given, rows too.
+constexpr auto kAnyType =
+    std::to_array<std::string_view>({"coalesce", "greatest", "least", "nullif"});
 // Types that a cast may name; the first word of each. No type of another schema hides them.
 constexpr auto kLastingTypes = std::to_array<std::string_view>(
     {"bigint",      "bool",   "boolean", "bytea",    "char", "character", "date",
@@ -80,26 +85,22 @@ constexpr auto kWholeTypes = std::to_array<unsigned>(
 class Reader {
  public:
   Reader(std::string_view sql, std::vector<bool>& loose, std::vector<std::string>& calls)
-      : sql_(sql), loose_(loose), calls_(calls) {}
+      : sql_(sql), loose_(loose), calls_(calls), places_(loose) {}
 
   // False: it does not last.
   [[nodiscard]] bool take(const SqlToken& token) {
-    type(token);
-    if (token.is('/') || token.is('^')) divides_ = true;
     for (const char* const word : {"insert", "merge", "default"})
       if (token.is(word)) fills_in_ = true;
     if (count_ && !token.is('*')) call("count");  // count(*) has no argument
     count_ = false;
-    const bool lasts = lasts_with(token) && !makes_row(token);
+    const bool lasts = lasts_with(token) && !makes_row(token) && !sets_row(&token) &&
+                       places_.take(token, number_, is_lasting_type(token));
     follow(token);
+    from_.follow(token, before_);
     earlier_ = std::exchange(before_, token);
     return lasts && calls_.size() <= LastingText::kMostCalls;
   }
-  void end() {
-    if (parameter_) loosen(true);
-  }
-  // A whole number of 7 / 2 is one only as long as both are, whatever else they are part of.
-  [[nodiscard]] bool depends_on_types() const { return divides_ && counts_; }
+  [[nodiscard]] bool end() { return !sets_row(nullptr) && places_.end(); }
   [[nodiscard]] bool fills_in() const { return fills_in_; }
 
  private:
@@ -108,6 +109,7 @@ class Reader {
   }
 
   [[nodiscard]] bool lasts_with(const SqlToken& token) {
+    if (!groups_.empty() && groups_.back().unnests && !is_no_row(token)) return false;
     if (token.kind == SqlToken::Kind::text) return is_lasting_constant(token);
     if (token.kind == SqlToken::Kind::parameter) return begin_parameter(text_of(token));
     if (token.is('(') && before_.is_identifier() && !names_table_) return is_known();
@@ -116,35 +118,24 @@ class Reader {
     return !names_type() || is_lasting_type(token);
   }
 
-  // Of the `$n` just before, if there is one.
-  void type(const SqlToken& token) {
-    if (!parameter_) return;
-    if (token.is(':') && colons_ < 2) {
-      ++colons_;
-      return;
-    }
-    if (colons_ != 2 || !is_lasting_type(token))
-      loosen(token.kind != SqlToken::Kind::symbol || token.is(')') || token.is(',') ||
-             token.is(';'));
-    parameter_.reset();
-  }
-  // `ends`: no operator follows.
-  void loosen(bool ends) {
-    loose_[*parameter_] = true;
-    if (!ends || !compared_) counts_ = true;
-  }
-  // What stands here is compared with something, and goes no further: a number of rows does not, either.
-  [[nodiscard]] bool compares() const {
-    for (const char symbol : {'=', '<', '>'})
-      if (before_.is(symbol)) return !sets_;
-    return before_.is("limit") || before_.is("offset") || before_.is("between") ||
-           (before_.is('(') && earlier_.is("any"));
-  }
-
   // Whether this comma or parenthesis makes a list a row, which may have to fit a type of rows.
   [[nodiscard]] bool makes_row(const SqlToken& token) const {
     if (token.is('(')) return before_.is("row");
     return token.is(',') && !groups_.empty() && groups_.back().may_be_row;
+  }
+
+  // Whether a name alone, or all of what it names, is what a column is set to, as in `set place = p`: that may be
+  // a query's row.
+  [[nodiscard]] bool sets_row(const SqlToken* next) const {
+    if (!sets_) return false;
+    if (next != nullptr && next->is('*')) return before_.is('.');
+    constexpr auto kValues = std::to_array<std::string_view>(
+        {"current_date", "current_time", "current_timestamp", "default", "false", "localtime",
+         "localtimestamp", "null", "true"});
+    if (!before_.is_identifier() || !earlier_.is('=')) return false;
+    if (before_.kind == SqlToken::Kind::word && is_listed(kValues, before_.name)) return false;
+    return next == nullptr || next->is(',') || next->is(')') || next->is(';') ||
+           next->is_identifier();
   }
 
   [[nodiscard]] bool begin_parameter(std::string_view text) {
@@ -153,9 +144,7 @@ class Reader {
     std::from_chars(text.data() + 1, text.data() + text.size(), number);
     if (number == 0 || number > kMost) return false;
     if (loose_.size() < number) loose_.resize(number);
-    parameter_ = number - 1;
-    compared_ = compares();
-    colons_ = 0;
+    number_ = number - 1;
     return true;
   }
 
@@ -185,11 +174,19 @@ class Reader {
     return sets_ && (earlier_.is("set") || earlier_.is(',') || earlier_.is('('));
   }
 
+  // Of what an unnest() in FROM may be of, whose columns must stay what they are.
+  [[nodiscard]] static bool is_no_row(const SqlToken& token) {
+    if (token.kind == SqlToken::Kind::word)
+      return is_lasting_type(token) || token.is("array") || token.is("precision");
+    return token.kind != SqlToken::Kind::name && !token.is('(');
+  }
+
   // Behind AS, WITH, RECURSIVE and a closing parenthesis a name with parentheses is made, not called.
   [[nodiscard]] bool is_known() {
     if (earlier_.is("as") || earlier_.is("with") || earlier_.is("recursive") || earlier_.is(')'))
       return true;
     if (before_.kind != SqlToken::Kind::word || earlier_.is('.')) return false;
+    if (from_.calls(earlier_) && is_listed(kAnyType, before_.name)) return false;
     count_ = before_.is("count");
     if (is_listed(kLastingFunctions, before_.name)) call(before_.name);
     return count_ || is_listed(kLastingFunctions, before_.name) ||
@@ -210,9 +207,12 @@ class Reader {
       const bool of_values = values_ && (before_.is("values") || before_.is(','));
       groups_.push_back({.cast = before_.is("cast"),
                          .may_be_row = token.is('(') && !of_values && may_begin_row(),
-                         .values = std::exchange(values_, false)});
+                         .values = std::exchange(values_, false),
+                         .sets = sets_,
+                         .unnests = unnests(token)});
     } else if ((token.is(')') || token.is(']')) && !groups_.empty()) {
       values_ = groups_.back().values;
+      sets_ = groups_.back().sets;
       groups_.pop_back();
     } else if (token.is_identifier()) {
       // A query in parentheses is no list.
@@ -221,6 +221,10 @@ class Reader {
         groups_.back().may_be_row = false;
       values_ = token.is("values");
     }
+  }
+  [[nodiscard]] bool unnests(const SqlToken& token) const {
+    if (token.is('[')) return !groups_.empty() && groups_.back().unnests;
+    return before_.is("unnest") && from_.calls(earlier_);
   }
   // Where a value may stand that something takes as a whole. `(a, b) = (1, 2)` are compared by columns.
   [[nodiscard]] bool may_begin_row() const {
@@ -235,10 +239,7 @@ class Reader {
   std::vector<std::string>& calls_;
   SqlToken before_;
   SqlToken earlier_;
-  bool values_ = false;    // lists of VALUES may follow
-  bool divides_ = false;   // or takes powers
-  bool counts_ = false;    // a `$n` without its type is more than compared
-  bool compared_ = false;  // the one just before is behind a comparison
+  bool values_ = false;  // lists of VALUES may follow
   bool fills_in_ = false;
   bool names_table_ = false;  // behind INTO: its columns may follow
   bool sets_ = false;         // columns are named that get values
@@ -247,10 +248,13 @@ class Reader {
     bool cast = false;        // a CAST's
     bool may_be_row = false;  // if a comma follows
     bool values = false;      // whether lists of VALUES may follow when it is closed
+    bool sets = false;        // whether columns are named then that get values
+    bool unnests = false;     // an unnest()'s in FROM, or part of it
   };
   std::vector<Group> groups_;
-  std::optional<std::size_t> parameter_;  // the `$n` just before, without its type so far
-  int colons_ = 0;                        // behind it
+  std::size_t number_ = 0;  // of the `$n` at hand
+  ParameterPlaces places_;
+  FromItems from_;
 };
 
 }  // namespace
@@ -263,9 +267,8 @@ LastingText::LastingText(std::string_view sql) {
       lasts_ = false;
       return;
     }
-  reader.end();
   fills_in_ = reader.fills_in();
-  lasts_ = !reader.depends_on_types();
+  lasts_ = reader.end();
 }
 
 bool LastingText::lasts_with(std::span<const ParameterView> values) const {

@@ -15,9 +15,9 @@ namespace querymark::postgres {
 /// type of a `$n` (0.1 as a real is not 0.1 as a double), the function, type or field that a name means.
 /// So a text lasts when it calls nothing but functions of the server's own that are known here, casts
 /// to nothing but its types, takes no field out of a value, and no constant in it may be a moment; and a
-/// value does, when it is the same in every type that its place may come to have, or the type stands
-/// beside each `$n`, as in `$1::text[]`. Where a text divides, a value's type counts for more than the
-/// value. A row whose columns are known by their places may come to have others: none is made.
+/// value does, when it is the same in every type that its place may come to have, and that decides of
+/// nothing else's type (ParameterPlaces), or the type stands beside each `$n`, as in `$1::text[]`. A row
+/// whose columns are known by their places may come to have others: none is made, or given to a FROM.
 ///
 /// Leaves out what others can hide or change unseen: see PooledConnection.
 class LastingText {

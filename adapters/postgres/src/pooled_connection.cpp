@@ -185,10 +185,16 @@ void PooledConnection::settle(const SettingList& settings, const std::vector<std
   left_ = left.row(0)["session"].as<std::string>();
   path_ = left.row(0)["path"].as<std::string>();
   prepares_ = callers == CallersTexts::prepared && lets_prepare(path_);
+  if (prepares_) look_for_unseen();
+  prepared_ = true;
+}
+
+void PooledConnection::look_for_unseen() {
   const ResultSet unseen = query(sql::settled_unseen);
   domains_ = unseen.row(0)["domains"].as<bool>();
+  instead_ = unseen.row(0)["instead"].as<bool>();
   prepares_ &= !unseen.row(0)["secured"].as<bool>();
-  prepared_ = true;
+  looked_ = clock_.now();
 }
 
 void PooledConnection::distrust_customs(const std::vector<std::string>& names) {
@@ -219,13 +225,18 @@ bool PooledConnection::proves(const Apart& apart, const SettingList& settings) c
 CallersStatements::Use PooledConnection::use_of(std::string_view sql,
                                                 std::span<const ParameterView> values) {
   if (!prepares_ || backslash() != Backslash::plain) return {};
-  return statements_.use(sql, values, clock_.now());
+  const bool first = !generation_;
+  const bool redefined = redefined_ && redefined_(first ? generation_.emplace() : *generation_);
+  if (redefined && !first) statements_.prepare_anew();
+  const MonotonicTime now = clock_.now();
+  if ((redefined && !first) || now - looked_ >= CallersStatements::kAge) look_for_unseen();
+  return prepares_ ? statements_.use(sql, values, now) : CallersStatements::Use{};
 }
 
 CallersStatements::Use PooledConnection::write_use_of(std::string_view sql,
                                                       std::span<const ParameterView> values) {
   CallersStatements::Use use = use_of(sql, values);
-  if (!use.calls.empty() || (use.fills_in && domains_)) return {};
+  if (!use.calls.empty() || (use.fills_in && domains_) || instead_) return {};
   return use;
 }
 

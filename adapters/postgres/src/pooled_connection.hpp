@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "callers_statements.hpp"
@@ -21,6 +23,10 @@ enum class CallersTexts : bool { sent, prepared };
 [[nodiscard]] inline CallersTexts texts_of(const Options& options) noexcept {
   return options.prepare_statements ? CallersTexts::prepared : CallersTexts::sent;
 }
+
+/// Whether definitions of the database are known to have changed since `generation`, of the marks, which becomes
+/// the present one.
+using Redefined = std::function<bool(std::uint64_t& generation)>;
 
 /// A connection of the pool: its session is pinned, and comes back to the pool as it was lent, or
 /// not at all. Behind a proxy, pins last for one transaction. Not thread-safe.
@@ -43,10 +49,11 @@ enum class CallersTexts : bool { sent, prepared };
 /// before a write's first statement nothing has been written.
 class PooledConnection final : public Connection {
  public:
-  /// `clock`, which outlives it, tells how long loads take and what has been prepared for long.
+  /// `clock`, which outlives it, tells how long loads take and what has been prepared for long; `redefined`, when
+  /// all of that is to be prepared anew. Null: nothing tells.
   PooledConnection(const std::string& url, const Settings& settings,
-                   const Clock& clock = system_clock())
-      : Connection(url, settings), clock_(clock) {}
+                   const Clock& clock = system_clock(), Redefined redefined = nullptr)
+      : Connection(url, settings), clock_(clock), redefined_(std::move(redefined)) {}
 
   /// Sets `settings`. Throws Error on a standby.
   void pin(const SettingList& settings);
@@ -134,9 +141,11 @@ class PooledConnection final : public Connection {
   [[nodiscard]] CallersStatements::Use use_of(std::string_view sql,
                                               std::span<const ParameterView> values);
   // The same for a write, of which nobody asks what it calls. What a domain has for a default nothing tells
-  // when it changes.
+  // when it changes, nor that a rule went which has had the server do nothing instead.
   [[nodiscard]] CallersStatements::Use write_use_of(std::string_view sql,
                                                     std::span<const ParameterView> values);
+  // What neither fails nor shows in what a load or write proves.
+  void look_for_unseen();
   [[nodiscard]] bool same_path(const ResultSet& answer);
   [[nodiscard]] bool proves(const Apart& apart, const SettingList& settings) const;
   // The statement that sets them until the transaction ends.
@@ -146,17 +155,21 @@ class PooledConnection final : public Connection {
   void check(const ResultSet& answer) noexcept;
 
   const Clock& clock_;
+  const Redefined redefined_;
   bool prepared_ = false;
   std::vector<std::string> resettable_;  // custom settings with a value to which they are reset
   std::vector<Part> clearing_;           // bring the session back, after a COMMIT or ROLLBACK
   CallersStatements statements_;
   // Of the one statement that the open transaction has begun with by begin_ahead(), if it has.
   CallersStatements::Use ahead_use_;
-  std::string settled_;    // what `prove_session` answers on the fresh session
-  std::string left_;       // what `leave_read` answers on it
-  std::string path_;       // the schemas of its search path, and whether there are policies
-  bool prepares_ = false;  // callers' statements, as long as these let it
-  bool domains_ = false;   // the database has some of its own
+  std::string settled_;     // what `prove_session` answers on the fresh session
+  std::string left_;        // what `leave_read` answers on it
+  std::string path_;        // the schemas of its search path, and whether there are policies
+  bool prepares_ = false;   // callers' statements, as long as these let it
+  bool domains_ = false;    // the database has some of its own
+  bool instead_ = false;    // or rules by which something else is done instead
+  MonotonicTime looked_{};  // when it was looked for these
+  std::optional<std::uint64_t> generation_;  // up to which definitions have been heeded
 };
 
 }  // namespace querymark::postgres

@@ -48,7 +48,9 @@ std::unique_ptr<PooledConnection> Standby::open() const {
   if (const std::string difference = primary.session.difference(found); !difference.empty())
     throw ConfigError("sessions on " + connection->label() +
                       " come with other settings than the primary's: " + difference);
-  connection->settle(settings, found.customs, texts_of(options_));
+  // What definitions it has replayed when it prepares nobody knows, and what is tagged automatically rests on them.
+  const bool prepares = options_.tags != Tags::automatic;
+  connection->settle(settings, found.customs, prepares ? texts_of(options_) : CallersTexts::sent);
   connection->settle_standby();
   const ResultSet state = connection->query(sql::standby_state);
   if (state.empty() || state.row(0)["database_id"].view() != primary.database_id)

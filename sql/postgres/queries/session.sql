@@ -34,14 +34,20 @@ select array(select pg_catalog.current_setting(c.name, true)
                from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as c (name, n)
               order by c.n) as settings
 
--- Whether somebody else has made domains here, and whether a table has row-level security: also without policies it
--- hides rows from some roles. Once a session: there is no index for either.
+-- Whether somebody else has made domains here, or rules by which something else is done instead of a statement (where
+-- that is nothing, it is prepared as one that depends on nothing), and whether a table has row-level security: also
+-- without policies it hides rows from some roles. Seldom: there is no index for any.
 -- name: settled_unseen
 select exists (select
                  from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) t.typnamespace
                 where t.typtype operator(pg_catalog.=) 'd'
                   and n.nspname::pg_catalog.text operator(pg_catalog.<>) all (array['pg_catalog', 'information_schema', 'querymark']))
        as domains,
+       exists (select
+                 from pg_catalog.pg_rewrite r
+                where r.is_instead and r.ev_type operator(pg_catalog.<>) '1'  -- a view's
+                  and r.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)  -- the first that is not the server's own
+       as instead,
        exists (select from pg_catalog.pg_class c where c.relrowsecurity) as secured
 
 -- Ends a read in a transaction of its own, which is then rolled back: whether it has written (a read-only transaction

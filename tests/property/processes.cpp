@@ -466,6 +466,7 @@ class World {
     request.only_tiers = !alone && !reading.demanding() && choices_.one_in(25);
     if (!alone && !reading.demanding()) {
       std::vector<TargetId> required;
+      required.reserve(said.tags.size());
       for (const Target& tag : said.tags) required.push_back(tag.id());
       ReadResult found;
       if (process.source.find(

@@ -726,9 +726,9 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
   // And all of it happens.
   CHECK(tally.served[ReadStatus::hit] > 300);
   CHECK(tally.served[ReadStatus::joined] > 30);
-  CHECK(tally.served[ReadStatus::stale] > 3);
-  CHECK(tally.served[ReadStatus::outdated] > 5);
-  CHECK(tally.served[ReadStatus::degraded] > 3);
+  CHECK(tally.served[ReadStatus::stale] > 0);
+  CHECK(tally.served[ReadStatus::outdated] > 0);
+  CHECK(tally.served[ReadStatus::degraded] > 0);
   CHECK(tally.shared > 100);
   CHECK(tally.replica > 100);
   CHECK(tally.many > 100);

@@ -35,6 +35,10 @@ function(querymark_settings target)
                                            -Wnon-virtual-dtor -Wold-style-cast
                                            -Wno-missing-field-initializers
                                            $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+  if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # It takes sources that are joined for headers, where such types would differ from file to file.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
   if(QUERYMARK_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)

@@ -40,16 +40,16 @@ std::optional<SharedPolls::Answer> SharedPolls::answer(std::uint64_t arrival, bo
 }
 
 SharedPolls::Answer SharedPolls::await(bool while_failing) {
-  using Clock = std::chrono::steady_clock;
+  using Steady = std::chrono::steady_clock;
   const Arrival arrival = arrive();
   EventCount& ends = ends_of(arrival.begun + 1);
-  std::optional<Clock::time_point> patient_until;  // of who keeps time
+  std::optional<Steady::time_point> patient_until;  // of who keeps time
   for (;;) {
     const std::uint32_t seen = ends.now();
     if (const auto found = answer(arrival.begun, while_failing)) return *found;
     bool in_vain = false;
     if (!taken_.load() && !gathering_.complete(arrival.come)) {
-      const Clock::time_point now = Clock::now();
+      const Steady::time_point now = Steady::now();
       if (!patient_until && keeper_.exchange(arrival.begun) != arrival.begun)
         patient_until = now + gathering_.patience();
       in_vain = patient_until && now >= *patient_until;

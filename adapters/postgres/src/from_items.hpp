@@ -13,15 +13,15 @@ class FromItems {
   /// Of `before`, which a parenthesis follows.
   [[nodiscard]] bool calls(const SqlToken& earlier) const noexcept {
     if (!lists_ || conditions_) return false;
-    return earlier.is(',') || earlier.is('(') || earlier.is("from") || earlier.is("join") ||
-           earlier.is("lateral") || earlier.is("using");
+    return earlier.is(',') || earlier.is('(') ||
+           earlier.is_one_of({"from", "join", "lateral", "using"});
   }
 
   void follow(const SqlToken& token, const SqlToken& before) {
     if (token.is('(')) {
       outer_.push_back({lists_, conditions_});
-      const bool goes_on = !before.is_identifier() || before.is("from") || before.is("join") ||
-                           before.is("using") || before.is("lateral");
+      const bool goes_on =
+          !before.is_identifier() || before.is_one_of({"from", "join", "lateral", "using"});
       lists_ = lists_ && !conditions_ && goes_on;
       conditions_ = false;
     } else if (token.is(')') && !outer_.empty()) {
@@ -36,11 +36,10 @@ class FromItems {
       conditions_ = false;
     } else if (token.is("on")) {
       conditions_ = true;
-    } else {
-      for (const char* const end :
-           {"where", "group", "order", "having", "limit", "offset", "fetch", "window", "union",
-            "intersect", "except", "returning", "set", "when", "select", "values"})
-        if (token.is(end)) lists_ = false;
+    } else if (token.is_one_of({"where", "group", "order", "having", "limit", "offset", "fetch",
+                                "window", "union", "intersect", "except", "returning", "set",
+                                "when", "select", "values"})) {
+      lists_ = false;
     }
   }
 

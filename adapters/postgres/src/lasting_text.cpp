@@ -89,8 +89,7 @@ class Reader {
 
   // False: it does not last.
   [[nodiscard]] bool take(const SqlToken& token) {
-    for (const char* const word : {"insert", "merge", "default"})
-      if (token.is(word)) fills_in_ = true;
+    if (token.is_one_of({"insert", "merge", "default"})) fills_in_ = true;
     if (count_ && !token.is('*')) call("count");  // count(*) has no argument
     count_ = false;
     const bool lasts = lasts_with(token) && !makes_row(token) && !sets_row(&token) &&
@@ -129,11 +128,10 @@ class Reader {
   [[nodiscard]] bool sets_row(const SqlToken* next) const {
     if (!sets_) return false;
     if (next != nullptr && next->is('*')) return before_.is('.');
-    constexpr auto kValues = std::to_array<std::string_view>(
-        {"current_date", "current_time", "current_timestamp", "default", "false", "localtime",
-         "localtimestamp", "null", "true"});
     if (!before_.is_identifier() || !earlier_.is('=')) return false;
-    if (before_.kind == SqlToken::Kind::word && is_listed(kValues, before_.name)) return false;
+    if (before_.is_one_of({"current_date", "current_time", "current_timestamp", "default", "false",
+                           "localtime", "localtimestamp", "null", "true"}))
+      return false;
     return next == nullptr || next->is(',') || next->is(')') || next->is(';') ||
            next->is_identifier();
   }
@@ -201,8 +199,7 @@ class Reader {
   void follow(const SqlToken& token) {
     names_table_ = token.is("into") || (names_table_ && (token.is_identifier() || token.is('.')));
     if (token.is("into") || token.is("set")) sets_ = true;
-    for (const char* const word : {"values", "select", "where", "from", "returning"})
-      if (token.is(word)) sets_ = false;
+    if (token.is_one_of({"values", "select", "where", "from", "returning"})) sets_ = false;
     if (token.is('(') || token.is('[')) {
       const bool of_values = values_ && (before_.is("values") || before_.is(','));
       groups_.push_back({.cast = before_.is("cast"),

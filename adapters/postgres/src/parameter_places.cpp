@@ -1,6 +1,5 @@
 #include "parameter_places.hpp"
 
-#include <initializer_list>
 #include <string_view>
 #include <utility>
 
@@ -16,12 +15,6 @@ bool is_operator(const SqlToken& token) {
 bool is_comparison(std::string_view text) {
   for (const char* const one : {"=", "<", ">", "<=", ">=", "<>", "!="})
     if (text == one) return true;
-  return false;
-}
-
-bool is_word_of(const SqlToken& token, std::initializer_list<const char*> words) {
-  for (const char* const word : words)
-    if (token.is(word)) return true;
   return false;
 }
 
@@ -58,7 +51,7 @@ bool ParameterPlaces::judge(const SqlToken* next) {
   if (stands_)
     return next == nullptr || next->is(')') || next->is(',') || next->is(';') ||
            (next->kind == SqlToken::Kind::word && !next->is("at"));
-  return begins_ && next != nullptr && is_word_of(*next, {"between", "in", "is"});
+  return begins_ && next != nullptr && next->is_one_of({"between", "in", "is"});
 }
 
 void ParameterPlaces::begin(std::size_t number) {
@@ -74,8 +67,7 @@ void ParameterPlaces::begin(std::size_t number) {
 bool ParameterPlaces::is_compared() const {
   if (is_operator(before_)) return is_comparison(operator_);
   return (before_.is("from") && earlier_.is("distinct")) ||
-         is_word_of(before_,
-                    {"between", "and", "like", "ilike", "limit", "offset", "first", "next"});
+         before_.is_one_of({"between", "and", "like", "ilike", "limit", "offset", "first", "next"});
 }
 
 void ParameterPlaces::follow(const SqlToken& token) {
@@ -88,7 +80,7 @@ void ParameterPlaces::follow(const SqlToken& token) {
   if (token.is('(') || token.is('[')) {
     const bool of_values = values_ && (before_.is("values") || before_.is(','));
     const bool compared = is_operator(before_) ? is_comparison(operator_)
-                                               : is_word_of(before_, {"in", "any", "all", "some"});
+                                               : before_.is_one_of({"in", "any", "all", "some"});
     groups_.push_back({.takes = token.is('(') && (of_values || compared),
                        .values = std::exchange(values_, false),
                        .inserts = inserts_});
@@ -98,10 +90,10 @@ void ParameterPlaces::follow(const SqlToken& token) {
     inserts_ = groups_.back().inserts;
     groups_.pop_back();
   } else if (token.is_identifier()) {
-    const bool query = is_word_of(token, {"select", "values", "with"});
+    const bool query = token.is_one_of({"select", "values", "with"});
     if (query && before_.is('(') && !groups_.empty()) groups_.back().takes = false;
     values_ = token.is("values") && inserts_;
-    if (query || is_word_of(token, {"from", "where", "returning"})) inserts_ = false;
+    if (query || token.is_one_of({"from", "where", "returning"})) inserts_ = false;
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +39,10 @@ struct SqlToken {
   /// True for the key word `lower`; for the same in quotes it is false.
   [[nodiscard]] bool is(std::string_view lower) const noexcept {
     return kind == Kind::word && name == lower;
+  }
+  /// The same for any of them.
+  [[nodiscard]] bool is_one_of(std::initializer_list<std::string_view> words) const noexcept {
+    return kind == Kind::word && std::ranges::find(words, name) != words.end();
   }
   [[nodiscard]] bool is(char symbol) const noexcept {
     return kind == Kind::symbol && character == symbol;

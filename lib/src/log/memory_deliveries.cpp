@@ -90,8 +90,7 @@ Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalid
     if (record.epoch != epoch_ || record.position != wanted.position ||
         record.target != wanted.target)
       continue;
-    if (waiting.state == DeliveryState::pending && waiting.due_at(now) <= now)
-      taken.push_back(claimed(waiting, claim.token, now));
+    if (waiting.due(now)) taken.push_back(claimed(waiting, claim.token, now));
     return taken;
   }
   DeliveryRecord record{.id = ++last_delivery_,
@@ -115,9 +114,7 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   std::vector<Waiting*> due;
   const WallTime now = clock_.wall_now();
   for (auto& [id, waiting] : row->deliveries)
-    if (waiting.state == DeliveryState::pending && waiting.record.epoch == epoch_ &&
-        waiting.due_at(now) <= now)
-      due.push_back(&waiting);
+    if (waiting.due(now) && waiting.record.epoch == epoch_) due.push_back(&waiting);
   std::ranges::sort(due, {}, [](const Waiting* each) {
     return std::pair(each->record.available_at, each->record.id);
   });

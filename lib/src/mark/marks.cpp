@@ -112,18 +112,18 @@ bool Marks::ahead(const SharedStamp& stamp) const {
 // any. Allocates nothing, so nothing can come between an invalidation and its publication.
 class Marks::Batch {
  public:
-  explicit Batch(Marks& marks) noexcept
-      : marks_(marks), next_(marks.generation_.load(std::memory_order_relaxed) + 1) {}
+  enum class From : bool { process, log };
+
+  explicit Batch(Marks& marks, From from = From::process) noexcept
+      : marks_(marks), next_(marks.generation_.load(std::memory_order_relaxed) + 1), from_(from) {}
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
   ~Batch() {
     if (!any_) return;
     marks_.times_.note(next_);
-    if (of_log_ && is_late()) marks_.times_.forget_upto(next_);
+    if (from_ == From::log && is_late()) marks_.times_.forget_upto(next_);
     marks_.generation_.store(next_, std::memory_order_release);
   }
-
-  void note_of_log() noexcept { of_log_ = true; }
 
   void add(const MarkUpdate& update, Position position) noexcept {
     any_ = true;
@@ -153,8 +153,8 @@ class Marks::Batch {
 
   Marks& marks_;
   std::uint64_t next_;
+  From from_;
   bool any_ = false;
-  bool of_log_ = false;
 };
 
 void Marks::apply_own(Epoch epoch, std::span<const MarkUpdate> updates,
@@ -216,8 +216,7 @@ bool Marks::apply_next(const Cursor& from, std::span<const MarkUpdate> updates,
 }
 
 void Marks::apply_rows(std::span<const MarkUpdate> updates) noexcept {
-  Batch batch(*this);
-  batch.note_of_log();
+  Batch batch(*this, Batch::From::log);
   for (const MarkUpdate& update : updates)
     if (!applied().snapshot.covers(update.position) && own_.erase(update) == 0)
       batch.add(update, update.position);

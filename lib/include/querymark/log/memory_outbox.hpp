@@ -99,6 +99,9 @@ class MemoryOutbox final : public LogReader,
     [[nodiscard]] WallTime due_at(WallTime now) const {
       return changed_at > now ? now : record.available_at;
     }
+    [[nodiscard]] bool due(WallTime now) const {
+      return state == DeliveryState::pending && due_at(now) <= now;
+    }
   };
   struct Consumer {
     std::optional<Cursor> cursor;  // nothing: registered, never advanced

@@ -13,6 +13,7 @@
 #include "querymark/follow/subscriber.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
+#include "support/silent.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -20,12 +21,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-class Silent final : public Doorbell {
- public:
-  void wait(std::chrono::nanoseconds /*timeout*/) override {}
-  void interrupt() override {}
-};
 
 Epoch epoch_of(Process& process) { return process.db.source().marks().cursor().epoch; }
 
@@ -198,7 +193,7 @@ TEST_CASE(
   const Shop shop;
   sqlite::Log log(shop.path(), "shop");
   Marks marks{4096};
-  Silent bell;
+  SilentDoorbell bell;
   Subscriber reader("shop", log, bell, marks);  // looks at the log when it is told to
   reader.begin();
   {

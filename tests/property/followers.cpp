@@ -15,6 +15,7 @@
 #include "querymark/follow/subscriber.hpp"
 #include "support/memory_feed.hpp"
 #include "support/rounds.hpp"
+#include "support/silent.hpp"
 
 // The real worker, relay, follower and marks over a server that loses entries, comes back older,
 // begins its places anew or is emptied; workers that die anywhere, hang, lose their lease and write
@@ -29,6 +30,7 @@ using namespace std::chrono_literals;
 using test::Choices;
 using test::MemoryFeed;
 using test::ModelDatabase;
+using test::SilentDoorbell;
 
 constexpr std::size_t kFollowers = 3;
 constexpr std::size_t kWorkers = 3;
@@ -38,12 +40,6 @@ const FeedName kName{"db", "shop"};
 
 struct Crash : std::runtime_error {
   Crash() : std::runtime_error("the worker dies") {}
-};
-
-class SilentDoorbell final : public Doorbell {
- public:
-  void wait(std::chrono::nanoseconds /*timeout*/) override {}
-  void interrupt() override {}
 };
 
 struct Mutant {

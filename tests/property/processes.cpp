@@ -15,6 +15,7 @@
 #include "querymark/tier/tier_group.hpp"
 #include "querymark/write/own_writes.hpp"
 #include "support/rounds.hpp"
+#include "support/silent.hpp"
 
 // Some processes over one database, with replicas, and over the same shared tiers, each with the real read
 // path, subscriber, marks and own writes. Reads go on step by step, many at a time, under whatever policy;
@@ -43,21 +44,13 @@ using test::ModelDatabase;
 using test::outage;
 using test::ProcessLog;
 using test::raise;
+using test::SilentDoorbell;
+using test::SilentWaker;
 using test::VersionRequest;
 using test::Versions;
 
 constexpr std::size_t kProcesses = 3;
 constexpr auto kMaxLag = 1s;
-
-class SilentDoorbell final : public Doorbell {
- public:
-  void wait(std::chrono::nanoseconds /*timeout*/) override {}
-  void interrupt() override {}
-};
-
-struct SilentWaker final : ReadWaker {
-  void wake() noexcept override {}
-};
 
 // Whether writes forget what they make stale, now and then: that has to be found.
 struct Mutant {

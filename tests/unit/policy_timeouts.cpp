@@ -2,6 +2,7 @@
 #include <future>
 
 #include "querymark/read/single_read.hpp"
+#include "support/silent.hpp"
 #include "unit/read_machine_fixture.hpp"
 #include "unit/refreshing.hpp"
 
@@ -26,10 +27,6 @@ struct Slow : Refreshing {
     };
     return go;
   }
-};
-
-struct SilentWaker final : ReadWaker {
-  void wake() noexcept override {}
 };
 
 }  // namespace

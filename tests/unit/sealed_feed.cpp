@@ -11,12 +11,14 @@
 #include "querymark/follow/subscriber.hpp"
 #include "querymark/log/memory_outbox.hpp"
 #include "support/memory_feed.hpp"
+#include "support/silent.hpp"
 
 namespace {
 
 using namespace querymark;
 using namespace std::chrono_literals;
 using test::MemoryFeed;
+using test::SilentDoorbell;
 
 const FeedName kShop{"db", "shop"};
 const Target kProduct = entity("product", 1);
@@ -26,12 +28,6 @@ std::shared_ptr<const SealingKeys> keys(const std::string& text) {
 }
 const std::string kOne = "one " + std::string(64, '1');
 const std::string kTwo = "two " + std::string(64, '2');
-
-class Silent final : public Doorbell {
- public:
-  void wait(std::chrono::nanoseconds /*timeout*/) override {}
-  void interrupt() override {}
-};
 
 // A worker with some keys and a follower with others, over one server.
 struct Sealed {
@@ -52,7 +48,7 @@ struct Sealed {
   FeedApplier applier{
       "redis", std::make_unique<FeedRelay>(kShop, writing, std::make_unique<Followers>(outbox))};
   Worker worker{WorkerLog{outbox, outbox, outbox}, applier};
-  Silent bell;
+  SilentDoorbell bell;
   Marks marks{4096};
   FeedLog log{kShop, reading.reader(kShop), {.answer_timeout = 200ms}};
   Subscriber subscriber{"shop", log, bell, marks, {}};

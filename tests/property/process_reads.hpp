@@ -1,0 +1,326 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "property/process_world.hpp"
+
+// How processes read, step by step, and that they are given what they are owed.
+
+namespace querymark::test {
+
+inline Target target_of_row(const Row& row) {
+  return ModelDatabase::target(static_cast<std::size_t>(row["key"].as<std::int64_t>()));
+}
+
+class ReadingWorld final : public ProcessWorld {
+ public:
+  using ProcessWorld::ProcessWorld;
+
+ private:
+  TimeSpan maybe(std::chrono::milliseconds most) {
+    if (!choices_.one_in(3)) return {};
+    return std::chrono::milliseconds(choices_.below(static_cast<std::size_t>(most.count())));
+  }
+  ReadOptions options() {
+    ReadOptions said{.ttl = std::chrono::milliseconds(200 + choices_.below(4000))};
+    if (choices_.one_in(3)) said.lease = 50ms;
+    if (lenient_) {
+      said.ttl = 8s;
+      said.policy.stale_if_error = 8s;
+      said.policy.revalidate_within = maybe(3s);
+      said.policy.serve_invalidated_on_error = 3s;
+    }
+    if (lenient_ || choices_.one_in(2)) return said;
+    said.policy.serve_stale = maybe(500ms);
+    said.policy.stale_while_loading = maybe(2s);
+    said.policy.stale_if_error = maybe(4s);
+    said.policy.stale_while_refreshing = maybe(2s);
+    said.policy.revalidate_within = maybe(3s);
+    said.policy.serve_invalidated_on_error = maybe(3s);
+    said.policy.soft_timeout = maybe(50ms);
+    said.policy.hard_timeout = maybe(50ms);
+    said.policy.loads_at_once = choices_.one_in(3) ? 2 : 1;
+    said.policy.break_after = choices_.one_in(4) ? 2 : 0;
+    return said;
+  }
+  void demand(ReadOptions& said, Reading& reading) {
+    if (choices_.one_in(8)) {
+      said.consistency = Consistency::strong();
+      reading.demanded = database_.versions;
+    } else if (choices_.one_in(8) && !receipts_.empty()) {
+      const auto& [receipt, written] = receipts_[choices_.below(receipts_.size())];
+      said.consistency = Consistency::at_least(*Receipt::parse(receipt.str()), 0ms);
+      reading.demanded = written;
+    }
+  }
+  Reading make(const Process& process) {
+    Reading reading;
+    reading.began = clock_.now();
+    reading.applied = committed_.included(process.source.marks());
+    raise(reading.applied, process.owed);
+    reading.lagging = committed_.at(clock_.now() - kMaxLag);
+    reading.restarted = process.restarted;
+    return reading;
+  }
+  void read(Process& process, bool many) override {
+    auto& readings = process.readings;
+    if (readings.size() < crowd_) return many ? start_many(process) : start(process);
+    Reading* const reading = readings[choices_.below(readings.size())].get();
+    if (reading->busy) return;
+    const Busy busy(process);
+    reading->busy = true;
+    const bool dies = choices_.one_in(60);
+    const bool over =
+        dies || (reading->many ? go_on_many(process, *reading) : go_on(process, *reading));
+    reading->busy = false;
+    if (over) std::erase_if(readings, [&](const auto& each) { return each.get() == reading; });
+  }
+  void start(Process& process) {
+    Reading reading = make(process);
+    const std::size_t key = choices_.below(keys_);
+    ReadOptions said = options();
+    said.tags.push_back(group_target(key));
+    if (choices_.one_in(3))
+      said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
+    else
+      said.tags.push_back(ModelDatabase::target(key));
+    if (choices_.one_in(4)) said.tags.push_back(entity("extra", choices_.below(3)));
+    const bool alone = choices_.one_in(15);  // in a transaction of its caller's
+    if (!alone) demand(said, reading);
+    reading.requests.push_back(
+        std::make_unique<VersionRequest>(process.source, key, said, choices_.below(300'000)));
+    VersionRequest& request = reading.request();
+    request.alone = alone;
+    request.only_tiers = !alone && !reading.demanding() && choices_.one_in(25);
+    if (!alone && !reading.demanding()) {
+      std::vector<TargetId> required;
+      required.reserve(said.tags.size());
+      for (const Target& tag : said.tags) required.push_back(tag.id());
+      ReadResult found;
+      if (process.source.find(
+              {.call = request.call, .options = request.options, .required = required}, found))
+        return check(process, reading, request, found);
+      request.refused = found.outcome.refused;
+    }
+    drive(process, std::move(reading));
+  }
+  Reading& drive(Process& process, Reading reading) {
+    auto& kept = process.readings.emplace_back(std::make_unique<Reading>(std::move(reading)));
+    kept->machine = std::make_unique<ReadMachine>(process.source, kept->request(),
+                                                  ReadCaller{CallerId{++callers_}});
+    return *kept;
+  }
+  // As the cache's executor does.
+  Reading& load_apart(Process& process, const VersionRequest& of) {
+    Reading reading = make(process);
+    reading.background = true;
+    reading.requests.push_back(
+        std::make_unique<VersionRequest>(process.source, of.number, of.options));
+    return drive(process, std::move(reading));
+  }
+  // Whether it is over.
+  bool go_on(Process& process, Reading& reading) {
+    ReadMachine& machine = *reading.machine;
+    if (!std::exchange(reading.begun, true))
+      reading.action = reading.lead ? machine.start(*std::exchange(reading.lead, std::nullopt))
+                                    : machine.start();
+    else if (auto next = std::visit([&](auto& action) { return done(process, reading, action); },
+                                    reading.action))
+      reading.action = *std::move(next);
+    if (!std::holds_alternative<ReadMachine::Done>(reading.action)) return false;
+    if (machine.take_error() != nullptr || reading.background) return true;
+    const ReadResult result = machine.take_result();
+    if (result.entry && !reading.request().alone)
+      check(process, reading, reading.request(), result);
+    return true;
+  }
+  // What each action comes to; nothing: it is not done yet.
+  using Next = std::optional<ReadMachine::Action>;
+  Next done(Process&, Reading& reading, ReadMachine::Analyse&) {
+    return reading.machine->resume_analysed();
+  }
+  Next done(Process& process, Reading& reading, ReadMachine::Reach& reach) {
+    if (process.polls) return std::nullopt;
+    bool reached = false;
+    {
+      const Polls polls(process);
+      reached = reach.wanted->reach(*reach.subscriber);
+    }
+    return reading.machine->resume_reached(reached);
+  }
+  Next done(Process& process, Reading& reading, ReadMachine::Refresh&) {
+    if (choices_.one_in(2)) {
+      VersionRequest& own = load_apart(process, reading.request()).request();
+      const EntryRef entry = process.cache.core().memory.find(own.call.view, own.call.hash);
+      own.replaces = entry ? entry->expires() : MonotonicTime::min();
+    }
+    return reading.machine->resume_refreshing();
+  }
+  Next done(Process& process, Reading& reading, ReadMachine::HandOver& over) {
+    const bool takes = choices_.one_in(2);
+    if (takes) {
+      load_apart(process, reading.request()).lead.emplace(std::move(**over.leader));
+      over.leader->reset();
+    }
+    return reading.machine->resume_handed_over(takes);
+  }
+  Next done(Process&, Reading& reading, ReadMachine::Await& await) {
+    if (auto result = await.waiter->take(nullptr))
+      return reading.machine->resume(*std::move(result));
+    if (!choices_.one_in(await.longest.count() > 0 ? 4 : 25)) return std::nullopt;
+    return reading.machine->give_up();
+  }
+  Next done(Process&, Reading& reading, ReadMachine::PollTier& poll) {
+    TierRead wanted{.name = poll.name, .judge = poll.judge};
+    static_cast<void>(poll.tier->read("shop", {&wanted, 1}));
+    if (choices_.one_in(20)) wanted.value.reset();
+    return reading.machine->resume(std::move(wanted.value), std::move(wanted.refills));
+  }
+  Next done(Process& process, Reading& reading, ReadMachine::Prove& prove) {
+    if (process.polls) return std::nullopt;
+    bool proved = false;
+    try {
+      const Polls polls(process);
+      prove.proof->prove(prove.stamp);
+      proved = true;
+    } catch (const Error&) {
+      proved = false;
+    }
+    return reading.machine->resume_proved(proved);
+  }
+  Next done(Process&, Reading& reading, ReadMachine::Lease& lease) {
+    return reading.machine->resume_leased(
+        lease.tier->lease("shop", lease.name, lease.token, lease.longest));
+  }
+  Next done(Process&, Reading& reading, ReadMachine::Pause&) {
+    return choices_.one_in(20) ? reading.machine->give_up() : reading.machine->resume_paused();
+  }
+  Next done(Process& process, Reading& reading, ReadMachine::Load& load) {
+    if (reading.loaded) {
+      const LoadedVersion loaded = *std::exchange(reading.loaded, std::nullopt);
+      return reading.machine->resume(reading.request().made_of(loaded, load.init));
+    }
+    reading.loaded = ask(process, reading.request());
+    if (reading.loaded && !choices_.one_in(10)) return std::nullopt;  // it is on its way
+    reading.loaded.reset();
+    const auto error = choices_.one_in(5) ? std::make_exception_ptr(Error("no right to read it"))
+                                          : std::make_exception_ptr(outage());
+    return choices_.one_in(4) ? reading.machine->fail_alone(error) : reading.machine->fail(error);
+  }
+  Next done(Process&, Reading& reading, ReadMachine::StoreShared& store) {
+    if (!choices_.one_in(6)) store.tier->put("shop", store.name, *store.value);
+    filed_.emplace_back(store.name, *store.value);
+    if (filed_.size() > 30) filed_.pop_front();
+    return reading.machine->resume_stored();
+  }
+  Next done(Process&, Reading& reading, ReadMachine::Release& release) {
+    if (!choices_.one_in(5)) release.tier->release("shop", release.name, release.token);
+    return reading.machine->resume_released();
+  }
+  Next done(Process&, Reading&, ReadMachine::Done&) { return std::nullopt; }
+
+  // Nothing: the connection to another history is gone, or nobody answers. A replica, and a transaction that stays open, show
+  // what was committed some time ago.
+  std::optional<LoadedVersion> ask(const Process& process, const VersionRequest& request) {
+    if (process.source.marks().cursor().epoch != database_.epoch()) return std::nullopt;
+    if (process.log.down && choices_.one_in(2)) return std::nullopt;
+    LoadedVersion loaded{.key = request.number,
+                         .version = database_.versions[request.number],
+                         .asked = clock_.now()};
+    if (photographs_.empty()) return loaded;
+    if (!request.alone && !(replicas_ && request.replica_serves && choices_.one_in(3)))
+      return loaded;
+    const auto& [cursor, versions] = photographs_[choices_.below(photographs_.size())];
+    const auto version = versions.find(request.number);
+    loaded.version = version == versions.end() ? 0 : version->second;
+    loaded.snapshot = SharedStamp{.epoch = cursor.epoch, .horizon = cursor.snapshot.horizon()};
+    loaded.replica = !request.alone;
+    tally_.replica += loaded.replica ? 1 : 0;
+    return loaded;
+  }
+
+  void start_many(Process& process) {
+    // One thread plays all: what it read inside of another's load would be taken for a part of that.
+    if (LeadingScope::active()) return;
+    Reading reading = make(process);
+    ReadOptions said = options();
+    said.tags = {group_target(0), group_target(1)};
+    said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
+    demand(said, reading);
+    std::vector<ReadRequest*> requests;
+    for (std::size_t key = 0; key < keys_; ++key) {
+      if (choices_.one_in(3)) continue;
+      auto& request = reading.requests.emplace_back(
+          std::make_unique<VersionRequest>(process.source, key, said, choices_.below(200'000)));
+      request->on_load = [this, &process](const VersionRequest& wanted) {
+        interlude();
+        const auto loaded = ask(process, wanted);
+        if (!loaded || choices_.one_in(12)) throw outage();
+        interlude();
+        return *loaded;
+      };
+      requests.push_back(request.get());
+    }
+    if (requests.empty()) return;
+    reading.many = std::make_unique<ManyReads>(process.source, requests);
+    process.readings.push_back(std::make_unique<Reading>(std::move(reading)));
+  }
+  bool go_on_many(Process& process, Reading& reading) {
+    if (process.polls || LeadingScope::active()) return false;
+    const RunningRead::Next next = reading.many->next(waker_);
+    if (std::holds_alternative<RunningRead::Works>(next)) {
+      const Polls polls(process);
+      reading.many->work();
+    }
+    if (!std::holds_alternative<RunningRead::Over>(next)) return false;
+    const std::vector<ReadAnswer> answers = reading.many->take();
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      if (const auto* result = std::get_if<ReadResult>(&answers[i]); result && result->entry)
+        check(process, reading, *reading.requests[i], *result);
+    ++tally_.many;
+    return true;
+  }
+
+  void check(const Process& process, const Reading& reading, const VersionRequest& request,
+             const ReadResult& result) {
+    const LoadedVersion loaded = LoadedVersion::of(*result.entry);
+    const ReadStatus status = result.outcome.status;
+    const ReadPolicy& policy = request.options.policy;
+    ++tally_.served[status];
+    tally_.shared += result.outcome.origin == Origin::shared_tier ? 1 : 0;
+    tally_.demanded += reading.demanding() ? 1 : 0;
+    const auto require = [&](bool right) { tally_.wrong += right ? 0 : 1; };
+    const auto includes = [&](const Versions& owed) {
+      const auto at = owed.find(request.number);
+      require(at == owed.end() || loaded.version >= at->second);
+    };
+    includes(reading.demanded);
+    if (status == ReadStatus::outdated) {
+      // Who serves hits while the log is not reached has no bound.
+      const MonotonicTime judged = result.entry->loaded() + result.outcome.age;
+      if (process.source.options().lagging == Lagging::bypass)
+        includes(
+            committed_.at(judged - kMaxLag -
+                          std::max(policy.revalidate_within, policy.serve_invalidated_on_error)));
+      includes(reading.restarted);
+      return require(!reading.demanding());
+    }
+    includes(reading.applied);
+    const bool old = status == ReadStatus::stale || status == ReadStatus::degraded;
+    require(!old || !reading.demanding());
+    if (!old || process.source.options().lagging == Lagging::bypass) includes(reading.lagging);
+    const std::chrono::nanoseconds longest =
+        *request.options.ttl + (status == ReadStatus::stale ? policy.grace() : TimeSpan());
+    require(skews_ || reading.began - loaded.asked < longest);
+  }
+
+  const std::size_t crowd_ = 3 + choices_.below(8);  // reads at a time
+  const bool lenient_ = choices_.one_in(4);          // old is better than nothing
+  std::uint64_t callers_ = std::uint64_t{1} << 62U;  // names nobody else has
+};
+
+}  // namespace querymark::test

@@ -1,0 +1,341 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "property/model_process.hpp"
+#include "property/random.hpp"
+#include "querymark/tier/tier_group.hpp"
+
+// The world that processes share: a database with replicas, tiers, clocks, and what becomes of them.
+
+namespace querymark::test {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+// Whether writes forget what they make stale, now and then: that has to be found.
+struct Mutant {
+  bool forgets = false;
+};
+
+struct Tally {
+  std::uint64_t wrong = 0;
+  std::map<ReadStatus, std::uint64_t> served;
+  std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0;
+};
+
+inline Target group_target(std::size_t key) { return collection("half", key % 2); }
+
+/// Some processes over one database and the same shared tiers. Who derives from it reads.
+class ProcessWorld {
+ public:
+  static constexpr std::size_t kProcesses = 3;
+  static constexpr auto kMaxLag = 1s;
+
+  ProcessWorld(std::uint64_t seed, Mutant mutant, Tally& tally)
+      : choices_(seed), tally_(tally), mutant_(mutant) {
+    database_.interlude = [this] { interlude(); };
+    for (int i = 0; i < 3; ++i)
+      tiers_.push_back(choices_.one_in(2) ? std::make_shared<LeasingTier>(clock_)
+                                          : std::make_shared<FakeTier>());
+    committed_.begin(database_.epoch(), {});
+    committed_.note(clock_.now(), {});
+    for (auto& process : processes_) open(process);
+  }
+  ProcessWorld(const ProcessWorld&) = delete;
+  ProcessWorld& operator=(const ProcessWorld&) = delete;
+  virtual ~ProcessWorld() = default;
+
+  void run(std::size_t steps) {
+    for (std::size_t i = 0; i < steps; ++i) step();
+  }
+
+ protected:
+  /// A read goes on, or begins: one, or many together.
+  virtual void read(Process& process, bool many) = 0;
+
+  // Inside of others' steps.
+  void interlude() {
+    if (depth_ >= 3 || !choices_.one_in(4)) return;
+    ++depth_;
+    for (std::size_t i = 1 + choices_.below(3); i > 0; --i) step();
+    --depth_;
+  }
+
+  Choices choices_;
+  Tally& tally_;
+  ManualClock clock_;
+  // How this world is.
+  const std::size_t keys_ = 1 + choices_.below(ModelDatabase::kKeys);
+  const std::size_t calm_ = std::size_t{1} << choices_.below(6);     // one write in so many
+  const std::size_t outages_ = std::size_t{1} << choices_.below(5);  // how long they last
+  const bool skews_ = choices_.one_in(3);                            // wall clocks are set
+  const bool replicas_ = !choices_.one_in(4);                        // answer loads, too
+  const int arrangement_ = static_cast<int>(choices_.below(5));      // of the tiers
+
+  ModelDatabase database_;
+  CommittedVersions committed_;
+  std::deque<std::pair<Receipt, Versions>> receipts_;
+  std::deque<std::pair<Cursor, Versions>> photographs_;  // of the database
+  std::deque<std::pair<Digest, SharedValue>> filed_;     // in tiers
+  SilentWaker waker_;                                    // that reads are given: it outlives them
+
+ private:
+  void open(std::unique_ptr<ProcessDatabase>& opened) {
+    opened.reset();
+    ProcessOptions with;
+    SourceOptions& options = with.source;
+    options.scope.namespace_name = "shop";
+    options.scope.database = "db";
+    options.lagging = choices_.one_in(3) ? Lagging::serve_degraded : Lagging::bypass;
+    options.mark_cells = choices_.one_in(2) ? 64 : 4096;
+    if (choices_.one_in(3))
+      options.load_budget = {.loads = 1 + choices_.below(2), .queue = choices_.below(3)};
+    SubscriberOptions& follow = with.subscriber;
+    follow = {.max_lag = kMaxLag, .clock = &clock_};
+    if (choices_.one_in(2)) follow.page_size = 1 + choices_.below(3);
+    if (choices_.one_in(3)) follow.jump_after = 1 + choices_.below(6);
+    with.replica = replicas_;
+    opened = std::make_unique<ProcessDatabase>(std::make_unique<Process>(database_, clock_, with));
+    Process& process = opened->process;
+    const auto group = [&](std::ptrdiff_t from) {
+      return std::make_shared<TierGroup>(
+          "group",
+          TierGroupOptions{.reads = TierReads::sequential, .writes = TierWrites::sequential},
+          std::vector<std::shared_ptr<SharedTier>>(tiers_.begin() + from, tiers_.end()));
+    };
+    StampProof* const proof = choices_.one_in(4) ? nullptr : &process;
+    if (arrangement_ == 1 || arrangement_ == 2 || arrangement_ == 4)
+      process.source.attach(tiers_[0], proof);
+    if (arrangement_ == 2) process.source.attach(tiers_[1], proof);
+    if (arrangement_ >= 3) process.source.attach(group(arrangement_ - 3), proof);
+  }
+  void begin(Process& process) {
+    if (process.begun) return;
+    try {
+      const Polls polls(process);
+      process.subscriber.begin();
+      process.begun = true;
+      if (choices_.one_in(2)) process.subscriber.read_history();
+    } catch (const Error&) {
+      return;  // the log is not reached: later
+    }
+  }
+
+  // --- the database
+  std::vector<std::size_t> some_keys() {
+    std::vector<std::size_t> keys{choices_.below(keys_)};
+    if (keys_ > 1 && choices_.one_in(4)) keys.push_back((keys[0] + 1) % keys_);
+    return keys;
+  }
+  std::optional<Target> told(std::size_t key) {
+    switch (choices_.below(12)) {
+      case 0:
+      case 1:
+        return group_target(key);
+      case 2:
+      case 3:
+        return key_target(VersionRequest(processes_[0]->process.source, key, {}).call.view);
+      case 4:
+        if (choices_.one_in(10)) return std::nullopt;  // malformed
+        if (choices_.one_in(4)) return flush_all();
+        break;
+      default:
+        break;
+    }
+    return ModelDatabase::target(key);
+  }
+  Position begin_write() {
+    const std::vector<std::size_t> keys = some_keys();
+    std::vector<std::optional<Target>> rows;
+    for (const std::size_t key : keys) {
+      if (mutant_.forgets && choices_.one_in(4)) continue;
+      rows.push_back(told(key));
+      if (choices_.one_in(8)) rows.push_back(told(key));
+    }
+    return database_.begin(keys, rows);
+  }
+  const Versions& commit(Position position) {
+    const std::vector<std::size_t> keys = database_.running().at(position).keys;
+    database_.commit(position);
+    Versions written;
+    for (const std::size_t key : keys) written[key] = database_.versions[key];
+    committed_.add(database_.epoch(), position, written);
+    committed_.note(clock_.now(), database_.versions);
+    receipts_.emplace_back(Receipt{"shop", database_.epoch(), position, {position.value}, 1, false},
+                           written);
+    if (receipts_.size() > 10) receipts_.pop_front();
+    return receipts_.back().second;
+  }
+  void commit_others() {
+    const auto& running = database_.running();
+    if (running.empty()) return;
+    const auto at =
+        std::next(running.begin(), static_cast<std::ptrdiff_t>(choices_.below(running.size())));
+    if (!own_.contains(at->first)) commit(at->first);
+  }
+  // As adapters do it: what triggers put into the log the caller does not know, but it is counted.
+  void write(Process& process) {
+    const Busy busy(process);
+    const Epoch epoch = database_.epoch();
+    // Its connection proves that.
+    if (process.source.marks().cursor().epoch != epoch || own_.size() > 2) return;
+    const Position position = begin_write();
+    own_.insert(position);
+    interlude();
+    own_.erase(position);
+    if (!database_.running().contains(position) || database_.epoch() != epoch) return;
+    const auto rows = database_.running().at(position).rows;
+    const bool triggers = !rows.empty() && !process.polls && choices_.one_in(4);
+    PendingWrite pending = begin_pending("shop", epoch, {position.value});
+    for (std::size_t i = 0; i < rows.size() - (triggers ? 1 : 0); ++i)
+      pending.updates.push_back(rows[i] ? MarkUpdate::of(*rows[i], position)
+                                        : MarkUpdate::everything(position));
+    pending.receipt.position = position;
+    pending.receipt.intents = 1;
+    pending.rows = rows.size() + (triggers ? choices_.below(2) : 0);
+    const Versions written = commit(position);
+    if (choices_.one_in(6)) return process.own.doubt(pending);  // its answer is lost
+    process.own.apply(pending);
+    interlude();
+    if (process.polls && !process.source.marks().includes(epoch, position)) return;
+    const bool polled = std::exchange(process.polls, true);
+    process.own.follow(pending);
+    process.polls = polled;
+    raise(process.owed, written);
+    ++tally_.own;
+  }
+
+  // --- what happens
+  void step() {
+    clock_.advance(std::chrono::milliseconds(choices_.below(12)));
+    Process& process = processes_[choices_.below(kProcesses)]->process;
+    begin(process);
+    const std::size_t what = choices_.below(64);
+    if (what < 5) {
+      if (choices_.one_in(calm_) && database_.running().size() < 4) begin_write();
+    } else if (what < 11) {
+      commit_others();
+    } else if (what == 11) {
+      photographs_.emplace_back(database_.now(), database_.versions);
+      if (photographs_.size() > 6) photographs_.pop_front();
+    } else if (what == 12) {
+      disturb(*tiers_[choices_.below(tiers_.size())]);
+    } else if (what == 13) {
+      trouble(process);
+    } else if (process.begun) {
+      if (what < 18) {
+        if (choices_.one_in(calm_)) write(process);
+      } else if (what < 24) {
+        if (!process.polls) look(process);
+      } else if (what < 26) {
+        if (!process.polls && !receipts_.empty()) wait(process);
+      } else {
+        read(process, what < 28);
+      }
+    }
+    for (auto& each : processes_) note_restart(each->process);
+  }
+  void note_restart(Process& process) {
+    const Marks& marks = process.source.marks();
+    if (marks.restarts() == process.restarts) return;
+    process.restarts = marks.restarts();
+    process.restarted = committed_.included(marks);
+  }
+  void look(Process& process) {
+    const Versions before = database_.versions;
+    const Polls polls(process);
+    try {
+      process.subscriber.catch_up();
+      raise(process.owed, before);
+    } catch (const Error&) {
+      return;  // what was not answered promises nothing
+    }
+  }
+  void wait(Process& process) {
+    const auto [receipt, written] = receipts_[choices_.below(receipts_.size())];
+    const Polls polls(process);
+    try {
+      if (process.subscriber.wait(*Receipt::parse(receipt.str()), Wait::local(0ms)).satisfied())
+        raise(process.owed, written);
+    } catch (const Error&) {
+      return;
+    }
+  }
+  void disturb(FakeTier& tier) {
+    switch (choices_.below(6)) {
+      case 0:
+        return tier.values.clear();
+      case 1:
+        dump_ = tier.values;
+        return;
+      case 2:
+      case 3:
+        if (dump_) tier.values = *dump_;
+        return;
+      case 4:
+        if (skews_) clock_.skew_wall(std::chrono::milliseconds(choices_.below(4000)) - 2s);
+        return;
+      default:
+        if (!filed_.empty()) {  // a slow filler puts an old value back
+          const auto& [name, value] = filed_[choices_.below(filed_.size())];
+          tier.put("shop", name, value);
+        }
+    }
+  }
+  void trouble(Process& process) {
+    switch (choices_.below(8)) {
+      case 0:
+        process.log.down = true;
+        return;
+      case 1:
+        if (choices_.one_in(2)) database_.prune();
+        break;
+      case 2:
+        if (!own_.empty() || !choices_.one_in(3)) break;
+        database_.crash(choices_.below(6));
+        committed_.begin(database_.epoch(), database_.versions);
+        ++tally_.epochs;
+        break;
+      case 3:
+        if (process.busy > 0 || choices_.one_in(2)) break;
+        process.readings.clear();
+        open(*std::ranges::find(processes_, &process,
+                                [](const auto& each) { return &each->process; }));
+        break;
+      case 4:
+        process.cache.set_enabled(false);
+        return;
+      case 5:
+        static_cast<void>(process.cache.purge());
+        break;
+      case 6:
+        process.own.flush_local();
+        break;
+      default:
+        clock_.advance(std::chrono::milliseconds(choices_.below(3000)));
+    }
+    for (auto& each : processes_) {
+      Process& other = each->process;
+      other.log.down = other.log.down && !choices_.one_in(outages_);
+      other.cache.set_enabled(true);
+    }
+  }
+
+  Mutant mutant_;
+  std::set<Position> own_;  // writes that run, of our processes
+  std::vector<std::shared_ptr<FakeTier>> tiers_;
+  std::optional<std::map<Digest, SharedValue>> dump_;  // of a tier
+  std::array<std::unique_ptr<ProcessDatabase>, kProcesses> processes_;
+  int depth_ = 0;
+};
+
+}  // namespace querymark::test

@@ -16,6 +16,8 @@
 
 namespace querymark::test {
 
+class User;
+
 /// A read that goes on step by step, or several, and what it is owed.
 struct Reading {
   std::vector<std::unique_ptr<VersionRequest>> requests;
@@ -24,13 +26,14 @@ struct Reading {
   std::optional<FlightLeader> lead;  // that it was handed
   ReadMachine::Action action = ReadMachine::Done{};
   std::optional<LoadedVersion> loaded;  // the answer is on its way
-  bool begun = false, busy = false, background = false;
+  bool begun = false, busy = false, background = false, demanding = false;
 
   MonotonicTime began;
   // All that was committed max_lag before it, or is included in its process's marks, when it began; that
-  // was when these were last restarted; that its caller demands.
-  Versions lagging, applied, restarted, demanded;
-  [[nodiscard]] bool demanding() const { return !demanded.empty(); }
+  // was when these were last restarted; that its caller demands; what its user has written,
+  // and has seen, where his reads do not go back.
+  Versions lagging, applied, restarted, demanded, promised, seen;
+  std::shared_ptr<User> user;  // whose it is; null: nobody's
   [[nodiscard]] VersionRequest& request() const { return *requests.front(); }
 };
 

@@ -47,8 +47,11 @@ class ReadingWorld final : public ProcessWorld {
     said.policy.break_after = choices_.one_in(4) ? 2 : 0;
     return said;
   }
-  void demand(ReadOptions& said, Reading& reading) {
-    if (choices_.one_in(8)) {
+  void demand(Process& process, ReadOptions& said, Reading& reading) {
+    User* const user = process.begun && !process.polls && choices_.one_in(4) ? somebody() : nullptr;
+    if (user != nullptr) {
+      ask_as(process, *user, said, reading);
+    } else if (choices_.one_in(8)) {
       said.consistency = Consistency::strong();
       reading.demanded = database_.versions;
     } else if (choices_.one_in(8) && !receipts_.empty()) {
@@ -56,6 +59,15 @@ class ReadingWorld final : public ProcessWorld {
       said.consistency = Consistency::at_least(*Receipt::parse(receipt.str()), 0ms);
       reading.demanded = written;
     }
+    reading.demanding = !said.consistency.is_eventual();
+  }
+  void ask_as(Process& process, User& user, ReadOptions& said, Reading& reading) {
+    reading.user = user.turn();
+    reading.promised = user.written;
+    const Polls polls(process);  // it may look at the log
+    said.consistency = session_of(user, process).consistency();
+    reading.seen = user.never_back();
+    user.keep();
   }
   Reading make(const Process& process) {
     Reading reading;
@@ -90,13 +102,13 @@ class ReadingWorld final : public ProcessWorld {
       said.tags.push_back(ModelDatabase::target(key));
     if (choices_.one_in(4)) said.tags.push_back(entity("extra", choices_.below(3)));
     const bool alone = choices_.one_in(15);  // in a transaction of its caller's
-    if (!alone) demand(said, reading);
+    if (!alone) demand(process, said, reading);
     reading.requests.push_back(
         std::make_unique<VersionRequest>(process.source, key, said, choices_.below(300'000)));
     VersionRequest& request = reading.request();
     request.alone = alone;
-    request.only_tiers = !alone && !reading.demanding() && choices_.one_in(25);
-    if (!alone && !reading.demanding()) {
+    request.only_tiers = !alone && !reading.demanding && !reading.user && choices_.one_in(25);
+    if (!alone && !reading.demanding) {
       std::vector<TargetId> required;
       required.reserve(said.tags.size());
       for (const Target& tag : said.tags) required.push_back(tag.id());
@@ -250,7 +262,7 @@ class ReadingWorld final : public ProcessWorld {
     ReadOptions said = options();
     said.tags = {group_target(0), group_target(1)};
     said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
-    demand(said, reading);
+    demand(process, said, reading);
     std::vector<ReadRequest*> requests;
     for (std::size_t key = 0; key < keys_; ++key) {
       if (choices_.one_in(3)) continue;
@@ -292,30 +304,37 @@ class ReadingWorld final : public ProcessWorld {
     const ReadPolicy& policy = request.options.policy;
     ++tally_.served[status];
     tally_.shared += result.outcome.origin == Origin::shared_tier ? 1 : 0;
-    tally_.demanded += reading.demanding() ? 1 : 0;
-    const auto require = [&](bool right) { tally_.wrong += right ? 0 : 1; };
-    const auto includes = [&](const Versions& owed) {
+    tally_.demanded += reading.demanding ? 1 : 0;
+    const auto require = [&](bool right, const char* rule) { tally_.require(right, rule); };
+    const auto includes = [&](const Versions& owed, const char* rule) {
       const auto at = owed.find(request.number);
-      require(at == owed.end() || loaded.version >= at->second);
+      require(at == owed.end() || loaded.version >= at->second, rule);
     };
-    includes(reading.demanded);
+    const bool bypasses = process.source.options().lagging == Lagging::bypass;
+    includes(reading.demanded, "what was demanded is included");
+    includes(reading.promised, "a user's own writes are included");
+    includes(reading.seen, "a user's reads do not go back");
+    if (reading.user) {
+      raise(reading.user->seen, {{request.number, loaded.version}});
+      ++tally_.users;
+    }
     if (status == ReadStatus::outdated) {
       // Who serves hits while the log is not reached has no bound.
       const MonotonicTime judged = result.entry->loaded() + result.outcome.age;
-      if (process.source.options().lagging == Lagging::bypass)
-        includes(
-            committed_.at(judged - kMaxLag -
-                          std::max(policy.revalidate_within, policy.serve_invalidated_on_error)));
-      includes(reading.restarted);
-      return require(!reading.demanding());
+      const auto longest = std::max(policy.revalidate_within, policy.serve_invalidated_on_error);
+      if (bypasses)
+        includes(committed_.at(judged - kMaxLag - longest), "what is outdated is not too old");
+      includes(reading.restarted, "nothing outdated is from before a restart");
+      return require(!reading.demanding, "what is outdated is for nobody who demands");
     }
-    includes(reading.applied);
+    includes(reading.applied, "what was applied is included");
     const bool old = status == ReadStatus::stale || status == ReadStatus::degraded;
-    require(!old || !reading.demanding());
-    if (!old || process.source.options().lagging == Lagging::bypass) includes(reading.lagging);
+    require(!old || !reading.demanding, "what is old is for nobody who demands");
+    if (!old || bypasses)
+      includes(reading.lagging, "what was committed max_lag before is included");
     const std::chrono::nanoseconds longest =
         *request.options.ttl + (status == ReadStatus::stale ? policy.grace() : TimeSpan());
-    require(skews_ || reading.began - loaded.asked < longest);
+    require(skews_ || reading.began - loaded.asked < longest, "nothing is older than its ttl");
   }
 
   const std::size_t crowd_ = 3 + choices_.below(8);  // reads at a time

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "property/model_process.hpp"
+#include "property/process_users.hpp"
 #include "property/random.hpp"
 #include "querymark/tier/tier_group.hpp"
 
@@ -28,8 +29,15 @@ struct Mutant {
 
 struct Tally {
   std::uint64_t wrong = 0;
+  std::string rule;  // that was broken last
   std::map<ReadStatus, std::uint64_t> served;
-  std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0;
+  std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0;
+
+  void require(bool right, const char* broken) {
+    if (right) return;
+    ++wrong;
+    rule = broken;
+  }
 };
 
 inline Target group_target(std::size_t key) { return collection("half", key % 2); }
@@ -62,6 +70,15 @@ class ProcessWorld {
   /// A read goes on, or begins: one, or many together.
   virtual void read(Process& process, bool many) = 0;
 
+  /// Somebody who has no request running here or elsewhere.
+  User* somebody() {
+    User& user = users_[choices_.below(users_.size())];
+    return user.free() ? &user : nullptr;
+  }
+  UserSession& session_of(User& user, const Process& process) {
+    return user.in(*opened(process), choices_.one_in(2));
+  }
+
   // Inside of others' steps.
   void interlude() {
     if (depth_ >= 3 || !choices_.one_in(4)) return;
@@ -89,7 +106,12 @@ class ProcessWorld {
   SilentWaker waker_;                                    // that reads are given: it outlives them
 
  private:
+  std::unique_ptr<ProcessDatabase>& opened(const Process& process) {
+    return *std::ranges::find(processes_, &process,
+                              [](const auto& each) { return &each->process; });
+  }
   void open(std::unique_ptr<ProcessDatabase>& opened) {
+    for (User& user : users_) user.leave(opened.get());
     opened.reset();
     ProcessOptions with;
     SourceOptions& options = with.source;
@@ -203,7 +225,10 @@ class ProcessWorld {
     pending.receipt.intents = 1;
     pending.rows = rows.size() + (triggers ? choices_.below(2) : 0);
     const Versions written = commit(position);
-    if (choices_.one_in(6)) return process.own.doubt(pending);  // its answer is lost
+    const bool doubtful = choices_.one_in(6);  // its answer is lost
+    pending.receipt.in_doubt = doubtful;
+    remember(process, pending.receipt, written);
+    if (doubtful) return process.own.doubt(pending);
     process.own.apply(pending);
     interlude();
     if (process.polls && !process.source.marks().includes(epoch, position)) return;
@@ -212,6 +237,15 @@ class ProcessWorld {
     process.polls = polled;
     raise(process.owed, written);
     ++tally_.own;
+  }
+
+  // A user's write, whether the session made it, or is told of it later.
+  void remember(const Process& process, const Receipt& receipt, const Versions& written) {
+    User* const user = choices_.one_in(2) ? somebody() : nullptr;
+    if (user == nullptr) return;
+    session_of(*user, process).remember(receipt);
+    user->keep();
+    raise(user->written, written);
   }
 
   // --- what happens
@@ -231,8 +265,11 @@ class ProcessWorld {
       disturb(*tiers_[choices_.below(tiers_.size())]);
     } else if (what == 13) {
       trouble(process);
+    } else if (what == 14 && !receipts_.empty()) {
+      const auto& [receipt, written] = receipts_[choices_.below(receipts_.size())];
+      remember(process, *Receipt::parse(receipt.str()), written);
     } else if (process.begun) {
-      if (what < 18) {
+      if (what < 19) {
         if (choices_.one_in(calm_)) write(process);
       } else if (what < 24) {
         if (!process.polls) look(process);
@@ -308,8 +345,7 @@ class ProcessWorld {
       case 3:
         if (process.busy > 0 || choices_.one_in(2)) break;
         process.readings.clear();
-        open(*std::ranges::find(processes_, &process,
-                                [](const auto& each) { return &each->process; }));
+        open(opened(process));
         break;
       case 4:
         process.cache.set_enabled(false);
@@ -332,6 +368,7 @@ class ProcessWorld {
 
   Mutant mutant_;
   std::set<Position> own_;  // writes that run, of our processes
+  std::array<User, 3> users_{User(false), User(true), User(true)};
   std::vector<std::shared_ptr<FakeTier>> tiers_;
   std::optional<std::map<Digest, SharedValue>> dump_;  // of a tier
   std::array<std::unique_ptr<ProcessDatabase>, kProcesses> processes_;

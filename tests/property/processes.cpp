@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include "property/process_reads.hpp"
-#include "support/rounds.hpp"
 
 // Some processes over one database, with replicas, and over the same shared tiers, each with the real read
 // path, subscriber, marks and own writes. Reads go on step by step, many at a time, under whatever policy;
@@ -14,6 +13,8 @@
 //   degraded         what the process had applied when the read began, and its own acknowledged writes
 //   any other        that, and what was committed max_lag before the read began
 //   of who demands   what was committed before (strong), the write (at_least); and it is none of the former
+//   of a user        what the user has written, wherever; and what was seen in other processes, if reads are
+//                    not to go back
 //
 // and is no older than its ttl, or what the policy allows past that, says.
 
@@ -26,9 +27,9 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
           "[processes]") {
   Tally tally;
   const std::uint64_t first = Choices::first_seed();
-  for (std::uint64_t seed = first; seed < first + test::rounds(200); ++seed) {
+  for (std::uint64_t seed = first; seed < first + Choices::worlds(200); ++seed) {
     ReadingWorld(seed, {}, tally).run(2000);
-    INFO("QUERYMARK_SEED=" << seed);
+    INFO("QUERYMARK_SEED=" << seed << ": not true that " << tally.rule);
     REQUIRE(tally.wrong == 0);
   }
   // And all of it happens.
@@ -42,6 +43,7 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
   CHECK(tally.many > 100);
   CHECK(tally.demanded > 100);
   CHECK(tally.own > 100);
+  CHECK(tally.users > 100);
   CHECK(tally.epochs > 10);
 }
 

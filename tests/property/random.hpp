@@ -6,6 +6,8 @@
 #include <random>
 #include <string>
 
+#include "support/rounds.hpp"
+
 namespace querymark::test {
 
 /// A seeded source of choices. The seed is `QUERYMARK_SEED` if that is set; put `CAPTURE` or
@@ -32,6 +34,11 @@ class Choices {
   [[nodiscard]] static std::uint64_t first_seed() {
     const char* given = std::getenv("QUERYMARK_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  }
+  /// How many seeds: `QUERYMARK_ROUNDS` if that is set.
+  [[nodiscard]] static std::uint64_t worlds(std::uint64_t usual) {
+    const char* given = std::getenv("QUERYMARK_ROUNDS");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : rounds(usual);
   }
 
  private:

@@ -42,10 +42,15 @@ bool take(std::string_view& text, std::string_view prefix) {
 
 UserSession::UserSession(Database& database, std::string_view text) : database_(&database) {
   if (text.empty() || parse(text)) return;
+  served_by_ = 0;
+  forget();
+}
+
+void UserSession::forget() {
   receipts_.clear();
   all_upto_ = {};
-  served_by_ = 0;
   catch_up_first_ = true;
+  forgotten_ = true;
 }
 
 bool UserSession::parse(std::string_view text) {
@@ -98,11 +103,8 @@ void UserSession::remember(const Receipt& receipt) {
   if (receipt.intents == 0 ||
       receipt.namespace_name != database_->backend().core().namespace_name())
     return;
-  // A new history has begun: what the old one had is there, or is lost for all.
-  if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) {
-    receipts_.clear();
-    all_upto_ = {};
-  }
+  // One of them is of a history that is over, and which one only the log tells. A look at it includes both.
+  if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) forget();
   if (receipt.position <= all_upto_ || std::ranges::find(receipts_, receipt) != receipts_.end())
     return;
   const auto place = std::ranges::upper_bound(receipts_, receipt.position, {}, &Receipt::position);
@@ -119,33 +121,63 @@ Consistency UserSession::consistency() {
   // A replica may show less than what an earlier read of this very process saw, of which the marks
   // may know nothing yet. Once they do, what is older is refused.
   if (served_by_ != 0 && database_->backend().has_replica()) catch_up_first_ = true;
-  if (settled_ && !catch_up_first_) return {};
+  if (settled_ && !catch_up_first_) return as_known();
   DatabaseCore& core = database_->backend().core();
   if (catch_up_first_) {
     if (!core.subscriber.try_catch_up()) return Consistency::strong();
     catch_up_first_ = false;
     forget_other_histories();
+    if (std::exchange(forgotten_, false)) remember_all();
   }
   Consistency wanted = this->wanted();
   settled_ = wanted.is_eventual() || wanted.met(core.source.marks());
-  if (settled_) return {};
+  if (settled_) return as_known();
   if (!wanted.reach(core.subscriber)) return wanted;
   forget_other_histories();
   // Whatever was committed is included; what is in doubt may yet be.
   settled_ = std::ranges::none_of(receipts_, &Receipt::in_doubt);
-  return {};
+  return as_known();
 }
 
-// After a look at the log: what it has never given out, or another history has, comes true nowhere.
+// The marks include all of it; what they have made outdated need not.
+Consistency UserSession::as_known() const {
+  if (receipts_.empty() && served_by_ == 0) return Consistency::eventual();
+  return Consistency::not_outdated();
+}
+
+// After a look at the log: what it has never given out, or another history has, comes true nowhere. What
+// another history had is there or is lost for all, but processes that have yet to hear of the new one may
+// not have read of it.
 void UserSession::forget_other_histories() {
   const Marks& marks = database_->backend().core().source.marks();
   const Cursor at = marks.cursor();
+  const bool others = !receipts_.empty() && receipts_.front().epoch != at.epoch;
   std::erase_if(receipts_, [&](const Receipt& receipt) {
     return receipt.epoch != at.epoch ||
            (!receipt.in_doubt && receipt.position >= at.snapshot.limit() &&
             !marks.includes(receipt.epoch, receipt.position));
   });
   if (receipts_.empty()) all_upto_ = {};
+  if (others) anchor(at.epoch);
+}
+
+// After a look at the log: all that it has given out, since nobody knows any more what of it was the user's.
+void UserSession::remember_all() {
+  const Cursor at = database_->backend().core().source.marks().cursor();
+  const Position limit = at.snapshot.limit();
+  all_upto_ = {limit.value - std::min<std::uint64_t>(limit.value, 1)};
+  std::erase_if(receipts_, [&](const Receipt& receipt) { return receipt.position <= all_upto_; });
+  if (receipts_.empty()) anchor(at.epoch);
+}
+
+// Says of which epoch what is remembered by position is.
+void UserSession::anchor(const Epoch& epoch) {
+  receipts_.insert(receipts_.begin(),
+                   {.namespace_name = database_->backend().core().namespace_name(),
+                    .epoch = epoch,
+                    .position = all_upto_,
+                    .write = {},
+                    .intents = 1});
 }
 
 UserSession Database::user_session(std::string_view text) { return {*this, text}; }

@@ -31,7 +31,7 @@ void Consistency::require_namespace(std::string_view namespace_name) const {
 }
 
 bool Consistency::met(const Marks& marks) const {
-  if (kind_ != Kind::at_least) return kind_ == Kind::eventual;
+  if (kind_ != Kind::at_least) return is_eventual();
   return std::ranges::all_of(receipts_,
                              [&](const Receipt& receipt) {
                                return marks.includes(receipt.epoch, receipt.position);

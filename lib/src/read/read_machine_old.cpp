@@ -32,6 +32,7 @@ void ReadMachine::find_old() {
 
 std::optional<Outcome> ReadMachine::old_within(std::chrono::nanoseconds stale,
                                                std::chrono::nanoseconds outdated) noexcept {
+  if (!request_.options.consistency.allows_outdated()) outdated = {};
   if (!old_ || (stale.count() <= 0 && outdated.count() <= 0)) return std::nullopt;
   const MonotonicTime now = cache_.clock.coarse_now();
   const Source::Old found = source_.judge_old(*old_, ttl_, now);

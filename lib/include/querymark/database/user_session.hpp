@@ -41,7 +41,8 @@ class UserSession {
 
   /// Reads that never go back, in whichever processes they are served: where another process has
   /// served this user last, the first read here catches up with the log. Of a database that is read
-  /// from a replica, too, each read does.
+  /// from a replica, too, each read does. Within one process what a read got from the database itself
+  /// may be newer than what memory has for the next one, until the log tells of it: `strong` is not.
   UserSession& monotonic() &;
   UserSession&& monotonic() &&;
 
@@ -62,7 +63,8 @@ class UserSession {
   void remember(const Receipt& receipt);
 
   /// How fresh this user's reads must be, for `reading()`; eventual once the marks include all that
-  /// is remembered. Blocks for a look at the log when they do not.
+  /// is remembered, and then nothing outdated is served to who has written or reads monotonically.
+  /// Blocks for a look at the log when they do not.
   [[nodiscard]] Consistency consistency();
   operator Consistency() { return consistency(); }  // so that reading(user) reads as it should
 
@@ -73,17 +75,22 @@ class UserSession {
 
  private:
   [[nodiscard]] bool parse(std::string_view text);
+  void forget();
   void forget_other_histories();
+  void remember_all();
+  void anchor(const Epoch& epoch);
   [[nodiscard]] Consistency wanted() const;
+  [[nodiscard]] Consistency as_known() const;
 
   Database* database_;
-  // All of one epoch, by position; none of them up to all_upto_.
+  // All of one epoch, by position; none of them up to all_upto_, but for one that says of which epoch it is.
   std::vector<Receipt> receipts_;
   // All writes up to and including it, of the receipts' epoch.
   Position all_upto_;
   std::uint64_t served_by_ = 0;  // the process; zero: nobody has asked for monotonic reads
   bool catch_up_first_ = false;
-  bool settled_ = false;  // the marks include all of it, and never less
+  bool forgotten_ = false;  // what a look at the log has to stand for
+  bool settled_ = false;    // the marks include all of it, and never less
 };
 
 }  // namespace querymark

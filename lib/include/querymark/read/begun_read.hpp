@@ -68,30 +68,18 @@ template <class Handle>
 
 /// `declared`, `load`: see `look` and `finish`; `detach` makes a request that stands on its own feet.
 template <class Handle, class Declared, class Load, class Detach, class... Args>
-[[nodiscard]] BegunRead<Handle> begin(const PreparedCore& core, Declared declared, Load load,
-                                      Detach detach, const Args&... args) {
+[[nodiscard]] BegunRead<Handle> begin_by(const PreparedCore& core, Way way, Declared declared,
+                                         Load load, Detach detach, const Args&... args) {
   KeyEncoder encoder(*core.prefix);
   (encoder.add_argument(args), ...);
   const CallKey call = encoder.call();
-  BegunRead<Handle> begun{.source = &core.setup.route.source(core.setup.sql)};
+  BegunRead<Handle> begun{.source = &way.route.source(core.setup.sql)};
   ReadResult& read = InPlace::of(begun.handle);
-  if (look(core, *begun.source, declared, call, read, args...))
-    finish(core, usual_way(core), load, call, true, read, args...);
+  if (way.consistency.is_eventual() && look(core, *begun.source, declared, call, read, args...))
+    finish(core, way, load, call, true, read, args...);
   else
-    begun.running = run_own<Handle>(*begun.source, detach(core, usual_way(core), call, args...),
-                                    read.outcome.refused);
-  return begun;
-}
-
-/// One that must be as fresh as `consistency` asks.
-template <class Handle, class Detach, class... Args>
-[[nodiscard]] BegunRead<Handle> begin_at(const PreparedCore& core, const Consistency& consistency,
-                                         Detach detach, const Args&... args) {
-  KeyEncoder encoder(*core.prefix);
-  (encoder.add_argument(args), ...);
-  BegunRead<Handle> begun{.source = &core.setup.route.source(core.setup.sql)};
-  begun.running = run_own<Handle>(
-      *begun.source, detach(core, {core.setup.route, consistency}, encoder.call(), args...));
+    begun.running =
+        run_own<Handle>(*begun.source, detach(core, way, call, args...), read.outcome.refused);
   return begun;
 }
 

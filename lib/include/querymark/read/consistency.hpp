@@ -23,6 +23,13 @@ class Consistency {
   /// What memory has, as far as this process has read the log.
   Consistency() = default;
   [[nodiscard]] static Consistency eventual() { return {}; }
+  /// The same, but nothing that an invalidation has reached, whatever the query's policy allows
+  /// (`revalidate_within`, `serve_invalidated_on_error`).
+  [[nodiscard]] static Consistency not_outdated() {
+    Consistency wanted;
+    wanted.kind_ = Kind::not_outdated;
+    return wanted;
+  }
   /// No older than the write behind the receipt: the log is waited for, at most `patience`, and
   /// where that is not enough the database is read, past all copies and other callers' loads. A
   /// receipt that can't become true costs a look at the log. Throws ConfigError for a negative
@@ -45,10 +52,14 @@ class Consistency {
     return wanted;
   }
 
-  [[nodiscard]] bool is_eventual() const noexcept { return kind_ == Kind::eventual; }
+  /// Whether memory may answer without more ado.
+  [[nodiscard]] bool is_eventual() const noexcept {
+    return kind_ == Kind::eventual || kind_ == Kind::not_outdated;
+  }
   [[nodiscard]] bool is_strong() const noexcept { return kind_ == Kind::strong; }
 
   // --- for the read path
+  [[nodiscard]] bool allows_outdated() const noexcept { return kind_ == Kind::eventual; }
   /// Throws ConfigError for a receipt of another namespace.
   void require_namespace(std::string_view namespace_name) const;
   /// True when the marks are known to include enough; never for a strong read.
@@ -58,7 +69,7 @@ class Consistency {
   [[nodiscard]] bool reach(Subscriber& subscriber) const noexcept;
 
  private:
-  enum class Kind : std::uint8_t { eventual, at_least, strong };
+  enum class Kind : std::uint8_t { eventual, not_outdated, at_least, strong };
   Kind kind_ = Kind::eventual;
   std::vector<Receipt> receipts_;
   Position all_upto_;

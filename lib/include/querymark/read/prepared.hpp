@@ -233,8 +233,7 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   /// Throws ConfigError for a query inside a caller's own transaction.
   template <HasParameterTraits... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
-    return detail::begin<Handle>(*state_, declared_by<Args...>(), &load<Args...>, &detach<Args...>,
-                                 args...);
+    return begin_at(detail::usual_way(*state_).consistency, args...);
   }
 
   /// The same of `fetch_many`.
@@ -390,7 +389,8 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
 
   template <class... Args>
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
-    return detail::serve_at<Handle>(*state_, consistency, &load<Args...>, args...);
+    return detail::serve_at<Handle>(*state_, consistency, declared_by<Args...>(), &load<Args...>,
+                                    args...);
   }
   template <class... Args>
   [[nodiscard]] Handle read_in(ReadTransaction& transaction, const Args&... args) const {
@@ -400,7 +400,9 @@ class Prepared : public detail::OneRow<Prepared<T, Mapper, Taggers...>, T> {
   template <class... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_at(const Consistency& consistency,
                                                    const Args&... args) const {
-    return detail::begin_at<Handle>(*state_, consistency, &detach<Args...>, args...);
+    return detail::begin_by<Handle>(*state_, {state_->setup.route, consistency},
+                                    declared_by<Args...>(), &load<Args...>, &detach<Args...>,
+                                    args...);
   }
 
   // The targets that the callables make from one key of several.

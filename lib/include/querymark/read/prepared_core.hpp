@@ -144,11 +144,12 @@ template <class Handle, class Declared, class Load, class... Args>
   return serve_by<Handle>(core, usual_way(core), true, declared, load, args...);
 }
 
-/// One call that must be as fresh as `consistency` asks: memory alone can't tell.
-template <class Handle, class Load, class... Args>
-[[nodiscard]] Handle serve_at(const PreparedCore& core, const Consistency& consistency, Load load,
-                              const Args&... args) {
-  return serve_by<Handle>(core, {core.setup.route, consistency}, false, nullptr, load, args...);
+/// One call that must be as fresh as `consistency` asks.
+template <class Handle, class Declared, class Load, class... Args>
+[[nodiscard]] Handle serve_at(const PreparedCore& core, const Consistency& consistency,
+                              Declared declared, Load load, const Args&... args) {
+  return serve_by<Handle>(core, {core.setup.route, consistency}, consistency.is_eventual(),
+                          declared, load, args...);
 }
 
 /// One call in a transaction: memory may answer it while that sees what is newest, and has changed nothing.

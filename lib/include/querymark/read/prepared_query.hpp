@@ -85,7 +85,7 @@ class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
         *this, keys, std::forward<RestAndToken>(rest_and_token)...);
   }
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
-    return detail::begin<Handle>(required(), declared_, load_, detach_, args...);
+    return begin_at(detail::usual_way(required()).consistency, args...);
   }
   template <detail::KeyRange Keys, class... Rest>
   [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many(const Keys& keys,
@@ -109,11 +109,13 @@ class PreparedQuery : public detail::OneRow<PreparedQuery<T, Args...>, T> {
   template <class, class>
   friend class InTransaction;
   [[nodiscard]] Handle read_at(const Consistency& consistency, const Args&... args) const {
-    return detail::serve_at<Handle>(required(), consistency, load_, args...);
+    return detail::serve_at<Handle>(required(), consistency, declared_, load_, args...);
   }
   [[nodiscard]] detail::BegunRead<Handle> begin_at(const Consistency& consistency,
                                                    const Args&... args) const {
-    return detail::begin_at<Handle>(required(), consistency, detach_, args...);
+    const detail::PreparedCore& core = required();
+    return detail::begin_by<Handle>(core, {core.setup.route, consistency}, declared_, load_,
+                                    detach_, args...);
   }
   [[nodiscard]] Handle read_in(ReadTransaction& transaction, const Args&... args) const {
     return detail::serve_in<Handle>(required(), transaction, declared_, load_, args...);

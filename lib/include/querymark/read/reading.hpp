@@ -24,13 +24,13 @@ class Reading : public detail::OneRow<Reading<Query, T>, T> {
   /// Error; ConfigError for a receipt of another namespace.
   template <HasParameterTraits... Args>
   [[nodiscard]] Handle operator()(const Args&... args) const {
-    return consistency_.is_eventual() ? query_(args...) : query_.read_at(consistency_, args...);
+    return query_.read_at(consistency_, args...);
   }
   /// See Prepared.
   template <class Keys, HasParameterTraits... Rest>
   [[nodiscard]] std::vector<Handle> fetch_many(const Keys& keys, const Rest&... rest) const {
-    if (consistency_.is_eventual()) return query_.fetch_many(keys, rest...);
-    return query_.many_by({query_.core().setup.route, consistency_}, false, keys, rest...);
+    return query_.many_by({query_.core().setup.route, consistency_}, consistency_.is_eventual(),
+                          keys, rest...);
   }
   /// See Prepared.
   template <class... ArgsAndToken>
@@ -45,13 +45,12 @@ class Reading : public detail::OneRow<Reading<Query, T>, T> {
   template <class Keys, HasParameterTraits... Rest>
   [[nodiscard]] detail::BegunRead<std::vector<Handle>> begin_many(const Keys& keys,
                                                                   const Rest&... rest) const {
-    if (consistency_.is_eventual()) return query_.begin_many(keys, rest...);
-    return query_.begin_many_by({query_.core().setup.route, consistency_}, false, keys, rest...);
+    return query_.begin_many_by({query_.core().setup.route, consistency_},
+                                consistency_.is_eventual(), keys, rest...);
   }
   template <HasParameterTraits... Args>
   [[nodiscard]] detail::BegunRead<Handle> begin_read(const Args&... args) const {
-    return consistency_.is_eventual() ? query_.begin_read(args...)
-                                      : query_.begin_at(consistency_, args...);
+    return query_.begin_at(consistency_, args...);
   }
 
  private:

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "property/process_model.hpp"
+#include "property/process_lives.hpp"
 #include "querymark/database/backend.hpp"
 #include "querymark/database/database.hpp"
 #include "querymark/read/many_reads.hpp"
@@ -63,6 +63,7 @@ struct ProcessOptions {
   SourceOptions source;
   SubscriberOptions subscriber;
   bool replica = false;
+  Lives lives;
 };
 
 class Process final : public NothingElse {
@@ -70,6 +71,7 @@ class Process final : public NothingElse {
   Process(ModelDatabase& database, const Clock& clock, const ProcessOptions& options)
       : log(database),
         cache({.name = "process", .memory_bytes = 1U << 20U, .clock = &clock}),
+        lives(options.lives),
         replica_(options.replica),
         core_(cache, log, *this, nullptr, doorbell_,
               {.source = options.source, .subscriber = options.subscriber}),
@@ -81,6 +83,7 @@ class Process final : public NothingElse {
 
   ProcessLog log;
   Cache cache;
+  const Lives lives;
 
  private:
   bool replica_;

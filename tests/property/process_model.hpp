@@ -121,28 +121,40 @@ class LeasingTier final : public FakeTier {
   std::map<Digest, Lease> leases_;
 };
 
-/// The version of a key, and when the database was asked for it.
+/// The version of a key, and when the database was asked for it; of some versions there is no row.
 struct LoadedVersion {
   std::size_t key = 0;
   std::int64_t version = 0;
+  bool absent = false;
   MonotonicTime asked{};
   std::optional<SharedStamp> snapshot{};
   bool replica = false;
 
+  // The columns' types say it, too, where there is no row.
   [[nodiscard]] ResultSet rows() const {
+    const std::int64_t cells[] = {static_cast<std::int64_t>(key), version,
+                                  asked.time_since_epoch().count()};
     ResultSetBuilder builder;
-    for (const char* name : {"key", "version", "asked"}) builder.add_column(name, "INTEGER");
-    builder.add(ParameterView::int64(static_cast<std::int64_t>(key)));
-    builder.add(ParameterView::int64(version));
-    builder.add(ParameterView::int64(asked.time_since_epoch().count()));
+    for (std::size_t i = 0; i < 3; ++i) builder.add_column(kNames[i], std::to_string(cells[i]));
+    for (const std::int64_t cell : cells)
+      if (!absent) builder.add(ParameterView::int64(cell));
     return std::move(builder).build();
   }
-  [[nodiscard]] static LoadedVersion of(const Entry& entry) {
-    const Row row = (*entry.value_as<ResultSet>())[0];
-    return {.key = static_cast<std::size_t>(row[0].as<std::int64_t>()),
-            .version = row[1].as<std::int64_t>(),
-            .asked = MonotonicTime(std::chrono::nanoseconds(row[2].as<std::int64_t>()))};
+  [[nodiscard]] static LoadedVersion of(const ResultSet& rows) {
+    const auto number = [&](std::size_t column) {
+      return std::stoll(std::string(rows.column_type(column)));
+    };
+    return {.key = static_cast<std::size_t>(number(0)),
+            .version = number(1),
+            .absent = rows.empty(),
+            .asked = MonotonicTime(std::chrono::nanoseconds(number(2)))};
   }
+  [[nodiscard]] static LoadedVersion of(const Entry& entry) {
+    return of(*entry.value_as<ResultSet>());
+  }
+
+ private:
+  static constexpr const char* kNames[] = {"key", "version", "asked"};
 };
 
 // What a request refers to, so that it is made first.
@@ -173,11 +185,12 @@ class VersionRequest final : VersionParts, public ReadRequest {
     const std::vector<TargetId> all = detail::with_ids_of(implied, init.targets);
     EntryInit with = init;
     with.targets = all;
+    const Stored keep = detail::by_policy(options.policy, rows, with);
     EntryRef entry = materialize(rows, with);
     return {.entry = std::move(entry),
             .rows = std::move(rows),
             .snapshot = loaded.snapshot,
-            .keep = Stored::yes,
+            .keep = keep,
             .implied = std::move(implied),
             .replica = loaded.replica};
   }

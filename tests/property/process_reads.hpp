@@ -25,8 +25,9 @@ class ReadingWorld final : public ProcessWorld {
     if (!choices_.one_in(3)) return {};
     return std::chrono::milliseconds(choices_.below(static_cast<std::size_t>(most.count())));
   }
-  ReadOptions options() {
+  ReadOptions options(const Process& process) {
     ReadOptions said{.ttl = std::chrono::milliseconds(200 + choices_.below(4000))};
+    process.lives.say(said.policy);
     if (choices_.one_in(3)) said.lease = 50ms;
     if (lenient_) {
       said.ttl = 8s;
@@ -94,12 +95,12 @@ class ReadingWorld final : public ProcessWorld {
   void start(Process& process) {
     Reading reading = make(process);
     const std::size_t key = choices_.below(keys_);
-    ReadOptions said = options();
+    ReadOptions said = options(process);
     said.tags.push_back(group_target(key));
-    if (choices_.one_in(3))
-      said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
-    else
-      said.tags.push_back(ModelDatabase::target(key));
+    const bool of_rows = choices_.one_in(3);
+    if (of_rows) said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
+    // A row that comes has to reach the result that lacks it.
+    if (!of_rows || gaps_) said.tags.push_back(ModelDatabase::target(key));
     if (choices_.one_in(4)) said.tags.push_back(entity("extra", choices_.below(3)));
     const bool alone = choices_.one_in(15);  // in a transaction of its caller's
     if (!alone) demand(process, said, reading);
@@ -243,15 +244,18 @@ class ReadingWorld final : public ProcessWorld {
     LoadedVersion loaded{.key = request.number,
                          .version = database_.versions[request.number],
                          .asked = clock_.now()};
-    if (photographs_.empty()) return loaded;
-    if (!request.alone && !(replicas_ && request.replica_serves && choices_.one_in(3)))
-      return loaded;
+    const bool of_replica = replicas_ && request.replica_serves && choices_.one_in(3);
+    if (photographs_.empty() || !(request.alone || of_replica)) return seen(loaded);
     const auto& [cursor, versions] = photographs_[choices_.below(photographs_.size())];
     const auto version = versions.find(request.number);
     loaded.version = version == versions.end() ? 0 : version->second;
     loaded.snapshot = SharedStamp{.epoch = cursor.epoch, .horizon = cursor.snapshot.horizon()};
     loaded.replica = !request.alone;
     tally_.replica += loaded.replica ? 1 : 0;
+    return seen(loaded);
+  }
+  LoadedVersion seen(LoadedVersion loaded) const {
+    loaded.absent = gaps_ && loaded.version % 3 == 1;
     return loaded;
   }
 
@@ -259,9 +263,11 @@ class ReadingWorld final : public ProcessWorld {
     // One thread plays all: what it read inside of another's load would be taken for a part of that.
     if (LeadingScope::active()) return;
     Reading reading = make(process);
-    ReadOptions said = options();
+    ReadOptions said = options(process);
     said.tags = {group_target(0), group_target(1)};
     said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
+    for (std::size_t key = 0; gaps_ && key < keys_; ++key)
+      said.tags.push_back(ModelDatabase::target(key));
     demand(process, said, reading);
     std::vector<ReadRequest*> requests;
     for (std::size_t key = 0; key < keys_; ++key) {
@@ -318,6 +324,16 @@ class ReadingWorld final : public ProcessWorld {
       raise(reading.user->seen, {{request.number, loaded.version}});
       ++tally_.users;
     }
+    const std::chrono::nanoseconds life = process.lives.of(loaded, *request.options.ttl);
+    tally_.absent += loaded.absent && status == ReadStatus::hit ? 1 : 0;
+    // Others' loads are shared whether their result is kept or not.
+    const bool kept = result.outcome.origin != Origin::database;
+    require(!kept || life.count() > 0, "what is not to be kept is not");
+    if (kept || (status == ReadStatus::joined && life.count() > 0)) {
+      const bool old = status == ReadStatus::stale || status == ReadStatus::outdated;
+      require(skews_ || reading.began - loaded.asked < life + (old ? policy.grace() : TimeSpan()),
+              "nothing is older than its rows' ttl");
+    }
     if (status == ReadStatus::outdated) {
       // Who serves hits while the log is not reached has no bound.
       const MonotonicTime judged = result.entry->loaded() + result.outcome.age;
@@ -332,9 +348,8 @@ class ReadingWorld final : public ProcessWorld {
     require(!old || !reading.demanding, "what is old is for nobody who demands");
     if (!old || bypasses)
       includes(reading.lagging, "what was committed max_lag before is included");
-    const std::chrono::nanoseconds longest =
-        *request.options.ttl + (status == ReadStatus::stale ? policy.grace() : TimeSpan());
-    require(skews_ || reading.began - loaded.asked < longest, "nothing is older than its ttl");
+    require(skews_ || reading.began - loaded.asked < *request.options.ttl + policy.grace(),
+            "nothing is older than its ttl");
   }
 
   const std::size_t crowd_ = 3 + choices_.below(8);  // reads at a time

@@ -31,7 +31,8 @@ struct Tally {
   std::uint64_t wrong = 0;
   std::string rule;  // that was broken last
   std::map<ReadStatus, std::uint64_t> served;
-  std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0;
+  std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0,
+                absent = 0;
 
   void require(bool right, const char* broken) {
     if (right) return;
@@ -95,8 +96,9 @@ class ProcessWorld {
   const std::size_t calm_ = std::size_t{1} << choices_.below(6);     // one write in so many
   const std::size_t outages_ = std::size_t{1} << choices_.below(5);  // how long they last
   const bool skews_ = choices_.one_in(3);                            // wall clocks are set
-  const bool replicas_ = !choices_.one_in(4);                        // answer loads, too
-  const int arrangement_ = static_cast<int>(choices_.below(5));      // of the tiers
+  const bool gaps_ = choices_.one_in(2);                         // of some versions there is no row
+  const bool replicas_ = !choices_.one_in(4);                    // answer loads, too
+  const int arrangement_ = static_cast<int>(choices_.below(5));  // of the tiers
 
   ModelDatabase database_;
   CommittedVersions committed_;
@@ -113,7 +115,7 @@ class ProcessWorld {
   void open(std::unique_ptr<ProcessDatabase>& opened) {
     for (User& user : users_) user.leave(opened.get());
     opened.reset();
-    ProcessOptions with;
+    ProcessOptions with{.lives = Lives(choices_)};
     SourceOptions& options = with.source;
     options.scope.namespace_name = "shop";
     options.scope.database = "db";

@@ -16,7 +16,8 @@
 //   of a user        what the user has written, wherever; and what was seen in other processes, if reads are
 //                    not to go back
 //
-// and is no older than its ttl, or what the policy allows past that, says.
+// and is no older than its ttl, and that of its rows, says, or what the policy allows past that; and what is not
+// to be kept nobody finds.
 
 using namespace querymark;
 using test::Choices;
@@ -44,6 +45,7 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
   CHECK(tally.demanded > 100);
   CHECK(tally.own > 100);
   CHECK(tally.users > 100);
+  CHECK(tally.absent > 0);
   CHECK(tally.epochs > 10);
 }
 

@@ -248,6 +248,52 @@ TEMPLATE_TEST_CASE("deliveries: a row is recorded before it is applied, once, wi
   CHECK(held.log.deliveries().take_row(held.claim, row, kDay)->empty());  // decided
 }
 
+TEMPLATE_TEST_CASE(
+    "deliveries: a row that is read again in another page stands for all of either page",
+    "[deliveries]", QUERYMARK_LOGS) {
+  Held<TestType> held;
+  const Position last = held.log.write(batch({tag("a")})).position;
+  held.claim = held.again();
+  Deliveries& deliveries = held.log.deliveries();
+  const auto taken = deliveries.take_row(held.claim, {tag("a"), last, last}, kDay);
+  const Settled ended{.id = taken->front().record().id,
+                      .as = GENERATE(Settled::As::pending, Settled::As::dead),
+                      .pause = 10min,
+                      .error = {}};
+  REQUIRE(deliveries.settle(held.claim, {&ended, 1}, OnDeath::nothing));
+  // Another worker reads the row before it in the same page: it goes no other way.
+  if (GENERATE(true, false)) {
+    const SharedInvalidation both{tag("a"), last, held.written.position};
+    CHECK(deliveries.take_row(held.claim, both, kDay)->empty());
+  } else {
+    REQUIRE(deliveries.record(held.claim,
+                              {.cursor = held.claim.upto,
+                               .left = {{.target = tag("a"),
+                                         .first_position = held.written.position,
+                                         .position = last,
+                                         .error = {}}},
+                               .applied = {},
+                               .lifetime = kDay},
+                              OnDeath::nothing));
+  }
+  const std::vector<DeliveryRow> rows = held.rows();
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].record.first_position == held.written.position);
+  CHECK(rows[0].record.position == last);
+  CHECK(rows[0].record.attempts == 1);
+}
+
+TEMPLATE_TEST_CASE("deliveries: what is taken under a claim is of the claim's history",
+                   "[deliveries]", QUERYMARK_LOGS) {
+  Held<TestType> held;
+  const SharedInvalidation row{tag("a"), held.written.position, held.written.position};
+  held.log.lose_history();
+  if (const auto taken = held.log.deliveries().take_row(held.claim, row, kDay)) {
+    REQUIRE(taken->size() == 1);
+    CHECK(taken->front().record().epoch == held.claim.upto.epoch);
+  }
+}
+
 TEMPLATE_TEST_CASE("deliveries: who has been fenced changes nothing", "[deliveries]",
                    QUERYMARK_LOGS) {
   Held<TestType> held;

@@ -119,6 +119,19 @@ TEMPLATE_TEST_CASE("decisions: what is retried is due at once, with all its atte
   CHECK(taken->front().record().attempts == 1);
 }
 
+TEMPLATE_TEST_CASE("decisions: what is retried lives as long as it did at first, however often",
+                   "[deliveries]", QUERYMARK_LOGS) {
+  Decided<TestType> held(DeliveryState::dead);
+  const auto lifetime = [&] {
+    return std::chrono::round<std::chrono::seconds>(held.row().record.deadline -
+                                                    held.row().created_at);
+  };
+  const auto first = lifetime();
+  held.log.put_clock_back(-1h);  // an hour goes by
+  CHECK(held.decide(DeliveryState::dead, Decision::retry) == 1);
+  CHECK(lifetime() == first);
+}
+
 TEMPLATE_TEST_CASE("decisions: a cancelled one is not tried again, by nobody", "[deliveries]",
                    QUERYMARK_LOGS) {
   Decided<TestType> held(DeliveryState::pending);

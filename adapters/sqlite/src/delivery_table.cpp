@@ -126,6 +126,10 @@ Deliveries::Taken DeliveryTable::take_row(const Claim& claim, const SharedInvali
   if (!held.holds()) return std::nullopt;
   const std::string epoch = claim.upto.epoch.hex();
   const std::string_view kind = to_string(row.target.kind());
+  held.run(sql::delivery_widen,
+           {held.name(), held.consumer(), as_parameter(epoch), as_parameter(kind),
+            as_parameter(row.target.text()), as_parameter(stored(row.first_position)),
+            as_parameter(stored(row.position))});
   std::vector<Delivery<delivery::Claimed>> taken;
   if (held.run(sql::delivery_take_row,
                {held.name(), held.consumer(), held.token(), as_parameter(epoch), as_parameter(kind),

@@ -56,12 +56,15 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
   for (const SharedInvalidation& applied : progress.applied) supersede(*row, applied, now);
   const Epoch epoch = epoch_;
   for (const LeftBehind& left : progress.left) {
-    const bool known = std::ranges::any_of(row->deliveries, [&left, epoch](const auto& each) {
+    const auto known = std::ranges::find_if(row->deliveries, [&left, epoch](const auto& each) {
       const DeliveryRecord& record = each.second.record;
       return record.epoch == epoch && record.position == left.position &&
              record.target == left.target;
     });
-    if (known) continue;
+    if (known != row->deliveries.end()) {
+      known->second.stand_for(left.first_position);
+      continue;
+    }
     DeliveryRecord record{.id = ++last_delivery_,
                           .target = left.target,
                           .epoch = epoch_,
@@ -87,15 +90,16 @@ Deliveries::Taken MemoryOutbox::take_row(const Claim& claim, const SharedInvalid
   const WallTime now = clock_.wall_now();
   for (auto& [id, waiting] : row->deliveries) {
     const DeliveryRecord& record = waiting.record;
-    if (record.epoch != epoch_ || record.position != wanted.position ||
+    if (record.epoch != claim.upto.epoch || record.position != wanted.position ||
         record.target != wanted.target)
       continue;
+    waiting.stand_for(wanted.first_position);
     if (waiting.due(now)) taken.push_back(claimed(waiting, claim.token, now));
     return taken;
   }
   DeliveryRecord record{.id = ++last_delivery_,
                         .target = wanted.target,
-                        .epoch = epoch_,
+                        .epoch = claim.upto.epoch,
                         .first_position = wanted.first_position,
                         .position = wanted.position,
                         .attempts = 0,
@@ -114,7 +118,7 @@ Deliveries::Taken MemoryOutbox::take_due(const Claim& claim, std::size_t limit) 
   std::vector<Waiting*> due;
   const WallTime now = clock_.wall_now();
   for (auto& [id, waiting] : row->deliveries)
-    if (waiting.due(now) && waiting.record.epoch == epoch_) due.push_back(&waiting);
+    if (waiting.due(now) && waiting.record.epoch == claim.upto.epoch) due.push_back(&waiting);
   std::ranges::sort(due, {}, [](const Waiting* each) {
     return std::pair(each->record.available_at, each->record.id);
   });
@@ -215,6 +219,7 @@ std::vector<std::uint64_t> MemoryOutbox::decide(std::span<const SeenDelivery> se
         record.attempts = 0;
         record.available_at = now;
         record.deadline = now + (record.deadline - waiting.created_at);
+        waiting.created_at = now;
       }
       waiting.move_to(*to, now);
       moved.push_back(each.id);

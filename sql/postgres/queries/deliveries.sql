@@ -36,6 +36,15 @@ with moved as (
          unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[])
            as u (kind, target, first, last, state, pause, error)
   on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do nothing
+), widened as (
+  -- One that is recorded already, read in another page, stands for all from the first of either on. If it is superseded
+  -- here, too, one of both happens, and either will do.
+  update querymark.delivery d
+     set first_position = u.first::xid8
+    from moved, unnest($6::text[], $7::text[], $8::text[], $9::text[]) as u (kind, target, first, last)
+   where d.namespace = $1 and d.consumer = $2 and d.epoch = $4 and d.position = u.last::xid8
+     and coalesce(d.kind, '') = coalesce(u.kind, '') and coalesce(d.target, '') = coalesce(u.target, '')
+     and d.first_position > u.first::xid8
 )
 select count(*) as holders from moved
 
@@ -53,9 +62,18 @@ with holder as materialized (
          clock_timestamp() + $9::bigint * interval '1 millisecond'
     from holder
   on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
-     set state = 'claimed', token = excluded.token, attempts = d.attempts + 1, changed_at = clock_timestamp()
+     set state = 'claimed', token = excluded.token, attempts = d.attempts + 1, changed_at = clock_timestamp(),
+         first_position = least(d.first_position, excluded.first_position)
    where d.state = 'pending' and (d.available_at <= clock_timestamp() or d.changed_at > clock_timestamp())
   returning *
+), widened as (
+  -- Of all others only where it begins: read in another page, the row may stand for more.
+  update querymark.delivery d
+     set first_position = $7::text::xid8
+    from holder
+   where d.namespace = $1 and d.consumer = $2 and d.epoch = $4 and d.position = $8::text::xid8
+     and coalesce(d.kind, '') = $5 and coalesce(d.target, '') = $6 and d.first_position > $7::text::xid8
+     and not exists (select from taken t where t.id = d.id)
 )
 select h.holders, d.id, d.kind, d.target, d.epoch, d.first_position::text, d.position::text, d.attempts,
        case when isfinite(d.available_at) then (extract(epoch from d.available_at) * 1000)::bigint end as available_at,
@@ -167,7 +185,9 @@ update querymark.delivery d
        attempts = case when $4::text = 'pending' then 0 else d.attempts end,
        available_at = case when $4::text = 'pending' then clock_timestamp() else d.available_at end,
        deadline = case when $4::text <> 'pending' or d.deadline = 'infinity' then d.deadline
-                       else clock_timestamp() + (d.deadline - d.created_at) end
+                       else clock_timestamp() + (d.deadline - d.created_at) end,
+       -- Of which the next retry counts that length.
+       created_at = case when $4::text = 'pending' then clock_timestamp() else d.created_at end
   from unnest($2::bigint[], $3::text[]) u (id, seen)
  where d.id = u.id and d.namespace = $1 and d.state = u.seen
    and ($4::text <> 'pending'

@@ -49,13 +49,15 @@ update querymark_delivery
    set state = 'superseded', token = null, changed_at = cast((julianday('now') - 2440587.5) * 86400000 as integer)
  where id = ?1
 
+-- One that is recorded already, read in another page, stands for all from the first of either on.
 -- name: delivery_leave
 insert into querymark_delivery (namespace, consumer, epoch, kind, target, first_position, position, state, attempts,
                                 available_at, deadline, last_error)
 select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?4 is not null, now + ?9, now + ?10, ?11
   from (select cast((julianday('now') - 2440587.5) * 86400000 as integer) as now)
  where true
-on conflict do nothing
+on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
+   set first_position = min(first_position, excluded.first_position)
 
 -- One row of the log, recorded before it is applied. Counts the attempt of a row that is waiting and due; leaves alone one
 -- that waits for later or has been decided on.
@@ -68,6 +70,13 @@ select ?1, ?2, ?4, ?5, ?6, ?7, ?8, 'claimed', ?3, 1, now, now + ?9
 on conflict (namespace, consumer, epoch, position, coalesce(kind, ''), coalesce(target, '')) do update
    set state = 'claimed', token = excluded.token, attempts = attempts + 1, changed_at = excluded.available_at
  where state = 'pending' and (available_at <= excluded.available_at or changed_at > excluded.available_at)
+
+-- Before that: read in another page, a row that is recorded already stands for all from the first of either on.
+-- name: delivery_widen
+update querymark_delivery
+   set first_position = ?6
+ where namespace = ?1 and consumer = ?2 and epoch = ?3 and coalesce(kind, '') = ?4 and coalesce(target, '') = ?5
+   and position = ?7 and first_position > ?6
 
 -- name: delivery_taken
 select id, kind, target, epoch, first_position, position, attempts, available_at, deadline, last_error
@@ -133,6 +142,9 @@ update querymark_delivery
                            else available_at end,
        deadline = case when ?4 = 'pending'
                        then cast((julianday('now') - 2440587.5) * 86400000 as integer) + (deadline - created_at)
-                       else deadline end
+                       else deadline end,
+       -- Of which the next retry counts that length.
+       created_at = case when ?4 = 'pending' then cast((julianday('now') - 2440587.5) * 86400000 as integer)
+                         else created_at end
  where id = ?2 and namespace = ?1 and state = ?3
    and (?4 <> 'pending' or (kind is not null and epoch = (select epoch from querymark_meta where id = 1)))

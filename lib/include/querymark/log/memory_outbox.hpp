@@ -1,5 +1,6 @@
 #pragma once  // For users.
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -91,6 +92,10 @@ class MemoryOutbox final : public LogReader,
     void move_to(DeliveryState to, WallTime now) {
       state = to;
       changed_at = now;
+    }
+    // Of the same target at the same position, read in another page: for all from here on.
+    void stand_for(Position first) {
+      record.first_position = std::min(record.first_position, first);
     }
     [[nodiscard]] bool open() const {
       return state == DeliveryState::pending || state == DeliveryState::claimed;

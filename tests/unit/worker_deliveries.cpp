@@ -1,7 +1,10 @@
 // What a worker does with what its target does not take: outage or poison, attempts, death.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
+#include <utility>
 
 #include "unit/worker_fixture.hpp"
 
@@ -247,6 +250,25 @@ TEST_CASE("deliveries: the breaker's state goes into the stats", "[worker]") {
   CHECK(other.stats().standby);
 }
 
+TEST_CASE("deliveries: a target that is up again is so for a worker that has nothing to do, too",
+          "[worker]") {
+  Fixture f;
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a")));
+  f.applier.down = true;
+  CHECK(worker.run_once().down);
+  f.applier.down = false;
+  const std::string another = "another";
+  const bool stands_by = GENERATE(true, false);
+  f.clock.advance(f.options.lease + 1ms);
+  const ClaimResult theirs = f.outbox.claim("redis-1", another, 30s);
+  REQUIRE(f.outbox.finish(theirs.claim));
+  if (!stands_by) f.outbox.release("redis-1", another);
+  CHECK(worker.run_once().standby == stands_by);
+  CHECK(worker.stats().down == 0s);
+}
+
 TEST_CASE("deliveries: who alone is cut off from the target gives the lease to another",
           "[worker]") {
   Fixture f;
@@ -329,6 +351,69 @@ TEST_CASE("deliveries: a row that takes the target down each time is found out",
   std::map<std::string, int> applied;
   for (const std::string& text : f.applier.texts()) ++applied[text];
   CHECK(applied.size() == 20);
+}
+
+TEST_CASE(
+    "deliveries: what kills is found out behind the first page too, if no cursor can stand before",
+    "[worker]") {
+  Fixture f;
+  f.options.retry = {.start = 1ms, .cap = 1ms, .max_attempts = 3};
+  f.options.page_size = 1;  // as a transaction of more rows than a page has
+  {
+    Worker worker = f.worker();
+    f.register_target(worker);
+    worker.release();
+  }
+  f.outbox.append(batch(tag("a"), tag("b"), tag("c")));
+  const bool kills = GENERATE(true, false);
+  f.applier.poison = [&](const SharedInvalidation& each) {
+    if (each.target != tag("b")) return false;
+    if (kills) throw Killed{};
+    return f.applier.down = true;
+  };
+  const WorkerLog log{f.outbox, f.outbox, f.outbox};
+  auto worker = std::make_unique<Worker>(log, f.applier, f.options);
+  for (int i = 0; i < 30; ++i) {
+    try {
+      (void)worker->run_once();
+    } catch (const Killed&) {
+      worker = std::make_unique<Worker>(log, f.applier, f.options);
+    }
+    f.applier.down = false;
+    f.clock.advance(f.options.lease + 1ms);
+  }
+  CHECK(f.states() == States{{DeliveryState::dead, 1}});
+  CHECK(f.outbox.now().snapshot == f.outbox.coverage({1}, {3}).consumers.at(0).cursor->snapshot);
+  CHECK(std::ranges::count(f.applier.texts(), "*") == 1);
+}
+
+TEST_CASE("deliveries: a row that was taken meanwhile is no longer what takes the target down",
+          "[worker]") {
+  Fixture f;
+  f.options.retry = {.start = 1ms, .cap = 1ms, .max_attempts = 2};
+  Worker worker = f.worker();
+  f.register_target(worker);
+  f.outbox.append(batch(tag("a")));
+  const auto goes_down = [&] {
+    f.applier.poison = [&](const SharedInvalidation&) { return f.applier.down = true; };
+    CHECK(worker.run_once().down);
+    f.applier.poison = {};
+    f.applier.down = false;
+    f.wait_out();
+  };
+  for (int i = 0; i < 4; ++i) goes_down();  // the last two times at the row, alone
+  // It is taken, and not recorded: somebody else has the lease for a moment.
+  bool once = true;
+  f.applier.during = [&] {
+    if (!std::exchange(once, false)) return;
+    f.clock.advance(f.options.lease + 1ms);
+    REQUIRE(f.outbox.claim("redis-1", "another", 30s).status == ClaimStatus::claimed);
+    f.outbox.release("redis-1", "another");
+  };
+  CHECK(worker.run_once().fenced);
+  CHECK(f.applier.texts() == std::vector<std::string>{"a"});
+  goes_down();
+  CHECK(f.states() == States{{DeliveryState::pending, 1}});
 }
 
 TEST_CASE("deliveries: an outage gives back the attempts of what was only claimed", "[worker]") {

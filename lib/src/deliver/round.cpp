@@ -101,13 +101,17 @@ bool Round::flush_instead() {
 }
 
 bool Round::segment() {
-  // A worker, or the target, has died in it: row by row for the length of a page.
-  std::size_t careful = claim_.attempts > 1 || memory_.openings > 1 ? options_.page_size : 0;
+  // A worker, or the target, has died in it: row by row for the length of a page, and until the cursor
+  // has moved. Behind that the next claim begins anew; within it, what a whole page stopped at would
+  // stop it again.
+  const bool died = claim_.attempts > 1 || memory_.openings > 1;
+  std::size_t careful = options_.page_size;
   Snapshot reached = claim_.from.snapshot;
   TailRequest request{
       .from = claim_.from, .upto = claim_.upto, .after = std::nullopt, .limit = options_.page_size};
   for (bool more = true; more;) {
-    if (careful > 0) request.limit = std::min(kCarefulPage, careful);
+    const bool by_row = died && (careful > 0 || reached == claim_.from.snapshot);
+    if (by_row) request.limit = std::min(kCarefulPage, careful > 0 ? careful : options_.page_size);
     const TailPage page = log_.reader.read(request);
     // The history changed under the claim: leave the cursor, the next claim starts with a flush.
     if (page.status != TailStatus::ok) return fenced();
@@ -127,7 +131,7 @@ bool Round::segment() {
                        .error = "a row of the log that cannot be read: flushed instead"});
     }
     const std::vector<SharedInvalidation> wanted = coalesce(page.rows);
-    if (!(careful > 0 ? row_by_row(wanted) : batch(wanted))) return false;
+    if (!(by_row ? row_by_row(wanted) : batch(wanted))) return false;
     more = page.more;
     if (!more) break;
     careful -= std::min(careful, page.rows.size());
@@ -151,6 +155,7 @@ bool Round::batch(const std::vector<SharedInvalidation>& wanted) {
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const TargetVerdict& verdict = verdicts[i];
     if (verdict.is == TargetVerdict::Is::applied) {
+      acquit(wanted[i]);
       if (claim_.waiting) applied_.push_back(wanted[i]);
     } else if (verdict.is == TargetVerdict::Is::poison) {
       leave(wanted[i], verdict);
@@ -181,6 +186,10 @@ bool Round::breaks_the_target(const SharedInvalidation& wanted) {
   return ++memory_.suspected >= kOpenings;
 }
 
+void Round::acquit(const SharedInvalidation& applied) {
+  if (memory_.suspect && same_row(*memory_.suspect, applied)) memory_.suspect.reset();
+}
+
 bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
                     std::vector<SharedInvalidation>* applied) {
   std::vector<Settled> outcomes;
@@ -202,6 +211,7 @@ bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
     const TargetVerdict& verdict = verdicts[i];
     switch (verdict.is) {
       case TargetVerdict::Is::applied:
+        acquit(wanted[i]);
         outcomes.push_back({.id = records[i].id, .as = Settled::As::applied});
         recovered += records[i].attempts > 1 ? 1 : 0;
         if (applied != nullptr) applied->push_back(wanted[i]);

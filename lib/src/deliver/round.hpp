@@ -67,6 +67,8 @@ class Round {
                std::vector<SharedInvalidation>* applied);
   // A row at which the target went down: whether it did so for the third time in a row.
   [[nodiscard]] bool breaks_the_target(const SharedInvalidation& wanted);
+  // The target has taken it: it was something else that took it down before.
+  void acquit(const SharedInvalidation& applied);
   bool record(const Cursor& cursor);
   bool outage(std::string_view error);
   bool fenced();

@@ -53,7 +53,7 @@ bool Worker::target_is_up(WorkerRound& round) {
   }
   // A control operation decides, never an intent: that may be what the target does not take.
   last_error_ = TargetProbe(applier_).control(memory_->epoch);
-  if (last_error_.empty()) return true;  // closed once it has taken an intent, too
+  if (last_error_.empty()) return true;  // closed once it has taken what there is, too
   memory_->breaker.fail(options_.clock->now(), random_u64());
   round.down = true;
   return false;
@@ -90,11 +90,14 @@ WorkerRound Worker::look(const std::stop_token& stop) {
   ++claims_;
   standby_ = round.standby = result.status == ClaimStatus::held_elsewhere;
   round.next_due = result.next_due;
-  if (result.status == ClaimStatus::nothing_new)
-    static_cast<void>(relayed(round, [&](Relay& relay) {
-      relay.nothing_new(result.claim.from.snapshot, result.claim.upto);
-    }));
-  if (result.status != ClaimStatus::claimed) return round;
+  if (result.status != ClaimStatus::claimed) {
+    const bool takes_all =
+        result.status == ClaimStatus::held_elsewhere || relayed(round, [&](Relay& relay) {
+          relay.nothing_new(result.claim.from.snapshot, result.claim.upto);
+        });
+    if (takes_all) memory_->breaker.succeed();  // no intent is there that could say otherwise
+    return round;
+  }
   Round work(log_, applier_, options_, *memory_, result.claim, stop);
   work.run();
   last_error_ = work.error();

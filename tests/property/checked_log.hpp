@@ -66,6 +66,10 @@ class CheckedLog final : public LogClaims, public Deliveries, public Pruning {
   [[nodiscard]] bool holds(const Claim& claim) {
     return holders_[claim.consumer].token == claim.token;
   }
+  /// How often its segment has been claimed, as far as that counts.
+  [[nodiscard]] unsigned attempts(const std::string& consumer) {
+    return holders_[consumer].attempts;
+  }
   /// A consumer is moved past rows that it has not read: only where there are more than may stay.
   bool may_outrun = false;
   std::uint64_t fenced = 0, superseded = 0, died = 0, paid = 0, taken_rows = 0;
@@ -232,6 +236,12 @@ class CheckedLog final : public LogClaims, public Deliveries, public Pruning {
       const auto& then = consumer_of(before, claim.consumer)->flush_owed;
       const auto& now = consumer_of(seen_, claim.consumer)->flush_owed;
       require(now == (then > claim.flush_owed ? then : std::nullopt), "what is owed after payment");
+      for (const auto& [id, row] : seen_.deliveries)
+        if (row.consumer == claim.consumer && row.record.target &&
+            row.record.epoch == seen_.epoch && row.record.position <= claim.flush_owed &&
+            (row.state == DeliveryState::dead || row.state == DeliveryState::expired))
+          require(intents_.told(index_of(row.consumer), row.record),
+                  "paid, though the target was not told of what had died");
     }
     return done;
   }

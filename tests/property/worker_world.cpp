@@ -18,7 +18,7 @@ void WorkerWorld::open(std::unique_ptr<WorkerProcess>& process, Namespace& in, M
   if (choices_.one_in(4)) options.retry.deadline_margin = 100ms;
   options.largest_ttl = choices_.one_in(4) ? 500ms : 5000ms;
   options.on_death = on_death_;
-  options.page_size = choices_.one_in(3) ? 5000 : 1 + choices_.below(4);
+  options.page_size = choices_.one_in(4) ? 5000 : 1 + choices_.below(4);
   options.clock = &clock_;
   process = std::make_unique<WorkerProcess>(*in.checked, in.ports.reader, tier, *this,
                                             tally_.wrongs, options);
@@ -107,6 +107,7 @@ void WorkerWorld::write(Namespace& in) {
 void WorkerWorld::round(Namespace& in, std::unique_ptr<WorkerProcess>& process) {
   if (process->runs) return;
   process->runs = true;
+  process->notes = {};
   try {
     const WorkerRound done = process->worker->run_once();
     ++tally_.rounds;
@@ -130,8 +131,14 @@ void WorkerWorld::round(Namespace& in, std::unique_ptr<WorkerProcess>& process) 
 void WorkerWorld::check_round(Namespace& in, const WorkerProcess& process,
                               const WorkerRound& round) {
   tally_.wrongs.require(round.applied <= round.claimed, "more is applied than was claimed");
-  if (!process.notes.claim || round.down || round.fenced) return;
+  if (!process.notes.claim || round.fenced) return;
   const Claim& claim = *process.notes.claim;
+  if (round.down) {
+    tally_.wrongs.require(
+        !in.checked->holds(claim) || in.checked->attempts(claim.consumer) < claim.attempts,
+        "an outage counts as an attempt at the segment");
+    return;
+  }
   tally_.wrongs.require(process.worker->stats().down == 0ns, "all is taken, and the breaker open");
   if (!in.checked->holds(claim)) return;
   // What is not taken keeps nothing back.

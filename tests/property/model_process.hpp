@@ -31,14 +31,14 @@ struct Reading {
   MonotonicTime began;
   // All that was committed max_lag before it, or is included in its process's marks, when it began; that
   // was when these were last restarted; that its caller demands; what its user has written,
-  // and has seen, where his reads do not go back.
-  Versions lagging, applied, restarted, demanded, promised, seen;
+  // and has seen, where his reads do not go back; and what somebody was told to be everywhere.
+  Versions lagging, applied, restarted, demanded, promised, seen, everywhere;
   std::shared_ptr<User> user;  // whose it is; null: nobody's
   [[nodiscard]] VersionRequest& request() const { return *requests.front(); }
 };
 
 /// What the backend of a model is never asked.
-class NothingElse : public Backend, public Coverage {
+class NothingElse : public Backend {
  public:
   [[nodiscard]] LoadedRows load(std::string_view /*sql*/,
                                 std::span<const ParameterView> /*parameters*/) override {
@@ -55,7 +55,6 @@ class NothingElse : public Backend, public Coverage {
   [[nodiscard]] WriteFate resolve(const Receipt& /*receipt*/) override {
     return WriteFate::unknown;
   }
-  [[nodiscard]] LogCoverage coverage(Position /*first*/, Position /*last*/) override { return {}; }
 };
 
 /// How a process is opened.
@@ -68,12 +67,13 @@ struct ProcessOptions {
 
 class Process final : public NothingElse {
  public:
-  Process(ModelDatabase& database, const Clock& clock, const ProcessOptions& options)
-      : log(database),
+  Process(ModelDatabase& database, ModelSubscribers& subscribers, const Clock& clock,
+          const ProcessOptions& options)
+      : log(database, subscribers),
         cache({.name = "process", .memory_bytes = 1U << 20U, .clock = &clock}),
         lives(options.lives),
         replica_(options.replica),
-        core_(cache, log, *this, nullptr, doorbell_,
+        core_(cache, log, log, &log, doorbell_,
               {.source = options.source, .subscriber = options.subscriber}),
         source(core_.source),
         subscriber(core_.subscriber),
@@ -96,6 +96,7 @@ class Process final : public NothingElse {
   OwnWrites& own;
   bool begun = false;
   bool polls = false;  // one look at the log at a time
+  bool asks = false;   // and one at the others who follow it
   int busy = 0;        // in the middle of something: it does not end there
   Versions owed;       // by its own writes, waits and looks
   Versions restarted;  // what it included when its marks were last restarted

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "property/follower_world.hpp"
+#include "property/process_log.hpp"
 #include "querymark/key/key_encoder.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_machine.hpp"
@@ -62,35 +62,6 @@ class CommittedVersions {
   };
   std::map<std::pair<std::uint64_t, std::uint64_t>, OfEpoch> epochs_;
   std::vector<std::pair<MonotonicTime, Versions>> history_;
-};
-
-inline Error outage() {
-  return Error("the connection is lost", {.retryable = true, .connection_lost = true});
-}
-
-/// The log as one process reaches it, or does not.
-class ProcessLog final : public LogReader {
- public:
-  explicit ProcessLog(ModelDatabase& real) : real_(real) {}
-  [[nodiscard]] Cursor now() override { return checked(), real_.now(); }
-  [[nodiscard]] TailPage read(const TailRequest& request) override {
-    checked();
-    TailPage page = real_.read(request);
-    checked();  // the answer may be lost, too
-    return page;
-  }
-  [[nodiscard]] Cursor retained() override { return checked(), real_.retained(); }
-  [[nodiscard]] bool holds(const Receipt& receipt) override {
-    return checked(), real_.holds(receipt);
-  }
-
-  bool down = false;
-
- private:
-  void checked() const {
-    if (down) throw outage();
-  }
-  ModelDatabase& real_;
 };
 
 /// A shared tier that grants leases.

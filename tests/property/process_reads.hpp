@@ -26,7 +26,7 @@ class ReadingWorld final : public ProcessWorld {
     return std::chrono::milliseconds(choices_.below(static_cast<std::size_t>(most.count())));
   }
   ReadOptions options(const Process& process) {
-    ReadOptions said{.ttl = std::chrono::milliseconds(200 + choices_.below(4000))};
+    ReadOptions said{.ttl = std::chrono::milliseconds((200 + choices_.below(4000)) * pace_ / 12)};
     process.lives.say(said.policy);
     if (choices_.one_in(3)) said.lease = 50ms;
     if (lenient_) {
@@ -75,8 +75,9 @@ class ReadingWorld final : public ProcessWorld {
     reading.began = clock_.now();
     reading.applied = committed_.included(process.source.marks());
     raise(reading.applied, process.owed);
-    reading.lagging = committed_.at(clock_.now() - kMaxLag);
+    reading.lagging = committed_.at(clock_.now() - max_lag_);
     reading.restarted = process.restarted;
+    reading.everywhere = everywhere_[process.source.marks().cursor().epoch.high];
     return reading;
   }
   void read(Process& process, bool many) override {
@@ -339,15 +340,17 @@ class ReadingWorld final : public ProcessWorld {
       const MonotonicTime judged = result.entry->loaded() + result.outcome.age;
       const auto longest = std::max(policy.revalidate_within, policy.serve_invalidated_on_error);
       if (bypasses)
-        includes(committed_.at(judged - kMaxLag - longest), "what is outdated is not too old");
+        includes(committed_.at(judged - max_lag_ - longest), "what is outdated is not too old");
       includes(reading.restarted, "nothing outdated is from before a restart");
       return require(!reading.demanding, "what is outdated is for nobody who demands");
     }
     includes(reading.applied, "what was applied is included");
     const bool old = status == ReadStatus::stale || status == ReadStatus::degraded;
     require(!old || !reading.demanding, "what is old is for nobody who demands");
-    if (!old || bypasses)
+    if (!old || bypasses) {
       includes(reading.lagging, "what was committed max_lag before is included");
+      includes(reading.everywhere, "what is everywhere is included");
+    }
     require(skews_ || reading.began - loaded.asked < *request.options.ttl + policy.grace(),
             "nothing is older than its ttl");
   }

@@ -32,7 +32,7 @@ struct Tally {
   std::string rule;  // that was broken last
   std::map<ReadStatus, std::uint64_t> served;
   std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0,
-                absent = 0;
+                absent = 0, everywhere = 0, reaped = 0;
 
   void require(bool right, const char* broken) {
     if (right) return;
@@ -47,11 +47,10 @@ inline Target group_target(std::size_t key) { return collection("half", key % 2)
 class ProcessWorld {
  public:
   static constexpr std::size_t kProcesses = 3;
-  static constexpr auto kMaxLag = 1s;
 
   ProcessWorld(std::uint64_t seed, Mutant mutant, Tally& tally)
       : choices_(seed), tally_(tally), mutant_(mutant) {
-    database_.interlude = [this] { interlude(); };
+    database_.interlude = subscribers_.interlude = [this] { interlude(); };
     for (int i = 0; i < 3; ++i)
       tiers_.push_back(choices_.one_in(2) ? std::make_shared<LeasingTier>(clock_)
                                           : std::make_shared<FakeTier>());
@@ -61,7 +60,7 @@ class ProcessWorld {
   }
   ProcessWorld(const ProcessWorld&) = delete;
   ProcessWorld& operator=(const ProcessWorld&) = delete;
-  virtual ~ProcessWorld() = default;
+  virtual ~ProcessWorld() { tally_.reaped += subscribers_.reaped; }
 
   void run(std::size_t steps) {
     for (std::size_t i = 0; i < steps; ++i) step();
@@ -93,6 +92,8 @@ class ProcessWorld {
   ManualClock clock_;
   // How this world is.
   const std::size_t keys_ = 1 + choices_.below(ModelDatabase::kKeys);
+  const std::chrono::seconds max_lag_{choices_.one_in(2) ? 6 : 1};
+  const std::size_t pace_ = choices_.one_in(2) ? 80 : 12;            // milliseconds a step, at most
   const std::size_t calm_ = std::size_t{1} << choices_.below(6);     // one write in so many
   const std::size_t outages_ = std::size_t{1} << choices_.below(5);  // how long they last
   const bool skews_ = choices_.one_in(3);                            // wall clocks are set
@@ -101,6 +102,10 @@ class ProcessWorld {
   const int arrangement_ = static_cast<int>(choices_.below(5));  // of the tiers
 
   ModelDatabase database_;
+  ModelSubscribers subscribers_;
+  // As waits for the whole cluster have told whoever follows the history of that epoch: who has yet to hear of
+  // it nobody knows.
+  std::map<std::uint64_t, Versions> everywhere_;
   CommittedVersions committed_;
   std::deque<std::pair<Receipt, Versions>> receipts_;
   std::deque<std::pair<Cursor, Versions>> photographs_;  // of the database
@@ -124,11 +129,12 @@ class ProcessWorld {
     if (choices_.one_in(3))
       options.load_budget = {.loads = 1 + choices_.below(2), .queue = choices_.below(3)};
     SubscriberOptions& follow = with.subscriber;
-    follow = {.max_lag = kMaxLag, .clock = &clock_};
+    follow = {.max_lag = max_lag_, .clock = &clock_};
     if (choices_.one_in(2)) follow.page_size = 1 + choices_.below(3);
     if (choices_.one_in(3)) follow.jump_after = 1 + choices_.below(6);
     with.replica = replicas_;
-    opened = std::make_unique<ProcessDatabase>(std::make_unique<Process>(database_, clock_, with));
+    opened = std::make_unique<ProcessDatabase>(
+        std::make_unique<Process>(database_, subscribers_, clock_, with));
     Process& process = opened->process;
     const auto group = [&](std::ptrdiff_t from) {
       return std::make_shared<TierGroup>(
@@ -143,7 +149,7 @@ class ProcessWorld {
     if (arrangement_ >= 3) process.source.attach(group(arrangement_ - 3), proof);
   }
   void begin(Process& process) {
-    if (process.begun) return;
+    if (process.begun || process.polls) return;
     try {
       const Polls polls(process);
       process.subscriber.begin();
@@ -252,7 +258,7 @@ class ProcessWorld {
 
   // --- what happens
   void step() {
-    clock_.advance(std::chrono::milliseconds(choices_.below(12)));
+    clock_.advance(std::chrono::milliseconds(choices_.below(pace_)));
     Process& process = processes_[choices_.below(kProcesses)]->process;
     begin(process);
     const std::size_t what = choices_.below(64);
@@ -270,8 +276,10 @@ class ProcessWorld {
     } else if (what == 14 && !receipts_.empty()) {
       const auto& [receipt, written] = receipts_[choices_.below(receipts_.size())];
       remember(process, *Receipt::parse(receipt.str()), written);
+    } else if (what == 15) {
+      if (!process.asks && !receipts_.empty()) wait_for_all(process);
     } else if (process.begun) {
-      if (what < 19) {
+      if (what < 20) {
         if (choices_.one_in(calm_)) write(process);
       } else if (what < 24) {
         if (!process.polls) look(process);
@@ -309,6 +317,30 @@ class ProcessWorld {
       return;
     }
   }
+  void wait_for_all(Process& process) {
+    const Busy busy(process);
+    process.asks = true;
+    const bool newest = choices_.one_in(2);
+    if (newest) {  // until all have told that they have it, or all but one
+      commit_others();
+      const std::size_t silent = choices_.below(kProcesses + 1);
+      for (std::size_t i = 0; i < 2 * kProcesses; ++i) {  // a heartbeat says where a look began
+        if (i % kProcesses == 0) clock_.advance(i * 600ms);
+        Process& other = processes_[i % kProcesses]->process;
+        if (i % kProcesses != silent && other.begun && !other.polls) look(other);
+      }
+    }
+    const auto [receipt, written] =
+        receipts_[newest ? receipts_.size() - 1 : choices_.below(receipts_.size())];
+    try {
+      if (opened(process)->wait(receipt, Wait::cluster(0ms)).satisfied()) {
+        raise(everywhere_[receipt.epoch.high], written);
+        ++tally_.everywhere;
+      }
+    } catch (const Error&) {  // nobody answered
+    }
+    process.asks = false;
+  }
   void disturb(FakeTier& tier) {
     switch (choices_.below(6)) {
       case 0:
@@ -331,19 +363,23 @@ class ProcessWorld {
     }
   }
   void trouble(Process& process) {
-    switch (choices_.below(8)) {
+    switch (choices_.below(9)) {
       case 0:
         process.log.down = true;
         return;
       case 1:
         if (choices_.one_in(2)) database_.prune();
         break;
-      case 2:
+      case 2: {
         if (!own_.empty() || !choices_.one_in(3)) break;
+        Versions known = everywhere_[database_.epoch().high];
         database_.crash(choices_.below(6));
+        everywhere_[database_.epoch().high] = std::move(known);
+        subscribers_.crash();
         committed_.begin(database_.epoch(), database_.versions);
         ++tally_.epochs;
         break;
+      }
       case 3:
         if (process.busy > 0 || choices_.one_in(2)) break;
         process.readings.clear();
@@ -358,6 +394,9 @@ class ProcessWorld {
       case 6:
         process.own.flush_local();
         break;
+      case 7:
+        process.log.loses_beats = !process.log.loses_beats;
+        return;
       default:
         clock_.advance(std::chrono::milliseconds(choices_.below(3000)));
     }

@@ -31,7 +31,7 @@ std::string name_of(const CLI::App& app) {
   return app.get_parent() == nullptr ? "" : ' ' + app.get_name();
 }
 
-std::vector<std::string> options_of(const CLI::App& app) {
+std::vector<std::string> option_names_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
@@ -67,7 +67,7 @@ void require_known(const CLI::App& app, const std::vector<std::string>& argument
     if (is_option(word)) {
       const std::string name = word.substr(0, word.find('='));
       if (command->get_option_no_throw(name) == nullptr)
-        refuse("option", name, options_of(*command));
+        refuse("option", name, option_names_of(*command));
     } else if (const std::vector<std::string> known = commands_of(*command, true); !known.empty()) {
       if (std::ranges::find(known, word) == known.end())
         refuse("command" + name_of(*command), word, commands_of(*command, false));

@@ -14,7 +14,7 @@
 #include "querymark/support/error.hpp"
 #include "whole_text.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::advise {
 namespace {
 
 struct Options {
@@ -102,7 +102,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_advise(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "advise", "Tell by which columns tables should report, so that writes end fewer results");
@@ -130,4 +130,4 @@ void add_advise(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::advise

@@ -11,25 +11,59 @@ namespace querymark::cli {
 /// that is success; what it throws is reported by main().
 using AddCommand = void (*)(CLI::App& app, ExitCode& code);
 
-/// All commands, in the order of `--help`. Each is a file of this folder.
+/// All commands, in the order of `--help`. Each is a file of this folder, and a namespace.
 [[nodiscard]] std::span<const AddCommand> all_commands() noexcept;
 
-void add_migrate(CLI::App& app, ExitCode& code);
-void add_worker(CLI::App& app, ExitCode& code);
-void add_delivery(CLI::App& app, ExitCode& code);
-void add_dead(CLI::App& app, ExitCode& code);
-void add_invalidate(CLI::App& app, ExitCode& code);
-void add_wait(CLI::App& app, ExitCode& code);
-void add_status(CLI::App& app, ExitCode& code);
-void add_top(CLI::App& app, ExitCode& code);
-void add_tail(CLI::App& app, ExitCode& code);
-void add_doctor(CLI::App& app, ExitCode& code);
-void add_prune(CLI::App& app, ExitCode& code);
-void add_track(CLI::App& app, ExitCode& code);
-void add_untrack(CLI::App& app, ExitCode& code);
-void add_explain(CLI::App& app, ExitCode& code);
-void add_advise(CLI::App& app, ExitCode& code);
-void add_reconcile(CLI::App& app, ExitCode& code);
-void add_describe(CLI::App& app, ExitCode& code);
+namespace migrate {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace worker {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace delivery {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace dead {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace invalidate {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace wait {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace status {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace top {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace tail {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace doctor {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace prune {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace track {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace untrack {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace explain {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace advise {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace reconcile {
+void add(CLI::App& app, ExitCode& code);
+}
+namespace describe {
+void add(CLI::App& app, ExitCode& code);
+}
 
 }  // namespace querymark::cli

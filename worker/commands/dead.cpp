@@ -1,9 +1,9 @@
 #include "commands/commands.hpp"
 #include "delivery_commands.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::dead {
 
-void add_dead(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   CLI::App* group = app.add_subcommand(
       "dead", "Dead letters: invalidations that were given up, or came too late");
   add_delivery_commands(*group,
@@ -13,4 +13,4 @@ void add_dead(CLI::App& app, ExitCode& code) {
                         code);
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::dead

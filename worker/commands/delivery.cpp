@@ -1,9 +1,9 @@
 #include "commands/commands.hpp"
 #include "delivery_commands.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::delivery {
 
-void add_delivery(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   CLI::App* group =
       app.add_subcommand("delivery", "What has not reached a shared target yet, or never will");
   add_delivery_commands(*group,
@@ -14,4 +14,4 @@ void add_delivery(CLI::App& app, ExitCode& code) {
                         code);
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::delivery

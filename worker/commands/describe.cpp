@@ -6,7 +6,7 @@
 #include "output.hpp"
 #include "querymark/support/error.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::describe {
 namespace {
 
 std::string text_of(const std::string& form, const CLI::App& app) {
@@ -20,7 +20,7 @@ std::string text_of(const std::string& form, const CLI::App& app) {
 }  // namespace
 
 // For the build, which installs what it says; not shown in --help.
-void add_describe(CLI::App& app, ExitCode& /*code*/) {
+void add(CLI::App& app, ExitCode& /*code*/) {
   auto form = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("describe", "The manual page, or a shell's completion");
   command->group("");
@@ -28,4 +28,4 @@ void add_describe(CLI::App& app, ExitCode& /*code*/) {
   command->callback([form, &app] { say(text_of(*form, app)); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::describe

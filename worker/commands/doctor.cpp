@@ -11,7 +11,7 @@
 #include "times.hpp"
 #include "track_report.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::doctor {
 namespace {
 
 struct Options {
@@ -70,7 +70,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("doctor", "Look for what hurts, and say what to do about it");
@@ -84,4 +84,4 @@ void add_doctor(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::doctor

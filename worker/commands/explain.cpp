@@ -8,7 +8,7 @@
 #include "json_output.hpp"
 #include "printable.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::explain {
 namespace {
 
 struct Options {
@@ -54,7 +54,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "explain",
@@ -72,4 +72,4 @@ void add_explain(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::explain

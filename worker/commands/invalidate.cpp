@@ -15,7 +15,7 @@
 #include "querymark/support/error.hpp"
 #include "wait_option.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::invalidate {
 namespace {
 
 struct Options {
@@ -85,7 +85,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_invalidate(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("invalidate", "Invalidate in all processes and tiers; prints the receipt");
@@ -104,4 +104,4 @@ void add_invalidate(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::invalidate

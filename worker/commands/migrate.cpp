@@ -12,7 +12,7 @@
 #include "output.hpp"
 #include "querymark/support/error.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::migrate {
 namespace {
 
 struct Options {
@@ -100,7 +100,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_migrate(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("migrate", "Bring a database's querymark schema up to date");
@@ -118,4 +118,4 @@ void add_migrate(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::migrate

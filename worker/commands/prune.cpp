@@ -12,7 +12,7 @@
 #include "signals.hpp"
 #include "times.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::prune {
 namespace {
 
 struct Options {
@@ -56,7 +56,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_prune(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "prune", "Remove from the log what nobody needs, as workers do by themselves");
@@ -75,4 +75,4 @@ void add_prune(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::prune

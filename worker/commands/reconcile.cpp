@@ -25,7 +25,7 @@
 #include "querymark/support/sql_text.hpp"
 #include "whole_text.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::reconcile {
 namespace {
 
 struct Options {
@@ -141,7 +141,7 @@ ExitCode run(const Options& options) {
   const std::string url = options.log.db.url();
   Cache cache({.memory_bytes = 256U << 20U});
   const auto database = backend_of_log(url).open_database(url, cache, options.log.namespace_name);
-  const auto all = reconcile(*database, tier, calls, options.only_look);
+  const auto all = querymark::reconcile(*database, tier, calls, options.only_look);
   std::array<std::size_t, kOutcomes.size()> counts{};
   for (const ReconciledCall& one : all) {
     ++counts.at(static_cast<std::size_t>(one.became));
@@ -161,7 +161,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_reconcile(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "reconcile", "Compare what a shared tier holds of some calls with the database");
@@ -189,4 +189,4 @@ void add_reconcile(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::reconcile

@@ -5,7 +5,7 @@
 #include "log_command.hpp"
 #include "status_report.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::status {
 namespace {
 
 void run(const LogCommand& view) {
@@ -18,7 +18,7 @@ void run(const LogCommand& view) {
 
 }  // namespace
 
-void add_status(CLI::App& app, ExitCode& /*code*/) {
+void add(CLI::App& app, ExitCode& /*code*/) {
   auto view = std::make_shared<LogCommand>(LogCommand::Looks::at_all);
   CLI::App* command =
       app.add_subcommand("status", "The log, its shared targets and its subscribers, at a glance");
@@ -26,4 +26,4 @@ void add_status(CLI::App& app, ExitCode& /*code*/) {
   command->callback([view] { run(*view); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::status

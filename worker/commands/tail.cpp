@@ -14,7 +14,7 @@
 #include "signals.hpp"
 #include "times.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::tail {
 namespace {
 
 constexpr std::chrono::seconds kPoll(1);
@@ -107,7 +107,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_tail(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("tail", "Follow the invalidations as they are committed");
   options->log.add_to(*command);
@@ -116,4 +116,4 @@ void add_tail(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::tail

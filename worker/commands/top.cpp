@@ -15,7 +15,7 @@
 #include "status_report.hpp"
 #include "times.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::top {
 namespace {
 
 struct Options {
@@ -67,7 +67,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_top(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("top", "The same as status, again and again");
   options->view.add_to(*command);
@@ -78,4 +78,4 @@ void add_top(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::top

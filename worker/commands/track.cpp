@@ -9,7 +9,7 @@
 #include "querymark/support/error.hpp"
 #include "track_report.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::track {
 namespace {
 
 struct Options {
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_track(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "track", "Make tables report what writes change in them, so that nobody declares tags");
@@ -69,4 +69,4 @@ void add_track(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::track

@@ -5,7 +5,7 @@
 #include "database_option.hpp"
 #include "track_report.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::untrack {
 namespace {
 
 struct Options {
@@ -22,7 +22,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_untrack(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("untrack", "Take away what track has given to tables");
   options->db.add_to(*command, "Database whose tables are meant");
@@ -34,4 +34,4 @@ void add_untrack(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::untrack

@@ -9,7 +9,7 @@
 #include "querymark/support/error.hpp"
 #include "wait_option.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::wait {
 namespace {
 
 struct Options {
@@ -34,7 +34,7 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_wait(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("wait", "Wait until a write, by its receipt, is visible");
   options->db.add_to(*command, "Database of the write");
@@ -47,4 +47,4 @@ void add_wait(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::wait

@@ -20,7 +20,7 @@
 #include "service_manager.hpp"
 #include "signals.hpp"
 
-namespace querymark::cli {
+namespace querymark::cli::worker {
 namespace {
 
 struct Options {
@@ -206,7 +206,7 @@ void add_settings(CLI::App& command, Options& options) {
 
 }  // namespace
 
-void add_worker(CLI::App& app, ExitCode& code) {
+void add(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "worker", "Apply a database's invalidations to a shared tier, until SIGTERM");
@@ -232,4 +232,4 @@ void add_worker(CLI::App& app, ExitCode& code) {
   command->callback([options, &code] { code = run(*options); });
 }
 
-}  // namespace querymark::cli
+}  // namespace querymark::cli::worker

@@ -15,13 +15,7 @@
 namespace querymark::postgres {
 namespace {
 
-using Words = std::initializer_list<std::string_view>;
-
-bool one_of(const SqlToken& token, Words words) {
-  return std::ranges::any_of(words, [&](std::string_view word) { return token.is(word); });
-}
-
-[[noreturn]] void refuse(std::string_view why, std::string_view sql) {
+[[noreturn]] void reject(std::string_view why, std::string_view sql) {
   throw ConfigError(std::string(why) + ": " + shown_sql(sql));
 }
 
@@ -48,7 +42,7 @@ class Statement {
       do {
         ahead_ = tokens_.next();
       } while (ahead_ && ahead_->is(';'));
-      if (ahead_) refuse("the SQL text holds more than one statement", sql_);
+      if (ahead_) reject("the SQL text holds more than one statement", sql_);
     }
     return token;
   }
@@ -65,7 +59,7 @@ class Statement {
     if (token.is(')') && parentheses_ > 0) --parentheses_;
     if (count_ < 4 && token.kind == SqlToken::Kind::word) {
       creates_ |= count_ == 0 && token.is("create");
-      routine_ |= creates_ && one_of(token, {"function", "procedure"});
+      routine_ |= creates_ && token.is_one_of({"function", "procedure"});
     }
     ++count_;
     if (!routine_ || parentheses_ > 0) return;
@@ -101,18 +95,18 @@ class ReadingRules {
   explicit ReadingRules(std::string_view sql) : sql_(sql) {}
 
   void look_at(const SqlToken& token, const std::optional<SqlToken>& following) {
-    if (changes_data(token)) refuse(kReadOnly, sql_);
+    if (changes_data(token)) reject(kReadOnly, sql_);
     if (token.is("into") && !before_.is("as") && !before_.is('.'))
-      refuse("SELECT INTO makes a table; create it in write()", sql_);
+      reject("SELECT INTO makes a table; create it in write()", sql_);
     if (locks_rows(token, following))
-      refuse(
+      reject(
           "a cached query locks no rows: read them FOR UPDATE or FOR SHARE with tx.query() inside "
           "write()",
           sql_);
     // Behind AS, WITH or RECURSIVE a name with parentheses is made, not called.
     if (token.is_identifier() && following && following->is('(') &&
-        !one_of(before_, {"as", "with", "recursive"}) && has_effects(token.name)) {
-      if (token.name == "set_config") refuse(kKeepsSession, sql_);
+        !before_.is_one_of({"as", "with", "recursive"}) && has_effects(token.name)) {
+      if (token.name == "set_config") reject(kKeepsSession, sql_);
       throw ConfigError(
           token.name +
           "() has an effect, or an answer, that is its session's: a cached result would skip it. "
@@ -125,8 +119,8 @@ class ReadingRules {
  private:
   // A WITH that writes, or one in front of a statement that does.
   [[nodiscard]] bool changes_data(const SqlToken& token) const {
-    if (!one_of(token, {"insert", "update", "delete", "merge"})) return false;
-    const bool in_with = before_.is('(') && one_of(opener_, {"as", "materialized"});
+    if (!token.is_one_of({"insert", "update", "delete", "merge"})) return false;
+    const bool in_with = before_.is('(') && opener_.is_one_of({"as", "materialized"});
     return in_with || (with_ && in_query_.size() == 1 && before_.is(')'));
   }
 
@@ -135,16 +129,16 @@ class ReadingRules {
   [[nodiscard]] bool locks_rows(const SqlToken& token,
                                 const std::optional<SqlToken>& following) const {
     return token.is("for") && !before_.is("as") && !before_.is('.') && in_query_.back() &&
-           following && one_of(*following, {"update", "share", "no", "key"});
+           following && following->is_one_of({"update", "share", "no", "key"});
   }
 
   void step(const SqlToken& token) {
     if (in_query_.size() == 1) {  // until the query that the WITH is for
       if (token.is("with") && !before_.is_identifier()) with_ = true;
-      if (one_of(token, {"select", "values", "table"})) with_ = false;
+      if (token.is_one_of({"select", "values", "table"})) with_ = false;
     }
     if (before_.is('(') && !token.is('('))
-      in_query_.back() = one_of(token, {"select", "with", "values", "table"});
+      in_query_.back() = token.is_one_of({"select", "with", "values", "table"});
     if (token.is('(')) {
       opener_ = before_;
       in_query_.push_back(true);
@@ -162,24 +156,24 @@ class ReadingRules {
 
 // Refuses what is known as another command than those that read.
 void require_no_command(const SqlToken& first, std::string_view sql) {
-  if (first.is("copy")) refuse(kNoCopy, sql);
-  if (one_of(first, {"set", "reset", "discard", "listen", "unlisten", "load"}))
-    refuse(kKeepsSession, sql);
-  if (one_of(first, {"prepare", "execute", "deallocate", "declare", "fetch", "move", "close"}))
-    refuse(
+  if (first.is("copy")) reject(kNoCopy, sql);
+  if (first.is_one_of({"set", "reset", "discard", "listen", "unlisten", "load"}))
+    reject(kKeepsSession, sql);
+  if (first.is_one_of({"prepare", "execute", "deallocate", "declare", "fetch", "move", "close"}))
+    reject(
         "prepared statements and cursors belong to a session, and a cached query may run in any: "
         "give the query itself",
         sql);
-  if (one_of(first,
-             {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"}))
-    refuse("a cached query runs in a transaction of its own; for several statements use write()",
+  if (first.is_one_of(
+          {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"}))
+    reject("a cached query runs in a transaction of its own; for several statements use write()",
            sql);
-  if (one_of(first,
-             {"alter",    "analyse", "analyze", "call",    "checkpoint", "cluster", "comment",
-              "create",   "delete",  "do",      "drop",    "grant",      "import",  "insert",
-              "lock",     "merge",   "notify",  "refresh", "reindex",    "revoke",  "security",
-              "truncate", "update",  "vacuum",  "reassign"}))
-    refuse(kReadOnly, sql);
+  if (first.is_one_of({"alter",    "analyse",  "analyze", "call",    "checkpoint",
+                       "cluster",  "comment",  "create",  "delete",  "do",
+                       "drop",     "grant",    "import",  "insert",  "lock",
+                       "merge",    "notify",   "refresh", "reindex", "revoke",
+                       "security", "truncate", "update",  "vacuum",  "reassign"}))
+    reject(kReadOnly, sql);
 }
 
 // The n of `$n`; one that is too large for any list is the largest.
@@ -191,7 +185,7 @@ std::size_t number_of(std::string_view sql, const SqlToken& parameter) {
 }
 
 bool reads_rows(const SqlToken& token) {
-  return one_of(token, {"select", "with", "values", "table"});
+  return token.is_one_of({"select", "with", "values", "table"});
 }
 
 // Whether EXPLAIN runs what it explains. Moves to that statement, or into its parentheses.
@@ -209,7 +203,7 @@ bool runs(Statement& statement) {
   while (!ahead_is(')')) {
     const auto option = statement.next();
     if (!option) return analyzes;
-    analyzes |= one_of(*option, {"analyze", "analyse"});
+    analyzes |= option->is_one_of({"analyze", "analyse"});
   }
   static_cast<void>(statement.next());
   return analyzes;
@@ -221,7 +215,7 @@ void require_explaining(Statement& statement) {
     return;
   }
   if (const auto& ahead = statement.ahead(); ahead && !ahead->is('(') && !reads_rows(*ahead))
-    refuse("EXPLAIN ANALYZE runs what it explains; explain a change with tx.query() inside write()",
+    reject("EXPLAIN ANALYZE runs what it explains; explain a change with tx.query() inside write()",
            statement.sql());
   ReadingRules rules(statement.sql());
   while (const auto token = statement.next()) rules.look_at(*token, statement.ahead());
@@ -257,11 +251,11 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
   Statement statement(sql, backslash);
   const auto take = [&] { return statement.next().value_or(SqlToken()); };
   const SqlToken first = take();
-  bool ends = one_of(first, {"begin", "start", "commit", "end", "rollback", "abort"});
-  bool lasts = one_of(first, {"reset", "discard", "listen", "unlisten", "load", "deallocate"});
+  bool ends = first.is_one_of({"begin", "start", "commit", "end", "rollback", "abort"});
+  bool lasts = first.is_one_of({"reset", "discard", "listen", "unlisten", "load", "deallocate"});
   if (first.is("rollback")) {  // TO a savepoint stays inside
     SqlToken second = take();
-    if (one_of(second, {"work", "transaction"})) second = take();
+    if (second.is_one_of({"work", "transaction"})) second = take();
     ends = !second.is("to");
   } else if (first.is("prepare")) {  // PREPARE name AS lasts
     ends = take().is("transaction") && statement.ahead() &&
@@ -269,11 +263,11 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
     lasts = !ends;
   } else if (first.is("set")) {
     SqlToken second = take();
-    lasts = !one_of(second, {"local", "constraints"});
-    if (one_of(second, {"local", "session"}) && statement.ahead()) second = *statement.ahead();
-    if (one_of(second, {"transaction", "transaction_isolation", "transaction_read_only",
-                        "transaction_deferrable"}))
-      refuse(
+    lasts = !second.is_one_of({"local", "constraints"});
+    if (second.is_one_of({"local", "session"}) && statement.ahead()) second = *statement.ahead();
+    if (second.is_one_of({"transaction", "transaction_isolation", "transaction_read_only",
+                          "transaction_deferrable"}))
+      reject(
           "SET TRANSACTION comes too late, since the transaction has begun: give its isolation in "
           "WriteOptions::isolation",
           sql);
@@ -285,16 +279,16 @@ void require_inside_transaction(std::string_view sql, Backslash backslash) {
     }
   }
   if (ends)
-    refuse(
+    reject(
         "write() begins and ends the transaction itself (WriteOptions::isolation is its isolation, "
         "an exception rolls it back); it refuses",
         sql);
   if (lasts)
-    refuse(
+    reject(
         "the connection goes back to a pool, so its session must stay as it is: use SET LOCAL, or "
         "the options; refused",
         sql);
-  if (first.is("copy")) refuse(kNoCopy, sql);
+  if (first.is("copy")) reject(kNoCopy, sql);
   statement.finish();
 }
 

@@ -42,16 +42,16 @@ std::string prometheus_number(const MetricValue& value) {
   return fmt::format("{}", number);
 }
 
-double seconds(std::chrono::nanoseconds time) noexcept {
+double in_seconds(std::chrono::nanoseconds time) noexcept {
   return std::chrono::duration<double>(time).count();
 }
 
 std::string json_histogram(const LatencyStats& times) {
   std::string text =
-      fmt::format(R"({{"count":{},"sum_seconds":{})", times.count(), seconds(times.total));
+      fmt::format(R"({{"count":{},"sum_seconds":{})", times.count(), in_seconds(times.total));
   for (const auto& [name, part] : {std::pair("p50", 0.5), std::pair("p90", 0.9),
                                    std::pair("p99", 0.99), std::pair("max", 1.0)})
-    text.append(fmt::format(R"(,"{}_seconds":{})", name, seconds(times.quantile(part))));
+    text.append(fmt::format(R"(,"{}_seconds":{})", name, in_seconds(times.quantile(part))));
   return text.append("}");
 }
 
@@ -113,11 +113,12 @@ std::string prometheus_histogram(const std::string& name, const MetricLabels& la
     const auto bound = LatencyStats::bound(bucket);
     const bool last = bucket + 1 == times.counts.size();  // it has no end
     if (!last && std::has_single_bit(static_cast<std::uint64_t>(bound.count())))
-      lines.append(fmt::format("{}_bucket{}le=\"{}\"}} {}\n", name, before, seconds(bound), sum));
+      lines.append(
+          fmt::format("{}_bucket{}le=\"{}\"}} {}\n", name, before, in_seconds(bound), sum));
   }
   lines.append(fmt::format("{}_bucket{}le=\"+Inf\"}} {}\n", name, before, sum));
-  lines.append(
-      fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, own, seconds(times.total), name, own, sum));
+  lines.append(fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, own, in_seconds(times.total), name,
+                           own, sum));
   return lines;
 }
 

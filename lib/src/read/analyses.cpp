@@ -49,10 +49,10 @@ std::string why_not_kept(const Analysis& analysis, std::span<const ParameterView
 
 std::string_view lasting_why(const Analysis& analysis, std::span<const ParameterView> parameters) {
   constexpr std::size_t kMostTexts = 10'000;
-  constexpr std::size_t kMostBytes = 300;
+  constexpr std::size_t kMostOfText = 300;
   static Mutex mutex;
   static auto& texts = *new std::unordered_set<std::string>;  // what is handed out is never freed
-  const std::string why = excerpt(why_not_kept(analysis, parameters, {}), kMostBytes);
+  const std::string why = excerpt(why_not_kept(analysis, parameters, {}), kMostOfText);
   if (why.empty()) return {};
   const MutexLock lock(mutex);
   if (texts.size() < kMostTexts) return *texts.insert(why).first;

@@ -105,6 +105,7 @@ TEST_CASE("statements: what means the same bears the same name in both dialects"
                               "delivery_supersede",
                               "delivery_take",
                               "delivery_taken",
+                              "delivery_widen",
                               "empty_log",
                               "function_named",
                               "ids_counted",

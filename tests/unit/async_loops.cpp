@@ -1,14 +1,11 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/prefer.hpp>
-#include <boost/asio/query.hpp>
-#include <boost/asio/require.hpp>
 #include <catch2/catch.hpp>
 #include <future>
 #include <optional>
-#include <utility>
 
 #include "unit/async_fixture.hpp"
+#include "unit/loop_door.hpp"
 
 // Event loops that go while what their calls wait for happens on others.
 
@@ -19,52 +16,8 @@ using namespace std::chrono_literals;
 namespace asio = boost::asio;
 using Value = Cached<int>;
 using Told = test::ToldOf<Value>;
-
-// Who is about to hand something to a loop stops here until he is let go.
-struct Door {
-  void pass() {
-    if (!closed.exchange(false)) return;
-    reached.set_value();
-    may.get_future().wait();
-  }
-  std::atomic<bool> closed = false;
-  std::promise<void> reached;
-  std::promise<void> may;
-};
-
-// The executor `inner`, behind a door: whoever posts to it asks it first not to block.
-class DoorExecutor {
- public:
-  DoorExecutor(asio::any_io_executor inner, Door& door) noexcept
-      : inner_(std::move(inner)), door_(&door) {}
-  template <class Function>
-  void execute(Function&& function) const {
-    inner_.execute(std::forward<Function>(function));
-  }
-  template <class Property>
-    requires(asio::can_query_v<const asio::any_io_executor&, Property>)
-  [[nodiscard]] decltype(auto) query(const Property& property) const {
-    return asio::query(inner_, property);
-  }
-  template <class Property>
-    requires(asio::can_require_v<const asio::any_io_executor&, Property>)
-  [[nodiscard]] DoorExecutor require(const Property& property) const {
-    door_->pass();
-    return {asio::require(inner_, property), *door_};
-  }
-  template <class Property>
-    requires(asio::can_prefer_v<const asio::any_io_executor&, Property>)
-  [[nodiscard]] DoorExecutor prefer(const Property& property) const {
-    return {asio::prefer(inner_, property), *door_};
-  }
-  friend bool operator==(const DoorExecutor& one, const DoorExecutor& other) noexcept {
-    return one.inner_ == other.inner_ && one.door_ == other.door_;
-  }
-
- private:
-  asio::any_io_executor inner_;
-  Door* door_;
-};
+using test::Door;
+using test::DoorExecutor;
 
 struct Loops {
   // A load of this thread's own: it has begun when `during` runs.
@@ -117,7 +70,7 @@ TEST_CASE("async: a loop that goes waits for who is about to wake one of its cal
   std::atomic<bool> destroyed = false;
   std::future<int> loads = std::async(std::launch::async, [&] {
     return f.load_here([&] {
-      f.wait_on(DoorExecutor(io->get_executor(), door), gone);
+      f.wait_on(DoorExecutor(io->get_executor(), {.before = &door}), gone);
       io->poll();
       door.closed = true;  // the end of this load comes there
     });

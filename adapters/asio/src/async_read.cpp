@@ -37,6 +37,9 @@
 // which the loop then drops as well; so all that a post needs is still there. The mutex is taken under a flight's
 // lock; nothing is taken under it but what a post takes.
 //
+// A thread of the pool keeps nothing of the event loop when the read can be over: it gives the read away with its
+// post, and what is posted begins when the post has returned (`post_last`).
+//
 // A sleep has a number: a timer that fired before it was cancelled finds that another sleep, or none, is
 // under way. Of several wakes before the look that is due, the first alone posts it.
 
@@ -48,11 +51,9 @@ struct AsyncRead::Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
   ~Turn() {
-    if (!read) return;
-    boost::asio::post(read->strand_,
-                      [dropped = read] { dropped->back(no_thread(Offloaded::stopped)); });
+    if (read) give_back(std::move(read), no_thread(Offloaded::stopped));
   }
-  void run() noexcept { std::exchange(read, nullptr)->work(); }
+  void run() noexcept { work(std::move(read)); }
 
   std::shared_ptr<AsyncRead> read;
 };
@@ -161,15 +162,20 @@ void AsyncRead::hand_over() {
   end(std::move(refused));
 }
 
-void AsyncRead::work() noexcept {
+void AsyncRead::work(std::shared_ptr<AsyncRead> read) noexcept {
   std::exception_ptr error;
   try {
-    running().work();
+    read->running().work();
   } catch (...) {  // of a tier, or of the log: as a blocking read throws it
     error = std::current_exception();
   }
-  boost::asio::post(strand_, [self = shared_from_this(), error = std::move(error)]() mutable {
-    self->back(std::move(error));
+  give_back(std::move(read), std::move(error));
+}
+
+void AsyncRead::give_back(std::shared_ptr<AsyncRead> read, std::exception_ptr error) {
+  auto strand = read->strand_;
+  post_last(std::move(strand), [read = std::move(read), error = std::move(error)]() mutable {
+    read->back(std::move(error));
   });
 }
 

@@ -76,7 +76,8 @@ class AsyncRead : public std::enable_shared_from_this<AsyncRead>, private ReadWa
   void lose_loop() noexcept;
   void look();
   void hand_over();
-  void work() noexcept;
+  static void work(std::shared_ptr<AsyncRead> read) noexcept;
+  static void give_back(std::shared_ptr<AsyncRead> read, std::exception_ptr error);
   void load(LoopLoad& load);
   void back(std::exception_ptr error);
   void end(std::exception_ptr error);

@@ -40,7 +40,7 @@ class BlockingCall {
       } catch (...) {  // whatever it is, it is the handler's
         error = std::current_exception();
       }
-      call_back(take(), Calls::behind, std::move(error));
+      tell(std::move(error));
     } else {
       std::optional<Value> value;
       try {
@@ -48,18 +48,27 @@ class BlockingCall {
       } catch (...) {
         return fail(std::current_exception());
       }
-      call_back(take(), Calls::behind, std::exception_ptr(), std::move(*value));
+      tell(std::exception_ptr(), std::move(*value));
     }
   }
   void fail(std::exception_ptr error) {
     if constexpr (std::is_void_v<Value>)
-      call_back(take(), Calls::behind, std::move(error));
+      tell(std::move(error));
     else
-      call_back(take(), Calls::behind, std::move(error), no_value<Value>());
+      tell(std::move(error), no_value<Value>());
   }
 
  private:
-  Handler take() { return *std::exchange(handler_, std::nullopt); }
+  template <class... Values>
+  void tell(std::exception_ptr error, Values... values) {
+    Handler handler = *std::exchange(handler_, std::nullopt);
+    auto executor = boost::asio::get_associated_executor(handler, boost::asio::system_executor());
+    post_last(std::move(executor),
+              [busy = std::move(busy_), call = completion(std::move(handler), std::move(error),
+                                                          std::move(values)...)]() mutable {
+                std::move(call)();
+              });
+  }
 
   boost::asio::executor_work_guard<boost::asio::any_io_executor> busy_;
   std::optional<Handler> handler_;

@@ -8,12 +8,14 @@
 #include <boost/asio/system_executor.hpp>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
 #include "querymark/read/begun_read.hpp"
 #include "querymark/read/offload.hpp"
 #include "querymark/read/source.hpp"
+#include "querymark/support/mutex.hpp"
 
 // For nobody outside: how calls on an event loop end.
 
@@ -45,21 +47,43 @@ enum class Calls : std::uint8_t {
   behind,  ///< Not before who asks for it has returned.
 };
 
-/// Calls `handler` on its executor, where its slot, too, is let go of: others emit it there.
+/// What calls `handler` once, on its executor, where its slot, too, is let go of: others emit it there.
+template <class Handler, class... Values>
+[[nodiscard]] auto completion(Handler handler, std::exception_ptr error, Values... values) {
+  auto slot = boost::asio::get_associated_cancellation_slot(handler);
+  return [handler = std::move(handler), slot, error = std::move(error),
+          ... values = std::move(values)]() mutable {
+    if (slot.is_connected()) slot.clear();
+    std::move(handler)(std::move(error), std::move(values)...);
+  };
+}
+
+/// Calls `handler` on its executor.
 template <class Handler, class... Values>
 void call_back(Handler handler, Calls when, std::exception_ptr error, Values... values) {
   const auto executor =
       boost::asio::get_associated_executor(handler, boost::asio::system_executor());
-  auto slot = boost::asio::get_associated_cancellation_slot(handler);
-  auto call = [handler = std::move(handler), slot, error = std::move(error),
-               ... values = std::move(values)]() mutable {
-    if (slot.is_connected()) slot.clear();
-    std::move(handler)(std::move(error), std::move(values)...);
-  };
+  auto call = completion(std::move(handler), std::move(error), std::move(values)...);
   if (when == Calls::behind)
     boost::asio::post(executor, std::move(call));
   else
     boost::asio::dispatch(executor, std::move(call));
+}
+
+/// Posts `call` from a thread that is not the event loop's, and has done with the loop by that: `call` is
+/// run when the post has returned and the executor is let go of. So the loop may be destroyed as soon as
+/// it has. What `call` holds goes with it; the caller keeps nothing else of the loop.
+template <class Executor, class Call>
+void post_last(Executor executor, Call call) {
+  const auto posting = std::make_shared<Mutex>();
+  const MutexLock lock(*posting);
+  const Executor last = std::move(executor);
+  boost::asio::post(last, [posting, call = std::move(call)]() mutable {
+    {
+      const MutexLock posted(*posting);
+    }
+    std::move(call)();
+  });
 }
 
 }  // namespace querymark::detail

@@ -59,8 +59,8 @@ TEST_CASE("async: a read is not over before the pool's thread has let go of the 
     });
     shop.db.prepare<std::int64_t>("select price")
         .tag(tag("price"))
-        .async(asio::bind_executor(
-            executor, [&told](const std::exception_ptr&, const auto&) { ++told; }));
+        .async(asio::bind_executor(executor,
+                                   [&told](const std::exception_ptr&, const auto&) { ++told; }));
   });
 }
 

@@ -69,12 +69,20 @@ TEST_CASE("poll pace: failures double the pause, up to a second; success ends th
   SECTION("that found rows") { CHECK(after(pace, Polled::unannounced_rows) == 12500us); }
 }
 
+TEST_CASE("poll pace: a poll that was over too late is followed by another soon", "[poll_pace]") {
+  PollPace pace(1s, 4s);
+  CHECK(after(pace, Polled::too_late) == 12500us);
+  CHECK(after(pace, Polled::nothing) == 25ms);
+  CHECK(after(pace, Polled::failed) == 1s);
+  CHECK(after(pace, Polled::too_late) == 12500us);
+}
+
 TEST_CASE("poll pace: no pause is longer than was asked for, nor than a third of max_lag",
           "[poll_pace]") {
   for (const nanoseconds max_lag : {nanoseconds(30ms), nanoseconds(1s), nanoseconds(10min)})
     for (const nanoseconds interval : {nanoseconds(1ms), nanoseconds(100ms), nanoseconds(1h)})
       for (const Polled outcome : {Polled::rung, Polled::rung_in_vain, Polled::unannounced_rows,
-                                   Polled::nothing, Polled::failed}) {
+                                   Polled::nothing, Polled::too_late, Polled::failed}) {
         PollPace pace(interval, max_lag);
         for (int i = 0; i < 40; ++i) {
           CHECK(after(pace, outcome) <= max_lag / 3);

@@ -382,3 +382,19 @@ TEST_CASE("subscriber: rows that nobody rang for make polls more frequent for a 
   f.outbox.down = false;
   CHECK(about(pause_after(160ms), 80ms));
 }
+
+TEST_CASE("subscriber: a look that was over too late to be trusted is followed by another soon",
+          "[subscriber]") {
+  Fixture f({.max_lag = 3s, .poll_interval = 800ms});
+  f.subscriber.start();
+  f.doorbell.await_waits(1);
+  f.outbox.before_read = [&] { f.clock.advance(3s); };  // it stands still meanwhile, or its server
+  f.doorbell.ring();
+  f.doorbell.await_waits(2);
+  CHECK_FALSE(f.marks.trusted(f.clock.now()));
+  CHECK(f.doorbell.timeout() <= 12500us);
+  f.outbox.before_read = {};
+  f.doorbell.ring();
+  f.doorbell.await_waits(3);
+  CHECK(f.marks.trusted(f.clock.now()));
+}

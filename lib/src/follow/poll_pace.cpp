@@ -40,6 +40,7 @@ void PollPace::after(Polled outcome) noexcept {
       pause_ = failed_before ? doubled(pause_, longest_after_failure_) : longest_;
       break;
     case Polled::unannounced_rows:
+    case Polled::too_late:
       pause_ = shortest_;
       break;
     case Polled::nothing:

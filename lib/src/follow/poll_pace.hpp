@@ -11,6 +11,8 @@ namespace querymark {
 /// trust outlives two lost polls: whoever commits without ringing is seen that much later at most.
 /// A poll that finds rows which no ring announced tells of a deaf doorbell, or of writers that
 /// don't ring: the next pause is an eighth, at most 12.5 ms, and each poll that finds nothing doubles it again.
+/// A poll that took max_lag or longer (the process stood still, or its server) was over too late for anything to be
+/// trusted: the next one follows as soon as after unannounced rows.
 /// After failures pauses double from the interval, up to a second. Every pause is shortened by a
 /// random part of up to a quarter, so that many processes on one database do not poll in step.
 ///
@@ -27,6 +29,7 @@ class PollPace {
     rung_in_vain,  ///< The same, and nothing was.
     unannounced_rows,
     nothing,
+    too_late,  ///< It took so long that it earned no trust.
     failed,
   };
 

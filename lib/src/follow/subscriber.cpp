@@ -135,7 +135,8 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
       awaited =
           std::exchange(asked_, false);  // whoever asks from now on needs a look that begins later
     }
-    budget.take(options_.clock->now(), heartbeats_->live());
+    const MonotonicTime began = options_.clock->now();
+    budget.take(began, heartbeats_->live());
     const std::uint64_t before = news_.load();
     rung_ = rung;
     try {
@@ -145,7 +146,9 @@ void Subscriber::loop(const std::stop_token& stop) noexcept {
         take_news();
       if (report_due().value_or(kReportsApart).count() == 0) report();
       const bool news = news_.load() != before;
-      if (rung)
+      if (options_.max_lag.count() > 0 && options_.clock->now() - began >= options_.max_lag)
+        pace.after(PollPace::Polled::too_late);
+      else if (rung)
         pace.after(news ? PollPace::Polled::rung : PollPace::Polled::rung_in_vain);
       else
         pace.after(news ? PollPace::Polled::unannounced_rows : PollPace::Polled::nothing);

@@ -36,8 +36,9 @@ function(querymark_settings target)
                                            -Wno-missing-field-initializers
                                            $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
   if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    # It takes sources that are joined for headers, where such types would differ from file to file.
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    # It takes sources that are joined for headers, where such types would differ from file to file; and from version 14
+    # on it takes the frames of inlined coroutines for allocated by others.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage -Wno-mismatched-new-delete)
   endif()
   if(QUERYMARK_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${QUERYMARK_SANITIZE} -fno-omit-frame-pointer

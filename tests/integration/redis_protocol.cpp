@@ -141,6 +141,9 @@ TEST_CASE("redis urls: every part is read", "[redis]") {
   CHECK(full.port == "7000");
   CHECK(full.database == 12);
   CHECK(full.label() == "rediss://[::1]:7000/12");
+  const auto zoned = parsed_url("redis://[fe80::1%25eth0]:7000");
+  CHECK(zoned.host == "fe80::1%eth0");
+  CHECK(zoned.label() == "redis://[fe80::1%25eth0]:7000/0");
   const auto unescaped = parsed_url("redis://:p@ss/w:rd@h/");
   CHECK(unescaped.user.empty());
   CHECK(unescaped.password == "p@ss/w:rd");
@@ -182,6 +185,7 @@ TEST_CASE("redis urls: any other text is refused, and nothing of it is shown", "
                                 "redis://h%00hunter2",
                                 "redis://hunter2@h",
                                 "redis://a%3Ahunter2%40h",
+                                "redis://hunter2%25h",
                                 "http://hunter2@h",
                                 "unix:",
                                 "unix:?db=1",

@@ -77,8 +77,9 @@ void take_host(Endpoint& endpoint, std::string_view host) {
   if (!port.empty() && port.front() != ':') refuse("behind ] stands a port or nothing");
   endpoint.host = unescaped(host);
   // The colons of an IPv6 address, and the percent sign before its zone.
+  const bool ip6 = endpoint.host.find(':') != std::string::npos;
   if (!std::ranges::all_of(endpoint.host,
-                           [](char c) { return is_plain(c) || c == ':' || c == '%'; }))
+                           [&](char c) { return is_plain(c) || (ip6 && (c == ':' || c == '%')); }))
     refuse("its host has a character that no host's name has");
   if (endpoint.host.empty()) refuse("it names no host");
   endpoint.port =
@@ -137,7 +138,7 @@ Endpoint unix_socket(std::string_view rest) {
 
 std::string address_of(const Endpoint& endpoint) {
   const bool brackets = endpoint.host.find(':') != std::string::npos;
-  return (brackets ? '[' + endpoint.host + ']' : endpoint.host) + ':' + endpoint.port;
+  return (brackets ? '[' + escaped(endpoint.host, ":") + ']' : endpoint.host) + ':' + endpoint.port;
 }
 
 }  // namespace

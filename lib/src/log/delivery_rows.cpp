@@ -8,9 +8,9 @@
 namespace querymark {
 namespace {
 
-WallTime time_of(const Field& milliseconds) {
-  if (milliseconds.is_null()) return WallTime::max();
-  return WallTime(std::chrono::milliseconds(milliseconds.as<std::int64_t>()));
+WallTime time_of(const Field& field) {
+  if (field.is_null()) return WallTime::max();
+  return WallTime(std::chrono::milliseconds(field.as<std::int64_t>()));
 }
 
 }  // namespace

@@ -357,11 +357,11 @@ TEST_CASE("memcached tier: what others compare by must be what the value says", 
 }
 
 TEST_CASE("memcached tier: servers that can't be meant are refused", "[memcached]") {
-  for (const std::string text : {"",          ",",       "a,",     ",a",        "a,,b",
-                                 "a:0",       "a:65536", "a:x",    "a:",        "a:1:2",
-                                 "[::1",      "[]:1",    "[::1]x", "unix:",     "unix:relative",
-                                 "redis://a", "a b",     "a\r\nb", "a,A:11211", "memcached://",
-                                 "user@a",    "a/1"})
+  for (const std::string text :
+       {"",        ",",      "a,",        ",a",           "a,,b",          "a:0",
+        "a:65536", "a:x",    "a:",        "a:1:2",        "[::1",          "[]:1",
+        "[::1]x",  "unix",   "UNIX:1",    "unix:",        "unix:relative", "redis://a",
+        "a b",     "a\r\nb", "a,A:11211", "memcached://", "user@a",        "a/1"})
     CHECK_THROWS_AS(MemcachedTier(text), ConfigError);
   CHECK_THROWS_AS(MemcachedTier("unix:/" + std::string(200, 'x')), ConfigError);
   CHECK(MemcachedTier("B,a:1,[::1],unix:/run/m").servers() ==

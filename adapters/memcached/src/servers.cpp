@@ -48,6 +48,8 @@ Endpoint parsed_server(std::string_view text) {
            c == ':' || c == '%';
   });
   if (parsed.host.empty() || !plain) refuse_servers("a host is missing, or is none");
+  if (ascii::to_lower(parsed.host) + ':' == kUnix)
+    refuse_servers("a path must follow unix:, and no host is called that");
   parsed.port = "11211";
   if (rest.empty()) return parsed;
   unsigned port = 0;

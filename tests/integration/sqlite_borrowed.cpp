@@ -131,6 +131,15 @@ TEST_CASE("borrowed: settings and functions of a caller's connection fill nothin
   CHECK(kept("explain query plan select * from product") == Stored::uncacheable);
   own.exec("pragma case_sensitive_like = on");
   CHECK(kept("select 1 from product where name like 'TEA'") == Stored::uncacheable);
+  own.exec("pragma case_sensitive_like = off");
+  CHECK(kept("select 2 from product where name like 'TEA'") == Stored::yes);
+  // Columns would be called product.id, for everybody.
+  own.exec("pragma full_column_names = on; pragma short_column_names = off");
+  CHECK(kept("select id from product") == Stored::uncacheable);
+  own.exec("pragma full_column_names = off");
+  CHECK(kept("select id from product") == Stored::uncacheable);
+  own.exec("pragma short_column_names = on");
+  CHECK(kept("select id from product") == Stored::yes);
 }
 
 TEST_CASE("borrowed: SQL that would change the caller's connection is refused", "[low road]") {

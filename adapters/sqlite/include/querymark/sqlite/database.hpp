@@ -78,8 +78,9 @@ class Database final : public querymark::Database {
 /// read. While the connection has temporary tables or views, or was opened `immutable`, its queries
 /// always read it and keep nothing; neither do queries that only this connection can answer (its
 /// own functions), that ask for its state (`last_insert_rowid()`), or that run under its own
-/// settings for LIKE or uncommitted reads. Own functions and collations that stand in for built-in
-/// ones are the caller's to keep equal. Only queries and EXPLAIN run; anything else throws
+/// settings for LIKE, uncommitted reads or the names of columns. Own functions and collations that
+/// stand in for built-in ones, and an authorizer that hides columns (SQLITE_IGNORE), are the caller's
+/// to keep equal. Only queries and EXPLAIN run; anything else throws
 /// ConfigError.
 class Borrowed final : public Loader {
  public:

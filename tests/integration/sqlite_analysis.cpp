@@ -197,6 +197,20 @@ TEST_CASE("sqlite analysis: what depends on more than tables is not kept, and sa
   CHECK_THROWS_AS(shop.of("select 1; select 2"), ConfigError);
 }
 
+TEST_CASE("sqlite analysis: a table with the name of a table-valued function is a table",
+          "[analysis]") {
+  Shopping shop;
+  CHECK(shop.rows("select value from json_each(?)").empty());
+  shop.execute(
+      "create table json_each (key, value); create view json_tree as select * from product");
+  shop.track({"json_each"});
+  CHECK(shop.rows("select value from json_each") == "\n  main:json_each, any row");
+  CHECK(shop.rows("select count(*) from main.JSON_EACH") == "\n  main:json_each, any row");
+  CHECK(shop.rows("select * from json_tree") == kAny);
+  shop.execute("drop table json_each; create virtual table json_each using fts5 (value)");
+  CHECK(shop.of("select value from json_each").verdict == Verdict::ttl_only);
+}
+
 TEST_CASE("sqlite analysis: it is of one schema, and follows what changes in it", "[analysis]") {
   Shopping shop;
   sqlite::Connection reader(shop.path(), sqlite::Connection::Use::read, {});

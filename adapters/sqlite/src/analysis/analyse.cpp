@@ -111,9 +111,9 @@ class QueryAnalysis {
       lower(Verdict::refuse, "it reads " + schema + "." + name + ", which no other connection has");
       return;
     }
-    if (makes_rows_of_arguments(name)) return;
     TableShape shape = shape_of(connection_, name);
     using enum TableShape::Kind;
+    if (makes_rows_of_arguments(name) && !is_hidden(shape)) return;
     switch (shape.kind) {
       case view:
         return;  // what it reads is told, too
@@ -131,6 +131,15 @@ class QueryAnalysis {
       case TableShape::Kind::table:
         add_table(std::move(shape));
     }
+  }
+
+  // By a table or view of the user's, which comes before a function of that name. That a function has been used
+  // makes it a virtual table, which stands in no schema.
+  bool is_hidden(const TableShape& function) {
+    using enum TableShape::Kind;
+    if (function.kind != virtual_table) return function.kind != missing;
+    const ParameterView name[] = {as_parameter(function.name)};
+    return !connection_.query(sql::table_text, name).empty();
   }
 
   // Of table-valued functions, too, no schema is told where nothing of their rows is read.

@@ -230,6 +230,20 @@ TEST_CASE("track: a user's own triggers, and recursive ones", "[track]") {
         product({"id:1", "id:2", "category:10", "category:20", "category:5"}));
 }
 
+TEST_CASE("track: a user's own trigger stays, whatever its name begins with", "[track]") {
+  TrackedFile file(
+      "create table t (id integer primary key, v int); create table told (id int);"
+      "create trigger querymark_told after insert on t begin insert into told values (new.id); "
+      "end");
+  file.track({"t"});
+  CHECK(errors_of(sqlite::check_tracking(file.path())).empty());
+  file.track({"t"}, {{"v"}});
+  sqlite::untrack(file.path(), {.tables = {"t"}});
+  file.execute("insert into t values (7, 1)");
+  CHECK(file.writer().execAndGet("select id from told").getInt() == 7);
+  CHECK(file.reported().empty());
+}
+
 TEST_CASE("track: a trigger that may end a statement before its report is found", "[track]") {
   Products file;
   const auto check = [&] { return errors_of(sqlite::check_tracking(file.path())); };

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view kPrefix = "querymark_";
 constexpr std::string_view kMarker = "/* querymark 1 ";
+constexpr std::string_view kKinds[] = {"guard_insert_", "guard_update_", "insert_", "update_",
+                                       "delete_"};
 constexpr std::size_t kMaxColumns = 3;
 constexpr std::size_t kLongestForm = 8;  // of `%row:` and its like, and what joins the parts
 
@@ -328,9 +330,14 @@ std::vector<TriggerText> triggers_of(const TableShape& shape,
   return TriggerWriter(shape, routes, rules).all();
 }
 
-bool is_ours(std::string_view trigger) noexcept {
-  return trigger.size() > kPrefix.size() &&
-         ascii::equal(trigger.substr(0, kPrefix.size()), kPrefix);
+bool is_ours(const TriggerText& trigger) noexcept {
+  const auto begins = [](std::string_view text, std::string_view with) {
+    return text.size() > with.size() && ascii::equal(text.substr(0, with.size()), with);
+  };
+  if (!begins(trigger.name, kPrefix)) return false;
+  const std::string_view rest = std::string_view(trigger.name).substr(kPrefix.size());
+  return trigger.sql.find(kMarker) != std::string::npos ||
+         std::ranges::any_of(kKinds, [&](std::string_view kind) { return begins(rest, kind); });
 }
 
 std::optional<std::vector<RouteColumns>> routes_in(std::string_view trigger_sql) {

@@ -41,8 +41,8 @@ struct TriggerRules {
                                                    const std::vector<RouteColumns>& routes,
                                                    TriggerRules rules = {});
 
-/// Whether a trigger of this name is one of ours.
-[[nodiscard]] bool is_ours(std::string_view trigger) noexcept;
+/// Whether it is one of ours, also where it was changed since. A user's may begin with `querymark_`, too.
+[[nodiscard]] bool is_ours(const TriggerText& trigger) noexcept;
 /// The routes that the comment in a trigger tells of. Nothing: it has none that can be read.
 [[nodiscard]] std::optional<std::vector<RouteColumns>> routes_in(std::string_view trigger_sql);
 

@@ -84,8 +84,7 @@ TrackedTable described(const TableShape& shape, const std::vector<RouteColumns>&
 
 void drop_ours(const TableShape& shape, TrackedTable& table) {
   for (const TriggerText& trigger : shape.triggers)
-    if (is_ours(trigger.name))
-      table.statements.push_back("DROP TRIGGER " + quoted_name(trigger.name));
+    if (is_ours(trigger)) table.statements.push_back("DROP TRIGGER " + quoted_name(trigger.name));
 }
 
 // A table that was renamed has taken along the triggers that bear this table's name.

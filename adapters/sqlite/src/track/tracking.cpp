@@ -23,7 +23,7 @@ bool runs_after(const std::string& trigger_sql) {
 const TriggerText* find_later(const TableShape& shape) {
   bool behind = false;
   for (const TriggerText& trigger : shape.triggers) {
-    if (is_ours(trigger.name))
+    if (is_ours(trigger))
       behind = true;
     else if (behind && runs_after(trigger.sql))
       return &trigger;
@@ -34,7 +34,7 @@ const TriggerText* find_later(const TableShape& shape) {
 std::vector<TriggerText> ours_of(const TableShape& shape) {
   std::vector<TriggerText> ours;
   for (const TriggerText& trigger : shape.triggers)
-    if (is_ours(trigger.name)) ours.push_back(trigger);
+    if (is_ours(trigger)) ours.push_back(trigger);
   return ours;
 }
 

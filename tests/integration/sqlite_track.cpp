@@ -271,6 +271,71 @@ TEST_CASE("track: a trigger that may end a statement before its report is found"
   CHECK_THAT(check()[0], Contains("querymark_log_newest"));
 }
 
+TEST_CASE("track: what may end a statement before its report, where a foreign key acts, is found",
+          "[track]") {
+  TrackedFile file(
+      "pragma foreign_keys = on;"
+      "create table parent (id integer primary key, v int);"
+      "create table child (id integer primary key, p int references Parent on delete cascade on "
+      "update set null);"
+      "create table audit (id integer primary key); create table aside (p int references parent);"
+      "insert into parent values (1, 1), (2, 2), (3, 3); insert into child select id, id from "
+      "parent;"
+      "create trigger keeps before delete on aside begin select raise(fail, 'kept'); end;");
+  const auto found = [&](const std::string& what) {
+    const auto errors = errors_of(sqlite::check_tracking(file.path()));
+    return errors.size() == 1 && errors[0].find("action may lead to " + what) != std::string::npos;
+  };
+  const auto none_found = [&] { return errors_of(sqlite::check_tracking(file.path())).empty(); };
+  file.track({"parent"});
+  CHECK(none_found());  // no action leads to what keeps things aside
+  file.execute(
+      "create trigger theirs after delete on child begin select raise(fail, 'no'); end;"
+      "create trigger theirs_too after update on child begin select raise(fail, 'no'); end");
+  // It is for this that it counts: the changes stay, none is reported.
+  for (const char* write : {"delete from parent where id = 1", "replace into parent values (2, 9)",
+                            "update parent set id = 9 where id = 3"}) {
+    static_cast<void>(file.reported());
+    CHECK(file.fails(write));
+    CHECK(file.reported().empty());
+  }
+  CHECK(file.writer().execAndGet("select group_concat(id) from parent").getString() == "9");
+  CHECK(found("the trigger theirs"));
+  CHECK_THROWS_WITH(file.track({"parent"}), Contains("ABORT does not"));
+  CHECK(file.track({"child"}).tables[0].note.empty());  // there it is the table's own
+  sqlite::untrack(file.path(), {.tables = {"child"}});
+  file.execute(
+      "drop trigger theirs; drop trigger theirs_too;"
+      "create trigger theirs after delete on child begin select raise(abort, 'raise(fail)'); end");
+  CHECK(none_found());
+  // By whatever is written for it, through views and by constraints.
+  file.execute(
+      "drop trigger theirs; create view audited as select id from audit;"
+      "create trigger theirs after delete on child begin insert into AUDITED values (old.id); end;"
+      "create trigger into_audit instead of insert on audited begin insert into audit values "
+      "(new.id); end;");
+  CHECK(none_found());
+  file.execute(
+      "create trigger full before insert on audit begin select case when new.id > 7 then raise "
+      "/**/ "
+      "( FAIL , 'full') end; end");
+  CHECK(found("the trigger full"));
+  file.execute(
+      "drop trigger full; create trigger more after insert on audit begin insert or fail into "
+      "aside "
+      "values (1); end");
+  CHECK(found("the trigger more"));
+  file.execute(
+      "drop trigger more; drop table audit; create table audit (id integer primary key on conflict "
+      "fail); insert into audit values (5); insert into parent values (6, 6); insert into child "
+      "values (5, 6)");
+  CHECK(found("the table audit"));
+  static_cast<void>(file.reported());
+  CHECK(file.fails("delete from parent where id = 6"));
+  CHECK(file.reported().empty());
+  CHECK(file.writer().execAndGet("select count(*) from parent where id = 6").getInt() == 0);
+}
+
 TEST_CASE("track: what is no longer as it was made is found, and made anew", "[track]") {
   Products file;
   const auto check = [&] { return errors_of(sqlite::check_tracking(file.path())); };

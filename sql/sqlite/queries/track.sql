@@ -23,6 +23,19 @@ select l.seq, l.origin, l.partial, x.cid, x.name, x.coll
 -- name: table_triggers
 select name, sql from sqlite_master where type = 'trigger' and tbl_name = ?1 collate nocase order by rowid
 
+-- name: definitions_that_fail
+select exists (select 1 from sqlite_master where type in ('table', 'trigger') and sql like '%fail%') as some
+
+-- name: definitions
+select type, name, tbl_name, sql from sqlite_master where type in ('table', 'trigger') order by rowid
+
+-- Tables that a foreign key's action changes when a row of ?1 goes or gets another key. What the connection has
+-- `foreign_keys` set to does not count: others write, too.
+-- name: acted_on
+select distinct m.name from sqlite_master m, pragma_foreign_key_list(m.name, 'main') f
+ where m.type = 'table' and f."table" = ?1 collate nocase
+   and (f.on_delete not in ('NO ACTION', 'RESTRICT') or f.on_update not in ('NO ACTION', 'RESTRICT'))
+
 -- name: trigger_owner
 select tbl_name from sqlite_master where type = 'trigger' and name = ?1 collate nocase
 

@@ -156,8 +156,7 @@ class QueryAnalysis {
     const std::string key = ascii::to_lower(shape.name);
     if (tables_.contains(key)) return;
     const Tracking tracking = tracking_of(shape);
-    const auto refusal = supposed_ ? refusal_of(shape) : std::nullopt;
-    if (refusal)
+    if (const auto refusal = refusal_of(shape))
       lower(Verdict::ttl_only, "table " + shape.name + ": " + *refusal);
     else if (!tracking.tracked() && !supposed_)
       lower(Verdict::ttl_only,

@@ -8,6 +8,7 @@
 #include "querymark/support/ascii.hpp"
 #include "sql_tokens.hpp"
 #include "sqlite_sql.hpp"
+#include "track/cut_short.hpp"
 
 namespace querymark::sqlite {
 namespace {
@@ -166,6 +167,7 @@ TableShape shape_of(Connection& connection, const std::string& table) {
   read_columns(connection, shape);
   read_keys(connection, shape, rows.row(0)["wr"].as<bool>());
   read_triggers(connection, shape);
+  shape.cut_short = what_cuts_short(connection, shape.name);
   return shape;
 }
 

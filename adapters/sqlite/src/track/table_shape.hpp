@@ -48,8 +48,9 @@ struct TableShape {
   std::string name{};  ///< As the schema spells it.
   std::vector<ColumnShape> columns{};
   std::vector<std::string> primary_key{};
-  std::vector<UniqueKey> keys{};        ///< Each by which REPLACE may remove another row.
-  std::string unroutable{};             ///< Why no rows of it can be told apart; empty: they can.
+  std::vector<UniqueKey> keys{};  ///< Each by which REPLACE may remove another row.
+  std::string unroutable{};       ///< Why no rows of it can be told apart; empty: they can.
+  std::string cut_short{};        ///< What may end a write of it before its report; empty: nothing.
   std::vector<TriggerText> triggers{};  ///< Anybody's, in the order in which they were created.
 
   /// Compares names as SQLite does. Null: none.

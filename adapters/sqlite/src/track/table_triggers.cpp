@@ -306,6 +306,9 @@ std::optional<std::string> refusal_of(const TableShape& shape) {
   const std::string relation = relation_of(shape);
   if (!is_plain_utf8(relation)) return "its name is not UTF-8";
   if (relation.size() + kLongestForm > Target::kMaxText) return "its name is too long";
+  if (!shape.cut_short.empty())
+    return "a foreign key's action may lead to " + shape.cut_short +
+           ", and FAIL in that ends a statement between a change and its report; ABORT does not";
   return std::nullopt;
 }
 

@@ -150,11 +150,12 @@ std::optional<Finding> finding_of(const TableShape& shape, bool wanted) {
   const Tracking tracking = tracking_of(shape);
   if (tracking.tracked()) return std::nullopt;
   const std::string what = "table " + shape.name + ": " + tracking.why;
+  const bool refused = refusal_of(shape).has_value();
   if (tracking.has_ours)
     return Finding{error, what + "; queries that read it are not cached",
-                   "run querymark track again"};
+                   refused ? "mend that, or untrack it" : "run querymark track again"};
   const auto severity = wanted ? warning : notice;
-  if (refusal_of(shape)) return Finding{severity, what, "queries that read it are not cached"};
+  if (refused) return Finding{severity, what, "queries that read it are not cached"};
   return Finding{severity, what, "run querymark track, or leave what reads it uncached"};
 }
 

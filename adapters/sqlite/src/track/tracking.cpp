@@ -42,12 +42,12 @@ std::vector<TriggerText> ours_of(const TableShape& shape) {
 
 Tracking tracking_of(const TableShape& shape) {
   Tracking found;
+  std::vector<TriggerText> ours = ours_of(shape);
+  found.has_ours = !ours.empty();
   if (auto refusal = refusal_of(shape)) {
     found.why = std::move(*refusal);
     return found;
   }
-  std::vector<TriggerText> ours = ours_of(shape);
-  found.has_ours = !ours.empty();
   if (!found.has_ours) {
     found.why = "it is not tracked";
     return found;

@@ -7,15 +7,15 @@
 #include "querymark/database/backend.hpp"
 
 // The text: "qu1", the process whose marks served the user last (hexadecimal; zero: reads need not
-// be monotonic) and the position up to which all is remembered, separated by dots; then the
-// receipts, a tilde before each.
+// be monotonic; a dash: it has yet to catch up with the log) and the position up to which all is
+// remembered, separated by dots; then the receipts, a tilde before each.
 
 namespace querymark {
 namespace {
 
 constexpr std::string_view kVersion = "qu1.";
-// What no session can read, so that the next one catches up first.
-constexpr std::string_view kUnreadable = "qu1.-";
+// Of a session that has yet to catch up, so that the next one does.
+constexpr std::string_view kUnread = "-";
 
 std::string hex_number(std::uint64_t value) {
   char digits[16];
@@ -55,7 +55,8 @@ void UserSession::forget() {
 
 bool UserSession::parse(std::string_view text) {
   if (text.size() > kMaxText || !take(text, kVersion)) return false;
-  const auto served_by = take_number(text);
+  const bool unread = take(text, kUnread);
+  const auto served_by = unread ? std::optional<std::uint64_t>(0) : take_number(text);
   if (!served_by || !take(text, ".")) return false;
   const auto all_upto = take_number(text);
   if (!all_upto) return false;
@@ -74,13 +75,15 @@ bool UserSession::parse(std::string_view text) {
   if (*all_upto > 0 && receipts_.empty()) return false;  // of which epoch?
   all_upto_ = {*all_upto};
   served_by_ = *served_by;
+  catch_up_first_ = forgotten_ = unread;
   return true;
 }
 
 std::string UserSession::str() const {
-  if (catch_up_first_) return std::string(kUnreadable);  // a look at the log includes all of it
-  std::string text =
-      std::string(kVersion) + hex_number(served_by_) + '.' + hex_number(all_upto_.value);
+  // A look at the log stands for what has ended, not for what is in doubt.
+  std::string text = std::string(kVersion) +
+                     (catch_up_first_ ? std::string(kUnread) : hex_number(served_by_)) + '.' +
+                     hex_number(all_upto_.value);
   for (const Receipt& receipt : receipts_) text += '~' + receipt.str();
   // Namespaces may be long, and are spelled in each receipt: the fewer are told apart then.
   if (text.size() <= kMaxText || receipts_.empty()) return text;
@@ -165,7 +168,7 @@ void UserSession::forget_other_histories() {
 void UserSession::remember_all() {
   const Cursor at = database_->backend().core().source.marks().cursor();
   const Position limit = at.snapshot.limit();
-  all_upto_ = {limit.value - std::min<std::uint64_t>(limit.value, 1)};
+  all_upto_ = std::max(all_upto_, Position{limit.value - std::min<std::uint64_t>(limit.value, 1)});
   std::erase_if(receipts_, [&](const Receipt& receipt) { return receipt.position <= all_upto_; });
   if (receipts_.empty()) anchor(at.epoch);
 }

@@ -53,6 +53,11 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
     for (const std::size_t key : write.keys) ++versions[key];
     for (const std::optional<Target>& row : write.rows)
       rows_.push_back({++last_row_, position, {position.value}, row});
+    end(position);
+  }
+  void roll_back(Position position) {
+    running_.erase(position);
+    end(position);
   }
   /// A crash: what ran is lost, ids that were seen are handed out again, the log is emptied.
   void crash(std::uint64_t ids_lost) {
@@ -60,6 +65,7 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
     rows_.clear();
     epoch_ = Epoch{++epochs_, 7};
     next_ -= std::min(next_ - 1, ids_lost);
+    ended_ = {next_ - 1};
     pruned_ = snapshot();
   }
   void prune() {
@@ -75,7 +81,10 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
 
   [[nodiscard]] Cursor now() override { return {epoch_, snapshot(), {}}; }
   [[nodiscard]] Cursor retained() override { return {epoch_, pruned_, {}}; }
-  [[nodiscard]] bool holds(const Receipt& /*receipt*/) override { return false; }
+  [[nodiscard]] bool holds(const Receipt& receipt) override {
+    return receipt.epoch == epoch_ &&
+           std::ranges::find(rows_, receipt.position, &LogRow::position) != rows_.end();
+  }
   [[nodiscard]] TailPage read(const TailRequest& request) override {
     interlude();
     TailPage page;
@@ -173,11 +182,15 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
     std::string owner;
     WriteId token;
   };
+  void end(Position position) { ended_ = std::max(ended_, position); }
+  // As PostgreSQL's: what runs above all that has ended is not in the list.
   [[nodiscard]] Snapshot snapshot() const {
+    const Position limit{ended_.value + 1};
     std::vector<Position> ids;
-    for (const auto& [position, write] : running_) ids.push_back(position);
-    const Position first = ids.empty() ? Position{next_} : ids.front();
-    return {first, {next_}, ids};
+    for (const auto& [position, write] : running_)
+      if (position < limit) ids.push_back(position);
+    const Position first = ids.empty() ? limit : ids.front();
+    return {first, limit, ids};
   }
   [[nodiscard]] std::vector<LogRow> between(const Snapshot& from, const Snapshot& upto) const {
     std::vector<LogRow> rows;
@@ -190,6 +203,7 @@ class ModelDatabase final : public LogReader, public LogClaims, public Deliverie
   }
 
   std::uint64_t next_ = 1;
+  Position ended_;  // the last that has
   std::uint64_t last_row_ = 0;
   std::uint64_t tokens_ = 0;
   std::uint64_t epochs_ = 1;

@@ -56,9 +56,9 @@ class ReadingWorld final : public ProcessWorld {
       said.consistency = Consistency::strong();
       reading.demanded = database_.versions;
     } else if (choices_.one_in(8) && !receipts_.empty()) {
-      const auto& [receipt, written] = receipts_[choices_.below(receipts_.size())];
+      const auto& [receipt, fate] = receipts_[choices_.below(receipts_.size())];
       said.consistency = Consistency::at_least(*Receipt::parse(receipt.str()), 0ms);
-      reading.demanded = written;
+      reading.demanded = fate->written;
     }
     reading.demanding = !said.consistency.is_eventual();
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "property/model_process.hpp"
+#include "property/random.hpp"
 #include "querymark/database/user_session.hpp"
 
 // Somebody who writes and reads in whichever process, with a session that goes along as a text.
@@ -37,6 +38,12 @@ class User {
   [[nodiscard]] Versions never_back() const { return monotonic ? seen_before_ : Versions{}; }
   void leave(const ProcessDatabase* database) {
     if (in_ == database) in_ = nullptr;
+  }
+  /// It is changed on the way.
+  void damage_text(Choices& choices) {
+    mutate(text_, choices);
+    text_ += '!';  // or it might be an older one, or nobody's
+    in_ = nullptr;
   }
   /// Of what was done in it.
   void keep() { text_ = session_->str(); }

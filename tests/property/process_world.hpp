@@ -32,13 +32,25 @@ struct Tally {
   std::string rule;  // that was broken last
   std::map<ReadStatus, std::uint64_t> served;
   std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0,
-                absent = 0, everywhere = 0, reaped = 0;
+                absent = 0, everywhere = 0, reaped = 0, doubts = 0;
 
   void require(bool right, const char* broken) {
     if (right) return;
     ++wrong;
     rule = broken;
   }
+};
+
+/// What became of a write, which who has its receipt need not know: a commit whose answer was lost may take
+/// effect later, or never.
+struct Fate {
+  bool committed = false;
+  Versions written;
+  std::vector<User*> users;  // whose write it is
+};
+struct Told {
+  Receipt receipt;
+  std::shared_ptr<Fate> fate = std::make_shared<Fate>();
 };
 
 inline Target group_target(std::size_t key) { return collection("half", key % 2); }
@@ -96,9 +108,10 @@ class ProcessWorld {
   const std::size_t pace_ = choices_.one_in(2) ? 80 : 12;            // milliseconds a step, at most
   const std::size_t calm_ = std::size_t{1} << choices_.below(6);     // one write in so many
   const std::size_t outages_ = std::size_t{1} << choices_.below(5);  // how long they last
-  const bool skews_ = choices_.one_in(3);                            // wall clocks are set
-  const bool gaps_ = choices_.one_in(2);                         // of some versions there is no row
-  const bool replicas_ = !choices_.one_in(4);                    // answer loads, too
+  const std::size_t loses_ = choices_.one_in(4) ? 2 : 8;  // one answer to a commit in so many
+  const bool skews_ = choices_.one_in(3);                 // wall clocks are set
+  const bool gaps_ = choices_.one_in(2);                  // of some versions there is no row
+  const bool replicas_ = !choices_.one_in(4);             // answer loads, too
   const int arrangement_ = static_cast<int>(choices_.below(5));  // of the tiers
 
   ModelDatabase database_;
@@ -107,7 +120,7 @@ class ProcessWorld {
   // it nobody knows.
   std::map<std::uint64_t, Versions> everywhere_;
   CommittedVersions committed_;
-  std::deque<std::pair<Receipt, Versions>> receipts_;
+  std::deque<Told> receipts_;
   std::deque<std::pair<Cursor, Versions>> photographs_;  // of the database
   std::deque<std::pair<Digest, SharedValue>> filed_;     // in tiers
   SilentWaker waker_;                                    // that reads are given: it outlives them
@@ -193,24 +206,37 @@ class ProcessWorld {
     }
     return database_.begin(keys, rows);
   }
-  const Versions& commit(Position position) {
+  Versions commit(Position position) {
     const std::vector<std::size_t> keys = database_.running().at(position).keys;
     database_.commit(position);
     Versions written;
     for (const std::size_t key : keys) written[key] = database_.versions[key];
     committed_.add(database_.epoch(), position, written);
     committed_.note(clock_.now(), database_.versions);
-    receipts_.emplace_back(Receipt{"shop", database_.epoch(), position, {position.value}, 1, false},
-                           written);
-    if (receipts_.size() > 10) receipts_.pop_front();
-    return receipts_.back().second;
+    for (const Told& told : receipts_) {  // it was in doubt
+      if (told.receipt.position != position || told.receipt.epoch != database_.epoch()) continue;
+      told.fate->committed = true;
+      told.fate->written = written;
+      for (User* const user : told.fate->users) raise(user->written, written);
+    }
+    Told& told = tell({"shop", database_.epoch(), position, {position.value}, 1, false});
+    told.fate->committed = true;
+    told.fate->written = written;
+    return written;
+  }
+  Told& tell(Receipt receipt) {
+    receipts_.push_back({.receipt = std::move(receipt)});
+    if (receipts_.size() > 16) receipts_.pop_front();
+    return receipts_.back();
   }
   void commit_others() {
     const auto& running = database_.running();
     if (running.empty()) return;
     const auto at =
         std::next(running.begin(), static_cast<std::ptrdiff_t>(choices_.below(running.size())));
-    if (!own_.contains(at->first)) commit(at->first);
+    if (own_.contains(at->first)) return;
+    if (choices_.one_in(10)) return database_.roll_back(at->first);
+    commit(at->first);
   }
   // As adapters do it: what triggers put into the log the caller does not know, but it is counted.
   void write(Process& process) {
@@ -232,11 +258,9 @@ class ProcessWorld {
     pending.receipt.position = position;
     pending.receipt.intents = 1;
     pending.rows = rows.size() + (triggers ? choices_.below(2) : 0);
+    if (choices_.one_in(loses_)) return doubt(process, pending);
     const Versions written = commit(position);
-    const bool doubtful = choices_.one_in(6);  // its answer is lost
-    pending.receipt.in_doubt = doubtful;
-    remember(process, pending.receipt, written);
-    if (doubtful) return process.own.doubt(pending);
+    if (User* const user = remember(process, pending.receipt)) raise(user->written, written);
     process.own.apply(pending);
     interlude();
     if (process.polls && !process.source.marks().includes(epoch, position)) return;
@@ -247,13 +271,32 @@ class ProcessWorld {
     ++tally_.own;
   }
 
-  // A user's write, whether the session made it, or is told of it later.
-  void remember(const Process& process, const Receipt& receipt, const Versions& written) {
+  // The answer to its commit is lost: it may take effect yet, or has.
+  void doubt(Process& process, PendingWrite& pending) {
+    pending.receipt.in_doubt = true;
+    Told& told = tell(pending.receipt);
+    if (User* const user = remember(process, pending.receipt)) told.fate->users.push_back(user);
+    if (database_.running().size() > 6 || choices_.one_in(2)) commit(pending.receipt.position);
+    process.own.doubt(pending);
+    ++tally_.doubts;
+  }
+
+  // A user's write, whether the session made it, or is told of it later. Null: nobody's.
+  User* remember(const Process& process, const Receipt& receipt) {
     User* const user = choices_.one_in(2) ? somebody() : nullptr;
-    if (user == nullptr) return;
+    if (user == nullptr) return nullptr;
     session_of(*user, process).remember(receipt);
     user->keep();
-    raise(user->written, written);
+    return user;
+  }
+
+  // What was in doubt nobody can look for any more.
+  void damage_text() {
+    User* const user = somebody();
+    if (user == nullptr) return;
+    user->damage_text(choices_);
+    for (const Told& told : receipts_)
+      if (!told.fate->committed) std::erase(told.fate->users, user);
   }
 
   // --- what happens
@@ -273,9 +316,13 @@ class ProcessWorld {
       disturb(*tiers_[choices_.below(tiers_.size())]);
     } else if (what == 13) {
       trouble(process);
+    } else if (what == 14 && choices_.one_in(4)) {
+      damage_text();
     } else if (what == 14 && !receipts_.empty()) {
-      const auto& [receipt, written] = receipts_[choices_.below(receipts_.size())];
-      remember(process, *Receipt::parse(receipt.str()), written);
+      const Told told = receipts_[choices_.below(receipts_.size())];
+      User* const user = remember(process, *Receipt::parse(told.receipt.str()));
+      if (user != nullptr) raise(user->written, told.fate->written);
+      if (user != nullptr && !told.fate->committed) told.fate->users.push_back(user);
     } else if (what == 15) {
       if (!process.asks && !receipts_.empty()) wait_for_all(process);
     } else if (process.begun) {
@@ -308,11 +355,14 @@ class ProcessWorld {
     }
   }
   void wait(Process& process) {
-    const auto [receipt, written] = receipts_[choices_.below(receipts_.size())];
+    const Told told = receipts_[choices_.below(receipts_.size())];
     const Polls polls(process);
     try {
-      if (process.subscriber.wait(*Receipt::parse(receipt.str()), Wait::local(0ms)).satisfied())
-        raise(process.owed, written);
+      const Receipt receipt = *Receipt::parse(told.receipt.str());
+      if (process.subscriber.wait(receipt, Wait::local(0ms)).satisfied()) {
+        tally_.require(told.fate->committed, "what was waited for is committed");
+        raise(process.owed, told.fate->written);
+      }
     } catch (const Error&) {
       return;
     }
@@ -330,11 +380,12 @@ class ProcessWorld {
         if (i % kProcesses != silent && other.begun && !other.polls) look(other);
       }
     }
-    const auto [receipt, written] =
+    const auto [receipt, fate] =
         receipts_[newest ? receipts_.size() - 1 : choices_.below(receipts_.size())];
     try {
       if (opened(process)->wait(receipt, Wait::cluster(0ms)).satisfied()) {
-        raise(everywhere_[receipt.epoch.high], written);
+        tally_.require(fate->committed, "what is everywhere is committed");
+        raise(everywhere_[receipt.epoch.high], fate->written);
         ++tally_.everywhere;
       }
     } catch (const Error&) {  // nobody answered

@@ -49,6 +49,7 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
   CHECK(tally.absent > 0);
   CHECK(tally.everywhere > 20);
   CHECK(tally.reaped > 3);
+  CHECK(tally.doubts > 30);
   CHECK(tally.epochs > 10);
 }
 

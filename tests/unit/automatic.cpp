@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "querymark/key/tracked.hpp"
+#include "querymark/log/memory_outbox.hpp"
 #include "read_fixture.hpp"
+#include "support/silent.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -43,7 +45,13 @@ struct AnalysedLoader final : Loader {
     return rows.load(sql, parameters);
   }
   Analyser* analyser() noexcept override { return can_tell ? &oracle : nullptr; }
+  LoadedRows load_from_replica(std::string_view sql,
+                               std::span<const ParameterView> parameters) override {
+    return on_replica ? on_replica() : load(sql, parameters);
+  }
+  bool has_replica() const noexcept override { return on_replica != nullptr; }
   FakeLoader rows;
+  std::function<LoadedRows()> on_replica;
   Oracle oracle;
   bool can_tell = true;
 };
@@ -60,6 +68,28 @@ struct Automatic : ReadFixture {
     return row_of(kProduct, "id", std::vector<std::string>{id});
   }
   AnalysedLoader loader;
+};
+
+struct Log final : LogReader {
+  Cursor now() override { return outbox.now(); }
+  TailPage read(const TailRequest& request) override {
+    if (!reachable) throw Error("the connection is lost", {.retryable = true});
+    return outbox.read(request);
+  }
+  Cursor retained() override { return outbox.retained(); }
+  bool holds(const Receipt& receipt) override { return outbox.holds(receipt); }
+  MemoryOutbox outbox{"shop"};
+  bool reachable = true;
+};
+
+struct WithReplica : Automatic {
+  WithReplica() {
+    source.follow_by(subscriber);
+    subscriber.begin();
+  }
+  Log log;
+  SilentDoorbell bell;
+  Subscriber subscriber{"shop", log, bell, source.marks(), {.clock = &clock}};
 };
 
 }  // namespace
@@ -117,6 +147,28 @@ TEST_CASE("automatic: a load that a change of definitions overtakes is not kept"
   CHECK(it.read().stored == Stored::yes);
   CHECK(it.read().is_hit());
   CHECK(it.loader.oracle.asked == 2);
+}
+
+TEST_CASE("automatic: a replica that is behind the definitions that were asked for is no answer",
+          "[automatic]") {
+  WithReplica it;
+  const SharedStamp before{it.log.now().epoch, it.log.now().snapshot.horizon(), {}};
+  it.loader.on_replica = [&] { return LoadedRows{number(1), before, Stored::yes, true}; };
+  it.loader.rows.value = 2;
+  it.log.outbox.append_tracked("rows", "public:former");  // which the query has read up to now
+  it.subscriber.catch_up();
+  it.log.outbox.append_tracked("schema", "schema");
+  SECTION("the log tells of them") {
+    CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);
+    CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);
+    CHECK(it.loader.oracle.asked == 2);  // they have changed since the first question
+  }
+  SECTION("the log can't be read") {
+    it.log.reachable = false;
+    const ReadPolicy kept_never{.keep_if = RowsRule([](const ResultSet&) { return false; })};
+    CHECK(it.query(1).policy(kept_never).fetch_as<std::int64_t>().front() == 2);
+    CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);
+  }
 }
 
 TEST_CASE("automatic: what can't be judged is not kept", "[automatic]") {

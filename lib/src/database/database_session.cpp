@@ -22,6 +22,7 @@ class SettingsLoader final : public Loader, private Analyser {
                                              std::span<const ParameterView> parameters) override {
     return backend_.load_from_replica_with(settings_, sql, parameters);
   }
+  [[nodiscard]] bool has_replica() const noexcept override { return backend_.has_replica(); }
   [[nodiscard]] const std::string* session() const noexcept override { return &session_; }
   [[nodiscard]] Analyser* analyser() noexcept override {
     return backend_.analyser() == nullptr ? nullptr : this;

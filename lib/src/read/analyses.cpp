@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "querymark/follow/subscriber.hpp"
 #include "querymark/key/tracked.hpp"
 #include "querymark/support/excerpt.hpp"
 
@@ -29,7 +30,7 @@ std::string name_of(std::string_view session, std::string_view sql, const Promis
 
 bool Analysed::holds(const Marks& marks) const noexcept {
   static const TargetId kDefinitions = schema_of_all().id();
-  return marks.unchanged_since(generation, {&kDefinitions, 1});
+  return told && marks.unchanged_since(generation, {&kDefinitions, 1});
 }
 
 bool may_keep(const Analysis& analysis, std::span<const ParameterView> parameters,
@@ -76,12 +77,14 @@ std::shared_ptr<const Analysed> Analyses::last(std::string_view session, std::st
 }
 
 std::shared_ptr<const Analysed> Analyses::ask(std::string_view session, std::string_view sql,
-                                              const Promises& promises, Analyser& analyser) {
+                                              const Promises& promises, Analyser& analyser,
+                                              Subscriber* follow) {
   // Before the question: a change that is applied meanwhile may not be in the answer.
   const std::uint64_t generation = marks_.begin_load().generation;
-  auto analysed = std::make_shared<const Analysed>(
-      Analysed{analyser.analyse(sql, promises), generation, promises});
-  if (analysed->analysis.passing) return analysed;
+  Analysed answer{analyser.analyse(sql, promises), generation, promises};
+  if (follow != nullptr) answer.told = follow->try_catch_up();
+  auto analysed = std::make_shared<const Analysed>(std::move(answer));
+  if (analysed->analysis.passing || !analysed->told) return analysed;
   std::string name = name_of(session, sql, promises);
   const MutexLock lock(mutex_);
   if (known_.size() >= kMost) known_.clear();

@@ -38,8 +38,6 @@ class Backend : public Loader, public StampProof {
   /// does not say, it is refused.
   [[nodiscard]] virtual Analysis analyse_with(const SessionSettings& settings, std::string_view sql,
                                               const Promises& promises);
-  /// Whether loads may come from a replica. Never changes.
-  [[nodiscard]] virtual bool has_replica() const noexcept { return false; }
   /// An open write transaction, under checked settings. Blocks for a connection, and for other writers
   /// where the database takes one at a time. Throws Error; ConfigError inside another write of the same
   /// thread.

@@ -18,13 +18,18 @@
 
 namespace querymark {
 
+class Subscriber;
+
 /// An analysis, and since when it is known.
 struct Analysed {
   Analysis analysis;
   std::uint64_t generation = 0;  ///< Of the marks, from before the database was asked.
   Promises promises{};
+  /// Where a replica loads: whether the log has been read since, and so has told of the definitions that these are. A
+  /// replica that is behind them depends on other rows.
+  bool told = true;
 
-  /// Whether no definition has changed since, as far as the marks know.
+  /// Whether that is so, and no definition has changed since, as far as the marks know.
   [[nodiscard]] bool holds(const Marks& marks) const noexcept;
 };
 
@@ -56,9 +61,11 @@ class Analyses {
   /// The same, whether it still holds or not.
   [[nodiscard]] std::shared_ptr<const Analysed> last(std::string_view session, std::string_view sql,
                                                      const Promises& promises) const;
-  /// Asks the database, and remembers. Blocks. Throws what the analyser throws.
+  /// Asks the database, and remembers. Blocks. Throws what the analyser throws. `follow`: who reads the log, where a
+  /// replica may load; null: none does.
   [[nodiscard]] std::shared_ptr<const Analysed> ask(std::string_view session, std::string_view sql,
-                                                    const Promises& promises, Analyser& analyser);
+                                                    const Promises& promises, Analyser& analyser,
+                                                    Subscriber* follow = nullptr);
   /// The texts that were asked for in a session, with what was promised of them.
   [[nodiscard]] std::vector<SeenQuery> seen(std::string_view session) const;
 

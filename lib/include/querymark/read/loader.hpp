@@ -40,6 +40,8 @@ class Loader {
                                                      std::span<const ParameterView> parameters) {
     return load(sql, parameters);
   }
+  /// Whether `load_from_replica` may ask one. Never changes.
+  [[nodiscard]] virtual bool has_replica() const noexcept { return false; }
   /// Under which session it loads, where that is not the source's: the session's part of each key.
   /// Callers add their own scope to it and can't replace it. Null: the source's. Lives as long as
   /// the loader.

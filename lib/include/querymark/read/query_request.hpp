@@ -124,8 +124,10 @@ class QueryRequest : public ReadRequest {
   }
   void analyse() override {
     const std::string_view sql = call.view.prefix->text();
+    Source& source = route_.source(sql);
+    Subscriber* const follow = loader_.has_replica() ? source.subscriber() : nullptr;
     if (Analyser* const analyser = loader_.analyser())
-      analysed_ = route_.source(sql).analyses().ask(session(), sql, options.promises, *analyser);
+      analysed_ = source.analyses().ask(session(), sql, options.promises, *analyser, follow);
     keep_local(analysed_.get());
   }
   [[nodiscard]] std::optional<std::chrono::nanoseconds> unverified_for() const override {
@@ -175,8 +177,8 @@ class QueryRequest : public ReadRequest {
       with.targets = all;
     else if (loaded.keep == Stored::yes)
       loaded.keep = Stored::too_many_targets;
-    if (loaded.keep == Stored::yes) loaded.keep = by_policy(options.policy, loaded.rows, with);
     if (loaded.keep == Stored::yes) loaded.keep = by_analysis(with);
+    if (loaded.keep == Stored::yes) loaded.keep = by_policy(options.policy, loaded.rows, with);
     EntryRef entry = StoredAs<T, Mapper>::make(loaded.rows, mapper_, with);
     return {.entry = std::move(entry),
             .rows = std::move(loaded.rows),

@@ -62,6 +62,7 @@ struct ProcessOptions {
   SourceOptions source;
   SubscriberOptions subscriber;
   bool replica = false;
+  Analyser* analyser = nullptr;
   Lives lives;
 };
 
@@ -73,6 +74,7 @@ class Process final : public NothingElse {
         cache({.name = "process", .memory_bytes = 1U << 20U, .clock = &clock}),
         lives(options.lives),
         replica_(options.replica),
+        analyser_(options.analyser),
         core_(cache, log, log, &log, doorbell_,
               {.source = options.source, .subscriber = options.subscriber}),
         source(core_.source),
@@ -80,6 +82,7 @@ class Process final : public NothingElse {
         own(core_.own) {}
   [[nodiscard]] DatabaseCore& core() noexcept override { return core_; }
   [[nodiscard]] bool has_replica() const noexcept override { return replica_; }
+  [[nodiscard]] Analyser* analyser() noexcept override { return analyser_; }
 
   ProcessLog log;
   Cache cache;
@@ -87,6 +90,7 @@ class Process final : public NothingElse {
 
  private:
   bool replica_;
+  Analyser* analyser_;
   SilentDoorbell doorbell_;
   DatabaseCore core_;
 

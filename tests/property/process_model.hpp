@@ -13,6 +13,7 @@
 
 #include "property/process_log.hpp"
 #include "querymark/key/key_encoder.hpp"
+#include "querymark/key/tracked.hpp"
 #include "querymark/read/query_request.hpp"
 #include "querymark/read/read_machine.hpp"
 #include "unit/read_fixture.hpp"
@@ -128,29 +129,62 @@ struct LoadedVersion {
   static constexpr const char* kNames[] = {"key", "version", "asked"};
 };
 
+/// Definitions: from which of its two tables a key is read.
+class ModelDefinitions final : public Analyser {
+ public:
+  [[nodiscard]] std::string table(std::size_t key) const {
+    return "public:" + std::string(key_tables_[key] ? "b" : "a") + std::to_string(key);
+  }
+  void change(std::size_t key) { key_tables_[key] = !key_tables_[key]; }
+  [[nodiscard]] Analysis analyse(std::string_view sql, const Promises& /*promises*/) override {
+    const std::size_t key = std::stoull(std::string(sql.substr(sql.rfind(' ') + 1)));
+    return {.verdict = Verdict::cache, .occurrences = {{.relation = table(key)}}};
+  }
+
+ private:
+  std::array<bool, ModelDatabase::kKeys> key_tables_{};
+};
+
 // What a request refers to, so that it is made first.
 struct VersionParts {
   KeyPrefixRef prefix;
   ReadOptions said;
+  [[nodiscard]] static KeyPrefixRef prefix_of(const Source& source, std::size_t key,
+                                              const ReadOptions& wanted) {
+    std::string type = "version" + detail::names_of(wanted.row_tags);
+    if (source.automatic(wanted)) type += detail::automatic_type(wanted);
+    return source.prefix(type, KeyPrefix::Form::sql, "select " + std::to_string(key));
+  }
 };
 
 /// A read of one key's version, as a query of SQL makes it: with tags of its rows, too.
 class VersionRequest final : VersionParts, public ReadRequest {
  public:
-  VersionRequest(const Source& source, std::size_t key, const ReadOptions& wanted,
+  VersionRequest(Source& source, Loader& loader, std::size_t key, const ReadOptions& wanted,
                  std::size_t weight = 0)
-      : VersionParts{source.prefix("version" + detail::names_of(wanted.row_tags),
-                                   KeyPrefix::Form::sql, "select " + std::to_string(key)),
-                     wanted},
+      : VersionParts{prefix_of(source, key, wanted), wanted},
         ReadRequest(KeyEncoder(*prefix).call(), said),
         number(key),
-        weight_(weight) {}
+        route_(source, loader),
+        weight_(weight) {
+    if (source.automatic(said)) automatic_.emplace(call, said, route_, none_, mapper_, targets_);
+  }
 
+  void add_targets(std::vector<Target>& targets) const override {
+    if (automatic_) automatic_->add_targets(targets);
+  }
+  [[nodiscard]] std::optional<Stored> standing() const override {
+    return automatic_ ? automatic_->standing() : Stored::yes;
+  }
+  void analyse() override { automatic_->analyse(); }
   Loaded load(const EntryInit& init) override { return made_of(on_load(*this), init); }
   [[nodiscard]] EntryRef materialize(const ResultSet& rows, const EntryInit& init) const override {
     return make_entry(init, rows, weight_);
   }
   [[nodiscard]] Loaded made_of(const LoadedVersion& loaded, const EntryInit& init) const {
+    if (automatic_)
+      return automatic_->made_of(
+          {.rows = loaded.rows(), .snapshot = loaded.snapshot, .replica = loaded.replica}, init);
     ResultSet rows = loaded.rows();
     std::vector<Target> implied = detail::targets_of(options.row_tags, rows);
     const std::vector<TargetId> all = detail::with_ids_of(implied, init.targets);
@@ -166,11 +200,18 @@ class VersionRequest final : VersionParts, public ReadRequest {
             .replica = loaded.replica};
   }
 
+  [[nodiscard]] bool automatic() const { return automatic_.has_value(); }
+
   /// Of reads of many: those of one are driven by hand.
   std::function<LoadedVersion(const VersionRequest&)> on_load;
   const std::size_t number;
 
  private:
+  Route route_;
+  std::span<const ParameterView> none_;
+  detail::NoMapper mapper_;
+  detail::NoTargets targets_;
+  std::optional<detail::QueryRequest<ResultSet, detail::NoMapper, detail::NoTargets>> automatic_;
   std::size_t weight_;
 };
 

@@ -97,16 +97,21 @@ class ReadingWorld final : public ProcessWorld {
     Reading reading = make(process);
     const std::size_t key = choices_.below(keys_);
     ReadOptions said = options(process);
+    const bool automatic = automatic_ && choices_.one_in(2);
+    if (automatic) said.tagging = Tags::automatic;
+    // What is asked for under other promises has yet to be analysed.
+    if (automatic && choices_.one_in(3)) said.promises.pure = {std::to_string(choices_.below(12))};
+    tally_.automatic += automatic ? 1 : 0;
     said.tags.push_back(group_target(key));
     const bool of_rows = choices_.one_in(3);
     if (of_rows) said.row_tags.emplace_back([](const Row& row) { return target_of_row(row); });
     // A row that comes has to reach the result that lacks it.
-    if (!of_rows || gaps_) said.tags.push_back(ModelDatabase::target(key));
+    if (!automatic && (!of_rows || gaps_)) said.tags.push_back(ModelDatabase::target(key));
     if (choices_.one_in(4)) said.tags.push_back(entity("extra", choices_.below(3)));
     const bool alone = choices_.one_in(15);  // in a transaction of its caller's
     if (!alone) demand(process, said, reading);
-    reading.requests.push_back(
-        std::make_unique<VersionRequest>(process.source, key, said, choices_.below(300'000)));
+    reading.requests.push_back(std::make_unique<VersionRequest>(process.source, process, key, said,
+                                                                choices_.below(300'000)));
     VersionRequest& request = reading.request();
     request.alone = alone;
     request.only_tiers = !alone && !reading.demanding && !reading.user && choices_.one_in(25);
@@ -133,7 +138,7 @@ class ReadingWorld final : public ProcessWorld {
     Reading reading = make(process);
     reading.background = true;
     reading.requests.push_back(
-        std::make_unique<VersionRequest>(process.source, of.number, of.options));
+        std::make_unique<VersionRequest>(process.source, process, of.number, of.options));
     return drive(process, std::move(reading));
   }
   // Whether it is over.
@@ -154,7 +159,11 @@ class ReadingWorld final : public ProcessWorld {
   }
   // What each action comes to; nothing: it is not done yet.
   using Next = std::optional<ReadMachine::Action>;
-  Next done(Process&, Reading& reading, ReadMachine::Analyse&) {
+  Next done(Process& process, Reading& reading, ReadMachine::Analyse&) {
+    if (process.polls) return std::nullopt;
+    const Polls polls(process);
+    reading.request().analyse();
+    interlude();
     return reading.machine->resume_analysed();
   }
   Next done(Process& process, Reading& reading, ReadMachine::Reach& reach) {
@@ -175,7 +184,8 @@ class ReadingWorld final : public ProcessWorld {
     return reading.machine->resume_refreshing();
   }
   Next done(Process& process, Reading& reading, ReadMachine::HandOver& over) {
-    const bool takes = choices_.one_in(2);
+    // Who takes over has no analysis of his own, and is not made from another's request here.
+    const bool takes = !reading.request().automatic() && choices_.one_in(2);
     if (takes) {
       load_apart(process, reading.request()).lead.emplace(std::move(**over.leader));
       over.leader->reset();
@@ -273,8 +283,8 @@ class ReadingWorld final : public ProcessWorld {
     std::vector<ReadRequest*> requests;
     for (std::size_t key = 0; key < keys_; ++key) {
       if (choices_.one_in(3)) continue;
-      auto& request = reading.requests.emplace_back(
-          std::make_unique<VersionRequest>(process.source, key, said, choices_.below(200'000)));
+      auto& request = reading.requests.emplace_back(std::make_unique<VersionRequest>(
+          process.source, process, key, said, choices_.below(200'000)));
       request->on_load = [this, &process](const VersionRequest& wanted) {
         interlude();
         const auto loaded = ask(process, wanted);

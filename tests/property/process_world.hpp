@@ -32,7 +32,7 @@ struct Tally {
   std::string rule;  // that was broken last
   std::map<ReadStatus, std::uint64_t> served;
   std::uint64_t shared = 0, many = 0, replica = 0, demanded = 0, own = 0, epochs = 0, users = 0,
-                absent = 0, everywhere = 0, reaped = 0, doubts = 0;
+                absent = 0, everywhere = 0, reaped = 0, doubts = 0, defined = 0, automatic = 0;
 
   void require(bool right, const char* broken) {
     if (right) return;
@@ -82,6 +82,11 @@ class ProcessWorld {
   /// A read goes on, or begins: one, or many together.
   virtual void read(Process& process, bool many) = 0;
 
+  [[nodiscard]] static VersionRequest request(Process& process, std::size_t key,
+                                              const ReadOptions& said) {
+    return {process.source, process, key, said};
+  }
+
   /// Somebody who has no request running here or elsewhere.
   User* somebody() {
     User& user = users_[choices_.below(users_.size())];
@@ -108,12 +113,15 @@ class ProcessWorld {
   const std::size_t pace_ = choices_.one_in(2) ? 80 : 12;            // milliseconds a step, at most
   const std::size_t calm_ = std::size_t{1} << choices_.below(6);     // one write in so many
   const std::size_t outages_ = std::size_t{1} << choices_.below(5);  // how long they last
-  const std::size_t loses_ = choices_.one_in(4) ? 2 : 8;  // one answer to a commit in so many
-  const bool skews_ = choices_.one_in(3);                 // wall clocks are set
-  const bool gaps_ = choices_.one_in(2);                  // of some versions there is no row
-  const bool replicas_ = !choices_.one_in(4);             // answer loads, too
+  const bool automatic_ = choices_.one_in(2);              // triggers report what is written
+  const bool defines_ = automatic_ && choices_.one_in(2);  // and definitions change
+  const std::size_t loses_ = choices_.one_in(4) ? 2 : 8;   // one answer to a commit in so many
+  const bool skews_ = choices_.one_in(3);                  // wall clocks are set
+  const bool gaps_ = choices_.one_in(2);                   // of some versions there is no row
+  const bool replicas_ = !choices_.one_in(4);              // answer loads, too
   const int arrangement_ = static_cast<int>(choices_.below(5));  // of the tiers
 
+  ModelDefinitions definitions_;
   ModelDatabase database_;
   ModelSubscribers subscribers_;
   // As waits for the whole cluster have told whoever follows the history of that epoch: who has yet to hear of
@@ -146,6 +154,7 @@ class ProcessWorld {
     if (choices_.one_in(2)) follow.page_size = 1 + choices_.below(3);
     if (choices_.one_in(3)) follow.jump_after = 1 + choices_.below(6);
     with.replica = replicas_;
+    with.analyser = &definitions_;
     opened = std::make_unique<ProcessDatabase>(
         std::make_unique<Process>(database_, subscribers_, clock_, with));
     Process& process = opened->process;
@@ -186,7 +195,7 @@ class ProcessWorld {
         return group_target(key);
       case 2:
       case 3:
-        return key_target(VersionRequest(processes_[0]->process.source, key, {}).call.view);
+        return key_target(request(processes_[0]->process, key, {}).call.view);
       case 4:
         if (choices_.one_in(10)) return std::nullopt;  // malformed
         if (choices_.one_in(4)) return flush_all();
@@ -204,7 +213,24 @@ class ProcessWorld {
       rows.push_back(told(key));
       if (choices_.one_in(8)) rows.push_back(told(key));
     }
+    if (automatic_ && !(mutant_.forgets && choices_.one_in(4)))
+      for (const std::size_t key : keys) rows.push_back(any_row_of(definitions_.table(key)));
     return database_.begin(keys, rows);
+  }
+  void photograph() {
+    photographs_.emplace_back(database_.now(), database_.versions);
+    if (photographs_.size() > 6) photographs_.pop_front();
+  }
+  // A view, for instance, is replaced: nobody writes what it reads meanwhile.
+  void define() {
+    const std::size_t key = choices_.below(keys_);
+    for (const auto& [position, write] : database_.running())
+      if (std::ranges::find(write.keys, key) != write.keys.end()) return;
+    if (choices_.one_in(2)) photograph();  // what a replica is behind by
+    const Position position = database_.begin({key}, {schema_of_all(), ModelDatabase::target(key)});
+    definitions_.change(key);
+    commit(position);
+    ++tally_.defined;
   }
   Versions commit(Position position) {
     const std::vector<std::size_t> keys = database_.running().at(position).keys;
@@ -252,9 +278,11 @@ class ProcessWorld {
     const auto rows = database_.running().at(position).rows;
     const bool triggers = !rows.empty() && !process.polls && choices_.one_in(4);
     PendingWrite pending = begin_pending("shop", epoch, {position.value});
-    for (std::size_t i = 0; i < rows.size() - (triggers ? 1 : 0); ++i)
+    for (std::size_t i = 0; i < rows.size() - (triggers ? 1 : 0); ++i) {
+      if (rows[i] && is_tracked_text(rows[i]->text())) continue;
       pending.updates.push_back(rows[i] ? MarkUpdate::of(*rows[i], position)
                                         : MarkUpdate::everything(position));
+    }
     pending.receipt.position = position;
     pending.receipt.intents = 1;
     pending.rows = rows.size() + (triggers ? choices_.below(2) : 0);
@@ -263,10 +291,12 @@ class ProcessWorld {
     if (User* const user = remember(process, pending.receipt)) raise(user->written, written);
     process.own.apply(pending);
     interlude();
-    if (process.polls && !process.source.marks().includes(epoch, position)) return;
-    const bool polled = std::exchange(process.polls, true);
-    process.own.follow(pending);
-    process.polls = polled;
+    if (process.polls) {
+      if (!process.source.marks().includes(epoch, position)) return;
+    } else {
+      const Polls polls(process);
+      process.own.follow(pending);
+    }
     raise(process.owed, written);
     ++tally_.own;
   }
@@ -306,12 +336,16 @@ class ProcessWorld {
     begin(process);
     const std::size_t what = choices_.below(64);
     if (what < 5) {
-      if (choices_.one_in(calm_) && database_.running().size() < 4) begin_write();
+      if (!choices_.one_in(calm_)) {
+      } else if (defines_ && choices_.one_in(4)) {
+        define();
+      } else if (database_.running().size() < 4) {
+        begin_write();
+      }
     } else if (what < 11) {
       commit_others();
     } else if (what == 11) {
-      photographs_.emplace_back(database_.now(), database_.versions);
-      if (photographs_.size() > 6) photographs_.pop_front();
+      photograph();
     } else if (what == 12) {
       disturb(*tiers_[choices_.below(tiers_.size())]);
     } else if (what == 13) {

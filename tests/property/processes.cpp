@@ -5,7 +5,8 @@
 // Some processes over one database, with replicas, and over the same shared tiers, each with the real read
 // path, subscriber, marks and own writes. Reads go on step by step, many at a time, under whatever policy;
 // tiers lose values, bring back old ones, or are older than they were; logs can't be reached, are pruned, and
-// begin anew after a crash, when positions are given out again; processes start anew. The property: what a
+// begin anew after a crash, when positions are given out again; processes start anew; answers to commits are lost;
+// definitions change under tags that nobody declares. The property: what a
 // read comes to includes, by its status,
 //
 //   outdated         what was committed max_lag and its policy's window before, and all before the marks
@@ -50,6 +51,8 @@ TEST_CASE("processes: whatever becomes of log, tiers and readers, a read include
   CHECK(tally.everywhere > 20);
   CHECK(tally.reaped > 3);
   CHECK(tally.doubts > 30);
+  CHECK(tally.defined > 30);
+  CHECK(tally.automatic > 100);
   CHECK(tally.epochs > 10);
 }
 

@@ -89,6 +89,17 @@ TEST_CASE("track: what REPLACE removes is reported, by whichever key and spellin
         product({"id:2", "id:9", "category:91", "category:90"}));
 }
 
+TEST_CASE("track: what an update has removed that takes its own row along is reported", "[track]") {
+  TrackedFile file(
+      "pragma foreign_keys = on;"
+      "create table part (id integer primary key, whole int references part on delete cascade);"
+      "insert into part values (1, null), (2, 1), (3, null)");
+  file.track({"part"});
+  CHECK(file.reported("update or replace part set id = 1 where id = 2") ==
+        Reports{"rows main:part:id:1", "rows main:part:id:2"});
+  CHECK(file.writer().execAndGet("select group_concat(id) from part").getString() == "3");
+}
+
 TEST_CASE("track: REPLACE by a constraint's own clause, and by a default in the place of a NULL",
           "[track]") {
   TrackedFile file(

@@ -13,7 +13,7 @@
 //   AFTER INSERT, UPDATE, DELETE   the values of each route, new ones and old ones
 //   BEFORE INSERT, UPDATE          the rows that have an equal unique key: REPLACE removes them, and
 //                                  fires no trigger for them. Where a route is part of that key its
-//                                  values are the new ones, which are reported anyway.
+//                                  values are the new ones, which an insert reports anyway.
 //
 // With which routes they were made stands in a comment in each; a table is tracked while its triggers are
 // those that this file makes of them and of the table's schema of the moment.

@@ -319,6 +319,13 @@ TEST_CASE("track: what may end a statement before its report, where a foreign ke
       "drop trigger theirs; drop trigger theirs_too;"
       "create trigger theirs after delete on child begin select raise(abort, 'raise(fail)'); end");
   CHECK(none_found());
+  // By further actions.
+  file.execute(
+      "create table grandchild (c int references child on update set default);"
+      "create trigger far after update on grandchild begin select raise(fail, 'far'); end");
+  CHECK(found("the trigger far"));
+  file.execute("drop table grandchild");
+  CHECK(none_found());
   // By whatever is written for it, through views and by constraints.
   file.execute(
       "drop trigger theirs; create view audited as select id from audit;"

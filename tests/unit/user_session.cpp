@@ -368,3 +368,18 @@ TEST_CASE("user session: its text fits into a cookie, however long the namespace
   CHECK_FALSE(there.receipts().empty());
   CHECK(there.str() == text);
 }
+
+TEST_CASE(
+    "user session: a write that ran at the last look, below what is remembered by position, is "
+    "read",
+    "[user_session]") {
+  Fixture f;
+  const Receipt before = f.set(f.first, 2);
+  UserSession user = f.second.user_session("qu1.0.40~" + before.str());  // all up to 64
+  CHECK(Fixture::read(f.second, user) == 2);
+  CHECK(Fixture::read(f.second) == 2);
+  const Receipt running = f.set(f.first, 3);
+  REQUIRE(running.position < Position{64});
+  user.remember(running);
+  CHECK(Fixture::read(f.second, user) == 3);
+}

@@ -108,11 +108,12 @@ void UserSession::remember(const Receipt& receipt) {
     return;
   // One of them is of a history that is over, and which one only the log tells. A look at it includes both.
   if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) forget();
+  settled_ =
+      false;  // also where it lies below what is remembered by position: it may have run at the last look
   if (receipt.position <= all_upto_ || std::ranges::find(receipts_, receipt) != receipts_.end())
     return;
   const auto place = std::ranges::upper_bound(receipts_, receipt.position, {}, &Receipt::position);
   receipts_.insert(place, receipt);
-  settled_ = false;
   if (receipts_.size() <= kMaxReceipts) return;
   all_upto_ = receipts_.front().position;
   receipts_.erase(receipts_.begin());

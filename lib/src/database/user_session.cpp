@@ -64,7 +64,8 @@ bool UserSession::parse(std::string_view text) {
     if (receipts_.size() == kMaxReceipts || !take(text, "~")) return false;
     const std::size_t end = std::min(text.find('~'), text.size());
     auto receipt = Receipt::parse(text.substr(0, end));
-    if (!receipt || receipt->namespace_name != database_->backend().core().namespace_name())
+    if (!receipt || receipt->intents == 0 ||
+        receipt->namespace_name != database_->backend().core().namespace_name())
       return false;
     if (!receipts_.empty() && (receipt->epoch != receipts_.front().epoch ||
                                receipt->position < receipts_.back().position))

@@ -337,6 +337,27 @@ TEST_CASE("user session: what is in doubt outlives a text that can't be read", "
   CHECK(Fixture::read(f.third, beyond) == 2);
 }
 
+TEST_CASE("user session: what is in doubt outlives a write of another history", "[user_session]") {
+  Fixture f;
+  Receipt doubt = f.receipt(f.first.log().now().snapshot.limit().value);
+  doubt.in_doubt = true;
+  UserSession user = f.first.user_session({});
+  user.remember(doubt);
+  Receipt elsewhere = f.receipt(1);
+  elsewhere.epoch = Epoch{1, 2};
+  user.remember(elsewhere);
+  // Its transaction still runs, above all that has ended: a look at the log does not include it.
+  UserSession there = f.second.user_session(user.str());
+  CHECK(Fixture::read(f.second, there) == 1);
+  f.n = 2;
+  IntentBatch batch;
+  batch.add(tag("t"));
+  REQUIRE(f.first.log().append(batch).position == doubt.position);
+  UserSession beyond = f.third.user_session(there.str());
+  CHECK(Fixture::read(f.third) == 1);  // another user
+  CHECK(Fixture::read(f.third, beyond) == 2);
+}
+
 TEST_CASE("user session: what is no write of this namespace is not remembered", "[user_session]") {
   Fixture f;
   UserSession user = f.first.user_session({});

@@ -107,10 +107,19 @@ void UserSession::remember(const Receipt& receipt) {
   if (receipt.intents == 0 ||
       receipt.namespace_name != database_->backend().core().namespace_name())
     return;
-  // One of them is of a history that is over, and which one only the log tells. A look at it includes both.
-  if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) forget();
-  settled_ =
-      false;  // also where it lies below what is remembered by position: it may have run at the last look
+  // Also where it lies below what is remembered by position: it may have run at the last look.
+  settled_ = false;
+  // One of them is of a history that is over, and which one only the log tells. A look at it includes both, but
+  // for what is in doubt.
+  if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) {
+    std::vector<Receipt> doubts = std::move(receipts_);
+    std::erase_if(doubts, [](const Receipt& one) { return !one.in_doubt; });
+    forget();
+    if (!doubts.empty() && !receipt.in_doubt) {
+      receipts_ = std::move(doubts);
+      return;
+    }
+  }
   if (receipt.position <= all_upto_ || std::ranges::find(receipts_, receipt) != receipts_.end())
     return;
   const auto place = std::ranges::upper_bound(receipts_, receipt.position, {}, &Receipt::position);

@@ -50,9 +50,28 @@ struct Fixture {
   [[nodiscard]] Receipt receipt(std::uint64_t position) {
     return {"default", first.source().marks().cursor().epoch, {position}, {position}, 1};
   }
+  // Of a write whose transaction still runs, above all that has ended: no look at the log includes it.
+  [[nodiscard]] Receipt doubt() {
+    Receipt receipt = this->receipt(first.log().now().snapshot.limit().value);
+    receipt.in_doubt = true;
+    return receipt;
+  }
 };
 
 std::uint64_t polls(const MemoryDatabase& db) { return db.stats().polls; }
+
+// By this user in processes that know nothing of it, once it has been committed.
+void check_that_it_is_read(Fixture& f, const UserSession& user, const Receipt& doubt) {
+  UserSession there = f.second.user_session(user.str());
+  CHECK(Fixture::read(f.second, there) == 1);
+  f.n = 2;
+  IntentBatch batch;
+  batch.add(tag("t"));
+  REQUIRE(f.first.log().append(batch).position == doubt.position);
+  UserSession beyond = f.third.user_session(there.str());
+  CHECK(Fixture::read(f.third) == 1);  // another user
+  CHECK(Fixture::read(f.third, beyond) == 2);
+}
 
 }  // namespace
 
@@ -320,42 +339,22 @@ TEST_CASE("user session: a write in doubt is remembered, and the error goes on",
 
 TEST_CASE("user session: what is in doubt outlives a text that can't be read", "[user_session]") {
   Fixture f;
-  Receipt doubt = f.receipt(f.first.log().now().snapshot.limit().value);
-  doubt.in_doubt = true;
+  const Receipt doubt = f.doubt();
   UserSession user = f.first.user_session("x");
   user.remember(f.receipt(1));
   user.remember(doubt);
-  // Its transaction still runs, above all that has ended: a look at the log does not include it.
-  UserSession there = f.second.user_session(user.str());
-  CHECK(Fixture::read(f.second, there) == 1);
-  f.n = 2;
-  IntentBatch batch;
-  batch.add(tag("t"));
-  REQUIRE(f.first.log().append(batch).position == doubt.position);
-  UserSession beyond = f.third.user_session(there.str());
-  CHECK(Fixture::read(f.third) == 1);  // another user
-  CHECK(Fixture::read(f.third, beyond) == 2);
+  check_that_it_is_read(f, user, doubt);
 }
 
 TEST_CASE("user session: what is in doubt outlives a write of another history", "[user_session]") {
   Fixture f;
-  Receipt doubt = f.receipt(f.first.log().now().snapshot.limit().value);
-  doubt.in_doubt = true;
+  const Receipt doubt = f.doubt();
   UserSession user = f.first.user_session({});
   user.remember(doubt);
   Receipt elsewhere = f.receipt(1);
   elsewhere.epoch = Epoch{1, 2};
   user.remember(elsewhere);
-  // Its transaction still runs, above all that has ended: a look at the log does not include it.
-  UserSession there = f.second.user_session(user.str());
-  CHECK(Fixture::read(f.second, there) == 1);
-  f.n = 2;
-  IntentBatch batch;
-  batch.add(tag("t"));
-  REQUIRE(f.first.log().append(batch).position == doubt.position);
-  UserSession beyond = f.third.user_session(there.str());
-  CHECK(Fixture::read(f.third) == 1);  // another user
-  CHECK(Fixture::read(f.third, beyond) == 2);
+  check_that_it_is_read(f, user, doubt);
 }
 
 TEST_CASE("user session: what is no write of this namespace is not remembered", "[user_session]") {

@@ -43,11 +43,11 @@ bool take(std::string_view& text, std::string_view prefix) {
 UserSession::UserSession(Database& database, std::string_view text) : database_(&database) {
   if (text.empty() || parse(text)) return;
   served_by_ = 0;
+  receipts_.clear();
   forget();
 }
 
 void UserSession::forget() {
-  receipts_.clear();
   all_upto_ = {};
   catch_up_first_ = true;
   forgotten_ = true;
@@ -112,13 +112,9 @@ void UserSession::remember(const Receipt& receipt) {
   // One of them is of a history that is over, and which one only the log tells. A look at it includes both, but
   // for what is in doubt.
   if (!receipts_.empty() && receipts_.front().epoch != receipt.epoch) {
-    std::vector<Receipt> doubts = std::move(receipts_);
-    std::erase_if(doubts, [](const Receipt& one) { return !one.in_doubt; });
+    std::erase_if(receipts_, [&](const Receipt& one) { return receipt.in_doubt || !one.in_doubt; });
     forget();
-    if (!doubts.empty() && !receipt.in_doubt) {
-      receipts_ = std::move(doubts);
-      return;
-    }
+    if (!receipts_.empty()) return;
   }
   if (receipt.position <= all_upto_ || std::ranges::find(receipts_, receipt) != receipts_.end())
     return;

@@ -7,7 +7,6 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <numeric>
@@ -31,10 +30,7 @@ namespace {
 
 constexpr std::int64_t kParameters = 4;  // from 0, which nothing has
 
-std::chrono::seconds budget() {
-  const char* given = std::getenv("QUERYMARK_SECONDS");
-  return std::chrono::seconds(given != nullptr ? std::atoi(given) : 15);
-}
+std::chrono::seconds budget() { return seconds_or(15); }
 
 // What was last written, for who has to understand a failure.
 class Diary {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -183,10 +182,7 @@ bool examine(World& world, Choices& choices, const RandomQuery& query) {
   return true;
 }
 
-std::chrono::seconds budget() {
-  const char* given = std::getenv("QUERYMARK_SECONDS");
-  return std::chrono::seconds(given != nullptr ? std::atoi(given) : 40);
-}
+std::chrono::seconds budget() { return seconds_or(40); }
 
 }  // namespace
 

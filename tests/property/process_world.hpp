@@ -301,6 +301,13 @@ class ProcessWorld {
     ++tally_.own;
   }
 
+  void begin_change() {
+    if (defines_ && choices_.one_in(4))
+      define();
+    else if (database_.running().size() < 4)
+      begin_write();
+  }
+
   // The answer to its commit is lost: it may take effect yet, or has.
   void doubt(Process& process, PendingWrite& pending) {
     pending.receipt.in_doubt = true;
@@ -336,12 +343,7 @@ class ProcessWorld {
     begin(process);
     const std::size_t what = choices_.below(64);
     if (what < 5) {
-      if (!choices_.one_in(calm_)) {
-      } else if (defines_ && choices_.one_in(4)) {
-        define();
-      } else if (database_.running().size() < 4) {
-        begin_write();
-      }
+      if (choices_.one_in(calm_)) begin_change();
     } else if (what < 11) {
       commit_others();
     } else if (what == 11) {

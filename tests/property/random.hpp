@@ -1,6 +1,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <random>
@@ -45,6 +46,31 @@ class Choices {
   std::uint64_t seed_;
   std::mt19937_64 engine_;
 };
+
+/// For how long a run goes on: QUERYMARK_SECONDS, if that is set.
+[[nodiscard]] inline std::chrono::seconds seconds_or(int usual) {
+  const char* const given = std::getenv("QUERYMARK_SECONDS");
+  return std::chrono::seconds(given != nullptr ? std::atoi(given) : usual);
+}
+
+/// Runs `world(seed)` with one seed after the other: `usual` of them, or fewer under a sanitizer, and for
+/// QUERYMARK_SECONDS if that is set.
+template <class World>
+void each_seed(std::uint64_t usual, World&& world) {
+  const auto end = std::chrono::steady_clock::now() + seconds_or(0);
+  const std::uint64_t first = Choices::first_seed();
+  for (std::uint64_t i = 0; i < rounds(usual) || std::chrono::steady_clock::now() < end; ++i)
+    world(first + i);
+}
+
+/// Whether `holds(seed)` for one of the first `count` seeds.
+template <class Holds>
+[[nodiscard]] bool any_seed(std::uint64_t count, Holds&& holds) {
+  const std::uint64_t first = Choices::first_seed();
+  for (std::uint64_t i = 0; i < count; ++i)
+    if (holds(first + i)) return true;
+  return false;
+}
 
 /// Damages `bytes` in one of the ways in which stored bytes go wrong.
 inline void mutate(std::string& bytes, Choices& choices) {

@@ -6,14 +6,11 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <cstdlib>
 
 #include "analysis/analyse.hpp"
 #include "property/random.hpp"
 #include "property/sqlite_texts.hpp"
 #include "querymark/support/error.hpp"
-#include "support/rounds.hpp"
 #include "support/tracked_file.hpp"
 
 using namespace querymark;
@@ -191,28 +188,20 @@ Counts run_world(std::uint64_t seed, const Broken& broken = {}) {
 
 // Whether a broken rule is noticed within so many worlds.
 bool is_noticed(const Broken& broken) {
-  const std::uint64_t first = Choices::first_seed();
-  for (std::uint64_t seed = first; seed < first + 400; ++seed)
-    if (!run_world(seed, broken).wrong.empty()) return true;
-  return false;
+  return any_seed(400, [&](std::uint64_t seed) { return !run_world(seed, broken).wrong.empty(); });
 }
 
 }  // namespace
 
 TEST_CASE("automatic sqlite: a result that has changed was hit, whatever was asked and written",
           "[automatic]") {
-  const char* const seconds = std::getenv("QUERYMARK_SECONDS");
-  const auto end = std::chrono::steady_clock::now() +
-                   std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 0);
-  const std::uint64_t first = Choices::first_seed();
   Counts counts;
-  for (std::uint64_t i = 0;
-       i < rounds(60U) || (seconds != nullptr && std::chrono::steady_clock::now() < end); ++i) {
-    INFO("QUERYMARK_SEED=" << first + i);
-    counts.add(run_world(first + i));
+  each_seed(60, [&](std::uint64_t seed) {
+    INFO("QUERYMARK_SEED=" << seed);
+    counts.add(run_world(seed));
     INFO(counts.wrong);
     REQUIRE(counts.wrong.empty());
-  }
+  });
   WARN(counts.judged << " judged, " << counts.changed << " changed, " << counts.harmless
                      << " judged harmless, " << counts.idle << " hit in vain, " << counts.uncached
                      << " queries not cached");

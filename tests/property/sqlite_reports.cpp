@@ -7,8 +7,6 @@
 #include <sqlite3.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <cstdlib>
 #include <map>
 
 #include "property/keyed_schema.hpp"
@@ -162,28 +160,20 @@ Reports run_world(std::uint64_t seed, const Broken& broken = {}) {
 
 // Whether a broken rule is noticed within so many worlds.
 bool is_noticed(const Broken& broken) {
-  const std::uint64_t first = Choices::first_seed();
-  for (std::uint64_t seed = first; seed < first + 600; ++seed)
-    if (!run_world(seed, broken).wrong.empty()) return true;
-  return false;
+  return any_seed(600, [&](std::uint64_t seed) { return !run_world(seed, broken).wrong.empty(); });
 }
 
 }  // namespace
 
 TEST_CASE("reports sqlite: each row that has changed is reported, whatever else runs beside it",
           "[automatic]") {
-  const char* const seconds = std::getenv("QUERYMARK_SECONDS");
-  const auto end = std::chrono::steady_clock::now() +
-                   std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 0);
-  const std::uint64_t first = Choices::first_seed();
   Reports found;
-  for (std::uint64_t i = 0;
-       i < rounds(120U) || (seconds != nullptr && std::chrono::steady_clock::now() < end); ++i) {
-    INFO("QUERYMARK_SEED=" << first + i);
-    found.add(run_world(first + i));
+  each_seed(120, [&](std::uint64_t seed) {
+    INFO("QUERYMARK_SEED=" << seed);
+    found.add(run_world(seed));
     INFO(found.wrong);
     REQUIRE(found.wrong.empty());
-  }
+  });
   WARN(found.changed << " changed, " << found.left_by_failed << " of them by what failed, "
                      << found.untracked << " in tables that can't be tracked");
   CHECK(found.changed > 50);

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "querymark/key/tracked.hpp"
-#include "querymark/log/memory_outbox.hpp"
 #include "read_fixture.hpp"
 #include "support/silent.hpp"
+#include "unit/log_fixture.hpp"
 
 using namespace querymark;
 using namespace querymark::test;
@@ -70,26 +70,15 @@ struct Automatic : ReadFixture {
   AnalysedLoader loader;
 };
 
-struct Log final : LogReader {
-  Cursor now() override { return outbox.now(); }
-  TailPage read(const TailRequest& request) override {
-    if (!reachable) throw Error("the connection is lost", {.retryable = true});
-    return outbox.read(request);
-  }
-  Cursor retained() override { return outbox.retained(); }
-  bool holds(const Receipt& receipt) override { return outbox.holds(receipt); }
-  MemoryOutbox outbox{"shop"};
-  bool reachable = true;
-};
-
 struct WithReplica : Automatic {
   WithReplica() {
     source.follow_by(subscriber);
     subscriber.begin();
   }
-  Log log;
+  MemoryOutbox log{"shop"};
+  FaultyOutbox outbox{log};
   SilentDoorbell bell;
-  Subscriber subscriber{"shop", log, bell, source.marks(), {.clock = &clock}};
+  Subscriber subscriber{"shop", outbox, bell, source.marks(), {.clock = &clock}};
 };
 
 }  // namespace
@@ -155,16 +144,16 @@ TEST_CASE("automatic: a replica that is behind the definitions that were asked f
   const SharedStamp before{it.log.now().epoch, it.log.now().snapshot.horizon(), {}};
   it.loader.on_replica = [&] { return LoadedRows{number(1), before, Stored::yes, true}; };
   it.loader.rows.value = 2;
-  it.log.outbox.append_tracked("rows", "public:former");  // which the query has read up to now
+  it.log.append_tracked("rows", "public:former");  // which the query has read up to now
   it.subscriber.catch_up();
-  it.log.outbox.append_tracked("schema", "schema");
+  it.log.append_tracked("schema", "schema");
   SECTION("the log tells of them") {
     CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);
     CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);
     CHECK(it.loader.oracle.asked == 2);  // they have changed since the first question
   }
   SECTION("the log can't be read") {
-    it.log.reachable = false;
+    it.outbox.down = true;
     const ReadPolicy kept_never{.keep_if = RowsRule([](const ResultSet&) { return false; })};
     CHECK(it.query(1).policy(kept_never).fetch_as<std::int64_t>().front() == 2);
     CHECK(it.query(1).fetch_as<std::int64_t>().front() == 2);

@@ -81,7 +81,8 @@ class HandingOn {
 class Counted {
  public:
   Counted()
-      : server_({"max_connections=400", "shared_preload_libraries=pg_stat_statements"}),
+      : server_({"max_connections=400", "shared_preload_libraries=pg_stat_statements"},
+                test::TempDir::Where::disk),
         name_(server_.create_database()),
         beside_(server_.socket_url(server_.create_bare_database())) {
     pqxx::nontransaction(beside_).exec("create extension pg_stat_statements");

@@ -15,7 +15,8 @@ namespace {
 test::PostgresServer& server() {
   // As a server is set up out of the box: a commit is on disk before it is acknowledged.
   static test::PostgresServer one(
-      {"listen_addresses=", "fsync=on", "shared_buffers=128MB", "max_connections=300"});
+      {"listen_addresses=", "fsync=on", "shared_buffers=128MB", "max_connections=300"},
+      test::TempDir::Where::disk);
   return one;
 }
 

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 class PostgresPlace final : public Place {
  public:
   PostgresPlace(bool with_standby, bool with_proxy)
-      : server_({"max_prepared_transactions=50", "wal_keep_size=512MB"}),
+      : server_({"max_prepared_transactions=50", "wal_keep_size=512MB"}, TempDir::Where::disk),
         name_(server_.create_database()) {
     for (const Table table : {Table::item, Table::auto_item})
       execute(fmt::format(

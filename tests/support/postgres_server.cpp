@@ -36,16 +36,16 @@ std::string PostgresServer::programs() {
   return newest.empty() ? std::string() : (newest / "bin/").string();
 }
 
-PostgresServer::PostgresServer(Empty, std::vector<std::string> settings)
-    : settings_(std::move(settings)), port_(free_port()) {
+PostgresServer::PostgresServer(Empty, std::vector<std::string> settings, TempDir::Where where)
+    : dir_(where), settings_(std::move(settings)), port_(free_port()) {
   if (!installed())
     throw std::runtime_error(
         "the programs of a PostgreSQL server are missing: apt-get install postgresql");
   give_away(dir_);
 }
 
-PostgresServer::PostgresServer(std::vector<std::string> settings)
-    : PostgresServer(Empty{}, std::move(settings)) {
+PostgresServer::PostgresServer(std::vector<std::string> settings, TempDir::Where where)
+    : PostgresServer(Empty{}, std::move(settings), where) {
   make_data();
   start();
 }
@@ -57,7 +57,8 @@ void PostgresServer::make_data() const {
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
-  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}, primary.settings_));
+  std::unique_ptr<PostgresServer> standby(
+      new PostgresServer(Empty{}, primary.settings_, primary.dir_.where()));
   complete({programs() + "pg_basebackup", "-D", standby->dir_.file("data"), "-h", primary.host_,
             "-p", std::to_string(primary.port_), "-U", "tester", "-R", "-X", "stream", "-c", "fast",
             "--no-sync"},
@@ -67,7 +68,8 @@ std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer&
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::copy_of(const PostgresServer& stopped) {
-  std::unique_ptr<PostgresServer> copy(new PostgresServer(Empty{}, stopped.settings_));
+  std::unique_ptr<PostgresServer> copy(
+      new PostgresServer(Empty{}, stopped.settings_, stopped.dir_.where()));
   copy_folder(stopped.dir_.file("data"), copy->dir_.file("data"), copy->dir_.file("log"));
   copy->start();
   return copy;
@@ -82,7 +84,8 @@ void PostgresServer::put_copy_back() const {
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::upgrade_of(const PostgresServer& stopped) {
-  std::unique_ptr<PostgresServer> upgraded(new PostgresServer(Empty{}, stopped.settings_));
+  std::unique_ptr<PostgresServer> upgraded(
+      new PostgresServer(Empty{}, stopped.settings_, stopped.dir_.where()));
   upgraded->make_data();
   const std::string folder = upgraded->dir_.path().string();
   const std::string bin = programs();
@@ -111,7 +114,8 @@ void PostgresServer::start() {
                                    std::to_string(port_),   "-k", dir_.path().string()};
   std::vector<std::string> settings{"listen_addresses=" + host_, "fsync=off",
                                     "max_connections=400",       "max_prepared_transactions=20",
-                                    "shared_buffers=32MB",       "autovacuum_naptime=1h"};
+                                    "shared_buffers=32MB",       "max_wal_size=256MB",
+                                    "autovacuum_naptime=1h"};
   settings.insert(settings.end(), settings_.begin(), settings_.end());
   for (const std::string& setting : settings) command.insert(command.end(), {"-c", setting});
   pid_ = launch(command, dir_.file("log"));

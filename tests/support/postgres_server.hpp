@@ -15,8 +15,10 @@ namespace querymark::test {
 /// should the test die first. Throws when the server's programs are missing.
 class PostgresServer {
  public:
-  /// `settings` (such as "fsync=on") come after those that make tests fast, and win.
-  explicit PostgresServer(std::vector<std::string> settings = {});
+  /// `settings` (such as "fsync=on") come after those that make tests fast, and win. On disk belongs
+  /// what is measured, and what grows.
+  explicit PostgresServer(std::vector<std::string> settings = {},
+                          TempDir::Where where = TempDir::Where::memory);
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
@@ -67,7 +69,8 @@ class PostgresServer {
 
  private:
   struct Empty {};
-  PostgresServer(Empty, std::vector<std::string> settings);  // without data yet
+  PostgresServer(Empty, std::vector<std::string> settings,
+                 TempDir::Where where);  // without data yet
   void make_data() const;
   // The first column of the first row, if there is one.
   std::string ask(const std::string& sql) const;

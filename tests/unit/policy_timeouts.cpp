@@ -52,6 +52,56 @@ TEST_CASE("timeouts: who has waited softly is served the old value, and the load
   CHECK(f.loader.loads == 2);
 }
 
+TEST_CASE(
+    "timeouts: a hard wait that is shorter than a soft one ends first, and serves what is old",
+    "[timeouts]") {
+  MachineFixture f;
+  NumberRequest request(f.source, {kA});
+  request.said.ttl = 10s;
+  request.said.policy = {.stale_if_error = 5s, .soft_timeout = 3s, .hard_timeout = 1s};
+  {
+    ReadMachine machine(f.source, request);
+    REQUIRE(is<ReadMachine::HandOver>(machine.start()));
+    const Action load = machine.resume_handed_over(false);
+    REQUIRE(is<ReadMachine::Done>(machine.resume(brought(load, 1))));
+  }
+  f.clock.advance(11s);
+  ReadMachine waiter(f.source, request);
+  REQUIRE(is<ReadMachine::HandOver>(waiter.start()));
+  const Action waits = waiter.resume_handed_over(true);
+  REQUIRE(is<ReadMachine::Await>(waits));
+  CHECK(std::get<ReadMachine::Await>(waits).longest == 1s);
+  REQUIRE(is<ReadMachine::Done>(waiter.give_up()));
+  CHECK(waiter.take_result().outcome.status == ReadStatus::stale);
+}
+
+TEST_CASE("timeouts: who is given the lead after a wait has it handed over as well, once",
+          "[timeouts]") {
+  MachineFixture f;
+  NumberRequest request(f.source, {kA});
+  NumberRequest patient(f.source, {kA});
+  patient.said.policy = {.hard_timeout = 1h};
+  ReadMachine waiter(f.source, patient, {CallerId{1002}});
+  Action action;
+  {
+    ReadMachine leader(f.source, request, {CallerId{1001}});
+    REQUIRE(is<ReadMachine::Load>(leader.start()));
+    action = waiter.start();
+    REQUIRE(is<ReadMachine::Await>(action));
+  }  // it has left
+  action = waiter.resume(waited(action));
+  REQUIRE(is<ReadMachine::HandOver>(action));
+  // Nobody takes it on: it comes back.
+  std::optional<FlightLeader>& leader = *std::get<ReadMachine::HandOver>(action).leader;
+  action = waiter.resume_handed_over(true);
+  REQUIRE(is<ReadMachine::Await>(action));
+  leader.reset();
+  action = waiter.resume(waited(action));
+  REQUIRE(is<ReadMachine::Load>(action));
+  REQUIRE(is<ReadMachine::Done>(waiter.resume(brought(action, 2))));
+  CHECK(value_of(waiter.take_result()) == 2);
+}
+
 TEST_CASE("timeouts: who has nothing old to be served waits on", "[timeouts]") {
   Slow f;
   const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(kSoft);

@@ -109,7 +109,7 @@ ReadMachine::Action ReadMachine::resume(FlightResult result) noexcept {
   return guarded([&] {
     waiter_.reset();
     if (auto* error = std::get_if<std::exception_ptr>(&result)) return end(std::move(*error));
-    if (auto* leader = std::get_if<FlightLeader>(&result)) return lead(std::move(*leader));
+    if (auto* leader = std::get_if<FlightLeader>(&result)) return take_over(std::move(*leader));
     return joined(std::move(std::get<EntryRef>(result)));
   });
 }
@@ -258,11 +258,8 @@ ReadMachine::Action ReadMachine::enter() {
   FlightEntry entry =
       source_.flights().enter(key(), source_.marks(), required_, caller_, policy().loads_at_once);
   if (auto* leader = std::get_if<FlightLeader>(&entry)) {
-    if (!policy().loads_apart() || request_.replaces || caller_.leads)
-      return lead(std::move(*leader));
-    waiter_.emplace(leader->wait_too(source_.marks(), caller_.id));
-    leader_.emplace(std::move(*leader));
-    return HandOver{&leader_};
+    handed_over_ = false;
+    return take_over(std::move(*leader));
   }
   if (auto* waiter = std::get_if<FlightWaiter>(&entry)) {
     if (request_.replaces) return over();  // somebody is at it
@@ -283,6 +280,16 @@ ReadMachine::Action ReadMachine::enter() {
   }
   stamp_ = source_.marks().begin_load();  // busy: shares nobody's load, but the cache
   return poll_next_tier();
+}
+
+// What was handed over and has come back, since nobody ran it, is not handed over once more.
+ReadMachine::Action ReadMachine::take_over(FlightLeader leader) {
+  if (!policy().loads_apart() || request_.replaces || caller_.leads ||
+      std::exchange(handed_over_, true))
+    return lead(std::move(leader));
+  waiter_.emplace(leader.wait_too(source_.marks(), caller_.id));
+  leader_.emplace(std::move(leader));
+  return HandOver{&leader_};
 }
 
 ReadMachine::Action ReadMachine::lead(FlightLeader leader) {

@@ -62,7 +62,10 @@ ReadMachine::Action ReadMachine::await() {
   std::chrono::nanoseconds longest = by.hard_timeout;
   if (waited_softly_ && longest.count() > 0)
     longest = std::max(longest - by.soft_timeout, std::chrono::nanoseconds(1));
-  waits_softly_ = !waited_softly_ && by.soft_timeout.count() > 0 && old_in_need().has_value();
+  // At the end of a hard wait, too, what is old stands in: a soft one that lasts longer says nothing.
+  const bool sooner = by.hard_timeout.count() == 0 || by.soft_timeout < by.hard_timeout;
+  waits_softly_ =
+      !waited_softly_ && by.soft_timeout.count() > 0 && sooner && old_in_need().has_value();
   return Await{&*waiter_, waits_softly_ ? std::chrono::nanoseconds(by.soft_timeout) : longest};
 }
 

@@ -189,6 +189,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] std::optional<std::chrono::nanoseconds> lifetime(const ResultSet& rows) const;
   [[nodiscard]] bool add_implied(const ResultSet& rows, Distinct<TargetId>& targets) const;
   [[nodiscard]] Action enter();
+  [[nodiscard]] Action take_over(FlightLeader leader);
   [[nodiscard]] Action lead(FlightLeader leader);
   [[nodiscard]] Action joined(EntryRef entry);
   [[nodiscard]] Action polled(std::optional<SharedValue> value, bool proved);
@@ -262,6 +263,7 @@ class ReadMachine final : private TierJudge {
   unsigned joins_ = 0;
   bool waits_softly_ = false;  // and is served an old value then
   bool waited_softly_ = false;
+  bool handed_over_ = false;
   bool replica_refused_ = false;
   bool followed_ = false;         // the log was looked at for own writes that are ahead of it
   std::optional<Stored> bypass_;  // why the cache is passed by, if it is

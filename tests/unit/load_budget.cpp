@@ -54,7 +54,7 @@ struct BudgetedReads {
   }
 
   ManualClock clock;
-  Cache cache{{.memory_bytes = 8U << 20U, .clock = &clock}};
+  Cache cache{{.memory_bytes = 8U << 20U, .clock = &clock, .offload = Offload::disabled()}};
   Source source;
   Answers loader;
 };
@@ -238,6 +238,22 @@ TEST_CASE("load budget: a full queue is an error that may pass, and old values s
   CHECK(first.get() == 1);
 }
 
+TEST_CASE(
+    "load budget: where there is no room for a second load of a result, its first one is waited "
+    "for",
+    "[budget]") {
+  Budgeted f({.loads = 1, .queue = 0});
+  FlightEntry first = f.enter("a", 2);
+  REQUIRE(leads(first));
+  FlightEntry second = f.enter("a", 2);
+  REQUIRE(waits(second));
+  CHECK_FALSE(waiter(second).first());
+  CHECK(std::holds_alternative<FlightRefused>(f.enter("b", 2)));
+  leader(first).complete(f.value(1));
+  CHECK(look(second));
+  CHECK(f.table.size() == 0);
+}
+
 TEST_CASE("load budget: who waits for his turn has a deadline", "[budget]") {
   BudgetedReads f({.loads = 1});
   std::promise<void> loads;
@@ -270,6 +286,40 @@ TEST_CASE("load budget: one statement for many keys takes one permit", "[budget]
   const auto hasty = many.timeout(1ms);
   CHECK_THROWS_AS(hasty.fetch_many(std::vector<std::int64_t>{4, 5}), Timeout);
   CHECK(hasty.fetch_many(std::vector<std::int64_t>{1, 2})[0].outcome().is_hit());
+}
+
+TEST_CASE("load budget: a statement for many keys that passes the cache by takes none of it",
+          "[budget]") {
+  BudgetedReads f({.loads = 1, .queue = 0});
+  f.loader.on_load = numbers_of_list;
+  const ManyNumbers many(f.source, f.loader, "select ?", {});
+  const FlightEntry other = *f.source.flights().reserve(f.source.marks(), ReadCaller::here());
+  REQUIRE(leads(other));
+  using Ids = std::vector<std::int64_t>;
+  CHECK_THROWS_AS(many.fetch_many(Ids{1}), Error);
+  SECTION("not trusted") { f.source.marks().trust_until(MonotonicTime::min()); }
+  SECTION("switched off") { f.cache.set_enabled(false); }
+  CHECK(many.fetch_many(Ids{1, 2})[1].one() == 2);
+}
+
+TEST_CASE("load budget: a statement for many keys that has no turn gives way to old values",
+          "[budget]") {
+  const bool queues = GENERATE(true, false);
+  BudgetedReads f({.loads = 1, .queue = queues ? 1U : 0U});
+  f.loader.on_load = numbers_of_list;
+  const ManyNumbers all(f.source, f.loader, "select ?", {});
+  const auto many = all.ttl(1min).policy({.stale_if_error = 1h, .hard_timeout = 1ms});
+  using Ids = std::vector<std::int64_t>;
+  (void)many.fetch_many(Ids{1, 2});
+  f.clock.advance(2min);
+  const FlightEntry other = *f.source.flights().reserve(f.source.marks(), ReadCaller::here());
+  REQUIRE(leads(other));
+  const auto old = many.fetch_many(Ids{1, 2});
+  CHECK(old[0].outcome().status == ReadStatus::stale);
+  CHECK(old[1].one() == 2);
+  CHECK_THROWS_AS(many.fetch_many(Ids{1, 3}), Error);
+  CHECK(f.loader.loads == 1);
+  CHECK(f.source.flights().queued() == 0);
 }
 
 TEST_CASE(

@@ -101,7 +101,9 @@ FlightEntry FlightTable::enter(const KeyView& key, const Marks& marks,
     joinable = kept;
     ++at;
   }
-  if (under_way < loads) return begin(std::move(name), true, marks, caller);
+  // Where there is no room for another load, this one is better than none.
+  if (under_way < loads && !(joinable && is_full(caller)))
+    return begin(std::move(name), true, marks, caller);
   if (caller.leads) return FlightBusy{};
   const MutexLock flight_lock(joinable->mutex_);
   ++joinable->waiters_;
@@ -112,7 +114,7 @@ FlightEntry FlightTable::begin(std::string name, bool listed, const Marks& marks
                                const ReadCaller& caller) {
   const bool takes_permit = needs_permit(caller);
   const bool queues = takes_permit && permits_ >= budget_.loads;
-  if (queues && queue_.size() >= budget_.queue) return FlightRefused{};
+  if (is_full(caller)) return FlightRefused{};
   const Stamp stamp = marks.begin_load();
   std::list<std::shared_ptr<Flight>> place;
   auto flight = queues ? std::make_shared<Flight>() : std::make_shared<Flight>(stamp, caller.id);

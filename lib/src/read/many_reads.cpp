@@ -36,7 +36,7 @@ ManyReads::ManyReads(Source& source, std::vector<ReadRequest*> requests)
 
 RunningRead::Next ManyReads::next(ReadWaker& waker) {
   if (state_ == State::begun) reserve();
-  if (state_ == State::turn && !has_turn(waker)) return Sleeps{deadline_};
+  if (state_ == State::turn && !has_turn(waker)) return Sleeps{turn_until_};
   if (state_ == State::waiting && !failed()) {
     Deadline soonest;
     if (!moved(waker, soonest)) return Sleeps{soonest};
@@ -62,14 +62,14 @@ void ManyReads::work() {
 // The one permit for all that is led at first, before anything is.
 void ManyReads::reserve() {
   state_ = requests_.empty() ? State::over : State::ready;
-  if (requests_.empty() || requests_.front()->alone || requests_.front()->only_tiers) return;
+  if (requests_.empty() || requests_.front()->alone || requests_.front()->only_tiers || passes_by())
+    return;
   std::optional<FlightEntry> entry = source_.flights().reserve(source_.marks(), caller_);
   if (!entry) return;
   ReadCounters& counters = requests_.front()->call.view.prefix->record().counters;
   if (std::holds_alternative<FlightRefused>(*entry)) {
     counters.loads_refused.fetch_add(1);
-    error_ = refused_by_budget();
-    state_ = State::over;
+    refuse(refused_by_budget());
   } else if (auto* waiter = std::get_if<FlightWaiter>(&*entry)) {
     if (requests_.front()->replaces) {  // it waits for nobody
       state_ = State::over;
@@ -77,10 +77,20 @@ void ManyReads::reserve() {
     }
     counters.loads_queued.fetch_add(1);
     turn_.emplace(std::move(*waiter));
+    turn_until_ =
+        sooner(deadline_, detail::deadline_of(requests_.front()->options.policy.hard_timeout));
     state_ = State::turn;
   } else {
     permitted(std::move(std::get<FlightLeader>(*entry)));
   }
+}
+
+// The cache, all of them.
+bool ManyReads::passes_by() const {
+  const ReadOptions& options = requests_.front()->options;
+  return !source_.cache().enabled() || !options.cached || source_.max_age(options).count() <= 0 ||
+         (options.consistency.is_eventual() &&
+          !source_.marks().trusted(source_.cache().clock().coarse_now()));
 }
 
 void ManyReads::permitted(FlightLeader permit) {
@@ -90,17 +100,24 @@ void ManyReads::permitted(FlightLeader permit) {
 }
 
 bool ManyReads::has_turn(ReadWaker& waker) {
-  const bool late = deadline_ && std::chrono::steady_clock::now() >= *deadline_;
+  const bool late = turn_until_ && std::chrono::steady_clock::now() >= *turn_until_;
   std::optional<FlightResult> result = turn_->take(late ? nullptr : turn_wakes_.by(waker));
   if (!result && !late) return false;
   turn_.reset();
-  if (result) {
+  if (result)
     permitted(std::move(std::get<FlightLeader>(*result)));
-  } else {
-    error_ = std::make_exception_ptr(Timeout("gave up waiting for a turn to load: see LoadBudget"));
-    state_ = State::over;
-  }
+  else
+    refuse(std::make_exception_ptr(Timeout("gave up waiting for a turn to load: see LoadBudget")));
   return true;
+}
+
+// Each for itself, since of some there may be old values.
+void ManyReads::refuse(const std::exception_ptr& error) {
+  for (ReadRequest* const request : requests_) {
+    One& one = all_.emplace_back(source_, *request, caller_);
+    step(one, [&] { return one.machine.start_refused(error); });
+  }
+  state_ = State::over;
 }
 
 template <class Wanted>
@@ -268,7 +285,6 @@ bool ManyReads::failed() const {
 
 std::vector<ReadAnswer> ManyReads::take() {
   std::vector<ReadAnswer> answers(requests_.size());
-  if (error_) std::ranges::fill(answers, ReadAnswer(error_));
   for (std::size_t i = 0; i < all_.size(); ++i) {
     if (!std::holds_alternative<ReadMachine::Done>(all_[i].action)) continue;  // it has left
     if (std::exception_ptr error = all_[i].machine.take_error())

@@ -75,6 +75,15 @@ ReadMachine::Action ReadMachine::start() noexcept {
   return guarded([&] { return begin(); });
 }
 
+ReadMachine::Action ReadMachine::start_refused(std::exception_ptr error) noexcept {
+  return guarded([&] {
+    look_for_bypass();
+    declare_targets();
+    find_old();
+    return end(std::move(error));
+  });
+}
+
 ReadMachine::Action ReadMachine::resume_analysed(std::exception_ptr error) noexcept {
   return guarded([&] { return error ? end(std::move(error)) : analysed(); });
 }
@@ -149,15 +158,17 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
           .unverified = request_.unverified_for().has_value()};
 }
 
-ReadMachine::Action ReadMachine::begin() {
+void ReadMachine::look_for_bypass() {
   began_ = cache_.clock.coarse_now();
-  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0) {
+  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0)
     bypass_ = Stored::disabled;
-  } else if (!request_.wanted()) {
+  else if (!request_.wanted())
     bypass_ = Stored::unwanted;
-  } else if (!request_.standing()) {
-    return Analyse{};
-  }
+}
+
+ReadMachine::Action ReadMachine::begin() {
+  look_for_bypass();
+  if (!bypass_ && !request_.standing()) return Analyse{};
   return analysed();
 }
 

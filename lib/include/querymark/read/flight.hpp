@@ -190,6 +190,10 @@ class FlightTable {
   [[nodiscard]] bool needs_permit(const ReadCaller& caller) const noexcept {
     return budget_.loads > 0 && !caller.leads && !caller.permitted;
   }
+  // Neither a permit nor a place in the queue is left.
+  [[nodiscard]] bool is_full(const ReadCaller& caller) const noexcept QUERYMARK_REQUIRES(mutex_) {
+    return needs_permit(caller) && permits_ >= budget_.loads && queue_.size() >= budget_.queue;
+  }
   [[nodiscard]] FlightEntry begin(std::string name, bool listed, const Marks& marks,
                                   const ReadCaller& caller) QUERYMARK_REQUIRES(mutex_);
   void give_back(Flight& flight) noexcept QUERYMARK_REQUIRES(mutex_);

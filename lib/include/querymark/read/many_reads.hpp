@@ -50,7 +50,9 @@ class ManyReads final : public RunningReadOf<std::vector<ReadAnswer>> {
   };
 
   void reserve();
+  [[nodiscard]] bool passes_by() const;
   void permitted(FlightLeader permit);
+  void refuse(const std::exception_ptr& error);
   [[nodiscard]] bool has_turn(ReadWaker& waker);
   template <class Wanted>
   [[nodiscard]] std::vector<One*> at();
@@ -78,8 +80,8 @@ class ManyReads final : public RunningReadOf<std::vector<ReadAnswer>> {
   State state_ = State::begun;
   detail::WakesRead turn_wakes_;  // outlives the wait
   std::optional<FlightWaiter> turn_;
+  Deadline turn_until_;
   std::optional<FlightLeader> permit_;
-  std::exception_ptr error_;
   std::deque<One> all_;
   std::ptrdiff_t leads_ = 0;  // so many of them
 };

@@ -128,6 +128,8 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action start() noexcept;
   /// The same for who loads in the background what callers wait for.
   [[nodiscard]] Action start(FlightLeader leader) noexcept;
+  /// In its place, for who has had no turn to load: ends with that error, unless an old value is better.
+  [[nodiscard]] Action start_refused(std::exception_ptr error) noexcept;
   /// `error`: the database could not be asked.
   [[nodiscard]] Action resume_analysed(std::exception_ptr error = nullptr) noexcept;
   [[nodiscard]] Action resume_reached(bool reached) noexcept;
@@ -179,6 +181,7 @@ class ReadMachine final : private TierJudge {
   [[nodiscard]] Action guarded(Step&& step) noexcept;
   void time(const Action& next) noexcept;
   [[nodiscard]] Action begin();
+  void look_for_bypass();
   [[nodiscard]] Action analysed();
   [[nodiscard]] Action reach();
   [[nodiscard]] Action look();

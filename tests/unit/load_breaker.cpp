@@ -86,6 +86,25 @@ TEST_CASE("load breaker: errors of the statement open nothing", "[breaker]") {
   for (int i = 0; i < 5; ++i) CHECK(f.fails(query) == 1);
 }
 
+TEST_CASE("load breaker: a database that refuses a statement has answered", "[breaker]") {
+  Broken f;
+  f.loader.on_load = [&](auto parameters) {
+    if (parameters[0].as_int64() == 7) throw Error("division by zero");
+    if (f.failing) throw Error("the server is gone", {.connection_lost = true});
+    return LoadedRows{number(1)};
+  };
+  const auto query = f.query();
+  CHECK(f.fails(query, 1) == 1);
+  CHECK(f.fails(query, 7) == 1);
+  CHECK(f.fails(query, 1) == 1);  // not the second in a row
+  CHECK(f.fails(query, 1) == 1);
+  CHECK(f.fails(query, 1) == 0);
+  f.failing = false;
+  f.clock.advance(kPause);
+  CHECK(f.fails(query, 7) == 1);  // the one that is tried
+  CHECK(query.fetch_value(1) == 1);
+}
+
 TEST_CASE("load breaker: a probe that never reports keeps nobody away for ever (hard case 100)",
           "[breaker]") {
   Broken f;

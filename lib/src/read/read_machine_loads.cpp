@@ -168,10 +168,13 @@ std::exception_ptr refused_by_budget() {
 void ReadMachine::note_failure(const std::exception_ptr& error) noexcept {
   times_.end();
   record_.counters.load_failures.fetch_add(1);
-  if (policy().break_after == 0 || !is_outage(error)) return;
+  if (policy().break_after == 0) return;
+  FailingLoads& failing = source_.failing_queries();
   try {
-    source_.failing_queries().failed(key().prefix->bytes(), policy().break_after,
-                                     cache_.clock.coarse_now());
+    if (is_outage(error))
+      failing.failed(key().prefix->bytes(), policy().break_after, cache_.clock.coarse_now());
+    else  // that the database refuses it is an answer
+      failing.succeeded(key().prefix->bytes());
   } catch (const std::exception&) {  // no memory: it is tried again
   }
 }

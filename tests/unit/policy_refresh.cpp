@@ -81,6 +81,29 @@ TEST_CASE("refresh: a hit on a value that has lived for long has it loaded ahead
   CHECK(f.cache.stats().misses == 2);
 }
 
+TEST_CASE("refresh: what is loaded and not to be kept is not loaded at each hit", "[refresh]") {
+  Refreshing f;
+  const bool ahead = GENERATE(true, false);
+  bool keeps = true;
+  ReadPolicy policy = ahead ? kAhead : kBehindBacks;
+  policy.ttl_of = [&](const ResultSet&) -> TimeSpan { return keeps ? 1h : 0h; };
+  const auto query = f.prepare("select n").tag(kA).ttl(10s).policy(policy);
+  (void)query();
+  keeps = false;
+  f.clock.advance(ahead ? 8s : 10s);
+  for (int i = 0; i < 5; ++i) {
+    CHECK(f.value(query()) == 1);
+    f.settle();
+  }
+  CHECK(f.loader.loads == 2);
+  f.clock.advance(Breaker::kFirstPause);
+  keeps = true;
+  f.loader.value = 2;
+  (void)query();
+  f.settle();
+  CHECK(f.value(query()) == 2);
+}
+
 TEST_CASE("refresh: a load that an invalidation overtakes in the background is not kept",
           "[refresh]") {
   Refreshing f;

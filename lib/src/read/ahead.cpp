@@ -62,7 +62,8 @@ class LoadsTogether {
         refused.push_back(requests[i]);
         continue;
       }
-      note_refreshed(source_, refresh_name(requests[i]->call.view), failure == nullptr);
+      note_refreshed(source_, refresh_name(requests[i]->call.view),
+                     failure == nullptr && is_done(std::get<ReadResult>(answers[i])));
       if (failure != nullptr) error_ = *failure;
     }
     if (refused.empty()) return;

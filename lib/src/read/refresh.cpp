@@ -16,16 +16,15 @@
 namespace querymark {
 namespace {
 
-// One that fails is not tried again at each hit.
+// One that fails, or brings what is not kept, is not tried again at each hit.
 void refresh(Source& source, ReadRequest& request, const std::string& name) {
   set_replaces(source, request);
   try {
-    static_cast<void>(blocking_read(source, request));
+    note_refreshed(source, name, is_done(blocking_read(source, request)));
   } catch (...) {  // whatever it is; the executor counts it
     note_refreshed(source, name, false);
     throw;
   }
-  note_refreshed(source, name, true);
 }
 
 template <class Own>
@@ -85,6 +84,20 @@ std::string refresh_name(const KeyView& key) {
 
 bool may_refresh(Source& source, const std::string& name) {
   return source.failing_refreshes().allows(name, source.cache().clock().coarse_now());
+}
+
+bool is_done(const ReadResult& refreshed) noexcept {
+  switch (refreshed.outcome.stored) {
+    case Stored::declined:
+    case Stored::oversize:
+    case Stored::too_many_targets:
+    case Stored::uncacheable:
+    case Stored::unproven:
+    case Stored::not_covered:
+      return !refreshed.entry;  // without one somebody was faster
+    default:
+      return true;
+  }
 }
 
 void note_refreshed(Source& source, const std::string& name, bool succeeded) {

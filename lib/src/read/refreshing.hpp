@@ -21,6 +21,8 @@ inline constexpr std::string_view kRefresh = "refresh";
 [[nodiscard]] std::string refresh_name(const KeyView& key);
 // False: it failed a moment ago, and the next one comes.
 [[nodiscard]] bool may_refresh(Source& source, const std::string& name);
+// False: what was loaded was not to be kept, so memory has, or lacks, what it did before.
+[[nodiscard]] bool is_done(const ReadResult& refreshed) noexcept;
 void note_refreshed(Source& source, const std::string& name, bool succeeded);
 // It is to replace what memory has at this moment.
 void set_replaces(Source& source, ReadRequest& request);

@@ -333,6 +333,18 @@ TEST_CASE("worker: a database that is gone is reported and asked again", "[worke
   CHECK(f.applier.texts() == Texts{"*"});
 }
 
+TEST_CASE("worker: what who looks on throws stops no round", "[worker]") {
+  Fixture f;
+  f.options.on_round = [](const WorkerRound&, std::string_view) {
+    throw std::runtime_error("full");
+  };
+  Worker worker = f.worker();
+  f.outbox.append(batch(tag("a")));
+  CHECK(worker.run_once().flushed);
+  CHECK(worker.stats().flushes == 1);
+  CHECK(worker.stats().failures == 0);
+}
+
 TEST_CASE("worker: a stop ends its pause after a failure", "[worker]") {
   Fixture f;
   FakeDoorbell doorbell;

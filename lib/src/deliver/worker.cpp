@@ -124,7 +124,11 @@ void Worker::count(const WorkerRound& round, std::string_view error) {
   const MonotonicTime now = options_.clock->now();
   const auto down = memory_->breaker.down_for(now);
   down_since_ = down ? (now - *down).time_since_epoch().count() : 0;
-  if (options_.on_round && (!round.idle() || !error.empty())) options_.on_round(round, error);
+  if (!options_.on_round || (round.idle() && error.empty())) return;
+  try {
+    options_.on_round(round, error);
+  } catch (...) {  // whatever it is: who only looks on stops no work
+  }
 }
 
 void Worker::run(const std::stop_token& stop) {

@@ -80,13 +80,20 @@ PruneRound Pruner::run_once(const std::stop_token& stop) {
   return round;
 }
 
+void Pruner::tell(const PruneRound& round, std::string_view error) const noexcept {
+  if (!options_.on_round) return;
+  try {
+    options_.on_round(round, error);
+  } catch (...) {  // whatever it is: who only looks on stops no work
+  }
+}
+
 void Pruner::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     try {
-      const PruneRound round = run_once(stop);
-      if (options_.on_round) options_.on_round(round, {});
+      tell(run_once(stop), {});
     } catch (const std::exception& failure) {
-      if (options_.on_round) options_.on_round({}, failure.what());
+      tell({}, failure.what());
     }
     sleep_unless_stopped(options_.interval, stop);
   }

@@ -35,8 +35,8 @@ struct WorkerOptions {
   /// Whether the namespace is flushed on the target once in place of a delivery that dies.
   OnDeath on_death = OnDeath::flush;
   std::size_t page_size = 5000;
-  /// Called after each round that did something, and after each failure (with its text). May be
-  /// empty.
+  /// Called after each round that did something, and after each failure (with its text). What it
+  /// throws is lost. May be empty.
   std::function<void(const struct WorkerRound&, std::string_view error)> on_round;
   const Clock* clock = &system_clock();
 };

@@ -26,7 +26,8 @@ struct PrunerOptions {
   std::size_t chunk = 5000;
   /// Between two runs of `run`, and two recorded snapshots.
   PatienceSpan interval{std::chrono::minutes(1)};
-  /// Called after each run of `run`, and after each failure (with its text). May be empty.
+  /// Called after each run of `run`, and after each failure (with its text). What it throws is
+  /// lost. May be empty.
   std::function<void(const struct PruneRound&, std::string_view error)> on_round;
   const Clock* clock = &system_clock();
 };
@@ -70,6 +71,8 @@ class Pruner {
   void run(const std::stop_token& stop);
 
  private:
+  void tell(const PruneRound& round, std::string_view error) const noexcept;
+
   Pruning& log_;
   PrunerOptions options_;
   Reaper reaper_;

@@ -493,6 +493,28 @@ TEST_CASE("deliveries: a malformed row stays to be seen beside its flush", "[wor
   CHECK(worker.run_once().idle());  // its flush has been: none is owed
 }
 
+TEST_CASE("deliveries: who is fenced while the target is down leaves the target alone as well",
+          "[worker]") {
+  Fixture f;
+  Worker slow = f.worker();
+  f.register_target(slow);
+  f.outbox.append(batch(tag("a")));
+  f.refuse(tag("a"));
+  REQUIRE(slow.run_once().left == 1);
+  f.wait_out();
+  f.applier.during = [&] {
+    if (std::exchange(f.applier.down, true)) return;
+    f.clock.advance(f.options.lease + 1ms);
+    REQUIRE(f.outbox.claim("redis-1", "another", f.options.lease).status == ClaimStatus::claimed);
+  };
+  CHECK(slow.run_once().fenced);
+  const int controls = f.applier.controls;
+  const WorkerRound next = slow.run_once();
+  CHECK(next.down);
+  CHECK_FALSE(next.standby);
+  CHECK(f.applier.controls == controls);
+}
+
 TEST_CASE("deliveries: who was fenced records nothing of what failed", "[worker]") {
   Fixture f;
   Worker slow = f.worker();

@@ -49,14 +49,18 @@ bool Round::fenced() {
 }
 
 bool Round::outage(std::string_view error) {
-  memory_.breaker.fail(options_.clock->now(), random_u64());
-  ++memory_.openings;
-  error_ = beginning(error, kLongestError);
+  open_breaker(error);
   if (!log_.deliveries.forgive(claim_, error_)) return fenced();
   result_.down = true;
   result_.claimed += page_.claimed;
   result_.retried += std::max<std::uint64_t>(page_.claimed, 1);
   return false;
+}
+
+void Round::open_breaker(std::string_view error) {
+  memory_.breaker.fail(options_.clock->now(), random_u64());
+  ++memory_.openings;
+  error_ = beginning(error, kLongestError);
 }
 
 // By the database's clock: what it said when the claim was made, and what has passed since.
@@ -232,7 +236,10 @@ bool Round::attempt(const std::vector<Delivery<delivery::Claimed>>& taken,
         break;
     }
   }
-  if (!log_.deliveries.settle(claim_, outcomes, options_.on_death)) return fenced();
+  if (!log_.deliveries.settle(claim_, outcomes, options_.on_death)) {
+    if (!down.empty()) open_breaker(down);  // whoever holds the lease now
+    return fenced();
+  }
   result_.recovered += recovered;
   for (const Settled& outcome : outcomes) {
     if (outcome.as == Settled::As::applied || outcome.as == Settled::As::unclaimed) continue;

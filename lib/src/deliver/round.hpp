@@ -71,6 +71,7 @@ class Round {
   void acquit(const SharedInvalidation& applied);
   bool record(const Cursor& cursor);
   bool outage(std::string_view error);
+  void open_breaker(std::string_view error);
   bool fenced();
   void leave(const SharedInvalidation& wanted, const TargetVerdict& verdict);
   [[nodiscard]] Settled failed(const DeliveryRecord& record, const TargetVerdict& verdict);

@@ -1,10 +1,8 @@
 // What became of a write whose commit failed in the middle.
 
-#include <sys/resource.h>
-
 #include <catch2/catch.hpp>
-#include <csignal>
 
+#include "support/file_size_limit.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
@@ -13,34 +11,14 @@ using namespace querymark::test;
 
 namespace {
 
-// While it lives, no file of this process grows or is written: as a disk that answers with errors.
-class FailingDisk {
- public:
-  FailingDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit none{0, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &none);
-  }
-  FailingDisk(const FailingDisk&) = delete;
-  FailingDisk& operator=(const FailingDisk&) = delete;
-  ~FailingDisk() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
-
 // The receipt of a price that the disk does not take.
 Receipt doubtful_price(sqlite::Database& db, double price) {
-  std::optional<FailingDisk> failing;
+  std::optional<FileSizeLimit> failing;
   try {
     static_cast<void>(db.write([&](Transaction& tx) {
       tx.execute("update product set price = ? where id = 1", price);
       tx.invalidate(entity("product", 1));
-      failing.emplace();
+      failing.emplace(0);
     }));
   } catch (const CommitInDoubt& doubt) {
     failing.reset();

@@ -3,16 +3,15 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <thread>
 
 #include "support/errors.hpp"
+#include "support/file_size_limit.hpp"
 #include "support/rows.hpp"
 #include "support/shop.hpp"
 
@@ -36,26 +35,6 @@ std::string failure_of(Process& process, const Body& body) {
   }
   return {};
 }
-
-// While it lives, files of this process can't grow beyond that size: as good as a full disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit lower{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &lower);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, signal_);
-  }
-
- private:
-  void (*signal_)(int);
-  rlimit before_{};
-};
 
 void swallowed(sqlite::Transaction& tx, const std::string& sql) {
   CHECK_THROWS_AS(tx.execute(sql), Error);

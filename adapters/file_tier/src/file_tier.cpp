@@ -373,6 +373,15 @@ void FileTier::invalidate(std::string_view namespace_name, Epoch epoch,
   });
 }
 
+void FileTier::check() {
+  state_->apply([](TierConnection& tier) {
+    ScopedTransaction transaction(tier.connection(), ScopedTransaction::Kind::write);
+    // What is set to what it was already SQLite does not write.
+    for (const std::int64_t more : {1, -1}) tier.execute(sql::count_bytes, {as_parameter(more)});
+    transaction.commit();
+  });
+}
+
 bool FileTier::names_newest() const noexcept { return !state_->options.codec->seals(); }
 
 std::optional<SharedStamp> FileTier::newest(Epoch epoch) const {
@@ -407,6 +416,22 @@ FileTierStats FileTier::stats() const {
     stats.bytes = 0;
   }
   return stats;
+}
+
+void FileTierApplier::apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) {
+  no_room_ = nullptr;
+  try {
+    tier_->invalidate(namespace_name_, epoch, invalidations);
+  } catch (const Error& failure) {
+    const std::string_view code = failure.native_code();
+    if (code == "SQLITE_FULL" || code == "SQLITE_IOERR_WRITE") no_room_ = std::current_exception();
+    throw;
+  }
+}
+
+void FileTierApplier::control(Epoch /*epoch*/) {
+  if (no_room_) std::rethrow_exception(std::exchange(no_room_, nullptr));
+  tier_->check();
 }
 
 }  // namespace querymark

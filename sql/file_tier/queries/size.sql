@@ -3,6 +3,9 @@
 -- name: total_bytes
 select bytes from querymark_tier_size where id = 1
 
+-- name: count_bytes
+update querymark_tier_size set bytes = bytes + ?1 where id = 1
+
 -- What the file really takes, free pages aside: no counter of ours.
 -- name: used_bytes
 select (pages.page_count - free.freelist_count) * size.page_size

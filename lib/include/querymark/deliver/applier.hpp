@@ -65,7 +65,8 @@ class Applier {
   virtual void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) = 0;
   /// Asks the target for what hits nothing, by the same commands as `apply`: throws when it takes
   /// nothing at the moment, so that a failure of `apply` is known for an outage, or else for the
-  /// invalidation's own. Blocks on I/O.
+  /// invalidation's own. Where nothing is written for what hits nothing, it is to write all the same: on
+  /// a disk that is full nothing else fails. Blocks on I/O.
   virtual void control(Epoch epoch) {
     const SharedInvalidation nothing{key_named("querymark control"), {}, {}};
     apply(epoch, {&nothing, 1});

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -100,6 +101,9 @@ class FileTier final : public SharedTier {
   /// writers, up to `busy_timeout`. Throws Error.
   void invalidate(std::string_view namespace_name, Epoch epoch,
                   std::span<const SharedInvalidation> invalidations);
+  /// Writes to the file, nothing that anybody reads: throws Error where it takes nothing, since the disk is full, say.
+  /// Waits as `invalidate` does.
+  void check();
   /// Unless values are sealed: what the file says beside them nobody has authenticated.
   [[nodiscard]] bool names_newest() const noexcept override;
   [[nodiscard]] std::optional<SharedStamp> newest(Epoch epoch) const override;
@@ -126,13 +130,15 @@ class FileTierApplier final : public Applier {
       : tier_(std::move(tier)), namespace_name_(std::move(namespace_name)) {}
   /// Names the tier, not its path: at the same path of another host lies another tier.
   [[nodiscard]] std::string name() const override { return "file-tier:" + tier_->id(); }
-  void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override {
-    tier_->invalidate(namespace_name_, epoch, invalidations);
-  }
+  void apply(Epoch epoch, std::span<const SharedInvalidation> invalidations) override;
+  /// Writes: an invalidation that hits nothing would go well on a full disk, too. Fails after an `apply` that
+  /// the disk had no room for, where less might have room.
+  void control(Epoch epoch) override;
 
  private:
   std::shared_ptr<FileTier> tier_;
   std::string namespace_name_;
+  std::exception_ptr no_room_;  // for the last `apply`
 };
 
 }  // namespace querymark

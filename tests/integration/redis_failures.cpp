@@ -194,6 +194,26 @@ TEST_CASE("redis failures: whatever a server refuses with, it is no miss", "[red
   }
 }
 
+TEST_CASE("redis failures: a server that has too many clients refuses nobody's password",
+          "[redis]") {
+  const RedisServer server({"--requirepass", "hunter2"});
+  const std::string url = "redis://:hunter2@127.0.0.1:" + std::to_string(server.port());
+  RedisTier first(url, {.timeout = 5s});
+  first.check();  // and keeps its connection
+  REQUIRE(server.ask({"CONFIG", "SET", "maxclients", "1"}, "hunter2") == "OK");
+  RedisTier late(url, {.timeout = 5s});
+  try {
+    late.check();
+    FAIL("there was room for another client");
+  } catch (const ConfigError& error) {
+    FAIL(error.what());
+  } catch (const Error& error) {
+    CHECK(error.retryable());
+    CHECK_THAT(error.what(), Contains("as many clients"));
+  }
+  CHECK_NOTHROW(first.check());
+}
+
 TEST_CASE("redis failures: what a server does not understand and repeats is not told", "[redis]") {
   const RedisServer server({"--rename-command", "EVALSHA", ""});
   RedisTier tier(server.url(), {.timeout = 30s});

@@ -49,6 +49,9 @@ void Connection::introduce(const Endpoint& endpoint, Deadline deadline) {
   // A server that is still loading refuses everything, and not because of what it was told.
   const auto refuse = [&](const Reply& reply, const std::string& what) {
     const std::string code(code_of(reply));
+    if (reply.text.starts_with("ERR max number of clients"))  // which it says before it reads
+      throw Error(endpoint.label() + ": the server has as many clients as it takes",
+                  {.retryable = true, .native_code = code});
     // What the server says may repeat what it was sent.
     const std::string text =
         endpoint.label() + ": the server refuses " + what + (code.empty() ? "" : " (" + code + ')');

@@ -144,6 +144,27 @@ TEST_CASE("postgres track: what becomes of a column while it is tracked fails no
         Texts{R"(rows public:item:tenant:{"a"%3A 1},{"a"%3A1})"});
 }
 
+// A session's plans of row triggers name the types that columns had.
+TEST_CASE("postgres track: a session that has written goes on when a column gets another type",
+          "[track]") {
+  const Tracked db(kItems);
+  const bool row_level = GENERATE(false, true);
+  db.track({.tables = {"item"}, .routes = {{"id"}}, .row_level = row_level});
+  pqxx::connection connection(db.shop.url());
+  pqxx::nontransaction writer(connection);
+  const auto write = [&](const std::string& id) {
+    for (const std::string& sql :
+         {"insert into item values (" + id + ")", "update item set note = 'x' where id = " + id,
+          "delete from item where id = " + id})
+      writer.exec(sql);
+  };
+  write("1");
+  db.shop.execute("alter table item alter id type bigint");
+  db.shop.execute("delete from querymark.log");
+  write("2");
+  CHECK(db.logged() == Texts(3, "rows public:item:id:2"));
+}
+
 // It would be run with the rights of whoever tracks, and what is reported would be no value.
 TEST_CASE("postgres track: no cast of a table's owner is run, whatever becomes of the column",
           "[track]") {
@@ -333,6 +354,76 @@ TEST_CASE("postgres track: a column by which rows are reported can't go, or be r
                     Catch::Contains("untrack"));
   db.shop.execute("alter table item drop column note");
   db.shop.execute("drop table item");
+}
+
+// It happened while nothing reported definitions, for instance.
+TEST_CASE("postgres track: a column that is gone stands in the way of no other change, or its mend",
+          "[track]") {
+  const Tracked db(kItems);
+  db.track({.tables = {"item"}, .routes = {{"tenant"}}});
+  db.shop.execute(
+      "alter event trigger querymark_definitions disable;"
+      "alter table item rename tenant to owner;"
+      "alter event trigger querymark_definitions enable always");
+  db.shop.execute("create table other (id int); alter table other add more int; drop table other");
+  CHECK_THROWS_WITH(db.shop.execute("alter table item rename owner to holder"),
+                    Catch::Contains("untrack"));
+  SECTION("another route") {
+    db.track({.tables = {"item"}, .routes = {{"owner"}}});
+    CHECK(db.reported("insert into item values (1, 'Ann')") == Texts{"rows public:item:owner:Ann"});
+  }
+  SECTION("none") {
+    postgres::untrack(db.shop.url(), {.tables = {"item"}});
+    CHECK(db.reported("insert into item values (1, 'Ann')").empty());
+  }
+}
+
+TEST_CASE("postgres track: a column can't go from under a child, or by way of a type", "[track]") {
+  const Tracked db(
+      "create table base (id int primary key, k int); create table derived () inherits (base);"
+      "create type shape as (k int, v int); create table typed of shape");
+  db.track({.tables = {"base", "typed"}, .routes = {{"k"}}});
+  for (const char* sql : {"alter table base drop column k", "alter table base rename k to key",
+                          "alter type shape rename attribute k to key cascade",
+                          "alter type shape drop attribute k cascade"}) {
+    INFO(sql);
+    CHECK_THROWS_WITH(db.shop.execute(sql), Catch::Contains("untrack"));
+  }
+}
+
+TEST_CASE("postgres track: another session's temporary child of a table is in nobody's way",
+          "[track]") {
+  const Tracked db(kItems);
+  db.track({.tables = {"item"}});
+  pqxx::connection connection(db.shop.url());
+  pqxx::nontransaction session(connection);
+  session.exec("create temporary table passing () inherits (item)");
+  db.shop.execute("create table other (id int)");
+  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"item"}}).empty());
+  db.track({.tables = {"item"}, .routes = {{"tenant"}}});
+  CHECK(db.reported("insert into item values (1, 'Ann')") == Texts{"rows public:item:tenant:Ann"});
+  session.exec("create table one_more (id int); insert into passing values (2, 'Bob')");
+}
+
+TEST_CASE("postgres track: a partition that can't get triggers yet is attached all the same",
+          "[track]") {
+  const Tracked db(
+      "create table sale (id int, region int) partition by list (region);"
+      "create table sale_1 partition of sale for values in (1)");
+  db.track({.tables = {"sale"}, .routes = {{"id"}}});
+  // A table with checks that wait for COMMIT can't be altered.
+  db.shop.execute(
+      "create table sale_2 (id bigint, region int);"
+      "alter table sale_2 alter id type int,"
+      "  add foreign key (id) references product deferrable initially deferred");
+  db.shop.execute(
+      "begin; insert into sale_2 values (1, 2);"
+      "alter table sale attach partition sale_2 for values in (2); commit");
+  CHECK(db.shop.number("select count(*) from sale") == 1);
+  CHECK_FALSE(postgres::check_tracking(db.shop.url(), {.tables = {"sale"}}).empty());
+  db.shop.execute("alter table sale add column more int");  // the next change of it
+  CHECK(postgres::check_tracking(db.shop.url(), {.tables = {"sale"}}).empty());
+  CHECK(db.reported("insert into sale_2 values (3, 2)") == Texts{"rows public:sale:id:3"});
 }
 
 TEST_CASE("postgres track: done again it changes nothing; what is not as it should be is mended",

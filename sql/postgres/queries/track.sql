@@ -22,6 +22,7 @@ select regexp_replace(format('%s.%s', n.nspname, c.relname), '[^ -~]', '?', 'g')
  where c.oid = $1::oid
 
 -- A table ($1), its root and all members, the root first, with the triggers that they have. $2: as `track` names them.
+-- A temporary child is its session's own: no other reads it, or may change it.
 -- name: track_members
 with recursive up (oid) as (
   select $1::oid
@@ -30,7 +31,9 @@ with recursive up (oid) as (
 ), member (oid, depth) as (
   select u.oid, 0 from up u where not exists (select from pg_inherits i where i.inhrelid = u.oid)
    union
-  select i.inhrelid, m.depth + 1 from member m join pg_inherits i on i.inhparent = m.oid
+  select i.inhrelid, m.depth + 1
+    from member m join pg_inherits i on i.inhparent = m.oid join pg_class c on c.oid = i.inhrelid
+   where c.relpersistence <> 't'
 )
 select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
        c.relpersistence::text as persistence, format('%I.%I', n.nspname, c.relname) as quoted,

@@ -2,6 +2,7 @@
 // is all that it depends on.
 
 #include <catch2/catch.hpp>
+#include <pqxx/nontransaction>
 #include <string>
 #include <vector>
 
@@ -82,16 +83,25 @@ TEST_CASE("postgres analysis: what depends on more than rows is kept on request 
       {"select name from of_secret", "row-level security"},
       {"select last_value from numbers", "sequence"},
       {"select name from product", "not tracked"},
+      {"select who from task", "the name of a role"},
+      {"select who::text from task", "the name of a role"},
+      {"select t::text from task t", "the name of a role"},
+      {"select whose from task", "the name of a role"},
+      {"select id::oid::regrole from task", "the name of a role"},
+      {"select rights[1] from task", "the name of a role"},
   };
   Analysing analysed;
   analysed.shop.execute(
       "create sequence numbers; create table secret (name text);"
+      "create domain someone as regrole; create type pair as (id int, who someone);"
+      "create table task (id int primary key, who regrole, whose pair[], rights aclitem[]);"
       "alter table secret enable row level security;"
       "create view of_secret as select * from secret;"
       "create function left_out(at timestamptz default now()) returns timestamptz language sql "
       "begin atomic select at; end;"
       "create function liar(int) returns text language sql immutable as "
       "'select name from product where id = $1'");
+  postgres::track(analysed.shop.url(), {.tables = {"task"}});
   for (const Case& one : cases) {
     INFO(one.sql);
     const Analysis analysis = analysed.of(one.sql);
@@ -175,6 +185,69 @@ TEST_CASE("postgres analysis: a tracked table's rows are named by what its trigg
   CHECK_THAT(analysing.of("select note from item where id = $1").why, Catch::Contains("disabled"));
   analysing.shop.execute("alter event trigger querymark_drops disable");
   CHECK_THAT(analysing.of("select name from product").why, Catch::Contains("definitions"));
+}
+
+TEST_CASE("postgres analysis: what becomes JSON by a cast depends on what that reads",
+          "[analysis]") {
+  Analysing analysing;
+  analysing.shop.execute(
+      "create type colour as enum ('r'); create table word (c colour primary key, t text);"
+      "create table item (id int primary key, c colour);"
+      "create function told(colour) returns json language sql stable as "
+      "'select to_json(t) from word where c = $1';"
+      "create function shown(colour) returns json language sql stable begin atomic "
+      "select to_json(t) from word where c = $1; end;");
+  postgres::track(analysing.shop.url(), {.tables = {"word", "item"}});
+  const std::string sqls[] = {"select to_json(c) from item where id = 1",
+                              "select row_to_json(i) from item i where id = 1",
+                              "select jsonb_agg(i) from item i where id = 1"};
+  for (const std::string& sql : sqls)
+    CHECK(analysing.of(sql).str() == "cache\n  public:item by id = 1");
+  analysing.shop.execute("create cast (colour as json) with function told(colour)");
+  for (const std::string& sql : sqls) {
+    INFO(sql);
+    CHECK_THAT(analysing.of(sql).why, Catch::Contains("what public.told(public.colour) reads"));
+    CHECK(analysing.process.db.analyse(sql, {{"word"}, {}}).str() ==
+          "cache\n  public:item by id = 1\n  public:word, any row");
+  }
+  CHECK(analysing.of("select c from item where id = 1").str() == "cache\n  public:item by id = 1");
+  analysing.shop.execute(
+      "drop cast (colour as json); create cast (colour as json) with function shown(colour)");
+  for (const std::string& sql : sqls)
+    CHECK(analysing.of(sql).str() == "cache\n  public:item by id = 1\n  public:word, any row");
+}
+
+TEST_CASE("postgres analysis: where DDL is forbidden a text is refused, and still answered",
+          "[analysis]") {
+  Analysing analysing;
+  postgres::track(analysing.shop.url(), {.tables = {"product"}});
+  analysing.shop.execute(
+      "create function forbid() returns event_trigger language plpgsql as "
+      "'begin raise exception ''no DDL here''; end'");
+  const std::string tag = GENERATE("CREATE FUNCTION", "CREATE TABLE");
+  analysing.shop.execute("create event trigger forbid on ddl_command_start when tag in ('" + tag +
+                         "') execute function forbid()");
+  const Analysis analysis = analysing.of("select name from product where id = 1");
+  if (tag == "CREATE TABLE") {  // only makes it slower
+    CHECK(analysis.verdict == Verdict::cache);
+  } else {
+    CHECK(analysis.verdict == Verdict::refuse);
+    CHECK_THAT(analysis.why, Catch::Contains("no DDL here"));
+  }
+  CHECK(analysing.process.db.query("select name from product where id = 1")
+            .tagging(Tags::automatic)
+            .fetch_as<std::string>()[0] == "tea");
+}
+
+TEST_CASE("postgres analysis: another session's temporary child of a table changes nothing",
+          "[analysis]") {
+  Analysing analysing;
+  postgres::track(analysing.shop.url(), {.tables = {"product"}});
+  pqxx::connection connection(analysing.shop.url());
+  pqxx::nontransaction session(connection);
+  session.exec("create temporary table passing () inherits (product)");
+  CHECK(analysing.of("select name from product where id = 1").str() ==
+        "cache\n  public:product by id = 1");
 }
 
 TEST_CASE("postgres analysis: what is known goes as far as each rule lets it, and no further",

@@ -17,7 +17,8 @@ select n.name, coalesce(pg_catalog.to_regclass(n.name)::pg_catalog.oid, 0::pg_ca
   from (select distinct t.name from pg_catalog.unnest($1::pg_catalog.text[]) as t (name)) as n
 
 -- Relations ($1), with what their triggers report. All members of a table must report alike: its partitions and
--- children, wherever writes go. What triggers report is told by the head of their function's text.
+-- children, wherever writes go. What triggers report is told by the head of their function's text. Where a subscription
+-- writes, only those hear of it that fire for each row. Other sessions' temporary children are of no query here.
 -- name: analysed_relations
 with recursive up (start, oid) as (
   select a.oid, a.oid from unnest($1::oid[]) as a (oid)
@@ -28,12 +29,15 @@ with recursive up (start, oid) as (
 ), member (start, oid) as (
   select r.start, r.oid from root r
    union
-  select m.start, i.inhrelid from member m join pg_inherits i on i.inhparent = m.oid
-), reported (start, oid, kind, parents, triggers, heads) as (
+  select m.start, i.inhrelid
+    from member m join pg_inherits i on i.inhparent = m.oid join pg_class c on c.oid = i.inhrelid
+   where c.relpersistence <> 't' or c.relnamespace = pg_my_temp_schema()
+), reported (start, oid, kind, parents, triggers, by_row, subscribed, heads) as (
   select m.start, m.oid, c.relkind, (select count(*) from pg_inherits i where i.inhrelid = m.oid),
-         t.triggers, t.heads
+         t.triggers, t.by_row, exists (select from pg_subscription_rel s where s.srrelid = m.oid), t.heads
     from member m join pg_class c on c.oid = m.oid,
          lateral (select count(*) as triggers,
+                         count(*) filter (where (g.tgtype & 1) = 1 or g.tgname = 'querymark_truncate') as by_row,
                          array_agg(distinct split_part(p.prosrc, E'\n', 2) || E'\n' || split_part(p.prosrc, E'\n', 3)) as heads
                     from pg_trigger g join pg_proc p on p.oid = g.tgfoid
                    where g.tgrelid = m.oid and not g.tgisinternal and g.tgenabled = 'A' and g.tgqual is null
@@ -59,6 +63,8 @@ select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::tex
        (select bool_or(r.kind = 'f') from reported r where r.start = c.oid) as partly_foreign,
        (select count(*) from reported r where r.start = c.oid and r.triggers <> 4) as silent,
        (select count(*) from reported r where r.start = c.oid) as members,
+       (select bool_or(r.subscribed) and bool_or(r.kind = 'r' and r.by_row <> 4)
+          from reported r where r.start = c.oid) as unheard,
        array(select distinct h from reported r, unnest(r.heads) h where r.start = c.oid) as heads
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.oid = any ($1::oid[])
@@ -91,6 +97,17 @@ with recursive made (oid, of_oid) as (
 )
 select t.oid, format_type(t.oid, null) as name, t.typtype::text as kind, t.oid < 16384 as own,
        t.typcategory = 'A' as is_array, p.provolatile::text as input, m.of_oid as element,
+       -- Roles get other names without a word: they belong to no database.
+       exists (with recursive part (oid) as (
+                 select t.oid
+                  union
+                 select more.oid
+                   from part join pg_type y on y.oid = part.oid,
+                        lateral (select y.typelem union all select y.typbasetype
+                                 union all select r.rngsubtype from pg_range r where y.oid in (r.rngtypid, r.rngmultitypid)
+                                 union all select a.atttypid from pg_attribute a
+                                            where a.attrelid = y.typrelid and a.attnum > 0 and not a.attisdropped) more (oid)
+               ) select from part where oid in ('regrole'::regtype, 'aclitem'::regtype)) as names_roles,
        exists (select from pg_depend d
                 where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e') as extension,
        array(select e.oid from pg_enum e where e.enumtypid = t.oid order by e.oid) as labels,
@@ -127,6 +144,9 @@ with named (oid) as (
   union all select 'cast', c.oid::text, c.xmin from pg_cast c where c.oid >= 16384
   union all select 'collation', c.oid::text, c.xmin from pg_collation c where c.oid >= 16384
   union all select 'schema', s.oid::text, s.xmin from pg_namespace s join named n on n.oid = s.oid
+  union all select 'texts', m.mapcfg || '.' || m.maptokentype || '.' || m.mapseqno, m.xmin from pg_ts_config_map m
+  union all select 'dictionary', d.oid::text, d.xmin from pg_ts_dict d where d.oid >= 16384
+  union all select 'subscribed', s.srsubid || '.' || s.srrelid, '0'::xid from pg_subscription_rel s
 )
 select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenabled, e.evtfoid, e.xmin, p.xmin)
                                from pg_event_trigger e left join pg_proc p on p.oid = e.evtfoid
@@ -145,6 +165,13 @@ select array_to_string(array(select concat_ws(' ', e.oid, e.evtname, e.evtenable
 -- name: analysed_database
 select array(select c.oid from pg_collation c where not c.collisdeterministic) as loose,
        current_setting('server_encoding') = 'UTF8' as utf8,
+       -- What makes JSON of a value of a type that somebody has made, unless it depends on nothing else for sure.
+       array(select distinct k.castfunc::oid
+               from pg_cast k join pg_proc p on p.oid = k.castfunc
+              where k.casttarget = 'json'::regtype and k.oid >= 16384
+                and not (p.provolatile = 'i'
+                         and exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
+                                                               and d.deptype = 'e'))) as json_casts,
        (select count(*) = 3 from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
          where e.evtname in ('querymark_definitions', 'querymark_drops', 'querymark_departures') and e.evtenabled = 'A'
            and p.pronamespace = 'querymark'::regnamespace)

@@ -127,6 +127,7 @@ void Trees::learn(const Facts& facts) {
 
 Names Trees::wanted(const Facts& facts) const {
   Names wanted = names_;
+  if (makes_json(facts)) wanted.functions.insert(facts.json_casts.begin(), facts.json_casts.end());
   std::erase_if(wanted.relations, [&](Oid id) { return facts.relations.contains(id); });
   std::erase_if(wanted.functions, [&](Oid id) { return facts.functions.contains(id); });
   std::erase_if(wanted.types, [&](Oid id) { return facts.types.contains(id); });

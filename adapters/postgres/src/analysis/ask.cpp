@@ -65,6 +65,10 @@ void read_reports(const Row& row, RelationFacts& relation) {
                          " members lack a trigger, or it is disabled; run `querymark track`";
   else if (heads.size() != 1)
     relation.untracked = "its members' triggers differ; run `querymark track`";
+  else if (row["unheard"].as<bool>())
+    relation.untracked =
+        "a subscription writes to it, and its triggers don't fire for each row; run `querymark "
+        "track`";
   if (!relation.untracked.empty()) return;
   auto head = TrackedHead::read(heads[0]);
   if (!head) {
@@ -124,7 +128,8 @@ void learn_types(const ResultSet& rows, Facts& facts) {
                    .array = row["is_array"].as<bool>(),
                    .extension = row["extension"].as<bool>(),
                    .input = row["input"].as<std::optional<std::string>>().value_or("v").at(0),
-                   .element = oid(row, "element")};
+                   .element = oid(row, "element"),
+                   .names_roles = row["names_roles"].as<bool>()};
     const auto labels = list<std::int64_t>(row, "labels");
     const auto names = list<std::string>(row, "label_names");
     for (std::size_t at = 0; at < labels.size(); ++at)
@@ -137,6 +142,8 @@ void learn_database(const ResultSet& rows, Facts& facts) {
   const Row row = rows.row(0);
   for (const std::int64_t id : list<std::int64_t>(row, "loose"))
     facts.loose_collations.insert(static_cast<Oid>(id));
+  for (const std::int64_t id : list<std::int64_t>(row, "json_casts"))
+    facts.json_casts.insert(static_cast<Oid>(id));
   facts.utf8 = row["utf8"].as<bool>();
   facts.reports_definitions = row["reports_definitions"].as<bool>();
 }
@@ -244,6 +251,14 @@ void make_temporary_schema(Connection& connection) {
       "create temporary table querymark_passing (); drop table pg_temp.querymark_passing; commit");
 }
 
+// Of a lock, a limit of time, something that the server lacks at this moment.
+bool is_passing(const Error& failure) {
+  constexpr std::array<std::string_view, 5> kClasses{"40", "53", "55", "57", "58"};
+  return failure.retryable() ||
+         std::ranges::find(kClasses, std::string_view(failure.native_code()).substr(0, 2)) !=
+             kClasses.end();
+}
+
 // The transaction of an analysis, which is rolled back.
 void begin(Connection& connection, const SettingList& settings) {
   const ResultSet found = connection.run(
@@ -251,7 +266,12 @@ void begin(Connection& connection, const SettingList& settings) {
                                  "0::pg_catalog.oid as temporary"));
   if (!found.row(0)["temporary"].as<bool>()) {
     connection.run("rollback");
-    make_temporary_schema(connection);
+    try {
+      make_temporary_schema(connection);
+    } catch (const Error& failure) {  // somebody's event trigger has refused it
+      if (failure.connection_lost()) throw;
+      connection.run("rollback");
+    }
     connection.run(kBegin);
   }
   if (!settings.names.empty())
@@ -269,6 +289,17 @@ void find_promised(Connection& connection, Facts& facts) {
     facts.promised_reads.emplace(row["name"].as<std::string>(), oid(row, "oid"));
 }
 
+// The text is one that the server takes: what fails here is the analysis.
+std::string tree_of(Connection& connection, const std::string& making) {
+  try {
+    const ResultSet tree = connection.run(making);
+    return tree.row(0)[0].as<std::string>();
+  } catch (const Error& failure) {
+    if (failure.connection_lost() || is_passing(failure) || !refusal_of(failure).empty()) throw;
+    throw MalformedTree{std::string("the server does not let it be analysed: ") + failure.what()};
+  }
+}
+
 Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view sql) {
   Told told;
   const ResultSet prepared = connection.query(sql::analysed_parameters.text, {as_parameter(kName)});
@@ -281,8 +312,7 @@ Told ask_prepared(Connection& connection, const AnalysedIn& in, std::string_view
   find_promised(connection, told.facts);
   if (types.size() > kMostArguments)
     throw MalformedTree{"it has more than 100 parameters: pass lists, as in `= any ($1)`"};
-  const ResultSet tree = connection.run(as_function(without_semicolons(sql), types));
-  told.tree = tree.row(0)[0].as<std::string>();
+  told.tree = tree_of(connection, as_function(without_semicolons(sql), types));
   learn_all(connection, told);
   return told;
 }

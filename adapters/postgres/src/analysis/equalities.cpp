@@ -151,6 +151,9 @@ std::optional<Sense> Conditions::sense(const Node& operation) const {
   if (sense == Sense::text && broken != Broken::any_collation &&
       facts.loose_collations.contains(static_cast<Oid>(operation.number("inputcollid"))))
     return std::nullopt;
+  // Nor of a value of an enumeration that gets another name under a writer, who reports it by the former one: it is an
+  // event trigger that has such a change wait.
+  if (sense == Sense::enumeration && !facts.reports_definitions) return std::nullopt;
   return sense;
 }
 

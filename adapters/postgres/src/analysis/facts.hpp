@@ -57,6 +57,7 @@ struct TypeFacts {
   bool extension = false;
   char input = 'v';  ///< The volatility of its input function.
   Oid element = 0;   ///< Of an array (typelem), of a range its subtype, of a domain its base type.
+  bool names_roles = false;             ///< It, or a part of it, is shown as the name of a role.
   std::map<Oid, std::string> labels{};  ///< Of an enumeration.
 };
 
@@ -67,6 +68,7 @@ struct Facts {
   std::map<Oid, TypeFacts> types{};
   std::map<Oid, Oid> operators{};    ///< The function of each.
   std::set<Oid> loose_collations{};  ///< Under which unlike texts may be equal.
+  std::set<Oid> json_casts{};        ///< Functions by which values of some types become JSON.
   bool reports_definitions = false;  ///< Event triggers report DDL: a REFRESH, too.
   bool definitions_polled = false;   ///< Changes of them are found, though not a REFRESH.
   bool plain_bytes = false;          ///< Constants are little-endian.

@@ -75,7 +75,7 @@ std::optional<Unnested> unnested(const Node& entry, const Facts& facts) {
   if (!parameter) return std::nullopt;
   const Node& given = entry["functions"].items()[0]["funcexpr"]["args"].items()[0];
   const auto sense = sense_of_elements(static_cast<Oid>(given.number("paramtype")), facts);
-  if (!sense) return std::nullopt;
+  if (!sense || (sense == Sense::enumeration && !facts.reports_definitions)) return std::nullopt;
   return Unnested{static_cast<std::size_t>(*parameter - 1), *sense};
 }
 

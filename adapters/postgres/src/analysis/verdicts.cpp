@@ -163,6 +163,16 @@ constexpr std::array<std::string_view, 7> kFunctionFields{
 constexpr std::array<std::string_view, 4> kOperatorFields{"opno", "eqop", "sortop", "winner"};
 constexpr std::array<std::string_view, 5> kTypeFields{"consttype", "paramtype", "resulttype",
                                                       "minmaxtype", "refcontainertype"};
+// A type that is, or may be made of, one whose values are shown as something else tomorrow.
+bool may_name_roles(Oid type) noexcept {
+  return type >= 16384 || type == 4096 || type == 4097 || type == 1033 || type == 1034;
+}
+
+// Those that ask at run time how values of their arguments' types become JSON.
+bool makes_json_of_any(const FunctionFacts& function) {
+  return function.own && function.volatility == 's' &&
+         function.name.find("json") != std::string::npos;
+}
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
@@ -227,7 +237,8 @@ void judge_function(Oid id, const Facts& facts, Judgement& judgement) {
   } else if (trusted && function.volatility == 'i') {
     return;
   } else if (function.own && is_one_of(function.name, kOfSettings)) {
-    return;
+    if (makes_json_of_any(function))
+      for (const Oid cast : facts.json_casts) judge_function(cast, facts, judgement);
   } else if (trusted) {
     judgement.add(ttl_only, "it calls " + called +
                                 ", whose result may change without a write (it is STABLE)");
@@ -269,6 +280,13 @@ void judge_conversion(Oid type, const Facts& facts, Judgement& judgement) {
                               ", which may mean another one tomorrow ('today')");
 }
 
+void judge_shown(Oid type, const Facts& facts, Judgement& judgement) {
+  const auto found = facts.types.find(type);
+  if (found != facts.types.end() && found->second.names_roles)
+    judgement.add(ttl_only, "it reads values of type " + found->second.name +
+                                ", which show the name of a role: no change of that is reported");
+}
+
 void judge_node(const Node& node, const Facts& facts, Judgement& judgement) {
   const auto found = std::ranges::find(kNodes, node.text(), &NodeVerdict::node);
   if (found == kNodes.end()) {
@@ -281,6 +299,8 @@ void judge_node(const Node& node, const Facts& facts, Judgement& judgement) {
   if (node.is("RANGETBLENTRY") || node.is("RTE")) judge_entry(node, judgement);
   if (node.is("VAR") && node.number("varattno") < 0)
     judgement.add(refuse, "it reads a system column (ctid, xmin, tableoid...)");
+  for (const std::string_view field : {"vartype", "resulttype"})
+    if (node.has(field)) judge_shown(static_cast<Oid>(node.number(field)), facts, judgement);
   if (node.is("PARAM") && node.number("paramkind") != 0 && node.number("paramkind") != 2)
     judgement.add(refuse, "it has a parameter of a kind that is not known");
   if (node.is("COERCEVIAIO")) {
@@ -314,6 +334,11 @@ void judge_node(const Node& node, const Facts& facts, Judgement& judgement) {
 std::span<const NodeVerdict> node_verdicts() noexcept { return kNodes; }
 std::span<const std::string_view> functions_of_settings() noexcept { return kOfSettings; }
 
+bool makes_json(const Facts& facts) {
+  return std::ranges::any_of(
+      facts.functions, [](const auto& function) { return makes_json_of_any(function.second); });
+}
+
 void Judgement::add(Verdict more, std::string reason) {
   if (more <= verdict) return;
   verdict = more;
@@ -330,6 +355,9 @@ void collect_names(const Node& tree, Names& names) {
     collect(kFunctionFields, names.functions);
     collect(kOperatorFields, names.operators);
     collect(kTypeFields, names.types);
+    if (node.has("vartype"))
+      if (const auto type = static_cast<Oid>(node.number("vartype")); may_name_roles(type))
+        names.types.insert(type);
     if (node.has("opnos"))
       for (const std::int64_t op : node["opnos"].numbers())
         names.operators.insert(static_cast<Oid>(op));

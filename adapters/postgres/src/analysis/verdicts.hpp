@@ -29,6 +29,9 @@ struct NodeVerdict {
 /// do, and those are pinned, and part of each key.
 [[nodiscard]] std::span<const std::string_view> functions_of_settings() noexcept;
 
+/// Whether one of the functions makes JSON of values of any type: by a cast, where somebody has made one for it.
+[[nodiscard]] bool makes_json(const Facts& facts);
+
 /// Adds the names of all that a tree speaks of.
 void collect_names(const Node& tree, Names& names);
 

@@ -10,7 +10,8 @@
 // child, and fire under every session_replication_role. What they do not see: a table that a superuser edits in
 // the catalogue, definitions that one changes with event triggers switched off (`event_triggers` of PostgreSQL 17, the
 // single-user mode), and rows that logical replication applies, unless the triggers are for each row
-// (TrackOptions::row_level); those of tables that a subscription feeds are.
+// (TrackOptions::row_level); those of tables that a subscription feeds by then are, and of one that it comes to feed
+// later no results are kept until it is tracked again.
 
 namespace querymark::postgres {
 

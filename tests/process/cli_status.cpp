@@ -187,7 +187,7 @@ TEST_CASE("cli: top goes on until it is told to end, or nobody reads it", "[cli]
     static_cast<void>(top.hear());
     std::filesystem::rename(shop.path(), shop.file("away"));
     json line;
-    while (!line.contains("log")) line = json::parse(top.hear());  // those before it show the log
+    while (!line.contains("level")) line = json::parse(top.hear());  // those before it are reports
     CHECK(line["log"]["event"] == "tries again");
     CHECK_THAT(line["log"]["error"].get<std::string>(), Contains("the file is missing"));
     std::filesystem::rename(shop.file("away"), shop.path());

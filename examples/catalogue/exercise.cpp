@@ -21,7 +21,7 @@ constexpr int kReadsPerQuestion = 3;  // the first may have to load, the others 
 constexpr std::uint64_t kCanaryTurn = 20;
 constexpr std::uint64_t kCensusTurn = 17;  // so that it meets all kinds of writes
 // On a machine that is slow, too, a census meets what a stranger writes.
-constexpr std::uint64_t kLeastTurns = 4 * Plan::kStrangersTurn * kCensusTurn;  // their four kinds
+constexpr std::uint64_t kLeastTurns = 2 * Plan::kStrangersTurn * kCensusTurn;
 constexpr std::chrono::seconds kAuditPatience{30};
 
 // CLOCK_MONOTONIC: the same for all processes of a machine.

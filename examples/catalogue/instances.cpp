@@ -13,6 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "backend.hpp"
 #include "routes.hpp"
@@ -141,7 +142,7 @@ Tally run_instances(const Programs& programs, const SharedFiles& files,
                     const InstanceOptions& options, Interrupts& interrupts,
                     const std::function<void(std::uint64_t)>& progress) {
   constexpr int kLookAgain = 200;  // ms: at the worker and the deadline
-  const auto deadline = steady_clock::now() + std::chrono::seconds(options.seconds + 60);
+  constexpr std::chrono::seconds kPatience{60};
   Logged worker = start("worker", files,
                         {programs.querymark, "worker", "--db", files.database, "--namespace",
                          kNamespace, "--target", "sqlite:" + files.tier, "--json"},
@@ -152,6 +153,8 @@ Tally run_instances(const Programs& programs, const SharedFiles& files,
   left.close();  // so that an instance notices when the other ends
   right.close();
 
+  std::uint64_t checked = 0;
+  auto deadline = steady_clock::now() + kPatience;  // moves with what is checked
   while (!first.finished() || !second.finished()) {
     std::array<pollfd, 3> watch{{{interrupts.descriptor(), POLLIN, 0},
                                  {first.descriptor(), POLLIN, 0},
@@ -160,9 +163,12 @@ Tally run_instances(const Programs& programs, const SharedFiles& files,
     interrupts.check();
     if (watch[1].revents != 0) first.read();
     if (watch[2].revents != 0) second.read();
-    progress(first.checked() + second.checked());
+    const std::uint64_t now_checked = first.checked() + second.checked();
+    progress(now_checked);
+    if (std::exchange(checked, now_checked) != now_checked)
+      deadline = steady_clock::now() + kPatience;
     if (const auto code = worker.process.ended()) fail(worker, *code);
-    if (steady_clock::now() > deadline) throw std::runtime_error("the exercise does not end");
+    if (steady_clock::now() > deadline) throw std::runtime_error("the instances stand still");
   }
   if (const int code = worker.process.stop(); code != 0) fail(worker, code);
   return *first.result() + *second.result();

@@ -57,12 +57,13 @@ void check_automatic(std::vector<std::string> arguments, const std::string& data
   CHECK(report["unproven"] == 0);
   CHECK(report["audits_agreed"] > 0);
   CHECK(report["audits_wrong"] == 0);
-  for (const json& precision :
-       {report["precision"], report["strangers_precision"], report["declared"]["precision"]}) {
+  for (const json& precision : {report["precision"], report["declared"]["precision"]}) {
     INFO(precision);
     CHECK(precision["held"] > precision["invalidated"]);
     CHECK(precision["needed"] > 0);
   }
+  // On a slow machine few strangers' writes are looked at so, and they may have changed nothing.
+  CHECK(report["strangers_precision"]["held"] > report["strangers_precision"]["invalidated"]);
   // The rows of one package are told apart.
   CHECK(report["precision"]["questions"]["a package by its name"]["share_needed"] > 0.5);
 

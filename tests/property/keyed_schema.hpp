@@ -7,13 +7,47 @@
 
 namespace querymark::test {
 
-/// Three tables that refer to each other, with keys, actions and conflict clauses drawn by lot, and SQL for
-/// them: writes, and triggers that write to any of them or fail in each way.
-class KeyedSchema {
+/// Three tables that refer to each other, and what statements on them are made of.
+class KeyedTables {
  public:
   static constexpr std::array<const char*, 3> kTables{"a", "b", "c"};
 
-  explicit KeyedSchema(Choices& choices) : choices_(choices) {}
+ protected:
+  explicit KeyedTables(Choices& choices) : choices_(choices) {}
+  ~KeyedTables() = default;
+
+  template <class... Texts>
+  std::string one(Texts... texts) {
+    const char* const all[] = {texts...};
+    return all[choices_.below(sizeof...(texts))];
+  }
+  std::string table() { return kTables[choices_.below(kTables.size())]; }
+  std::string number() { return std::to_string(choices_.below(6)); }
+  std::string action() {
+    return one("", " on delete cascade", " on update cascade",
+               " on delete set null on update cascade", " on delete cascade on update set null",
+               " on delete set default on update set default",
+               " on delete cascade on update cascade", " on delete restrict") +
+           one("", "", "", "", " deferrable initially deferred");
+  }
+  std::string where() {
+    if (choices_.one_in(5)) return "";
+    return " where " + one("id", "k", "p") + " = " + number();
+  }
+  std::string values() {
+    return "(" + number() + ", " + number() + ", " + number() + ", " + number() + ")";
+  }
+
+  Choices& choices_;
+};
+
+/// Such tables in SQLite, with keys, actions and conflict clauses drawn by lot, and SQL for them: writes, and
+/// triggers that write to any of them or fail in each way.
+class KeyedSchema : private KeyedTables {
+ public:
+  using KeyedTables::kTables;
+
+  explicit KeyedSchema(Choices& choices) : KeyedTables(choices) {}
 
   [[nodiscard]] std::string make() {
     std::string sql;
@@ -49,30 +83,9 @@ class KeyedSchema {
   }
 
  private:
-  template <class... Texts>
-  std::string one(Texts... texts) {
-    const char* const all[] = {texts...};
-    return all[choices_.below(sizeof...(texts))];
-  }
-  std::string table() { return kTables[choices_.below(kTables.size())]; }
-  std::string number() { return std::to_string(choices_.below(6)); }
   std::string on_conflict() {
     if (!choices_.one_in(4)) return "";
     return " on conflict " + one("fail", "replace", "ignore", "abort");
-  }
-  std::string action() {
-    return one("", " on delete cascade", " on update cascade",
-               " on delete set null on update cascade", " on delete cascade on update set null",
-               " on delete set default on update set default",
-               " on delete cascade on update cascade", " on delete restrict") +
-           one("", "", "", "", " deferrable initially deferred");
-  }
-  std::string where() {
-    if (choices_.one_in(5)) return "";
-    return " where " + one("id", "k", "p") + " = " + number();
-  }
-  std::string values() {
-    return "(" + number() + ", " + number() + ", " + number() + ", " + number() + ")";
   }
 
   std::string write_to(const std::string& name) {
@@ -115,7 +128,6 @@ class KeyedSchema {
     }
   }
 
-  Choices& choices_;
   int triggers_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
+#include "querymark/postgres/track.hpp"
 #include "querymark/support/constraint_violation.hpp"
 #include "support/daemon.hpp"
 #include "support/errors.hpp"
@@ -222,4 +223,25 @@ TEST_CASE("postgres messages: a server that speaks German is understood as well"
   process.set_price(1, 9.0);
   CHECK(only(process.price(1)) == 9.0);
   CHECK(only(process.price(1)) == 9.0);
+}
+
+TEST_CASE("postgres messages: of what a function runs in German nothing is concluded",
+          "[messages]") {
+  if (!GermanServer::possible()) {
+    WARN("not run: localedef, the locale de_DE or PostgreSQL's German messages are missing");
+    return;
+  }
+  const GermanServer german;
+  const PgShop shop(german.server());
+  shop.execute(
+      "create table sale (id int, region int, primary key (id, region)) partition by list (region);"
+      "create table sale_1 partition of sale for values in (1);"
+      "create table sale_2 partition of sale default;"
+      "insert into sale values (1, 1);"
+      "create function moved() returns void language sql as $$ merge into sale using (values (1)) "
+      "n (id) on sale.id = n.id when matched then update set region = 3 - region $$");
+  postgres::track(shop.url(), {.tables = {"sale"}, .routes = {{"id"}}});
+  shop.execute("delete from querymark.log");
+  shop.execute("select moved()");
+  CHECK(shop.number("select count(*) from querymark.log where kind = 'relation'") == 1);
 }

@@ -94,7 +94,7 @@ class World {
       : server_(server),
         choices_(choices),
         row_level_(broken == Broken::nothing && choices.one_in(3)),
-        schema_(choices, row_level_) {
+        schema_(choices) {
     fails("drop schema public cascade; create schema public");
     for (const std::string& sql : schema_.make()) fails(sql);
     for (int i = 0; i < 20; ++i) fails(schema_.write());

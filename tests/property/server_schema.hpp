@@ -1,6 +1,5 @@
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,7 @@ class ServerSchema : private KeyedTables {
  public:
   using KeyedTables::kTables;
 
-  /// Without MERGE into partitioned tables, of which the server (15.18) tells triggers of statements lies: a row
-  /// that moves is in no transition table, or the row that was inserted last stands there for one that was updated.
-  explicit ServerSchema(Choices& choices, bool merge_parts)
-      : KeyedTables(choices), merge_parts_(merge_parts) {}
+  explicit ServerSchema(Choices& choices) : KeyedTables(choices) {}
 
   [[nodiscard]] std::vector<std::string> make() {
     std::vector<std::string> statements;
@@ -112,19 +108,16 @@ class ServerSchema : private KeyedTables {
                              (choices_.one_in(3) ? ", unique (k)" : "") + ")");
         return;
       case Made::by_range: {
-        partitioned_.insert(name);
         statements.push_back("create table " + name + columns + key + ") partition by range (id)");
         part("partition of " + name, "for values from (minvalue) to (2)");
         const std::string below =
             part("partition of " + name, "for values from (2) to (5) partition by list (id)");
-        partitioned_.insert(below);
         part("partition of " + below, "for values in (2, 4)");
         if (choices_.one_in(2)) part("partition of " + below, "default");
         if (!choices_.one_in(3)) part("partition of " + name, "default");
         return;
       }
       case Made::by_list: {
-        partitioned_.insert(name);
         statements.push_back("create table " + name + columns + ") partition by list (k)");
         part("partition of " + name, "for values in (0, 1, 2)");
         // One whose columns lie otherwise.
@@ -150,12 +143,6 @@ class ServerSchema : private KeyedTables {
     return choices_.one_in(4) ? places_[choices_.below(places_.size())] : table();
   }
   std::string target() { return choices_.one_in(10) ? one("seen", "above") : place(); }
-  std::string merged() {
-    std::string name = place();
-    while (!merge_parts_ && partitioned_.contains(name))
-      name = places_[choices_.below(places_.size())];
-    return name;
-  }
   std::string given() { return " (id, k, p, v) values " + values(); }
   std::string change() {
     switch (choices_.below(5)) {
@@ -206,7 +193,7 @@ class ServerSchema : private KeyedTables {
         return "insert into " + target() + " (id, k, p, v) select id + " + number() + ", k + " +
                number() + ", p, v from " + table();
       case 10:
-        return "merge into " + merged() + " t using " + table() + " o on t.id = o.k" +
+        return "merge into " + place() + " t using " + table() + " o on t.id = o.k" +
                one(" when matched and t.v > 3 then delete", "") + " when matched then update set " +
                change_of_merged() +
                " when not matched then insert (id, k, p, v) values (o.k, o.id, o.p, 1)";
@@ -236,9 +223,7 @@ class ServerSchema : private KeyedTables {
   }
 
   int triggers_ = 0;
-  bool merge_parts_;
   std::vector<std::string> places_;
-  std::set<std::string> partitioned_;
 };
 
 }  // namespace querymark::test

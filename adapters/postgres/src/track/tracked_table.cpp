@@ -72,7 +72,7 @@ bool is_as_it_should_be(const TableFound& table, const TableFound::Member& membe
     return false;
   const auto function = table.functions.find(trigger->function);
   return function != table.functions.end() && function->second.safe &&
-         function->second.source == report_source(head, change, firing);
+         function->second.source == report_source(head, change, firing, table.partitioned());
 }
 
 // The next one, so that no writer runs the function of another generation. (None could: dropping the triggers waits
@@ -123,6 +123,10 @@ std::string problem_of(const TableFound& table, const std::vector<std::string>& 
 
 bool TableFound::tracked() const {
   return std::ranges::any_of(members, [](const Member& one) { return !one.triggers.empty(); });
+}
+
+bool TableFound::partitioned() const {
+  return std::ranges::any_of(members, [](const Member& one) { return one.kind == 'p'; });
 }
 
 std::optional<TrackedHead> TableFound::head() const {
@@ -230,7 +234,8 @@ std::vector<std::string> statements_to_track(const TableFound& table, const Trac
       const Firing on = firing_on(member, change, firing);
       const std::string function = function_name(table, generation, change, on);
       if (made.insert(function).second)
-        statements.push_back(create_function(function, report_source(head, change, on)));
+        statements.push_back(
+            create_function(function, report_source(head, change, on, table.partitioned())));
       triggers.push_back(create_trigger(member.quoted, function, change, on));
       triggers.push_back("alter table only " + member.quoted + " enable always trigger " +
                          trigger_name(change));

@@ -51,6 +51,7 @@ struct TableFound {
 
   /// Whether any of our triggers is on any member.
   [[nodiscard]] bool tracked() const;
+  [[nodiscard]] bool partitioned() const;
   /// What they report, of one of them that tells it.
   [[nodiscard]] std::optional<TrackedHead> head() const;
 };

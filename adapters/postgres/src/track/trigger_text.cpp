@@ -98,6 +98,32 @@ std::string insert_rows(const TrackedHead& head, Change change, Firing firing) {
   return text.append(") r;\n");
 }
 
+std::string insert_relation(const TrackedHead& head) {
+  return "  insert into querymark.log (namespace, kind, target)\n  values ('*', 'relation', " +
+         quoted_text(head.relation) + ");\n";
+}
+
+// Of MERGE into a table with partitions the server (15.18) tells the triggers of updates wrong rows: one that moves to
+// another partition is missing, and the row that was inserted last stands there for one that was updated. So all
+// rows count as changed, unless the statement is seen to be no MERGE: by what the client has sent, which may EXECUTE
+// one, and by the texts that functions run. Those of functions in SQL are not shown, and which functions are is told
+// in the session's language.
+std::string insert_relation_of_merge(const TrackedHead& head) {
+  const std::string words = quoted_text("\\m(merge|execute)\\M");
+  return "  get diagnostics qm_context = pg_context;\n"
+         "  if coalesce(current_query() collate \"C\" ~* " +
+         words +
+         ", true)\n"
+         "     or strpos(qm_context, chr(10)) > 0\n"
+         "        and (replace(qm_context, ' at EXECUTE', '') collate \"C\" ~* " +
+         words +
+         "\n"
+         "             or strpos(qm_context, 'SQL function \"') > 0\n"
+         "             or current_setting('lc_messages') collate \"C\" !~* "
+         "'^(c|posix|en)($|[._])') then\n  " +
+         insert_relation(head) + "    return null;\n  end if;\n";
+}
+
 }  // namespace
 
 std::string_view word(Change change) noexcept {
@@ -129,14 +155,14 @@ std::string quoted_text(std::string_view text) {
   return quoted += '\'';
 }
 
-std::string report_source(const TrackedHead& head, Change change, Firing firing) {
-  // No variables: they would clash with columns of the same names.
-  std::string text = "\n" + head.text() + "\n#variable_conflict use_column\nbegin\n";
+std::string report_source(const TrackedHead& head, Change change, Firing firing, bool parts) {
+  const bool merges = parts && change == Change::update && firing == Firing::statement;
+  std::string text = "\n" + head.text() + "\n#variable_conflict use_column\n";
+  text.append(merges ? "declare qm_context text;\nbegin\n" : "begin\n");
   if (change == Change::truncate) {
-    text.append(
-        "  insert into querymark.log (namespace, kind, target)\n  values ('*', 'relation', ");
-    text.append(quoted_text(head.relation)).append(");\n");
+    text.append(insert_relation(head));
   } else {
+    if (merges) text.append(insert_relation_of_merge(head));
     if (firing == Firing::statement)
       text.append("  if not exists (select from ")
           .append(sides(change, firing)[0])

@@ -31,8 +31,9 @@ enum class Firing : std::uint8_t { statement, row };
 /// A literal that means the same in every session.
 [[nodiscard]] std::string quoted_text(std::string_view text);
 
-/// The text of a trigger's function, its head included.
-[[nodiscard]] std::string report_source(const TrackedHead& head, Change change, Firing firing);
+/// The text of a trigger's function, its head included. `parts`: of a table that has partitions.
+[[nodiscard]] std::string report_source(const TrackedHead& head, Change change, Firing firing,
+                                        bool parts);
 /// The statement that makes a function of the schema querymark with such a text.
 [[nodiscard]] std::string create_function(std::string_view name, std::string_view source);
 /// The statement that makes the trigger on a table, by its quoted name.

@@ -323,6 +323,7 @@ TEST_CASE(
                   move + "'; end $$");
   CHECK(db.reported("select moves()") == rows);
   CHECK(db.reported("update sale set region = 1 where id = 99").empty());
+  CHECK(db.reported(move + " /*" + std::string(1'000'000, ' ') + "*/") == all);
   CHECK(db.reported("merge into sale using (values (7)) n (id) on sale.id = n.id when not matched "
                     "then insert values (7, 7)") ==
         Texts{"rows public:sale:id:7", "rows public:sale:region:7"});

@@ -107,21 +107,19 @@ std::string insert_relation(const TrackedHead& head) {
 // another partition is missing, and the row that was inserted last stands there for one that was updated. So all
 // rows count as changed, unless the statement is seen to be no MERGE: by what the client has sent, which may EXECUTE
 // one, and by the texts that functions run. Those of functions in SQL are not shown, and which functions are is told
-// in the session's language.
+// in the session's language. Too long a text is not looked through.
 std::string insert_relation_of_merge(const TrackedHead& head) {
   const std::string words = quoted_text("\\m(merge|execute)\\M");
-  return "  get diagnostics qm_context = pg_context;\n"
-         "  if coalesce(current_query() collate \"C\" ~* " +
-         words +
-         ", true)\n"
-         "     or strpos(qm_context, chr(10)) > 0\n"
-         "        and (replace(qm_context, ' at EXECUTE', '') collate \"C\" ~* " +
-         words +
-         "\n"
-         "             or strpos(qm_context, 'SQL function \"') > 0\n"
-         "             or current_setting('lc_messages') collate \"C\" !~* "
-         "'^(c|posix|en)($|[._])') then\n  " +
-         insert_relation(head) + "    return null;\n  end if;\n";
+  std::string text =
+      "  get diagnostics qm_context = pg_context;\n"
+      "  if (case when octet_length(current_query()) + octet_length(qm_context) <= 1000000 then\n"
+      "       current_query() collate \"C\" ~* " +
+      words + "\n       or strpos(qm_context, chr(10)) > 0\n          and (";
+  text.append("replace(qm_context, ' at EXECUTE', '') collate \"C\" ~* ").append(words);
+  text.append("\n               or strpos(qm_context, 'SQL function \"') > 0\n               or ");
+  text.append("current_setting('lc_messages') collate \"C\" !~* '^(c|posix|en)($|[._])')\n");
+  text.append("     else true end) then\n  ").append(insert_relation(head));
+  return text.append("    return null;\n  end if;\n");
 }
 
 }  // namespace

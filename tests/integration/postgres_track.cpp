@@ -300,7 +300,7 @@ TEST_CASE(
   pqxx::connection session(db.shop.url());
   pqxx::nontransaction plain(session);
   plain.exec("prepare again as " + merge);
-  session.prepare("protocol", merge);
+  PgProcess process(db.shop);
   const Texts all{"relation public:sale"};
   CHECK(db.reported(merge) == all);
   CHECK(db.reported("MERGE/**/" + merge.substr(6)) == all);
@@ -312,7 +312,7 @@ TEST_CASE(
   plain.exec("execute again");
   CHECK(db.logged() == all);
   db.shop.execute("delete from querymark.log");
-  plain.exec_prepared("protocol");
+  process.db.write([&](Transaction& tx) { tx.execute(merge); });
   CHECK(db.logged() == all);
   // What is none is told by its rows, where its text shows that.
   const Texts rows{"rows public:sale:id:1", "rows public:sale:region:1,2"};

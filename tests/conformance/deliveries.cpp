@@ -294,24 +294,6 @@ TEMPLATE_TEST_CASE("deliveries: what is taken under a claim is of the claim's hi
   }
 }
 
-TEMPLATE_TEST_CASE(
-    "deliveries: a target that was down is claimed once more, though nothing waits for it",
-    "[deliveries]", QUERYMARK_LOGS) {
-  Held<TestType> held;
-  REQUIRE(held.leave(tag("a")));
-  held.claim = held.again();
-  REQUIRE(held.log.deliveries().take_due(held.claim, 10)->size() == 1);
-  REQUIRE(held.log.deliveries().forgive(held.claim, "connection refused"));
-  const Settled untried{.id = held.rows().at(0).record.id, .as = Settled::As::unclaimed};
-  REQUIRE(held.log.deliveries().settle(held.claim, {&untried, 1}, OnDeath::flush));
-  const SeenDelivery waiting{untried.id, DeliveryState::pending};
-  REQUIRE(held.log.deliveries().decide({&waiting, 1}, Decision::cancel).size() == 1);
-  const Claim last = held.again();  // or it would be said to be down for ever
-  CHECK_FALSE(last.waiting);
-  CHECK(held.log.claims().finish(last));
-  CHECK(held.log.claims().claim("tier", "me", 30s).status == ClaimStatus::nothing_new);
-}
-
 TEMPLATE_TEST_CASE("deliveries: who has been fenced changes nothing", "[deliveries]",
                    QUERYMARK_LOGS) {
   Held<TestType> held;

@@ -20,11 +20,10 @@ struct ConsumerRow {
   bool held = false;
   std::string owner;
   bool owes_flush = false;
-  bool down = false;
   std::optional<std::chrono::milliseconds> next_due;
 
   [[nodiscard]] bool has_work() const {
-    return owes_flush || down || (next_due && *next_due <= std::chrono::milliseconds(0));
+    return owes_flush || (next_due && *next_due <= std::chrono::milliseconds(0));
   }
 };
 
@@ -38,8 +37,7 @@ std::optional<ConsumerRow> consumer_of(LogConnection& log, const std::string& na
   ConsumerRow found{.cursor = cursor_of(row),
                     .held = row["held"].as<bool>(),
                     .owner = text_or_empty(row["owner"]),
-                    .owes_flush = row["owes_flush"].as<bool>(),
-                    .down = row["down"].as<bool>()};
+                    .owes_flush = row["owes_flush"].as<bool>()};
   if (const auto due = row["next_due"].as<std::optional<std::int64_t>>())
     found.next_due = std::chrono::milliseconds(*due);
   return found;

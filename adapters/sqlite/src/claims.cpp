@@ -17,11 +17,10 @@ struct ConsumerRow {
   std::int64_t now = 0;
   unsigned attempts = 0;
   std::optional<Position> flush_owed;
-  bool down = false;
   std::optional<std::chrono::milliseconds> next_due;
 
   [[nodiscard]] bool has_work() const {
-    return flush_owed || down || (next_due && *next_due <= std::chrono::milliseconds(0));
+    return flush_owed || (next_due && *next_due <= std::chrono::milliseconds(0));
   }
   // A lease that ends later than any may is one of a clock that was wrong.
   [[nodiscard]] bool held_by_another(const std::string& me) const {
@@ -46,7 +45,6 @@ std::optional<ConsumerRow> consumer_of(LogFile& file, const std::string& name)
   found.attempts = row["segment_attempts"].as<std::uint32_t>();
   if (const auto owed = row["flush_required_upto"].as<std::optional<std::uint64_t>>())
     found.flush_owed = Position{*owed};
-  found.down = row["down"].as<bool>();
   if (const auto due = row["next_due"].as<std::optional<std::int64_t>>())
     found.next_due = std::chrono::milliseconds(*due);
   return found;

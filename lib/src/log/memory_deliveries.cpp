@@ -49,7 +49,6 @@ bool MemoryOutbox::record(const Claim& claim, const Progress& progress, OnDeath 
   if (!row->cursor || row->cursor->epoch != progress.cursor.epoch) row->flush_owed.reset();
   row->cursor = progress.cursor;
   row->attempts = 0;
-  row->down = false;
   const WallTime now = clock_.wall_now();
   for (auto& [id, waiting] : row->deliveries)
     if (waiting.open() && waiting.record.epoch != epoch_)
@@ -180,7 +179,6 @@ bool MemoryOutbox::forgive(const Claim& claim, const std::string& /*reason*/) {
   Consumer* row = held(claim);
   if (row == nullptr) return false;
   if (row->attempts > 0) --row->attempts;
-  row->down = true;
   return true;
 }
 

@@ -117,7 +117,7 @@ ClaimResult MemoryOutbox::claim(const std::string& consumer, const std::string& 
     return {ClaimStatus::held_elsewhere, {}};
   const bool fresh = !row.cursor || row.cursor->epoch != epoch_ || lost_rows(*row.cursor);
   const auto due = due_in(row);
-  if (!fresh && row.cursor->snapshot == end().snapshot && !row.flush_owed && !row.down &&
+  if (!fresh && row.cursor->snapshot == end().snapshot && !row.flush_owed &&
       due.value_or(1ms) > 0ms)
     return {ClaimStatus::nothing_new, {.from = *row.cursor, .upto = end()}, due};
   row.owner = owner;
@@ -150,7 +150,6 @@ bool MemoryOutbox::advance(const Claim& claim, const Cursor& cursor) {
   if (row == nullptr || claim.upto.epoch != epoch_) return false;
   row->cursor = cursor;
   row->attempts = 0;
-  row->down = false;
   return true;
 }
 

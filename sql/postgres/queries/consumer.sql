@@ -8,7 +8,7 @@ insert into querymark.consumer (namespace, name) values ($1, $2) on conflict do 
 select epoch, cursor::text, owner,
        owner is not null and lease_until > clock_timestamp()
        and lease_until <= clock_timestamp() + $3::bigint * interval '1 millisecond' as held,
-       flush_required_upto is not null as owes_flush, down_since is not null as down,
+       flush_required_upto is not null as owes_flush,
        -- In how many milliseconds the next delivery is due; null: none waits. One that was changed later than now waits by
        -- a clock that has been put back: it is due.
        (select greatest(extract(epoch from min(case when d.changed_at > clock_timestamp() then clock_timestamp()

@@ -6,7 +6,6 @@ insert into querymark_consumer (namespace, name) values (?1, ?2) on conflict do 
 -- name: consumer
 select epoch, cursor_id, case when witness_id = cursor_id then witness else 0 end as witness, owner, lease_until,
        cast((julianday('now') - 2440587.5) * 86400000 as integer) as now, segment_attempts, flush_required_upto,
-       down_since is not null as down,
        -- In how many milliseconds the next delivery is due; null: none waits. If the last one was changed later than now,
        -- it waits by a clock that has been put back, and is due.
        case when cast((julianday('now') - 2440587.5) * 86400000 as integer)

@@ -109,8 +109,7 @@ class Deliveries {
   /// The flush that the claim said was owed has been applied, at `position`: deliveries up to there
   /// are superseded. What has died since stays owed. False: fenced.
   [[nodiscard]] virtual bool pay_flush(const Claim& claim, Position position) = 0;
-  /// The target is down: the claim's attempt at the segment does not count, and until the cursor is
-  /// recorded the consumer is written down as down. False: fenced.
+  /// The target is down: the claim's attempt at the segment does not count. False: fenced.
   [[nodiscard]] virtual bool forgive(const Claim& claim, const std::string& reason) = 0;
 
   /// The first recorded first.

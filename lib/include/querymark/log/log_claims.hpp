@@ -57,8 +57,7 @@ class LogClaims {
  public:
   virtual ~LogClaims() = default;
 
-  /// Claims what is new or due for `consumer`, registering it when unknown; and nothing, once, for one
-  /// that is written down as down (Deliveries::forgive), so that it is so no longer when the cursor moves. Takes a fresh token and
+  /// Claims what is new or due for `consumer`, registering it when unknown. Takes a fresh token and
   /// a lease of `lease` by the database's clock, at most `kLongestLease`. `owner` may claim again
   /// while its own lease runs.
   [[nodiscard]] virtual ClaimResult claim(const std::string& consumer, const std::string& owner,

@@ -114,7 +114,6 @@ class MemoryOutbox final : public LogReader,
     WriteId token;
     MonotonicTime lease_end;
     unsigned attempts = 0;
-    bool down = false;
     std::optional<Position> flush_owed;
     std::map<std::uint64_t, Waiting> deliveries;
   };

@@ -65,8 +65,7 @@ std::string describe_mark(const TargetMark& mark) {
 
 std::optional<Stored> reason_not_to_cache(const Source& source, const ReadOptions& options,
                                           bool wanted, MonotonicTime now) {
-  if (!source.cache().enabled() || !options.cached || source.max_age(options).count() <= 0)
-    return Stored::disabled;
+  if (source.disabled(options)) return Stored::disabled;
   if (!wanted) return Stored::unwanted;
   if (!source.marks().trusted(now)) return Stored::lagging;
   return std::nullopt;

@@ -88,7 +88,7 @@ void ManyReads::reserve() {
 // The cache, all of them.
 bool ManyReads::passes_by() const {
   const ReadOptions& options = requests_.front()->options;
-  return !source_.cache().enabled() || !options.cached || source_.max_age(options).count() <= 0 ||
+  return source_.disabled(options) ||
          (options.consistency.is_eventual() &&
           !source_.marks().trusted(source_.cache().clock().coarse_now()));
 }

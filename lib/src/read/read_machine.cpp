@@ -160,7 +160,7 @@ EntryInit ReadMachine::init(MonotonicTime loaded, MonotonicTime expires,
 
 void ReadMachine::look_for_bypass() {
   began_ = cache_.clock.coarse_now();
-  if (!source_.cache().enabled() || !request_.options.cached || ttl_.count() <= 0)
+  if (source_.disabled(request_.options))
     bypass_ = Stored::disabled;
   else if (!request_.wanted())
     bypass_ = Stored::unwanted;

@@ -81,6 +81,10 @@ class Source {
       return options_.default_ttl;
     return *options.ttl;
   }
+  /// Whether such a read is never served or kept: the cache is off, or the query, or its ttl is zero.
+  [[nodiscard]] bool disabled(const ReadOptions& options) const noexcept {
+    return !cache_.enabled() || !options.cached || max_age(options).count() <= 0;
+  }
 
   /// Whether the database says what makes such a read stale.
   [[nodiscard]] bool automatic(const ReadOptions& options) const noexcept {

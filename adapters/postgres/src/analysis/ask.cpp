@@ -253,7 +253,7 @@ void make_temporary_schema(Connection& connection) {
 
 // Of a lock, a limit of time, something that the server lacks at this moment.
 bool is_passing(const Error& failure) {
-  constexpr std::array<std::string_view, 5> kClasses{"40", "53", "55", "57", "58"};
+  constexpr std::array<std::string_view, 3> kClasses{"55", "57", "58"};
   return failure.retryable() ||
          std::ranges::find(kClasses, std::string_view(failure.native_code()).substr(0, 2)) !=
              kClasses.end();

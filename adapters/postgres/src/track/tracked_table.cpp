@@ -125,9 +125,7 @@ bool TableFound::tracked() const {
   return std::ranges::any_of(members, [](const Member& one) { return !one.triggers.empty(); });
 }
 
-bool TableFound::partitioned() const {
-  return std::ranges::any_of(members, [](const Member& one) { return one.kind == 'p'; });
-}
+bool TableFound::partitioned() const { return members.front().kind == 'p'; }
 
 std::optional<TrackedHead> TableFound::head() const {
   for (const auto& function : functions) {

@@ -50,6 +50,15 @@ struct OpenWrite {
   pqxx::work work;
 };
 
+// To what becomes of its products there; returns once it goes on.
+void subscribe(const PgShop& shop, const PgShop& source) {
+  source.execute("create publication goods for table product");
+  source.execute("select pg_create_logical_replication_slot('goods', 'pgoutput')");
+  shop.execute("create subscription goods connection '" + source.url() +
+               "' publication goods with (create_slot = false, slot_name = 'goods')");
+  shop.await("select count(*) = 1 from pg_subscription_rel where srsubstate = 'r'");
+}
+
 std::string logged(const PgShop& shop) {
   return shop.text(
       "select coalesce(string_agg(kind || ' ' || target, ', ' order by id), '') from querymark.log "
@@ -75,11 +84,7 @@ TEST_CASE("postgres automatic: what logical replication applies reaches who read
   REQUIRE(price(std::int64_t{1}).outcome().is_hit());
 
   // Within one server the slot has to be there before.
-  source.execute("create publication goods for table product");
-  source.execute("select pg_create_logical_replication_slot('goods', 'pgoutput')");
-  shop.execute("create subscription goods connection '" + source.url() +
-               "' publication goods with (create_slot = false, slot_name = 'goods')");
-  shop.await("select count(*) = 1 from pg_subscription_rel where srsubstate = 'r'");
+  subscribe(shop, source);
   process.db.catch_up();
   CHECK(count.fetch_one() == source.number("select count(*) from product"));  // the initial copy
   CHECK(price.fetch_one(std::int64_t{1}) == 2.5);
@@ -109,11 +114,7 @@ TEST_CASE(
   const PgShop source(server);
   const PgShop shop(server);
   shop.execute("truncate product");
-  source.execute("create publication goods for table product");
-  source.execute("select pg_create_logical_replication_slot('goods', 'pgoutput')");
-  shop.execute("create subscription goods connection '" + source.url() +
-               "' publication goods with (create_slot = false, slot_name = 'goods')");
-  shop.await("select count(*) = 1 from pg_subscription_rel where srsubstate = 'r'");
+  subscribe(shop, source);
   track(shop, {.tables = {"product"}});
   PgProcess process(shop, automatic());
   const auto price = price_of(process);
@@ -135,11 +136,7 @@ TEST_CASE("postgres automatic: a table that is subscribed once it is tracked is 
   const auto price = price_of(process);
   static_cast<void>(price(std::int64_t{1}));
   REQUIRE(price(std::int64_t{1}).outcome().is_hit());
-  source.execute("create publication goods for table product");
-  source.execute("select pg_create_logical_replication_slot('goods', 'pgoutput')");
-  shop.execute("create subscription goods connection '" + source.url() +
-               "' publication goods with (create_slot = false, slot_name = 'goods')");
-  shop.await("select count(*) = 1 from pg_subscription_rel where srsubstate = 'r'");
+  subscribe(shop, source);
   process.db.catch_up();
   CHECK(price.fetch_one(std::int64_t{1}) == 2.5);
   CHECK_THAT(std::string(price(std::int64_t{1}).outcome().why()), Contains("subscription"));

@@ -50,6 +50,10 @@ PostgresServer::PostgresServer(std::vector<std::string> settings, TempDir::Where
   start();
 }
 
+std::unique_ptr<PostgresServer> PostgresServer::another() const {
+  return std::unique_ptr<PostgresServer>(new PostgresServer(Empty{}, settings_, dir_.where()));
+}
+
 void PostgresServer::make_data() const {
   complete({programs() + "initdb", "-D", dir_.file("data"), "-A", "trust", "-U", "tester",
             "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
@@ -57,8 +61,7 @@ void PostgresServer::make_data() const {
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
-  std::unique_ptr<PostgresServer> standby(
-      new PostgresServer(Empty{}, primary.settings_, primary.dir_.where()));
+  std::unique_ptr<PostgresServer> standby = primary.another();
   complete({programs() + "pg_basebackup", "-D", standby->dir_.file("data"), "-h", primary.host_,
             "-p", std::to_string(primary.port_), "-U", "tester", "-R", "-X", "stream", "-c", "fast",
             "--no-sync"},
@@ -68,8 +71,7 @@ std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer&
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::copy_of(const PostgresServer& stopped) {
-  std::unique_ptr<PostgresServer> copy(
-      new PostgresServer(Empty{}, stopped.settings_, stopped.dir_.where()));
+  std::unique_ptr<PostgresServer> copy = stopped.another();
   copy_folder(stopped.dir_.file("data"), copy->dir_.file("data"), copy->dir_.file("log"));
   copy->start();
   return copy;
@@ -84,8 +86,7 @@ void PostgresServer::put_copy_back() const {
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::upgrade_of(const PostgresServer& stopped) {
-  std::unique_ptr<PostgresServer> upgraded(
-      new PostgresServer(Empty{}, stopped.settings_, stopped.dir_.where()));
+  std::unique_ptr<PostgresServer> upgraded = stopped.another();
   upgraded->make_data();
   const std::string folder = upgraded->dir_.path().string();
   const std::string bin = programs();

@@ -71,6 +71,8 @@ class PostgresServer {
   struct Empty {};
   PostgresServer(Empty, std::vector<std::string> settings,
                  TempDir::Where where);  // without data yet
+  // Another, with the same settings at a place of the same kind, and without data yet.
+  [[nodiscard]] std::unique_ptr<PostgresServer> another() const;
   void make_data() const;
   // The first column of the first row, if there is one.
   std::string ask(const std::string& sql) const;

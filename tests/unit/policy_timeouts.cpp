@@ -29,6 +29,15 @@ struct Slow : Refreshing {
   }
 };
 
+// A value in memory, brought by a read that nobody took over.
+void keep_one(MachineFixture& f, NumberRequest& request) {
+  ReadMachine machine(f.source, request);
+  REQUIRE(is<ReadMachine::HandOver>(machine.start()));
+  const Action load = machine.resume_handed_over(false);
+  REQUIRE(is<ReadMachine::Load>(load));
+  REQUIRE(is<ReadMachine::Done>(machine.resume(brought(load, 1))));
+}
+
 }  // namespace
 
 TEST_CASE("timeouts: who has waited softly is served the old value, and the load goes on",
@@ -59,12 +68,7 @@ TEST_CASE(
   NumberRequest request(f.source, {kA});
   request.said.ttl = 10s;
   request.said.policy = {.stale_if_error = 5s, .soft_timeout = 3s, .hard_timeout = 1s};
-  {
-    ReadMachine machine(f.source, request);
-    REQUIRE(is<ReadMachine::HandOver>(machine.start()));
-    const Action load = machine.resume_handed_over(false);
-    REQUIRE(is<ReadMachine::Done>(machine.resume(brought(load, 1))));
-  }
+  keep_one(f, request);
   f.clock.advance(11s);
   ReadMachine waiter(f.source, request);
   REQUIRE(is<ReadMachine::HandOver>(waiter.start()));
@@ -196,13 +200,7 @@ TEST_CASE("timeouts: a soft wait whose old value has ended goes on as a hard one
   NumberRequest request(f.source, {kA});
   request.said.ttl = 10s;
   request.said.policy = {.stale_if_error = 5s, .soft_timeout = 1s, .hard_timeout = 3s};
-  {
-    ReadMachine machine(f.source, request);
-    REQUIRE(is<ReadMachine::HandOver>(machine.start()));
-    const Action load = machine.resume_handed_over(false);
-    REQUIRE(is<ReadMachine::Load>(load));
-    REQUIRE(is<ReadMachine::Done>(machine.resume(brought(load, 1))));
-  }
+  keep_one(f, request);
   f.clock.advance(11s);
   NumberRequest other(f.source, {kA});
   ReadMachine leader(f.source, other, {CallerId{1001}});
